@@ -1,0 +1,325 @@
+/* shmheap.h: a heap in memory that several processes share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Any connected process allocates, any frees. Pointers are good in the process (and for the
+ * connection) that got them; from process to process an object travels as a handle, 8 bytes that may
+ * be copied anywhere, also into the heap itself. Placement is exact first fit.
+ *
+ * Conventions of this page
+ *   Failure    A call that fails returns NULL, -1, or a handle of zero bits, sets errno, and has
+ *              changed nothing. Besides those that a comment lists, every call that changes the heap
+ *              may fail with
+ *                EINVAL     the connection is not open, or an argument is outside its range;
+ *                EACCES     the connection is read-only;
+ *                EBADMSG    the memory holds what no sound heap can hold, and the call left it so;
+ *                ETIMEDOUT  a live process has held the heap's lock for 30 s (stopped in a debugger?);
+ *                EAGAIN     after fork(): the child found all slots of the heap taken.
+ *              Calls that succeed leave errno alone.
+ *   Threads    Every call may be made from any thread at any time, but for shmheap_disconnect and
+ *              shmheap_destroy, after which (and during which) no other call may use that connection.
+ *              No call may be made from a signal handler, and no thread may be cancelled
+ *              asynchronously inside one.
+ *   Processes  Every call may be made while other processes make any call on the same heap. A process
+ *              may be killed at any instruction: the next caller finds that out, rebuilds what has to
+ *              be rebuilt from the headers of the blocks and goes on.
+ *   fork       The child may go on with its parent's connections; before its first change it takes
+ *              a slot of its own. After exec connections are gone.
+ *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
+ *              call here reads or writes outside the heap's memory, loops without end or aborts.
+ *   Units      Sizes and lengths are bytes.
+ */
+#ifndef SHMHEAP_H
+#define SHMHEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define SHMHEAP_API __attribute__((visibility("default")))
+#else
+#define SHMHEAP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct shmheap;
+
+/* shmheap_memory_handle is a connection of this process to a heap. A copy is the same connection.
+ * Means nothing in another process, but for a child made by fork(). */
+typedef struct shmheap_memory_handle {
+    struct shmheap *heap;
+} shmheap_memory_handle;
+
+/* shmheap_object_handle names an object in every process connected to its heap, for as long as the
+ * object lives. Zero bits are the null handle. It may be copied bit by bit, over pipes, into files or
+ * into the heap. Its 64 bits are: 13 of the heap's identity, 15 of a stamp that changes with each
+ * allocation, 36 of the position; so a handle of a freed object is refused, also where another object
+ * has taken its place (until the stamp has gone round after exactly a multiple of 32,768
+ * allocations). */
+typedef struct shmheap_object_handle {
+    uint64_t bits;
+} shmheap_object_handle;
+
+/* Flags of shmheap_options. */
+enum shmheap_flags {
+    SHMHEAP_CREATE = 1 << 0,     /* make the heap when there is none of that name */
+    SHMHEAP_EXCLUSIVE = 1 << 1,  /* with SHMHEAP_CREATE: EEXIST when there is one */
+    SHMHEAP_READ_ONLY = 1 << 2,  /* connect without the right to write: handles resolve, the heap can be
+                                    looked at, and changes fail with EACCES */
+    SHMHEAP_CACHED = 1 << 3,     /* reserved for caches of free blocks per thread: ENOTSUP for now */
+    SHMHEAP_REAP = 1 << 4,       /* reserved for automatic reaping: ENOTSUP for now */
+    SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
+                                    the machine runs out of it, touching the heap raises SIGBUS */
+    SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages; a hint, never an error */
+    SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
+                                    shrunk; others get it by fork() or through shmheap_fd() */
+    SHMHEAP_FILE = 1 << 8        /* the name is the path of a file, not a name for shm_open() */
+};
+
+/* shmheap_options: how to open or make a heap. Zero-initialise; zero means the default. */
+typedef struct shmheap_options {
+    size_t len;          /* bytes of the region at creation, at least 128 (0: 1 MiB; in the caller's own
+                            memory all of it). An object of len - 80 bytes fits in the empty heap. */
+    size_t max_len;      /* bytes to which the region may grow by itself (0: it never grows) */
+    size_t alignment;    /* of every object: 8 or 16 (0: 16) */
+    unsigned flags;      /* enum shmheap_flags, or'ed */
+    unsigned mode;       /* permission bits of a new heap, exactly, whatever the umask (0: 0600) */
+    unsigned timeout_ms; /* how long to wait for a heap that is still being created (0: 2000) */
+} shmheap_options;
+
+/* Opening and closing ------------------------------------------------------------------------- */
+
+/* shmheap_create makes a heap whose region has len bytes, at least 128, under a name that is passed
+ * to shm_open() as it is ("/name"), and connects to it. Memory for all of it is reserved at once. An
+ * object of len - 80 bytes fits afterwards.
+ * Failure: a handle that shmheap_valid denies, nothing made, and errno
+ *   EEXIST     there is something of that name;
+ *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
+ *   ENOMEM, EFBIG  len is more than can be mapped or described;
+ *   ENOSPC     there is not that much memory left in the system's shared memory;
+ *   or what shm_open(), ftruncate(), mmap() report (EACCES, EMFILE, ENAMETOOLONG ...). */
+SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
+
+/* shmheap_connect connects to the heap of that name, for reading and writing. Where the heap is just
+ * being created, it waits, 2 s at most.
+ * Failure: a handle that shmheap_valid denies, and errno
+ *   ENOENT           there is no such heap;
+ *   EACCES           no permission to read and write it;
+ *   EBADMSG          what has that name is no heap, or one that was cut short or damaged;
+ *   EPROTONOSUPPORT  a heap in another version of the format;
+ *   ETIMEDOUT        nobody finished creating it in that time (what is there is empty);
+ *   EAGAIN           as many processes are connected as the heap has slots (1,023);
+ *   or what shm_open() and mmap() report. */
+SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
+
+/* shmheap_open does what shmheap_create and shmheap_connect do, as options say (NULL: all defaults,
+ * that is, connect). With SHMHEAP_CREATE alone it creates, or connects to what is there, whose
+ * sizes and alignment then hold. With SHMHEAP_ANONYMOUS name may be NULL; it shows in /proc only.
+ * Success: 0, and *out is the connection. Failure: -1, *out is a handle that shmheap_valid denies,
+ * errno as for shmheap_create and shmheap_connect, and
+ *   EINVAL     out NULL, alignment not 8 or 16, max_len below len, unknown or contradicting flags
+ *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...);
+ *   ENOTSUP    a flag whose part is not built yet. */
+SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options);
+
+/* shmheap_open_fd connects to the heap in the file that the descriptor fd refers to: a memfd got by
+ * inheritance or over a socket, or any open heap. fd itself is neither kept nor closed. Of the
+ * options SHMHEAP_READ_ONLY, _HUGE_PAGES and timeout_ms count. Needs /proc.
+ * Success: 0. Failure: -1, errno as for shmheap_connect; EBADF fd is no open descriptor. */
+SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
+
+/* shmheap_create_at makes a heap inside memory of the caller, bytes long, aligned to 16 (or to 8 for
+ * alignment 8): an array, a segment of another library, a window of MPI. With len 0 the region
+ * takes all that remains after control data and index. Flags other than 0 are EINVAL. The memory stays the
+ * caller's: it must outlive the connections, and what it held before is lost.
+ * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
+ * ENOMEM (bytes too few for a region of len, or for any: about 1 KiB is the least). */
+SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
+                                  const shmheap_options *options);
+
+/* shmheap_attach_at connects to the heap that shmheap_create_at made in this memory, perhaps in another
+ * process and at another address. Success: 0. Failure: -1, errno EINVAL (memory NULL or misaligned),
+ * EBADMSG (no heap there, or bytes are fewer than it has), EPROTONOSUPPORT, EAGAIN (slots full). */
+SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes);
+
+/* shmheap_disconnect ends the connection: its mapping is gone when the call returns, its pointers mean
+ * nothing, and its slot is free for another. Objects stay, for others. Other connections of the
+ * process stay. A handle that is not valid is ignored; errno EINVAL then. */
+SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
+
+/* shmheap_destroy disconnects and removes the name (of shm_open(), or the path where mem was opened with
+ * SHMHEAP_FILE). Who is still connected goes on unharmed; the memory is freed with the last of them.
+ * errno as shm_unlink() sets it when the name could not be removed. A name NULL is skipped. */
+SHMHEAP_API void shmheap_destroy(const char *name, shmheap_memory_handle mem);
+
+/* shmheap_unlink removes the name of a heap, as shm_unlink() does. 0, or -1 with errno ENOENT, EACCES,
+ * EINVAL (name NULL). */
+SHMHEAP_API int shmheap_unlink(const char *name);
+
+/* shmheap_valid tells whether mem is an open connection: 1 or 0. Never fails, never sets errno. A copy of a
+ * handle that was disconnected is denied until a later connection of the process takes its place. */
+SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
+
+/* shmheap_fd is the descriptor of the file below the heap, to be passed on to another process (which
+ * then calls shmheap_open_fd); it stays the heap's own, is close-on-exec, and changes in a child after
+ * fork(). -1 with errno ENOTSUP for a heap in the caller's memory. */
+SHMHEAP_API int shmheap_fd(shmheap_memory_handle mem);
+
+/* shmheap_underlying is where the region begins in this process, aligned to the page size for heaps
+ * that have a file; NULL with errno EINVAL when mem is not valid. What lies there is the heap's; the
+ * address serves for computing offsets. */
+SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
+
+/* Allocating ---------------------------------------------------------------------------------- */
+
+/* shmheap_alloc gives an object of at least sz bytes, aligned to the heap's alignment (8 or 16), with undefined
+ * contents: in the free block of lowest address that is large enough. sz 0 gives a smallest object (8 bytes).
+ * A heap that may grow does so when nothing fits. The object lives until it is freed, also
+ * beyond the process.
+ * Failure: NULL, errno ENOMEM (nothing fits, and growing is not possible). A caller that dies inside has the object or has not;
+ * nothing else is lost. */
+SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
+
+/* shmheap_calloc is shmheap_alloc of count * size bytes, all zero. ENOMEM also when the product overflows. */
+SHMHEAP_API void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size);
+
+/* shmheap_aligned_alloc gives an object of at least size bytes at a multiple of alignment, a power of
+ * two up to the page size (EINVAL otherwise), in every process that maps the heap: in the lowest free block
+ * where it fits whatever the block's own alignment is, or else in the lowest where it happens to fit. For heaps in the
+ * caller's memory that memory must itself be so aligned (EINVAL). Freed and resized as any other; resizing
+ * keeps only the heap's alignment. */
+SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size);
+
+/* shmheap_realloc makes the object at ptr size bytes long: in place when it shrinks or when the free
+ * space behind it suffices, which keeps its handles valid; otherwise by moving it, which makes them stale. The
+ * lesser of both lengths keeps its contents. ptr NULL: shmheap_alloc. size 0: a smallest object.
+ * Failure: NULL, the object untouched, errno ENOMEM, or EINVAL as for shmheap_free. A caller that dies inside leaves the
+ * old object, or the new, or (between copying and freeing) both. */
+SHMHEAP_API void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size);
+
+/* shmheap_free gives an object back; it merges with free neighbours at once. ptr NULL: nothing
+ * happens. Any process may free any object. A ptr that is not the start of a live object (freed already,
+ * inside an object, foreign) is recognised: errno EINVAL, and the heap is untouched. */
+SHMHEAP_API void shmheap_free(shmheap_memory_handle mem, void *ptr);
+
+/* shmheap_try_free is shmheap_free for those who want to know: 0, or -1 with errno EINVAL. */
+SHMHEAP_API int shmheap_try_free(shmheap_memory_handle mem, void *ptr);
+
+/* shmheap_usable_size is how many bytes the object at ptr can hold, at least what was asked for. 0 for
+ * NULL; 0 with errno EINVAL for what is not the start of a live object. */
+SHMHEAP_API size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr);
+
+/* Handles ------------------------------------------------------------------------------------- */
+
+/* shmheap_ptr_to_handle is the handle of the object at ptr, which must be what an allocating call or
+ * shmheap_handle_to_ptr returned. The object is marked as shared from then on. On a read-only
+ * connection EACCES unless it is shared already. Takes no lock.
+ * Failure: the null handle; errno EINVAL (ptr NULL, inside an object, freed, foreign). */
+SHMHEAP_API shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr);
+
+/* shmheap_handle_to_ptr is where the object lies in this process. Takes no lock. Who resolves a handle while another
+ * frees the object gets the pointer or ESTALE.
+ * Failure: NULL; errno ESTALE (the object was freed) or EINVAL (the null handle, of another heap, or no
+ * handle at all). */
+SHMHEAP_API void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl);
+
+/* Looking ------------------------------------------------------------------------------------- */
+
+/* States of a block. */
+enum shmheap_state {
+    SHMHEAP_STATE_FREE = 0,
+    SHMHEAP_STATE_USED = 1,     /* by the process in the slot */
+    SHMHEAP_STATE_SHARED = 2,   /* used, and a handle of it was taken */
+    SHMHEAP_STATE_SENT = 3,     /* in transit, owned by nobody */
+    SHMHEAP_STATE_CACHED = 4,   /* free, kept by the process in the slot */
+    SHMHEAP_STATE_INTERNAL = 5  /* the heap's own */
+};
+
+/* shmheap_block_info: a block as shmheap_walk shows it. */
+typedef struct shmheap_block_info {
+    uint64_t offset;     /* of the payload, bytes from shmheap_underlying() */
+    uint64_t size;       /* bytes of the block with its header of 8 */
+    uint64_t len;        /* bytes of payload */
+    enum shmheap_state state;
+    unsigned slot;       /* who holds it (1 to 1022), 0: a process that is gone, 1023: one that left in order */
+    unsigned stamp;      /* changes with each allocation */
+} shmheap_block_info;
+
+/* shmheap_walk calls visit for each block, free ones too, in the order of addresses, until visit returns
+ * other than 0 or all are visited. Blocks are read in batches under the lock; visit itself runs without it and may call
+ * anything. Blocks that live throughout are visited exactly once; each is shown as it was in its batch.
+ * Success: 0, or what visit returned. Failure: -1. On read-only connections also EAGAIN: the heap changed
+ * too fast under the reader, or a process died in it and nobody who can write has come since. */
+SHMHEAP_API int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *block, void *context),
+                             void *context);
+
+/* shmheap_stats: figures of a heap at one instant. */
+typedef struct shmheap_stats {
+    uint64_t len, max_len;      /* bytes of the region now, and at most */
+    uint64_t segment_len;       /* bytes of the whole segment now: control, index and region */
+    uint64_t alignment;         /* 8 or 16 */
+    uint64_t id;                /* random, of this heap */
+    uint64_t used_blocks, used_bytes;   /* blocks that are not free; their bytes with headers */
+    uint64_t free_blocks, free_bytes;   /* free blocks; their bytes with headers */
+    uint64_t largest_free;      /* bytes of the largest object that fits now without growing */
+    uint64_t high_water_bytes;  /* the most that used_bytes ever was */
+    uint64_t allocs, frees;     /* operations since creation */
+    uint64_t failed_allocs;     /* for want of space */
+    uint64_t grows;             /* how often the region grew */
+    uint64_t recoveries;        /* how often a process died holding the lock */
+    uint64_t last_recovery_ns;  /* what the last recovery took, nanoseconds */
+    uint64_t created_ns;        /* nanoseconds since 1970 */
+    uint32_t processes;         /* connections of live processes that can write, this one too */
+    uint32_t dead;              /* slots of processes that died */
+    uint32_t slots;             /* connections that the heap has room for */
+    uint32_t lock_slot;         /* the slot that held the lock when looked at, 0: none; never this call's */
+} shmheap_stats;
+
+/* shmheap_stat fills *stats. used_*, free_* and largest_free cost no walk. 0, or -1 (EINVAL when stats is
+ * NULL, EAGAIN as for shmheap_walk). */
+SHMHEAP_API int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats);
+
+/* shmheap_process_info: a slot that is taken. */
+typedef struct shmheap_process_info {
+    unsigned slot;          /* 1 to 1022 */
+    int64_t pid;            /* in the process's own PID namespace */
+    char name[16];          /* as in /proc/PID/comm, NUL-terminated */
+    uint64_t connected_ns;  /* nanoseconds since 1970 */
+    int alive;              /* 1 alive, 0 dead */
+    int self;               /* 1: the slot of this connection */
+    uint64_t blocks, bytes; /* of blocks that it holds, with headers */
+} shmheap_process_info;
+
+/* shmheap_processes calls visit for each slot in use until visit returns other than 0. Costs a walk over the
+ * blocks. Success: 0 or what visit returned. Failure: -1. Connections that are read-only hold no slot. */
+SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
+                                  int (*visit)(const shmheap_process_info *process, void *context), void *context);
+
+/* shmheap_report: what shmheap_check found. */
+typedef struct shmheap_report {
+    unsigned rule;              /* 0: sound. Otherwise the number of the rule that is broken (FORMAT.md) */
+    uint64_t offset;            /* of the block or place concerned, bytes from shmheap_underlying() */
+    uint64_t expected, found;   /* what the rule asks for, and what is there */
+    uint64_t blocks;            /* blocks walked */
+    uint64_t used_bytes, free_bytes;
+    char text[128];             /* the rule in words, NUL-terminated */
+} shmheap_report;
+
+/* shmheap_check walks every block, holds the index and all figures against them, and reports the first
+ * rule that is broken. 0: sound. 1: not, see *report (which may be NULL). -1: could not look (EINVAL,
+ * ETIMEDOUT; EAGAIN as for shmheap_walk). Bounded by the region's size, changes nothing but that it recovers
+ * first where a process died. */
+SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report);
+
+/* shmheap_in_use tells whether any process is connected to the heap in the file that fd refers to, this
+ * one too, readers too: 1 or 0; -1 with errno of fcntl(). For tools that remove heaps. */
+SHMHEAP_API int shmheap_in_use(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,537 @@
+/* api.c: the public calls: validate, lock, act, unlock. Contracts are in shmheap.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "shmheap.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "connect.h"
+#include "fit.h"
+#include "grow.h"
+#include "recover.h"
+#include "segment.h"
+#include "slot.h"
+
+static const shmheap_options options_default;
+
+static int fail(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
+static void *fail_null(int reason)
+{
+    errno = reason;
+    return NULL;
+}
+
+static int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
+
+/* Opening and closing --------------------------------------------------- */
+
+static int handed_out(shmheap_memory_handle *out, struct shmheap *heap)
+{
+    out->heap = heap;
+    return heap != NULL ? 0 : -1;
+}
+
+int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options)
+{
+    return out != NULL ? handed_out(out, connect_open(name, options != NULL ? options : &options_default)) : fail(EINVAL);
+}
+
+int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options)
+{
+    return out != NULL ? handed_out(out, connect_fd(fd, options != NULL ? options : &options_default)) : fail(EINVAL);
+}
+
+int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes, const shmheap_options *options)
+{
+    if (out == NULL)
+        return fail(EINVAL);
+    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default));
+}
+
+int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes)
+{
+    return out != NULL ? handed_out(out, connect_attach_at(memory, bytes)) : fail(EINVAL);
+}
+
+shmheap_memory_handle shmheap_create(const char *name, size_t len)
+{
+    shmheap_memory_handle mem = {NULL};
+    shmheap_options options = options_default;
+    options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE;
+    options.len = len;
+    if (len == 0)
+        errno = EINVAL; /* in options it would mean the default */
+    else
+        shmheap_open(&mem, name, &options);
+    return mem;
+}
+
+shmheap_memory_handle shmheap_connect(const char *name)
+{
+    shmheap_memory_handle mem = {NULL};
+    shmheap_open(&mem, name, NULL);
+    return mem;
+}
+
+void shmheap_disconnect(shmheap_memory_handle mem)
+{
+    if (usable(mem))
+        connect_close(mem.heap);
+    else
+        errno = EINVAL;
+}
+
+void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+{
+    int is_path = usable(mem) && mem.heap->is_path;
+    shmheap_disconnect(mem);
+    if (name != NULL)
+        segment_name_remove(name, is_path);
+}
+
+int shmheap_unlink(const char *name) { return name != NULL ? segment_name_remove(name, 0) : fail(EINVAL); }
+
+int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
+
+int shmheap_fd(shmheap_memory_handle mem)
+{
+    if (!usable(mem))
+        return fail(EINVAL);
+    return mem.heap->fd >= 0 ? mem.heap->fd : fail(ENOTSUP);
+}
+
+void *shmheap_underlying(shmheap_memory_handle mem) { return usable(mem) ? mem.heap->region : fail_null(EINVAL); }
+
+int shmheap_in_use(int fd) { return slot_file_in_use(fd); }
+
+/* Allocating ------------------------------------------------------------ */
+
+static int fit_errno(int64_t result) { return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : EINVAL; }
+
+/* Grows and tries once more. Lock held. */
+static COLD int64_t alloc_grown(struct shmheap *heap, uint64_t need)
+{
+    int64_t granule = grow_for(heap, need) == 0 ? fit_alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+    if (granule == FIT_NONE)
+        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    return granule;
+}
+
+void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
+{
+    struct shmheap *heap = mem.heap;
+    if (UNLIKELY(recover_enter(heap) != 0))
+        return NULL;
+    uint64_t need = block_granules(heap, sz);
+    int64_t granule = LIKELY(need != 0) ? fit_alloc(heap, need) : FIT_NONE;
+    if (UNLIKELY(granule == FIT_NONE))
+        granule = alloc_grown(heap, need != 0 ? need : UINT64_MAX);
+    recover_leave(heap);
+    return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+}
+
+void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
+{
+    size_t len;
+    if (__builtin_mul_overflow(count, size, &len))
+        len = (size_t)-1; /* which fails as any other that is too much */
+    void *ptr = shmheap_alloc(mem, len);
+    return ptr != NULL ? memset(ptr, 0, len) : NULL;
+}
+
+/* Whether addresses so aligned are so in all processes. */
+static int alignment_possible(const struct shmheap *heap, size_t alignment)
+{
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (size_t)sysconf(_SC_PAGESIZE))
+        return 0;
+    return heap->fd >= 0 ? alignment <= heap->region_align : (uintptr_t)heap->region % alignment == 0;
+}
+
+static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
+{
+    int64_t granule = fit_alloc_aligned(heap, need, alignment, 0);
+    if (granule == FIT_NONE && grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
+        granule = fit_alloc_aligned(heap, need, alignment, 0);
+    if (granule == FIT_NONE)
+        granule = fit_alloc_aligned(heap, need, alignment, 1);
+    if (granule == FIT_NONE)
+        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    return granule;
+}
+
+void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    if (!usable(mem) || !alignment_possible(heap, alignment))
+        return fail_null(EINVAL);
+    if (alignment <= (size_t)1 << heap->shift)
+        return shmheap_alloc(mem, size);
+    if (recover_enter(heap) != 0)
+        return NULL;
+    uint64_t need = block_granules(heap, size);
+    int64_t granule = need != 0 ? alloc_aligned(heap, need, alignment) : FIT_NONE;
+    recover_leave(heap);
+    return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+}
+
+int shmheap_try_free(shmheap_memory_handle mem, void *ptr)
+{
+    struct shmheap *heap = mem.heap;
+    if (ptr == NULL)
+        return 0;
+    if (UNLIKELY(recover_enter(heap) != 0))
+        return -1;
+    uint64_t granule = block_of_pointer(heap, ptr);
+    int result = LIKELY(granule != GRANULE_NONE) ? fit_free(heap, granule) : FIT_UNKNOWN;
+    recover_leave(heap);
+    return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
+}
+
+void shmheap_free(shmheap_memory_handle mem, void *ptr) { shmheap_try_free(mem, ptr); }
+
+/* The payload that the object at ptr can hold; 0 and EINVAL when there is none. */
+static size_t usable_len(const struct shmheap *heap, const void *ptr)
+{
+    uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
+    uint64_t header = granule != GRANULE_NONE ? fit_live(heap, granule) : 0;
+    uint64_t size = header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
+    if (size == 0) {
+        errno = EINVAL;
+        return 0;
+    }
+    return (size_t)block_payload_len(heap, size);
+}
+
+size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
+{
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return 0;
+    }
+    return ptr != NULL ? usable_len(mem.heap, ptr) : 0;
+}
+
+/* The lock is not held while bytes move: who dies here leaves both objects, nothing torn. */
+static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    size_t old = usable_len(mem.heap, ptr);
+    void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, ptr, old < size ? old : size);
+    if (shmheap_try_free(mem, ptr) == 0)
+        return moved;
+    int reason = errno;
+    shmheap_free(mem, moved);
+    return fail_null(reason);
+}
+
+void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    if (ptr == NULL)
+        return shmheap_alloc(mem, size);
+    if (recover_enter(heap) != 0)
+        return NULL;
+    uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
+    int result = granule == GRANULE_NONE ? FIT_UNKNOWN : fit_resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
+    recover_leave(heap);
+    if (result == 0)
+        return ptr;
+    return result == FIT_NONE ? realloc_moved(mem, ptr, size) : fail_null(fit_errno(result));
+}
+
+/* Handles --------------------------------------------------------------- */
+
+static int granule_known(struct shmheap *heap, uint64_t granule)
+{
+    if (LIKELY(granule < connection_end(heap)))
+        return 1;
+    return load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) == 0 &&
+           granule < connection_end(heap);
+}
+
+/* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
+ * is still the one seen, which a free or another object at this place would have changed. */
+static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
+{
+    const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
+    const uint64_t shared = (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT;
+    for (int i = 0; i < 4 && header != 0 && header_state(header) == SHMHEAP_STATE_USED; i++) {
+        if (heap->read_only) {
+            errno = EACCES;
+            return 0;
+        }
+        if (block_republish(heap, granule, header, header - used + shared))
+            return header;
+        header = fit_live(heap, granule);
+    }
+    if (header == 0 || header_state(header) != SHMHEAP_STATE_SHARED) {
+        errno = EINVAL;
+        return 0;
+    }
+    return header;
+}
+
+shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
+{
+    struct shmheap *heap = mem.heap;
+    shmheap_object_handle handle = {0};
+    uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint64_t header = granule != GRANULE_NONE ? fit_live(heap, granule) : 0;
+    header = share(heap, granule, header);
+    if (header != 0)
+        handle.bits = heap->handle_tag | (uint64_t)header_stamp(header) << HANDLE_STAMP_SHIFT | granule;
+    return handle;
+}
+
+void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    if (UNLIKELY(!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
+                 !granule_known(heap, granule)))
+        return fail_null(EINVAL);
+    uint64_t header = fit_live(heap, granule);
+    if (UNLIKELY(header == 0 || header_stamp(header) != stamp))
+        return fail_null(ESTALE);
+    return block_payload(heap, granule);
+}
+
+/* Looking --------------------------------------------------------------- */
+
+enum { LOOK_TRIES = 200, SETTLE_TRIES = 2000 };
+
+/* struct look is private: something to be read off a heap that stands still. run must bear what changes under it. */
+struct look {
+    int (*run)(struct shmheap *heap, void *context); /* 0 or above is the result, below 0 minus an errno value */
+    void *context;
+};
+
+/* Without the right to write there is no lock: read, and believe it if nothing has changed meanwhile. */
+static COLD int look_read_only(struct shmheap *heap, const struct look *look)
+{
+    for (int i = 0; i < LOOK_TRIES; i++) {
+        uint64_t before;
+        for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES; k++)
+            sched_yield();
+        if (before & 1)
+            return fail(EAGAIN);
+        if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
+            return -1;
+        int result = look->run(heap, look->context);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (load_u64(&heap->control->sequence) == before)
+            return result >= 0 ? result : fail(-result);
+    }
+    return fail(EAGAIN);
+}
+
+static int look_at(shmheap_memory_handle mem, int (*run)(struct shmheap *, void *), void *context)
+{
+    const struct look look = {run, context};
+    struct shmheap *heap = mem.heap;
+    if (!usable(mem))
+        return fail(EINVAL);
+    if (heap->read_only)
+        return look_read_only(heap, &look);
+    if (recover_enter(heap) != 0)
+        return -1;
+    int result = run(heap, context);
+    recover_leave(heap);
+    return result >= 0 ? result : fail(-result);
+}
+
+static int run_check(struct shmheap *heap, void *context) { return check_heap(heap, context); }
+
+int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
+{
+    shmheap_report unseen;
+    return look_at(mem, run_check, report != NULL ? report : &unseen);
+}
+
+static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
+{
+    uint64_t most = node_maximum(heap->level[heap->layout.levels - 1]);
+    if (tail <= heap->end && heap->end - tail > most)
+        most = heap->end - tail;
+    return most != 0 ? block_payload_len(heap, most) : 0;
+}
+
+static void stat_slots(const struct shmheap *heap, shmheap_stats *stats)
+{
+    stats->slots = heap->slot_count - 1;
+    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+        if (slot_state_of(heap, slot) == SLOT_TAKEN)
+            ++*(slot_alive(heap, slot) ? &stats->processes : &stats->dead);
+}
+
+static int run_stat(struct shmheap *heap, void *context)
+{
+    shmheap_stats *stats = context;
+    const struct control *control = heap->control;
+    stats->len = load_u64(&heap->len_known);
+    stats->max_len = heap->layout.max_len;
+    stats->segment_len = heap->layout.region_off + stats->len;
+    stats->alignment = UINT64_C(1) << heap->shift;
+    stats->id = heap->id;
+    stats->used_blocks = load_u64(&control->used_blocks);
+    stats->used_bytes = load_u64(&control->used_granules) << heap->shift;
+    stats->free_blocks = load_u64(&control->free_blocks);
+    stats->free_bytes = (heap->end << heap->shift) - stats->used_bytes;
+    stats->largest_free = largest_free(heap, load_u64(&control->tail));
+    stats->high_water_bytes = load_u64(&control->high_granules) << heap->shift;
+    stats->allocs = load_u64(&control->allocs);
+    stats->frees = load_u64(&control->frees);
+    stats->failed_allocs = load_u64(&control->failed_allocs);
+    stats->grows = load_u64(&control->grows);
+    stats->recoveries = load_u64(&control->recoveries);
+    stats->last_recovery_ns = load_u64(&control->last_recovery_ns);
+    stats->created_ns = heap->created_ns;
+    return 0;
+}
+
+int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
+{
+    shmheap_stats found;
+    if (stats == NULL || !usable(mem))
+        return fail(EINVAL);
+    memset(&found, 0, sizeof found);
+    found.lock_slot = lock_owner_slot(mem.heap);
+    if (look_at(mem, run_stat, &found) != 0)
+        return -1;
+    stat_slots(mem.heap, &found);
+    *stats = found;
+    return 0;
+}
+
+enum { BATCH_BLOCKS = 128 };
+
+/* struct batch is private: some blocks in a row. */
+struct batch {
+    uint64_t from; /* the first granule not shown yet */
+    uint64_t next; /* the same for the next batch */
+    unsigned count;
+    shmheap_block_info blocks[BATCH_BLOCKS];
+};
+
+/* The first block that begins at from or behind it: what covers from was shown, or has come after. */
+static uint64_t start_from(const struct shmheap *heap, uint64_t from)
+{
+    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
+        uint64_t starts = load_u64(&heap->bits[chunk].start);
+        if (chunk == chunk_of(from))
+            starts &= ~bits_below(from);
+        if (starts != 0)
+            return chunk * CHUNK_GRANULES + bit_lowest(starts);
+    }
+    return heap->end;
+}
+
+static void block_describe(const struct shmheap *heap, const struct block_step *step, shmheap_block_info *info)
+{
+    struct block block = header_open(step->header);
+    info->offset = block_payload_off(heap, step->granule);
+    info->size = block.size << heap->shift;
+    info->len = block_payload_len(heap, block.size);
+    info->state = (enum shmheap_state)block.state;
+    info->slot = block.slot;
+    info->stamp = block.stamp;
+}
+
+static int run_batch(struct shmheap *heap, void *context)
+{
+    struct batch *batch = context;
+    struct block_step step = {start_from(heap, batch->from), 0, 0};
+    for (batch->count = 0; batch->count < BATCH_BLOCKS; block_walk_next(&step)) {
+        enum block_walk walk = block_walk_at(heap, &step, heap->end);
+        if (walk == BLOCK_WALK_END)
+            break;
+        if (walk == BLOCK_WALK_BAD || !header_state_known(step.header))
+            return -EBADMSG;
+        block_describe(heap, &step, &batch->blocks[batch->count++]);
+    }
+    batch->next = step.granule;
+    return 0;
+}
+
+int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *, void *), void *context)
+{
+    struct batch batch;
+    if (visit == NULL)
+        return fail(EINVAL);
+    batch.from = 0;
+    do {
+        if (look_at(mem, run_batch, &batch) != 0)
+            return -1;
+        for (unsigned i = 0; i < batch.count; i++) {
+            int stop = visit(&batch.blocks[i], context);
+            if (stop != 0)
+                return stop;
+        }
+        batch.from = batch.next;
+    } while (batch.count == BATCH_BLOCKS);
+    return 0;
+}
+
+/* struct held is private: what each slot holds. */
+struct held {
+    struct {
+        uint64_t blocks, granules;
+    } by[HEADER_SLOT_MASK + 1];
+};
+
+static int run_held(struct shmheap *heap, void *context)
+{
+    struct held *held = context;
+    struct block_step step = {0, 0, 0};
+    memset(held, 0, sizeof *held);
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        unsigned slot = header_slot(step.header);
+        held->by[slot].blocks++;
+        held->by[slot].granules += step.size;
+    }
+    return step.granule == heap->end ? 0 : -EBADMSG;
+}
+
+static void process_describe(const struct shmheap *heap, unsigned slot, const struct held *held,
+                             shmheap_process_info *info)
+{
+    const struct slot *entry = slot_entry(heap, slot);
+    info->slot = slot;
+    info->pid = slot_pid(heap, slot);
+    memcpy(info->name, entry->name, sizeof info->name);
+    info->name[sizeof info->name - 1] = 0;
+    info->connected_ns = load_u64(&entry->connected_ns);
+    info->alive = slot_alive(heap, slot);
+    info->self = slot == heap->slot;
+    info->blocks = held->by[slot].blocks;
+    info->bytes = held->by[slot].granules << heap->shift;
+}
+
+int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_process_info *, void *), void *context)
+{
+    struct held held;
+    if (visit == NULL)
+        return fail(EINVAL);
+    if (look_at(mem, run_held, &held) != 0)
+        return -1;
+    for (unsigned slot = 1; slot < mem.heap->slot_count; slot++) {
+        shmheap_process_info info;
+        if (slot_state_of(mem.heap, slot) != SLOT_TAKEN)
+            continue;
+        process_describe(mem.heap, slot, &held, &info);
+        int stop = visit(&info, context);
+        if (stop != 0)
+            return stop;
+    }
+    return 0;
+}

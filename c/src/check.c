@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fit.h"
+#include "slot.h"
+
+enum rule {
+    RULE_FIXED = 1,
+    RULE_LEN,
+    RULE_SIZE,
+    RULE_STATE,
+    RULE_FREE_HEADER,
+    RULE_SLOT,
+    RULE_FREE_PAIR,
+    RULE_TAIL,
+    RULE_START_BITS,
+    RULE_EDGE_BITS,
+    RULE_MAXIMUM,
+    RULE_HIGHER,
+    RULE_COUNTS
+};
+
+static const char *const rule_text[] = {
+    [0] = "sound",
+    [RULE_FIXED] = "the fixed fields of the control have changed",
+    [RULE_LEN] = "the region's length is impossible",
+    [RULE_SIZE] = "a block's size is impossible",
+    [RULE_STATE] = "a block's state is none of the format's",
+    [RULE_FREE_HEADER] = "a free block has a slot or a stamp",
+    [RULE_SLOT] = "a block is held by a slot that nobody has",
+    [RULE_FREE_PAIR] = "two free blocks are neighbours",
+    [RULE_TAIL] = "the tail is not where the last free block is",
+    [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
+    [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
+    [RULE_MAXIMUM] = "a chunk's maximum is not its largest free block",
+    [RULE_HIGHER] = "an entry of the tree is not the maximum of its children",
+    [RULE_COUNTS] = "the counts do not fit the blocks"
+};
+
+static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+{
+    report->rule = rule;
+    report->offset = off;
+    report->expected = expected;
+    report->found = found;
+    return 1;
+}
+
+static int check_equal(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+{
+    return expected == found ? 0 : broken(report, rule, off, expected, found);
+}
+
+static int check_control(const struct shmheap *heap, shmheap_report *report)
+{
+    const struct control *control = heap->control;
+    const uint64_t shape = load_u32(&control->version) | (uint64_t)load_u32(&control->shift) << 32;
+    const uint64_t table = load_u32(&control->region_align) | (uint64_t)load_u32(&control->slot_count) << 32;
+    uint64_t len = load_u64(&control->len);
+    if (check_equal(report, RULE_FIXED, 0, FORMAT_MAGIC, load_u64(&control->magic)) ||
+        check_equal(report, RULE_FIXED, 0, FORMAT_VERSION | (uint64_t)heap->shift << 32, shape) ||
+        check_equal(report, RULE_FIXED, 0, heap->id, load_u64(&control->id)) ||
+        check_equal(report, RULE_FIXED, 0, heap->layout.max_len, load_u64(&control->max_len)) ||
+        check_equal(report, RULE_FIXED, 0, heap->layout.region_off, load_u64(&control->region_off)) ||
+        check_equal(report, RULE_FIXED, 0, heap->region_align | (uint64_t)heap->slot_count << 32, table) ||
+        check_equal(report, RULE_FIXED, 0, heap->format_flags, load_u64(&control->flags)) ||
+        check_equal(report, RULE_FIXED, 0, heap->created_ns, load_u64(&control->created_ns)))
+        return 1;
+    return check_equal(report, RULE_LEN, 0, load_u64(&heap->len_known), len);
+}
+
+static int check_header(const struct shmheap *heap, const struct block_step *step, shmheap_report *report)
+{
+    struct block block = header_open(step->header);
+    uint64_t off = block_payload_off(heap, step->granule);
+    if (!header_state_known(step->header))
+        return broken(report, RULE_STATE, off, SHMHEAP_STATE_INTERNAL, block.state);
+    if (block.state == SHMHEAP_STATE_FREE)
+        return header_is_free(step->header) ? 0 : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
+    if (block.slot != SLOT_GONE && block.slot != SLOT_LEFT &&
+        (block.slot >= heap->slot_count || slot_state_of(heap, block.slot) == SLOT_FREE))
+        return broken(report, RULE_SLOT, off, SLOT_TAKEN, block.slot);
+    return 0;
+}
+
+static int check_blocks(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    int was_free = 0;
+    enum block_walk walk;
+    while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
+        uint64_t bytes = step.size << heap->shift;
+        int is_free = header_state(step.header) == SHMHEAP_STATE_FREE;
+        if (check_header(heap, &step, report))
+            return 1;
+        if (was_free && is_free)
+            return broken(report, RULE_FREE_PAIR, block_payload_off(heap, step.granule), 0, step.header);
+        was_free = is_free;
+        report->blocks++;
+        *(is_free ? &report->free_bytes : &report->used_bytes) += bytes;
+        block_walk_next(&step);
+    }
+    if (walk == BLOCK_WALK_BAD)
+        return broken(report, RULE_SIZE, block_payload_off(heap, step.granule), heap->end - step.granule,
+                      header_size(step.header));
+    return 0;
+}
+
+/* Chunks and figures; *chunks is how many there are. */
+static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
+{
+    const struct control *control = heap->control;
+    struct index_expected expected;
+    index_expect(&expected, heap, heap->end);
+    while (index_expect_next(&expected)) {
+        const struct chunk_bits *bits = &heap->bits[expected.chunk];
+        uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
+        if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
+            check_equal(report, RULE_EDGE_BITS, off, expected.edge, load_u64(&bits->edge)) ||
+            check_equal(report, RULE_MAXIMUM, off, expected.maximum, load_u32(heap->level[0] + expected.chunk)))
+            return 1;
+    }
+    *chunks = expected.chunk;
+    uint64_t tail = load_u64(&control->tail);
+    return check_equal(report, RULE_TAIL, block_payload_off(heap, expected.tail), expected.tail, tail) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_granules, load_u64(&control->used_granules)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_blocks, load_u64(&control->used_blocks)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.free_blocks, load_u64(&control->free_blocks));
+}
+
+/* Entries that no chunk of the region is below have to be 0, also those that fill up a node. */
+static int check_levels(const struct shmheap *heap, shmheap_report *report, uint64_t count)
+{
+    for (unsigned level = 0; level < heap->layout.levels; level++) {
+        const uint32_t *entries = heap->level[level];
+        uint64_t filled = round_up(count, NODE_CHILDREN), span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
+        for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
+            uint32_t wanted = entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;
+            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, entry * span) - HEADER_SIZE, wanted,
+                            load_u32(entries + entry)))
+                return 1;
+        }
+        count = filled / NODE_CHILDREN;
+    }
+    return 0;
+}
+
+int check_heap(const struct shmheap *heap, shmheap_report *report)
+{
+    uint64_t chunks = 0;
+    memset(report, 0, sizeof *report);
+    int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
+                  check_levels(heap, report, chunks);
+    snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
+    return unsound;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fit.h"
+#include "recover.h"
+#include "segment.h"
+#include "slot.h"
+
+enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
+enum { FLAGS_KNOWN = 511, FLAGS_LATER = SHMHEAP_CACHED | SHMHEAP_REAP };
+
+/* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. */
+static struct shmheap *connections;
+static pthread_mutex_t connections_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void fork_prepare(void) { pthread_mutex_lock(&connections_mutex); }
+static void fork_parent(void) { pthread_mutex_unlock(&connections_mutex); }
+
+/* The child's descriptor must be a description of its own: else the parent's locks, by which others know that it
+ * lives, would live on in the child. The number stays the same. */
+static void fork_child_file(struct shmheap *heap)
+{
+    int fd = segment_reopen(heap->fd, heap->read_only);
+    if (fd < 0)
+        return;
+    dup3(fd, heap->fd, O_CLOEXEC);
+    close(fd);
+    if (heap->read_only)
+        slot_mark_reader(heap);
+}
+
+static void fork_child(void)
+{
+    lock_self_forget();
+    slot_forget_process();
+    for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
+        heap->ready = 0;
+        heap->slot = 0;
+        heap->holds = 0;
+        if (heap->open && heap->fd >= 0)
+            fork_child_file(heap);
+    }
+    pthread_mutex_unlock(&connections_mutex);
+}
+
+static void fork_register(void) { pthread_atfork(fork_prepare, fork_parent, fork_child); }
+
+static struct shmheap *connection_new(void)
+{
+    struct shmheap *heap;
+    pthread_once(&fork_once, fork_register);
+    pthread_mutex_lock(&connections_mutex);
+    for (heap = connections; heap != NULL && (heap->open || heap->base != NULL); heap = heap->next)
+        continue;
+    if (heap == NULL && (heap = calloc(1, sizeof *heap)) != NULL) {
+        heap->next = connections;
+        connections = heap;
+    }
+    if (heap != NULL) {
+        struct shmheap *next = heap->next;
+        memset(heap, 0, sizeof *heap);
+        heap->next = next;
+        heap->fd = -1;
+        heap->base = (unsigned char *)heap; /* taken; segment_make or segment_map replaces it */
+        heap->lock_limit_ms = LOCK_LIMIT_MS;
+    }
+    pthread_mutex_unlock(&connections_mutex);
+    return heap;
+}
+
+static void connection_release(struct shmheap *heap)
+{
+    pthread_mutex_lock(&connections_mutex);
+    heap->base = NULL;
+    pthread_mutex_unlock(&connections_mutex);
+}
+
+static struct shmheap *connection_opened(struct shmheap *heap)
+{
+    pthread_mutex_lock(&connections_mutex);
+    heap->open = 1;
+    pthread_mutex_unlock(&connections_mutex);
+    return heap;
+}
+
+/* NULL, errno kept, the descriptor closed. */
+static struct shmheap *connection_failed(struct shmheap *heap, int fd)
+{
+    int reason = errno;
+    segment_unmap(heap);
+    if (fd >= 0)
+        close(fd);
+    connection_release(heap);
+    errno = reason;
+    return NULL;
+}
+
+static int invalid(void)
+{
+    errno = EINVAL;
+    return -1;
+}
+
+/* Flags that can be together, and are built. */
+static int flags_check(unsigned flags)
+{
+    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || ((flags & SHMHEAP_EXCLUSIVE) && !(flags & SHMHEAP_CREATE)) ||
+        ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
+        ((flags & SHMHEAP_ANONYMOUS) && (!(flags & SHMHEAP_CREATE) || (flags & SHMHEAP_FILE))))
+        return invalid();
+    if (flags & FLAGS_LATER) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    return 0;
+}
+
+static int plan_fill(struct segment_plan *plan, const shmheap_options *options)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->len = options->len != 0 ? options->len : LEN_DEFAULT;
+    plan->max_len = options->max_len != 0 ? options->max_len : plan->len;
+    plan->shift = options->alignment == 8 ? 3 : 4;
+    plan->flags = options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0;
+    plan->slot_count = SLOTS_MAX;
+    long page = sysconf(_SC_PAGESIZE);
+    plan->region_align = page > (long)SEGMENT_ALIGN_MIN ? (uint32_t)page : SEGMENT_ALIGN_MIN;
+    if (plan->len < REGION_LEN_MIN || plan->max_len < plan->len ||
+        (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) || options->mode > 07777)
+        return invalid();
+    return 0;
+}
+
+/* The new heap in the empty file fd, complete: others see it from here on. */
+static struct shmheap *connect_make(int fd, const struct segment_plan *plan, const shmheap_options *options)
+{
+    struct shmheap *heap = connection_new();
+    if (heap == NULL) {
+        close(fd);
+        return NULL;
+    }
+    heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
+    if (segment_make(heap, fd, plan) != 0)
+        return connection_failed(heap, fd);
+    if (options->flags & SHMHEAP_HUGE_PAGES)
+        segment_huge_pages(heap);
+    fit_format(heap);
+    if (recover_take_slot(heap) != 0)
+        return connection_failed(heap, fd);
+    segment_announce(heap);
+    return connection_opened(heap);
+}
+
+/* The heap in the file fd, which becomes the connection's. */
+static struct shmheap *connect_map(int fd, const shmheap_options *options)
+{
+    struct shmheap *heap = connection_new();
+    if (heap == NULL) {
+        close(fd);
+        return NULL;
+    }
+    heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
+    heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
+    if (segment_map(heap, fd, options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT) != 0)
+        return connection_failed(heap, fd);
+    if (options->flags & SHMHEAP_HUGE_PAGES)
+        segment_huge_pages(heap);
+    if (heap->read_only)
+        slot_mark_reader(heap);
+    else if (recover_take_slot(heap) != 0)
+        return connection_failed(heap, fd);
+    return connection_opened(heap);
+}
+
+static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+{
+    int is_path = (options->flags & SHMHEAP_FILE) != 0;
+    unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
+    int fd = segment_name_open(name, is_path, O_RDWR | O_CREAT | O_EXCL, mode);
+    if (fd < 0)
+        return NULL;
+    struct shmheap *heap = connect_make(fd, plan, options);
+    if (heap == NULL) {
+        int reason = errno;
+        segment_name_remove(name, is_path);
+        errno = reason;
+    }
+    return heap;
+}
+
+static struct shmheap *connect_named(const char *name, const shmheap_options *options)
+{
+    int oflags = options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR;
+    int fd = segment_name_open(name, (options->flags & SHMHEAP_FILE) != 0, oflags, 0);
+    return fd >= 0 ? connect_map(fd, options) : NULL;
+}
+
+static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+{
+    int fd = segment_memfd(name != NULL && name[0] != 0 ? name : "shmheap");
+    return fd >= 0 ? connect_make(fd, plan, options) : NULL;
+}
+
+struct shmheap *connect_open(const char *name, const shmheap_options *options)
+{
+    struct segment_plan plan;
+    if (flags_check(options->flags) != 0 || plan_fill(&plan, options) != 0)
+        return NULL;
+    if (options->flags & SHMHEAP_ANONYMOUS)
+        return create_anonymous(name, &plan, options);
+    if (name == NULL || name[0] == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!(options->flags & SHMHEAP_CREATE))
+        return connect_named(name, options);
+    /* Whoever makes and removes heaps of this name at the same time: one of both succeeds in the end. */
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        struct shmheap *heap = create_named(name, &plan, options);
+        if (heap != NULL || errno != EEXIST || (options->flags & SHMHEAP_EXCLUSIVE))
+            return heap;
+        heap = connect_named(name, options);
+        if (heap != NULL || errno != ENOENT)
+            return heap;
+    }
+    return NULL;
+}
+
+struct shmheap *connect_fd(int fd, const shmheap_options *options)
+{
+    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | FLAGS_LATER;
+    if ((options->flags & ~allowed) != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (flags_check(options->flags) != 0 || fcntl(fd, F_GETFD) < 0)
+        return NULL;
+    int own = segment_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
+    return own >= 0 ? connect_map(own, options) : NULL;
+}
+
+/* Slots for memory of this size: the table is at most about a sixteenth of it. */
+static uint32_t slots_for(uint64_t bytes)
+{
+    uint64_t slots = bytes / (16 * SLOT_SIZE);
+    return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
+}
+
+static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes, const shmheap_options *options)
+{
+    if (options->flags != 0 || plan_fill(plan, options) != 0)
+        return invalid();
+    plan->slot_count = slots_for(bytes);
+    plan->region_align = 16;
+    if (memory == NULL || (uintptr_t)memory % (plan->shift == 3 ? 8 : 16) != 0)
+        return invalid();
+    if (options->len == 0) {
+        plan->len = segment_region_fitting(bytes, plan->shift, plan->slot_count, plan->region_align);
+        plan->max_len = plan->len;
+    }
+    if (plan->len == 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return 0;
+}
+
+struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_options *options)
+{
+    struct segment_plan plan;
+    if (plan_fill_at(&plan, memory, bytes, options) != 0)
+        return NULL;
+    struct shmheap *heap = connection_new();
+    if (heap == NULL)
+        return NULL;
+    if (segment_make_at(heap, memory, bytes, &plan) != 0)
+        return connection_failed(heap, -1);
+    fit_format(heap);
+    if (recover_take_slot(heap) != 0)
+        return connection_failed(heap, -1);
+    segment_announce(heap);
+    return connection_opened(heap);
+}
+
+struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
+{
+    if (memory == NULL || (uintptr_t)memory % 8 != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    struct shmheap *heap = connection_new();
+    if (heap == NULL)
+        return NULL;
+    if (segment_map_at(heap, memory, bytes) != 0)
+        return connection_failed(heap, -1);
+    if (heap->shift == 4 && (uintptr_t)memory % 16 != 0) {
+        errno = EINVAL;
+        return connection_failed(heap, -1);
+    }
+    if (recover_take_slot(heap) != 0)
+        return connection_failed(heap, -1);
+    return connection_opened(heap);
+}
+
+void connect_close(struct shmheap *heap)
+{
+    int fd = heap->fd;
+    pthread_mutex_lock(&connections_mutex);
+    heap->open = 0;
+    heap->ready = 0;
+    pthread_mutex_unlock(&connections_mutex);
+    slot_leave(heap);
+    segment_unmap(heap);
+    if (fd >= 0)
+        close(fd);
+    connection_release(heap);
+}

@@ -1,0 +1,45 @@
+/* fit.h: first fit, exactly, on the list of blocks and its index. No lock, no system call: the caller holds the lock.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Of all free blocks that are large enough the one of lowest address is used; what it has too much stays free; free
+ * neighbours merge at once. All headers and positions that an operation relies on are checked before its
+ * publishing store; where they contradict each other the result is FIT_BAD and nothing has changed. */
+#ifndef SHMHEAP_FIT_H
+#define SHMHEAP_FIT_H
+
+#include "index.h"
+
+/* Results below 0; 0 and above are granules, or success. */
+enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
+
+/* fit_alloc makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD. */
+int64_t fit_alloc(struct shmheap *heap, uint64_t need);
+
+/* fit_alloc_aligned the same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive:
+ * look at every free block, not only for one that suffices in any case. */
+int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
+
+/* fit_free frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
+int fit_free(struct shmheap *heap, uint64_t granule);
+
+/* fit_resize makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
+ * changed), FIT_UNKNOWN, FIT_BAD. */
+int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need);
+
+/* fit_format makes the region one free block, in memory that is all zero. */
+void fit_format(struct shmheap *heap);
+
+/* fit_extend adds the granules from end to new_end, which is behind the region's end for all others yet. len: the region's
+ * new length, published here. 0 or FIT_BAD. */
+int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end);
+
+/* fit_live is the header of the live object at granule; 0: none. Needs no lock. */
+static inline uint64_t fit_live(const struct shmheap *heap, uint64_t granule)
+{
+    if (UNLIKELY(!index_is_start(heap, granule)))
+        return 0;
+    uint64_t header = block_load(heap, granule);
+    return LIKELY(header_is_live(header)) ? header : 0;
+}
+
+#endif

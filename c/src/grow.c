@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "grow.h"
+
+#include <errno.h>
+
+#include "fit.h"
+#include "segment.h"
+
+enum { GROW_STEP = 65536 };
+
+static int grow_to(struct shmheap *heap, uint64_t len)
+{
+    uint64_t end = layout_granules(len, heap->shift);
+    if (end < heap->end + heap->block_min || segment_reserve(heap, len) != 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (fit_extend(heap, len, end) != 0 || segment_refresh(heap) != 0) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return 0;
+}
+
+int grow_for(struct shmheap *heap, uint64_t need)
+{
+    uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
+    uint64_t tail = load_u64(&heap->control->tail), end = heap->end;
+    if (len == max || tail > end || need > heap->layout.granules_max) {
+        errno = ENOMEM;
+        return -1;
+    }
+    uint64_t least = REGION_LEAD + ((tail + need) << heap->shift);
+    least = round_up(least < len + heap->block_min * 16u ? len + heap->block_min * 16u : least, 4096);
+    if (least > max)
+        least = max;
+    if (layout_granules(least, heap->shift) - tail < need) {
+        errno = ENOMEM;
+        return -1;
+    }
+    uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / 4096 * 4096;
+    if (wanted > max)
+        wanted = max;
+    if (wanted > least && grow_to(heap, wanted) == 0)
+        return 0;
+    return grow_to(heap, least);
+}

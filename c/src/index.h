@@ -1,0 +1,267 @@
+/* index.h: the derived search tree: bit planes of the granules, and maxima over chunks of 64 of them.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Nothing here is believed: a granule that comes out of the index is within the region, and its header decides.
+ * Everything here can be rebuilt from the headers (recover). All but index_is_start is called under the lock.
+ *
+ *   bits    start  1...1.......1......    blocks begin here
+ *           edge   ....1......1.......    first and last granules of free blocks (a block of one granule: one bit)
+ *   level 0        the size of the largest free block that begins in each chunk, but not of the tail
+ *   level k        the maximum of 16 entries of level k - 1 */
+#ifndef SHMHEAP_INDEX_H
+#define SHMHEAP_INDEX_H
+
+#include "block.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define CHUNK_NONE UINT64_MAX
+#define MAXIMUM_CAP UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
+
+static inline uint32_t maximum_of_size(uint64_t size) { return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP); }
+
+static inline uint64_t chunk_of(uint64_t granule) { return granule / CHUNK_GRANULES; }
+static inline uint64_t bit_of(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }
+
+/* Bits below, and from, a granule's own in its chunk. */
+static inline uint64_t bits_below(uint64_t granule) { return bit_of(granule) - 1; }
+
+static inline int index_is_start(const struct shmheap *heap, uint64_t granule)
+{
+    return (load_acquire(&heap->bits[chunk_of(granule)].start) >> granule % CHUNK_GRANULES) & 1;
+}
+
+static inline int index_is_edge(const struct shmheap *heap, uint64_t granule)
+{
+    return (load_u64(&heap->bits[chunk_of(granule)].edge) >> granule % CHUNK_GRANULES) & 1;
+}
+
+static inline int index_is_free_start(const struct shmheap *heap, uint64_t granule)
+{
+    const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
+    return ((load_u64(&bits->start) & load_u64(&bits->edge)) >> granule % CHUNK_GRANULES) & 1;
+}
+
+/* Only the lock's owner changes the planes; a word that readers look at is replaced in one store. */
+static inline void start_set(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t *word = &heap->bits[chunk_of(granule)].start;
+    store_publish(word, load_u64(word) | bit_of(granule));
+}
+
+static inline void start_clear(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t *word = &heap->bits[chunk_of(granule)].start;
+    store_publish(word, load_u64(word) & ~bit_of(granule));
+}
+
+static inline void edge_set(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t *word = &heap->bits[chunk_of(granule)].edge;
+    store_u64(word, load_u64(word) | bit_of(granule));
+}
+
+static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t *word = &heap->bits[chunk_of(granule)].edge;
+    store_u64(word, load_u64(word) & ~bit_of(granule));
+}
+
+/* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
+static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
+{
+#if defined(__SSE2__)
+    const __m128i less = _mm_set1_epi32((int)(need - 1));
+    const __m128i *quarter = (const __m128i *)(const void *)node;
+    __m128i low = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(quarter), less),
+                                  _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 1), less));
+    __m128i high = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(quarter + 2), less),
+                                   _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 3), less));
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+#else
+    unsigned mask = 0;
+    for (unsigned i = 0; i < NODE_CHILDREN; i++)
+        mask |= (unsigned)((int32_t)node[i] >= (int32_t)need) << i;
+    return mask;
+#endif
+}
+
+/* The maximum of a node's 16 entries; entries that no heap can have (above MAXIMUM_CAP) count as 0. */
+static inline uint32_t node_maximum(const uint32_t *node)
+{
+#if defined(__SSE2__)
+    const __m128i *quarter = (const __m128i *)(const void *)node;
+    __m128i most = _mm_setzero_si128();
+    for (int i = 0; i < 4; i++) {
+        __m128i entries = _mm_loadu_si128(quarter + i), greater = _mm_cmpgt_epi32(entries, most);
+        most = _mm_or_si128(_mm_and_si128(greater, entries), _mm_andnot_si128(greater, most));
+    }
+    for (int i = 0; i < 2; i++) {
+        __m128i other = i == 0 ? _mm_shuffle_epi32(most, 0x4e) : _mm_shuffle_epi32(most, 0xb1);
+        __m128i greater = _mm_cmpgt_epi32(other, most);
+        most = _mm_or_si128(_mm_and_si128(greater, other), _mm_andnot_si128(greater, most));
+    }
+    return (uint32_t)_mm_cvtsi128_si32(most);
+#else
+    int32_t most = 0;
+    for (unsigned i = 0; i < NODE_CHILDREN; i++)
+        most = (int32_t)node[i] > most ? (int32_t)node[i] : most;
+    return (uint32_t)most;
+#endif
+}
+
+/* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
+static inline unsigned index_level_for(const struct shmheap *heap, uint64_t chunk)
+{
+    unsigned level = bit_highest(chunk | 1) / 4;
+    return level < heap->layout.levels ? level : heap->layout.levels - 1;
+}
+
+/* The first chunk in which a free block of at least need begins, the tail left out. CHUNK_NONE: there is none.
+ * A tree that contradicts itself gives some chunk, whose blocks then will not do. */
+static inline uint64_t index_find_chunk(const struct shmheap *heap, uint32_t need, uint64_t tail)
+{
+    unsigned level = index_level_for(heap, chunk_of(tail));
+    unsigned mask = node_at_least(heap->level[level], need);
+    if (mask == 0)
+        return CHUNK_NONE;
+    uint64_t entry = bit_lowest(mask);
+    while (level-- > 0) {
+        /* Within the level also if the entry above lied: then entry may lie behind the last node. */
+        uint64_t node = entry * NODE_CHILDREN;
+        if (UNLIKELY(node >= heap->layout.level_len[level]))
+            return CHUNK_NONE;
+        mask = node_at_least(heap->level[level] + node, need);
+        entry = node + bit_lowest(mask | 1u << 15);
+    }
+    return entry;
+}
+
+/* The first block of at least need in a chunk whose maximum promises one, as far as the bits tell; the last to begin
+ * there may extend behind it, so its header has to tell. GRANULE_NONE: the bits hold no such block. */
+static inline uint64_t index_find_block(const struct shmheap *heap, uint64_t chunk, uint64_t need)
+{
+    uint64_t starts = load_u64(&heap->bits[chunk].start);
+    uint64_t frees = starts & load_u64(&heap->bits[chunk].edge);
+    while (frees != 0) {
+        unsigned bit = bit_lowest(frees);
+        uint64_t behind = starts & ~((UINT64_C(2) << bit) - 1);
+        if (behind == 0 || bit_lowest(behind) - bit >= need)
+            return chunk * CHUNK_GRANULES + bit;
+        frees &= frees - 1;
+    }
+    return GRANULE_NONE;
+}
+
+/* The size of the free block that begins at granule and is the last to begin in its chunk. */
+static inline uint64_t index_size_over(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t next = chunk_of(granule) + 1, end = connection_end(heap);
+    if (LIKELY(next * CHUNK_GRANULES < end)) {
+        uint64_t starts = load_u64(&heap->bits[next].start);
+        if (LIKELY(starts != 0))
+            return next * CHUNK_GRANULES + bit_lowest(starts) - granule;
+    }
+    return granule < end ? header_size(block_load(heap, granule)) : 0;
+}
+
+/* What level 0 has to hold for a chunk. limit: the tail, which is left out. */
+static inline uint32_t index_chunk_maximum(const struct shmheap *heap, uint64_t chunk, uint64_t limit)
+{
+    uint64_t starts = load_u64(&heap->bits[chunk].start);
+    uint64_t frees = starts & load_u64(&heap->bits[chunk].edge);
+    uint64_t most = 0;
+    if (UNLIKELY(chunk == chunk_of(limit)))
+        frees &= bits_below(limit);
+    while (frees != 0) {
+        unsigned bit = bit_lowest(frees);
+        uint64_t behind = starts & ~((UINT64_C(2) << bit) - 1);
+        uint64_t size = behind != 0 ? bit_lowest(behind) - bit : index_size_over(heap, chunk * CHUNK_GRANULES + bit);
+        most = size > most ? size : most;
+        frees &= frees - 1;
+    }
+    return maximum_of_size(most);
+}
+
+/* Carries a changed entry of level 0 upwards, as far as it changes anything. */
+static inline void index_propagate(const struct shmheap *heap, uint64_t entry, uint32_t old, uint32_t value)
+{
+    for (unsigned level = 1; level < heap->layout.levels; level++) {
+        uint64_t parent = entry / NODE_CHILDREN;
+        uint32_t *place = heap->level[level] + parent;
+        uint32_t was = load_u32(place);
+        if (value < was) {
+            if (old != was)
+                return; /* another child is the maximum */
+            value = node_maximum(heap->level[level - 1] + parent * NODE_CHILDREN);
+            if (value == was)
+                return;
+        } else if (value == was) {
+            return;
+        }
+        store_u32(place, value);
+        old = was;
+        entry = parent;
+    }
+}
+
+/* A free block of this size begins in the chunk now; what it took the place of there is smaller. */
+static inline void index_raise(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+{
+    uint32_t *place = heap->level[0] + chunk;
+    uint32_t value = maximum_of_size(size), old = load_u32(place);
+    if (value > old) {
+        store_u32(place, value);
+        index_propagate(heap, chunk, old, value);
+    }
+}
+
+/* A free block of this size begins in the chunk no more (or is smaller now). The bits are up to date. */
+static inline void index_lower(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t tail)
+{
+    uint32_t *place = heap->level[0] + chunk;
+    uint32_t old = load_u32(place);
+    if (maximum_of_size(size) < old)
+        return; /* another is larger */
+    uint32_t value = index_chunk_maximum(heap, chunk, tail);
+    if (value != old) {
+        store_u32(place, value);
+        index_propagate(heap, chunk, old, value);
+    }
+}
+
+/* struct index_expected is private: what the index has to say of one chunk after another, read off the headers. */
+struct index_expected {
+    const struct shmheap *heap;
+    uint64_t end;
+    struct block_step step;
+    uint64_t edge_later;   /* the last granule of a free block that ends in a later chunk */
+    uint64_t chunk;        /* the one described */
+    uint64_t start, edge;
+    uint32_t maximum;
+    uint64_t tail, used_granules, used_blocks, free_blocks; /* so far; tail is the end unless the last block is free */
+    int bad;               /* step.granule holds no header that can be there */
+};
+
+void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end);
+
+/* index_expect_next describes the next chunk: 1; 0 after the last one, or where a header is bad. */
+int index_expect_next(struct index_expected *expected);
+
+/* index_rebuild writes the whole index and its figures anew from headers that were checked. Each word of the start bits is
+ * replaced by one store, so that who resolves handles meanwhile finds all objects. */
+void index_rebuild(struct shmheap *heap);
+
+/* The start of the free block whose last granule is given; GRANULE_NONE: the bits hold none. */
+uint64_t index_start_far(const struct shmheap *heap, uint64_t granule);
+
+static inline uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t starts = load_u64(&heap->bits[chunk_of(granule)].start) & (bit_of(granule) | bits_below(granule));
+    if (LIKELY(starts != 0))
+        return (granule & ~UINT64_C(63)) + bit_highest(starts);
+    return index_start_far(heap, granule);
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* layout.h: the structs that live in shared memory. FORMAT.md describes the same byte by byte.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *   [ control ][ slots ][ bits ][ maxima, level 0, 1 ... ][ region ]
+ *
+ * Everything is little-endian and of fixed width; no pointer is stored. Offsets in control are from the start of
+ * the segment, all others from the start of the region. */
+#ifndef SHMHEAP_LAYOUT_H
+#define SHMHEAP_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform.h"
+
+#define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
+#define FORMAT_VERSION 1u
+
+enum {
+    REGION_LEN_MIN = 128,
+    REGION_LEAD = 8,   /* bytes before the first header: payloads are aligned to 16 when headers are at 8 modulo 16 */
+    HEADER_SIZE = 8,
+    CHUNK_GRANULES = 64,
+    NODE_CHILDREN = 16,
+    LEVELS_MAX = 8,
+    SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
+    SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
+    SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
+    SLOTS_MIN = 8,
+    CONTROL_SIZE = 512,
+    SLOT_SIZE = 64,
+    SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
+    READERS_BYTE = 1024,   /* of the file: who reads only holds a shared lock on it; byte s is that of slot s */
+    COLLECTOR_BYTE = 1025  /* of the file: locked by the collector */
+};
+
+/* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.
+ *   bits 0-35   size in granules, header included
+ *   bits 36-38  state, enum shmheap_state
+ *   bits 39-48  slot of the holder; 0 when free
+ *   bits 49-63  stamp of the allocation; 0 when free
+ * The walk from granule 0, by adding sizes, reaches the end of the region exactly, at every instant. */
+#define HEADER_SIZE_BITS 36
+#define HEADER_STATE_SHIFT 36
+#define HEADER_SLOT_SHIFT 39
+#define HEADER_STAMP_SHIFT 49
+#define HEADER_SIZE_MASK ((UINT64_C(1) << HEADER_SIZE_BITS) - 1)
+#define HEADER_STATE_MASK 7u
+#define HEADER_SLOT_MASK 1023u
+#define STAMP_MASK 0x7fffu
+
+/* A handle: bits 0-35 granule of the block, 36-50 stamp, 51-63 tag of the heap, never 0. */
+#define HANDLE_STAMP_SHIFT 36
+#define HANDLE_TAG_SHIFT 51
+
+/* struct control lives in shared memory, at the start of the segment. "Fixed" fields are written before magic and
+ * never again; who connects copies and checks them once. The others change under the lock only, unless said.
+ * Numbered rules, which shmheap_check reports:
+ *   1  the fixed fields are those that this connection found when it connected
+ *   2  len is at least 128, at most max_len, and within the file
+ *   3  each block's size is at least the smallest and ends at or before the end of the region
+ *   4  each block's state is one of the format's
+ *   5  a free block has slot 0 and stamp 0
+ *   6  each other block's slot is 0 (gone), 1023 (left) or one that is in use
+ *   7  no two free blocks are neighbours
+ *   8  tail is the first granule of the last block if that is free, else the end
+ *   9  the start bits are set where blocks start, and nowhere else
+ *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
+ *   11 level 0 holds for each chunk the size of the largest free block that starts in it, the tail left out
+ *   12 each entry of a higher level is the maximum of its 16 children
+ *   13 used_granules, used_blocks and free_blocks count what the headers say */
+struct control {
+    /* fixed */
+    uint64_t magic;        /* FORMAT_MAGIC, stored last when creating */
+    uint32_t version;      /* FORMAT_VERSION */
+    uint32_t shift;        /* log2 of the granule: 3 or 4 */
+    uint64_t id;           /* random */
+    uint64_t max_len;      /* bytes of the region at most */
+    uint64_t region_off;   /* of the region, from the segment's start */
+    uint32_t region_align; /* power of two that region_off is a multiple of */
+    uint32_t slot_count;   /* entries of the slot table, entry 0 included */
+    uint64_t flags;        /* FORMAT_SPARSE */
+    uint64_t created_ns;   /* since 1970 */
+    /* lock */
+    uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
+    uint64_t sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
+    uint64_t lock_pad[6];
+    /* under the lock, with each operation */
+    uint64_t len;          /* bytes of the region now. Truth, as the headers are */
+    uint64_t tail;         /* rule 8 */
+    uint64_t used_granules, used_blocks, free_blocks; /* rule 13 */
+    uint64_t high_granules; /* the most that used_granules was */
+    uint64_t allocs, frees; /* since creation; allocs also makes the stamps */
+    /* under the lock, seldom */
+    uint64_t failed_allocs, grows, recoveries, last_recovery_ns;
+    uint64_t seldom_pad[4];
+};
+STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
+STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
+STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
+STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, control_end);
+
+#define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
+
+/* struct slot lives in shared memory. Who takes a slot of a heap in a file first locks byte s of the file (an
+ * open-file-description lock, gone with the process), then fills the entry and stores word; who takes one
+ * of a heap without a file swaps word from 0. */
+struct slot {
+    uint64_t word;         /* bits 0-7 enum slot_state, 32-63 pid */
+    uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
+    uint64_t connected_ns; /* since 1970 */
+    char name[16];
+    uint64_t pad[3];
+};
+STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slot_is_a_line);
+
+enum slot_state {
+    SLOT_FREE = 0, /* no block names this slot */
+    SLOT_TAKEN = 1, /* by a process, alive or dead */
+    SLOT_VACATED = 2 /* left in order; blocks may still name it */
+};
+
+/* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is granule 64 c + i. */
+struct chunk_bits {
+    uint64_t start; /* a block starts here */
+    uint64_t edge;  /* the first or the last granule of a free block */
+};
+STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
+
+/* struct layout is private: where things are in a segment, computed from the fixed fields alone. */
+struct layout {
+    uint64_t max_len, granules_max, chunks_max;
+    uint64_t slots_off, bits_off, region_off, segment_len;
+    uint64_t level_off[LEVELS_MAX];
+    uint32_t level_len[LEVELS_MAX]; /* entries, a multiple of 16 */
+    unsigned levels;
+};
+
+/* Granules that a region of len bytes holds. */
+static inline uint64_t layout_granules(uint64_t len, unsigned shift) { return (len - REGION_LEAD) >> shift; }
+
+/* The fewest granules of a block: a header and 8 bytes. */
+static inline unsigned layout_block_min(unsigned shift) { return shift == 3 ? 2 : 1; }
+
+/* layout_compute fills *plan; -1 where the numbers cannot be those of a heap. */
+static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned shift, uint32_t slot_count,
+                                 uint32_t region_align)
+{
+    if ((shift != 3 && shift != 4) || slot_count < 2 || slot_count > SLOTS_MAX || max_len < REGION_LEN_MIN ||
+        region_align < 16 || region_align > (1u << 24) || (region_align & (region_align - 1)) != 0 ||
+        max_len > UINT64_C(1) << (HEADER_SIZE_BITS + shift))
+        return -1;
+    plan->max_len = max_len;
+    plan->granules_max = layout_granules(max_len, shift);
+    plan->chunks_max = (plan->granules_max + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
+    plan->slots_off = CONTROL_SIZE;
+    plan->bits_off = plan->slots_off + (uint64_t)slot_count * SLOT_SIZE;
+    uint64_t off = round_up(plan->bits_off + plan->chunks_max * sizeof(struct chunk_bits), 64);
+    uint64_t entries = plan->chunks_max;
+    for (plan->levels = 0;; entries = (entries + NODE_CHILDREN - 1) / NODE_CHILDREN) {
+        unsigned level = plan->levels++;
+        plan->level_off[level] = off;
+        plan->level_len[level] = (uint32_t)round_up(entries, NODE_CHILDREN);
+        off += plan->level_len[level] * sizeof(uint32_t);
+        if (entries <= NODE_CHILDREN)
+            break;
+    }
+    plan->region_off = round_up(off, region_align);
+    plan->segment_len = plan->region_off + max_len;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lock.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SPINS = 200 };
+
+__thread struct lock_self lock_self;
+
+/* Where the kernel has no robust lists (an emulator), announcements go nowhere, and lock_seize has to do. */
+static __thread struct robust_list *pending_nowhere;
+static __thread struct robust_list_head own_head;
+
+void lock_self_fill(void)
+{
+    struct robust_list_head *head = NULL;
+    size_t size = 0;
+    lock_self.futex_offset = 0;
+    lock_self.pending = &pending_nowhere;
+    long failed = syscall(SYS_get_robust_list, 0, &head, &size);
+    if (failed == 0 && head == NULL) {
+        /* A C library that registers no list until a robust mutex is used. */
+        own_head.list.next = &own_head.list;
+        own_head.futex_offset = 0;
+        if (syscall(SYS_set_robust_list, &own_head, sizeof own_head) == 0)
+            head = &own_head;
+    }
+    if (failed == 0 && head != NULL) {
+        lock_self.futex_offset = head->futex_offset;
+        lock_self.pending = &head->list_op_pending;
+    }
+    lock_self.tid = (uint32_t)syscall(SYS_gettid);
+}
+
+void lock_self_forget(void) { lock_self.tid = 0; }
+
+static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
+
+void lock_wake(struct shmheap *heap) { syscall(SYS_futex, futex_of(heap), FUTEX_WAKE, 1, NULL, NULL, 0); }
+
+static void futex_sleep(struct shmheap *heap, uint32_t value, uint64_t ns)
+{
+    struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    syscall(SYS_futex, futex_of(heap), FUTEX_WAIT, value, &limit, NULL, 0);
+}
+
+/* Replaces the word seen by ours, announced: 1, or 0. Other waiters may sleep, so their bit is kept or set. */
+static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
+{
+    lock_announce(heap);
+    if (swap_if(&heap->control->lock, seen, lock_mine(heap) | bits)) {
+        lock_mark_changing(heap->control);
+        return 1;
+    }
+    lock_renounce();
+    return 0;
+}
+
+/* Takes the word seen if it has no living owner; waiters is what to or into it. */
+static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t waiters, enum lock_result *result)
+{
+    if (seen != 0 && !((uint32_t)seen & FUTEX_OWNER_DIED))
+        return 0;
+    *result = seen == 0 ? LOCK_TAKEN : LOCK_DIED;
+    return lock_replace(heap, seen, waiters | (seen & FUTEX_WAITERS));
+}
+
+enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
+{
+    uint64_t *lock = &heap->control->lock;
+    enum lock_result result;
+    if (lock_self.tid == 0)
+        lock_self_fill();
+    for (int i = 0; i < SPINS; i++) {
+        if (lock_take_if_ownerless(heap, load_u64(lock), 0, &result))
+            return result;
+        spin_pause();
+    }
+    /* Bounded by time alone: a peer may rewrite the word as fast as we read it. */
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = LOCK_SLICE_MS * UINT64_C(1000000), passed = 0;
+    for (; passed < limit; passed = clock_ns(CLOCK_MONOTONIC) - begin) {
+        *seen = load_u64(lock);
+        if (lock_take_if_ownerless(heap, *seen, FUTEX_WAITERS, &result))
+            return result;
+        if (*seen == 0 || (uint32_t)*seen & FUTEX_OWNER_DIED)
+            continue; /* somebody else took it */
+        if ((uint32_t)*seen & FUTEX_WAITERS || swap_if(lock, *seen, *seen | FUTEX_WAITERS))
+            futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, limit - passed);
+    }
+    *seen = load_u64(lock);
+    return LOCK_SUSPECT;
+}
+
+enum lock_result lock_seize(struct shmheap *heap, uint64_t seen)
+{
+    return lock_replace(heap, seen, seen & FUTEX_WAITERS) ? LOCK_DIED : LOCK_SUSPECT;
+}
+
+void lock_release_broken(struct shmheap *heap)
+{
+    struct control *control = heap->control;
+    __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    uint64_t was = swap_always(&control->lock, FUTEX_OWNER_DIED);
+    if ((uint32_t)was & FUTEX_WAITERS)
+        lock_wake(heap);
+    lock_renounce();
+}
+
+unsigned lock_owner_slot(const struct shmheap *heap) { return (unsigned)(load_u64(&heap->control->lock) >> LOCK_SLOT_SHIFT); }

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fit.h"
+#include "slot.h"
+
+/* The truth can be walked to the end: 1, else 0. *free_pairs: free blocks that are neighbours. */
+static int headers_sound(const struct shmheap *heap, int *free_pairs)
+{
+    struct block_step step = {0, 0, 0};
+    int was_free = 0;
+    *free_pairs = 0;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        int is_free = header_is_free(step.header);
+        if (!header_state_known(step.header) || (!is_free && header_state(step.header) == SHMHEAP_STATE_FREE))
+            return 0;
+        *free_pairs |= was_free & is_free;
+        was_free = is_free;
+        block_walk_next(&step);
+    }
+    return step.granule == heap->end;
+}
+
+/* [ free ][ free ] => [ ---- ]   Left by a death in fit_extend. */
+static void merge_neighbours(struct shmheap *heap)
+{
+    struct block_step step = {0, 0, 0}, next;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        next.granule = step.granule + step.size;
+        if (header_is_free(step.header) && block_walk_at(heap, &next, heap->end) == BLOCK_WALK_BLOCK &&
+            header_is_free(next.header))
+            block_publish(heap, step.granule, header_free(step.size + next.size));
+        else
+            block_walk_next(&step);
+    }
+}
+
+/* Everything that is derived, from the headers. Lock held; a death in here is another recovery. 0, or -1 with errno. */
+static int recover_heap(struct shmheap *heap)
+{
+    struct control *control = heap->control;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    int free_pairs;
+    if (segment_refresh(heap) != 0)
+        return -1;
+    if (!headers_sound(heap, &free_pairs)) {
+        errno = EBADMSG;
+        return -1;
+    }
+    if (free_pairs)
+        merge_neighbours(heap);
+    index_rebuild(heap);
+    store_u64(&control->recoveries, load_u64(&control->recoveries) + 1);
+    store_u64(&control->last_recovery_ns, clock_ns(CLOCK_MONOTONIC) - begin);
+    return 0;
+}
+
+/* Which slots the headers name, as bits: 0, or -1 where a header is bad. */
+static int slots_named(const struct shmheap *heap, uint64_t named[SLOTS_MAX / 64 + 1])
+{
+    struct block_step step = {0, 0, 0};
+    memset(named, 0, (SLOTS_MAX / 64 + 1) * sizeof *named);
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        unsigned slot = header_slot(step.header);
+        named[slot / 64] |= UINT64_C(1) << slot % 64;
+        block_walk_next(&step);
+    }
+    return step.granule == heap->end ? 0 : -1;
+}
+
+/* One block's label; its holders may turn it from used to shared once meanwhile. */
+static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t label)
+{
+    const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT;
+    for (int i = 0; i < 2; i++, header = block_load(heap, granule))
+        if (block_republish(heap, granule, header, (header & ~mask) | label << HEADER_SLOT_SHIFT))
+            return;
+}
+
+/* Blocks of slots whose bit is set in gone or left get the label that says so. A death in between: the rest
+ * is relabelled by the next one. */
+static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, const uint64_t *left)
+{
+    struct block_step step = {0, 0, 0};
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        unsigned slot = header_slot(step.header);
+        if ((gone[slot / 64] >> slot % 64) & 1)
+            slot_relabel(heap, step.granule, step.header, SLOT_GONE);
+        else if ((left[slot / 64] >> slot % 64) & 1)
+            slot_relabel(heap, step.granule, step.header, SLOT_LEFT);
+    }
+}
+
+int recover_slots(struct shmheap *heap)
+{
+    uint64_t named[SLOTS_MAX / 64 + 1], gone[SLOTS_MAX / 64 + 1] = {0}, left[SLOTS_MAX / 64 + 1] = {0};
+    int freed = 0;
+    if (slots_named(heap, named) != 0) {
+        errno = EBADMSG;
+        return -1;
+    }
+    for (unsigned slot = 1; slot < heap->slot_count; slot++) {
+        enum slot_state state = slot_state_of(heap, slot);
+        if (state == SLOT_VACATED)
+            left[slot / 64] |= UINT64_C(1) << slot % 64;
+        else if (state != SLOT_FREE && !slot_alive(heap, slot))
+            gone[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
+    slots_relabel(heap, gone, left);
+    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+        if (((gone[slot / 64] | left[slot / 64]) >> slot % 64) & 1) {
+            slot_clear(heap, slot);
+            freed++;
+        }
+    return freed;
+}
+
+/* Takes the lock, waiting as long as a living owner may have it: LOCK_TAKEN or LOCK_DIED, or LOCK_SUSPECT with errno. */
+static enum lock_result lock_take(struct shmheap *heap)
+{
+    uint64_t seen, waited_ms = 0;
+    for (;; waited_ms += LOCK_SLICE_MS) {
+        enum lock_result result = lock_wait(heap, &seen);
+        if (result != LOCK_SUSPECT)
+            return result;
+        if (!slot_alive(heap, (unsigned)(seen >> LOCK_SLOT_SHIFT)) && lock_seize(heap, seen) == LOCK_DIED)
+            return LOCK_DIED;
+        if (waited_ms >= heap->lock_limit_ms) {
+            errno = ETIMEDOUT;
+            return LOCK_SUSPECT;
+        }
+    }
+}
+
+/* The lock, the heap below it sound and of known length. */
+static int enter_locked(struct shmheap *heap)
+{
+    enum lock_result result = lock_take(heap);
+    if (result == LOCK_SUSPECT)
+        return -1;
+    if (result == LOCK_DIED && recover_heap(heap) != 0) {
+        int reason = errno;
+        lock_release_broken(heap); /* the next one tries again */
+        errno = reason;
+        return -1;
+    }
+    return load_u64(&heap->control->len) == load_u64(&heap->len_known) ? 0 : recover_enter_grown(heap);
+}
+
+int recover_enter_grown(struct shmheap *heap)
+{
+    if (segment_refresh(heap) == 0)
+        return 0;
+    lock_release(heap);
+    errno = EBADMSG;
+    return -1;
+}
+
+/* Frees slots when none is left, holding the lock as SLOT_COLLECTOR: the number freed, or -1 with errno. */
+static int slots_collect(struct shmheap *heap)
+{
+    int freed = -1;
+    if (slot_collector_begin(heap) != 0)
+        return -1;
+    if (enter_locked(heap) == 0) {
+        freed = recover_slots(heap);
+        lock_release(heap);
+    }
+    slot_collector_end(heap);
+    return freed;
+}
+
+int recover_take_slot(struct shmheap *heap)
+{
+    int taken = -1;
+    slot_mutex_lock();
+    if (heap->slot != 0 || slot_take(heap) == 0 || (slots_collect(heap) >= 0 && slot_take(heap) == 0)) {
+        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+        taken = 0;
+    }
+    slot_mutex_unlock();
+    return taken;
+}
+
+int recover_enter_slow(struct shmheap *heap)
+{
+    if (heap == NULL || !heap->open) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (heap->read_only) {
+        errno = EACCES;
+        return -1;
+    }
+    if (!load_u32(&heap->ready) && recover_take_slot(heap) != 0)
+        return -1;
+    return enter_locked(heap);
+}

@@ -1,0 +1,34 @@
+/* recover.h: getting into a heap, whatever happened to those who were in it before.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_RECOVER_H
+#define SHMHEAP_RECOVER_H
+
+#include "block.h"
+#include "lock.h"
+#include "segment.h"
+
+/* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with the lock held, or -1
+ * with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
+int recover_enter_slow(struct shmheap *heap);
+int recover_enter_grown(struct shmheap *heap);
+
+/* recover_enter takes the lock of a sound heap: 0, or -1 with errno. */
+static inline int recover_enter(struct shmheap *heap)
+{
+    if (UNLIKELY(heap == NULL || !load_u32(&heap->ready) || !lock_try(heap)))
+        return recover_enter_slow(heap);
+    if (UNLIKELY(load_u64(&heap->control->len) != load_u64(&heap->len_known)))
+        return recover_enter_grown(heap);
+    return 0;
+}
+
+static inline void recover_leave(struct shmheap *heap) { lock_release(heap); }
+
+/* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN, ETIMEDOUT, EBADMSG. */
+int recover_take_slot(struct shmheap *heap);
+
+/* recover_slots frees the slots of the dead and of those who left, relabelling the blocks that name them. Lock held. The number
+ * of slots freed, or -1 with errno EBADMSG. */
+int recover_slots(struct shmheap *heap);
+
+#endif

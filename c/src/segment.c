@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000 };
+
+int segment_name_open(const char *name, int is_path, int oflags, unsigned mode)
+{
+    /* Not blocking: the name may be that of a pipe that nobody writes. */
+    int fd = is_path ? open(name, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode & 0600)
+                     : shm_open(name, oflags | O_CLOEXEC, mode & 0600);
+    if (fd < 0)
+        return -1;
+    struct stat status;
+    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+        close(fd);
+        errno = EBADMSG;
+        return -1;
+    }
+    if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
+        int reason = errno;
+        close(fd);
+        segment_name_remove(name, is_path);
+        errno = reason;
+        return -1;
+    }
+    return fd;
+}
+
+int segment_name_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
+
+int segment_memfd(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        return -1;
+    }
+    return fd;
+}
+
+int segment_reopen(int fd, int read_only)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
+static void segment_view(struct shmheap *heap, const struct control *fixed)
+{
+    heap->control = (struct control *)(void *)heap->base;
+    heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
+    for (unsigned level = 0; level < heap->layout.levels; level++)
+        heap->level[level] = (uint32_t *)(void *)(heap->base + heap->layout.level_off[level]);
+    heap->region = heap->base + heap->layout.region_off;
+    heap->shift = fixed->shift;
+    heap->block_min = layout_block_min(fixed->shift);
+    heap->id = fixed->id;
+    heap->created_ns = fixed->created_ns;
+    heap->format_flags = fixed->flags;
+    heap->region_align = fixed->region_align;
+    heap->slot_count = fixed->slot_count;
+    uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
+    heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
+    heap->len_known = 0;
+    heap->end = 0;
+}
+
+static int segment_mmap(struct shmheap *heap)
+{
+    if (heap->layout.segment_len > (size_t)-1 / 2) {
+        errno = ENOMEM;
+        return -1;
+    }
+    int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+    void *base = mmap(NULL, (size_t)heap->layout.segment_len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
+    if (base == MAP_FAILED)
+        return -1;
+    heap->base = base;
+    heap->map_len = (size_t)heap->layout.segment_len;
+    heap->unmap = 1;
+    return 0;
+}
+
+void segment_unmap(struct shmheap *heap)
+{
+    if (heap->unmap)
+        munmap(heap->base, heap->map_len);
+    heap->unmap = 0;
+    heap->base = NULL;
+}
+
+void segment_huge_pages(struct shmheap *heap)
+{
+    int reason = errno;
+    madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
+    errno = reason;
+}
+
+/* Making ---------------------------------------------------------------- */
+
+static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct segment_plan *plan)
+{
+    memset(fixed, 0, sizeof *fixed);
+    if (getrandom(&fixed->id, sizeof fixed->id, 0) != sizeof fixed->id)
+        fixed->id = clock_ns(CLOCK_REALTIME) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid();
+    fixed->version = FORMAT_VERSION;
+    fixed->shift = plan->shift;
+    fixed->max_len = plan->max_len;
+    fixed->region_align = plan->region_align;
+    fixed->slot_count = plan->slot_count;
+    fixed->flags = plan->flags;
+    fixed->created_ns = clock_ns(CLOCK_REALTIME);
+    if (layout_compute(&heap->layout, plan->max_len, plan->shift, plan->slot_count, plan->region_align) != 0) {
+        errno = EFBIG;
+        return -1;
+    }
+    fixed->region_off = heap->layout.region_off;
+    return 0;
+}
+
+/* All of the control but magic; the memory is zero. */
+static void control_fill(struct shmheap *heap, const struct control *fixed, const struct segment_plan *plan)
+{
+    struct control *control = heap->control;
+    memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
+           FIXED_SIZE - sizeof fixed->magic);
+    store_u64(&control->len, plan->len);
+    heap->len_known = plan->len;
+    heap->end = layout_granules(plan->len, plan->shift);
+}
+
+static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
+{
+    int reason;
+    do
+        reason = posix_fallocate(heap->fd, (off_t)from, (off_t)(to - from));
+    while (reason == EINTR);
+    errno = reason;
+    return reason == 0 ? 0 : -1;
+}
+
+/* Control, slots, the parts of the index that a region of len needs, and the region itself. */
+static int reserve_all(struct shmheap *heap, uint64_t len)
+{
+    const struct layout *layout = &heap->layout;
+    uint64_t granules = layout_granules(len, heap->shift), chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
+    if (reserve_range(heap, 0, layout->bits_off + chunks * sizeof(struct chunk_bits)) != 0)
+        return -1;
+    for (unsigned level = 0; level < layout->levels; level++) {
+        chunks = round_up(chunks, NODE_CHILDREN);
+        if (reserve_range(heap, layout->level_off[level], layout->level_off[level] + chunks * sizeof(uint32_t)) != 0)
+            return -1;
+        chunks /= NODE_CHILDREN;
+    }
+    return reserve_range(heap, layout->region_off, layout->region_off + len);
+}
+
+static int file_extend(int fd, uint64_t len)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
+}
+
+int segment_reserve(struct shmheap *heap, uint64_t len)
+{
+    if (heap->fd < 0)
+        return 0; /* the caller's memory is there already */
+    if (heap->format_flags & FORMAT_SPARSE)
+        return file_extend(heap->fd, heap->layout.region_off + len);
+    return reserve_all(heap, len);
+}
+
+int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
+{
+    struct control fixed;
+    heap->fd = fd;
+    if (fixed_fill(&fixed, heap, plan) != 0)
+        return -1;
+    heap->shift = plan->shift;
+    heap->format_flags = plan->flags;
+    if (segment_reserve(heap, plan->len) != 0 || segment_mmap(heap) != 0)
+        return -1;
+    segment_view(heap, &fixed);
+    control_fill(heap, &fixed, plan);
+    return 0;
+}
+
+int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
+{
+    struct control fixed;
+    heap->fd = -1;
+    if (fixed_fill(&fixed, heap, plan) != 0)
+        return -1;
+    if (heap->layout.segment_len > bytes) {
+        errno = ENOMEM;
+        return -1;
+    }
+    heap->base = memory;
+    heap->map_len = (size_t)bytes;
+    memset(memory, 0, (size_t)heap->layout.region_off);
+    segment_view(heap, &fixed);
+    control_fill(heap, &fixed, plan);
+    return 0;
+}
+
+uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count, uint32_t region_align)
+{
+    struct layout layout;
+    uint64_t most = UINT64_C(1) << (HEADER_SIZE_BITS + shift), low = 0, high = bytes < most ? bytes : most;
+    while (low < high) { /* the largest len whose segment fits: segment_len grows with len */
+        uint64_t middle = low + (high - low + 1) / 2;
+        if (middle < REGION_LEN_MIN || (layout_compute(&layout, middle, shift, slot_count, region_align) == 0 &&
+                                        layout.segment_len <= bytes))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low < REGION_LEN_MIN ? 0 : low;
+}
+
+void segment_announce(struct shmheap *heap) { store_publish(&heap->control->magic, FORMAT_MAGIC); }
+
+/* Connecting ------------------------------------------------------------ */
+
+/* The fixed fields are a heap's, and its layout is plausible: 0; -1 with errno. */
+static int fixed_check(struct shmheap *heap, const struct control *fixed)
+{
+    errno = EBADMSG;
+    if (fixed->magic != FORMAT_MAGIC)
+        return -1;
+    if (fixed->version != FORMAT_VERSION) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
+    if (layout_compute(&heap->layout, fixed->max_len, fixed->shift, fixed->slot_count, fixed->region_align) != 0 ||
+        heap->layout.region_off != fixed->region_off || (fixed->flags & ~FORMAT_SPARSE) != 0)
+        return -1;
+    return 0;
+}
+
+/* One look at a file: 1 when a heap's fixed fields are there, 0 when it is empty as yet, -1 when it is no heap. */
+static int fixed_read(int fd, struct control *fixed)
+{
+    memset(fixed, 0, sizeof *fixed);
+    ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
+    if (got < 0)
+        return -1;
+    uint64_t magic = fixed->magic;
+    if (got < (ssize_t)sizeof magic ? got == 0 : magic == 0)
+        return 0;
+    errno = EBADMSG;
+    /* magic comes last, but pread may have read the rest before: once more. */
+    return magic == FORMAT_MAGIC && pread(fd, fixed, FIXED_SIZE, 0) == FIXED_SIZE ? 1 : -1;
+}
+
+static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms)
+{
+    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
+    for (;;) {
+        int found = fixed_read(fd, fixed);
+        if (found != 0)
+            return found < 0 ? -1 : 0;
+        if (clock_ns(CLOCK_MONOTONIC) >= limit) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        struct timespec pause = {0, POLL_NS}; /* a file without a magic has nobody who could wake us */
+        nanosleep(&pause, NULL);
+    }
+}
+
+int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
+{
+    struct control fixed;
+    heap->fd = fd;
+    if (fixed_wait(fd, &fixed, timeout_ms) != 0 || fixed_check(heap, &fixed) != 0)
+        return -1;
+    if (fixed.region_align < SEGMENT_ALIGN_MIN) {
+        errno = EBADMSG; /* made for memory of the caller, then copied into a file */
+        return -1;
+    }
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    if ((uint64_t)status.st_size < heap->layout.region_off + REGION_LEN_MIN) {
+        errno = EBADMSG;
+        return -1;
+    }
+    if (segment_mmap(heap) != 0)
+        return -1;
+    segment_view(heap, &fixed);
+    return segment_refresh(heap);
+}
+
+int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
+{
+    struct control fixed;
+    errno = EBADMSG;
+    if (bytes < CONTROL_SIZE)
+        return -1;
+    memset(&fixed, 0, sizeof fixed);
+    fixed.magic = load_acquire((const uint64_t *)memory);
+    memcpy((unsigned char *)&fixed + sizeof fixed.magic, (const unsigned char *)memory + sizeof fixed.magic,
+           FIXED_SIZE - sizeof fixed.magic);
+    heap->fd = -1;
+    if (fixed_check(heap, &fixed) != 0)
+        return -1;
+    if (heap->layout.segment_len > bytes) {
+        errno = EBADMSG;
+        return -1;
+    }
+    heap->base = memory;
+    heap->map_len = (size_t)bytes;
+    segment_view(heap, &fixed);
+    return segment_refresh(heap);
+}
+
+/* Threads refresh side by side; what one knows is never taken back by another. */
+static void raise_to(uint64_t *word, uint64_t value)
+{
+    uint64_t now = load_u64(word);
+    while (now < value && !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        continue;
+}
+
+int segment_refresh(struct shmheap *heap)
+{
+    uint64_t len = load_acquire(&heap->control->len);
+    struct stat status;
+    /* The region only grows. A length that is not within the file would make us touch what is not there. */
+    if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
+        (heap->fd >= 0 && (fstat(heap->fd, &status) != 0 || (uint64_t)status.st_size < heap->layout.region_off + len))) {
+        errno = EBADMSG;
+        return -1;
+    }
+    raise_to(&heap->end, layout_granules(len, heap->shift));
+    raise_to(&heap->len_known, len);
+    return 0;
+}

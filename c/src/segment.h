@@ -1,0 +1,55 @@
+/* segment.h: the memory of a heap: files, mappings, reservation.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_SEGMENT_H
+#define SHMHEAP_SEGMENT_H
+
+#include "connection.h"
+#include "shmheap.h"
+
+#define SEGMENT_ALIGN_MIN 4096u /* of a region in a file, whatever the page size of who made it */
+
+/* struct segment_plan is private: the fixed fields of a heap to be made. */
+struct segment_plan {
+    uint64_t len, max_len, flags;
+    unsigned shift;
+    uint32_t slot_count, region_align;
+};
+
+/* segment_name_open opens what has this name, or makes it with exactly these permissions where oflags has O_CREAT:
+ * a descriptor, or -1. */
+int segment_name_open(const char *name, int is_path, int oflags, unsigned mode);
+int segment_name_remove(const char *name, int is_path);
+
+/* segment_memfd makes a file without a name that cannot be shrunk any more. */
+int segment_memfd(const char *name);
+
+/* segment_reopen opens the file of fd anew, so that its locks are our own. */
+int segment_reopen(int fd, int read_only);
+
+/* segment_make lays a new heap out in the empty file fd and maps it. Connectors wait until segment_announce.
+ * 0; -1 with errno, fd still the caller's. */
+int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan);
+
+/* segment_map connects to the heap in the file fd, which somebody may still be making: waits as long. */
+int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms);
+
+/* The same in memory of the caller. */
+int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan);
+int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes);
+
+/* The largest region for which layout and region fit into bytes; 0: none does. */
+uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count, uint32_t region_align);
+
+void segment_announce(struct shmheap *heap);
+
+/* segment_refresh takes note that the region's length has changed: 0; -1 with errno EBADMSG when it is none that
+ * the segment can have. Needs no lock. */
+int segment_refresh(struct shmheap *heap);
+
+/* segment_reserve gets memory for a region of len bytes and its index: 0; -1 with errno ENOSPC and the like. Lock held. */
+int segment_reserve(struct shmheap *heap, uint64_t len);
+
+void segment_huge_pages(struct shmheap *heap);
+void segment_unmap(struct shmheap *heap);
+
+#endif

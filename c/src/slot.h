@@ -1,0 +1,44 @@
+/* slot.h: the table of who is connected, and whether they live.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * In a segment that is a file, who holds slot s holds an open-file-description lock on byte s of the file: the kernel drops it
+ * with the last descriptor, that is when the process dies, in whatever PID namespace, and never takes a later process of the
+ * same id for it. In memory without a file the entry's pid and start time have to do. */
+#ifndef SHMHEAP_SLOT_H
+#define SHMHEAP_SLOT_H
+
+#include "connection.h"
+
+/* slot_take takes a free slot for this connection: 0; -1 with errno EAGAIN when there is none (vacated and dead ones
+ * may become free: recover_slots). */
+int slot_take(struct shmheap *heap);
+
+/* slot_leave gives the slot up in order. Blocks that name it stay; then nobody gets it before recover_slots. */
+void slot_leave(struct shmheap *heap);
+
+/* 1 when a living process holds the slot. Any number may be asked for. */
+int slot_alive(const struct shmheap *heap, unsigned slot);
+
+enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot);
+struct slot *slot_entry(const struct shmheap *heap, unsigned slot);
+int64_t slot_pid(const struct shmheap *heap, unsigned slot);
+
+/* slot_clear makes a vacated or dead slot free; no block may name it any more. Lock held. */
+void slot_clear(struct shmheap *heap, unsigned slot);
+
+/* Who finds all slots taken works as SLOT_COLLECTOR meanwhile, one process at a time: 0, or -1 with errno. */
+int slot_collector_begin(struct shmheap *heap);
+void slot_collector_end(struct shmheap *heap);
+
+/* Threads of the process that look for a slot for one connection. */
+void slot_mutex_lock(void);
+void slot_mutex_unlock(void);
+
+/* Readers hold no slot, but a shared lock that shmheap_in_use sees. */
+void slot_mark_reader(const struct shmheap *heap);
+int slot_file_in_use(int fd);
+
+/* After fork, in the child. */
+void slot_forget_process(void);
+
+#endif
