@@ -119,7 +119,7 @@ static int fit_errno(int64_t result) { return result == FIT_BAD ? EBADMSG : resu
 /* Grows and tries once more. Lock held. */
 static COLD int64_t alloc_grown(struct shmheap *heap, uint64_t need)
 {
-    int64_t granule = grow_for(heap, need) == 0 ? fit_alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+    int64_t granule = grow_for(heap, need) == 0 ? heap->fit->alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
     return granule;
@@ -131,7 +131,7 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     if (UNLIKELY(recover_enter(heap) != 0))
         return NULL;
     uint64_t need = block_granules(heap, sz);
-    int64_t granule = LIKELY(need != 0) ? fit_alloc(heap, need) : FIT_NONE;
+    int64_t granule = LIKELY(need != 0) ? heap->fit->alloc(heap, need) : FIT_NONE;
     if (UNLIKELY(granule == FIT_NONE))
         granule = alloc_grown(heap, need != 0 ? need : UINT64_MAX);
     recover_leave(heap);
@@ -157,11 +157,11 @@ static int alignment_possible(const struct shmheap *heap, size_t alignment)
 
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
 {
-    int64_t granule = fit_alloc_aligned(heap, need, alignment, 0);
+    int64_t granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE && grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
-        granule = fit_alloc_aligned(heap, need, alignment, 0);
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
-        granule = fit_alloc_aligned(heap, need, alignment, 1);
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
     return granule;
@@ -182,15 +182,26 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
+/* The misses that a free is going to have, all at once and while the lock is being taken. */
+static inline void fetch_for_free(const struct shmheap *heap, const void *ptr)
+{
+    uint64_t granule = LIKELY(heap != NULL && heap->open) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    if (LIKELY(granule != GRANULE_NONE)) {
+        prefetch(block_header(heap, granule));
+        index_fetch_block(heap, granule);
+    }
+}
+
 int shmheap_try_free(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
     if (ptr == NULL)
         return 0;
+    fetch_for_free(heap, ptr);
     if (UNLIKELY(recover_enter(heap) != 0))
         return -1;
     uint64_t granule = block_of_pointer(heap, ptr);
-    int result = LIKELY(granule != GRANULE_NONE) ? fit_free(heap, granule) : FIT_UNKNOWN;
+    int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
     recover_leave(heap);
     return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
 }
@@ -242,7 +253,7 @@ void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
     if (recover_enter(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
-    int result = granule == GRANULE_NONE ? FIT_UNKNOWN : fit_resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
+    int result = granule == GRANULE_NONE ? FIT_UNKNOWN : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
     recover_leave(heap);
     if (result == 0)
         return ptr;

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "fit.h"
+#include "fit_avx2.h"
+#include "lock.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -40,6 +42,7 @@ static void fork_child_file(struct shmheap *heap)
 static void fork_child(void)
 {
     lock_self_forget();
+    lock_register();
     slot_forget_process();
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
         heap->ready = 0;
@@ -51,7 +54,11 @@ static void fork_child(void)
     pthread_mutex_unlock(&connections_mutex);
 }
 
-static void fork_register(void) { pthread_atfork(fork_prepare, fork_parent, fork_child); }
+static void fork_register(void)
+{
+    lock_register();
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
 
 static struct shmheap *connection_new(void)
 {
@@ -71,6 +78,7 @@ static struct shmheap *connection_new(void)
         heap->fd = -1;
         heap->base = (unsigned char *)heap; /* taken; segment_make or segment_map replaces it */
         heap->lock_limit_ms = LOCK_LIMIT_MS;
+        heap->fit = fit_calls_best();
     }
     pthread_mutex_unlock(&connections_mutex);
     return heap;

@@ -8,6 +8,8 @@
 
 #include "layout.h"
 
+struct fit_calls;
+
 /* struct shmheap is private to the process (a child made by fork has its own copy). The fixed fields of the
  * segment are copied here once and checked; the segment's own are not read again.
  *   1  ready is 1 only while the connection is open, may write and holds a slot
@@ -25,6 +27,7 @@ struct shmheap {
     uint64_t len_known;    /* written by any thread, upwards */
     uint64_t end;
     uint32_t holds;        /* 1: blocks may name this slot */
+    const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */
     uint32_t *level[LEVELS_MAX];
     struct layout layout;

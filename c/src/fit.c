@@ -1,9 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Compiled twice where that pays: fit_avx2.c includes this file under other names. */
 #include "fit.h"
 
 /* In the drawings [ name ] is a block, free ones are lower-case, and | is the end of the region. */
 
-static void count_used(struct control *control, uint64_t taken)
+static HOT void count_used(struct control *control, uint64_t taken)
 {
     uint64_t used = load_u64(&control->used_granules) + taken;
     store_u64(&control->used_granules, used);
@@ -11,15 +13,14 @@ static void count_used(struct control *control, uint64_t taken)
         store_u64(&control->high_granules, used);
 }
 
-static void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
+static HOT void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
 {
     count_used(control, size);
     store_u64(&control->used_blocks, load_u64(&control->used_blocks) + 1);
-    if (free_blocks_less)
-        store_u64(&control->free_blocks, load_u64(&control->free_blocks) - 1);
+    store_u64(&control->free_blocks, load_u64(&control->free_blocks) - (free_blocks_less != 0));
 }
 
-static uint64_t header_used(struct shmheap *heap, uint64_t size)
+static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
 {
     uint64_t allocs = load_u64(&heap->control->allocs) + 1;
     store_u64(&heap->control->allocs, allocs);
@@ -27,33 +28,28 @@ static uint64_t header_used(struct shmheap *heap, uint64_t size)
     return header_make(size, SHMHEAP_STATE_USED, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
 }
 
-/* [ from        ] => [ USED ][ rest ]  or  [ USED ] */
-static int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
+/* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
+ * without a rest, behind is where the next block begins already. */
+static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
 {
-    uint64_t rest = size - need, chunk = chunk_of(granule);
-    if (rest < heap->block_min) {
-        block_publish(heap, granule, header_used(heap, size));
-        edge_clear(heap, granule);
-        edge_clear(heap, granule + size - 1);
-        index_lower(heap, chunk, size, tail);
-        count_alloc(heap->control, size, 1);
-        return (int64_t)granule;
-    }
-    uint64_t behind = granule + need;
-    block_prepare(heap, behind, header_free(rest));
-    block_publish(heap, granule, header_used(heap, need));
+    uint64_t unused, rest = size - need;
+    rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
+    uint64_t taken = size - rest, behind = granule + taken;
+    uint64_t *rest_header = block_header(heap, behind);
+    store_u64(rest != 0 ? rest_header : &unused, header_free(rest));
+    block_publish(heap, granule, header_used(heap, taken));
     start_set(heap, behind);
-    edge_set(heap, behind);
     edge_clear(heap, granule);
-    if (chunk_of(behind) != chunk)
-        index_raise(heap, chunk_of(behind), rest);
-    index_lower(heap, chunk, size, tail);
-    count_alloc(heap->control, need, 0);
+    edge_clear(heap, behind - 1);
+    edge_set_if(heap, behind, rest != 0);
+    index_raise(heap, chunk_of(behind), rest); /* in the same chunk there is a larger one yet: size */
+    index_lower(heap, chunk_of(granule), size, tail);
+    count_alloc(heap->control, taken, rest == 0);
     return (int64_t)granule;
 }
 
 /* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
-static int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need)
+static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need)
 {
     struct control *control = heap->control;
     uint64_t size = end - tail, rest = size - need;
@@ -91,7 +87,7 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
 }
 
 /* The lowest free block of at least need before the tail: its granule and *size, FIT_NONE or FIT_BAD. */
-static inline int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
+static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
 {
     uint64_t granule;
     if (LIKELY(need < MAXIMUM_CAP)) {
@@ -110,8 +106,8 @@ static inline int64_t find_first(const struct shmheap *heap, uint64_t need, uint
     if (UNLIKELY(granule >= tail))
         return FIT_BAD;
     uint64_t header = block_load(heap, granule);
-    *size = block_size_checked(heap, granule, header, tail);
-    if (UNLIKELY(!header_is_free(header) || *size < need))
+    *size = index_size(heap, granule, header);
+    if (UNLIKELY(header != header_free(*size) || *size < need || *size > tail - granule))
         return FIT_BAD;
     return (int64_t)granule;
 }
@@ -128,7 +124,7 @@ static inline int tail_is_sound(const struct shmheap *heap, uint64_t tail, uint6
     return block_load(heap, tail) == header_free(end - tail);
 }
 
-int64_t fit_alloc(struct shmheap *heap, uint64_t need)
+static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
 {
     uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
     if (UNLIKELY(tail == GRANULE_NONE))
@@ -220,7 +216,7 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
     return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
 }
 
-int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
+static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
 {
     uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
     if (tail == GRANULE_NONE)
@@ -244,7 +240,7 @@ struct neighbour {
 };
 
 /* 0, or FIT_BAD. */
-static inline int neighbour_before(const struct shmheap *heap, uint64_t granule, struct neighbour *before)
+static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, struct neighbour *before)
 {
     before->size = 0;
     before->granule = granule;
@@ -257,23 +253,24 @@ static inline int neighbour_before(const struct shmheap *heap, uint64_t granule,
     return LIKELY(block_load(heap, before->granule) == header_free(before->size)) ? 0 : FIT_BAD;
 }
 
-static inline int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
+static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
 {
     uint64_t end = heap->end;
     behind->size = 0;
     behind->granule = next;
-    if (next == end)
+    if (UNLIKELY(next == end))
         return LIKELY(tail == end) ? 0 : FIT_BAD;
     if (!index_is_free_start(heap, next))
         return LIKELY(next != tail) ? 0 : FIT_BAD;
     uint64_t header = block_load(heap, next);
-    behind->size = block_size_checked(heap, next, header, end);
-    int sound = header_is_free(header) && behind->size != 0 && (next + behind->size == end) == (next == tail);
+    behind->size = next == tail ? end - tail : index_size(heap, next, header);
+    int sound = header == header_free(behind->size) && behind->size - 1 < end - next &&
+                (next + behind->size == end) == (next == tail);
     return LIKELY(sound) ? 0 : FIT_BAD;
 }
 
 /* The index after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
-static inline void free_index(struct shmheap *heap, uint64_t granule, uint64_t next, const struct neighbour *before,
+static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next, const struct neighbour *before,
                               const struct neighbour *behind, uint64_t tail)
 {
     uint64_t first = before->granule, last = next + behind->size;
@@ -302,16 +299,16 @@ static inline void free_index(struct shmheap *heap, uint64_t granule, uint64_t n
     index_raise(heap, chunk_of(first), last - first);
 }
 
-int fit_free(struct shmheap *heap, uint64_t granule)
+static int fit_free(struct shmheap *heap, uint64_t granule)
 {
     struct control *control = heap->control;
     struct neighbour before, behind;
     uint64_t end = heap->end, tail = tail_checked(heap, end), header = fit_live(heap, granule);
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
-    uint64_t size = block_size_checked(heap, granule, header, end), next = granule + size;
-    if (UNLIKELY(size == 0 || tail == GRANULE_NONE || neighbour_before(heap, granule, &before) != 0 ||
-                 neighbour_behind(heap, next, tail, &behind) != 0))
+    uint64_t size = index_size(heap, granule, header), next = granule + size;
+    if (UNLIKELY(size != header_size(header) || size - 1 >= end - granule || tail == GRANULE_NONE ||
+                 neighbour_before(heap, granule, &before) != 0 || neighbour_behind(heap, next, tail, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
     free_index(heap, granule, next, &before, &behind, tail);
@@ -362,7 +359,7 @@ static int resize_publish(struct shmheap *heap, uint64_t granule, uint64_t size,
     return 0;
 }
 
-int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
+static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
 {
     struct control *control = heap->control;
     struct neighbour behind;
@@ -389,6 +386,10 @@ int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
     store_u64(&control->free_blocks, load_u64(&control->free_blocks) + (need != room) - (behind.size != 0));
     return 0;
 }
+
+#if !defined(INDEX_AVX2)
+
+const struct fit_calls fit_calls_portable = {fit_alloc, fit_alloc_aligned, fit_free, fit_resize};
 
 void fit_format(struct shmheap *heap)
 {
@@ -424,3 +425,5 @@ int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
     store_u64(&control->grows, load_u64(&control->grows) + 1);
     return 0;
 }
+
+#endif

@@ -12,19 +12,24 @@
 /* Results below 0; 0 and above are granules, or success. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 
-/* fit_alloc makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD. */
-int64_t fit_alloc(struct shmheap *heap, uint64_t need);
+/* struct fit_calls is private: the calls below as compiled for a processor. */
+struct fit_calls {
+    int64_t (*alloc)(struct shmheap *heap, uint64_t need);
+    int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
+    int (*free)(struct shmheap *heap, uint64_t granule);
+    int (*resize)(struct shmheap *heap, uint64_t granule, uint64_t need);
+};
+extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidden")));
 
-/* fit_alloc_aligned the same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive:
- * look at every free block, not only for one that suffices in any case. */
-int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
-
-/* fit_free frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
-int fit_free(struct shmheap *heap, uint64_t granule);
-
-/* fit_resize makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
+/* alloc makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD.
+ *
+ * alloc_aligned the same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive:
+ * look at every free block, not only for one that suffices in any case.
+ *
+ * free frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD.
+ *
+ * resize makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
  * changed), FIT_UNKNOWN, FIT_BAD. */
-int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need);
 
 /* fit_format makes the region one free block, in memory that is all zero. */
 void fit_format(struct shmheap *heap);

@@ -74,6 +74,7 @@ int index_expect_next(struct index_expected *expected)
     uint64_t chunk_end = (++expected->chunk + 1) * CHUNK_GRANULES;
     if (chunk_end - CHUNK_GRANULES >= expected->end)
         return 0;
+    index_fetch_ahead(expected->heap, expected->chunk, expected->end);
     expected->start = expected->edge = expected->maximum = 0;
     if (expected->edge_later < chunk_end) {
         expected->edge = bit_of(expected->edge_later);

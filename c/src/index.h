@@ -12,7 +12,9 @@
 #define SHMHEAP_INDEX_H
 
 #include "block.h"
-#if defined(__SSE2__)
+#if defined(INDEX_AVX2)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
@@ -62,6 +64,12 @@ static inline void edge_set(const struct shmheap *heap, uint64_t granule)
     store_u64(word, load_u64(word) | bit_of(granule));
 }
 
+static inline void edge_set_if(const struct shmheap *heap, uint64_t granule, int condition)
+{
+    uint64_t *word = &heap->bits[chunk_of(granule)].edge;
+    store_u64(word, load_u64(word) | (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
+}
+
 static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t *word = &heap->bits[chunk_of(granule)].edge;
@@ -71,7 +79,13 @@ static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
 /* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
 static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
 {
-#if defined(__SSE2__)
+#if defined(INDEX_AVX2)
+    const __m256i less = _mm256_set1_epi32((int)(need - 1));
+    const __m256i *half = (const __m256i *)(const void *)node;
+    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half), less)));
+    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half + 1), less)));
+    return low | high << 8;
+#elif defined(__SSE2__)
     const __m128i less = _mm_set1_epi32((int)(need - 1));
     const __m128i *quarter = (const __m128i *)(const void *)node;
     __m128i low = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(quarter), less),
@@ -87,15 +101,31 @@ static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
 #endif
 }
 
-/* The maximum of a node's 16 entries; entries that no heap can have (above MAXIMUM_CAP) count as 0. */
-static inline uint32_t node_maximum(const uint32_t *node)
+/* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
+ * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a
+ * store of 4 that is still on its way has to wait for it. */
+static inline uint32_t node_maximum_without(const uint32_t *node, unsigned without)
 {
-#if defined(__SSE2__)
+#if defined(INDEX_AVX2)
+    const __m256i *half = (const __m256i *)(const void *)node;
+    const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
+    __m256i both = _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), _mm256_loadu_si256(half)),
+                                    _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), _mm256_loadu_si256(half + 1)));
+    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
+    int32_t value = _mm_cvtsi128_si32(most);
+    return value > 0 ? (uint32_t)value : 0;
+#elif defined(__SSE2__)
     const __m128i *quarter = (const __m128i *)(const void *)node;
-    __m128i most = _mm_setzero_si128();
+    __m128i most = _mm_setzero_si128(), place = _mm_set_epi32(3, 2, 1, 0);
+    const __m128i skipped = _mm_set1_epi32((int)without), four = _mm_set1_epi32(4);
     for (int i = 0; i < 4; i++) {
-        __m128i entries = _mm_loadu_si128(quarter + i), greater = _mm_cmpgt_epi32(entries, most);
+        __m128i entries = _mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), _mm_loadu_si128(quarter + i));
+        __m128i greater = _mm_cmpgt_epi32(entries, most);
         most = _mm_or_si128(_mm_and_si128(greater, entries), _mm_andnot_si128(greater, most));
+        place = _mm_add_epi32(place, four);
     }
     for (int i = 0; i < 2; i++) {
         __m128i other = i == 0 ? _mm_shuffle_epi32(most, 0x4e) : _mm_shuffle_epi32(most, 0xb1);
@@ -106,16 +136,33 @@ static inline uint32_t node_maximum(const uint32_t *node)
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < NODE_CHILDREN; i++)
-        most = (int32_t)node[i] > most ? (int32_t)node[i] : most;
+        most = i != without && (int32_t)node[i] > most ? (int32_t)node[i] : most;
     return (uint32_t)most;
 #endif
 }
+
+static inline uint32_t node_maximum(const uint32_t *node) { return node_maximum_without(node, NODE_CHILDREN); }
 
 /* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
 static inline unsigned index_level_for(const struct shmheap *heap, uint64_t chunk)
 {
     unsigned level = bit_highest(chunk | 1) / 4;
     return level < heap->layout.levels ? level : heap->layout.levels - 1;
+}
+
+/* The bits of the 16 chunks of a node, one of which will be asked for: while the node itself is on its way. */
+static inline void index_fetch_chunks(const struct shmheap *heap, uint64_t chunk)
+{
+    const unsigned char *bits = (const unsigned char *)(heap->bits + chunk);
+    for (unsigned line = 0; line < NODE_CHILDREN * sizeof(struct chunk_bits); line += 64)
+        prefetch(bits + line);
+}
+
+/* What freeing the block at granule will look at in any case. */
+static inline void index_fetch_block(const struct shmheap *heap, uint64_t granule)
+{
+    prefetch(&heap->bits[chunk_of(granule)]);
+    prefetch(&heap->level[0][chunk_of(granule)]);
 }
 
 /* The first chunk in which a free block of at least need begins, the tail left out. CHUNK_NONE: there is none.
@@ -132,14 +179,26 @@ static inline uint64_t index_find_chunk(const struct shmheap *heap, uint32_t nee
         uint64_t node = entry * NODE_CHILDREN;
         if (UNLIKELY(node >= heap->layout.level_len[level]))
             return CHUNK_NONE;
+        if (level == 0)
+            index_fetch_chunks(heap, node);
         mask = node_at_least(heap->level[level] + node, need);
         entry = node + bit_lowest(mask | 1u << 15);
     }
     return entry;
 }
 
+/* The size of the block at granule: up to where the next one begins, by the bits of this chunk and the next, or else by its
+ * header. What depends on it need not wait for the header to come from memory; the header has to be compared all the same. */
+static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uint64_t header)
+{
+    const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
+    uint64_t here = load_u64(&bits[0].start) & ~(bits_below(granule) | bit_of(granule)), next = load_u64(&bits[1].start);
+    uint64_t word = here != 0 ? here : next, off = here != 0 ? 0 : CHUNK_GRANULES;
+    return LIKELY(word != 0) ? off + bit_lowest(word) - granule % CHUNK_GRANULES : header_size(header);
+}
+
 /* The first block of at least need in a chunk whose maximum promises one, as far as the bits tell; the last to begin
- * there may extend behind it, so its header has to tell. GRANULE_NONE: the bits hold no such block. */
+ * there may extend behind it, so its size has to tell. GRANULE_NONE: the bits hold no such block. */
 static inline uint64_t index_find_block(const struct shmheap *heap, uint64_t chunk, uint64_t need)
 {
     uint64_t starts = load_u64(&heap->bits[chunk].start);
@@ -157,13 +216,10 @@ static inline uint64_t index_find_block(const struct shmheap *heap, uint64_t chu
 /* The size of the free block that begins at granule and is the last to begin in its chunk. */
 static inline uint64_t index_size_over(const struct shmheap *heap, uint64_t granule)
 {
-    uint64_t next = chunk_of(granule) + 1, end = connection_end(heap);
-    if (LIKELY(next * CHUNK_GRANULES < end)) {
-        uint64_t starts = load_u64(&heap->bits[next].start);
-        if (LIKELY(starts != 0))
-            return next * CHUNK_GRANULES + bit_lowest(starts) - granule;
-    }
-    return granule < end ? header_size(block_load(heap, granule)) : 0;
+    uint64_t next = chunk_of(granule) + 1, starts = load_u64(&heap->bits[next].start);
+    if (LIKELY(starts != 0))
+        return next * CHUNK_GRANULES + bit_lowest(starts) - granule;
+    return granule < connection_end(heap) ? header_size(block_load(heap, granule)) : 0;
 }
 
 /* What level 0 has to hold for a chunk. limit: the tail, which is left out. */
@@ -184,51 +240,74 @@ static inline uint32_t index_chunk_maximum(const struct shmheap *heap, uint64_t 
     return maximum_of_size(most);
 }
 
-/* Carries a changed entry of level 0 upwards, as far as it changes anything. */
-static inline void index_propagate(const struct shmheap *heap, uint64_t entry, uint32_t old, uint32_t value)
+/* Stores an entry and returns what its parent has to be. */
+static HOT uint32_t index_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
 {
-    for (unsigned level = 1; level < heap->layout.levels; level++) {
-        uint64_t parent = entry / NODE_CHILDREN;
-        uint32_t *place = heap->level[level] + parent;
-        uint32_t was = load_u32(place);
-        if (value < was) {
-            if (old != was)
-                return; /* another child is the maximum */
-            value = node_maximum(heap->level[level - 1] + parent * NODE_CHILDREN);
-            if (value == was)
-                return;
-        } else if (value == was) {
+    uint32_t *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
+    uint32_t others = node_maximum_without(node, entry % NODE_CHILDREN);
+    store_u32(node + entry % NODE_CHILDREN, value);
+    return others > value ? others : value;
+}
+
+/* Stores a smaller entry of level 0, and what becomes smaller above it. How far that goes cannot be predicted, but
+ * seldom beyond the second level: up to there it is done in any case. */
+static inline void index_store_less(const struct shmheap *heap, uint64_t chunk, uint32_t value)
+{
+    uint64_t entry = chunk / NODE_CHILDREN;
+    value = index_store_entry(heap, 0, chunk, value);
+    for (unsigned level = 1; level + 1 < heap->layout.levels; level++, entry /= NODE_CHILDREN) {
+        uint32_t was = load_u32(heap->level[level + 1] + entry / NODE_CHILDREN);
+        value = index_store_entry(heap, level, entry, value);
+        if (value == was)
             return;
-        }
+    }
+    store_u32(heap->level[heap->layout.levels - 1] + entry, value);
+}
+
+static HOT void index_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+{
+    uint32_t *place = heap->level[level] + entry, was = load_u32(place);
+    store_u32(place, was > value ? was : value);
+}
+
+/* Stores a larger entry of level 0, and what becomes larger above it: as above. */
+static inline void index_store_more(const struct shmheap *heap, uint64_t chunk, uint32_t value)
+{
+    uint64_t entry = chunk / NODE_CHILDREN / NODE_CHILDREN;
+    index_store_if_more(heap, 0, chunk, value);
+    index_store_if_more(heap, 1, chunk / NODE_CHILDREN, value);
+    for (unsigned level = 2; level < heap->layout.levels; level++, entry /= NODE_CHILDREN) {
+        uint32_t *place = heap->level[level] + entry;
+        if (load_u32(place) >= value)
+            return;
         store_u32(place, value);
-        old = was;
-        entry = parent;
     }
 }
 
 /* A free block of this size begins in the chunk now; what it took the place of there is smaller. */
 static inline void index_raise(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint32_t *place = heap->level[0] + chunk;
-    uint32_t value = maximum_of_size(size), old = load_u32(place);
-    if (value > old) {
-        store_u32(place, value);
-        index_propagate(heap, chunk, old, value);
-    }
+    index_store_more(heap, chunk, maximum_of_size(size));
 }
 
 /* A free block of this size begins in the chunk no more (or is smaller now). The bits are up to date. */
 static inline void index_lower(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t tail)
 {
-    uint32_t *place = heap->level[0] + chunk;
-    uint32_t old = load_u32(place);
+    uint32_t old = load_u32(heap->level[0] + chunk);
     if (maximum_of_size(size) < old)
         return; /* another is larger */
     uint32_t value = index_chunk_maximum(heap, chunk, tail);
-    if (value != old) {
-        store_u32(place, value);
-        index_propagate(heap, chunk, old, value);
-    }
+    index_store_less(heap, chunk, value);
+}
+
+/* Fetches the headers that the bits of a chunk name, some chunks ahead of a walk, which else would wait for each
+ * header to learn where the next one is. The bits may be wrong: then it is slow, no more. */
+static inline void index_fetch_ahead(const struct shmheap *heap, uint64_t chunk, uint64_t end)
+{
+    chunk += 8;
+    if (chunk * CHUNK_GRANULES < end)
+        for (uint64_t starts = load_u64(&heap->bits[chunk].start); starts != 0; starts &= starts - 1)
+            prefetch(block_header(heap, chunk * CHUNK_GRANULES + bit_lowest(starts)));
 }
 
 /* struct index_expected is private: what the index has to say of one chunk after another, read off the headers. */

@@ -22,6 +22,7 @@ enum {
     HEADER_SIZE = 8,
     CHUNK_GRANULES = 64,
     NODE_CHILDREN = 16,
+    LEVELS_MIN = 3, /* so that the lowest can be updated without asking whether they exist */
     LEVELS_MAX = 8,
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
@@ -84,7 +85,8 @@ struct control {
     /* lock */
     uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
     uint64_t sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
-    uint64_t lock_pad[6];
+    uint64_t waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
+    uint64_t lock_pad[5];
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
@@ -155,14 +157,15 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->chunks_max = (plan->granules_max + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
     plan->slots_off = CONTROL_SIZE;
     plan->bits_off = plan->slots_off + (uint64_t)slot_count * SLOT_SIZE;
-    uint64_t off = round_up(plan->bits_off + plan->chunks_max * sizeof(struct chunk_bits), 64);
+    /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for the last. */
+    uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
     uint64_t entries = plan->chunks_max;
     for (plan->levels = 0;; entries = (entries + NODE_CHILDREN - 1) / NODE_CHILDREN) {
         unsigned level = plan->levels++;
         plan->level_off[level] = off;
         plan->level_len[level] = (uint32_t)round_up(entries, NODE_CHILDREN);
         off += plan->level_len[level] * sizeof(uint32_t);
-        if (entries <= NODE_CHILDREN)
+        if (entries <= NODE_CHILDREN && plan->levels >= LEVELS_MIN)
             break;
     }
     plan->region_off = round_up(off, region_align);

@@ -2,10 +2,13 @@
 #include "lock.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 200 };
+enum { SPINS = 200, SLEEP_MS = 10 /* at most, lest a wake be lost with a waiter that dies just woken */ };
+
+int lock_barrier_remote;
 
 __thread struct lock_self lock_self;
 
@@ -36,9 +39,26 @@ void lock_self_fill(void)
 
 void lock_self_forget(void) { lock_self.tid = 0; }
 
+void lock_register(void)
+{
+    lock_barrier_remote = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
 static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
 
-void lock_wake(struct shmheap *heap) { syscall(SYS_futex, futex_of(heap), FUTEX_WAKE, 1, NULL, NULL, 0); }
+void lock_wake(struct shmheap *heap)
+{
+    store_u64(&heap->control->waiting, 0);
+    syscall(SYS_futex, futex_of(heap), FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void lock_release_waking(struct shmheap *heap, uint64_t word)
+{
+    uint64_t was = swap_always(&heap->control->lock, word);
+    if (((uint32_t)was & FUTEX_WAITERS) || load_u64(&heap->control->waiting) != 0)
+        lock_wake(heap);
+    lock_renounce();
+}
 
 static void futex_sleep(struct shmheap *heap, uint32_t value, uint64_t ns)
 {
@@ -86,8 +106,11 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
             return result;
         if (*seen == 0 || (uint32_t)*seen & FUTEX_OWNER_DIED)
             continue; /* somebody else took it */
-        if ((uint32_t)*seen & FUTEX_WAITERS || swap_if(lock, *seen, *seen | FUTEX_WAITERS))
-            futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, limit - passed);
+        store_u64(&heap->control->waiting, 1);
+        if (!((uint32_t)*seen & FUTEX_WAITERS) && !swap_if(lock, *seen, *seen | FUTEX_WAITERS))
+            continue;
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+        futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000));
     }
     *seen = load_u64(lock);
     return LOCK_SUSPECT;
@@ -102,10 +125,7 @@ void lock_release_broken(struct shmheap *heap)
 {
     struct control *control = heap->control;
     __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
-    uint64_t was = swap_always(&control->lock, FUTEX_OWNER_DIED);
-    if ((uint32_t)was & FUTEX_WAITERS)
-        lock_wake(heap);
-    lock_renounce();
+    lock_release_waking(heap, FUTEX_OWNER_DIED);
 }
 
 unsigned lock_owner_slot(const struct shmheap *heap) { return (unsigned)(load_u64(&heap->control->lock) >> LOCK_SLOT_SHIFT); }

@@ -20,7 +20,17 @@
 #include "connection.h"
 
 #define LOCK_SLOT_SHIFT 32
-#define LOCK_SLICE_MS 100 /* a waiter wakes after this long, to ask after the owner */
+#define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */
+
+/* Unlocking costs no atomic instruction. Who wants to sleep first sets control->waiting and FUTEX_WAITERS in the word, then
+ * has the kernel run a barrier on all processors that are in a process of ours (membarrier(2), as in asymmetric Dekker locks);
+ * who unlocks looks for FUTEX_WAITERS, stores 0, and then looks at control->waiting. So either the one sees the lock free or the other sees
+ * the sleeper, without a barrier on the side that is taken a million times more often. 1 in processes that the kernel knows of;
+ * others unlock with an exchange. */
+extern int lock_barrier_remote __attribute__((visibility("hidden")));
+
+/* Once a process, and in each child after fork. */
+void lock_register(void);
 
 /* struct lock_self is private to the thread. */
 struct lock_self {
@@ -94,13 +104,20 @@ static inline int lock_try(struct shmheap *heap)
     return 1;
 }
 
+/* Unlocks, waking a sleeper if there is one. A death before the wake: the kernel finds the futex 0 and wakes one. */
+void lock_release_waking(struct shmheap *heap, uint64_t word);
+
 static inline void lock_release(struct shmheap *heap)
 {
     struct control *control = heap->control;
     __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
-    /* A death between the exchange and the wake: the kernel finds the futex 0 and wakes a waiter. */
-    uint64_t was = swap_always(&control->lock, 0);
-    if (UNLIKELY((uint32_t)was & FUTEX_WAITERS))
+    if (UNLIKELY(((uint32_t)load_u64(&control->lock) & FUTEX_WAITERS) || !lock_barrier_remote)) {
+        lock_release_waking(heap, 0);
+        return;
+    }
+    store_publish(&control->lock, 0);
+    compiler_barrier();
+    if (UNLIKELY(load_u64(&control->waiting) != 0))
         lock_wake(heap);
     lock_renounce();
 }

@@ -157,7 +157,7 @@ static int reserve_all(struct shmheap *heap, uint64_t len)
 {
     const struct layout *layout = &heap->layout;
     uint64_t granules = layout_granules(len, heap->shift), chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
-    if (reserve_range(heap, 0, layout->bits_off + chunks * sizeof(struct chunk_bits)) != 0)
+    if (reserve_range(heap, 0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)) != 0)
         return -1;
     for (unsigned level = 0; level < layout->levels; level++) {
         chunks = round_up(chunks, NODE_CHILDREN);
