@@ -33,32 +33,46 @@ static int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.he
 
 /* Opening and closing --------------------------------------------------- */
 
-static int handed_out(shmheap_memory_handle *out, struct shmheap *heap)
+/* The result of opening; before is errno as it was, which success leaves alone. */
+static int handed_out(shmheap_memory_handle *out, struct shmheap *heap, int before)
 {
     out->heap = heap;
-    return heap != NULL ? 0 : -1;
+    if (heap == NULL)
+        return -1;
+    errno = before;
+    return 0;
 }
 
 int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options)
 {
-    return out != NULL ? handed_out(out, connect_open(name, options != NULL ? options : &options_default)) : fail(EINVAL);
+    int before = errno;
+    if (out == NULL)
+        return fail(EINVAL);
+    return handed_out(out, connect_open(name, options != NULL ? options : &options_default), before);
 }
 
 int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options)
 {
-    return out != NULL ? handed_out(out, connect_fd(fd, options != NULL ? options : &options_default)) : fail(EINVAL);
+    int before = errno;
+    if (out == NULL)
+        return fail(EINVAL);
+    return handed_out(out, connect_fd(fd, options != NULL ? options : &options_default), before);
 }
 
 int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes, const shmheap_options *options)
 {
+    int before = errno;
     if (out == NULL)
         return fail(EINVAL);
-    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default));
+    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default), before);
 }
 
 int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes)
 {
-    return out != NULL ? handed_out(out, connect_attach_at(memory, bytes)) : fail(EINVAL);
+    int before = errno;
+    if (out == NULL)
+        return fail(EINVAL);
+    return handed_out(out, connect_attach_at(memory, bytes), before);
 }
 
 shmheap_memory_handle shmheap_create(const char *name, size_t len)
@@ -83,10 +97,12 @@ shmheap_memory_handle shmheap_connect(const char *name)
 
 void shmheap_disconnect(shmheap_memory_handle mem)
 {
+    int before = errno;
     if (usable(mem))
         connect_close(mem.heap);
     else
-        errno = EINVAL;
+        before = EINVAL;
+    errno = before;
 }
 
 void shmheap_destroy(const char *name, shmheap_memory_handle mem)
@@ -417,9 +433,11 @@ int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
         return fail(EINVAL);
     memset(&found, 0, sizeof found);
     found.lock_slot = lock_owner_slot(mem.heap);
+    int before = errno;
     if (look_at(mem, run_stat, &found) != 0)
         return -1;
     stat_slots(mem.heap, &found);
+    errno = before;
     *stats = found;
     return 0;
 }
@@ -533,6 +551,7 @@ int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_proc
     struct held held;
     if (visit == NULL)
         return fail(EINVAL);
+    int before = errno;
     if (look_at(mem, run_held, &held) != 0)
         return -1;
     for (unsigned slot = 1; slot < mem.heap->slot_count; slot++) {
@@ -540,6 +559,7 @@ int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_proc
         if (slot_state_of(mem.heap, slot) != SLOT_TAKEN)
             continue;
         process_describe(mem.heap, slot, &held, &info);
+        errno = before;
         int stop = visit(&info, context);
         if (stop != 0)
             return stop;

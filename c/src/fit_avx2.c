@@ -1,4 +1,4 @@
-/* fit_avx2.c: fit.c once more, for processors that have AVX2 and BMI, without asking the build for flags.
+/* fit_avx2.c: fit_body.h once more, for processors that have AVX2 and BMI, without asking the build for flags.
  * SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 
@@ -16,7 +16,9 @@
 #endif
 
 #define INDEX_AVX2 1
-#include "fit.c"
+#include "fit.h"
+
+#include "fit_body.h"
 
 static const struct fit_calls calls = {fit_alloc, fit_alloc_aligned, fit_free, fit_resize};
 

@@ -41,7 +41,9 @@ int grow_for(struct shmheap *heap, uint64_t need)
     uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / 4096 * 4096;
     if (wanted > max)
         wanted = max;
+    int before = errno;
     if (wanted > least && grow_to(heap, wanted) == 0)
         return 0;
+    errno = before; /* there may be memory for less */
     return grow_to(heap, least);
 }

@@ -129,7 +129,7 @@ static enum lock_result lock_take(struct shmheap *heap)
         enum lock_result result = lock_wait(heap, &seen);
         if (result != LOCK_SUSPECT)
             return result;
-        if (!slot_alive(heap, (unsigned)(seen >> LOCK_SLOT_SHIFT)) && lock_seize(heap, seen) == LOCK_DIED)
+        if (seen != 0 && !slot_alive(heap, (unsigned)(seen >> LOCK_SLOT_SHIFT)) && lock_seize(heap, seen) == LOCK_DIED)
             return LOCK_DIED;
         if (waited_ms >= heap->lock_limit_ms) {
             errno = ETIMEDOUT;
@@ -198,7 +198,9 @@ int recover_enter_slow(struct shmheap *heap)
         errno = EACCES;
         return -1;
     }
-    if (!load_u32(&heap->ready) && recover_take_slot(heap) != 0)
+    int before = errno;
+    if ((!load_u32(&heap->ready) && recover_take_slot(heap) != 0) || enter_locked(heap) != 0)
         return -1;
-    return enter_locked(heap);
+    errno = before; /* waiting and asking after others is not the caller's business */
+    return 0;
 }

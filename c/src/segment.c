@@ -20,12 +20,6 @@ int segment_name_open(const char *name, int is_path, int oflags, unsigned mode)
                      : shm_open(name, oflags | O_CLOEXEC, mode & 0600);
     if (fd < 0)
         return -1;
-    struct stat status;
-    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
-        close(fd);
-        errno = EBADMSG;
-        return -1;
-    }
     if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
         int reason = errno;
         close(fd);
@@ -148,8 +142,10 @@ static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
     do
         reason = posix_fallocate(heap->fd, (off_t)from, (off_t)(to - from));
     while (reason == EINTR);
+    if (reason == 0)
+        return 0;
     errno = reason;
-    return reason == 0 ? 0 : -1;
+    return -1;
 }
 
 /* Control, slots, the parts of the index that a region of len needs, and the region itself. */
@@ -204,9 +200,7 @@ int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const st
 {
     struct control fixed;
     heap->fd = -1;
-    if (fixed_fill(&fixed, heap, plan) != 0)
-        return -1;
-    if (heap->layout.segment_len > bytes) {
+    if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
         errno = ENOMEM;
         return -1;
     }
@@ -287,14 +281,20 @@ static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms)
 int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
 {
     struct control fixed;
+    struct stat status;
     heap->fd = fd;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    if (!S_ISREG(status.st_mode)) {
+        errno = EBADMSG;
+        return -1;
+    }
     if (fixed_wait(fd, &fixed, timeout_ms) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < SEGMENT_ALIGN_MIN) {
         errno = EBADMSG; /* made for memory of the caller, then copied into a file */
         return -1;
     }
-    struct stat status;
     if (fstat(fd, &status) != 0)
         return -1;
     if ((uint64_t)status.st_size < heap->layout.region_off + REGION_LEN_MIN) {

@@ -1,0 +1,388 @@
+/* fit_body.h: first fit. Included once by fit.c and once, compiled for other instructions, by fit_avx2.c, each of
+ * which has included fit.h before and makes a table of the calls at the end.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "index.h"
+
+/* In the drawings [ name ] is a block, free ones are lower-case, and | is the end of the region. */
+
+static HOT void count_used(struct control *control, uint64_t taken)
+{
+    uint64_t used = load_u64(&control->used_granules) + taken;
+    store_u64(&control->used_granules, used);
+    if (used > load_u64(&control->high_granules))
+        store_u64(&control->high_granules, used);
+}
+
+static HOT void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
+{
+    count_used(control, size);
+    store_u64(&control->used_blocks, load_u64(&control->used_blocks) + 1);
+    store_u64(&control->free_blocks, load_u64(&control->free_blocks) - (free_blocks_less != 0));
+}
+
+static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
+{
+    uint64_t allocs = load_u64(&heap->control->allocs) + 1;
+    store_u64(&heap->control->allocs, allocs);
+    heap->holds = 1;
+    return header_make(size, SHMHEAP_STATE_USED, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
+}
+
+/* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
+ * without a rest, behind is where the next block begins already. */
+static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
+{
+    uint64_t unused, rest = size - need;
+    rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
+    uint64_t taken = size - rest, behind = granule + taken;
+    uint64_t *rest_header = block_header(heap, behind);
+    store_u64(rest != 0 ? rest_header : &unused, header_free(rest));
+    block_publish(heap, granule, header_used(heap, taken));
+    start_set(heap, behind);
+    edge_clear(heap, granule);
+    edge_clear(heap, behind - 1);
+    edge_set_if(heap, behind, rest != 0);
+    index_raise(heap, chunk_of(behind), rest); /* in the same chunk there is a larger one yet: size */
+    index_lower(heap, chunk_of(granule), size, tail);
+    count_alloc(heap->control, taken, rest == 0);
+    return (int64_t)granule;
+}
+
+/* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
+static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need)
+{
+    struct control *control = heap->control;
+    uint64_t size = end - tail, rest = size - need;
+    if (rest < heap->block_min) {
+        block_publish(heap, tail, header_used(heap, size));
+        edge_clear(heap, tail);
+        edge_clear(heap, end - 1);
+        store_u64(&control->tail, end);
+        count_alloc(control, size, 1);
+        return (int64_t)tail;
+    }
+    uint64_t behind = tail + need;
+    block_prepare(heap, behind, header_free(rest));
+    block_publish(heap, tail, header_used(heap, need));
+    start_set(heap, behind);
+    edge_set(heap, behind);
+    edge_clear(heap, tail);
+    store_u64(&control->tail, behind);
+    count_alloc(control, need, 0);
+    return (int64_t)tail;
+}
+
+/* For sizes that the saturated maxima do not tell apart (32 GiB and more): a walk. Granule of a free
+ * block before the tail, FIT_NONE or FIT_BAD. */
+static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_t tail)
+{
+    struct block_step step = {0, 0, 0};
+    enum block_walk walk;
+    while ((walk = block_walk_at(heap, &step, tail)) == BLOCK_WALK_BLOCK) {
+        if (header_is_free(step.header) && step.size >= need)
+            return (int64_t)step.granule;
+        block_walk_next(&step);
+    }
+    return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
+}
+
+/* The lowest free block of at least need before the tail: its granule and *size, FIT_NONE or FIT_BAD. */
+static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
+{
+    uint64_t granule;
+    if (LIKELY(need < MAXIMUM_CAP)) {
+        uint64_t chunk = index_find_chunk(heap, (uint32_t)need, tail);
+        if (chunk == CHUNK_NONE)
+            return FIT_NONE;
+        if (UNLIKELY(chunk * CHUNK_GRANULES >= tail))
+            return FIT_BAD;
+        granule = index_find_block(heap, chunk, need);
+    } else {
+        int64_t found = find_huge(heap, need, tail);
+        if (found < 0)
+            return found;
+        granule = (uint64_t)found;
+    }
+    if (UNLIKELY(granule >= tail))
+        return FIT_BAD;
+    uint64_t header = block_load(heap, granule);
+    *size = index_size(heap, granule, header);
+    if (UNLIKELY(header != header_free(*size) || *size < need || *size > tail - granule))
+        return FIT_BAD;
+    return (int64_t)granule;
+}
+
+/* The tail, or the end where the last block is in use; GRANULE_NONE when control and header contradict each other. */
+static inline uint64_t tail_checked(const struct shmheap *heap, uint64_t end)
+{
+    uint64_t tail = load_u64(&heap->control->tail);
+    return LIKELY(tail <= end) ? tail : GRANULE_NONE;
+}
+
+static inline int tail_is_sound(const struct shmheap *heap, uint64_t tail, uint64_t end)
+{
+    return block_load(heap, tail) == header_free(end - tail);
+}
+
+static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
+{
+    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    if (UNLIKELY(tail == GRANULE_NONE))
+        return FIT_BAD;
+    int64_t found = find_first(heap, need, tail, &size);
+    if (found >= 0)
+        return take_front(heap, (uint64_t)found, size, need, tail);
+    if (found == FIT_BAD || end - tail < need)
+        return found;
+    if (UNLIKELY(!tail_is_sound(heap, tail, end)))
+        return FIT_BAD;
+    return take_tail(heap, tail, end, need);
+}
+
+/* The first granule from this one on where a block's payload is aligned and what lies before can be a block. */
+static uint64_t align_granule(const struct shmheap *heap, uint64_t granule, uint64_t alignment)
+{
+    /* Of addresses, not offsets: the caller has checked that all mappings agree. */
+    uint64_t address = (uint64_t)(uintptr_t)block_payload(heap, granule);
+    uint64_t gap = (round_up(address, alignment) - address) >> heap->shift;
+    if (gap != 0 && gap < heap->block_min)
+        gap += alignment >> heap->shift;
+    return granule + gap;
+}
+
+/* [ from               ] => [ from ][ USED ][ rest ]   one store to from's header publishes it all */
+static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t at, uint64_t need)
+{
+    struct control *control = heap->control;
+    uint64_t end = heap->end, last = granule + size, gap = at - granule, rest = last - at - need;
+    int was_tail = last == end;
+    if (rest < heap->block_min) {
+        need += rest;
+        rest = 0;
+    } else {
+        block_prepare(heap, at + need, header_free(rest));
+    }
+    block_prepare(heap, at, header_used(heap, need));
+    block_publish(heap, granule, header_free(gap));
+    start_set(heap, at);
+    edge_set(heap, at - 1);
+    if (rest != 0) {
+        start_set(heap, at + need);
+        edge_set(heap, at + need);
+    } else {
+        edge_clear(heap, last - 1);
+    }
+    uint64_t tail = was_tail ? at + need : load_u64(&control->tail);
+    if (was_tail) {
+        store_u64(&control->tail, tail);
+        index_raise(heap, chunk_of(granule), gap);
+    } else {
+        if (rest != 0)
+            index_raise(heap, chunk_of(at + need), rest);
+        index_lower(heap, chunk_of(granule), size, tail);
+    }
+    count_alloc(control, need, 0);
+    if (rest != 0)
+        store_u64(&control->free_blocks, load_u64(&control->free_blocks) + 1);
+    return (int64_t)at;
+}
+
+static int64_t take_aligned(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t alignment,
+                            uint64_t tail)
+{
+    uint64_t at = align_granule(heap, granule, alignment);
+    if (at - granule + need > size)
+        return FIT_NONE;
+    if (at != granule)
+        return take_middle(heap, granule, size, at, need);
+    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, granule, size, need, tail);
+}
+
+static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
+{
+    struct block_step step = {0, 0, 0};
+    enum block_walk walk;
+    while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
+        if (header_is_free(step.header)) {
+            /* The bits have to agree before they are changed. */
+            if (!index_is_free_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail))
+                return FIT_BAD;
+            int64_t taken = take_aligned(heap, step.granule, step.size, need, alignment, tail);
+            if (taken != FIT_NONE)
+                return taken;
+        }
+        block_walk_next(&step);
+    }
+    return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
+}
+
+static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
+{
+    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    if (tail == GRANULE_NONE)
+        return FIT_BAD;
+    if (exhaustive)
+        return alloc_aligned_anywhere(heap, need, alignment, tail);
+    uint64_t enough = need + (alignment >> heap->shift) + heap->block_min - 1;
+    int64_t found = find_first(heap, enough, tail, &size);
+    if (found >= 0)
+        return take_aligned(heap, (uint64_t)found, size, need, alignment, tail);
+    if (found == FIT_BAD || tail == end)
+        return found;
+    if (!tail_is_sound(heap, tail, end))
+        return FIT_BAD;
+    return take_aligned(heap, tail, end - tail, need, alignment, tail);
+}
+
+/* struct neighbour is private: a free block beside a live one. size 0: there is none. */
+struct neighbour {
+    uint64_t granule, size;
+};
+
+/* 0, or FIT_BAD. */
+static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, struct neighbour *before)
+{
+    before->size = 0;
+    before->granule = granule;
+    if (granule == 0 || !index_is_edge(heap, granule - 1))
+        return 0;
+    before->granule = index_start_of(heap, granule - 1);
+    if (UNLIKELY(before->granule >= granule))
+        return FIT_BAD;
+    before->size = granule - before->granule;
+    return LIKELY(block_load(heap, before->granule) == header_free(before->size)) ? 0 : FIT_BAD;
+}
+
+static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
+{
+    uint64_t end = heap->end;
+    behind->size = 0;
+    behind->granule = next;
+    if (UNLIKELY(next == end))
+        return LIKELY(tail == end) ? 0 : FIT_BAD;
+    if (!index_is_free_start(heap, next))
+        return LIKELY(next != tail) ? 0 : FIT_BAD;
+    uint64_t header = block_load(heap, next);
+    behind->size = next == tail ? end - tail : index_size(heap, next, header);
+    int sound = header == header_free(behind->size) && behind->size - 1 < end - next &&
+                (next + behind->size == end) == (next == tail);
+    return LIKELY(sound) ? 0 : FIT_BAD;
+}
+
+/* The index after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
+static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next, const struct neighbour *before,
+                              const struct neighbour *behind, uint64_t tail)
+{
+    uint64_t first = before->granule, last = next + behind->size;
+    if (before->size != 0) {
+        start_clear(heap, granule);
+        if (before->size > 1)
+            edge_clear(heap, granule - 1);
+    } else {
+        edge_set(heap, granule);
+    }
+    if (behind->size != 0) {
+        start_clear(heap, next);
+        if (behind->size > 1)
+            edge_clear(heap, next);
+    } else {
+        edge_set(heap, next - 1);
+    }
+    if (last == heap->end) {
+        store_u64(&heap->control->tail, first);
+        if (before->size != 0)
+            index_lower(heap, chunk_of(first), before->size, first);
+        return;
+    }
+    if (behind->size != 0 && chunk_of(next) != chunk_of(first))
+        index_lower(heap, chunk_of(next), behind->size, tail);
+    index_raise(heap, chunk_of(first), last - first);
+}
+
+static int fit_free(struct shmheap *heap, uint64_t granule)
+{
+    struct control *control = heap->control;
+    struct neighbour before, behind;
+    uint64_t end = heap->end, tail = tail_checked(heap, end), header = fit_live(heap, granule);
+    if (UNLIKELY(header == 0))
+        return FIT_UNKNOWN;
+    uint64_t size = index_size(heap, granule, header), next = granule + size;
+    if (UNLIKELY(size != header_size(header) || size - 1 >= end - granule || tail == GRANULE_NONE ||
+                 neighbour_before(heap, granule, &before) != 0 || neighbour_behind(heap, next, tail, &behind) != 0))
+        return FIT_BAD;
+    block_publish(heap, before.granule, header_free(before.size + size + behind.size));
+    free_index(heap, granule, next, &before, &behind, tail);
+    store_u64(&control->used_granules, load_u64(&control->used_granules) - size);
+    store_u64(&control->used_blocks, load_u64(&control->used_blocks) - 1);
+    store_u64(&control->free_blocks,
+              load_u64(&control->free_blocks) + 1 - (before.size != 0) - (behind.size != 0));
+    store_u64(&control->frees, load_u64(&control->frees) + 1);
+    return 0;
+}
+
+/* The index after the border between a live block and the free space behind it has moved from next (where the free
+ * block behind began, if any) to border (where one begins now, unless border is the end of what was free). */
+static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, const struct neighbour *behind,
+                         uint64_t tail)
+{
+    uint64_t last = next + behind->size;
+    if (behind->size != 0) {
+        start_clear(heap, next);
+        edge_clear(heap, next);
+        edge_clear(heap, last - 1);
+    }
+    if (border != last) {
+        start_set(heap, border);
+        edge_set(heap, border);
+        edge_set(heap, last - 1);
+    }
+    if (last == heap->end) {
+        store_u64(&heap->control->tail, border); /* the end, where nothing is left */
+        return;
+    }
+    if (border != last)
+        index_raise(heap, chunk_of(border), last - border);
+    if (behind->size != 0)
+        index_lower(heap, chunk_of(next), behind->size, tail);
+}
+
+/* 1, or 0 when the header is not what it was. Holders may turn it from used to shared once meanwhile, not more. */
+static int resize_publish(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t header = fit_live(heap, granule);
+        if (header_size(header) != size)
+            return 0;
+        if (block_republish(heap, granule, header, (header & ~HEADER_SIZE_MASK) | need))
+            return 1;
+    }
+    return 0;
+}
+
+static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
+{
+    struct control *control = heap->control;
+    struct neighbour behind;
+    uint64_t end = heap->end, tail = tail_checked(heap, end), header = fit_live(heap, granule);
+    if (UNLIKELY(header == 0))
+        return FIT_UNKNOWN;
+    uint64_t size = block_size_checked(heap, granule, header, end), next = granule + size;
+    if (UNLIKELY(size == 0 || tail == GRANULE_NONE || neighbour_behind(heap, next, tail, &behind) != 0))
+        return FIT_BAD;
+    uint64_t room = size + behind.size;
+    if (room < need)
+        return FIT_NONE;
+    if (room - need < heap->block_min)
+        need = room; /* [ LIVE ][ behind ] => [ LIVE          ] */
+    if (need == size)
+        return 0;
+    /* [ LIVE      ][ behind ] => [ LIVE ][ rest         ], or the border moves the other way */
+    if (need != room)
+        block_prepare(heap, granule + need, header_free(room - need));
+    if (UNLIKELY(!resize_publish(heap, granule, size, need)))
+        return FIT_BAD;
+    resize_index(heap, next, granule + need, &behind, tail);
+    count_used(control, need - size);
+    store_u64(&control->free_blocks, load_u64(&control->free_blocks) + (need != room) - (behind.size != 0));
+    return 0;
+}
