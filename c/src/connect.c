@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fit.h"
@@ -249,8 +250,13 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         errno = EINVAL;
         return NULL;
     }
-    if (flags_check(options->flags) != 0 || fcntl(fd, F_GETFD) < 0)
+    struct stat status;
+    if (flags_check(options->flags) != 0 || fstat(fd, &status) != 0)
         return NULL;
+    if (!S_ISREG(status.st_mode)) {
+        errno = EBADMSG;
+        return NULL;
+    }
     int own = segment_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
     return own >= 0 ? connect_map(own, options) : NULL;
 }
