@@ -1,0 +1,125 @@
+#!/bin/bash
+# include_ladder_test.sh FOLDER: the files of FOLDER/src include only what FOLDER/src/LADDER lets them,
+# and FOLDER/include holds the public header alone. First it tries itself on small trees that break each rule.
+set -euo pipefail
+
+# Prints each breach as FILE:LINE: what is wrong; returns 1 if there was one.
+ladder_check() {
+    local folder=$1
+    if [ ! -f "$folder/src/LADDER" ]; then
+        echo "$folder/src/LADDER: missing"
+        return 1
+    fi
+    local files=("$folder"/src/*)
+    {
+        find "$folder/include" ! -type d | sed "s|^|header |"
+        printf 'file %s\n' "${files[@]}"
+        sed 's/#.*//; s/^/level /' "$folder/src/LADDER"
+        grep -nHE '^[[:space:]]*#[[:space:]]*include([^_[:alnum:]]|$)' "${files[@]}" | sed 's/^/include /' || true
+    } | awk -v public="$folder/include/shmheap.h" -v ladder="$folder/src/LADDER" '
+        function breach(text) { print text; breaches++ }
+        function base(path) { sub(/.*\//, "", path); return path }
+        function module(path) { path = base(path); sub(/\.[ch]$/, "", path); return path }
+
+        $1 == "header" && $2 != public {
+            breach($2 ": not shmheap.h, the only file that the include folder may hold")
+        }
+        $1 == "header" && $2 == public { public_seen = 1 }
+        $1 == "file" && $2 != ladder { file[$2] = 1; known[base($2)] = 1 }
+        $1 == "level" && NF > 1 {
+            level++
+            for (i = 2; i <= NF; i++) {
+                if ($i in at) breach(ladder ": names " $i " twice")
+                at[$i] = level
+            }
+        }
+        $1 == "include" {
+            where = $2; sub(/:[^:]*$/, "", where)            # FILE:LINE
+            path = where; sub(/:[0-9]+$/, "", path)
+            line = $0; sub(/^include [^:]*:[0-9]+:/, "", line)
+            target = line; sub(/^[^"<]*/, "", target)
+            quoted = substr(target, 1, 1) == "\""
+            target = substr(target, 2); sub(/[">].*/, "", target)
+            n++; from[n] = path; at_line[n] = line_of(where); to[n] = target; is_quoted[n] = quoted; text[n] = line
+        }
+        function line_of(where) { sub(/.*:/, "", where); return where }
+
+        END {
+            if (!public_seen) breach(public ": missing")
+            for (path in file) {
+                files++
+                if (path !~ /\.[ch]$/) breach(path ": neither .c nor .h")
+                else if (!(module(path) in at)) breach(path ": its module, " module(path) ", is not in " ladder)
+            }
+            if (!files) breach(ladder ": no files beside it")
+            for (i = 1; i <= n; i++) {
+                here = from[i] ":" at_line[i]
+                name = base(to[i]); own = module(from[i]); other = module(to[i])
+                if (name == "shmheap.h") continue
+                if (!(name in known)) {
+                    if (to[i] == "") breach(here ": names no file: " text[i])
+                    else if (is_quoted[i]) breach(here ": includes \"" to[i] "\", which is not in the folder")
+                    continue                                        # the system
+                }
+                if (!(own in at) || !(other in at)) continue          # said above
+                if (name !~ /\.h$/) breach(here ": includes \"" to[i] "\", which is no header")
+                else if (own == other) {
+                    if (from[i] !~ /\.c$/) breach(here ": includes itself")
+                } else if (at[other] == at[own])
+                    breach(here ": includes \"" to[i] "\", but " other " is on the level of " own)
+                else if (at[other] < at[own])
+                    breach(here ": includes \"" to[i] "\", but " other " is above " own)
+            }
+            exit breaches > 0
+        }'
+}
+
+# tree: a sound one, in a folder of its own, which the case then breaks.
+tree() {
+    rm -rf "$scratch/t"
+    mkdir -p "$scratch/t/src" "$scratch/t/include"
+    printf '# comment\ntop\nleft right # two\n\nlow\n' >"$scratch/t/src/LADDER"
+    printf '#include <stdio.h>\n#include "shmheap.h"\n#include "left.h"\n' >"$scratch/t/src/top.c"
+    printf '#include "left.h"\n\n# include "low.h" /* why */\n' >"$scratch/t/src/left.c"
+    touch "$scratch/t/src/left.h" "$scratch/t/src/right.h" "$scratch/t/src/low.h" "$scratch/t/include/shmheap.h"
+}
+
+# refused TEXT: the check fails and says TEXT.
+refused() {
+    local said
+    if said=$(ladder_check "$scratch/t"); then
+        echo "the check let pass what it should refuse with: $1"
+        exit 1
+    elif [[ $said != *"$1"* ]]; then
+        printf 'the check should have said: %s\nit said: %s\n' "$1" "$said"
+        exit 1
+    fi
+}
+
+scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/ladder.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+tree
+ladder_check "$scratch/t" || { echo "the check refused a sound tree"; exit 1; }
+tree; echo '#include "top.h"' >>"$scratch/t/src/low.h"; touch "$scratch/t/src/top.h"
+refused 'src/low.h:1: includes "top.h", but top is above low'
+tree; echo '#include <right.h>' >>"$scratch/t/src/left.c"
+refused 'src/left.c:4: includes "right.h", but right is on the level of left'
+tree; echo '  #  include "../src/top.c"' >>"$scratch/t/src/low.h"
+refused 'src/low.h:1: includes "../src/top.c", which is no header'
+tree; echo '#include "elsewhere.h"' >>"$scratch/t/src/low.h"
+refused 'src/low.h:1: includes "elsewhere.h", which is not in the folder'
+tree; echo '#include NAME' >>"$scratch/t/src/low.h"
+refused 'src/low.h:1: names no file: #include NAME'
+tree; touch "$scratch/t/src/new.c"
+refused 'src/new.c: its module, new, is not in'
+tree; touch "$scratch/t/src/left.inc"
+refused 'src/left.inc: neither .c nor .h'
+tree; touch "$scratch/t/include/more.h"
+refused 'include/more.h: not shmheap.h'
+tree; rm "$scratch/t/include/shmheap.h"
+refused 'include/shmheap.h: missing'
+tree; echo left >>"$scratch/t/src/LADDER"
+refused 'LADDER: names left twice'
+
+ladder_check "$1"
