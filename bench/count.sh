@@ -1,0 +1,36 @@
+#!/bin/sh
+# Instructions and mispredicted branches of an alloc and of a free, as callgrind counts them. Counts repeat from
+# run to run, times do not. Branches are mispredicted by callgrind's own simple model of a processor.
+#
+# Usage: bench/count.sh PROGRAM [LIVE [STEPS]]
+#   bazel build -c opt //bench:count && bench/count.sh bazel-bin/bench/count
+set -eu
+
+program=${1:?the program, bazel-bin/bench/count}
+live=${2:-10000}
+steps=${3:-100000}
+
+command -v valgrind >/dev/null || { echo "count.sh: needs valgrind (apt-get install valgrind)" >&2; exit 1; }
+
+# Events: Ir instructions, Bc Bi conditional and indirect branches, Bcm Bim those mispredicted.
+count() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --branch-sim=yes --toggle-collect="$1" \
+        "$program" "$live" "$steps" 2>&1 |
+        awk -v steps="$steps" -v what="$2" '
+            / Events +:/ { for (i = 4; i <= NF; i++) name[i] = $i }
+            / Collected +:/ {
+                for (i = 4; i <= NF; i++) value[name[i]] = $i
+                printf "%-6s %8.1f %9.1f %13.2f\n", what, value["Ir"] / steps, (value["Bc"] + value["Bi"]) / steps,
+                    (value["Bcm"] + value["Bim"]) / steps
+                found = 1
+            }
+            END { if (!found) { print "count.sh: no count from callgrind" > "/dev/stderr"; exit 1 } }'
+}
+
+echo "$live live objects, $steps steps, each one free and one alloc"
+printf "%-6s %8s %9s %13s\n" "" instr. branches mispredicted
+{
+    count measured_alloc alloc
+    count measured_free free
+} | awk '{ print; for (i = 2; i <= 4; i++) sum[i] += $i }
+         END { printf "%-6s %8.1f %9.1f %13.2f\n", "both", sum[2], sum[3], sum[4] }'

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/lock_hold.h"
+
+#include "c/src/lock.h"
+
+int lock_hold(shmheap_memory_handle mem)
+{
+    uint64_t seen;
+    return lock_wait(mem.heap, &seen) == LOCK_SUSPECT ? -1 : 0;
+}

@@ -1,0 +1,149 @@
+// bench: the comparison, from one command.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <getopt.h>
+#include <unistd.h>
+
+#include "bench/machine.h"
+#include "bench/report.h"
+#include "bench/scales.h"
+#include "bench/start.h"
+
+namespace {
+
+constexpr const char *help_text =
+    "Usage: bench [OPTION]...\n"
+    "\n"
+    "Measures shmheap beside other allocators: medians of interleaved rounds, in one run.\n"
+    "\n"
+    "  -q, --quick            in half a minute: up to 200,000 live objects, 3 rounds\n"
+    "  -f, --full             for a page of figures: longer, 11 rounds\n"
+    "  -p, --peers LIST       only these, separated by commas\n"
+    "  -w, --workloads LIST   only these\n"
+    "  -r, --rounds N         how often each is measured (default 5)\n"
+    "  -j, --json FILE        write the figures of all rounds to FILE, for bench/plot.py\n"
+    "  -l, --list             show peers and workloads, measure nothing\n"
+    "  -h, --help             this\n"
+    "\n"
+    "Ratios refer to boost-rbtree, which is to be among the peers for them.\n"
+    "Exit status: 0 all measured, 1 a peer failed or lost the contents of objects, 2 wrong usage.\n";
+
+[[noreturn]] void wrong_usage(const std::string &text)
+{
+    std::fprintf(stderr, "bench: %s; see --help\n", text.c_str());
+    std::exit(2);
+}
+
+struct choices {
+    bench::suite all = {"default", bench::default_scale, 0, {}, {}, {}};
+    unsigned rounds = 5;
+    std::string peers, workloads, json;
+    bool list = false;
+};
+
+unsigned rounds_of(const char *text)
+{
+    char *end;
+    unsigned long rounds = std::strtoul(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || rounds < 1 || rounds > 1000)
+        wrong_usage(std::string("--rounds takes a number from 1 to 1000, not ") + text);
+    return static_cast<unsigned>(rounds);
+}
+
+void scale_choose(choices &chosen, const char *name, const bench::scale &size, unsigned rounds)
+{
+    chosen.all.scale_name = name;
+    chosen.all.size = size;
+    chosen.rounds = rounds;
+}
+
+choices options_read(int argc, char **argv)
+{
+    static const option options[] = {
+        {"quick", no_argument, nullptr, 'q'},       {"full", no_argument, nullptr, 'f'},
+        {"peers", required_argument, nullptr, 'p'}, {"workloads", required_argument, nullptr, 'w'},
+        {"rounds", required_argument, nullptr, 'r'}, {"json", required_argument, nullptr, 'j'},
+        {"list", no_argument, nullptr, 'l'},        {"help", no_argument, nullptr, 'h'},
+        {nullptr, 0, nullptr, 0},
+    };
+    choices chosen;
+    unsigned rounds = 0;
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:lh", options, nullptr)) != -1;) {
+        switch (c) {
+        case 'q': scale_choose(chosen, "quick", bench::quick_scale, 3); break;
+        case 'f': scale_choose(chosen, "full", bench::full_scale, 11); break;
+        case 'p': chosen.peers = optarg; break;
+        case 'w': chosen.workloads = optarg; break;
+        case 'r': rounds = rounds_of(optarg); break;
+        case 'j': chosen.json = optarg; break;
+        case 'l': chosen.list = true; break;
+        case 'h': std::fputs(help_text, stdout); std::exit(0);
+        default: std::exit(2);
+        }
+    }
+    if (optind < argc)
+        wrong_usage(std::string("what is ") + argv[optind]);
+    chosen.all.rounds = rounds ? rounds : chosen.rounds;
+    return chosen;
+}
+
+// Adds to picked those that the list, "a,b,c", names; all when it is empty.
+template <class Item>
+void pick(const std::vector<Item> &items, const std::string &list, std::vector<const Item *> &picked)
+{
+    for (std::size_t begin = 0, end; begin <= list.size(); begin = end + 1) {
+        end = std::min(list.find(',', begin), list.size());
+        std::string name = list.substr(begin, end - begin);
+        std::size_t before = picked.size();
+        for (const Item &it : items)
+            if (list.empty() || name == it.name)
+                picked.push_back(&it);
+        if (picked.size() == before)
+            wrong_usage("there is no '" + name + "' (--list shows all)");
+    }
+}
+
+template <class Item>
+void list_show(const char *title, const std::vector<const Item *> &items)
+{
+    std::printf("%s\n", title);
+    for (const Item *it : items)
+        std::printf("  %-14s %s\n", it->name, it->text);
+}
+
+// `bazel run` starts programs elsewhere, and says where the user was.
+void go_where_the_user_is()
+{
+    const char *folder = getenv("BUILD_WORKING_DIRECTORY");
+    if (folder != nullptr && chdir(folder) != 0)
+        std::fprintf(stderr, "bench: %s: %s\n", folder, std::strerror(errno));
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    bench::start_again_with_tls(argv);
+    go_where_the_user_is();
+    choices chosen = options_read(argc, argv);
+    bench::suite &all = chosen.all;
+    pick(bench::peers(), chosen.peers, all.peers);
+    pick(bench::workloads(), chosen.workloads, all.workloads);
+    if (chosen.list) {
+        list_show("Peers", all.peers);
+        list_show("Workloads", all.workloads);
+        return 0;
+    }
+    bench::machine_text machine = bench::machine_describe();
+    all.run();
+    bench::report_table(all, machine, stdout);
+    if (!chosen.json.empty() && !bench::report_json(all, machine, chosen.json)) {
+        std::fprintf(stderr, "bench: %s: %s\n", chosen.json.c_str(), std::strerror(errno));
+        return 1;
+    }
+    return all.failed() ? 1 : 0;
+}

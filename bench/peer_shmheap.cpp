@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <shmheap.h>
+
+#include "bench/lock_hold.h"
+#include "bench/peer.h"
+
+namespace bench {
+
+namespace {
+
+[[noreturn]] void fail(const char *what)
+{
+    std::string text = std::string(what) + ": " + std::strerror(errno);
+    if (errno == ENOTSUP)
+        throw unavailable("not in this build");
+    throw std::runtime_error(text);
+}
+
+template <unsigned flags>
+class shmheap_peer final : public peer {
+public:
+    void open(const std::string &name, std::size_t bytes) override
+    {
+        shmheap_options options = {};
+        options.len = bytes;
+        options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags;
+        name_ = name;
+        if (shmheap_open(&heap_, name.c_str(), &options) != 0)
+            fail("shmheap_open");
+    }
+    void close() override { shmheap_disconnect(heap_); }
+    void *alloc(std::size_t size) override { return shmheap_alloc(heap_, size); }
+    void free(void *object) override { shmheap_free(heap_, object); }
+    void reconnect() override
+    {
+        shmheap_options options = {};
+        options.flags = flags;
+        shmheap_memory_handle second;
+        if (shmheap_open(&second, name_.c_str(), &options) != 0)
+            fail("shmheap_open");
+        shmheap_disconnect(second);
+    }
+    std::uint64_t handle_of(void *object) override { return shmheap_ptr_to_handle(heap_, object).bits; }
+    void *object_of(std::uint64_t handle) override { return shmheap_handle_to_ptr(heap_, shmheap_object_handle{handle}); }
+    void die_inside() override
+    {
+        // The first change gives this child a slot of its own, which the lock names.
+        shmheap_free(heap_, shmheap_alloc(heap_, 16));
+        if (lock_hold(heap_) == 0)
+            raise(SIGKILL);
+    }
+    std::uint64_t recoveries() override
+    {
+        shmheap_stats stats;
+        return shmheap_stat(heap_, &stats) == 0 ? stats.recoveries : 0;
+    }
+
+private:
+    std::string name_;
+    shmheap_memory_handle heap_ = {};
+};
+
+constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers;
+
+} // namespace
+
+const peer_entry shmheap_entry = {"shmheap", "shmheap, exact first fit, robust futex", traits, make_peer<shmheap_peer<0>>};
+const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex", traits,
+                                         make_peer<shmheap_peer<SHMHEAP_CACHED>>};
+
+} // namespace bench

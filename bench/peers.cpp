@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/peer.h"
+
+namespace bench {
+
+const std::vector<peer_entry> &peers()
+{
+    static const std::vector<peer_entry> all = {
+        null_entry,         shmheap_entry, shmheap_cached_entry, list_entry,     boost_rbtree_entry, boost_seqfit_entry,
+        apr_entry,          pmem_entry,    glibc_entry,          jemalloc_entry, mimalloc_entry,
+    };
+    return all;
+}
+
+} // namespace bench

@@ -1,0 +1,19 @@
+// scales.h: how much is measured.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BENCH_SCALES_H
+#define BENCH_SCALES_H
+
+#include "bench/workload.h"
+
+namespace bench {
+
+constexpr std::uint64_t ms = 1000000;
+
+constexpr scale tiny_scale = {50, 200, 1, 1000 * ms, 1000 * ms, 10 * ms, true};
+constexpr scale quick_scale = {200000, 50000, 1, 500 * ms, 250 * ms, 100 * ms, false};
+constexpr scale default_scale = {1000000, 200000, 2, 3000 * ms, 2000 * ms, 300 * ms, false};
+constexpr scale full_scale = {1000000, 1000000, 4, 20000 * ms, 5000 * ms, 1000 * ms, false};
+
+} // namespace bench
+
+#endif

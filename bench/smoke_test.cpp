@@ -1,0 +1,48 @@
+// Every workload on every peer, tiny: each cell is a positive figure or says why not, and no object lost its contents.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <cstring>
+
+#include "bench/runner.h"
+#include "bench/scales.h"
+#include "bench/start.h"
+
+namespace {
+
+// These need no library that could be missing.
+bool must_work(const bench::peer_entry &entry)
+{
+    for (const char *name : {"driver", "shmheap", "first-fit-list", "glibc"})
+        if (std::strcmp(entry.name, name) == 0)
+            return true;
+    return false;
+}
+
+// 1 passed, 0 not there, -1 failed.
+int try_one(const bench::peer_entry &entry, const bench::workload &what)
+{
+    bool suited = (entry.traits & what.needs) == what.needs;
+    bench::result got = bench::run_apart(entry, what, bench::tiny_scale, 1);
+    bool good = got.state == bench::status::measured && got.figure.ns > 0;
+    bool excused = got.state == bench::status::unavailable && !(suited && must_work(entry));
+    if (!good)
+        std::printf("%-14s %-14s %s %s\n", what.name, entry.name, excused ? "not there:" : "FAILED:", got.reason.c_str());
+    return good ? 1 : excused ? 0 : -1;
+}
+
+} // namespace
+
+int main(int, char **argv)
+{
+    bench::start_again_with_tls(argv);
+    int passed = 0, failed = 0;
+    for (const bench::workload &what : bench::workloads()) {
+        for (const bench::peer_entry &entry : bench::peers()) {
+            int verdict = try_one(entry, what);
+            passed += verdict > 0;
+            failed += verdict < 0;
+        }
+    }
+    std::printf("%d cells with a figure, %d failed\n", passed, failed);
+    return failed == 0 && passed > 0 ? 0 : 1;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/suite.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+
+namespace bench {
+
+namespace {
+
+// On a terminal one line that changes, elsewhere one line a round.
+void progress(const suite &all, std::size_t row, unsigned round, std::size_t column)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    std::size_t total = all.workloads.size() * all.rounds, done = row * all.rounds + round;
+    if (terminal)
+        std::fprintf(stderr, "\r[%3zu%%] %-14s round %u of %u  %-16s", done * 100 / total, all.workloads[row]->name, round + 1,
+                     all.rounds, all.peers[column]->name);
+    else if (column == 0)
+        std::fprintf(stderr, "[%3zu%%] %s, round %u of %u\n", done * 100 / total, all.workloads[row]->name, round + 1, all.rounds);
+}
+
+} // namespace
+
+double cell::median() const
+{
+    std::vector<double> sorted = ns;
+    std::sort(sorted.begin(), sorted.end());
+    std::size_t half = sorted.size() / 2;
+    return sorted.size() % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+double cell::least() const { return *std::min_element(ns.begin(), ns.end()); }
+
+double cell::most() const { return *std::max_element(ns.begin(), ns.end()); }
+
+void suite::run_round(std::size_t row, unsigned round)
+{
+    for (std::size_t column = 0; column < peers.size(); column++) {
+        cell &it = cells[row][column];
+        if (it.state != status::measured || it.cut)
+            continue;
+        progress(*this, row, round, column);
+        result got = run_apart(*peers[column], *workloads[row], size, round + 1);
+        it.state = got.state;
+        it.reason = got.reason;
+        it.cut = got.figure.cut;
+        if (got.state == status::measured)
+            it.ns.push_back(got.figure.ns);
+    }
+}
+
+void suite::run()
+{
+    cells.assign(workloads.size(), std::vector<cell>(peers.size()));
+    for (std::size_t row = 0; row < workloads.size(); row++)
+        for (unsigned round = 0; round < rounds; round++)
+            run_round(row, round);
+    if (isatty(STDERR_FILENO))
+        std::fprintf(stderr, "\r%-70s\r", "");
+}
+
+double suite::ratio(std::size_t row, std::size_t column) const
+{
+    for (std::size_t i = 0; i < peers.size(); i++)
+        if (std::strcmp(peers[i]->name, reference_peer) == 0 && cells[row][i].has_figure() && cells[row][column].has_figure())
+            return cells[row][i].median() / cells[row][column].median();
+    return 0;
+}
+
+bool suite::failed() const
+{
+    for (const auto &row : cells)
+        for (const cell &it : row)
+            if (it.state == status::failed)
+                return true;
+    return false;
+}
+
+} // namespace bench

@@ -1,0 +1,43 @@
+// suite.h: all figures of a run.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BENCH_SUITE_H
+#define BENCH_SUITE_H
+
+#include "bench/runner.h"
+
+namespace bench {
+
+// All figures of one peer at one workload.
+struct cell {
+    std::vector<double> ns; // one a round
+    bool cut = false;       // measured in one round only, which was too slow to be finished
+    status state = status::measured;
+    std::string reason;
+
+    bool has_figure() const { return !ns.empty() && state == status::measured; }
+    double median() const;
+    double least() const;
+    double most() const;
+};
+
+struct suite {
+    std::string scale_name;
+    scale size;
+    unsigned rounds;
+    std::vector<const peer_entry *> peers;
+    std::vector<const workload *> workloads;
+    std::vector<std::vector<cell>> cells; // [workload][peer]
+
+    // Rounds go over all peers, A B C A B C: what disturbs the machine for a while disturbs them alike.
+    void run();
+    // How many times as fast as the reference peer; 0 where there is no saying.
+    double ratio(std::size_t row, std::size_t column) const;
+    bool failed() const;
+
+private:
+    void run_round(std::size_t row, unsigned round);
+};
+
+} // namespace bench
+
+#endif
