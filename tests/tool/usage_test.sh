@@ -1,0 +1,41 @@
+#!/bin/bash
+# Help, and what wrong usage gets.
+source tests/tool/lib.sh
+
+run 0 --help
+says 'usage: shmheap'
+run 0 --version
+says '^shmheap [0-9]'
+for command in ls stat check map rm record replay; do
+    run 0 "$command" --help
+    says "^usage: shmheap $command"
+    says '^Examples:'
+    refused 2 'no option' "$command" --nonsense
+done
+
+refused 2 'say what to do'
+refused 2 "no command 'nonsense'" nonsense
+refused 2 'no argument' ls extra
+for command in stat check map; do
+    refused 2 'name of one heap' "$command"
+    refused 2 'name of one heap' "$command" a b
+    refused 2 'no heap.s name' "$command" a/b
+    refused 2 'no heap.s name' "$command" ''
+    refused 1 'there is no heap' "$command" "$heap"
+    refused 1 'there is no heap' "$command" --file "$work/none"
+done
+refused 2 'name of a heap' rm
+refused 1 'there is no heap' rm "$heap"
+refused 2 'wants a program' record
+refused 2 'needs a value' record -o
+refused 2 'one trace' replay
+refused 2 'from 1 to' replay --processes 0 x
+refused 2 'from 1 to' replay --processes ten x
+refused 2 'from 1 to' replay -p -1 x
+refused 2 'wants a size' replay --len 12Q x
+refused 2 'wants a size' replay --len 99999999999G x
+refused 2 'at least 128' replay --len 5 x
+refused 2 '8 or 16' replay --alignment 12 x
+refused 2 'wants a --name' replay --keep x
+refused 2 'state or process' map --by colour x
+refused 2 'auto, always or never' map --color=pink x

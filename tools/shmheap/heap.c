@@ -1,0 +1,108 @@
+/* heap.c: which heap a person means.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "heap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "say.h"
+
+enum { WAIT_MS = 200 };
+
+int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
+{
+    memset(ref, 0, sizeof *ref);
+    ref->text = text;
+    ref->is_file = is_file;
+    if (is_file)
+        return *text ? 0 : wrong_usage("the path of a heap cannot be empty");
+    const char *bare = *text == '/' ? text + 1 : text;
+    if (!*bare || strchr(bare, '/') || strlen(bare) > NAME_MAX)
+        return wrong_usage("'%s' is no heap's name (at most 255 characters, no '/' but the first); a file needs --file",
+                           text);
+    if (strlen(bare) + 2 > sizeof ref->name)
+        return wrong_usage("the name '%s' is too long", text);
+    snprintf(ref->name, sizeof ref->name, "/%.*s", HEAP_NAME_ROOM - 2, bare);
+    return 0;
+}
+
+int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
+{
+    shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0), .timeout_ms = WAIT_MS};
+    return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
+}
+
+int heap_ref_fd(const struct heap_ref *ref)
+{
+    if (ref->is_file)
+        return open(ref->text, O_RDONLY | O_CLOEXEC);
+    return shm_open(ref->name, O_RDONLY, 0);
+}
+
+int heap_ref_unlink(const struct heap_ref *ref)
+{
+    return ref->is_file ? unlink(ref->text) : shmheap_unlink(ref->name);
+}
+
+int heap_fail(const struct heap_ref *ref)
+{
+    const char *text = ref->text;
+    switch (errno) {
+    case ENOENT:
+        return fail("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
+    case EACCES:
+    case EPERM:
+        return fail("no permission for the heap '%s'; try as the user who made it", text);
+    case EBADMSG:
+        return fail("'%s' is no heap, or a damaged one; remove it if it is yours", text);
+    case EPROTONOSUPPORT:
+        return fail("the heap '%s' has another version of the format; use the shmheap it was made with", text);
+    case ETIMEDOUT:
+        return fail("the heap '%s' was never finished, or a live process holds its lock; look for one that is stopped",
+                    text);
+    case EAGAIN:
+        return fail("the heap '%s' cannot be read now: it changes too fast, its slots are all taken, or a process died "
+                    "in it and you may not write; try again or as its owner", text);
+    default:
+        return fail("cannot look at the heap '%s': %s", text, strerror(errno));
+    }
+}
+
+int heap_open_to_look(const struct heap_ref *ref, shmheap_memory_handle *out)
+{
+    return heap_ref_open(ref, SHMHEAP_READ_ONLY, out) ? heap_fail(ref) : 0;
+}
+
+static int look_with(const struct heap_ref *ref, unsigned flags, int (*look)(shmheap_memory_handle, void *),
+                     void *context)
+{
+    shmheap_memory_handle mem;
+    if (heap_ref_open(ref, flags, &mem))
+        return -1;
+    int result = look(mem, context);
+    int error = errno;
+    shmheap_disconnect(mem);
+    errno = error;
+    return result;
+}
+
+int heap_look(const struct heap_ref *ref, int (*look)(shmheap_memory_handle, void *), void *context)
+{
+    int result = look_with(ref, SHMHEAP_READ_ONLY, look, context);
+    if (result == -1 && errno == EAGAIN)
+        result = look_with(ref, 0, look, context);
+    return result;
+}
+
+const char *state_text(enum shmheap_state state)
+{
+    static const char *const texts[] = {"free", "used", "shared", "sent", "cached", "internal"};
+    return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "unknown";
+}

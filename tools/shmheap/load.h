@@ -1,0 +1,13 @@
+/* load.h: a file into memory.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SHMHEAP_TOOL_LOAD_H
+#define SHMHEAP_TOOL_LOAD_H
+
+#include <stddef.h>
+
+/* load_file reads all of a regular file: its bytes, which the caller frees, and *len; or NULL with errno. */
+unsigned char *load_file(const char *path, size_t *len);
+
+#endif

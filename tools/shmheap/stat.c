@@ -1,0 +1,166 @@
+/* stat.c: shmheap stat, the figures of one heap and who is connected.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <shmheap.h>
+
+#include "commands.h"
+#include "figures.h"
+#include "heap.h"
+#include "say.h"
+
+struct stat_view {
+    shmheap_stats stats;
+    shmheap_process_info *processes;
+    size_t count;
+};
+
+static int add_process(const shmheap_process_info *process, void *context)
+{
+    struct stat_view *view = context;
+    shmheap_process_info *bigger = reallocarray(view->processes, view->count + 1, sizeof *bigger);
+    if (!bigger)
+        return 1;
+    view->processes = bigger;
+    view->processes[view->count++] = *process;
+    return 0;
+}
+
+static int look(shmheap_memory_handle mem, void *context)
+{
+    struct stat_view *view = context;
+    view->count = 0;
+    return shmheap_stat(mem, &view->stats) ? -1 : shmheap_processes(mem, add_process, view);
+}
+
+static void show_sizes(const shmheap_stats *stats)
+{
+    printf("  size          %s", size_text(stats->len));
+    if (stats->max_len > stats->len)
+        printf(", grows by itself up to %s", size_text(stats->max_len));
+    printf(" (%s of memory with control data and index)\n", size_text(stats->segment_len));
+    printf("  used          %s in %s %s\n", size_text(stats->used_bytes), count_text(stats->used_blocks),
+           plural(stats->used_blocks, "block", "blocks"));
+    printf("  free          %s in %s %s; an object of %s fits\n", size_text(stats->free_bytes),
+           count_text(stats->free_blocks), plural(stats->free_blocks, "block", "blocks"),
+           size_text(stats->largest_free));
+    printf("  high water    %s\n", size_text(stats->high_water_bytes));
+    printf("  alignment     %llu\n", (unsigned long long)stats->alignment);
+}
+
+static void show_history(const shmheap_stats *stats)
+{
+    char created[40] = "";
+    time_t seconds = (time_t)(stats->created_ns / 1000000000u);
+    struct tm parts;
+    if (localtime_r(&seconds, &parts))
+        strftime(created, sizeof created, "%Y-%m-%d %H:%M:%S", &parts);
+    printf("  created       %s, id %016llx\n", created, (unsigned long long)stats->id);
+    printf("  operations    %s allocs, %s frees, %s refused for want of space, grown %s %s\n",
+           count_text(stats->allocs), count_text(stats->frees), count_text(stats->failed_allocs),
+           count_text(stats->grows), plural(stats->grows, "time", "times"));
+    printf("  recoveries    %s", count_text(stats->recoveries));
+    if (stats->recoveries)
+        printf(", the last took %s", ns_text(stats->last_recovery_ns));
+    printf("\n  connected     %u of %u", stats->processes, stats->slots);
+    if (stats->dead)
+        printf(", and %u dead whose blocks are still there", stats->dead);
+    if (stats->lock_slot)
+        printf("; slot %u holds the lock", stats->lock_slot);
+    putchar('\n');
+}
+
+static void show_processes(const struct stat_view *view)
+{
+    if (view->count)
+        printf("\n  %4s  %8s  %-15s  %-5s  %12s  %10s\n", "SLOT", "PID", "PROGRAM", "STATE", "BLOCKS", "BYTES");
+    for (size_t i = 0; i < view->count; i++) {
+        const shmheap_process_info *process = &view->processes[i];
+        printf("  %4u  %8lld  %-15.15s  %-5s  %12s  %10s\n", process->slot, (long long)process->pid, process->name,
+               process->alive ? "alive" : "dead", count_text(process->blocks), size_text(process->bytes));
+    }
+}
+
+static json_t *process_json(const shmheap_process_info *process)
+{
+    json_t *object = json_object();
+    char name[sizeof process->name + 1] = "";
+    memcpy(name, process->name, sizeof process->name);
+    json_set_count(object, "slot", process->slot);
+    json_object_set_new(object, "pid", json_integer(process->pid));
+    json_set_text(object, "name", name);
+    json_set_count(object, "connected_ns", process->connected_ns);
+    json_set_flag(object, "alive", process->alive);
+    json_set_count(object, "blocks", process->blocks);
+    json_set_count(object, "bytes", process->bytes);
+    return object;
+}
+
+static int show_json(const struct heap_ref *ref, const struct stat_view *view)
+{
+    json_t *object = figures_json(ref->text, &view->stats);
+    json_t *array = json_array();
+    for (size_t i = 0; i < view->count; i++)
+        json_array_append_new(array, process_json(&view->processes[i]));
+    json_object_set_new(object, "connected", array);
+    return json_show(object);
+}
+
+static int show(const struct heap_ref *ref, const struct stat_view *view, int json)
+{
+    if (json)
+        return show_json(ref, view);
+    printf("heap %s\n", ref->text);
+    show_sizes(&view->stats);
+    show_history(&view->stats);
+    show_processes(view);
+    return 0;
+}
+
+static int stat_run(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'}, {0}};
+    struct heap_ref ref;
+    struct stat_view view = {0};
+    int json = 0, is_file = 0, got;
+    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
+        json |= got == 'j';
+        is_file |= got == 'f';
+    }
+    if (got < ARGS_END)
+        return args_status(got);
+    if (argc - optind != 1)
+        return wrong_usage("stat wants the name of one heap");
+    int status = heap_ref_set(&ref, argv[optind], is_file);
+    if (status)
+        return status;
+    status = heap_look(&ref, look, &view) ? heap_fail(&ref) : show(&ref, &view, json);
+    free(view.processes);
+    return status;
+}
+
+const struct command command_stat = {
+    "stat",
+    "figures of one heap, and who is connected",
+    "usage: shmheap stat [--json] [--file] NAME\n"
+    "\n"
+    "Shows how large a heap is, how full, what has happened in it and which processes are connected.\n"
+    "It looks without the right to write and without the heap's lock, so it disturbs nobody.\n"
+    "\n"
+    "  -j, --json  one object; sizes in bytes, times in nanoseconds\n"
+    "  -f, --file  NAME is the path of a file, not a name in shared memory\n"
+    "      --help  this text\n"
+    "\n"
+    "Examples:\n"
+    "  shmheap stat orders                       the heap of shm_open(\"/orders\"); /orders means the same\n"
+    "  shmheap stat --file /var/lib/orders.heap\n"
+    "  shmheap stat --json orders | jq .used_bytes\n",
+    stat_run,
+};
