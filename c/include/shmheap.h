@@ -136,7 +136,7 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * takes all that remains after control data and index. Flags other than 0 are EINVAL. The memory stays the
  * caller's: it must outlive the connections, and what it held before is lost.
  * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
- * ENOMEM (bytes too few for a region of len, or for any: about 1 KiB is the least). */
+ * ENOMEM (bytes too few for a region of len, or for any: about 1.4 KiB is the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 

@@ -198,22 +198,12 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
-/* The misses that a free is going to have, all at once and while the lock is being taken. */
-static inline void fetch_for_free(const struct shmheap *heap, const void *ptr)
-{
-    uint64_t granule = LIKELY(heap != NULL && heap->open) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
-    if (LIKELY(granule != GRANULE_NONE)) {
-        prefetch(block_header(heap, granule));
-        index_fetch_block(heap, granule);
-    }
-}
-
 int shmheap_try_free(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
     if (ptr == NULL)
         return 0;
-    fetch_for_free(heap, ptr);
+    prefetch((const unsigned char *)ptr - HEADER_SIZE); /* on its way while the lock is being taken */
     if (UNLIKELY(recover_enter(heap) != 0))
         return -1;
     uint64_t granule = block_of_pointer(heap, ptr);
@@ -410,7 +400,7 @@ static int run_stat(struct shmheap *heap, void *context)
     stats->segment_len = heap->layout.region_off + stats->len;
     stats->alignment = UINT64_C(1) << heap->shift;
     stats->id = heap->id;
-    stats->used_blocks = load_u64(&control->used_blocks);
+    stats->used_blocks = load_u64(&control->allocs) - load_u64(&control->frees);
     stats->used_bytes = load_u64(&control->used_granules) << heap->shift;
     stats->free_blocks = load_u64(&control->free_blocks);
     stats->free_bytes = (heap->end << heap->shift) - stats->used_bytes;
@@ -472,7 +462,9 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->size = block.size << heap->shift;
     info->len = block_payload_len(heap, block.size);
     info->state = (enum shmheap_state)block.state;
-    info->slot = block.slot;
+    /* Blocks keep naming a slot that was left until somebody needs it. */
+    int left = block.slot != SLOT_GONE && block.slot < heap->slot_count && slot_state_of(heap, block.slot) == SLOT_VACATED;
+    info->slot = left ? SLOT_LEFT : block.slot;
     info->stamp = block.stamp;
 }
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fit.h"
-#include "fit_avx2.h"
+#include "fit_choose.h"
 #include "lock.h"
 #include "recover.h"
 #include "segment.h"
@@ -79,7 +79,7 @@ static struct shmheap *connection_new(void)
         heap->fd = -1;
         heap->base = (unsigned char *)heap; /* taken; segment_make or segment_map replaces it */
         heap->lock_limit_ms = LOCK_LIMIT_MS;
-        heap->fit = fit_calls_best();
+        heap->fit = fit_choose();
     }
     pthread_mutex_unlock(&connections_mutex);
     return heap;

@@ -20,6 +20,8 @@ struct fit_calls {
     int (*resize)(struct shmheap *heap, uint64_t granule, uint64_t need);
 };
 extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidden")));
+extern const struct fit_calls fit_calls_avx2 __attribute__((visibility("hidden")));
+extern const struct fit_calls fit_calls_avx512 __attribute__((visibility("hidden")));
 
 /* alloc makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD.
  *

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 
-/* The system's headers first: what is included between push and pop is compiled for AVX2. */
+/* The system's headers first: what is included between push and pop is compiled for those instructions. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@
 
 #include "fit_body.h"
 
-static const struct fit_calls calls = {fit_alloc, fit_alloc_aligned, fit_free, fit_resize};
+const struct fit_calls fit_calls_avx2 = {fit_alloc, fit_alloc_aligned, fit_free, fit_resize};
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -28,18 +28,8 @@ static const struct fit_calls calls = {fit_alloc, fit_alloc_aligned, fit_free, f
 #pragma GCC pop_options
 #endif
 
-#include "fit_avx2.h"
-
-const struct fit_calls *fit_calls_best(void)
-{
-    int usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    return usable ? &calls : &fit_calls_portable;
-}
-
 #else
 
-#include "fit_avx2.h"
-
-const struct fit_calls *fit_calls_best(void) { return &fit_calls_portable; }
+typedef int fit_avx2_is_for_x86_64; /* an empty file is no C */
 
 #endif

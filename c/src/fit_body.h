@@ -1,4 +1,4 @@
-/* fit_body.h: first fit. Included once by fit.c and once, compiled for other instructions, by fit_avx2.c, each of
+/* fit_body.h: first fit. Included by fit.c, and compiled for other instructions by fit_avx2.c and fit_avx512.c, each of
  * which has included fit.h before and makes a table of the calls at the end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "index.h"
@@ -16,7 +16,6 @@ static HOT void count_used(struct control *control, uint64_t taken)
 static HOT void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
 {
     count_used(control, size);
-    store_u64(&control->used_blocks, load_u64(&control->used_blocks) + 1);
     store_u64(&control->free_blocks, load_u64(&control->free_blocks) - (free_blocks_less != 0));
 }
 
@@ -313,7 +312,6 @@ static int fit_free(struct shmheap *heap, uint64_t granule)
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
     free_index(heap, granule, next, &before, &behind, tail);
     store_u64(&control->used_granules, load_u64(&control->used_granules) - size);
-    store_u64(&control->used_blocks, load_u64(&control->used_blocks) - 1);
     store_u64(&control->free_blocks,
               load_u64(&control->free_blocks) + 1 - (before.size != 0) - (behind.size != 0));
     store_u64(&control->frees, load_u64(&control->frees) + 1);

@@ -122,7 +122,7 @@ void index_rebuild(struct shmheap *heap)
     rebuild_levels(heap, expected.chunk);
     store_u64(&control->tail, expected.tail);
     store_u64(&control->used_granules, expected.used_granules);
-    store_u64(&control->used_blocks, expected.used_blocks);
+    store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);
     store_u64(&control->free_blocks, expected.free_blocks);
     if (expected.used_granules > load_u64(&control->high_granules))
         store_u64(&control->high_granules, expected.used_granules);

@@ -12,7 +12,7 @@
 #define SHMHEAP_INDEX_H
 
 #include "block.h"
-#if defined(INDEX_AVX2)
+#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
@@ -79,7 +79,9 @@ static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
 /* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
 static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
 {
-#if defined(INDEX_AVX2)
+#if defined(INDEX_AVX512)
+    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(node), _mm512_set1_epi32((int)(need - 1)));
+#elif defined(INDEX_AVX2)
     const __m256i less = _mm256_set1_epi32((int)(need - 1));
     const __m256i *half = (const __m256i *)(const void *)node;
     unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half), less)));
@@ -106,7 +108,15 @@ static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
  * store of 4 that is still on its way has to wait for it. */
 static inline uint32_t node_maximum_without(const uint32_t *node, unsigned without)
 {
-#if defined(INDEX_AVX2)
+#if defined(INDEX_AVX512)
+    __m512i all = _mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node);
+    __m256i both = _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
+    int32_t value = _mm_cvtsi128_si32(most);
+    return value > 0 ? (uint32_t)value : 0;
+#elif defined(INDEX_AVX2)
     const __m256i *half = (const __m256i *)(const void *)node;
     const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
@@ -156,13 +166,6 @@ static inline void index_fetch_chunks(const struct shmheap *heap, uint64_t chunk
     const unsigned char *bits = (const unsigned char *)(heap->bits + chunk);
     for (unsigned line = 0; line < NODE_CHILDREN * sizeof(struct chunk_bits); line += 64)
         prefetch(bits + line);
-}
-
-/* What freeing the block at granule will look at in any case. */
-static inline void index_fetch_block(const struct shmheap *heap, uint64_t granule)
-{
-    prefetch(&heap->bits[chunk_of(granule)]);
-    prefetch(&heap->level[0][chunk_of(granule)]);
 }
 
 /* The first chunk in which a free block of at least need begins, the tail left out. CHUNK_NONE: there is none.

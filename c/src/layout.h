@@ -69,7 +69,7 @@ enum {
  *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
  *   11 level 0 holds for each chunk the size of the largest free block that starts in it, the tail left out
  *   12 each entry of a higher level is the maximum of its 16 children
- *   13 used_granules, used_blocks and free_blocks count what the headers say */
+ *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free */
 struct control {
     /* fixed */
     uint64_t magic;        /* FORMAT_MAGIC, stored last when creating */
@@ -90,9 +90,10 @@ struct control {
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
-    uint64_t used_granules, used_blocks, free_blocks; /* rule 13 */
+    uint64_t used_granules, free_blocks; /* rule 13 */
     uint64_t high_granules; /* the most that used_granules was */
-    uint64_t allocs, frees; /* since creation; allocs also makes the stamps */
+    uint64_t allocs, frees; /* since creation, rule 13; allocs also makes the stamps */
+    uint64_t often_pad;
     /* under the lock, seldom */
     uint64_t failed_allocs, grows, recoveries, last_recovery_ns;
     uint64_t seldom_pad[4];
