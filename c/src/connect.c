@@ -66,7 +66,7 @@ static struct shmheap *connection_new(void)
     struct shmheap *heap;
     pthread_once(&fork_once, fork_register);
     pthread_mutex_lock(&connections_mutex);
-    for (heap = connections; heap != NULL && (heap->open || heap->base != NULL); heap = heap->next)
+    for (heap = connections; heap != NULL && heap->taken; heap = heap->next)
         continue;
     if (heap == NULL && (heap = calloc(1, sizeof *heap)) != NULL) {
         heap->next = connections;
@@ -77,7 +77,7 @@ static struct shmheap *connection_new(void)
         memset(heap, 0, sizeof *heap);
         heap->next = next;
         heap->fd = -1;
-        heap->base = (unsigned char *)heap; /* taken; segment_make or segment_map replaces it */
+        heap->taken = 1;
         heap->lock_limit_ms = LOCK_LIMIT_MS;
         heap->fit = fit_choose();
     }
@@ -88,7 +88,7 @@ static struct shmheap *connection_new(void)
 static void connection_release(struct shmheap *heap)
 {
     pthread_mutex_lock(&connections_mutex);
-    heap->base = NULL;
+    heap->taken = 0;
     pthread_mutex_unlock(&connections_mutex);
 }
 

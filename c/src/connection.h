@@ -37,6 +37,7 @@ struct shmheap {
     uint64_t format_flags;
     uint32_t region_align;
     uint32_t slot_count;
+    int taken;             /* 1 from the first step of connecting to the last of disconnecting; under the register's mutex */
     int open, read_only;
     int fd;                /* -1: memory without a file */
     unsigned char *base;
