@@ -6,7 +6,7 @@ namespace bench {
 const std::vector<peer_entry> &peers()
 {
     static const std::vector<peer_entry> all = {
-        null_entry,         shmheap_entry, shmheap_cached_entry, list_entry,     boost_rbtree_entry, boost_seqfit_entry,
+        null_entry,         shmheap_entry, shmheap_huge_entry, shmheap_cached_entry, list_entry,     boost_rbtree_entry, boost_seqfit_entry,
         apr_entry,          pmem_entry,    glibc_entry,          jemalloc_entry, mimalloc_entry,
     };
     return all;

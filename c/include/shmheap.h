@@ -73,7 +73,7 @@ enum shmheap_flags {
     SHMHEAP_REAP = 1 << 4,       /* reserved for automatic reaping: ENOTSUP for now */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
                                     the machine runs out of it, touching the heap raises SIGBUS */
-    SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages; a hint, never an error */
+    SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages: makes opening slower, large heaps faster; never an error */
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
     SHMHEAP_FILE = 1 << 8        /* the name is the path of a file, not a name for shm_open() */

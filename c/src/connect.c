@@ -157,10 +157,9 @@ static struct shmheap *connect_make(int fd, const struct segment_plan *plan, con
         return NULL;
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
+    heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     if (segment_make(heap, fd, plan) != 0)
         return connection_failed(heap, fd);
-    if (options->flags & SHMHEAP_HUGE_PAGES)
-        segment_huge_pages(heap);
     fit_format(heap);
     if (recover_take_slot(heap) != 0)
         return connection_failed(heap, fd);
@@ -177,11 +176,10 @@ static struct shmheap *connect_map(int fd, const shmheap_options *options)
         return NULL;
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
+    heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
     if (segment_map(heap, fd, options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT) != 0)
         return connection_failed(heap, fd);
-    if (options->flags & SHMHEAP_HUGE_PAGES)
-        segment_huge_pages(heap);
     if (heap->read_only)
         slot_mark_reader(heap);
     else if (recover_take_slot(heap) != 0)

@@ -39,6 +39,7 @@ struct shmheap {
     uint32_t slot_count;
     int taken;             /* 1 from the first step of connecting to the last of disconnecting; under the register's mutex */
     int open, read_only;
+    int huge;              /* huge pages were asked for */
     int fd;                /* -1: memory without a file */
     unsigned char *base;
     size_t map_len;

@@ -11,13 +11,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000 };
+enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE = 2 << 20 };
+
+#if !defined(MADV_COLLAPSE) && defined(__x86_64__)
+#define MADV_COLLAPSE 25 /* Linux 6.1; older C libraries do not know it */
+#endif
 
 int segment_name_open(const char *name, int is_path, int oflags, unsigned mode)
 {
     /* Not blocking: the name may be that of a pipe that nobody writes. */
-    int fd = is_path ? open(name, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode & 0600)
-                     : shm_open(name, oflags | O_CLOEXEC, mode & 0600);
+    oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd = is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600);
     if (fd < 0)
         return -1;
     if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
@@ -72,19 +76,48 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->end = 0;
 }
 
+/* An address where len bytes are free and which is a multiple of HUGE_PAGE: only there can huge pages be mapped. NULL: any. */
+static void *address_for_huge(size_t len)
+{
+    unsigned char *room = mmap(NULL, len + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return NULL;
+    uintptr_t at = (uintptr_t)round_up((uintptr_t)room, HUGE_PAGE);
+    munmap(room, len + HUGE_PAGE);
+    return (void *)at; /* taken by another thread meanwhile: the kernel chooses another */
+}
+
+/* Hints; the kernel does as it can. MADV_COLLAPSE makes huge pages of what is reserved already, whatever the
+ * machine's settings; in a sparse heap it would fill the holes. */
+static void advise_huge(struct shmheap *heap)
+{
+    int reason = errno;
+    madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
+#ifdef MADV_COLLAPSE
+    struct stat status;
+    if (!(heap->format_flags & FORMAT_SPARSE) && fstat(heap->fd, &status) == 0)
+        madvise(heap->base, (size_t)status.st_size / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
+#endif
+    errno = reason;
+}
+
 static int segment_mmap(struct shmheap *heap)
 {
     if (heap->layout.segment_len > (size_t)-1 / 2) {
         errno = ENOMEM;
         return -1;
     }
+    size_t len = (size_t)heap->layout.segment_len;
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = mmap(NULL, (size_t)heap->layout.segment_len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
+    void *at = heap->huge ? address_for_huge(len) : NULL;
+    void *base = mmap(at, len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
         return -1;
     heap->base = base;
-    heap->map_len = (size_t)heap->layout.segment_len;
+    heap->map_len = len;
     heap->unmap = 1;
+    if (heap->huge)
+        advise_huge(heap);
     return 0;
 }
 
@@ -94,13 +127,6 @@ void segment_unmap(struct shmheap *heap)
         munmap(heap->base, heap->map_len);
     heap->unmap = 0;
     heap->base = NULL;
-}
-
-void segment_huge_pages(struct shmheap *heap)
-{
-    int reason = errno;
-    madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
-    errno = reason;
 }
 
 /* Making ---------------------------------------------------------------- */
@@ -301,6 +327,7 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
         errno = EBADMSG;
         return -1;
     }
+    heap->format_flags = fixed.flags;
     if (segment_mmap(heap) != 0)
         return -1;
     segment_view(heap, &fixed);

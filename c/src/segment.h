@@ -49,7 +49,6 @@ int segment_refresh(struct shmheap *heap);
 /* segment_reserve gets memory for a region of len bytes and its index: 0; -1 with errno ENOSPC and the like. Lock held. */
 int segment_reserve(struct shmheap *heap, uint64_t len);
 
-void segment_huge_pages(struct shmheap *heap);
 void segment_unmap(struct shmheap *heap);
 
 #endif
