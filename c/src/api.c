@@ -203,7 +203,7 @@ int shmheap_try_free(shmheap_memory_handle mem, void *ptr)
     struct shmheap *heap = mem.heap;
     if (ptr == NULL)
         return 0;
-    prefetch((const unsigned char *)ptr - HEADER_SIZE); /* on its way while the lock is being taken */
+    prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
     if (UNLIKELY(recover_enter(heap) != 0))
         return -1;
     uint64_t granule = block_of_pointer(heap, ptr);

@@ -41,8 +41,8 @@ static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t s
     edge_clear(heap, granule);
     edge_clear(heap, behind - 1);
     edge_set_if(heap, behind, rest != 0);
-    index_raise(heap, chunk_of(behind), rest); /* in the same chunk there is a larger one yet: size */
     index_lower(heap, chunk_of(granule), size, tail);
+    index_raise(heap, chunk_of(behind), rest); /* after it: see index_raise */
     count_alloc(heap->control, taken, rest == 0);
     return (int64_t)granule;
 }
@@ -176,9 +176,9 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
         store_u64(&control->tail, tail);
         index_raise(heap, chunk_of(granule), gap);
     } else {
+        index_lower(heap, chunk_of(granule), size, tail);
         if (rest != 0)
             index_raise(heap, chunk_of(at + need), rest);
-        index_lower(heap, chunk_of(granule), size, tail);
     }
     count_alloc(control, need, 0);
     if (rest != 0)
@@ -338,10 +338,10 @@ static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, c
         store_u64(&heap->control->tail, border); /* the end, where nothing is left */
         return;
     }
-    if (border != last)
-        index_raise(heap, chunk_of(border), last - border);
     if (behind->size != 0)
         index_lower(heap, chunk_of(next), behind->size, tail);
+    if (border != last)
+        index_raise(heap, chunk_of(border), last - border);
 }
 
 /* 1, or 0 when the header is not what it was. Holders may turn it from used to shared once meanwhile, not more. */

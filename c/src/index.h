@@ -287,7 +287,9 @@ static inline void index_store_more(const struct shmheap *heap, uint64_t chunk, 
     }
 }
 
-/* A free block of this size begins in the chunk now; what it took the place of there is smaller. */
+/* A free block of this size begins in the chunk now; what it took the place of there is smaller. After all index_lower of the
+ * operation: those load whole nodes, which cannot be served from a store of one entry that is still on its way to the cache,
+ * perhaps behind a header's that misses it. */
 static inline void index_raise(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     index_store_more(heap, chunk, maximum_of_size(size));
