@@ -1,0 +1,100 @@
+/* A heap of a million blocks after a death inside the lock: every block is as it was.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/lock.h"
+#include "tests/crash/stepper.h"
+#include "tests/support/test.h"
+
+enum { BLOCKS = 1000000, INSTRUCTIONS_MAX = 200000 };
+
+struct scene {
+    struct stepper stepper;
+    shmheap_memory_handle mem;
+};
+
+static void warm_up(void *context)
+{
+    struct scene *scene = context;
+    CHECK(test_own_slot(scene->mem) != 0);
+}
+
+/* Of a size that nothing but the tail has. */
+static void alloc_large(void *context)
+{
+    struct scene *scene = context;
+    CHECK(shmheap_alloc(scene->mem, 100000) != NULL);
+}
+
+/* Objects of 0 to 100 bytes, then every third freed, which merges none. */
+static void fill_heap(shmheap_memory_handle mem, size_t count)
+{
+    struct test_random random = test_random_begin(1);
+    void **objects = calloc(count, sizeof *objects);
+    CHECK(objects != NULL);
+    for (size_t i = 0; i < count; i++) {
+        objects[i] = shmheap_alloc(mem, test_random_below(&random, 100));
+        CHECK(objects[i] != NULL);
+    }
+    for (size_t i = 0; i < count; i += 3)
+        CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
+    free(objects);
+}
+
+static void die_inside(struct scene *scene)
+{
+    unsigned steps = 0;
+    pid_t pid = stepper_begin(&scene->stepper);
+    while (lock_owner_slot(scene->mem.heap) == 0) {
+        CHECK(stepper_step(pid, &scene->stepper));
+        CHECK(++steps < INSTRUCTIONS_MAX);
+    }
+    stepper_kill(pid);
+}
+
+/* States, holders and stamps too, not only places. */
+static void check_same(const struct test_blocks *before, const struct test_blocks *after)
+{
+    CHECK_EQ(after->count, before->count);
+    for (size_t i = 0; i < before->count; i++) {
+        const shmheap_block_info *a = &before->blocks[i], *b = &after->blocks[i];
+        CHECK(a->offset == b->offset && a->size == b->size && a->state == b->state && a->slot == b->slot &&
+              a->stamp == b->stamp);
+    }
+}
+
+static void check_recovery(size_t granule)
+{
+    struct scene *scene = test_shared(sizeof *scene);
+    size_t blocks = test_rounds(BLOCKS);
+    scene->mem = test_anonymous((size_t)blocks * 128, 0, granule);
+    scene->stepper = (struct stepper){.prepare = warm_up, .operate = alloc_large, .context = scene};
+    fill_heap(scene->mem, blocks);
+    CHECK_SOUND(scene->mem);
+    struct test_blocks before = test_blocks_take(scene->mem);
+    shmheap_stats stats_before = test_stat(scene->mem);
+    die_inside(scene);
+    struct test_blocks after = test_blocks_take(scene->mem); /* recovers */
+    shmheap_stats stats = test_stat(scene->mem);
+    CHECK_LE(blocks, before.count);
+    check_same(&before, &after);
+    CHECK_SOUND(scene->mem);
+    CHECK_EQ(stats.recoveries, 1);
+    CHECK_EQ(stats.used_bytes, stats_before.used_bytes);
+    CHECK_EQ(stats.used_blocks, stats_before.used_blocks);
+    CHECK_EQ(stats.free_blocks, stats_before.free_blocks);
+    CHECK_EQ(stats.largest_free, stats_before.largest_free);
+    printf("  alignment %zu, %zu blocks: recovered in %.1f ms\n", granule, after.count,
+           (double)stats.last_recovery_ns / 1e6);
+    test_blocks_drop(&before);
+    test_blocks_drop(&after);
+    shmheap_disconnect(scene->mem);
+    test_unshare(scene, sizeof *scene);
+}
+
+static void of_a_million_blocks(void)
+{
+    check_recovery(16);
+    check_recovery(8);
+}
+
+static const struct test tests[] = {TEST(of_a_million_blocks)};
+TEST_MAIN(tests)

@@ -1,0 +1,134 @@
+/* shmheap_aligned_alloc.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+enum { OBJECTS = 64, ROUNDS = 20000 };
+
+struct object {
+    char *ptr;
+    size_t len;
+    uint64_t mark;
+};
+
+static void each_power_of_two_up_to_the_page_size(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t granule = 8; granule <= 16; granule += 8)
+        for (size_t alignment = 1; alignment <= page; alignment *= 2) {
+            shmheap_memory_handle mem = test_anonymous(1 << 20, 0, granule);
+            for (size_t len = 0; len < 300; len += 7) {
+                char *ptr = shmheap_aligned_alloc(mem, alignment, len);
+                CHECK(ptr != NULL);
+                CHECK_EQ((uintptr_t)ptr % alignment, 0);
+                CHECK_EQ((uintptr_t)ptr % granule, 0);
+                CHECK(shmheap_usable_size(mem, ptr) >= len);
+                test_fill(ptr, len, len);
+            }
+            CHECK_SOUND(mem);
+            shmheap_disconnect(mem);
+        }
+}
+
+static void other_alignments_are_refused(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t wrong[] = {0, 3, 5, 6, 7, 12, 24, 48, 100, 4095, 2 * page, page + 16, SIZE_MAX, SIZE_MAX / 2 + 1};
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    struct test_snapshot before = test_snapshot_take(mem);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, wrong[i], 10) == NULL, EINVAL);
+    CHECK(test_snapshot_same(mem, &before));
+    test_snapshot_drop(&before);
+    shmheap_disconnect(mem);
+}
+
+/* In every process and at every mapping. */
+static void alignment_holds_in_another_mapping(void)
+{
+    const char *name = test_name();
+    shmheap_memory_handle a = shmheap_create(name, 65536), b = test_connect(name);
+    CHECK(shmheap_underlying(a) != shmheap_underlying(b));
+    for (size_t alignment = 32; alignment <= 4096; alignment *= 2) {
+        void *ptr = shmheap_aligned_alloc(a, alignment, 100);
+        CHECK(ptr != NULL);
+        void *there = shmheap_handle_to_ptr(b, shmheap_ptr_to_handle(a, ptr));
+        CHECK(there != NULL);
+        CHECK_EQ((uintptr_t)there % alignment, 0);
+    }
+    shmheap_disconnect(b);
+    shmheap_destroy(name, a);
+}
+
+/* Where no block is large enough for any position of the object, but one has it at the right place by chance. */
+static void an_exact_place_is_found(void)
+{
+    for (size_t granule = 8; granule <= 16; granule += 8) {
+        shmheap_memory_handle mem = test_anonymous(65536, 0, granule);
+        char *target = shmheap_aligned_alloc(mem, 1024, 1024 - 8);
+        CHECK(target != NULL);
+        while (shmheap_alloc(mem, 8) != NULL)
+            continue;
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, 1024, 1024 - 8) == NULL, ENOMEM);
+        shmheap_free(mem, target);
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, 1024, 1024) == NULL, ENOMEM);
+        CHECK_PTR(shmheap_aligned_alloc(mem, 1024, 1024 - 8), target);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
+/* A heap that may grow does so for aligned objects as well. */
+static void growth_for_an_aligned_object(void)
+{
+    shmheap_memory_handle mem = test_anonymous(4096, 1 << 20, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        void *ptr = shmheap_aligned_alloc(mem, 4096, 4096);
+        CHECK(ptr != NULL);
+        CHECK_EQ((uintptr_t)ptr % 4096, 0);
+    }
+    CHECK(test_stat(mem).grows > 0);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void replace_object(shmheap_memory_handle mem, struct object *object, struct test_random *random, uint64_t mark)
+{
+    if (object->ptr) {
+        CHECK(test_filled(object->ptr, object->len, object->mark));
+        CHECK_EQ(shmheap_try_free(mem, object->ptr), 0);
+    }
+    size_t alignment = (size_t)1 << test_random_below(random, 13);
+    object->len = test_random_below(random, 600);
+    object->mark = mark;
+    object->ptr = shmheap_aligned_alloc(mem, alignment, object->len);
+    if (!object->ptr)
+        return;
+    CHECK_EQ((uintptr_t)object->ptr % alignment, 0);
+    test_fill(object->ptr, object->len, mark);
+}
+
+static void random_mixture(void)
+{
+    struct test_random random = test_random_begin(1);
+    for (size_t granule = 8; granule <= 16; granule += 8) {
+        shmheap_memory_handle mem = test_anonymous(65536, 0, granule);
+        struct object objects[OBJECTS];
+        memset(objects, 0, sizeof objects);
+        for (size_t i = 0; i < ROUNDS; i++) {
+            replace_object(mem, &objects[test_random_below(&random, OBJECTS)], &random, i);
+            if (i % 16 == 0)
+                CHECK_SOUND(mem);
+        }
+        for (size_t i = 0; i < OBJECTS; i++)
+            shmheap_free(mem, objects[i].ptr);
+        test_check_empty(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
+static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size), TEST(other_alignments_are_refused),
+                                    TEST(alignment_holds_in_another_mapping), TEST(an_exact_place_is_found),
+                                    TEST(growth_for_an_aligned_object), TEST(random_mixture)};
+TEST_MAIN(tests)

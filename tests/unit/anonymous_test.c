@@ -1,0 +1,192 @@
+/* Heaps without a name, whose descriptor is passed on.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+static void send_fd(int socket, int fd)
+{
+    char byte = 0;
+    struct iovec data = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    CHECK_EQ(sendmsg(socket, &message, 0), 1);
+}
+
+static int receive_fd(int socket)
+{
+    char byte;
+    struct iovec data = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    int fd = -1;
+    CHECK_EQ(recvmsg(socket, &message, 0), 1);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    CHECK(rights != NULL && rights->cmsg_type == SCM_RIGHTS);
+    memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+/* Was forked before there was a heap: knows it by the descriptor alone. */
+static void receiver(void *context)
+{
+    int socket = *(int *)context, fd = receive_fd(socket);
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open_fd(&mem, fd, NULL), 0);
+    CHECK(fcntl(fd, F_GETFD) >= 0); /* not closed, and not kept: */
+    CHECK(close(fd) == 0);
+    char *ptr = shmheap_alloc(mem, 1000);
+    CHECK(ptr != NULL);
+    test_fill(ptr, 1000, 5);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(mem, ptr);
+    CHECK_EQ(write(socket, &handle, sizeof handle), sizeof handle);
+    CHECK(shmheap_alloc(mem, 1 << 19) != NULL); /* by growth */
+    shmheap_disconnect(mem);
+}
+
+static void passed_over_a_socket(void)
+{
+    int sockets[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    pid_t pid = test_fork(receiver, &sockets[1]);
+    shmheap_memory_handle mem = test_anonymous(65536, 1 << 20, 0);
+    send_fd(sockets[0], shmheap_fd(mem));
+    shmheap_object_handle handle;
+    CHECK_EQ(read(sockets[0], &handle, sizeof handle), sizeof handle);
+    char *ptr = shmheap_handle_to_ptr(mem, handle);
+    CHECK(ptr != NULL && test_filled(ptr, 1000, 5));
+    test_join(pid);
+    CHECK(test_stat(mem).len > 1 << 19);
+    CHECK(test_filled(ptr, 1000, 5));
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+    close(sockets[0]);
+    close(sockets[1]);
+}
+
+static void cannot_be_shrunk(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 1 << 20, 0);
+    CHECK_REFUSED(ftruncate(shmheap_fd(mem), 0) == -1, EPERM);
+    CHECK_REFUSED(ftruncate(shmheap_fd(mem), 4096) == -1, EPERM);
+    CHECK(shmheap_alloc(mem, 60000) != NULL);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void the_descriptor_is_close_on_exec(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
+    CHECK(fcntl(shmheap_fd(mem), F_GETFD) & FD_CLOEXEC);
+    shmheap_disconnect(mem);
+    CHECK_REFUSED(shmheap_fd(mem) == -1, EINVAL);
+}
+
+static void opened_twice_in_one_process(void)
+{
+    shmheap_memory_handle a = test_anonymous(65536, 0, 0), b, c;
+    shmheap_options read_only = {.flags = SHMHEAP_READ_ONLY};
+    CHECK_EQ(shmheap_open_fd(&b, shmheap_fd(a), NULL), 0);
+    CHECK_EQ(shmheap_open_fd(&c, shmheap_fd(a), &read_only), 0);
+    void *ptr = shmheap_alloc(a, 100);
+    test_fill(ptr, 100, 1);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(a, ptr);
+    shmheap_disconnect(a);
+    CHECK(test_filled(shmheap_handle_to_ptr(b, handle), 100, 1));
+    CHECK(test_filled(shmheap_handle_to_ptr(c, handle), 100, 1));
+    CHECK_REFUSED(shmheap_alloc(c, 1) == NULL, EACCES);
+    shmheap_disconnect(b);
+    CHECK(test_filled(shmheap_handle_to_ptr(c, handle), 100, 1));
+    shmheap_disconnect(c);
+}
+
+static void wrong_descriptors_are_refused(void)
+{
+    shmheap_memory_handle mem;
+    const char *path = test_path();
+    CHECK_REFUSED(shmheap_open_fd(&mem, -1, NULL) == -1, EBADF);
+    CHECK(!shmheap_valid(mem));
+    CHECK_REFUSED(shmheap_open_fd(&mem, 987654, NULL) == -1, EBADF);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, "this is a text, and no heap\n", 28), 28);
+    CHECK_REFUSED(shmheap_open_fd(&mem, fd, NULL) == -1, EBADMSG);
+    CHECK(close(fd) == 0);
+    int device = open("/dev/null", O_RDWR), folder = open("/", O_RDONLY);
+    CHECK(device >= 0 && folder >= 0);
+    CHECK_REFUSED(shmheap_open_fd(&mem, device, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_open_fd(&mem, folder, NULL) == -1, EBADMSG);
+    CHECK(close(device) == 0 && close(folder) == 0);
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    CHECK_REFUSED(shmheap_open_fd(&mem, ends[0], NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_open_fd(&mem, ends[1], NULL) == -1, EBADMSG);
+    close(ends[0]);
+    close(ends[1]);
+    CHECK(!shmheap_valid(mem));
+}
+
+/* The lowest free descriptor tells whether a call, refused or not, forgot to close one. */
+static int lowest_free_fd(void)
+{
+    int fd = dup(0);
+    CHECK(fd >= 0 && close(fd) == 0);
+    return fd;
+}
+
+static void nothing_is_left_open(void)
+{
+    int before = lowest_free_fd();
+    shmheap_options unknown = {.flags = ~0u};
+    for (unsigned i = 0; i < 20; i++) {
+        shmheap_memory_handle a = test_anonymous(65536, 1 << 20, 0), b, c;
+        CHECK_EQ(shmheap_open_fd(&b, shmheap_fd(a), NULL), 0);
+        CHECK_REFUSED(shmheap_open_fd(&c, shmheap_fd(a), &unknown) == -1, EINVAL);
+        CHECK_REFUSED(shmheap_open_fd(&c, -1, NULL) == -1, EBADF);
+        shmheap_disconnect(a);
+        shmheap_disconnect(b);
+    }
+    CHECK_EQ(lowest_free_fd(), before);
+}
+
+static void in_use_while_anybody_is_connected(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 0), reader;
+    shmheap_options read_only = {.flags = SHMHEAP_READ_ONLY};
+    int fd = dup(shmheap_fd(mem));
+    CHECK_EQ(shmheap_open_fd(&reader, fd, &read_only), 0);
+    CHECK_EQ(shmheap_in_use(fd), 1);
+    shmheap_disconnect(mem);
+    CHECK_EQ(shmheap_in_use(fd), 1);
+    shmheap_disconnect(reader);
+    CHECK_EQ(shmheap_in_use(fd), 0);
+    CHECK_EQ(shmheap_open_fd(&mem, fd, NULL), 0);
+    CHECK_EQ(shmheap_in_use(fd), 1);
+    shmheap_disconnect(mem);
+    CHECK_EQ(shmheap_in_use(fd), 0);
+    close(fd);
+    CHECK_REFUSED(shmheap_in_use(-1) == -1, EBADF);
+}
+
+static const struct test tests[] = {TEST(passed_over_a_socket), TEST(cannot_be_shrunk),
+                                    TEST(the_descriptor_is_close_on_exec), TEST(opened_twice_in_one_process),
+                                    TEST(wrong_descriptors_are_refused), TEST(nothing_is_left_open),
+                                    TEST(in_use_while_anybody_is_connected)};
+TEST_MAIN(tests)
