@@ -26,7 +26,9 @@
  *   fork       The child may go on with its parent's connections; before its first change it takes
  *              a slot of its own. After exec connections are gone.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
- *              call here reads or writes outside the heap's memory, loops without end or aborts.
+ *              call here reads or writes outside the heap's memory, loops without end or aborts. Who
+ *              truncates the file below a heap raises SIGBUS in its users (memfd heaps are sealed
+ *              against that).
  *   Units      Sizes and lengths are bytes.
  */
 #ifndef SHMHEAP_H
@@ -197,7 +199,8 @@ SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignm
  * space behind it suffices, which keeps its handles valid; otherwise by moving it, which makes them stale. The
  * lesser of both lengths keeps its contents. ptr NULL: shmheap_alloc. size 0: a smallest object.
  * Failure: NULL, the object untouched, errno ENOMEM, or EINVAL as for shmheap_free. A caller that dies inside leaves the
- * old object, or the new, or (between copying and freeing) both. */
+ * old object, or the new, or (between copying and freeing) both; when shrinking, an old object of which the bytes
+ * to be cut off may have changed. */
 SHMHEAP_API void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size);
 
 /* shmheap_free gives an object back; it merges with free neighbours at once. ptr NULL: nothing

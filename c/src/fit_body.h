@@ -106,7 +106,8 @@ static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_
         return FIT_BAD;
     uint64_t header = block_load(heap, granule);
     *size = index_size(heap, granule, header);
-    if (UNLIKELY(header != header_free(*size) || *size < need || *size > tail - granule))
+    /* It ends before the tail: else it would be the tail, or the tail's neighbour. */
+    if (UNLIKELY(header != header_free(*size) || *size < need || *size >= tail - granule))
         return FIT_BAD;
     return (int64_t)granule;
 }

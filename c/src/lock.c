@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 200, SLEEP_MS = 10 /* at most, lest a wake be lost with a waiter that dies just woken */ };
+enum { SPINS = 200, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
 
 int lock_barrier_remote;
 
@@ -87,30 +87,39 @@ static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t 
     return lock_replace(heap, seen, waiters | (seen & FUTEX_WAITERS));
 }
 
+/* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. */
+static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *result)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (lock_take_if_ownerless(heap, load_u64(&heap->control->lock), waiters, result))
+            return 1;
+        spin_pause();
+    }
+    return 0;
+}
+
 enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
 {
     uint64_t *lock = &heap->control->lock;
     enum lock_result result;
     if (lock_self.tid == 0)
         lock_self_fill();
-    for (int i = 0; i < SPINS; i++) {
-        if (lock_take_if_ownerless(heap, load_u64(lock), 0, &result))
-            return result;
-        spin_pause();
-    }
+    if (lock_spin(heap, 0, &result))
+        return result;
     /* Bounded by time alone: a peer may rewrite the word as fast as we read it. */
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = LOCK_SLICE_MS * UINT64_C(1000000), passed = 0;
     for (; passed < limit; passed = clock_ns(CLOCK_MONOTONIC) - begin) {
         *seen = load_u64(lock);
-        if (lock_take_if_ownerless(heap, *seen, FUTEX_WAITERS, &result))
+        if (*seen != 0 && !((uint32_t)*seen & FUTEX_OWNER_DIED)) {
+            store_u64(&heap->control->waiting, 1);
+            if (!((uint32_t)*seen & FUTEX_WAITERS) && !swap_if(lock, *seen, *seen | FUTEX_WAITERS))
+                continue;
+            syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+            futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000));
+        }
+        /* Who unlocked may have the lock again: one look after waking would often come too late. Others may sleep. */
+        if (lock_spin(heap, FUTEX_WAITERS, &result))
             return result;
-        if (*seen == 0 || (uint32_t)*seen & FUTEX_OWNER_DIED)
-            continue; /* somebody else took it */
-        store_u64(&heap->control->waiting, 1);
-        if (!((uint32_t)*seen & FUTEX_WAITERS) && !swap_if(lock, *seen, *seen | FUTEX_WAITERS))
-            continue;
-        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
-        futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000));
     }
     *seen = load_u64(lock);
     return LOCK_SUSPECT;

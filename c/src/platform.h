@@ -42,6 +42,7 @@
 
 static inline uint64_t load_u64(const uint64_t *word) { return SHARED_LOAD(word); }
 static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_ACQUIRE(word); }
+static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
 static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
 
 /* SHMHEAP_STORE_HOOK is set in the build for tests that stop at the k-th shared store. */

@@ -150,7 +150,7 @@ static int enter_locked(struct shmheap *heap)
         errno = reason;
         return -1;
     }
-    return load_u64(&heap->control->len) == load_u64(&heap->len_known) ? 0 : recover_enter_grown(heap);
+    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0 : recover_enter_grown(heap);
 }
 
 int recover_enter_grown(struct shmheap *heap)
@@ -199,7 +199,7 @@ int recover_enter_slow(struct shmheap *heap)
         return -1;
     }
     int before = errno;
-    if ((!load_u32(&heap->ready) && recover_take_slot(heap) != 0) || enter_locked(heap) != 0)
+    if ((!load_acquire_u32(&heap->ready) && recover_take_slot(heap) != 0) || enter_locked(heap) != 0)
         return -1;
     errno = before; /* waiting and asking after others is not the caller's business */
     return 0;

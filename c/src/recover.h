@@ -15,9 +15,9 @@ int recover_enter_grown(struct shmheap *heap);
 /* recover_enter takes the lock of a sound heap: 0, or -1 with errno. */
 static inline int recover_enter(struct shmheap *heap)
 {
-    if (UNLIKELY(heap == NULL || !load_u32(&heap->ready) || !lock_try(heap)))
+    if (UNLIKELY(heap == NULL || !load_acquire_u32(&heap->ready) || !lock_try(heap)))
         return recover_enter_slow(heap);
-    if (UNLIKELY(load_u64(&heap->control->len) != load_u64(&heap->len_known)))
+    if (UNLIKELY(load_u64(&heap->control->len) != load_acquire(&heap->len_known)))
         return recover_enter_grown(heap);
     return 0;
 }

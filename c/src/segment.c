@@ -162,16 +162,22 @@ static void control_fill(struct shmheap *heap, const struct control *fixed, cons
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
+static int file_extend(int fd, uint64_t len)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
+}
+
+/* Not posix_fallocate(): where the file system cannot reserve, it rewrites single bytes, which others may be writing. */
 static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
 {
-    int reason;
+    int result;
     do
-        reason = posix_fallocate(heap->fd, (off_t)from, (off_t)(to - from));
-    while (reason == EINTR);
-    if (reason == 0)
-        return 0;
-    errno = reason;
-    return -1;
+        result = fallocate(heap->fd, 0, (off_t)from, (off_t)(to - from));
+    while (result != 0 && errno == EINTR);
+    return result != 0 && errno == EOPNOTSUPP ? file_extend(heap->fd, to) : result;
 }
 
 /* Control, slots, the parts of the index that a region of len needs, and the region itself. */
@@ -188,14 +194,6 @@ static int reserve_all(struct shmheap *heap, uint64_t len)
         chunks /= NODE_CHILDREN;
     }
     return reserve_range(heap, layout->region_off, layout->region_off + len);
-}
-
-static int file_extend(int fd, uint64_t len)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
 }
 
 int segment_reserve(struct shmheap *heap, uint64_t len)
