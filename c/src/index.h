@@ -200,20 +200,28 @@ static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uin
     return LIKELY(word != 0) ? off + bit_lowest(word) - granule % CHUNK_GRANULES : header_size(header);
 }
 
+/* Where at least `more` bits in a row, from this one upwards, have no start behind them; bits above the chunk count as such. By doubling,
+ * without branches: which of several free blocks will do cannot be predicted. */
+static HOT uint64_t index_runs(uint64_t starts, uint64_t more)
+{
+    uint64_t run = ~(starts >> 1) | UINT64_C(1) << 63, have = 1;
+    run |= (uint64_t)-(int64_t)(more == 0);
+    for (int i = 0; i < 6; i++) {
+        uint64_t missing = more > have ? more - have : 0, step = missing < have ? missing : have;
+        run &= (uint64_t)((int64_t)run >> step); /* arithmetic: the top bit is set, and ones move in */
+        have += step;
+    }
+    return run;
+}
+
 /* The first block of at least need in a chunk whose maximum promises one, as far as the bits tell; the last to begin
  * there may extend behind it, so its size has to tell. GRANULE_NONE: the bits hold no such block. */
 static inline uint64_t index_find_block(const struct shmheap *heap, uint64_t chunk, uint64_t need)
 {
     uint64_t starts = load_u64(&heap->bits[chunk].start);
     uint64_t frees = starts & load_u64(&heap->bits[chunk].edge);
-    while (frees != 0) {
-        unsigned bit = bit_lowest(frees);
-        uint64_t behind = starts & ~((UINT64_C(2) << bit) - 1);
-        if (behind == 0 || bit_lowest(behind) - bit >= need)
-            return chunk * CHUNK_GRANULES + bit;
-        frees &= frees - 1;
-    }
-    return GRANULE_NONE;
+    frees &= index_runs(starts, need - 1 < 63 ? need - 1 : 63);
+    return frees != 0 ? chunk * CHUNK_GRANULES + bit_lowest(frees) : GRANULE_NONE;
 }
 
 /* The size of the free block that begins at granule and is the last to begin in its chunk. */
