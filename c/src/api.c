@@ -3,14 +3,13 @@
 #include "shmheap.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "connect.h"
 #include "fit.h"
 #include "grow.h"
+#include "look.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -218,7 +217,7 @@ void shmheap_free(shmheap_memory_handle mem, void *ptr) { shmheap_try_free(mem, 
 static size_t usable_len(const struct shmheap *heap, const void *ptr)
 {
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
-    uint64_t header = granule != GRANULE_NONE ? fit_live(heap, granule) : 0;
+    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     uint64_t size = header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
     if (size == 0) {
         errno = EINVAL;
@@ -289,7 +288,7 @@ static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
         }
         if (block_republish(heap, granule, header, header - used + shared))
             return header;
-        header = fit_live(heap, granule);
+        header = index_live(heap, granule);
     }
     if (header == 0 || header_state(header) != SHMHEAP_STATE_SHARED) {
         errno = EINVAL;
@@ -303,7 +302,7 @@ shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr
     struct shmheap *heap = mem.heap;
     shmheap_object_handle handle = {0};
     uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
-    uint64_t header = granule != GRANULE_NONE ? fit_live(heap, granule) : 0;
+    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     header = share(heap, granule, header);
     if (header != 0)
         handle.bits = heap->handle_tag | (uint64_t)header_stamp(header) << HANDLE_STAMP_SHIFT | granule;
@@ -317,7 +316,7 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
     if (UNLIKELY(!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
                  !granule_known(heap, granule)))
         return fail_null(EINVAL);
-    uint64_t header = fit_live(heap, granule);
+    uint64_t header = index_live(heap, granule);
     if (UNLIKELY(header == 0 || header_stamp(header) != stamp))
         return fail_null(ESTALE);
     return block_payload(heap, granule);
@@ -325,95 +324,10 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
 
 /* Looking --------------------------------------------------------------- */
 
-enum { LOOK_TRIES = 200, SETTLE_TRIES = 2000 };
-
-/* struct look is private: something to be read off a heap that stands still. run must bear what changes under it. */
-struct look {
-    int (*run)(struct shmheap *heap, void *context); /* 0 or above is the result, below 0 minus an errno value */
-    void *context;
-};
-
-/* Without the right to write there is no lock: read, and believe it if nothing has changed meanwhile. */
-static COLD int look_read_only(struct shmheap *heap, const struct look *look)
-{
-    for (int i = 0; i < LOOK_TRIES; i++) {
-        uint64_t before;
-        for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES; k++)
-            sched_yield();
-        if (before & 1)
-            return fail(EAGAIN);
-        if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
-            return -1;
-        int result = look->run(heap, look->context);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (load_u64(&heap->control->sequence) == before)
-            return result >= 0 ? result : fail(-result);
-    }
-    return fail(EAGAIN);
-}
-
-static int look_at(shmheap_memory_handle mem, int (*run)(struct shmheap *, void *), void *context)
-{
-    const struct look look = {run, context};
-    struct shmheap *heap = mem.heap;
-    if (!usable(mem))
-        return fail(EINVAL);
-    if (heap->read_only)
-        return look_read_only(heap, &look);
-    if (recover_enter(heap) != 0)
-        return -1;
-    int result = run(heap, context);
-    recover_leave(heap);
-    return result >= 0 ? result : fail(-result);
-}
-
-static int run_check(struct shmheap *heap, void *context) { return check_heap(heap, context); }
-
 int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
 {
     shmheap_report unseen;
-    return look_at(mem, run_check, report != NULL ? report : &unseen);
-}
-
-static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
-{
-    uint64_t most = node_maximum(heap->level[heap->layout.levels - 1]);
-    if (tail <= heap->end && heap->end - tail > most)
-        most = heap->end - tail;
-    return most != 0 ? block_payload_len(heap, most) : 0;
-}
-
-static void stat_slots(const struct shmheap *heap, shmheap_stats *stats)
-{
-    stats->slots = heap->slot_count - 1;
-    for (unsigned slot = 1; slot < heap->slot_count; slot++)
-        if (slot_state_of(heap, slot) == SLOT_TAKEN)
-            ++*(slot_alive(heap, slot) ? &stats->processes : &stats->dead);
-}
-
-static int run_stat(struct shmheap *heap, void *context)
-{
-    shmheap_stats *stats = context;
-    const struct control *control = heap->control;
-    stats->len = load_u64(&heap->len_known);
-    stats->max_len = heap->layout.max_len;
-    stats->segment_len = heap->layout.region_off + stats->len;
-    stats->alignment = UINT64_C(1) << heap->shift;
-    stats->id = heap->id;
-    stats->used_blocks = load_u64(&control->allocs) - load_u64(&control->frees);
-    stats->used_bytes = load_u64(&control->used_granules) << heap->shift;
-    stats->free_blocks = load_u64(&control->free_blocks);
-    stats->free_bytes = (heap->end << heap->shift) - stats->used_bytes;
-    stats->largest_free = largest_free(heap, load_u64(&control->tail));
-    stats->high_water_bytes = load_u64(&control->high_granules) << heap->shift;
-    stats->allocs = load_u64(&control->allocs);
-    stats->frees = load_u64(&control->frees);
-    stats->failed_allocs = load_u64(&control->failed_allocs);
-    stats->grows = load_u64(&control->grows);
-    stats->recoveries = load_u64(&control->recoveries);
-    stats->last_recovery_ns = load_u64(&control->last_recovery_ns);
-    stats->created_ns = heap->created_ns;
-    return 0;
+    return usable(mem) ? look_check(mem.heap, report != NULL ? report : &unseen) : fail(EINVAL);
 }
 
 int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
@@ -421,140 +335,18 @@ int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
     shmheap_stats found;
     if (stats == NULL || !usable(mem))
         return fail(EINVAL);
-    memset(&found, 0, sizeof found);
-    found.lock_slot = lock_owner_slot(mem.heap);
-    int before = errno;
-    if (look_at(mem, run_stat, &found) != 0)
+    if (look_stat(mem.heap, &found) != 0)
         return -1;
-    stat_slots(mem.heap, &found);
-    errno = before;
     *stats = found;
-    return 0;
-}
-
-enum { BATCH_BLOCKS = 128 };
-
-/* struct batch is private: some blocks in a row. */
-struct batch {
-    uint64_t from; /* the first granule not shown yet */
-    uint64_t next; /* the same for the next batch */
-    unsigned count;
-    shmheap_block_info blocks[BATCH_BLOCKS];
-};
-
-/* The first block that begins at from or behind it: what covers from was shown, or has come after. */
-static uint64_t start_from(const struct shmheap *heap, uint64_t from)
-{
-    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
-        uint64_t starts = load_u64(&heap->bits[chunk].start);
-        if (chunk == chunk_of(from))
-            starts &= ~bits_below(from);
-        if (starts != 0)
-            return chunk * CHUNK_GRANULES + bit_lowest(starts);
-    }
-    return heap->end;
-}
-
-static void block_describe(const struct shmheap *heap, const struct block_step *step, shmheap_block_info *info)
-{
-    struct block block = header_open(step->header);
-    info->offset = block_payload_off(heap, step->granule);
-    info->size = block.size << heap->shift;
-    info->len = block_payload_len(heap, block.size);
-    info->state = (enum shmheap_state)block.state;
-    /* Blocks keep naming a slot that was left until somebody needs it. */
-    int left = block.slot != SLOT_GONE && block.slot < heap->slot_count && slot_state_of(heap, block.slot) == SLOT_VACATED;
-    info->slot = left ? SLOT_LEFT : block.slot;
-    info->stamp = block.stamp;
-}
-
-static int run_batch(struct shmheap *heap, void *context)
-{
-    struct batch *batch = context;
-    struct block_step step = {start_from(heap, batch->from), 0, 0};
-    for (batch->count = 0; batch->count < BATCH_BLOCKS; block_walk_next(&step)) {
-        enum block_walk walk = block_walk_at(heap, &step, heap->end);
-        if (walk == BLOCK_WALK_END)
-            break;
-        if (walk == BLOCK_WALK_BAD || !header_state_known(step.header))
-            return -EBADMSG;
-        block_describe(heap, &step, &batch->blocks[batch->count++]);
-    }
-    batch->next = step.granule;
     return 0;
 }
 
 int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *, void *), void *context)
 {
-    struct batch batch;
-    if (visit == NULL)
-        return fail(EINVAL);
-    batch.from = 0;
-    do {
-        if (look_at(mem, run_batch, &batch) != 0)
-            return -1;
-        for (unsigned i = 0; i < batch.count; i++) {
-            int stop = visit(&batch.blocks[i], context);
-            if (stop != 0)
-                return stop;
-        }
-        batch.from = batch.next;
-    } while (batch.count == BATCH_BLOCKS);
-    return 0;
-}
-
-/* struct held is private: what each slot holds. */
-struct held {
-    struct {
-        uint64_t blocks, granules;
-    } by[HEADER_SLOT_MASK + 1];
-};
-
-static int run_held(struct shmheap *heap, void *context)
-{
-    struct held *held = context;
-    struct block_step step = {0, 0, 0};
-    memset(held, 0, sizeof *held);
-    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
-        unsigned slot = header_slot(step.header);
-        held->by[slot].blocks++;
-        held->by[slot].granules += step.size;
-    }
-    return step.granule == heap->end ? 0 : -EBADMSG;
-}
-
-static void process_describe(const struct shmheap *heap, unsigned slot, const struct held *held,
-                             shmheap_process_info *info)
-{
-    const struct slot *entry = slot_entry(heap, slot);
-    info->slot = slot;
-    info->pid = slot_pid(heap, slot);
-    memcpy(info->name, entry->name, sizeof info->name);
-    info->name[sizeof info->name - 1] = 0;
-    info->connected_ns = load_u64(&entry->connected_ns);
-    info->alive = slot_alive(heap, slot);
-    info->self = slot == heap->slot;
-    info->blocks = held->by[slot].blocks;
-    info->bytes = held->by[slot].granules << heap->shift;
+    return visit != NULL && usable(mem) ? look_walk(mem.heap, visit, context) : fail(EINVAL);
 }
 
 int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_process_info *, void *), void *context)
 {
-    struct held held;
-    if (visit == NULL)
-        return fail(EINVAL);
-    int before = errno;
-    if (look_at(mem, run_held, &held) != 0)
-        return -1;
-    for (unsigned slot = 1; slot < mem.heap->slot_count; slot++) {
-        shmheap_process_info info;
-        if (slot_state_of(mem.heap, slot) != SLOT_TAKEN)
-            continue;
-        process_describe(mem.heap, slot, &held, &info);
-        errno = before;
-        int stop = visit(&info, context);
-        if (stop != 0)
-            return stop;
-    }
-    return 0;
+    return visit != NULL && usable(mem) ? look_processes(mem.heap, visit, context) : fail(EINVAL);
 }

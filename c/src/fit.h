@@ -40,13 +40,4 @@ void fit_format(struct shmheap *heap);
  * new length, published here. 0 or FIT_BAD. */
 int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end);
 
-/* fit_live is the header of the live object at granule; 0: none. Needs no lock. */
-static inline uint64_t fit_live(const struct shmheap *heap, uint64_t granule)
-{
-    if (UNLIKELY(!index_is_start(heap, granule)))
-        return 0;
-    uint64_t header = block_load(heap, granule);
-    return LIKELY(header_is_live(header)) ? header : 0;
-}
-
 #endif

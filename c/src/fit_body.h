@@ -303,7 +303,7 @@ static int fit_free(struct shmheap *heap, uint64_t granule)
 {
     struct control *control = heap->control;
     struct neighbour before, behind;
-    uint64_t end = heap->end, tail = tail_checked(heap, end), header = fit_live(heap, granule);
+    uint64_t end = heap->end, tail = tail_checked(heap, end), header = index_live(heap, granule);
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = index_size(heap, granule, header), next = granule + size;
@@ -349,7 +349,7 @@ static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, c
 static int resize_publish(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need)
 {
     for (int i = 0; i < 2; i++) {
-        uint64_t header = fit_live(heap, granule);
+        uint64_t header = index_live(heap, granule);
         if (header_size(header) != size)
             return 0;
         if (block_republish(heap, granule, header, (header & ~HEADER_SIZE_MASK) | need))
@@ -362,7 +362,7 @@ static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
 {
     struct control *control = heap->control;
     struct neighbour behind;
-    uint64_t end = heap->end, tail = tail_checked(heap, end), header = fit_live(heap, granule);
+    uint64_t end = heap->end, tail = tail_checked(heap, end), header = index_live(heap, granule);
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = block_size_checked(heap, granule, header, end), next = granule + size;

@@ -34,6 +34,15 @@ static inline int index_is_start(const struct shmheap *heap, uint64_t granule)
     return (load_acquire(&heap->bits[chunk_of(granule)].start) >> granule % CHUNK_GRANULES) & 1;
 }
 
+/* index_live is the header of the live object at granule; 0: none. Needs no lock. */
+static inline uint64_t index_live(const struct shmheap *heap, uint64_t granule)
+{
+    if (UNLIKELY(!index_is_start(heap, granule)))
+        return 0;
+    uint64_t header = block_load(heap, granule);
+    return LIKELY(header_is_live(header)) ? header : 0;
+}
+
 static inline int index_is_edge(const struct shmheap *heap, uint64_t granule)
 {
     return (load_u64(&heap->bits[chunk_of(granule)].edge) >> granule % CHUNK_GRANULES) & 1;

@@ -1,0 +1,17 @@
+/* look.h: what a heap looks like at one instant: figures, blocks, holders.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Under the lock, or on a connection that may not write (and so cannot lock) by reading until nothing changed meanwhile. Results as the
+ * public calls of the same names; the connection is open, the arguments are not NULL. */
+#ifndef SHMHEAP_LOOK_H
+#define SHMHEAP_LOOK_H
+
+#include "connection.h"
+#include "shmheap.h"
+
+int look_check(struct shmheap *heap, shmheap_report *report);
+int look_stat(struct shmheap *heap, shmheap_stats *stats);
+int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context);
+int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context);
+
+#endif
