@@ -12,26 +12,22 @@
 /* Results below 0; 0 and above are granules, or success. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 
-/* struct fit_calls is private: the calls below as compiled for a processor. */
+/* struct fit_calls is private: first fit as compiled for a processor. */
 struct fit_calls {
+    /* Makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD. */
     int64_t (*alloc)(struct shmheap *heap, uint64_t need);
+    /* The same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive: look at
+     * every free block, not only for one that suffices in any case. */
     int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
+    /* Frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
     int (*free)(struct shmheap *heap, uint64_t granule);
+    /* Makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
+     * changed), FIT_UNKNOWN, FIT_BAD. */
     int (*resize)(struct shmheap *heap, uint64_t granule, uint64_t need);
 };
 extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidden")));
 extern const struct fit_calls fit_calls_avx2 __attribute__((visibility("hidden")));
 extern const struct fit_calls fit_calls_avx512 __attribute__((visibility("hidden")));
-
-/* alloc makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD.
- *
- * alloc_aligned the same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive:
- * look at every free block, not only for one that suffices in any case.
- *
- * free frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD.
- *
- * resize makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
- * changed), FIT_UNKNOWN, FIT_BAD. */
 
 /* fit_format makes the region one free block, in memory that is all zero. */
 void fit_format(struct shmheap *heap);

@@ -1,4 +1,5 @@
-/* fit_avx512.c: fit_body.h once more, for processors that have AVX-512 F, BW and VL, and BMI, without asking the build for flags.
+/* fit_avx512.c: fit_body.h once more, for processors that have AVX-512 F, BW and VL, and BMI, without asking the
+ * build for flags.
  * SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 

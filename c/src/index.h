@@ -209,8 +209,8 @@ static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uin
     return LIKELY(word != 0) ? off + bit_lowest(word) - granule % CHUNK_GRANULES : header_size(header);
 }
 
-/* Where at least `more` bits in a row, from this one upwards, have no start behind them; bits above the chunk count as such. By doubling,
- * without branches: which of several free blocks will do cannot be predicted. */
+/* Where at least `more` bits in a row, from this one upwards, have no start behind them; bits above the chunk count
+ * as such. By doubling, without branches: which of several free blocks will do cannot be predicted. */
 static HOT uint64_t index_runs(uint64_t starts, uint64_t more)
 {
     uint64_t run = ~(starts >> 1) | UINT64_C(1) << 63, have = 1;

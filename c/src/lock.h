@@ -22,11 +22,11 @@
 #define LOCK_SLOT_SHIFT 32
 #define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */
 
-/* Unlocking costs no atomic instruction. Who wants to sleep first sets control->waiting and FUTEX_WAITERS in the word, then
- * has the kernel run a barrier on all processors that are in a process of ours (membarrier(2), as in asymmetric Dekker locks);
- * who unlocks looks for FUTEX_WAITERS, stores 0, and then looks at control->waiting. So either the one sees the lock free or the other sees
- * the sleeper, without a barrier on the side that is taken a million times more often. 1 in processes that the kernel knows of;
- * others unlock with an exchange. */
+/* Unlocking costs no atomic instruction. Who wants to sleep first sets control->waiting and FUTEX_WAITERS in the
+ * word, then has the kernel run a barrier on all processors that are in a process of ours (membarrier(2), as in
+ * asymmetric Dekker locks); who unlocks looks for FUTEX_WAITERS, stores 0, and then looks at control->waiting. So
+ * either the one sees the lock free or the other sees the sleeper, without a barrier on the side that is taken a
+ * million times more often. 1 in processes that the kernel knows of; others unlock with an exchange. */
 extern int lock_barrier_remote __attribute__((visibility("hidden")));
 
 /* Once a process, and in each child after fork. */

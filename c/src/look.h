@@ -1,8 +1,8 @@
 /* look.h: what a heap looks like at one instant: figures, blocks, holders.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Under the lock, or on a connection that may not write (and so cannot lock) by reading until nothing changed meanwhile. Results as the
- * public calls of the same names; the connection is open, the arguments are not NULL. */
+ * Under the lock, or on a connection that may not write (and so cannot lock) by reading until nothing changed
+ * meanwhile. Results as the public calls of the same names; the connection is open, the arguments are not NULL. */
 #ifndef SHMHEAP_LOOK_H
 #define SHMHEAP_LOOK_H
 

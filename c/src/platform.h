@@ -20,9 +20,9 @@
 #define STATIC_ASSERT(condition, name) typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them at any time.
- * On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one instruction, never repeated, kept in order
- * among its like, and by the processor's total store order a release and an acquire); unlike the atomic builtins it does not make gcc
- * forget what it has in registers. ThreadSanitizer has to see atomics. */
+ * On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one instruction, never repeated,
+ * kept in order among its like, and by the processor's total store order a release and an acquire); unlike the atomic
+ * builtins it does not make gcc forget what it has in registers. ThreadSanitizer has to see atomics. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define WATCHED_BY_TSAN 1
