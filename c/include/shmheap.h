@@ -72,7 +72,7 @@ enum shmheap_flags {
     SHMHEAP_READ_ONLY = 1 << 2,  /* connect without the right to write: handles resolve, the heap can be
                                     looked at, and changes fail with EACCES */
     SHMHEAP_CACHED = 1 << 3,     /* reserved for caches of free blocks per thread: ENOTSUP for now */
-    SHMHEAP_REAP = 1 << 4,       /* reserved for automatic reaping: ENOTSUP for now */
+    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
                                     the machine runs out of it, touching the heap raises SIGBUS */
     SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages: makes opening slower, large heaps faster; never an error */
@@ -228,6 +228,34 @@ SHMHEAP_API shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle me
  * Failure: NULL; errno ESTALE (the object was freed) or EINVAL (the null handle, of another heap, or no
  * handle at all). */
 SHMHEAP_API void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl);
+
+/* Holding ------------------------------------------------------------------------------------- */
+
+/* An object is held by the connection that allocated or received it, until it frees or sends it. What a process held
+ * when it died stays as it is until somebody asks for it with shmheap_reap. */
+
+/* shmheap_send puts the object at ptr, which this connection holds, in transit: nobody holds it, and its handle, which is
+ * returned, is good for shmheap_receive alone. Earlier handles are stale, and ptr must not be used any more. A death of the sender
+ * afterwards changes nothing, and reaping leaves it alone. Takes no lock.
+ * Failure: the null handle; errno EINVAL (ptr is not the start of a live object) or EPERM (another holds it). */
+SHMHEAP_API shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr);
+
+/* shmheap_receive claims an object in transit for this connection and returns where it lies in this process. Of all who
+ * claim it, one succeeds. Takes no lock.
+ * Failure: NULL; errno ESTALE (somebody has claimed it, or it was never sent) or EINVAL (the null handle, of another heap, or no
+ * handle at all). */
+SHMHEAP_API void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl);
+
+/* Flags of shmheap_reap. */
+enum shmheap_reap_flags {
+    SHMHEAP_REAP_SHARED = 1 /* also objects of which a handle was taken */
+};
+
+/* shmheap_reap frees the objects held by processes that died, those of which only the dead can know: no handle of them
+ * was ever taken (with SHMHEAP_REAP_SHARED: also the others), and they are not in transit. Those of processes that disconnected in
+ * order stay. Costs a walk over the blocks.
+ * Success: how many objects were freed. Failure: -1, errno EINVAL (unknown flags). */
+SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 
 /* Looking ------------------------------------------------------------------------------------- */
 

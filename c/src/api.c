@@ -10,6 +10,7 @@
 #include "fit.h"
 #include "grow.h"
 #include "look.h"
+#include "own.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -131,12 +132,16 @@ int shmheap_in_use(int fd) { return slot_file_in_use(fd); }
 
 static int fit_errno(int64_t result) { return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : EINVAL; }
 
-/* Grows and tries once more. Lock held. */
-static COLD int64_t alloc_grown(struct shmheap *heap, uint64_t need)
+/* Grows, or takes back what the dead held, and tries once more. Lock held. */
+static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 {
+    int before = errno;
     int64_t granule = grow_for(heap, need) == 0 ? heap->fit->alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+    if (granule == FIT_NONE && (heap->format_flags & FORMAT_REAP) && own_reap(heap, 0) > 0)
+        granule = heap->fit->alloc(heap, need);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    errno = before; /* the caller says what was wrong */
     return granule;
 }
 
@@ -148,7 +153,7 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     uint64_t need = block_granules(heap, sz);
     int64_t granule = LIKELY(need != 0) ? heap->fit->alloc(heap, need) : FIT_NONE;
     if (UNLIKELY(granule == FIT_NONE))
-        granule = alloc_grown(heap, need != 0 ? need : UINT64_MAX);
+        granule = alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
     recover_leave(heap);
     return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
@@ -297,16 +302,20 @@ static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
     return header;
 }
 
-shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
+static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
-    struct shmheap *heap = mem.heap;
     shmheap_object_handle handle = {0};
-    uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
-    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
-    header = share(heap, granule, header);
     if (header != 0)
         handle.bits = heap->handle_tag | (uint64_t)header_stamp(header) << HANDLE_STAMP_SHIFT | granule;
     return handle;
+}
+
+shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    return handle_make(heap, granule, share(heap, granule, header));
 }
 
 void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
@@ -320,6 +329,53 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
     if (UNLIKELY(header == 0 || header_stamp(header) != stamp))
         return fail_null(ESTALE);
     return block_payload(heap, granule);
+}
+
+/* Holding --------------------------------------------------------------- */
+
+shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
+{
+    const shmheap_object_handle null = {0};
+    struct shmheap *heap = mem.heap;
+    if (!usable(mem) || heap->read_only) {
+        errno = usable(mem) ? EACCES : EINVAL;
+        return null;
+    }
+    uint64_t granule = block_of_pointer(heap, ptr);
+    if (granule == GRANULE_NONE) {
+        errno = EINVAL;
+        return null;
+    }
+    return handle_make(heap, granule, own_send(heap, granule));
+}
+
+void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    if (!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
+        !granule_known(heap, granule))
+        return fail_null(EINVAL);
+    if (heap->read_only)
+        return fail_null(EACCES);
+    if (!load_acquire_u32(&heap->ready) && recover_take_slot(heap) != 0)
+        return NULL;
+    return own_receive(heap, granule, (unsigned)stamp) != 0 ? block_payload(heap, granule) : NULL;
+}
+
+long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
+{
+    struct shmheap *heap = mem.heap;
+    int before = errno;
+    if ((flags & ~(unsigned)SHMHEAP_REAP_SHARED) != 0)
+        return fail(EINVAL);
+    if (recover_enter(heap) != 0)
+        return -1;
+    long freed = own_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
+    recover_leave(heap);
+    if (freed >= 0)
+        errno = before;
+    return freed;
 }
 
 /* Looking --------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 #include "slot.h"
 
 enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
-enum { FLAGS_KNOWN = 511, FLAGS_LATER = SHMHEAP_CACHED | SHMHEAP_REAP };
+enum { FLAGS_KNOWN = 511, FLAGS_LATER = SHMHEAP_CACHED };
 
 /* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. */
 static struct shmheap *connections;
@@ -138,7 +138,7 @@ static int plan_fill(struct segment_plan *plan, const shmheap_options *options)
     plan->len = options->len != 0 ? options->len : LEN_DEFAULT;
     plan->max_len = options->max_len != 0 ? options->max_len : plan->len;
     plan->shift = options->alignment == 8 ? 3 : 4;
-    plan->flags = options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0;
+    plan->flags = (options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0) | (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
     plan->slot_count = SLOTS_MAX;
     long page = sysconf(_SC_PAGESIZE);
     plan->region_align = page > (long)SEGMENT_ALIGN_MIN ? (uint32_t)page : SEGMENT_ALIGN_MIN;

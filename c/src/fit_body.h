@@ -23,7 +23,7 @@ static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
 {
     uint64_t allocs = load_u64(&heap->control->allocs) + 1;
     store_u64(&heap->control->allocs, allocs);
-    heap->holds = 1;
+    SHARED_STORE(&heap->holds, 1u);
     return header_make(size, SHMHEAP_STATE_USED, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
 }
 

@@ -41,6 +41,18 @@ uint64_t index_start_far(const struct shmheap *heap, uint64_t granule)
     return starts != 0 ? chunk * CHUNK_GRANULES + bit_highest(starts) : GRANULE_NONE;
 }
 
+uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
+{
+    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
+        uint64_t starts = load_u64(&heap->bits[chunk].start);
+        if (chunk == chunk_of(from))
+            starts &= ~bits_below(from);
+        if (starts != 0)
+            return chunk * CHUNK_GRANULES + bit_lowest(starts);
+    }
+    return heap->end;
+}
+
 void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
 {
     struct index_expected begin = {heap, end, {0, 0, 0}, GRANULE_NONE, CHUNK_NONE, 0, 0, 0, end, 0, 0, 0, 0};

@@ -332,6 +332,9 @@ static inline void index_fetch_ahead(const struct shmheap *heap, uint64_t chunk,
             prefetch(block_header(heap, chunk * CHUNK_GRANULES + bit_lowest(starts)));
 }
 
+/* The first block that begins at from or behind it; the end if none does. */
+uint64_t index_next_start(const struct shmheap *heap, uint64_t from);
+
 /* struct index_expected is private: what the index has to say of one chunk after another, read off the headers. */
 struct index_expected {
     const struct shmheap *heap;

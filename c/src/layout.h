@@ -80,7 +80,7 @@ struct control {
     uint64_t region_off;   /* of the region, from the segment's start */
     uint32_t region_align; /* power of two that region_off is a multiple of */
     uint32_t slot_count;   /* entries of the slot table, entry 0 included */
-    uint64_t flags;        /* FORMAT_SPARSE */
+    uint64_t flags;        /* FORMAT_SPARSE, FORMAT_REAP */
     uint64_t created_ns;   /* since 1970 */
     /* lock */
     uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
@@ -104,6 +104,7 @@ STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, control_end);
 
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
+#define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
 /* struct slot lives in shared memory. Who takes a slot of a heap in a file first locks byte s of the file (an
  * open-file-description lock, gone with the process), then fills the entry and stores word; who takes one

@@ -123,19 +123,6 @@ struct batch {
     shmheap_block_info blocks[BATCH_BLOCKS];
 };
 
-/* The first block that begins at from or behind it: what covers from was shown, or has come after. */
-static uint64_t start_from(const struct shmheap *heap, uint64_t from)
-{
-    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
-        uint64_t starts = load_u64(&heap->bits[chunk].start);
-        if (chunk == chunk_of(from))
-            starts &= ~bits_below(from);
-        if (starts != 0)
-            return chunk * CHUNK_GRANULES + bit_lowest(starts);
-    }
-    return heap->end;
-}
-
 static void block_describe(const struct shmheap *heap, const struct block_step *step, shmheap_block_info *info)
 {
     struct block block = header_open(step->header);
@@ -152,7 +139,8 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
 static int run_batch(struct shmheap *heap, void *context)
 {
     struct batch *batch = context;
-    struct block_step step = {start_from(heap, batch->from), 0, 0};
+    /* What covers from was shown, or has come after. */
+    struct block_step step = {index_next_start(heap, batch->from), 0, 0};
     for (batch->count = 0; batch->count < BATCH_BLOCKS; block_walk_next(&step)) {
         enum block_walk walk = block_walk_at(heap, &step, heap->end);
         if (walk == BLOCK_WALK_END)

@@ -266,7 +266,7 @@ static int fixed_check(struct shmheap *heap, const struct control *fixed)
         return -1;
     }
     if (layout_compute(&heap->layout, fixed->max_len, fixed->shift, fixed->slot_count, fixed->region_align) != 0 ||
-        heap->layout.region_off != fixed->region_off || (fixed->flags & ~FORMAT_SPARSE) != 0)
+        heap->layout.region_off != fixed->region_off || (fixed->flags & ~(FORMAT_SPARSE | FORMAT_REAP)) != 0)
         return -1;
     return 0;
 }

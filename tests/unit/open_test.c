@@ -10,7 +10,7 @@
 /* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is success. */
 static int expected_errno(unsigned flags, int exists)
 {
-    const unsigned later = SHMHEAP_CACHED | SHMHEAP_REAP;
+    const unsigned later = SHMHEAP_CACHED;
     int create = (flags & SHMHEAP_CREATE) != 0;
     if (flags >= SHMHEAP_FILE << 1)
         return EINVAL;

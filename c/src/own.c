@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "own.h"
+
+#include <errno.h>
+
+#include "fit.h"
+#include "recover.h"
+#include "slot.h"
+
+/* The stamp of one more step in an object's life: handles from before it are stale. */
+static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
+
+uint64_t own_send(const struct shmheap *heap, uint64_t granule)
+{
+    /* Others may turn it from used to shared once meanwhile. */
+    for (int i = 0; i < 2; i++) {
+        uint64_t header = index_live(heap, granule);
+        if (header == 0)
+            break;
+        if (header_slot(header) != heap->slot || heap->slot == 0) {
+            errno = EPERM;
+            return 0;
+        }
+        uint64_t sent = header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, stamp_next(header));
+        if (block_republish(heap, granule, header, sent))
+            return sent;
+    }
+    errno = EINVAL;
+    return 0;
+}
+
+uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
+{
+    uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    if (header_state(header) == SHMHEAP_STATE_SENT && header_stamp(header) == stamp) {
+        uint64_t used = header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
+        SHARED_STORE(&heap->holds, 1u); /* before others can see that we do */
+        if (block_republish(heap, granule, header, used))
+            return used;
+    }
+    errno = ESTALE;
+    return 0;
+}
+
+/* struct dead is private: a bit a slot whose process died. */
+struct dead {
+    uint64_t slots[SLOTS_MAX / 64 + 1];
+};
+
+static struct dead dead_slots(const struct shmheap *heap)
+{
+    struct dead dead = {{0}};
+    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
+    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+        if (slot_state_of(heap, slot) == SLOT_TAKEN && !slot_alive(heap, slot))
+            dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+    return dead;
+}
+
+static int header_to_reap(uint64_t header, const struct dead *dead, int shared)
+{
+    unsigned slot = header_slot(header), state = header_state(header);
+    if (state != SHMHEAP_STATE_USED && !(shared && state == SHMHEAP_STATE_SHARED))
+        return 0;
+    return (dead->slots[slot / 64] >> slot % 64) & 1;
+}
+
+long own_reap(struct shmheap *heap, int shared)
+{
+    struct dead dead = dead_slots(heap);
+    struct block_step step = {0, 0, 0};
+    long freed = 0;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        uint64_t next = step.granule + step.size;
+        if (header_to_reap(step.header, &dead, shared)) {
+            if (heap->fit->free(heap, step.granule) != 0)
+                break;
+            freed++;
+            /* A free block behind it has become part of it: go on where the next block begins. */
+            next = index_next_start(heap, next);
+        }
+        step.granule = next;
+    }
+    if (step.granule != heap->end) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return recover_slots(heap) >= 0 ? freed : -1;
+}

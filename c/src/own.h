@@ -1,0 +1,20 @@
+/* own.h: who holds an object: handing it over, and taking back what only the dead knew.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_OWN_H
+#define SHMHEAP_OWN_H
+
+#include "connection.h"
+
+/* own_send makes the object at granule, which this connection holds, one in transit that nobody holds: its header then, or 0
+ * with errno EINVAL (no live object there) or EPERM (another's). No lock: one compare-and-swap of the header. */
+uint64_t own_send(const struct shmheap *heap, uint64_t granule);
+
+/* own_receive makes the object in transit with this stamp the connection's: its header then, or 0 with errno ESTALE. Of several who
+ * try, one succeeds. No lock. */
+uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp);
+
+/* own_reap frees what only dead slots can know, and with shared what they had shared too; then frees the slots. Lock held. The
+ * number of blocks freed, or -1 with errno EBADMSG. A death in here leaves the rest to the next. */
+long own_reap(struct shmheap *heap, int shared);
+
+#endif
