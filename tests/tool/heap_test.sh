@@ -59,6 +59,21 @@ run 0 rm "$heap"
 [ ! -e "/dev/shm/$heap" ] || fail "the heap is still there"
 refused 1 'there is no heap' rm "$heap"
 
+# What a killed process held is given back when asked for, and not while it lives.
+coproc HOLD { exec "$hold" "/$heap" 65536; }
+holder=$HOLD_PID
+read -r word <&"${HOLD[0]}"
+run 0 reap "$heap"
+says 'hold nothing that only they knew'
+kill -KILL "$holder"
+wait "$holder" || true
+run 0 reap --json "$heap"
+json "j['blocks'] == 8"
+run 0 stat --json "$heap"
+json "j['used_blocks'] == 0 and j['dead'] == 0"
+run 0 rm "$heap"
+refused 1 'there is no heap' reap "$heap"
+
 # Forced, with a process in it.
 coproc HOLD { exec "$hold" "/$heap" 65536; }
 holder=$HOLD_PID

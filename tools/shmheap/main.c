@@ -14,7 +14,7 @@
 
 static const struct command *const commands[] = {
     &command_ls, &command_stat,   &command_check,  &command_map,
-    &command_rm, &command_record, &command_replay,
+    &command_reap, &command_rm, &command_record, &command_replay,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
