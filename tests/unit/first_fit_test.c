@@ -214,13 +214,14 @@ static void world_end(struct world *world)
 
 static void run_operations(struct world *world)
 {
-    size_t operations = test_rounds(OPERATIONS);
+    /* As many heaps and phases where there are fewer operations, lest something never happens there. */
+    size_t operations = test_rounds(OPERATIONS), heap = test_rounds(HEAP_OPERATIONS), phase = test_rounds(PHASE_OPERATIONS);
     for (size_t i = 0, heaps = 0; i < operations; i++) {
-        if (i % HEAP_OPERATIONS == 0 && i > 0)
+        if (i % heap == 0 && i > 0)
             world_end(world);
-        if (i % HEAP_OPERATIONS == 0)
+        if (i % heap == 0)
             world_begin(world, heaps++);
-        if (i % PHASE_OPERATIONS == 0)
+        if (i % phase == 0)
             choose_phase(world);
         step(world);
         if (i < CHECKED_EACH || i % CHECKED_EVERY == 0)
