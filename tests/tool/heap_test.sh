@@ -91,6 +91,12 @@ run 1 check --json --file "$work/bad.heap"
 json "not j['sound'] and j['rule'] > 0 and j['text']"
 refused 1 'not sound: rule [0-9]* .*offset' check --file "$work/bad.heap"
 
+# A name whose creator died before it was done.
+: >"/dev/shm/$heap"
+refused 1 'never finished.*--force' rm "$heap"
+run 0 rm --force "$heap"
+[ ! -e "/dev/shm/$heap" ] || fail "--force did not remove what was never finished"
+
 # What is no heap.
 echo "a text" >"/dev/shm/$heap.text"
 run 0 ls

@@ -27,6 +27,8 @@ static int is_heap(const struct heap_ref *ref)
         return 0; /* connections are locks on the file in every version */
     if (errno == EBADMSG)
         return fail("'%s' is no heap, or a damaged one; --force removes it all the same", ref->text);
+    if (errno == ETIMEDOUT)
+        return fail("'%s' was never finished: its creator died, or is still at it; --force removes it", ref->text);
     return heap_fail(ref);
 }
 
