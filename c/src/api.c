@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
+#include "cache.h"
 #include "connect.h"
 #include "fit.h"
 #include "grow.h"
@@ -30,6 +32,7 @@ static void *fail_null(int reason)
 }
 
 static int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
+
 
 /* Opening and closing --------------------------------------------------- */
 
@@ -130,14 +133,26 @@ int shmheap_in_use(int fd) { return slot_file_in_use(fd); }
 
 /* Allocating ------------------------------------------------------------ */
 
+enum { FIT_LOCK = -10 };                    /* beside the results of fit: the lock was not to be had, errno says why */
+enum { BATCH = 256, WAIT_SLICE_MS = 1000 }; /* objects under one lock */
+
 static int fit_errno(int64_t result) { return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : EINVAL; }
 
-/* Grows, or takes back what the dead held, and tries once more. Lock held. */
+/* Takes back what lies in caches, and in heaps for that what the dead held: 1 if there was anything. Lock held. */
+static COLD int space_found(struct shmheap *heap)
+{
+    long found = ask_for_caches(heap);
+    if (found >= 0 && (heap->format_flags & FORMAT_REAP))
+        found += own_reap(heap, 0);
+    return found > 0;
+}
+
+/* Grows, or finds space, and tries again. Lock held. */
 static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 {
     int before = errno;
     int64_t granule = grow_for(heap, need) == 0 ? heap->fit->alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
-    if (granule == FIT_NONE && (heap->format_flags & FORMAT_REAP) && own_reap(heap, 0) > 0)
+    if (granule == FIT_NONE && space_found(heap))
         granule = heap->fit->alloc(heap, need);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
@@ -145,9 +160,10 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
     return granule;
 }
 
-void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
+static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(heap->cached); }
+
+static void *alloc_exact(struct shmheap *heap, size_t sz)
 {
-    struct shmheap *heap = mem.heap;
     if (UNLIKELY(recover_enter(heap) != 0))
         return NULL;
     uint64_t need = block_granules(heap, sz);
@@ -156,6 +172,115 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
         granule = alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
     recover_leave(heap);
     return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+}
+
+/* The cache was empty, or is not this connection's. NULL: as if there were no caches. */
+static void *alloc_filling(struct shmheap *heap, size_t sz)
+{
+    uint64_t need = heap->open ? block_granules(heap, sz) : 0;
+    struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
+    if (cache == NULL)
+        return NULL;
+    void *ptr = cache_is_of(cache, heap) ? cache_take(cache, sz) : NULL;
+    if (ptr != NULL || recover_enter(heap) != 0)
+        return ptr;
+    ptr = cache_fill(cache, heap, need) ? cache_take(cache, sz) : NULL;
+    recover_leave(heap);
+    return ptr;
+}
+
+static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
+{
+    void *ptr = alloc_filling(heap, sz);
+    return ptr != NULL ? ptr : alloc_exact(heap, sz);
+}
+
+void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
+{
+    struct shmheap *heap = mem.heap;
+    struct cache *cache = cache_mine;
+    if (cache_is_of(cache, heap)) {
+        void *ptr = cache_take(cache, sz);
+        return LIKELY(ptr != NULL) ? ptr : alloc_not_cached(heap, sz);
+    }
+    return caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
+}
+
+/* Waits for what somebody frees, until limit (of the monotonic clock, ns): the result of alloc_otherwise. */
+static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
+{
+    for (;;) {
+        if (recover_enter(heap) != 0)
+            return FIT_LOCK;
+        int64_t granule = heap->fit->alloc(heap, need);
+        if (granule == FIT_NONE)
+            granule = alloc_otherwise(heap, need);
+        uint32_t expected = granule == FIT_NONE ? space_expect(heap) : 0;
+        recover_leave(heap);
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
+        if (granule != FIT_NONE || now >= limit)
+            return granule;
+        uint64_t left_ms = (limit - now) / 1000000 + 1;
+        space_sleep(heap, expected, left_ms < WAIT_SLICE_MS ? (unsigned)left_ms : WAIT_SLICE_MS);
+    }
+}
+
+void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
+{
+    int before = errno;
+    void *ptr = shmheap_alloc(mem, sz);
+    if (ptr != NULL || errno != ENOMEM || timeout_ms == 0)
+        return ptr;
+    uint64_t need = block_granules(mem.heap, sz);
+    if (need == 0 || need > mem.heap->layout.granules_max)
+        return NULL;
+    uint64_t limit = timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
+    int64_t granule = alloc_waiting(mem.heap, need, limit);
+    if (granule >= 0) {
+        errno = before;
+        return block_payload(mem.heap, (uint64_t)granule);
+    }
+    return granule == FIT_LOCK ? NULL : fail_null(granule == FIT_NONE ? ETIMEDOUT : fit_errno(granule));
+}
+
+/* Up to BATCH objects under one lock: how many; FIT_NONE, FIT_BAD or FIT_LOCK when none. */
+static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, void **ptrs)
+{
+    uint64_t granules[BATCH];
+    if (recover_enter(heap) != 0)
+        return FIT_LOCK;
+    int64_t got = heap->fit->alloc_many(heap, need, SHMHEAP_STATE_USED, count, granules);
+    if (got == FIT_NONE) {
+        int64_t granule = alloc_otherwise(heap, need);
+        granules[0] = granule >= 0 ? (uint64_t)granule : 0;
+        got = granule >= 0 ? 1 : granule;
+    }
+    recover_leave(heap);
+    for (int64_t i = 0; i < got; i++)
+        ptrs[i] = block_payload(heap, granules[i]);
+    return got;
+}
+
+size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, void **ptrs)
+{
+    struct shmheap *heap = mem.heap;
+    size_t got = 0;
+    if (!usable(mem) || (ptrs == NULL && count != 0)) {
+        errno = EINVAL;
+        return 0;
+    }
+    uint64_t need = block_granules(heap, sz);
+    while (got < count) {
+        unsigned wanted = count - got < BATCH ? (unsigned)(count - got) : BATCH;
+        int64_t more = alloc_batch(heap, need != 0 ? need : HEADER_SIZE_MASK, wanted, ptrs + got);
+        if (more < 0) {
+            if (more != FIT_LOCK)
+                errno = fit_errno(more);
+            break;
+        }
+        got += (size_t)more;
+    }
+    return got;
 }
 
 void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
@@ -182,6 +307,8 @@ static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignme
         granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
+    if (granule == FIT_NONE && space_found(heap))
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
     return granule;
@@ -202,21 +329,98 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
-int shmheap_try_free(shmheap_memory_handle mem, void *ptr)
+static int free_exact(struct shmheap *heap, void *ptr)
 {
-    struct shmheap *heap = mem.heap;
-    if (ptr == NULL)
+    if (UNLIKELY(ptr == NULL))
         return 0;
     prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
     if (UNLIKELY(recover_enter(heap) != 0))
         return -1;
     uint64_t granule = block_of_pointer(heap, ptr);
     int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
-    recover_leave(heap);
+    recover_leave_freed(heap);
     return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
 }
 
-void shmheap_free(shmheap_memory_handle mem, void *ptr) { shmheap_try_free(mem, ptr); }
+/* The cache was full, or is not this connection's. 0: as if there were no caches. */
+static int free_flushing(struct shmheap *heap, void *ptr)
+{
+    struct cache *cache = heap->open ? cache_of(heap) : NULL;
+    uint64_t granule = cache != NULL ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint64_t size = granule != GRANULE_NONE ? header_size(index_live(heap, granule)) : 0;
+    if (size == 0 || size >= CACHE_SIZES)
+        return 0;
+    if (cache_is_of(cache, heap) && cache_add(cache, ptr))
+        return 1;
+    if (recover_enter(heap) != 0)
+        return 0;
+    int added = cache_flush(cache, heap, size) && cache_add(cache, ptr);
+    recover_leave_freed(heap);
+    return added;
+}
+
+static COLD int free_not_cached(struct shmheap *heap, void *ptr)
+{
+    return free_flushing(heap, ptr) ? 0 : free_exact(heap, ptr);
+}
+
+static HOT int free_any(struct shmheap *heap, void *ptr)
+{
+    struct cache *cache = cache_mine;
+    if (cache_is_of(cache, heap))
+        return LIKELY(cache_add(cache, ptr)) ? 0 : free_not_cached(heap, ptr);
+    return caches(heap) ? free_not_cached(heap, ptr) : free_exact(heap, ptr);
+}
+
+int shmheap_try_free(shmheap_memory_handle mem, void *ptr) { return free_any(mem.heap, ptr); }
+
+void shmheap_free(shmheap_memory_handle mem, void *ptr) { free_any(mem.heap, ptr); }
+
+/* Frees what objects there are among count entries, under one lock, neighbours in one go: how many entries are done with. */
+static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
+{
+    size_t done = 0;
+    if (recover_enter(heap) != 0)
+        return 0;
+    while (done < count) {
+        uint64_t first = GRANULE_NONE, size = 0;
+        unsigned blocks = 0;
+        for (; done < count; done++) {
+            uint64_t granule = ptrs[done] != NULL ? block_of_pointer(heap, ptrs[done]) : GRANULE_NONE;
+            uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+            uint64_t more = header != 0 ? index_size_checked(heap, granule, header) : 0;
+            if (more == 0 || (blocks != 0 && granule != first + size))
+                break;
+            first = blocks == 0 ? granule : first;
+            size += more;
+            blocks++;
+        }
+        if (blocks != 0)
+            *accepted += heap->fit->free_span(heap, first, size, blocks) == 0 ? blocks : 0;
+        else
+            *accepted += ptrs[done++] == NULL;
+    }
+    recover_leave_freed(heap);
+    return done;
+}
+
+size_t shmheap_free_many(shmheap_memory_handle mem, void *const *ptrs, size_t count)
+{
+    size_t accepted = 0, done = 0;
+    if (!usable(mem) || (ptrs == NULL && count != 0)) {
+        errno = EINVAL;
+        return 0;
+    }
+    while (done < count) {
+        size_t more = free_batch(mem.heap, ptrs + done, count - done < BATCH ? count - done : BATCH, &accepted);
+        if (more == 0)
+            return accepted;
+        done += more;
+    }
+    if (accepted != count)
+        errno = EINVAL;
+    return accepted;
+}
 
 /* The payload that the object at ptr can hold; 0 and EINVAL when there is none. */
 static size_t usable_len(const struct shmheap *heap, const void *ptr)
@@ -264,7 +468,7 @@ void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
         return NULL;
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
     int result = granule == GRANULE_NONE ? FIT_UNKNOWN : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
-    recover_leave(heap);
+    recover_leave_freed(heap);
     if (result == 0)
         return ptr;
     return result == FIT_NONE ? realloc_moved(mem, ptr, size) : fail_null(fit_errno(result));
@@ -372,7 +576,7 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
     if (recover_enter(heap) != 0)
         return -1;
     long freed = own_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
-    recover_leave(heap);
+    recover_leave_freed(heap);
     if (freed >= 0)
         errno = before;
     return freed;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "fit.h"
 #include "fit_choose.h"
 #include "lock.h"
@@ -17,15 +18,24 @@
 #include "slot.h"
 
 enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
-enum { FLAGS_KNOWN = 511, FLAGS_LATER = SHMHEAP_CACHED };
+enum { FLAGS_KNOWN = 511 };
 
 /* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. */
 static struct shmheap *connections;
 static pthread_mutex_t connections_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void fork_prepare(void) { pthread_mutex_lock(&connections_mutex); }
-static void fork_parent(void) { pthread_mutex_unlock(&connections_mutex); }
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&connections_mutex);
+    cache_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+    cache_fork_parent();
+    pthread_mutex_unlock(&connections_mutex);
+}
 
 /* The child's descriptor must be a description of its own: else the parent's locks, by which others know that it
  * lives, would live on in the child. The number stays the same. */
@@ -45,10 +55,12 @@ static void fork_child(void)
     lock_self_forget();
     lock_register();
     slot_forget_process();
+    cache_fork_child();
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
         heap->ready = 0;
         heap->slot = 0;
         heap->holds = 0;
+        cache_fork_child_of(heap);
         if (heap->open && heap->fd >= 0)
             fork_child_file(heap);
     }
@@ -73,7 +85,7 @@ static struct shmheap *connection_new(void)
         connections = heap;
     }
     if (heap != NULL) {
-        struct shmheap *next = heap->next;
+        struct shmheap *next = heap->next; /* it has no caches */
         memset(heap, 0, sizeof *heap);
         heap->next = next;
         heap->fd = -1;
@@ -118,17 +130,13 @@ static int invalid(void)
     return -1;
 }
 
-/* Flags that can be together, and are built. */
+/* Flags that can be together. */
 static int flags_check(unsigned flags)
 {
     if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || ((flags & SHMHEAP_EXCLUSIVE) && !(flags & SHMHEAP_CREATE)) ||
         ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
         ((flags & SHMHEAP_ANONYMOUS) && (!(flags & SHMHEAP_CREATE) || (flags & SHMHEAP_FILE))))
         return invalid();
-    if (flags & FLAGS_LATER) {
-        errno = ENOTSUP;
-        return -1;
-    }
     return 0;
 }
 
@@ -158,6 +166,7 @@ static struct shmheap *connect_make(int fd, const struct segment_plan *plan, con
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
     heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
+    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     if (segment_make(heap, fd, plan) != 0)
         return connection_failed(heap, fd);
     fit_format(heap);
@@ -177,6 +186,7 @@ static struct shmheap *connect_map(int fd, const shmheap_options *options)
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
     heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
+    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
     if (segment_map(heap, fd, options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT) != 0)
         return connection_failed(heap, fd);
@@ -243,7 +253,7 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
 
 struct shmheap *connect_fd(int fd, const shmheap_options *options)
 {
-    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | FLAGS_LATER;
+    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED;
     if ((options->flags & ~allowed) != 0) {
         errno = EINVAL;
         return NULL;
@@ -268,7 +278,8 @@ static uint32_t slots_for(uint64_t bytes)
 
 static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes, const shmheap_options *options)
 {
-    if (options->flags != 0 || plan_fill(plan, options) != 0)
+    const unsigned allowed = SHMHEAP_CACHED | SHMHEAP_REAP;
+    if ((options->flags & ~allowed) != 0 || plan_fill(plan, options) != 0)
         return invalid();
     plan->slot_count = slots_for(bytes);
     plan->region_align = 16;
@@ -293,6 +304,7 @@ struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_opti
     struct shmheap *heap = connection_new();
     if (heap == NULL)
         return NULL;
+    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     if (segment_make_at(heap, memory, bytes, &plan) != 0)
         return connection_failed(heap, -1);
     fit_format(heap);
@@ -325,6 +337,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
 void connect_close(struct shmheap *heap)
 {
     int fd = heap->fd;
+    cache_close(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 0;
     heap->ready = 0;

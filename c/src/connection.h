@@ -8,6 +8,7 @@
 
 #include "layout.h"
 
+struct cache;
 struct fit_calls;
 
 /* struct shmheap is private to the process (a child made by fork has its own copy). The fixed fields of the
@@ -27,6 +28,7 @@ struct shmheap {
     uint64_t len_known;    /* written by any thread, upwards */
     uint64_t end;
     uint32_t holds;        /* 1: blocks may name this slot */
+    uint32_t cached;       /* 1: threads keep free blocks for themselves */
     const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */
     uint32_t *level[LEVELS_MAX];
@@ -46,6 +48,7 @@ struct shmheap {
     int unmap;             /* the mapping is ours to remove */
     int is_path;           /* the name was a path */
     unsigned lock_limit_ms; /* how long to wait for a live owner of the lock */
+    struct cache *caches;  /* of threads; under the mutex of cache.c */
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */
 };
 

@@ -21,6 +21,11 @@ struct fit_calls {
     int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
     /* Frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
     int (*free)(struct shmheap *heap, uint64_t granule);
+    /* Makes up to count blocks in this state, each where alloc would have put it: how many, their granules in order of making;
+     * FIT_NONE or FIT_BAD when there is not even one. */
+    int64_t (*alloc_many)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules);
+    /* Frees a span that the caller has found to be this many whole blocks, none of them free: 0, FIT_BAD. */
+    int (*free_span)(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks);
     /* Makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
      * changed), FIT_UNKNOWN, FIT_BAD. */
     int (*resize)(struct shmheap *heap, uint64_t granule, uint64_t need);

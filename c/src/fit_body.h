@@ -19,12 +19,17 @@ static HOT void count_alloc(struct control *control, uint64_t size, int free_blo
     store_u64(&control->free_blocks, load_u64(&control->free_blocks) - (free_blocks_less != 0));
 }
 
-static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
+static HOT uint64_t header_held(struct shmheap *heap, uint64_t size, unsigned state)
 {
     uint64_t allocs = load_u64(&heap->control->allocs) + 1;
     store_u64(&heap->control->allocs, allocs);
     SHARED_STORE(&heap->holds, 1u);
-    return header_make(size, SHMHEAP_STATE_USED, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
+    return header_make(size, state, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
+}
+
+static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
+{
+    return header_held(heap, size, SHMHEAP_STATE_USED);
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
@@ -139,6 +144,88 @@ static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
     return take_tail(heap, tail, end, need);
 }
 
+/* [ from                  ] => [ B ][ B ][ B ][ rest ]   one store to from's header publishes them all.
+ * Granules taken: those of the rest, when it is too small for a block, go to the last. */
+static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64_t need, unsigned pieces, unsigned state)
+{
+    uint64_t rest = size - pieces * need, last = from + (pieces - 1) * need;
+    if (rest < heap->block_min)
+        rest = 0;
+    uint64_t taken = size - rest;
+    if (rest != 0)
+        block_prepare(heap, from + taken, header_free(rest));
+    for (uint64_t at = last; at != from; at -= need)
+        block_prepare(heap, at, header_held(heap, at == last ? from + taken - at : need, state));
+    block_publish(heap, from, header_held(heap, pieces == 1 ? taken : need, state));
+    for (uint64_t at = last; at != from; at -= need)
+        start_set(heap, at);
+    return taken;
+}
+
+static unsigned take_front_many(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, unsigned pieces,
+                                unsigned state, uint64_t tail)
+{
+    uint64_t taken = carve(heap, granule, size, need, pieces, state), behind = granule + taken, rest = size - taken;
+    start_set(heap, behind);
+    edge_clear(heap, granule);
+    edge_clear(heap, behind - 1);
+    edge_set_if(heap, behind, rest != 0);
+    index_lower(heap, chunk_of(granule), size, tail);
+    index_raise(heap, chunk_of(behind), rest);
+    count_alloc(heap->control, taken, rest == 0);
+    return pieces;
+}
+
+static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need, unsigned pieces,
+                               unsigned state)
+{
+    uint64_t taken = carve(heap, tail, end - tail, need, pieces, state), behind = tail + taken;
+    edge_clear(heap, tail);
+    if (behind != end) {
+        start_set(heap, behind);
+        edge_set(heap, behind);
+    } else {
+        edge_clear(heap, end - 1);
+    }
+    store_u64(&heap->control->tail, behind);
+    count_alloc(heap->control, taken, behind == end);
+    return pieces;
+}
+
+/* As many blocks of need as come from the lowest free block that has room for one, count at most: the same that one
+ * fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
+static int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+{
+    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    if (UNLIKELY(tail == GRANULE_NONE))
+        return FIT_BAD;
+    int64_t found = find_first(heap, need, tail, &size);
+    if (found == FIT_BAD || (found < 0 && end - tail < need))
+        return found;
+    if (UNLIKELY(found < 0 && !tail_is_sound(heap, tail, end)))
+        return FIT_BAD;
+    uint64_t from = found < 0 ? tail : (uint64_t)found, room = found < 0 ? end - tail : size;
+    unsigned pieces = 1;
+    while (pieces < count && (pieces + 1) * need <= room)
+        pieces++;
+    for (unsigned i = 0; i < pieces; i++)
+        granules[i] = from + i * need;
+    return found < 0 ? take_tail_many(heap, tail, end, need, pieces, state)
+                     : take_front_many(heap, from, size, need, pieces, state, tail);
+}
+
+static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+{
+    unsigned got = 0;
+    while (got < count) {
+        int64_t more = alloc_many_once(heap, need, state, count - got, granules + got);
+        if (more < 0)
+            return got != 0 ? (int64_t)got : more;
+        got += (unsigned)more;
+    }
+    return (int64_t)got;
+}
+
 /* The first granule from this one on where a block's payload is aligned and what lies before can be a block. */
 static uint64_t align_granule(const struct shmheap *heap, uint64_t granule, uint64_t alignment)
 {
@@ -234,6 +321,19 @@ static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t a
     return take_aligned(heap, tail, end - tail, need, alignment, tail);
 }
 
+/* Clears the start bits from granule from on up to, without, granule to. */
+static void starts_clear(struct shmheap *heap, uint64_t from, uint64_t to)
+{
+    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < to; chunk++) {
+        uint64_t *word = &heap->bits[chunk].start, keep = 0;
+        if (chunk == chunk_of(from))
+            keep |= bits_below(from);
+        if (chunk == chunk_of(to))
+            keep |= ~bits_below(to);
+        store_publish(word, load_u64(word) & keep);
+    }
+}
+
 /* struct neighbour is private: a free block beside a live one. size 0: there is none. */
 struct neighbour {
     uint64_t granule, size;
@@ -299,24 +399,38 @@ static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next
     index_raise(heap, chunk_of(first), last - first);
 }
 
-static int fit_free(struct shmheap *heap, uint64_t granule)
+/* Frees size granules from granule on, which are one or more whole blocks that are not free. 0 or FIT_BAD. */
+static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
 {
     struct control *control = heap->control;
     struct neighbour before, behind;
-    uint64_t end = heap->end, tail = tail_checked(heap, end), header = index_live(heap, granule);
-    if (UNLIKELY(header == 0))
-        return FIT_UNKNOWN;
-    uint64_t size = index_size(heap, granule, header), next = granule + size;
-    if (UNLIKELY(size != header_size(header) || size - 1 >= end - granule || tail == GRANULE_NONE ||
-                 neighbour_before(heap, granule, &before) != 0 || neighbour_behind(heap, next, tail, &behind) != 0))
+    uint64_t end = heap->end, tail = tail_checked(heap, end), next = granule + size;
+    if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, granule, &before) != 0 ||
+                 neighbour_behind(heap, next, tail, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
+    if (blocks > 1)
+        starts_clear(heap, granule + 1, next);
     free_index(heap, granule, next, &before, &behind, tail);
     store_u64(&control->used_granules, load_u64(&control->used_granules) - size);
     store_u64(&control->free_blocks,
               load_u64(&control->free_blocks) + 1 - (before.size != 0) - (behind.size != 0));
-    store_u64(&control->frees, load_u64(&control->frees) + 1);
+    store_u64(&control->frees, load_u64(&control->frees) + blocks);
     return 0;
+}
+
+static int fit_free(struct shmheap *heap, uint64_t granule)
+{
+    uint64_t header = index_live(heap, granule);
+    if (UNLIKELY(header == 0))
+        return FIT_UNKNOWN;
+    uint64_t size = index_size(heap, granule, header);
+    return LIKELY(size == header_size(header)) ? free_span(heap, granule, size, 1) : FIT_BAD;
+}
+
+static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
+{
+    return free_span(heap, granule, size, blocks);
 }
 
 /* The index after the border between a live block and the free space behind it has moved from next (where the free

@@ -209,6 +209,13 @@ static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uin
     return LIKELY(word != 0) ? off + bit_lowest(word) - granule % CHUNK_GRANULES : header_size(header);
 }
 
+/* The same where the header says so too, and the block ends within the region; else 0. */
+static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header)
+{
+    uint64_t size = index_size(heap, granule, header);
+    return size == header_size(header) && size - 1 < heap->end - granule ? size : 0;
+}
+
 /* Where at least `more` bits in a row, from this one upwards, have no start behind them; bits above the chunk count
  * as such. By doubling, without branches: which of several free blocks will do cannot be predicted. */
 static HOT uint64_t index_runs(uint64_t starts, uint64_t more)

@@ -86,7 +86,10 @@ struct control {
     uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
     uint64_t sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
     uint64_t waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    uint64_t lock_pad[5];
+    uint32_t space_waiting; /* 1: somebody waits for space. Under the lock */
+    uint32_t space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
+    uint64_t caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
+    uint64_t lock_pad[3];
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
@@ -123,6 +126,23 @@ enum slot_state {
     SLOT_TAKEN = 1, /* by a process, alive or dead */
     SLOT_VACATED = 2 /* left in order; blocks may still name it */
 };
+
+/* struct cache_line lives in shared memory: the payload of a block in state internal, held by the slot of a process with
+ * SHMHEAP_CACHED, one for each thread that caches. Its blocks in state cached are those of all the lines of that slot.
+ *   1  kind is INTERNAL_CACHE
+ *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
+ *   3  asked is set by others, under the lock: the thread does not touch its cache before it has got the lock and answered;
+ *      so who has set it, has waited for a barrier on all processors and then sees busy 0, may take the blocks
+ *   4  taken changes, under the lock, when they were taken: the thread then forgets them */
+struct cache_line {
+    uint64_t kind;
+    uint32_t busy, asked;
+    uint64_t taken;
+    uint64_t pad[12];
+};
+STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_fill_two_lines);
+
+#define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
 
 /* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is granule 64 c + i. */
 struct chunk_bits {

@@ -173,7 +173,7 @@ int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, voi
 /* struct held is private: what each slot holds. */
 struct held {
     struct {
-        uint64_t blocks, granules;
+        uint64_t blocks, granules, cached_blocks, cached_granules;
     } by[HEADER_SLOT_MASK + 1];
 };
 
@@ -186,6 +186,10 @@ static int run_held(struct shmheap *heap, void *context)
         unsigned slot = header_slot(step.header);
         held->by[slot].blocks++;
         held->by[slot].granules += step.size;
+        if (header_state(step.header) == SHMHEAP_STATE_CACHED) {
+            held->by[slot].cached_blocks++;
+            held->by[slot].cached_granules += step.size;
+        }
     }
     return step.granule == heap->end ? 0 : -EBADMSG;
 }
@@ -203,6 +207,8 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     info->self = slot == heap->slot;
     info->blocks = held->by[slot].blocks;
     info->bytes = held->by[slot].granules << heap->shift;
+    info->cached_blocks = held->by[slot].cached_blocks;
+    info->cached_bytes = held->by[slot].cached_granules << heap->shift;
 }
 
 int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "ask.h"
 #include "fit.h"
 #include "recover.h"
 #include "slot.h"
@@ -57,12 +58,13 @@ static struct dead dead_slots(const struct shmheap *heap)
     return dead;
 }
 
-static int header_to_reap(uint64_t header, const struct dead *dead, int shared)
+static int to_reap(const struct shmheap *heap, const struct block_step *step, const struct dead *dead, int shared)
 {
-    unsigned slot = header_slot(header), state = header_state(header);
-    if (state != SHMHEAP_STATE_USED && !(shared && state == SHMHEAP_STATE_SHARED))
+    unsigned slot = header_slot(step->header), state = header_state(step->header);
+    if (((dead->slots[slot / 64] >> slot % 64) & 1) == 0)
         return 0;
-    return (dead->slots[slot / 64] >> slot % 64) & 1;
+    return state == SHMHEAP_STATE_USED || state == SHMHEAP_STATE_CACHED || (shared && state == SHMHEAP_STATE_SHARED) ||
+           ask_is_line(heap, step);
 }
 
 long own_reap(struct shmheap *heap, int shared)
@@ -72,8 +74,9 @@ long own_reap(struct shmheap *heap, int shared)
     long freed = 0;
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
-        if (header_to_reap(step.header, &dead, shared)) {
-            if (heap->fit->free(heap, step.granule) != 0)
+        if (to_reap(heap, &step, &dead, shared)) {
+            if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
+                heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
             freed++;
             /* A free block behind it has become part of it: go on where the next block begins. */

@@ -106,6 +106,8 @@ static inline void spin_pause(void)
 static inline unsigned bit_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
 static inline unsigned bit_highest(uint64_t word) { return 63u - (unsigned)__builtin_clzll(word); }
 
+static inline uint64_t rotate_right(uint64_t word, unsigned bits) { return word >> bits | word << (-bits & 63); }
+
 static inline uint64_t round_up(uint64_t value, uint64_t power_of_two)
 {
     return (value + power_of_two - 1) & ~(power_of_two - 1);

@@ -74,11 +74,12 @@ static int slots_named(const struct shmheap *heap, uint64_t named[SLOTS_MAX / 64
     return step.granule == heap->end ? 0 : -1;
 }
 
-/* One block's label; its holders may turn it from used to shared once meanwhile. */
+/* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a cache: then it is theirs. */
 static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t label)
 {
     const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT;
-    for (int i = 0; i < 2; i++, header = block_load(heap, granule))
+    const unsigned slot = header_slot(header);
+    for (int i = 0; i < 2 && header_slot(header) == slot; i++, header = block_load(heap, granule))
         if (block_republish(heap, granule, header, (header & ~mask) | label << HEADER_SLOT_SHIFT))
             return;
 }

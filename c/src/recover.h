@@ -6,6 +6,7 @@
 #include "block.h"
 #include "lock.h"
 #include "segment.h"
+#include "space.h"
 
 /* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with the lock held, or -1
  * with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
@@ -23,6 +24,18 @@ static inline int recover_enter(struct shmheap *heap)
 }
 
 static inline void recover_leave(struct shmheap *heap) { lock_release(heap); }
+
+/* The same after something was freed. */
+static inline void recover_leave_freed(struct shmheap *heap)
+{
+    if (LIKELY(!space_is_awaited(heap))) {
+        lock_release(heap);
+        return;
+    }
+    space_freed(heap);
+    lock_release(heap);
+    space_wake(heap);
+}
 
 /* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN, ETIMEDOUT, EBADMSG. */
 int recover_take_slot(struct shmheap *heap);

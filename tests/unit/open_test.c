@@ -10,7 +10,6 @@
 /* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is success. */
 static int expected_errno(unsigned flags, int exists)
 {
-    const unsigned later = SHMHEAP_CACHED;
     int create = (flags & SHMHEAP_CREATE) != 0;
     if (flags >= SHMHEAP_FILE << 1)
         return EINVAL;
@@ -18,8 +17,6 @@ static int expected_errno(unsigned flags, int exists)
         return EINVAL;
     if ((create && (flags & SHMHEAP_READ_ONLY)) || ((flags & SHMHEAP_ANONYMOUS) && (flags & SHMHEAP_FILE)))
         return EINVAL;
-    if (flags & later)
-        return ENOTSUP;
     if (flags & SHMHEAP_ANONYMOUS)
         return 0;
     if (exists)

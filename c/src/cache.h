@@ -1,0 +1,150 @@
+/* cache.h: free blocks that a thread keeps for itself, by size, where the connection has SHMHEAP_CACHED.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The stacks are private memory; each block in them says so in its header (state cached, our slot), so that nothing is lost with a
+ * thread or a process. To take a block or to add one costs a store to its header, and no lock: stacks are filled and
+ * emptied in batches under the lock of the heap. Who finds no space takes the blocks in the caches of others, also of
+ * threads that sleep: struct cache_line is how. */
+#ifndef SHMHEAP_CACHE_H
+#define SHMHEAP_CACHE_H
+
+#include "fit.h"
+
+enum {
+    CACHE_SIZES = 321,            /* blocks of as many granules and more are not kept */
+    CACHE_DEPTH = 64,             /* blocks of one size at most */
+    CACHE_STRIDE = CACHE_DEPTH + 4 /* so that the stacks do not all begin in the same set of the processor's cache */
+};
+
+/* struct cache_entry is private: a block that is kept, and the header that makes it an object. */
+struct cache_entry {
+    unsigned char *payload;
+    uint64_t header;
+};
+
+/* struct cache_stack is private: blocks of one size. Below the lowest lies an entry of zeros. */
+struct cache_stack {
+    struct cache_entry *top;   /* above the highest */
+    struct cache_entry *limit; /* where top is when there is no room */
+    uint64_t used, kept; /* headers without stamp: size, used (and one stamp more) or cached, our slot */
+};
+
+/* struct cache is private to a thread.
+ *   1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor in a child after fork
+ *   2  the granules of the blocks that there is room for, over all sizes, add up to reserved, at most the limit
+ *   3  the header of each block on a stack is the stack's kept with a stamp, unless others have taken the blocks since
+ *   4  the stack of size 0 has no room, nor have those of any size before heap is set first */
+struct cache {
+    const struct shmheap *heap;
+    struct cache_line *line;
+    unsigned char *first; /* the payload of granule 0 */
+    uint64_t limit;       /* blocks that begin before this granule end within the region, whatever size is kept */
+    unsigned shift;
+    struct cache_stack stacks[CACHE_SIZES];
+    struct cache_entry entries[CACHE_SIZES * CACHE_STRIDE];
+    /* seldom used */
+    struct shmheap *of;   /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
+    struct cache *next_of_heap, *next_of_thread;
+    uint64_t line_granule;
+    uint64_t taken;       /* the line's, as last seen */
+    uint64_t reserved;    /* granules */
+    uint64_t clock;       /* fillings and flushes */
+    uint64_t last[CACHE_SIZES]; /* clock when a stack was last filled or flushed */
+};
+
+/* The cache that this thread used last; neither it nor its heap is ever NULL. */
+extern __thread struct cache *cache_mine __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#define CACHE_STATE_ONE (UINT64_C(1) << HEADER_STATE_SHIFT)
+
+static inline int cache_is_of(const struct cache *cache, const struct shmheap *heap)
+{
+    return SHARED_LOAD(&cache->heap) == heap;
+}
+
+/* From begin (if it is 1) to end nobody takes the blocks. The barrier between the store and the load is the
+ * others' matter, as in lock.h; where they cannot have it there are no caches. */
+static HOT int cache_begin(struct cache_line *line)
+{
+    SHARED_STORE(&line->busy, 1u);
+    compiler_barrier();
+    return LIKELY(load_acquire_u32(&line->asked) == 0);
+}
+
+static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(&line->busy, 0u); }
+
+/* Both calls below are short on purpose: where memory is slow, what counts is how many of them the processor can have under
+ * way at a time. */
+
+/* cache_take is an object of at least len bytes from the cache; NULL: it must be filled first, or cannot help. A death before the
+ * store to the header leaves a block in a dead thread's cache, after it an object. */
+static HOT void *cache_take(struct cache *cache, size_t len)
+{
+    /* Of the smallest size of granule 8, which is no block's, the stack is empty. */
+    uint64_t size = (len + HEADER_SIZE + (UINT64_C(1) << cache->shift) - 1) >> cache->shift;
+    if (UNLIKELY(size >= CACHE_SIZES || len >= (size_t)CACHE_SIZES << 4))
+        return NULL;
+    struct cache_stack *stack = &cache->stacks[size];
+    struct cache_line *line = cache->line;
+    unsigned char *payload = NULL;
+    if (cache_begin(line)) {
+        struct cache_entry *entry = stack->top - 1;
+        payload = entry->payload;
+        if (LIKELY(payload != NULL)) {
+            store_publish((uint64_t *)(void *)(payload - HEADER_SIZE), entry->header);
+            stack->top = entry;
+        }
+    }
+    cache_end(line);
+    return payload;
+}
+
+/* cache_add frees the object at ptr into the cache: 1; 0: it cannot, or there is none. A death before the store to the header leaves
+ * the object, after it a block in a dead thread's cache. */
+static HOT int cache_add(struct cache *cache, void *ptr)
+{
+    uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)cache->first);
+    uint64_t granule = rotate_right(off, cache->shift); /* huge if ptr is no multiple of a granule */
+    if (UNLIKELY(granule >= cache->limit))
+        return 0;
+    struct cache_line *line = cache->line;
+    int added = 0;
+    if (cache_begin(line)) {
+        uint64_t *place = (uint64_t *)(void *)((unsigned char *)ptr - HEADER_SIZE), header = load_acquire(place);
+        uint64_t size = (header << (64 - HEADER_SLOT_SHIFT) >> (64 - HEADER_SLOT_SHIFT)) - SHMHEAP_STATE_USED * CACHE_STATE_ONE;
+        if (size >= CACHE_SIZES)
+            size -= (SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED) * CACHE_STATE_ONE;
+        struct cache_stack *stack = &cache->stacks[size < CACHE_SIZES ? size : 0];
+        struct cache_entry *top = stack->top;
+        if (LIKELY(top != stack->limit && index_is_start(cache->heap, granule))) {
+            uint64_t stamp = header >> HEADER_STAMP_SHIFT << HEADER_STAMP_SHIFT;
+            store_publish(place, stamp | stack->kept);
+            top->payload = ptr;
+            top->header = stamp + stack->used;
+            stack->top = top + 1;
+            added = 1;
+        }
+    }
+    cache_end(line);
+    return added;
+}
+
+/* cache_of is this thread's cache for a connection with SHMHEAP_CACHED, made if need be and perhaps not in use yet; NULL: there is none
+ * to be had, or it would be too small to be of use. No lock held. */
+struct cache *cache_of(struct shmheap *heap);
+
+/* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, if
+ * possible. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then. */
+int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
+int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
+
+/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using it. No lock held. */
+void cache_close(struct shmheap *heap);
+
+/* Around fork, by connect. */
+void cache_fork_prepare(void);
+void cache_fork_parent(void);
+void cache_fork_child(void);
+void cache_fork_child_of(struct shmheap *heap);
+
+#endif
