@@ -1,10 +1,11 @@
 /* count: churn for callgrind, which counts what happens inside measured_alloc and measured_free alone.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Usage: count [LIVE [STEPS]]; see count.sh. */
+ * Usage: count [LIVE [STEPS [cached]]]; see count.sh. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <shmheap.h>
 
@@ -72,15 +73,17 @@ int main(int argc, char **argv)
     size_t steps = argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
     shmheap_options options = {.len = live * 700 + 65536, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     shmheap_memory_handle heap;
+    if (argc > 3 && strcmp(argv[3], "cached") == 0)
+        options.flags |= SHMHEAP_CACHED;
     if (live == 0 || steps == 0 || shmheap_open(&heap, NULL, &options) != 0) {
-        perror("count [LIVE [STEPS]]");
+        perror("count [LIVE [STEPS [cached]]]");
         return 1;
     }
     void **objects = must(calloc(live, sizeof *objects));
     uint64_t state = 2;
     for (size_t i = 0; i < live; i++)
         objects[i] = must(shmheap_alloc(heap, random_size(&state)));
-    churn(heap, objects, live, 2 * live, 0);
+    churn(heap, objects, live, 2 * live + 50000, 0);
     churn(heap, objects, live, steps, 1);
     free(objects);
     shmheap_disconnect(heap);

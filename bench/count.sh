@@ -2,20 +2,21 @@
 # Instructions and mispredicted branches of an alloc and of a free, as callgrind counts them. Counts repeat from
 # run to run, times do not. Branches are mispredicted by callgrind's own simple model of a processor.
 #
-# Usage: bench/count.sh PROGRAM [LIVE [STEPS]]
+# Usage: bench/count.sh PROGRAM [LIVE [STEPS [cached]]]
 #   bazel build -c opt //bench:count && bench/count.sh bazel-bin/bench/count
 set -eu
 
 program=${1:?the program, bazel-bin/bench/count}
 live=${2:-10000}
 steps=${3:-100000}
+how=${4:-exact}
 
 command -v valgrind >/dev/null || { echo "count.sh: needs valgrind (apt-get install valgrind)" >&2; exit 1; }
 
 # Events: Ir instructions, Bc Bi conditional and indirect branches, Bcm Bim those mispredicted.
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --branch-sim=yes --toggle-collect="$1" \
-        "$program" "$live" "$steps" 2>&1 |
+        "$program" "$live" "$steps" "$how" 2>&1 |
         awk -v steps="$steps" -v what="$2" '
             / Events +:/ { for (i = 4; i <= NF; i++) name[i] = $i }
             / Collected +:/ {
@@ -27,7 +28,7 @@ count() {
             END { if (!found) { print "count.sh: no count from callgrind" > "/dev/stderr"; exit 1 } }'
 }
 
-echo "$live live objects, $steps steps, each one free and one alloc"
+echo "$live live objects, $steps steps, each one free and one alloc, $how"
 printf "%-6s %8s %9s %13s\n" "" instr. branches mispredicted
 {
     count measured_alloc alloc

@@ -162,10 +162,9 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 
 static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(heap->cached); }
 
-static void *alloc_exact(struct shmheap *heap, size_t sz)
+/* Lock held; gives it back. */
+static HOT void *alloc_locked(struct shmheap *heap, size_t sz)
 {
-    if (UNLIKELY(recover_enter(heap) != 0))
-        return NULL;
     uint64_t need = block_granules(heap, sz);
     int64_t granule = LIKELY(need != 0) ? heap->fit->alloc(heap, need) : FIT_NONE;
     if (UNLIKELY(granule == FIT_NONE))
@@ -174,25 +173,24 @@ static void *alloc_exact(struct shmheap *heap, size_t sz)
     return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
-/* The cache was empty, or is not this connection's. NULL: as if there were no caches. */
-static void *alloc_filling(struct shmheap *heap, size_t sz)
+static void *alloc_exact(struct shmheap *heap, size_t sz)
+{
+    return LIKELY(recover_enter(heap) == 0) ? alloc_locked(heap, sz) : NULL;
+}
+
+/* The cache was empty, or is not this connection's. */
+static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
 {
     uint64_t need = heap->open ? block_granules(heap, sz) : 0;
     struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
-    if (cache == NULL)
-        return NULL;
-    void *ptr = cache_is_of(cache, heap) ? cache_take(cache, sz) : NULL;
+    void *ptr = cache != NULL && cache_is_of(cache, heap) ? cache_take(cache, sz) : NULL;
     if (ptr != NULL || recover_enter(heap) != 0)
         return ptr;
-    ptr = cache_fill(cache, heap, need) ? cache_take(cache, sz) : NULL;
-    recover_leave(heap);
-    return ptr;
-}
-
-static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
-{
-    void *ptr = alloc_filling(heap, sz);
-    return ptr != NULL ? ptr : alloc_exact(heap, sz);
+    if (cache != NULL && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
+        recover_leave(heap);
+        return ptr;
+    }
+    return alloc_locked(heap, sz);
 }
 
 void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
@@ -329,39 +327,46 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
-static int free_exact(struct shmheap *heap, void *ptr)
+/* Lock held; gives it back. */
+static HOT int free_locked(struct shmheap *heap, void *ptr)
 {
-    if (UNLIKELY(ptr == NULL))
-        return 0;
-    prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
-    if (UNLIKELY(recover_enter(heap) != 0))
-        return -1;
     uint64_t granule = block_of_pointer(heap, ptr);
     int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
     recover_leave_freed(heap);
     return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
 }
 
-/* The cache was full, or is not this connection's. 0: as if there were no caches. */
-static int free_flushing(struct shmheap *heap, void *ptr)
+static int free_exact(struct shmheap *heap, void *ptr)
 {
-    struct cache *cache = heap->open ? cache_of(heap) : NULL;
-    uint64_t granule = cache != NULL ? block_of_pointer(heap, ptr) : GRANULE_NONE;
-    uint64_t size = granule != GRANULE_NONE ? header_size(index_live(heap, granule)) : 0;
-    if (size == 0 || size >= CACHE_SIZES)
+    if (UNLIKELY(ptr == NULL))
         return 0;
-    if (cache_is_of(cache, heap) && cache_add(cache, ptr))
-        return 1;
-    if (recover_enter(heap) != 0)
-        return 0;
-    int added = cache_flush(cache, heap, size) && cache_add(cache, ptr);
-    recover_leave_freed(heap);
-    return added;
+    prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
+    return LIKELY(recover_enter(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
+/* The size of the live object at ptr, if such are cached; else 0. */
+static uint64_t size_cached(const struct shmheap *heap, const void *ptr)
+{
+    uint64_t granule = block_of_pointer(heap, ptr);
+    uint64_t size = granule != GRANULE_NONE ? header_size(index_live(heap, granule)) : 0;
+    return size < CACHE_SIZES ? size : 0;
+}
+
+/* The cache was full, or is not this connection's. */
 static COLD int free_not_cached(struct shmheap *heap, void *ptr)
 {
-    return free_flushing(heap, ptr) ? 0 : free_exact(heap, ptr);
+    uint64_t size = heap->open && ptr != NULL ? size_cached(heap, ptr) : 0;
+    struct cache *cache = size != 0 ? cache_of(heap) : NULL;
+    if (cache == NULL)
+        return free_exact(heap, ptr);
+    if (cache_is_of(cache, heap) && cache_add(cache, ptr))
+        return 0;
+    if (recover_enter(heap) != 0)
+        return -1;
+    if (!cache_flush(cache, heap, size) || !cache_add(cache, ptr))
+        return free_locked(heap, ptr);
+    recover_leave_freed(heap);
+    return 0;
 }
 
 static HOT int free_any(struct shmheap *heap, void *ptr)

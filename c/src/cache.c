@@ -121,15 +121,19 @@ static void room_drop(struct cache *cache, struct shmheap *heap, uint64_t size)
     cache->stacks[size].limit = stack_bottom(cache, size);
 }
 
-/* Takes the room of the size that was used longest ago, if that is long: 1, or 0. */
+/* Takes the room of the size that was used longest ago, if that is long: 1, or 0. Where all is in use it looks but seldom. */
 static int room_regain(struct cache *cache, struct shmheap *heap)
 {
     uint64_t oldest = 0;
+    if (cache->clock < cache->regain_from)
+        return 0;
     for (uint64_t size = 1; size < CACHE_SIZES; size++)
         if (stack_room(cache, size) != 0 && (oldest == 0 || cache->last[size] < cache->last[oldest]))
             oldest = size;
-    if (oldest == 0 || cache->clock - cache->last[oldest] < IDLE_AFTER)
+    if (oldest == 0 || cache->clock - cache->last[oldest] < IDLE_AFTER) {
+        cache->regain_from = cache->clock + IDLE_AFTER / 4;
         return 0;
+    }
     room_drop(cache, heap, oldest);
     return 1;
 }
@@ -141,9 +145,10 @@ static void room_grow(struct cache *cache, struct shmheap *heap, uint64_t size)
     most = most > CACHE_DEPTH ? CACHE_DEPTH : most < ROOM_MIN ? ROOM_MIN : most;
     uint64_t room = had == 0 ? ROOM_FIRST : had * 2;
     room = room > most ? most : room;
-    while (room > had && cache->reserved + (room - had) * size > limit)
-        if (!room_regain(cache, heap))
-            room--;
+    while (room > had && cache->reserved + (room - had) * size > limit && room_regain(cache, heap))
+        continue;
+    uint64_t left = limit > cache->reserved ? (limit - cache->reserved) / size : 0;
+    room = room > had + left ? had + left : room;
     if (room > had) {
         cache->reserved += (room - had) * size;
         cache->stacks[size].limit += room - had;
@@ -162,7 +167,7 @@ static void stacks_format(struct cache *cache, const struct shmheap *heap)
         stack->used = header_make(size, SHMHEAP_STATE_USED, heap->slot, 1);
         stack->kept = header_make(size, SHMHEAP_STATE_CACHED, heap->slot, 0);
     }
-    cache->reserved = 0;
+    cache->reserved = cache->clock = cache->regain_from = 0;
 }
 
 /* Gets the shared line. A death in here leaves a used block of the dead, or a line of the dead. */

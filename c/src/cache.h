@@ -49,6 +49,7 @@ struct cache {
     uint64_t taken;       /* the line's, as last seen */
     uint64_t reserved;    /* granules */
     uint64_t clock;       /* fillings and flushes */
+    uint64_t regain_from; /* clock before which no room of other sizes is looked for */
     uint64_t last[CACHE_SIZES]; /* clock when a stack was last filled or flushed */
 };
 
@@ -134,7 +135,7 @@ static HOT int cache_add(struct cache *cache, void *ptr)
 struct cache *cache_of(struct shmheap *heap);
 
 /* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, if
- * possible. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then. */
+ * possible. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
 int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
 

@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u
 
 enum {
     REGION_LEN_MIN = 128,

@@ -1,0 +1,21 @@
+#!/bin/sh
+# The hot paths take no more instructions than this. The bounds are what was measured (gcc 12 and clang 14, AVX2) and a tenth; who makes
+# them faster lowers them.
+set -eu
+
+count=$1
+program=$2
+command -v valgrind >/dev/null || { echo "skipped: needs valgrind (tools/setup installs it)"; exit 0; }
+
+# at_most BOUND LIVE exact|cached
+at_most() {
+    "$count" "$program" "$2" 20000 "$3" | tee "$TEST_TMPDIR/table"
+    awk -v bound="$1" '$1 == "both" { found = 1; if ($2 > bound) { print "more than " bound " instructions"; exit 1 } }
+                       END { if (!found) exit 1 }' "$TEST_TMPDIR/table"
+}
+
+at_most 1030 1000 exact
+at_most 1030 10000 exact
+at_most 1105 100000 exact
+at_most 340 10000 cached # in a small heap: a cache holds a sixty-fourth of it
+at_most 155 100000 cached
