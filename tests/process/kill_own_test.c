@@ -291,7 +291,7 @@ static struct remains remains_of(shmheap_memory_handle mem)
     return remains;
 }
 
-/* What only the dead knew goes at once, what others may know when it is asked for; nothing else stays but what is in transit. */
+/* What only the dead knew goes at once, what others may know when it is asked for; what is in transit stays. */
 static uint64_t reap_the_dead(shmheap_memory_handle mem)
 {
     long alone = shmheap_reap(mem, 0);

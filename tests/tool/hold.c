@@ -1,27 +1,66 @@
-/* hold.c: a process that holds a heap: hold NAME LEN. Makes it and an object for each 4096 bytes of half of it,
- * says "ready", and stays until its standard input ends.
+/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS]. Makes it and an object for each 4096 bytes of half
+ * of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may not
+ * open so many files it says "few" instead.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <shmheap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-int main(int argc, char **argv)
+enum { CONNECTIONS_MAX = 1022, OTHER_FILES = 20 };
+
+static shmheap_memory_handle more[CONNECTIONS_MAX];
+
+static int files_allow(size_t connections)
 {
-    size_t len = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-    shmheap_memory_handle mem = shmheap_create(argc == 3 ? argv[1] : NULL, len);
-    if (!shmheap_valid(mem)) {
-        perror("hold");
-        return 1;
-    }
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return 0;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur >= connections + OTHER_FILES;
+}
+
+static int fill(shmheap_memory_handle mem, size_t len)
+{
     for (size_t i = 0; i < len / 2 / 4096; i++)
         if (!shmheap_alloc(mem, 4000))
-            return 1;
-    puts("ready");
+            return -1;
+    return 0;
+}
+
+static int connect_more(const char *name, size_t connections)
+{
+    for (size_t i = 1; i < connections && i < CONNECTIONS_MAX; i++) {
+        more[i] = shmheap_connect(name);
+        if (!shmheap_valid(more[i]))
+            return -1;
+    }
+    return 0;
+}
+
+static void stay(const char *word)
+{
+    puts(word);
     fflush(stdout);
     while (getchar() != EOF)
         continue;
+}
+
+int main(int argc, char **argv)
+{
+    size_t len = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
+    size_t connections = argc == 4 ? strtoul(argv[3], NULL, 10) : 1;
+    shmheap_memory_handle mem = shmheap_create(argc >= 3 ? argv[1] : NULL, len);
+    int enough = files_allow(connections);
+    if (!shmheap_valid(mem) || fill(mem, len) || (enough && connect_more(argv[1], connections))) {
+        perror("hold");
+        return 1;
+    }
+    stay(enough ? "ready" : "few");
+    for (size_t i = 1; i < CONNECTIONS_MAX; i++)
+        shmheap_disconnect(more[i]);
     shmheap_disconnect(mem);
     return 0;
 }

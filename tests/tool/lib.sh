@@ -5,7 +5,7 @@ work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/tool.XXXXXX")
 heap=test-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 clean_up() {
     rm -rf "$work"
-    rm -f "/dev/shm/$heap" "/dev/shm/$heap.text"
+    rm -f "/dev/shm/$heap" "/dev/shm/$heap".*
 }
 trap clean_up EXIT
 

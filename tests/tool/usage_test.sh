@@ -26,6 +26,12 @@ for command in stat check map; do
 done
 refused 2 'name of a heap' rm
 refused 1 'there is no heap' rm "$heap"
+refused 1 'there is no heap' rm --stale "$heap"
+refused 2 'name of a heap' rm --stale --file
+refused 2 'one of them' rm --stale --force "$heap"
+refused 2 'go with --stale' rm --json "$heap"
+refused 2 'go with --stale' rm --dry-run "$heap"
+refused 2 "no heap's name" rm --stale a/b
 refused 2 'wants a program' record
 refused 2 'needs a value' record -o
 refused 2 'one trace' replay

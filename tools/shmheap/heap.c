@@ -42,13 +42,35 @@ int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_han
 int heap_ref_fd(const struct heap_ref *ref)
 {
     if (ref->is_file)
-        return open(ref->text, O_RDONLY | O_CLOEXEC);
-    return shm_open(ref->name, O_RDONLY, 0);
+        return open(ref->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not waiting where it is a pipe */
+    return shm_open(ref->name, O_RDONLY | O_NONBLOCK, 0);
 }
 
 int heap_ref_unlink(const struct heap_ref *ref)
 {
     return ref->is_file ? unlink(ref->text) : shmheap_unlink(ref->name);
+}
+
+/* Whether all slots are taken; looking needs none. */
+static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
+{
+    shmheap_memory_handle mem;
+    if (heap_ref_open(ref, SHMHEAP_READ_ONLY, &mem))
+        return 0;
+    int seen = shmheap_stat(mem, stats) == 0;
+    shmheap_disconnect(mem);
+    return seen && stats->processes + stats->dead >= stats->slots;
+}
+
+static int fail_again(const struct heap_ref *ref)
+{
+    shmheap_stats stats;
+    if (slots_full(ref, &stats))
+        return fail("all %u slots of the heap '%s' are taken: by %u live connections and %u dead ones, and each that can "
+                    "write needs one; end some of those that 'shmheap stat %s%s' lists", stats.slots, ref->text,
+                    stats.processes, stats.dead, ref->is_file ? "--file " : "", ref->text);
+    return fail("the heap '%s' cannot be read now: it changes too fast, or a process died in it and you may not write; "
+                "try again or as its owner", ref->text);
 }
 
 int heap_fail(const struct heap_ref *ref)
@@ -68,8 +90,7 @@ int heap_fail(const struct heap_ref *ref)
         return fail("the heap '%s' was never finished, or a live process holds its lock; look for one that is stopped",
                     text);
     case EAGAIN:
-        return fail("the heap '%s' cannot be read now: it changes too fast, its slots are all taken, or a process died "
-                    "in it and you may not write; try again or as its owner", text);
+        return fail_again(ref);
     default:
         return fail("cannot look at the heap '%s': %s", text, strerror(errno));
     }

@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 {
     go_where_called();
     if (argc < 2)
-        return wrong_usage("say what to do: ls, stat, check, map, rm, record or replay");
+        return wrong_usage("say what to do: ls, stat, check, map, reap, rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
     if (!strcmp(argv[1], "--version"))

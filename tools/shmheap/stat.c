@@ -13,30 +13,18 @@
 #include "commands.h"
 #include "figures.h"
 #include "heap.h"
+#include "holders.h"
 #include "say.h"
 
 struct stat_view {
     shmheap_stats stats;
-    shmheap_process_info *processes;
-    size_t count;
+    struct holders holders;
 };
-
-static int add_process(const shmheap_process_info *process, void *context)
-{
-    struct stat_view *view = context;
-    shmheap_process_info *bigger = reallocarray(view->processes, view->count + 1, sizeof *bigger);
-    if (!bigger)
-        return 1;
-    view->processes = bigger;
-    view->processes[view->count++] = *process;
-    return 0;
-}
 
 static int look(shmheap_memory_handle mem, void *context)
 {
     struct stat_view *view = context;
-    view->count = 0;
-    return shmheap_stat(mem, &view->stats) ? -1 : shmheap_processes(mem, add_process, view);
+    return shmheap_stat(mem, &view->stats) ? -1 : holders_look(mem, &view->holders);
 }
 
 static void show_sizes(const shmheap_stats *stats)
@@ -69,46 +57,27 @@ static void show_history(const shmheap_stats *stats)
     if (stats->recoveries)
         printf(", the last took %s", ns_text(stats->last_recovery_ns));
     printf("\n  connected     %u of %u", stats->processes, stats->slots);
-    if (stats->dead)
-        printf(", and %u dead whose blocks are still there", stats->dead);
+    if (stats->processes >= stats->slots)
+        printf(": no slot is left, the next to connect gets EAGAIN; end one of these first");
     if (stats->lock_slot)
         printf("; slot %u holds the lock", stats->lock_slot);
     putchar('\n');
 }
 
-static void show_processes(const struct stat_view *view)
+static void show_dead(const struct heap_ref *ref, const struct stat_view *view)
 {
-    if (view->count)
-        printf("\n  %4s  %8s  %-15s  %-5s  %12s  %10s\n", "SLOT", "PID", "PROGRAM", "STATE", "BLOCKS", "BYTES");
-    for (size_t i = 0; i < view->count; i++) {
-        const shmheap_process_info *process = &view->processes[i];
-        printf("  %4u  %8lld  %-15.15s  %-5s  %12s  %10s\n", process->slot, (long long)process->pid, process->name,
-               process->alive ? "alive" : "dead", count_text(process->blocks), size_text(process->bytes));
-    }
-}
-
-static json_t *process_json(const shmheap_process_info *process)
-{
-    json_t *object = json_object();
-    char name[sizeof process->name + 1] = "";
-    memcpy(name, process->name, sizeof process->name);
-    json_set_count(object, "slot", process->slot);
-    json_object_set_new(object, "pid", json_integer(process->pid));
-    json_set_text(object, "name", name);
-    json_set_count(object, "connected_ns", process->connected_ns);
-    json_set_flag(object, "alive", process->alive);
-    json_set_count(object, "blocks", process->blocks);
-    json_set_count(object, "bytes", process->bytes);
-    return object;
+    struct holding dead = holders_dead(&view->holders);
+    if (view->stats.dead == 0 && dead.blocks == 0)
+        return;
+    printf("  dead          %u; the dead hold %s in %s %s, and 'shmheap reap %s%s' gives back what nobody else can know\n",
+           view->stats.dead, size_text(dead.bytes), count_text(dead.blocks), plural(dead.blocks, "block", "blocks"),
+           ref->is_file ? "--file " : "", ref->text);
 }
 
 static int show_json(const struct heap_ref *ref, const struct stat_view *view)
 {
     json_t *object = figures_json(ref->text, &view->stats);
-    json_t *array = json_array();
-    for (size_t i = 0; i < view->count; i++)
-        json_array_append_new(array, process_json(&view->processes[i]));
-    json_object_set_new(object, "connected", array);
+    holders_add_json(object, &view->holders);
     return json_show(object);
 }
 
@@ -119,7 +88,10 @@ static int show(const struct heap_ref *ref, const struct stat_view *view, int js
     printf("heap %s\n", ref->text);
     show_sizes(&view->stats);
     show_history(&view->stats);
-    show_processes(view);
+    show_dead(ref, view);
+    if (view->holders.count || view->stats.used_blocks)
+        putchar('\n');
+    holders_show(&view->holders, "  ");
     return 0;
 }
 
@@ -142,7 +114,7 @@ static int stat_run(const struct command *command, int argc, char **argv)
     if (status)
         return status;
     status = heap_look(&ref, look, &view) ? heap_fail(&ref) : show(&ref, &view, json);
-    free(view.processes);
+    holders_drop(&view.holders);
     return status;
 }
 
@@ -153,6 +125,10 @@ const struct command command_stat = {
     "\n"
     "Shows how large a heap is, how full, what has happened in it and which processes are connected.\n"
     "It looks without the right to write and without the heap's lock, so it disturbs nobody.\n"
+    "\n"
+    "  BLOCKS, BYTES  what the process allocated or received and has not freed or sent, headers of 8 bytes\n"
+    "                 with it; those of a dead process stay until 'shmheap reap'\n"
+    "  CACHED         of these, free blocks that the process keeps for itself\n"
     "\n"
     "  -j, --json  one object; sizes in bytes, times in nanoseconds\n"
     "  -f, --file  NAME is the path of a file, not a name in shared memory\n"

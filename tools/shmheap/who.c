@@ -1,5 +1,5 @@
-/* who.c: which processes have a file mapped, by /proc/PID/maps: readers too, and with the pids of our own
- * PID namespace, neither of which the heap itself could tell.
+/* who.c: which processes have a file mapped or open, by /proc/PID/maps and /proc/PID/fd: readers too, and with the pids of
+ * our own PID namespace, neither of which the heap itself could tell.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -38,6 +38,27 @@ static int maps_it(const char *pid, const struct stat *file)
     return found;
 }
 
+static int is_file(int folder, const char *name, const struct stat *file)
+{
+    struct stat status;
+    return fstatat(folder, name, &status, 0) == 0 && status.st_ino == file->st_ino && status.st_dev == file->st_dev;
+}
+
+static int opens_it(const char *pid, const struct stat *file)
+{
+    char path[PATH_ROOM];
+    struct dirent *entry;
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%s/fd", pid);
+    DIR *folder = opendir(path);
+    if (!folder)
+        return 0;
+    while (!found && (entry = readdir(folder)))
+        found = is_file(dirfd(folder), entry->d_name, file);
+    closedir(folder);
+    return found;
+}
+
 static void name_of(const char *pid, char *name, size_t room)
 {
     char path[PATH_ROOM];
@@ -58,11 +79,13 @@ static void append(char *text, size_t room, const char *pid)
     snprintf(text + used, room - used, "%s%s (%s)", used ? ", " : "", pid, name);
 }
 
-int who_maps(int fd, char *text, size_t room)
+int who_uses(int fd, char *text, size_t room)
 {
+    char self[24];
     struct stat file;
     struct dirent *entry;
     int count = 0;
+    snprintf(self, sizeof self, "%d", (int)getpid());
     DIR *proc = opendir("/proc");
     *text = '\0';
     if (!proc || fstat(fd, &file)) {
@@ -71,7 +94,8 @@ int who_maps(int fd, char *text, size_t room)
         return 0;
     }
     while ((entry = readdir(proc)))
-        if (isdigit((unsigned char)*entry->d_name) && maps_it(entry->d_name, &file)) {
+        if (isdigit((unsigned char)*entry->d_name) && strcmp(entry->d_name, self) != 0 &&
+            (maps_it(entry->d_name, &file) || opens_it(entry->d_name, &file))) {
             append(text, room, entry->d_name);
             count++;
         }

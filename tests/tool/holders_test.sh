@@ -1,0 +1,82 @@
+#!/bin/bash
+# Who holds what: processes alive and dead, those that left, and a heap whose slots are all taken.
+source tests/tool/lib.sh
+hold=$PWD/$2
+
+# start LEN [CONNECTIONS]: a process that holds the heap; $word is what it says.
+start() {
+    coproc HOLD { exec "$hold" "/$heap" "$@"; }
+    holder=$HOLD_PID
+    read -r word <&"${HOLD[0]}" || fail "the holder did not start"
+}
+
+# Its standard input ends, and so does it.
+end() {
+    exec {HOLD[1]}>&-
+    wait "$holder" || fail "the holder failed"
+}
+
+start 65536
+run 0 stat "$heap"
+says "$holder  hold  *alive  *8  "
+grep -q ' dead ' "$work/out" && fail "somebody is dead"
+run 0 stat --json "$heap"
+json "[(p['blocks'], p['bytes'], p['cached_bytes'], p['alive']) for p in j['connected']] == [(8, 8 * 4016, 0, True)]"
+json "j['left']['blocks'] == j['gone']['blocks'] == j['sent']['blocks'] == 0"
+run 0 ls --processes
+says "^$heap .* 1  *0  "
+says "$holder  hold  *alive  *8  "
+run 0 ls
+says 'PROCESSES  DEAD  RECOVERIES'
+grep -q "$holder  hold" "$work/out" && fail "ls shows processes unasked"
+
+# The dead one is told from the living, with what it holds.
+kill -KILL "$holder"
+wait "$holder"
+run 0 stat "$heap"
+says '  connected     0 of 1022$'
+says "  dead          1; the dead hold 31.4 KiB in 8 blocks, and 'shmheap reap $heap' gives back"
+says "$holder  hold  *dead  *8  "
+run 0 stat --file "/dev/shm/$heap"
+says "'shmheap reap --file /dev/shm/$heap' gives back"
+run 0 ls -p
+says "^$heap .* 0  *1  "
+says "$holder  hold  *dead  *8  "
+run 0 ls -p --json
+json "[h['dead'] for h in j if h['name'] == '$heap'] == [1]"
+json "[(p['pid'], p['alive'], p['blocks']) for h in j if h['name'] == '$heap' for p in h['connected']] == [($holder, False, 8)]"
+run 0 ls --json
+json "[h for h in j if 'connected' in h] == []"
+run 0 reap "$heap"
+says '8 blocks of dead processes given back'
+run 0 stat "$heap"
+grep -q 'dead' "$work/out" && fail "somebody is dead after reaping"
+run 0 rm "$heap"
+
+# What one left that disconnected in order.
+start 65536
+end
+run 0 stat "$heap"
+says '31.4 KiB in 8 blocks of processes that left in order'
+run 0 stat --json "$heap"
+json "j['left'] == {'blocks': 8, 'bytes': 8 * 4016} and j['connected'] == []"
+run 0 rm "$heap"
+
+# All slots taken: who only looks is let in and told, who needs a slot gets the reason.
+start 65536 1022
+if [ "$word" = few ]; then
+    echo "skipped: a full slot table; no 1022 open files are allowed"
+else
+    run 0 stat "$heap"
+    says '  connected     1022 of 1022: no slot is left'
+    run 0 stat --json "$heap"
+    json "j['processes'] == j['slots'] == len(j['connected']) == 1022"
+    run 0 check "$heap"
+    reason="all 1022 slots of the heap '$heap' are taken: by 1022 live connections and 0 dead ones.*'shmheap stat $heap'"
+    refused 1 "$reason" reap "$heap"
+    run 0 stat --json "$heap"
+    json "j['processes'] == 1022 and j['dead'] == 0 and j['used_blocks'] == 8"
+fi
+end
+run 0 rm "$heap"
+exit 0

@@ -1,0 +1,100 @@
+#!/bin/bash
+# rm --stale: heaps that nobody lives on go, those that somebody lives on stay, and so does what is no heap.
+source tests/tool/lib.sh
+hold=$PWD/$2
+shm=/dev/shm
+
+there() { for name in "$@"; do [ -e "$shm/$heap.$name" ] || fail "$name is gone"; done; }
+gone() { for name in "$@"; do [ ! -e "$shm/$heap.$name" ] || fail "$name is still there"; done; }
+long_ago() { for name in "$@"; do touch -d '2 minutes ago' "$shm/$heap.$name"; done; }
+
+# reason NAME: what the output in JSON says of it, and whether it was removed.
+reason() { json "[(o['reason'], o['removed']) for o in j if o['name'] == '$heap.$1'] == [$2]"; }
+
+# The heaps: left by one that ended, by one that was killed, one in use, and beginnings of heaps.
+"$hold" "/$heap.left" 65536 </dev/null >"$work/ready" || fail "the holder failed"
+coproc DEAD { exec "$hold" "/$heap.dead" 65536; }
+dead=$DEAD_PID
+read -r _ <&"${DEAD[0]}"
+kill -KILL "$dead"
+wait "$dead"
+coproc HOLD { exec "$hold" "/$heap.live" 65536; }
+holder=$HOLD_PID
+read -r _ <&"${HOLD[0]}"
+
+# unfinished NAME...: all but the magic was written; zeros NAME...: nothing was yet.
+unfinished() {
+    for name in "$@"; do
+        cp "$shm/$heap.left" "$shm/$heap.$name"
+        printf '\0\0\0\0\0\0\0\0' | dd of="$shm/$heap.$name" bs=1 conv=notrunc status=none
+    done
+}
+zeros() { for name in "$@"; do head -c 65536 /dev/zero >"$shm/$heap.$name"; done; }
+unfinished begun young open
+zeros reserved
+: >"$shm/$heap.empty"
+long_ago begun open reserved empty
+exec {kept_open}<"$shm/$heap.open"
+
+# What is none: a text, one that begins as a heap does, a damaged one, a folder, a link to a heap.
+echo "a text" >"$shm/$heap.text"
+printf 'SHMHEAP\n and more' >"$shm/$heap.magic"
+head -c 1000 "$shm/$heap.left" >"$shm/$heap.cut"
+mkdir "$shm/$heap.folder"
+ln -s "$heap.left" "$shm/$heap.link"
+long_ago text magic cut
+none=(text magic cut folder link)
+
+# Whoever else uses this folder must not be harmed by a test: all is tried without effect first, and then only where
+# nobody else is.
+run 0 rm --stale --dry-run --json
+for name in left dead; do reason "$name" "('nobody is connected', True)"; done
+reason begun "('never finished, and its creator is gone', True)"
+for name in empty reserved; do reason "$name" "('empty, and open nowhere', False)"; done
+json "not {o['name'] for o in j} & {'$heap.' + n for n in 'live young open text magic cut folder link'.split()}"
+json "[(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] == [(8, 8 * 4016)]"
+run 0 rm --stale -n
+says "^would remove $heap.left: nobody is connected; .*, 8 objects in it"
+says "^kept $heap.empty: empty, and open nowhere: .*shmheap rm --stale $heap.empty removes it"
+says '^would remove [0-9]* heaps of .*; [1-9][0-9]* in use'
+there left dead live begun young open reserved empty "${none[@]}"
+
+if [ -z "$(find "$shm" -maxdepth 1 -mindepth 1 ! -name "$heap.*")" ]; then
+    run 0 rm --stale
+    says "^removed $heap.dead: nobody is connected"
+    says "^removed $heap.begun: never finished"
+    says '^removed 3 heaps of .*; 1 in use'
+else
+    echo "others use $shm: without their heaps the rest is by name"
+    run 0 rm --stale "$heap.left" "$heap.dead" "$heap.begun"
+fi
+gone left dead begun
+there live young open reserved empty text magic cut folder
+
+# By name: why one stays, that zeros go, and what is no heap.
+run 0 rm --stale "$heap.live" "/$heap.young" "$heap.open" "$heap.empty" "$heap.reserved"
+says "^kept $heap.live: in use by $holder (hold)"
+says "^kept /$heap.young: not finished, perhaps still being made"
+says "^kept $heap.open: not finished, perhaps still being made by .*$$ "
+says "^removed $heap.empty: empty"
+gone empty reserved
+there live young open
+for name in text magic cut; do
+    refused 1 'is no heap' rm --stale "$heap.$name"
+done
+refused 1 'no heap\|directory' rm --stale "$heap.folder"
+there text magic cut folder
+
+# As soon as the last one has ended, or its maker is gone.
+exec {kept_open}<&-
+run 0 rm --stale --json "$heap.open" "$heap.live"
+reason open "('never finished, and its creator is gone', True)"
+reason live "('in use', False)"
+json "[o['who'] for o in j if not o['removed']] == ['$holder (hold)']"
+kill -KILL "$holder"
+wait "$holder"
+run 0 rm --stale --file "$shm/$heap.live"
+says "^removed $shm/$heap.live: nobody is connected"
+gone open live
+rmdir "$shm/$heap.folder"
+exit 0

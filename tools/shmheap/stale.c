@@ -1,0 +1,94 @@
+/* stale.c: whether anybody lives on a heap. That of a finished one its locks tell: each connection holds one on the file,
+ * in every version of the format. One that is being made has none yet: it counts as in use as long as a process has
+ * it open, and, since processes of other containers cannot be seen, for a while after its file was made.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "stale.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "c/src/layout.h"
+#include "who.h"
+
+enum { WAIT_MS = 1 };
+
+/* What a creator writes before the magic. */
+static int is_beginning_of_heap(const struct control *control)
+{
+    struct layout layout;
+    return control->magic == 0 && control->version == FORMAT_VERSION &&
+           layout_compute(&layout, control->max_len, control->shift, control->slot_count, control->region_align) == 0 &&
+           layout.region_off == control->region_off;
+}
+
+static enum stale look_at_beginning(int fd)
+{
+    static const struct control zeros;
+    struct control control;
+    memset(&control, 0, sizeof control);
+    if (pread(fd, &control, sizeof control, 0) < 0)
+        return STALE_ERROR;
+    if (is_beginning_of_heap(&control))
+        return STALE_UNFINISHED;
+    return memcmp(&control, &zeros, sizeof control) == 0 ? STALE_EMPTY : STALE_NO_HEAP;
+}
+
+static enum stale look_at_unfinished(int fd, const struct stat *status, struct stale_look *found)
+{
+    int in_use = shmheap_in_use(fd);
+    if (in_use < 0)
+        return STALE_ERROR;
+    if (who_uses(fd, found->who, sizeof found->who) || in_use || time(NULL) - status->st_mtime < STALE_AGE_S)
+        return STALE_YOUNG;
+    return look_at_beginning(fd);
+}
+
+/* Our own connection has to be gone before we ask. */
+static enum stale look_at_finished(int fd, struct stale_look *found)
+{
+    int in_use = shmheap_in_use(fd);
+    if (in_use < 0)
+        return STALE_ERROR;
+    if (in_use)
+        who_uses(fd, found->who, sizeof found->who);
+    return in_use ? STALE_LIVE : STALE_UNUSED;
+}
+
+static enum stale look_at(int fd, struct stale_look *found)
+{
+    shmheap_options options = {.flags = SHMHEAP_READ_ONLY, .timeout_ms = WAIT_MS};
+    shmheap_memory_handle mem;
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return STALE_ERROR;
+    if (!S_ISREG(status.st_mode))
+        return STALE_NO_HEAP;
+    found->file_len = (uint64_t)status.st_size;
+    if (shmheap_open_fd(&mem, fd, &options) == 0) {
+        found->seen = shmheap_stat(mem, &found->stats) == 0;
+        shmheap_disconnect(mem);
+        return look_at_finished(fd, found);
+    }
+    if (errno == EPROTONOSUPPORT)
+        return look_at_finished(fd, found);
+    if (errno == ETIMEDOUT)
+        return look_at_unfinished(fd, &status, found);
+    return errno == EBADMSG ? STALE_NO_HEAP : STALE_ERROR;
+}
+
+void stale_look(const struct heap_ref *ref, struct stale_look *found)
+{
+    memset(found, 0, sizeof *found);
+    int fd = heap_ref_fd(ref);
+    found->stale = fd >= 0 ? look_at(fd, found) : STALE_ERROR;
+    if (fd >= 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+    }
+}
