@@ -1,7 +1,7 @@
 /* A thousand processes that allocate, free, resize, send and receive are killed at random instants, and what they held is
  * reaped: nothing is lost, and no object ever has two owners.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <sched.h>
+#include <unistd.h>
 
 #include "tests/support/test.h"
 
@@ -10,10 +10,11 @@ enum {
     WORKERS = 4,
     HELD = 24,
     RING = 64,            /* handles in transit at once, but for those whose sender died before it told */
-    LEN = 4 << 20,
+    LEN_AMPLE = 4 << 20,
+    LEN_SHORT = 80 << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
     GRANULE = 16,
-    GRANULES = LEN / GRANULE,
-    OPERATIONS_BEFORE_DEATH = 2000,
+    GRANULES = LEN_AMPLE / GRANULE,
+    OPERATIONS_BEFORE_DEATH = 1000,
     SPIN_BEFORE_DEATH = 30000,
     REAPED_EVERY = 300    /* operations of a worker: its own reaping may be what it dies in */
 };
@@ -27,10 +28,11 @@ struct mark {
 struct stage {
     const char *name;
     unsigned flags;
+    size_t len;
     shmheap_memory_handle mem;
     volatile int stop;
-    volatile uint64_t operations[WORKERS];
-    uint64_t allocs, resizes, moves, sends, receives, stale, reaps, reaped;
+    int ready[WORKERS][2]; /* pipes: a byte from each worker that is to be killed soon */
+    uint64_t allocs, batches, refused, resizes, moves, sends, receives, stale, reaps, reaped;
     uint64_t ring[RING];              /* handles; 0: empty */
     volatile char dying[DEATHS + WORKERS + 1]; /* by owner: its end has been ordered */
     uint32_t owner_at[GRANULES];      /* by the granule of the payload; 0: nobody */
@@ -88,11 +90,21 @@ static struct mark mark_check(const char *ptr, uint64_t owner, uint64_t len)
     return mark;
 }
 
+static void check_no_room(struct worker *worker)
+{
+    CHECK_EQ(errno, ENOMEM);
+    CHECK_EQ(worker->stage->len, LEN_SHORT);
+    count(&worker->stage->refused);
+}
+
 static char *make(struct worker *worker)
 {
     uint64_t len = test_random_below(&worker->random, 600);
     char *ptr = shmheap_alloc(worker->mem, sizeof(struct mark) + (size_t)len);
-    CHECK(ptr != NULL);
+    if (ptr == NULL) {
+        check_no_room(worker);
+        return NULL;
+    }
     own(worker, ptr);
     mark_write(worker, ptr, len);
     count(&worker->stage->allocs);
@@ -111,7 +123,11 @@ static char *resize(struct worker *worker, char *ptr)
     uint64_t len = test_random_below(&worker->random, 900);
     disown(worker, ptr); /* where it moves, another may have the old place before the call returns */
     char *now = shmheap_realloc(worker->mem, ptr, sizeof(struct mark) + (size_t)len);
-    CHECK(now != NULL);
+    if (now == NULL) {
+        check_no_room(worker);
+        own(worker, ptr);
+        return ptr;
+    }
     own(worker, now);
     mark_check(now, worker->owner, len & ~(uint64_t)7);
     mark_write(worker, now, len);
@@ -174,11 +190,33 @@ static char *send_it(struct worker *worker, char *ptr)
     return ptr;
 }
 
+/* Several at once, and all of them back at once. */
+static char *make_and_drop_many(struct worker *worker)
+{
+    enum { MANY = 12 };
+    void *many[MANY];
+    uint64_t len = test_random_below(&worker->random, 200);
+    size_t got = shmheap_alloc_many(worker->mem, sizeof(struct mark) + (size_t)len, MANY, many);
+    if (got < MANY)
+        check_no_room(worker);
+    for (size_t i = 0; i < got; i++) {
+        own(worker, many[i]);
+        mark_write(worker, many[i], len);
+    }
+    for (size_t i = 0; i < got; i++) {
+        mark_check(many[i], worker->owner, len);
+        disown(worker, many[i]);
+    }
+    CHECK_EQ(shmheap_free_many(worker->mem, many, got), got);
+    count(&worker->stage->batches);
+    return NULL;
+}
+
 static char *operate(struct worker *worker, char *ptr)
 {
     uint64_t choice = test_random_below(&worker->random, 8);
     if (ptr == NULL)
-        return choice < 3 ? receive(worker) : make(worker);
+        return choice < 3 ? receive(worker) : choice == 3 ? make_and_drop_many(worker) : make(worker);
     mark_check(ptr, worker->owner, UINT64_MAX);
     CHECK_EQ(__atomic_load_n(owner_at(worker, ptr), __ATOMIC_ACQUIRE), worker->owner);
     switch (choice) {
@@ -220,13 +258,15 @@ static shmheap_memory_handle connect_again(const struct stage *stage)
 static void work(struct stage *stage, unsigned place, uint32_t owner)
 {
     struct worker worker = {.stage = stage, .owner = owner, .random = test_random_begin(owner)};
+    uint64_t operations = 0, until = 1 + test_random_below(&worker.random, OPERATIONS_BEFORE_DEATH);
     /* Half of them go on with the connection that they inherited. */
     worker.mem = owner % 2 ? stage->mem : connect_again(stage);
     while (!stage->stop) {
         char **held = &worker.held[test_random_below(&worker.random, HELD)];
         *held = operate(&worker, *held);
         reap_sometimes(&worker);
-        stage->operations[place]++;
+        if (++operations == until)
+            CHECK_EQ(write(stage->ready[place][1], "r", 1), 1);
     }
     for (unsigned i = 0; i < HELD; i++)
         if (worker.held[i] != NULL) {
@@ -257,9 +297,8 @@ static pid_t start(struct stage *stage, unsigned place, uint32_t owner)
 /* At some instant of its work: after some operations, and then at any instruction. */
 static void kill_in_the_middle(struct stage *stage, unsigned place, uint32_t owner, pid_t pid, struct test_random *random)
 {
-    uint64_t until = stage->operations[place] + 1 + test_random_below(random, OPERATIONS_BEFORE_DEATH);
-    while (stage->operations[place] < until)
-        sched_yield();
+    char byte;
+    CHECK_EQ(read(stage->ready[place][0], &byte, 1), 1);
     volatile uint64_t spin = test_random_below(random, SPIN_BEFORE_DEATH);
     while (spin > 0)
         spin--;
@@ -380,8 +419,8 @@ static void check_nothing_lost(struct stage *stage)
     receive_all(stage, mem);
     test_check_empty(mem);
     shmheap_stats stats = test_stat(mem);
-    CHECK_EQ(stats.len, LEN);
-    CHECK_EQ(stats.free_bytes, (LEN - 8) / GRANULE * GRANULE);
+    CHECK_EQ(stats.len, stage->len);
+    CHECK_EQ(stats.free_bytes, (stage->len - 8) / GRANULE * GRANULE);
     CHECK_EQ(stats.processes, 1);
     CHECK_EQ(stats.dead, 0);
     printf("  %llu recoveries, the last took %.3f ms\n", (unsigned long long)stats.recoveries,
@@ -391,10 +430,11 @@ static void check_nothing_lost(struct stage *stage)
 
 static void show(const struct stage *stage, uint64_t reaped)
 {
-    printf("  %zu deaths; %llu allocs, %llu resized in place, %llu moved, %llu sent, %llu received, %llu claims too late\n",
-           test_rounds(DEATHS), (unsigned long long)stage->allocs, (unsigned long long)stage->resizes,
-           (unsigned long long)stage->moves, (unsigned long long)stage->sends, (unsigned long long)stage->receives,
-           (unsigned long long)stage->stale);
+    printf("  %zu deaths; %llu allocs, %llu batches, %llu refused for want of room, %llu resized in place, %llu moved\n",
+           test_rounds(DEATHS), (unsigned long long)stage->allocs, (unsigned long long)stage->batches,
+           (unsigned long long)stage->refused, (unsigned long long)stage->resizes, (unsigned long long)stage->moves);
+    printf("  %llu sent, %llu received, %llu claims too late\n", (unsigned long long)stage->sends,
+           (unsigned long long)stage->receives, (unsigned long long)stage->stale);
     printf("  reaped: %llu blocks by the parent, %llu in %llu calls by workers\n", (unsigned long long)reaped,
            (unsigned long long)stage->reaped, (unsigned long long)stage->reaps);
 }
@@ -404,25 +444,30 @@ static void run(struct stage *stage)
     pid_t pids[WORKERS];
     uint32_t owners[WORKERS];
     for (unsigned i = 0; i < WORKERS; i++) {
+        CHECK(pipe(stage->ready[i]) == 0);
         owners[i] = i + 1;
         pids[i] = start(stage, i, owners[i]);
     }
     uint64_t reaped = deaths(stage, pids, owners);
     stage->stop = 1;
-    for (unsigned i = 0; i < WORKERS; i++)
+    for (unsigned i = 0; i < WORKERS; i++) {
         test_join(pids[i]);
+        CHECK(close(stage->ready[i][0]) == 0 && close(stage->ready[i][1]) == 0);
+    }
     shmheap_disconnect(stage->mem);
     show(stage, reaped);
     CHECK(stage->sends > 0 && stage->receives > 0 && stage->moves > 0 && reaped > 0);
+    CHECK_EQ(stage->refused > 0, stage->len == LEN_SHORT);
     check_nothing_lost(stage);
 }
 
 /* The parent's connection, which workers inherit. 0 where this library has no such connections. */
-static int open_stage(struct stage *stage, unsigned flags)
+static int open_stage(struct stage *stage, size_t len, unsigned flags)
 {
-    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
+    const shmheap_options options = {.len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
     stage->name = test_name();
     stage->flags = flags;
+    stage->len = len;
     if (shmheap_open(&stage->mem, stage->name, &options) == 0)
         return 1;
     CHECK(flags != 0);
@@ -430,10 +475,10 @@ static int open_stage(struct stage *stage, unsigned flags)
     return 0;
 }
 
-static void a_thousand_deaths_with(unsigned flags)
+static void a_thousand_deaths_in(size_t len, unsigned flags)
 {
     struct stage *stage = test_shared(sizeof *stage);
-    if (open_stage(stage, flags)) {
+    if (open_stage(stage, len, flags)) {
         run(stage);
         CHECK_EQ(shmheap_unlink(stage->name), 0);
     } else
@@ -441,8 +486,11 @@ static void a_thousand_deaths_with(unsigned flags)
     test_unshare(stage, sizeof *stage);
 }
 
-static void a_thousand_deaths(void) { a_thousand_deaths_with(0); }
-static void a_thousand_deaths_with_caches(void) { a_thousand_deaths_with(SHMHEAP_CACHED); }
+static void a_thousand_deaths(void) { a_thousand_deaths_in(LEN_AMPLE, 0); }
+static void a_thousand_deaths_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0); }
+static void a_thousand_deaths_with_caches(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED); }
+static void a_thousand_deaths_with_caches_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED); }
 
-static const struct test tests[] = {TEST(a_thousand_deaths), TEST(a_thousand_deaths_with_caches)};
+static const struct test tests[] = {TEST(a_thousand_deaths), TEST(a_thousand_deaths_in_want),
+                                    TEST(a_thousand_deaths_with_caches), TEST(a_thousand_deaths_with_caches_in_want)};
 TEST_MAIN(tests)

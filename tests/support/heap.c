@@ -65,6 +65,17 @@ unsigned test_own_slot(shmheap_memory_handle mem)
     return slot;
 }
 
+size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room)
+{
+    size_t count = 0;
+    for (size_t len = test_stat(mem).len; len >= 8; len /= 2)
+        for (; count < room && (ptrs[count] = shmheap_alloc(mem, len)) != NULL; count++)
+            test_fill(ptrs[count], len, count);
+    CHECK(count < room);
+    CHECK_EQ(errno, ENOMEM);
+    return count;
+}
+
 void test_check_empty(shmheap_memory_handle mem)
 {
     CHECK_SOUND(mem);

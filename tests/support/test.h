@@ -125,6 +125,8 @@ shmheap_stats test_stat(shmheap_memory_handle mem);
 uint64_t test_offset(shmheap_memory_handle mem, const void *ptr);
 /* The slot of this connection; it makes a change first, as a child has none before that. */
 unsigned test_own_slot(shmheap_memory_handle mem);
+/* Allocates until not even the smallest object fits, large ones first: how many, at most room; they are in ptrs. */
+size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room);
 /* All of it is one free block. */
 void test_check_empty(shmheap_memory_handle mem);
 
