@@ -1,0 +1,447 @@
+/* Connections with caches, within one process: how much they keep, when they give it back, and that what lies in a cache is
+ * free for everybody who asks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/test.h"
+
+enum { THREADS = 4, OBJECTS = 3000, ROUNDS = 200000, HELD = 400, MAILBOXES = 256, KEPT_MOST = 1 << 20, HEAP_PART = 64 };
+
+static shmheap_memory_handle anonymous(size_t len, size_t alignment, unsigned flags)
+{
+    const shmheap_options options = {
+        .len = len, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    return mem;
+}
+
+static shmheap_memory_handle second(shmheap_memory_handle mem, unsigned flags)
+{
+    const shmheap_options options = {.flags = flags};
+    shmheap_memory_handle other;
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), &options), 0);
+    return other;
+}
+
+/* Bytes of blocks that lie in caches, headers included. */
+static int add_cached(const shmheap_block_info *block, void *context)
+{
+    if (block->state == SHMHEAP_STATE_CACHED) {
+        CHECK(block->slot >= 1 && block->slot <= 1022);
+        *(uint64_t *)context += block->size;
+    }
+    return 0;
+}
+
+static uint64_t cached_bytes(shmheap_memory_handle mem)
+{
+    uint64_t bytes = 0;
+    CHECK_EQ(shmheap_walk(mem, add_cached, &bytes), 0);
+    return bytes;
+}
+
+static uint64_t most_of_a_thread(shmheap_memory_handle mem)
+{
+    uint64_t part = test_stat(mem).len / HEAP_PART;
+    return part < KEPT_MOST ? part : KEPT_MOST;
+}
+
+static size_t choose_len(struct test_random *random)
+{
+    switch (test_random_below(random, 4)) {
+    case 0:
+        return test_random_below(random, 5000);
+    case 1:
+        return 64;
+    default:
+        return test_random_below(random, 300);
+    }
+}
+
+/* Allocates many, then frees all: caches are as full as they get. */
+static void fill_caches(shmheap_memory_handle mem, size_t objects, struct test_random *random)
+{
+    void **ptrs = calloc(objects, sizeof *ptrs);
+    CHECK(ptrs != NULL);
+    for (size_t i = 0; i < objects; i++)
+        ptrs[i] = shmheap_alloc(mem, choose_len(random));
+    for (size_t i = 0; i < objects; i++)
+        CHECK_EQ(shmheap_try_free(mem, ptrs[i]), 0);
+    free(ptrs);
+}
+
+/* struct crew: threads on one connection, and one step after the other. */
+struct crew {
+    shmheap_memory_handle mem;
+    size_t objects;
+    unsigned next;
+    struct test_barrier filled, looked;
+};
+
+static void *fill_and_wait(void *context)
+{
+    struct crew *crew = context;
+    struct test_random random = test_random_begin(__atomic_fetch_add(&crew->next, 1, __ATOMIC_RELAXED));
+    fill_caches(crew->mem, crew->objects, &random);
+    test_barrier_wait(&crew->filled);
+    test_barrier_wait(&crew->looked);
+    return NULL;
+}
+
+static void crew_start(struct crew *crew, pthread_t *threads)
+{
+    test_barrier_begin(&crew->filled, THREADS + 1);
+    test_barrier_begin(&crew->looked, THREADS + 1);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, fill_and_wait, crew), 0);
+    test_barrier_wait(&crew->filled);
+}
+
+static void crew_join(struct crew *crew, pthread_t *threads)
+{
+    test_barrier_wait(&crew->looked);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+}
+
+static void check_bound(size_t len, size_t alignment)
+{
+    struct crew crew = {.mem = anonymous(len, alignment, SHMHEAP_CACHED | SHMHEAP_SPARSE), .objects = OBJECTS};
+    shmheap_memory_handle looker = second(crew.mem, 0);
+    pthread_t threads[THREADS];
+    crew_start(&crew, threads);
+    uint64_t kept = cached_bytes(looker), most = most_of_a_thread(looker);
+    printf("  heap of %zu, alignment %zu: %u threads keep %llu bytes, at most %llu\n", len, alignment, THREADS,
+           (unsigned long long)kept, (unsigned long long)(THREADS * most));
+    CHECK_LE(kept, THREADS * most);
+    CHECK(kept > 0 || len < 100000); /* a small heap's part may be less than a batch of anything */
+    CHECK_SOUND(looker);
+    crew_join(&crew, threads);
+    CHECK_EQ(cached_bytes(looker), 0); /* given back as each ended */
+    test_check_empty(looker);
+    shmheap_disconnect(crew.mem);
+    shmheap_disconnect(looker);
+}
+
+static void a_thread_keeps_so_much_and_until_it_ends(void)
+{
+    for (size_t alignment = 8; alignment <= 16; alignment += 8) {
+        check_bound(20000, alignment);
+        check_bound(1 << 20, alignment);
+        check_bound(16 << 20, alignment);
+        check_bound((size_t)256 << 20, alignment);
+    }
+}
+
+/* The bound holds at each moment of a churn, not only at its end. */
+struct churner {
+    shmheap_memory_handle mem;
+    uint64_t rounds;
+    int done;
+};
+
+static void *churn_on(void *context)
+{
+    struct churner *churner = context;
+    struct test_random random = test_random_begin(17);
+    void *held[HELD] = {0};
+    for (uint64_t i = 0; i < churner->rounds; i++) {
+        void **place = &held[test_random_below(&random, HELD)];
+        CHECK_EQ(shmheap_try_free(churner->mem, *place), 0);
+        *place = test_random_below(&random, 3) ? shmheap_alloc(churner->mem, choose_len(&random)) : NULL;
+    }
+    for (unsigned i = 0; i < HELD; i++)
+        CHECK_EQ(shmheap_try_free(churner->mem, held[i]), 0);
+    __atomic_store_n(&churner->done, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void the_bound_holds_at_each_moment(void)
+{
+    struct churner churner = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), .rounds = test_rounds(ROUNDS)};
+    shmheap_memory_handle looker = second(churner.mem, 0);
+    uint64_t looks = 0, largest = 0;
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, churn_on, &churner), 0);
+    do {
+        uint64_t kept = cached_bytes(looker);
+        largest = kept > largest ? kept : largest;
+        looks++;
+    } while (!__atomic_load_n(&churner.done, __ATOMIC_ACQUIRE));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    printf("  %llu looks, the most kept was %llu\n", (unsigned long long)looks, (unsigned long long)largest);
+    /* A walk is read in batches, each as it was in its moment: blocks that come and go meanwhile may count twice. */
+    CHECK_LE(largest, 2 * most_of_a_thread(looker));
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+    shmheap_disconnect(churner.mem);
+}
+
+/* Caches of threads that live on are given back as well, and those threads find a closed connection. */
+static void disconnecting_gives_all_back(void)
+{
+    struct crew crew = {.mem = anonymous(8 << 20, 0, SHMHEAP_CACHED), .objects = OBJECTS};
+    shmheap_memory_handle looker = second(crew.mem, 0);
+    pthread_t threads[THREADS];
+    struct test_random random = test_random_begin(3);
+    crew_start(&crew, threads);
+    fill_caches(crew.mem, OBJECTS, &random);
+    CHECK(cached_bytes(looker) > 0);
+    shmheap_disconnect(crew.mem);
+    CHECK_EQ(cached_bytes(looker), 0);
+    test_check_empty(looker);
+    CHECK_EQ(test_stat(looker).processes, 1);
+    crew_join(&crew, threads);
+    CHECK_REFUSED(shmheap_alloc(crew.mem, 64) == NULL, EINVAL);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+/* A thread that outlives a connection uses the next one that takes its place. */
+struct visitor {
+    shmheap_memory_handle mem;
+    struct test_barrier turn;
+};
+
+static void *use_two_heaps(void *context)
+{
+    struct visitor *visitor = context;
+    struct test_random random = test_random_begin(5);
+    for (unsigned i = 0; i < 20; i++) {
+        test_barrier_wait(&visitor->turn);
+        fill_caches(visitor->mem, 500, &random);
+        test_barrier_wait(&visitor->turn);
+    }
+    return NULL;
+}
+
+static void one_heap_after_another(void)
+{
+    struct visitor visitor;
+    pthread_t thread;
+    test_barrier_begin(&visitor.turn, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, use_two_heaps, &visitor), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        visitor.mem = anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
+        shmheap_memory_handle looker = second(visitor.mem, 0);
+        test_barrier_wait(&visitor.turn);
+        test_barrier_wait(&visitor.turn);
+        shmheap_disconnect(visitor.mem);
+        test_check_empty(looker);
+        shmheap_disconnect(looker);
+    }
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* Several heaps and connections at once, used in turns. */
+static void many_heaps_at_once(void)
+{
+    enum { HEAPS = 12 };
+    shmheap_memory_handle mems[HEAPS], lookers[HEAPS];
+    struct test_random random = test_random_begin(6);
+    for (unsigned i = 0; i < HEAPS; i++) {
+        mems[i] = i % 3 == 2 ? second(mems[i - 1], SHMHEAP_CACHED) : anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
+        lookers[i] = second(mems[i], 0);
+    }
+    for (unsigned round = 0; round < 100; round++)
+        fill_caches(mems[test_random_below(&random, HEAPS)], 100, &random);
+    for (unsigned i = 0; i < HEAPS; i++)
+        shmheap_disconnect(mems[i]);
+    for (unsigned i = 0; i < HEAPS; i++) {
+        test_check_empty(lookers[i]);
+        shmheap_disconnect(lookers[i]);
+    }
+}
+
+/* What lies in a cache is no object: refused, and not a byte changes. */
+static void check_no_object(shmheap_memory_handle mem, void *ptr)
+{
+    CHECK_REFUSED(shmheap_try_free(mem, ptr) == -1, EINVAL);
+    CHECK_REFUSED((shmheap_free(mem, ptr), 1), EINVAL);
+    CHECK_REFUSED(shmheap_realloc(mem, ptr, 10) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_realloc(mem, ptr, 5000) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_usable_size(mem, ptr) == 0, EINVAL);
+    CHECK_REFUSED(shmheap_ptr_to_handle(mem, ptr).bits == 0, EINVAL);
+    CHECK_REFUSED(shmheap_send(mem, ptr).bits == 0, EINVAL);
+}
+
+struct freed {
+    shmheap_memory_handle mem;
+    void *ptr;
+};
+
+static void *check_in_thread(void *context)
+{
+    const struct freed *freed = context;
+    check_no_object(freed->mem, freed->ptr);
+    return NULL;
+}
+
+static void check_in_child(void *context) { check_in_thread(context); }
+
+static void freeing_twice(void)
+{
+    for (size_t alignment = 8; alignment <= 16; alignment += 8) {
+        shmheap_memory_handle mem = anonymous(4 << 20, alignment, SHMHEAP_CACHED), other = second(mem, SHMHEAP_CACHED);
+        for (size_t len = 0; len < 3000; len = len * 3 / 2 + 7) {
+            struct freed freed = {mem, shmheap_alloc(mem, len)};
+            void *kept = shmheap_alloc(mem, len);
+            CHECK_EQ(shmheap_try_free(mem, freed.ptr), 0);
+            struct test_snapshot before = test_snapshot_take(mem);
+            check_no_object(mem, freed.ptr);
+            check_no_object(other, (char *)shmheap_underlying(other) + test_offset(mem, freed.ptr));
+            test_threads(1, check_in_thread, &freed);
+            test_in_child(check_in_child, &freed);
+            CHECK(test_snapshot_same(mem, &before));
+            test_snapshot_drop(&before);
+            CHECK_EQ(shmheap_try_free(mem, kept), 0);
+        }
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+        test_check_empty(other);
+        shmheap_disconnect(other);
+    }
+}
+
+/* Also when a cache hands out the same place again. */
+static void handles_of_what_was_freed_are_stale(void)
+{
+    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), other = second(mem, 0);
+    shmheap_object_handle handles[100];
+    unsigned again = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        void *ptr = shmheap_alloc(mem, 100);
+        handles[i] = shmheap_ptr_to_handle(mem, ptr);
+        CHECK(shmheap_handle_to_ptr(other, handles[i]) != NULL);
+        CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+        for (unsigned k = 0; k <= i; k++) {
+            CHECK_REFUSED(shmheap_handle_to_ptr(mem, handles[k]) == NULL, ESTALE);
+            CHECK_REFUSED(shmheap_handle_to_ptr(other, handles[k]) == NULL, ESTALE);
+            CHECK_REFUSED(shmheap_receive(mem, handles[k]) == NULL, ESTALE);
+        }
+        again += i > 0 && (handles[i].bits & ((UINT64_C(1) << 36) - 1)) == (handles[i - 1].bits & ((UINT64_C(1) << 36) - 1));
+    }
+    CHECK(again > 0);
+    shmheap_disconnect(mem);
+    test_check_empty(other);
+    shmheap_disconnect(other);
+}
+
+/* Each thread works for itself, and frees what others put into the mailboxes. */
+struct post {
+    shmheap_memory_handle mem;
+    unsigned next;
+    char *boxes[MAILBOXES];
+};
+
+/* Contents: length and mark, and bytes that follow from them. */
+static char *write_letter(struct post *post, struct test_random *random)
+{
+    uint64_t letter[2] = {choose_len(random), test_random_next(random)};
+    char *ptr = shmheap_alloc(post->mem, sizeof letter + letter[0]);
+    CHECK(ptr != NULL);
+    memcpy(ptr, letter, sizeof letter);
+    test_fill(ptr + sizeof letter, letter[0], letter[1]);
+    return ptr;
+}
+
+static void read_letter(struct post *post, char *ptr)
+{
+    uint64_t letter[2];
+    if (ptr == NULL)
+        return;
+    memcpy(letter, ptr, sizeof letter);
+    CHECK(test_filled(ptr + sizeof letter, letter[0], letter[1]));
+    CHECK_EQ(shmheap_try_free(post->mem, ptr), 0);
+}
+
+static void *send_and_read(void *context)
+{
+    struct post *post = context;
+    struct test_random random = test_random_begin(__atomic_fetch_add(&post->next, 1, __ATOMIC_RELAXED));
+    char *own[50] = {0};
+    size_t rounds = test_rounds(ROUNDS);
+    for (size_t i = 0; i < rounds; i++) {
+        char **place = &own[test_random_below(&random, 50)];
+        read_letter(post, *place);
+        *place = write_letter(post, &random);
+        if (test_random_below(&random, 3) == 0) {
+            char **box = &post->boxes[test_random_below(&random, MAILBOXES)];
+            *place = __atomic_exchange_n(box, *place, __ATOMIC_ACQ_REL);
+        }
+    }
+    for (unsigned i = 0; i < 50; i++)
+        read_letter(post, own[i]);
+    return NULL;
+}
+
+static void threads_free_what_others_allocated(void)
+{
+    for (unsigned threads = 2; threads <= 4; threads++) {
+        struct post post = {.mem = anonymous(16 << 20, threads == 3 ? 8 : 16, SHMHEAP_CACHED)};
+        shmheap_memory_handle looker = second(post.mem, 0);
+        test_threads(threads, send_and_read, &post);
+        CHECK_SOUND(looker);
+        for (unsigned i = 0; i < MAILBOXES; i++)
+            read_letter(&post, post.boxes[i]);
+        shmheap_disconnect(post.mem);
+        test_check_empty(looker);
+        shmheap_disconnect(looker);
+    }
+}
+
+/* The other calls on a connection with caches: sizes, zeroes, alignments, moves. */
+static void all_calls_on_cached_blocks(void)
+{
+    shmheap_memory_handle mem = anonymous(8 << 20, 0, SHMHEAP_CACHED), looker = second(mem, 0);
+    struct test_random random = test_random_begin(8);
+    size_t rounds = test_rounds(50000);
+    for (size_t i = 0; i < rounds; i++) {
+        size_t len = choose_len(&random);
+        char *ptr = shmheap_calloc(mem, len, 1);
+        CHECK(ptr != NULL && shmheap_usable_size(mem, ptr) >= len);
+        for (size_t k = 0; k < len; k++)
+            CHECK_EQ(ptr[k], 0);
+        test_fill(ptr, len, i);
+        size_t longer = choose_len(&random), both = len < longer ? len : longer;
+        ptr = shmheap_realloc(mem, ptr, longer);
+        CHECK(ptr != NULL && test_filled(ptr, both & ~(size_t)7, i));
+        char *aligned = shmheap_aligned_alloc(mem, 256, len);
+        CHECK(aligned != NULL && (uintptr_t)aligned % 256 == 0);
+        test_fill(aligned, len, ~(uint64_t)i);
+        CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+        CHECK(test_filled(aligned, len, ~(uint64_t)i));
+        CHECK_EQ(shmheap_try_free(mem, aligned), 0);
+    }
+    CHECK_SOUND(looker);
+    shmheap_disconnect(mem);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+/* A full heap: what lies in one's own caches is not missing, and neither is what lies in those of another thread. */
+static void no_room_is_lost_to_caches(void)
+{
+    struct crew crew = {.mem = anonymous(1 << 20, 0, SHMHEAP_CACHED), .objects = 500};
+    pthread_t threads[THREADS];
+    void *all[2000];
+    crew_start(&crew, threads);
+    CHECK(cached_bytes(crew.mem) > 0);
+    size_t count = test_take_all(crew.mem, all, 2000);
+    CHECK_EQ(cached_bytes(crew.mem), 0);
+    CHECK_EQ(test_stat(crew.mem).free_bytes, 0);
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(shmheap_try_free(crew.mem, all[i]), 0);
+    CHECK_SOUND(crew.mem);
+    crew_join(&crew, threads);
+    shmheap_memory_handle looker = second(crew.mem, 0);
+    shmheap_disconnect(crew.mem);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+static const struct test tests[] = {
+    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
+    TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
+    TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
+    TEST(all_calls_on_cached_blocks), TEST(no_room_is_lost_to_caches)};
+TEST_MAIN(tests)
