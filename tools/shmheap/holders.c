@@ -37,8 +37,6 @@ static int add_block(const shmheap_block_info *block, void *context)
     struct holders *holders = context;
     if (block->state == SHMHEAP_STATE_SENT)
         hold(&holders->sent, block);
-    else if (block->state == SHMHEAP_STATE_CACHED)
-        holders->cached[block->slot % 1024] += block->size;
     else if (block->slot == SLOT_LEFT)
         hold(&holders->left, block);
     else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE)
@@ -85,14 +83,14 @@ void holders_show(const struct holders *holders, const char *indent)
         const shmheap_process_info *process = &holders->processes[i];
         printf("%s%4u  %8lld  %-15.15s  %-5s  %12s  %10s  %10s\n", indent, process->slot, (long long)process->pid,
                process->name, process->alive ? "alive" : "dead", count_text(process->blocks),
-               size_text(process->bytes), size_text(holders->cached[process->slot % 1024]));
+               size_text(process->bytes), size_text(process->cached_bytes));
     }
     show_nobody(indent, &holders->left, "of processes that left in order");
     show_nobody(indent, &holders->gone, "of dead processes whose slots were given to others");
     show_nobody(indent, &holders->sent, "sent, and received by nobody yet");
 }
 
-static json_t *process_json(const struct holders *holders, const shmheap_process_info *process)
+static json_t *process_json(const shmheap_process_info *process)
 {
     json_t *object = json_object();
     char name[sizeof process->name + 1] = "";
@@ -104,7 +102,8 @@ static json_t *process_json(const struct holders *holders, const shmheap_process
     json_set_flag(object, "alive", process->alive);
     json_set_count(object, "blocks", process->blocks);
     json_set_count(object, "bytes", process->bytes);
-    json_set_count(object, "cached_bytes", holders->cached[process->slot % 1024]);
+    json_set_count(object, "cached_blocks", process->cached_blocks);
+    json_set_count(object, "cached_bytes", process->cached_bytes);
     return object;
 }
 
@@ -120,7 +119,7 @@ void holders_add_json(json_t *object, const struct holders *holders)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < holders->count; i++)
-        json_array_append_new(array, process_json(holders, &holders->processes[i]));
+        json_array_append_new(array, process_json(&holders->processes[i]));
     json_object_set_new(object, "connected", array);
     set_holding(object, "left", &holders->left);
     set_holding(object, "gone", &holders->gone);

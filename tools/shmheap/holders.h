@@ -17,7 +17,6 @@ struct holding {
 struct holders {
     shmheap_process_info *processes;
     size_t count;
-    uint64_t cached[1024];   /* by slot: bytes of free blocks that its process keeps in caches; part of its bytes */
     struct holding left;     /* allocated by processes that disconnected in order */
     struct holding gone;     /* of dead processes whose slots were given away */
     struct holding sent;     /* in transit */
