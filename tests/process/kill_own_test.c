@@ -8,10 +8,10 @@
 enum {
     DEATHS = 1000,
     WORKERS = 4,
-    HELD = 24,
+    HELD = 48,
     RING = 64,            /* handles in transit at once, but for those whose sender died before it told */
     LEN_AMPLE = 4 << 20,
-    LEN_SHORT = 80 << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
+    LEN_SHORT = 64 << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
     GRANULE = 16,
     GRANULES = LEN_AMPLE / GRANULE,
     OPERATIONS_BEFORE_DEATH = 1000,

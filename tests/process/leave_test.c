@@ -12,7 +12,7 @@ enum { THREADS = 3, CHILDREN = 60, OBJECTS = 10000, LEN = 4 << 20, EXEC_OBJECTS 
 
 /* Threads of the parent that never rest, so that a fork meets each of them anywhere, inside the lock too. */
 struct parent {
-    shmheap_memory_handle mem;
+    shmheap_memory_handle mem, looker; /* the second without caches */
     unsigned slot;
     int stop;
     unsigned next;
@@ -54,10 +54,19 @@ static void alloc_at_once(void *context)
     CHECK_EQ(shmheap_try_free(parent->mem, ptr), 0);
 }
 
-/* The parent's threads are not in the child, whatever they were about to do. */
-static void children_of_many_threads(void)
+static struct parent parent_begin(unsigned flags)
 {
-    struct parent parent = {.mem = test_anonymous(LEN, 0, 0)};
+    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    struct parent parent = {.slot = 0};
+    CHECK_EQ(shmheap_open(&parent.mem, NULL, &options), 0);
+    CHECK_EQ(shmheap_open_fd(&parent.looker, shmheap_fd(parent.mem), NULL), 0);
+    return parent;
+}
+
+/* The parent's threads are not in the child, whatever they were about to do. */
+static void children_of_threads_with(unsigned flags)
+{
+    struct parent parent = parent_begin(flags);
     pthread_t threads[THREADS];
     size_t children = test_rounds(CHILDREN);
     parent.slot = test_own_slot(parent.mem);
@@ -76,9 +85,14 @@ static void children_of_many_threads(void)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     CHECK_EQ(test_own_slot(parent.mem), parent.slot);
     CHECK_EQ(test_stat(parent.mem).recoveries, 0);
-    test_check_empty(parent.mem);
     shmheap_disconnect(parent.mem);
+    CHECK_LE(0, shmheap_reap(parent.looker, 0)); /* children end without disconnecting: what is in their caches */
+    test_check_empty(parent.looker);
+    shmheap_disconnect(parent.looker);
 }
+
+static void children_of_many_threads(void) { children_of_threads_with(0); }
+static void children_of_many_threads_with_caches(void) { children_of_threads_with(SHMHEAP_CACHED); }
 
 /* A heap with many objects of the parent. */
 struct estate {
@@ -252,7 +266,7 @@ static void disconnecting_gives_the_slot_back(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(children_of_many_threads), TEST(a_child_amid_many_objects),
-                                    TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing),
-                                    TEST(disconnecting_gives_the_slot_back)};
+static const struct test tests[] = {
+    TEST(children_of_many_threads), TEST(children_of_many_threads_with_caches), TEST(a_child_amid_many_objects),
+    TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing), TEST(disconnecting_gives_the_slot_back)};
 TEST_MAIN(tests)
