@@ -302,6 +302,14 @@ static void freeing_twice(void)
     }
 }
 
+static void check_stale(shmheap_memory_handle mem, const shmheap_object_handle *handles, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_REFUSED(shmheap_handle_to_ptr(mem, handles[i]) == NULL, ESTALE);
+        CHECK_REFUSED(shmheap_receive(mem, handles[i]) == NULL, ESTALE);
+    }
+}
+
 /* Also when a cache hands out the same place again. */
 static void handles_of_what_was_freed_are_stale(void)
 {
@@ -312,12 +320,11 @@ static void handles_of_what_was_freed_are_stale(void)
         void *ptr = shmheap_alloc(mem, 100);
         handles[i] = shmheap_ptr_to_handle(mem, ptr);
         CHECK(shmheap_handle_to_ptr(other, handles[i]) != NULL);
+        check_stale(mem, handles, i);
+        check_stale(other, handles, i);
         CHECK_EQ(shmheap_try_free(mem, ptr), 0);
-        for (unsigned k = 0; k <= i; k++) {
-            CHECK_REFUSED(shmheap_handle_to_ptr(mem, handles[k]) == NULL, ESTALE);
-            CHECK_REFUSED(shmheap_handle_to_ptr(other, handles[k]) == NULL, ESTALE);
-            CHECK_REFUSED(shmheap_receive(mem, handles[k]) == NULL, ESTALE);
-        }
+        check_stale(mem, handles, i + 1);
+        check_stale(other, handles, i + 1);
         again += i > 0 && (handles[i].bits & ((UINT64_C(1) << 36) - 1)) == (handles[i - 1].bits & ((UINT64_C(1) << 36) - 1));
     }
     CHECK(again > 0);
@@ -418,6 +425,66 @@ static void all_calls_on_cached_blocks(void)
     shmheap_disconnect(looker);
 }
 
+/* Random objects, each checked; those of a heap that grows come from places that were not there when the cache was made. */
+static void churn(shmheap_memory_handle mem, unsigned held_count, struct test_random *random)
+{
+    struct {
+        char *ptr;
+        size_t len;
+    } *held = calloc(held_count, sizeof *held);
+    size_t rounds = test_rounds(ROUNDS);
+    CHECK(held != NULL);
+    for (size_t i = 0; i < rounds; i++) {
+        unsigned k = (unsigned)test_random_below(random, held_count);
+        CHECK(held[k].ptr == NULL || test_filled(held[k].ptr, held[k].len, k));
+        CHECK_EQ(shmheap_try_free(mem, held[k].ptr), 0);
+        held[k].len = choose_len(random);
+        held[k].ptr = shmheap_alloc(mem, held[k].len);
+        CHECK(held[k].ptr != NULL);
+        test_fill(held[k].ptr, held[k].len, k);
+    }
+    for (unsigned k = 0; k < held_count; k++)
+        CHECK_EQ(shmheap_try_free(mem, held[k].ptr), 0);
+    free(held);
+}
+
+static void a_heap_that_grows(void)
+{
+    const shmheap_options options = {
+        .len = 65536, .max_len = 64 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    struct test_random random = test_random_begin(12);
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    shmheap_memory_handle looker = second(mem, 0);
+    churn(mem, 20000, &random);
+    CHECK(test_stat(mem).grows > 0);
+    CHECK(cached_bytes(looker) > 0);
+    CHECK_LE(cached_bytes(looker), most_of_a_thread(looker));
+    shmheap_disconnect(mem);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+static void in_memory_of_ones_own(void)
+{
+    enum { BYTES = 4 << 20 };
+    for (size_t alignment = 8; alignment <= 16; alignment += 8) {
+        const shmheap_options options = {.alignment = alignment, .flags = SHMHEAP_CACHED};
+        struct test_random random = test_random_begin(13);
+        char *memory = test_shared(BYTES + 64);
+        shmheap_memory_handle mem, looker;
+        /* Not at the beginning of a page, nor of a line. */
+        CHECK_EQ(shmheap_create_at(&mem, memory + 16, BYTES, &options), 0);
+        CHECK_EQ(shmheap_attach_at(&looker, memory + 16, BYTES), 0);
+        churn(mem, 1000, &random);
+        CHECK(cached_bytes(looker) > 0);
+        shmheap_disconnect(mem);
+        test_check_empty(looker);
+        shmheap_disconnect(looker);
+        test_unshare(memory, BYTES + 64);
+    }
+}
+
 /* A full heap: what lies in one's own caches is not missing, and neither is what lies in those of another thread. */
 static void no_room_is_lost_to_caches(void)
 {
@@ -443,5 +510,6 @@ static const struct test tests[] = {
     TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
     TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
-    TEST(all_calls_on_cached_blocks), TEST(no_room_is_lost_to_caches)};
+    TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
+    TEST(no_room_is_lost_to_caches)};
 TEST_MAIN(tests)
