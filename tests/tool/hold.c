@@ -1,6 +1,6 @@
-/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS]. Makes it and an object for each 4096 bytes of half
- * of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may not
- * open so many files it says "few" instead.
+/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached]]. Makes it and an object for each 4096 bytes
+ * of half of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may
+ * not open so many files it says "few" instead. cached: its connection has caches, and one object more lies in them.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,7 +27,17 @@ static int fill(shmheap_memory_handle mem, size_t len)
     for (size_t i = 0; i < len / 2 / 4096; i++)
         if (!shmheap_alloc(mem, 4000))
             return -1;
+    shmheap_free(mem, shmheap_alloc(mem, 4000));
     return 0;
+}
+
+static shmheap_memory_handle create(const char *name, size_t len, int cached)
+{
+    const shmheap_options options = {
+        .len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (cached ? (unsigned)SHMHEAP_CACHED : 0u)};
+    shmheap_memory_handle mem;
+    shmheap_open(&mem, name, &options);
+    return mem;
 }
 
 static int connect_more(const char *name, size_t connections)
@@ -51,8 +61,8 @@ static void stay(const char *word)
 int main(int argc, char **argv)
 {
     size_t len = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
-    size_t connections = argc == 4 ? strtoul(argv[3], NULL, 10) : 1;
-    shmheap_memory_handle mem = shmheap_create(argc >= 3 ? argv[1] : NULL, len);
+    size_t connections = argc >= 4 ? strtoul(argv[3], NULL, 10) : 1;
+    shmheap_memory_handle mem = create(argc >= 3 ? argv[1] : NULL, len, argc == 5);
     int enough = files_allow(connections);
     if (!shmheap_valid(mem) || fill(mem, len) || (enough && connect_more(argv[1], connections))) {
         perror("hold");

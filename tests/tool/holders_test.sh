@@ -62,6 +62,18 @@ run 0 stat --json "$heap"
 json "j['left'] == {'blocks': 8, 'bytes': 8 * 4016} and j['connected'] == []"
 run 0 rm "$heap"
 
+# What lies in caches is told apart.
+start $((4 << 20)) 1 cached
+run 0 stat --json "$heap"
+json "[(p['cached_blocks'] > 0, p['cached_bytes'] == 4016 * p['cached_blocks'], p['bytes'] > 512 * 4016 + p['cached_bytes'])
+    for p in j['connected']] == [(True, True, True)]"
+run 0 stat "$heap"
+says "$holder  hold  *alive  .* KiB$"
+end
+run 0 stat --json "$heap"
+json "j['left'] == {'blocks': 512, 'bytes': 512 * 4016} and j['used_blocks'] == 512"
+run 0 rm "$heap"
+
 # All slots taken: who only looks is let in and told, who needs a slot gets the reason.
 start 65536 1022
 if [ "$word" = few ]; then
