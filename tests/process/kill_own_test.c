@@ -27,7 +27,7 @@ struct mark {
 /* struct stage is shared by the parent and all workers. */
 struct stage {
     const char *name;
-    unsigned flags;
+    unsigned flags, threads;
     size_t len;
     shmheap_memory_handle mem;
     volatile int stop;
@@ -254,26 +254,48 @@ static shmheap_memory_handle connect_again(const struct stage *stage)
     return mem;
 }
 
-/* Those who live to the end free what they hold, and leave in order. */
-static void work(struct stage *stage, unsigned place, uint32_t owner)
+/* One operation after the other; who lives to the end frees what it holds. until: when to say that it may be killed. */
+static void work(struct worker *worker, unsigned place, uint64_t until)
 {
-    struct worker worker = {.stage = stage, .owner = owner, .random = test_random_begin(owner)};
-    uint64_t operations = 0, until = 1 + test_random_below(&worker.random, OPERATIONS_BEFORE_DEATH);
-    /* Half of them go on with the connection that they inherited. */
-    worker.mem = owner % 2 ? stage->mem : connect_again(stage);
-    while (!stage->stop) {
-        char **held = &worker.held[test_random_below(&worker.random, HELD)];
-        *held = operate(&worker, *held);
-        reap_sometimes(&worker);
-        if (++operations == until)
+    struct stage *stage = worker->stage;
+    for (uint64_t operations = 1; !stage->stop; operations++) {
+        char **held = &worker->held[test_random_below(&worker->random, HELD)];
+        *held = operate(worker, *held);
+        reap_sometimes(worker);
+        if (operations == until)
             CHECK_EQ(write(stage->ready[place][1], "r", 1), 1);
     }
     for (unsigned i = 0; i < HELD; i++)
-        if (worker.held[i] != NULL) {
-            mark_check(worker.held[i], owner, UINT64_MAX);
-            drop(&worker, worker.held[i]);
+        if (worker->held[i] != NULL) {
+            mark_check(worker->held[i], worker->owner, UINT64_MAX);
+            drop(worker, worker->held[i]);
         }
-    shmheap_disconnect(worker.mem);
+}
+
+/* Of one process: one owner, and one connection, but each holds objects of its own. */
+static void *work_besides(void *context)
+{
+    work(context, 0, 0);
+    return NULL;
+}
+
+static struct worker worker_make(struct stage *stage, uint32_t owner, uint64_t stream, shmheap_memory_handle mem)
+{
+    return (struct worker){.stage = stage, .owner = owner, .random = test_random_begin(stream), .mem = mem};
+}
+
+/* A process of one or two threads. Half of them go on with the connection that they inherited. */
+static void run_process(struct stage *stage, unsigned place, uint32_t owner)
+{
+    shmheap_memory_handle mem = owner % 2 ? stage->mem : connect_again(stage);
+    struct worker first = worker_make(stage, owner, 2 * owner, mem), second = worker_make(stage, owner, 2 * owner + 1, mem);
+    pthread_t thread;
+    if (stage->threads == 2)
+        CHECK_EQ(pthread_create(&thread, NULL, work_besides, &second), 0);
+    work(&first, place, 1 + test_random_below(&first.random, OPERATIONS_BEFORE_DEATH));
+    if (stage->threads == 2)
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    shmheap_disconnect(mem);
 }
 
 struct role {
@@ -285,7 +307,7 @@ struct role {
 static void play(void *context)
 {
     const struct role *role = context;
-    work(role->stage, role->place, role->owner);
+    run_process(role->stage, role->place, role->owner);
 }
 
 static pid_t start(struct stage *stage, unsigned place, uint32_t owner)
@@ -338,7 +360,7 @@ static uint64_t reap_the_dead(shmheap_memory_handle mem)
     struct remains left = remains_of(mem);
     CHECK_EQ(left.used, 0);
     CHECK_EQ(left.cached, 0);
-    CHECK_LE(left.shared, HELD);
+    CHECK_LE(left.shared, 2 * HELD);
     long shared = shmheap_reap(mem, SHMHEAP_REAP_SHARED);
     CHECK_EQ(shared, left.shared);
     CHECK_EQ(remains_of(mem).shared, 0);
@@ -461,36 +483,35 @@ static void run(struct stage *stage)
     check_nothing_lost(stage);
 }
 
-/* The parent's connection, which workers inherit. 0 where this library has no such connections. */
-static int open_stage(struct stage *stage, size_t len, unsigned flags)
+/* The parent's connection, which workers inherit. */
+static void open_stage(struct stage *stage, size_t len, unsigned flags, unsigned threads)
 {
     const shmheap_options options = {.len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
     stage->name = test_name();
     stage->flags = flags;
     stage->len = len;
-    if (shmheap_open(&stage->mem, stage->name, &options) == 0)
-        return 1;
-    CHECK(flags != 0);
-    CHECK_EQ(errno, ENOTSUP);
-    return 0;
+    stage->threads = threads;
+    CHECK_EQ(shmheap_open(&stage->mem, stage->name, &options), 0);
 }
 
-static void a_thousand_deaths_in(size_t len, unsigned flags)
+static void a_thousand_deaths_in(size_t len, unsigned flags, unsigned threads)
 {
     struct stage *stage = test_shared(sizeof *stage);
-    if (open_stage(stage, len, flags)) {
-        run(stage);
-        CHECK_EQ(shmheap_unlink(stage->name), 0);
-    } else
-        printf("  skipped: connections with caches are not built\n");
+    open_stage(stage, len, flags, threads);
+    run(stage);
+    CHECK_EQ(shmheap_unlink(stage->name), 0);
     test_unshare(stage, sizeof *stage);
 }
 
-static void a_thousand_deaths(void) { a_thousand_deaths_in(LEN_AMPLE, 0); }
-static void a_thousand_deaths_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0); }
-static void a_thousand_deaths_with_caches(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED); }
-static void a_thousand_deaths_with_caches_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED); }
+static void exact_processes(void) { a_thousand_deaths_in(LEN_AMPLE, 0, 1); }
+static void exact_processes_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0, 1); }
+static void threads_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0, 2); }
+static void cached_processes(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 1); }
+static void cached_processes_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 1); }
+static void threads_with_caches(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 2); }
+static void threads_with_caches_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 2); }
 
-static const struct test tests[] = {TEST(a_thousand_deaths), TEST(a_thousand_deaths_in_want),
-                                    TEST(a_thousand_deaths_with_caches), TEST(a_thousand_deaths_with_caches_in_want)};
+static const struct test tests[] = {
+    TEST(exact_processes), TEST(exact_processes_in_want), TEST(cached_processes), TEST(cached_processes_in_want),
+    TEST(threads_in_want), TEST(threads_with_caches), TEST(threads_with_caches_in_want)};
 TEST_MAIN(tests)
