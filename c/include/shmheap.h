@@ -74,7 +74,9 @@ enum shmheap_flags {
     SHMHEAP_CACHED = 1 << 3,     /* for this connection: each thread keeps free blocks of up to 2.5 KiB (alignment 8) or 5 KiB (16)
                                     for itself, at most 1 MiB of them or 1/64 of the heap, whichever is less. Many times as fast, but where
                                     an object lies is no longer first fit. What is kept goes back when the thread ends, when the connection is closed, and when
-                                    anybody's alloc would fail. Ignored where the kernel has no membarrier(2) (before Linux 4.16) and in heaps below 64 KiB */
+                                    anybody's alloc would fail, all but 128 bytes for each thread that caches and lives. Two frees of one object
+                                    at the same time, from two threads or processes, which else would be recognised, may here both
+                                    succeed: then the heap stays sound, but the object's place may be given to two. Ignored where the kernel has no membarrier(2) (before Linux 4.16) and in heaps below 64 KiB */
     SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
                                     the machine runs out of it, touching the heap raises SIGBUS */
@@ -138,7 +140,8 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
 /* shmheap_create_at makes a heap inside memory of the caller, bytes long, aligned to 16 (or to 8 for
  * alignment 8): an array, a segment of another library, a window of MPI. With len 0 the region
  * takes all that remains after control data and index. Flags other than SHMHEAP_CACHED and SHMHEAP_REAP are EINVAL. The memory stays the
- * caller's: it must outlive the connections, and what it held before is lost.
+ * caller's: it must outlive the connections, and what it held before is lost. Here the living are told from the dead by pid and start
+ * time: a process in another PID namespace is never taken for dead, and what it held when it died is found by those of its own namespace.
  * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
  * ENOMEM (bytes too few for a region of len, or for any: about 1.4 KiB is the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,

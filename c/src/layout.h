@@ -117,7 +117,8 @@ struct slot {
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     uint64_t connected_ns; /* since 1970 */
     char name[16];
-    uint64_t pad[3];
+    uint64_t pid_space;    /* inode of the PID namespace in which pid is meant; 0: unknown */
+    uint64_t pad[2];
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slot_is_a_line);
 

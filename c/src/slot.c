@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SLOT_STATE_MASK 0xffu
@@ -79,6 +80,13 @@ static uint64_t own_start_ticks(void)
     return start;
 }
 
+/* The PID namespace of this process; 0: unknown. */
+static uint64_t own_pid_space(void)
+{
+    struct stat status;
+    return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
 static pthread_mutex_t slot_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void slot_mutex_lock(void) { pthread_mutex_lock(&slot_mutex); }
@@ -91,13 +99,14 @@ void slot_forget_process(void)
 }
 
 /* The entry is ours alone: in a file by the byte's lock, else since word was swapped. */
-static void slot_fill(struct slot *entry)
+static void slot_fill(const struct shmheap *heap, struct slot *entry)
 {
     char name[sizeof entry->name] = "";
     strncpy(name, program_invocation_short_name, sizeof name - 1);
     memcpy(entry->name, name, sizeof name);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
     store_u64(&entry->start_ticks, own_start_ticks());
+    store_u64(&entry->pid_space, heap->fd < 0 ? own_pid_space() : 0);
 }
 
 /* A death before the entry's word says so leaves the slot free, after it a dead one that holds nothing. */
@@ -110,7 +119,7 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
         file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, slot, 1);
         return 0;
     }
-    slot_fill(entry);
+    slot_fill(heap, entry);
     store_publish(&entry->word, slot_word(SLOT_TAKEN, getpid()));
     return 1;
 }
@@ -121,7 +130,7 @@ static int slot_take_in_memory(struct shmheap *heap, unsigned slot)
     uint64_t word = load_u64(&entry->word);
     if ((word & SLOT_STATE_MASK) != SLOT_FREE || !swap_if(&entry->word, word, slot_word(SLOT_TAKEN, getpid())))
         return 0;
-    slot_fill(entry);
+    slot_fill(heap, entry);
     return 1;
 }
 
@@ -198,8 +207,11 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
         return 0;
     if (heap->fd >= 0)
         return file_lock(heap->fd, F_OFD_GETLK, F_WRLCK, slot, 1) != 0;
-    return slot_state_of(heap, slot) == SLOT_TAKEN &&
-           process_alive(slot_pid(heap, slot), load_u64(&slot_entry(heap, slot)->start_ticks));
+    const struct slot *entry = slot_entry(heap, slot);
+    if (slot_state_of(heap, slot) != SLOT_TAKEN)
+        return 0;
+    /* A number of another namespace says nothing here: who cannot be seen is not called dead. */
+    return load_u64(&entry->pid_space) != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
 }
 
 void slot_mark_reader(const struct shmheap *heap)
