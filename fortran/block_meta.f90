@@ -1,0 +1,160 @@
+! What describes an array in a heap. SPDX-License-Identifier: Apache-2.0
+!
+! A block_meta is what allocate returns. It may be copied, also to another process, as it is: storage_size(meta) / 8
+! bytes, MPI_BYTE. It says where an array was; h % get_array and h % free find out whether it still is.
+module shmem_heap_meta
+  use, intrinsic :: iso_c_binding, only: c_int32_t, c_int64_t
+  use, intrinsic :: iso_fortran_env, only: output_unit
+  use shmem_heap_c, only: array_record, MAX_RANK
+  implicit none
+  private
+
+  ! get_status: why there is an array, or none.
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_SUCCESS = 0
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_INVALID = -1  ! never allocated; or the heap is none
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INVALID_BOUNDS = -2 ! contradictory, or an array without elements
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_TIMEOUT = -3  ! nothing that large was free in time
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_FAILED = -4   ! can never fit, or the heap is damaged
+
+  ! get_type
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INTEGER = 1, SHMEM_HEAP_REAL = 2, SHMEM_HEAP_COMPLEX = 3, &
+                                           SHMEM_HEAP_LOGICAL = 4, SHMEM_HEAP_CHARACTER = 5
+
+  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which takes rank 7.
+  integer, parameter, public :: MAX_ARRAY_RANK = 5
+
+  type, public :: block_meta
+    type(array_record), private :: record
+  contains
+    procedure, public :: get_offset, get_type, get_kind, get_rank, get_status, get_element_size
+    procedure, public :: get_dimensions, get_lower_bounds
+    procedure, public :: print => print_meta
+    procedure, public :: reset
+    procedure, private :: equal, unequal
+    generic, public :: operator(==) => equal
+    generic, public :: operator(/=) => unequal
+  end type block_meta
+
+  public :: meta_of, record_of
+
+contains
+
+  ! Bytes from the start of the heap; 0 for no array. What to send to other processes.
+  pure function get_offset(this) result(offset)
+    class(block_meta), intent(in) :: this
+    integer(c_int64_t) :: offset
+    offset = this % record % offset
+  end function get_offset
+
+  ! SHMEM_HEAP_INTEGER ...; 0 for no array.
+  pure function get_type(this) result(type)
+    class(block_meta), intent(in) :: this
+    integer(c_int32_t) :: type
+    type = this % record % type
+  end function get_type
+
+  ! 1, 2, 4 or 8, as in integer(2), complex(8); 0 for no array.
+  pure function get_kind(this) result(kind)
+    class(block_meta), intent(in) :: this
+    integer(c_int32_t) :: kind
+    kind = this % record % kind
+  end function get_kind
+
+  ! 1 to 7; 0 for no array.
+  pure function get_rank(this) result(rank)
+    class(block_meta), intent(in) :: this
+    integer(c_int32_t) :: rank
+    rank = this % record % rank
+  end function get_rank
+
+  pure function get_status(this) result(status)
+    class(block_meta), intent(in) :: this
+    integer(c_int32_t) :: status
+    status = this % record % status
+  end function get_status
+
+  ! Bytes of an element; for characters their length.
+  pure function get_element_size(this) result(bytes)
+    class(block_meta), intent(in) :: this
+    integer(c_int64_t) :: bytes
+    bytes = this % record % element
+  end function get_element_size
+
+  pure function length(this)
+    class(block_meta), intent(in) :: this
+    integer :: length
+    length = max(MAX_ARRAY_RANK, min(this % record % rank, MAX_RANK))
+  end function length
+
+  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no array.
+  pure function get_dimensions(this) result(dims)
+    class(block_meta), intent(in) :: this
+    integer(c_int64_t) :: dims(length(this))
+    dims = this % record % extents(1:size(dims))
+  end function get_dimensions
+
+  ! Lower bounds, as many as get_dimensions gives.
+  pure function get_lower_bounds(this) result(lower)
+    class(block_meta), intent(in) :: this
+    integer(c_int64_t) :: lower(length(this))
+    lower = this % record % lower(1:size(lower))
+  end function get_lower_bounds
+
+  ! One line on unit, by default that of print *.
+  subroutine print_meta(this, unit)
+    class(block_meta), intent(in) :: this
+    integer, intent(in), optional :: unit
+    integer :: to, i
+    character(len=9), parameter :: names(0:5) = [character(len=9) :: &
+      'nothing', 'integer', 'real', 'complex', 'logical', 'character']
+    to = output_unit
+    if (present(unit)) to = unit
+    associate (r => this % record)
+      write (to, '(3a, i0, a, i0, a, i0, a)', advance='no') 'block_meta: ', &
+        trim(names(merge(r % type, 0, r % type >= 0 .and. r % type <= 5))), '(', r % kind, '), status ', r % status, &
+        ', offset ', r % offset, ', bounds'
+      do i = 1, min(r % rank, MAX_RANK)
+        write (to, '(a, i0, a, i0)', advance='no') ' ', r % lower(i), ':', r % lower(i) + r % extents(i) - 1
+      end do
+      write (to, '(a)') ''
+    end associate
+  end subroutine print_meta
+
+  ! As it was declared: of no array. Frees nothing.
+  subroutine reset(this)
+    class(block_meta), intent(inout) :: this
+    this % record = array_record()
+  end subroutine reset
+
+  ! Whether both describe the same array: type, kind, rank, bounds, place.
+  elemental function equal(this, other)
+    class(block_meta), intent(in) :: this
+    type(block_meta), intent(in) :: other
+    logical :: equal
+    associate (a => this % record, b => other % record)
+      equal = a % type == b % type .and. a % kind == b % kind .and. a % rank == b % rank .and. &
+              a % element == b % element .and. a % offset == b % offset .and. a % handle == b % handle .and. &
+              all(a % extents == b % extents) .and. all(a % lower == b % lower)
+    end associate
+  end function equal
+
+  elemental function unequal(this, other)
+    class(block_meta), intent(in) :: this
+    type(block_meta), intent(in) :: other
+    logical :: unequal
+    unequal = .not. this % equal(other)
+  end function unequal
+
+  ! For shmem_heap_module.
+  pure function meta_of(record) result(meta)
+    type(array_record), intent(in) :: record
+    type(block_meta) :: meta
+    meta % record = record
+  end function meta_of
+
+  pure function record_of(meta) result(record)
+    type(block_meta), intent(in) :: meta
+    type(array_record) :: record
+    record = meta % record
+  end function record_of
+end module shmem_heap_meta

@@ -1,0 +1,160 @@
+/* ShmemHeap.h: the heap calls that IO servers of weather models are written against, over shmheap.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A shmem_heap is this process's connection to a heap; the pointer means nothing elsewhere. Blocks travel as offsets, in
+ * bytes from the start of the heap, positive, the same in every process. Any process may free any block.
+ *
+ * Pointers and offsets are checked: a shmem_heap that is NULL, deleted or no heap at all, an address or an
+ * offset outside the heap or inside a block, a block that was freed, all give the failure that the call's comment names, and
+ * change nothing. Threads, processes and their deaths: as shmheap.h says; no call may run while another deletes
+ * the same shmem_heap. Sizes are bytes. */
+#ifndef SHMEM_HEAP_H
+#define SHMEM_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int64_t heap_element;
+typedef struct shmem_heap shmem_heap;
+
+/* Heaps --------------------------------------------------------------------------------------- */
+
+/* ShmemHeap_init_from_scratch makes a heap in memory of the caller, which stays the caller's and must outlive the heap. What
+ * lay there is lost. The heap begins at the first multiple of 16. NULL, and the memory untouched: memory NULL, too
+ * small for any heap (about 1.5 KiB is the least), or fewer bytes are there than num_bytes. */
+shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes);
+
+/* ShmemHeap_clone connects to the heap that ShmemHeap_init_from_scratch made in this memory, perhaps in another process
+ * and at another address. How far the memory reaches is looked up in the process's list of mappings. NULL: no memory
+ * there that can be read and written, or no heap in it. */
+shmem_heap *ShmemHeap_clone(void *memory);
+
+/* ShmemHeap_clone_sized is ShmemHeap_clone for those who know how many bytes the memory has: no look-up. */
+shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes);
+
+/* ShmemHeap_create makes a heap with room for num_bytes (headers included) under a name of shm_open(), "/name". NULL, and
+ * errno as shmheap_create sets it. */
+shmem_heap *ShmemHeap_create(const char *name, size_t num_bytes);
+
+/* ShmemHeap_connect connects to the heap of that name. NULL, and errno as shmheap_connect sets it. */
+shmem_heap *ShmemHeap_connect(const char *name);
+
+/* ShmemHeap_delete ends the connection. The heap and its blocks stay, for others. 0, or -1: no heap. */
+int ShmemHeap_delete(shmem_heap *heap);
+
+/* ShmemHeap_destroy ends the connection and removes the name, if the heap has one; who is still connected goes on. 0, or -1:
+ * no heap, or the name could not be removed (errno; the connection has ended all the same). */
+int ShmemHeap_destroy(shmem_heap *heap);
+
+/* Blocks -------------------------------------------------------------------------------------- */
+
+/* ShmemHeap_alloc_block gives a block of at least num_bytes, aligned to 16, with undefined contents. All allocations are
+ * safe among processes, whatever safe is. NULL: no heap, or nothing fits (errno). */
+void *ShmemHeap_alloc_block(shmem_heap *heap, size_t num_bytes, int32_t safe);
+
+/* ShmemHeap_alloc_block_wait does the same, but when nothing fits it sleeps until somebody frees enough: timeout_ms at
+ * most, for ever if that is negative, not at all if 0. A request that does not fit in the empty heap fails at once, with errno ENOMEM;
+ * one that had to give up, with ETIMEDOUT. */
+void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe, int32_t timeout_ms);
+
+/* ShmemHeap_free_block gives a block back. 0, or -1: no heap, or not the address of a live block. */
+int32_t ShmemHeap_free_block(shmem_heap *heap, void *block);
+
+/* ShmemHeap_is_block_valid: 0 if there is a live block at this address, -1 if not. */
+int32_t ShmemHeap_is_block_valid(shmem_heap *heap, const void *block);
+
+/* ShmemHeap_ptr_from_offset is where the block lies in this process; NULL if no live block has that offset. */
+void *ShmemHeap_ptr_from_offset(shmem_heap *heap, heap_element offset);
+
+/* ShmemHeap_offset_from_pointer is the offset of the live block at this address, or -1. */
+heap_element ShmemHeap_offset_from_pointer(shmem_heap *heap, const void *block);
+
+/* ShmemHeap_block_size_from_pointer is how many bytes of the block are the caller's: at least what was asked for, less
+ * what ShmemHeap_set_block_meta took. 0: no live block. */
+size_t ShmemHeap_block_size_from_pointer(shmem_heap *heap, const void *block);
+size_t ShmemHeap_block_size_from_offset(shmem_heap *heap, heap_element offset);
+
+/* ShmemHeap_set_block_meta keeps a copy of num_bytes in the block, at its end: who allocates asks for that many bytes
+ * more. It replaces what was kept before. 0, or -1: no live block, one that shmheap_alloc made or that is too small,
+ * num_bytes negative. */
+int32_t ShmemHeap_set_block_meta(shmem_heap *heap, void *block, const void *block_meta, int num_bytes);
+
+/* ShmemHeap_get_block_meta copies what is kept in the block. 0, or -1 (and nothing copied): no live block, nothing kept in
+ * it since it was allocated, or something of another length. Other processes can write there: check what you get. */
+int32_t ShmemHeap_get_block_meta(shmem_heap *heap, const void *block, void *meta_dest, int num_bytes);
+
+/* Arrays of Fortran --------------------------------------------------------------------------- */
+
+/* The record that describes an array, and is kept in its block. Plain numbers: it may be sent to other processes as it is. */
+enum { SHMEM_HEAP_MAX_RANK = 7 };
+
+enum ShmemHeap_type {
+    SHMEM_HEAP_INTEGER = 1,   /* kinds 1, 2, 4, 8 */
+    SHMEM_HEAP_REAL = 2,      /* 4, 8 */
+    SHMEM_HEAP_COMPLEX = 3,   /* 4, 8: of each part */
+    SHMEM_HEAP_LOGICAL = 4,   /* 1, 2, 4, 8 */
+    SHMEM_HEAP_CHARACTER = 5  /* 1 */
+};
+
+enum ShmemHeap_status {
+    SHMEM_HEAP_ALLOC_SUCCESS = 0,
+    SHMEM_HEAP_ALLOC_INVALID = -1,  /* describes no array; or the heap is none */
+    SHMEM_HEAP_INVALID_BOUNDS = -2, /* bounds that contradict each other or the rank, or an array of no elements */
+    SHMEM_HEAP_ALLOC_TIMEOUT = -3,  /* nothing that large was free in time */
+    SHMEM_HEAP_ALLOC_FAILED = -4    /* can never fit, or the heap is damaged or read-only */
+};
+
+typedef struct ShmemHeap_array {
+    int64_t extents[SHMEM_HEAP_MAX_RANK]; /* 1 beyond the rank */
+    int64_t lower[SHMEM_HEAP_MAX_RANK];   /* lower bounds; 1 beyond the rank */
+    int64_t offset;                       /* of the block */
+    uint64_t handle;                      /* of the block, as shmheap_ptr_to_handle gives it */
+    int64_t element;                      /* bytes of an element: for characters their length */
+    int32_t type, kind, rank;             /* enum ShmemHeap_type; bytes; 1 to SHMEM_HEAP_MAX_RANK */
+    int32_t status;                       /* enum ShmemHeap_status */
+} ShmemHeap_array;
+
+/* ShmemHeap_array_alloc allocates an array with bounds lower[i] to upper[i], or 1 to upper[i] where lower is NULL; missing
+ * bounds are 1 to 1, those beyond the rank must have the extent 1. type, kind, rank and element of *array say of what; the rest is filled
+ * in. Waits as ShmemHeap_alloc_block_wait. Returns the address, or NULL, and array->status says why. */
+void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
+                            int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms);
+
+/* ShmemHeap_array_find fills *array with what describes the array in the block of that offset, checked: an array of known type
+ * and kind whose bytes lie in the block. Returns its address, or NULL, *array then as of no array. */
+void *ShmemHeap_array_find(shmem_heap *heap, heap_element offset, ShmemHeap_array *array);
+
+/* ShmemHeap_array_resolve: the address of the array that *array, perhaps from another process, describes; NULL if it
+ * does not exist any more, also where another block has taken its place, or was never so. */
+void *ShmemHeap_array_resolve(shmem_heap *heap, const ShmemHeap_array *array);
+
+/* ShmemHeap_array_free gives back the array that *array describes. 0, or -1: as ShmemHeap_array_resolve. */
+int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array);
+
+/* Looking ------------------------------------------------------------------------------------- */
+
+/* ShmemHeap_check walks the whole heap. 0: sound; 1: no heap; 2: it could not be looked at, or is damaged. On 0 the figures
+ * (each pointer may be NULL) are the blocks and what they can hold together. */
+int32_t ShmemHeap_check(shmem_heap *heap, int32_t *free_blocks, size_t *free_space, int32_t *used_blocks,
+                        size_t *used_space);
+
+/* ShmemHeap_get_info: bytes of the heap, the most that was ever in use, the blocks in use and their bytes, headers
+ * included. Pointers may be NULL. 0, or -1. */
+int ShmemHeap_get_info(shmem_heap *heap, int64_t *size, int64_t *max, int64_t *nblk, int64_t *nbyt);
+
+/* ShmemHeap_get_size: bytes of the heap, or -1. A block of 96 bytes less fits when it is empty. */
+heap_element ShmemHeap_get_size(shmem_heap *heap);
+
+/* ShmemHeap_dump_info writes these figures and whether the heap is sound to standard output. */
+void ShmemHeap_dump_info(shmem_heap *heap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,152 @@
+/* Arrays: their record is kept in their block. What is read back may have been written by anybody. SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "ShmemHeap.h"
+#include "shmheap.h"
+#include "table.h"
+
+static void *array_none(ShmemHeap_array *array, int32_t status)
+{
+    memset(array, 0, sizeof *array);
+    array->status = status;
+    return NULL;
+}
+
+/* Whether type, kind, rank and the size of an element are those of a Fortran array. */
+static int array_known(const ShmemHeap_array *array)
+{
+    int32_t kind = array->kind;
+    if (array->rank < 1 || array->rank > SHMEM_HEAP_MAX_RANK)
+        return 0;
+    switch (array->type) {
+    case SHMEM_HEAP_INTEGER:
+    case SHMEM_HEAP_LOGICAL:
+        return (kind == 1 || kind == 2 || kind == 4 || kind == 8) && array->element == kind;
+    case SHMEM_HEAP_REAL:
+        return (kind == 4 || kind == 8) && array->element == kind;
+    case SHMEM_HEAP_COMPLEX:
+        return (kind == 4 || kind == 8) && array->element == 2 * kind;
+    case SHMEM_HEAP_CHARACTER:
+        return kind == 1 && array->element >= 1;
+    default:
+        return 0;
+    }
+}
+
+/* 0, or -1: more than any memory. */
+static int array_bytes(const ShmemHeap_array *array, int64_t *bytes)
+{
+    int64_t product = array->element;
+    for (int i = 0; i < array->rank; i++)
+        if (__builtin_mul_overflow(product, array->extents[i], &product))
+            return -1;
+    *bytes = product;
+    return 0;
+}
+
+/* 0, or -1: no bounds of a dimension with elements. */
+static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper)
+{
+    int64_t span;
+    if (upper < lower || __builtin_sub_overflow(upper, lower, &span) || span == INT64_MAX)
+        return -1;
+    if (i >= array->rank)
+        return span == 0 ? 0 : -1;
+    array->lower[i] = lower;
+    array->extents[i] = span + 1;
+    return 0;
+}
+
+static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t *lower, int32_t upper_count,
+                      const int64_t *upper)
+{
+    for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
+        array->lower[i] = array->extents[i] = 1;
+    if (upper_count < 0 || (upper_count > 0 && upper == NULL) || (lower != NULL && lower_count != upper_count))
+        return -1;
+    for (int i = 0; i < upper_count; i++)
+        if (bound_set(array, i, lower != NULL ? lower[i] : 1, upper[i]) != 0)
+            return -1;
+    return 0;
+}
+
+static int32_t status_of_failure(int reason)
+{
+    switch (reason) {
+    case ETIMEDOUT:
+        return SHMEM_HEAP_ALLOC_TIMEOUT;
+    case EINVAL:
+        return SHMEM_HEAP_ALLOC_INVALID;
+    default:
+        return SHMEM_HEAP_ALLOC_FAILED;
+    }
+}
+
+/* Fills in what only the block knows, and keeps the record in it. */
+static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
+{
+    array->offset = ShmemHeap_offset_from_pointer(heap, ptr);
+    array->handle = shmheap_ptr_to_handle(heap->mem, ptr).bits;
+    array->status = SHMEM_HEAP_ALLOC_SUCCESS;
+    if (array->offset > 0 && array->handle != 0 && ShmemHeap_set_block_meta(heap, ptr, array, sizeof *array) == 0)
+        return ptr;
+    ShmemHeap_free_block(heap, ptr);
+    return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
+}
+
+void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
+                            int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms)
+{
+    int64_t bytes;
+    if (!table_valid(heap))
+        return array_none(array, SHMEM_HEAP_ALLOC_INVALID);
+    if (!array_known(array) || bounds_set(array, lower_count, lower, upper_count, upper) != 0)
+        return array_none(array, SHMEM_HEAP_INVALID_BOUNDS);
+    if (array_bytes(array, &bytes) != 0)
+        return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
+    void *ptr = ShmemHeap_alloc_block_wait(heap, (size_t)bytes + sizeof *array, safe, timeout_ms);
+    return ptr != NULL ? array_place(heap, array, ptr) : array_none(array, status_of_failure(errno));
+}
+
+/* Whether the record can be that of the block at ptr, whose caller has size bytes. */
+static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size, const ShmemHeap_array *array)
+{
+    int64_t bytes, top;
+    if (!array_known(array) || array->status != SHMEM_HEAP_ALLOC_SUCCESS || array->offset != offset ||
+        array->handle != shmheap_ptr_to_handle(heap->mem, (void *)(uintptr_t)ptr).bits)
+        return 0;
+    for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
+        if (array->extents[i] < 1 || __builtin_add_overflow(array->lower[i], array->extents[i] - 1, &top) ||
+            (i >= array->rank && (array->extents[i] != 1 || array->lower[i] != 1)))
+            return 0;
+    return array_bytes(array, &bytes) == 0 && (uint64_t)bytes <= size;
+}
+
+void *ShmemHeap_array_find(shmem_heap *heap, heap_element offset, ShmemHeap_array *array)
+{
+    void *ptr = ShmemHeap_ptr_from_offset(heap, offset);
+    if (ptr == NULL || ShmemHeap_get_block_meta(heap, ptr, array, sizeof *array) != 0 ||
+        !array_sound(heap, ptr, offset, ShmemHeap_block_size_from_pointer(heap, ptr), array))
+        return array_none(array, SHMEM_HEAP_ALLOC_INVALID);
+    return ptr;
+}
+
+void *ShmemHeap_array_resolve(shmem_heap *heap, const ShmemHeap_array *array)
+{
+    ShmemHeap_array kept;
+    void *ptr = ShmemHeap_array_find(heap, array->offset, &kept);
+    return ptr != NULL && memcmp(&kept, array, sizeof kept) == 0 ? ptr : NULL;
+}
+
+int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array)
+{
+    if (!table_valid(heap) || array->status != SHMEM_HEAP_ALLOC_SUCCESS)
+        return -1;
+    shmheap_object_handle handle = {array->handle};
+    void *ptr = shmheap_handle_to_ptr(heap->mem, handle);
+    if (ptr == NULL || ShmemHeap_offset_from_pointer(heap, ptr) != array->offset)
+        return -1;
+    return ShmemHeap_free_block(heap, ptr);
+}

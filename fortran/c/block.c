@@ -1,0 +1,145 @@
+/* Blocks, and what is kept in them. SPDX-License-Identifier: Apache-2.0
+ *
+ *     [ the caller's bytes ][ what is kept, 0 or more ][ note ]
+ *
+ * The note, the last 16 bytes of a block, says how much is kept. It lies in shared memory, and anybody can have written it:
+ * it is copied, checked against the size that the core vouches for, and only then used. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "ShmemHeap.h"
+#include "shmheap.h"
+#include "table.h"
+
+/* Lives in shared memory. */
+struct note {
+    uint32_t magic;
+    uint32_t kept;   /* bytes */
+    uint64_t handle; /* of the block when something was kept, else 0: an earlier block's note is no good */
+};
+enum { NOTE_MAGIC = 0x45544f4e };
+
+/* The note of the block at ptr, of usable bytes. 0: there is none. */
+static int note_read(shmem_heap *heap, const void *ptr, size_t usable, struct note *note)
+{
+    if (usable < sizeof *note)
+        return 0;
+    memcpy(note, (const char *)ptr + usable - sizeof *note, sizeof *note);
+    if (note->magic != NOTE_MAGIC || note->kept > usable - sizeof *note)
+        return 0;
+    return note->kept == 0 || note->handle == shmheap_ptr_to_handle(heap->mem, (void *)(uintptr_t)ptr).bits;
+}
+
+static void note_write(void *ptr, size_t usable, uint32_t kept, uint64_t handle)
+{
+    struct note note = {NOTE_MAGIC, kept, handle};
+    memcpy((char *)ptr + usable - sizeof note, &note, sizeof note);
+}
+
+void *ShmemHeap_alloc_block(shmem_heap *heap, size_t num_bytes, int32_t safe)
+{
+    return ShmemHeap_alloc_block_wait(heap, num_bytes, safe, 0);
+}
+
+/* Whether so many bytes fit in the heap when it is empty and fully grown: header and bytes in whole granules. */
+static int size_possible(shmem_heap *heap, size_t bytes)
+{
+    shmheap_stats stats;
+    if (shmheap_stat(heap->mem, &stats) != 0 || stats.alignment == 0)
+        return 0;
+    return bytes <= stats.max_len && (bytes + 8 + stats.alignment - 1) / stats.alignment <= (stats.max_len - 8) / stats.alignment;
+}
+
+static void *alloc_wait(shmem_heap *heap, size_t bytes, int32_t timeout_ms)
+{
+    void *ptr = shmheap_alloc(heap->mem, bytes);
+    (void)timeout_ms;
+    if (ptr == NULL && errno == ENOMEM && size_possible(heap, bytes))
+        errno = ETIMEDOUT;
+    return ptr;
+}
+
+void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe, int32_t timeout_ms)
+{
+    (void)safe;
+    if (!table_valid(heap))
+        return NULL;
+    if (num_bytes > SIZE_MAX - sizeof(struct note)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *ptr = alloc_wait(heap, num_bytes + sizeof(struct note), timeout_ms);
+    size_t usable = ptr != NULL ? shmheap_usable_size(heap->mem, ptr) : 0;
+    if (usable >= sizeof(struct note))
+        note_write(ptr, usable, 0, 0);
+    return ptr;
+}
+
+int32_t ShmemHeap_free_block(shmem_heap *heap, void *block)
+{
+    if (!table_valid(heap) || block == NULL)
+        return -1;
+    return shmheap_try_free(heap->mem, block) == 0 ? 0 : -1;
+}
+
+static size_t block_usable(shmem_heap *heap, const void *block)
+{
+    return table_valid(heap) ? shmheap_usable_size(heap->mem, block) : 0;
+}
+
+int32_t ShmemHeap_is_block_valid(shmem_heap *heap, const void *block) { return block_usable(heap, block) != 0 ? 0 : -1; }
+
+void *ShmemHeap_ptr_from_offset(shmem_heap *heap, heap_element offset)
+{
+    if (!table_valid(heap) || offset <= 0)
+        return NULL;
+    void *ptr = (void *)((uintptr_t)shmheap_underlying(heap->mem) + (uintptr_t)offset);
+    return shmheap_usable_size(heap->mem, ptr) != 0 ? ptr : NULL;
+}
+
+heap_element ShmemHeap_offset_from_pointer(shmem_heap *heap, const void *block)
+{
+    if (block_usable(heap, block) == 0)
+        return -1;
+    return (const char *)block - (const char *)shmheap_underlying(heap->mem);
+}
+
+size_t ShmemHeap_block_size_from_pointer(shmem_heap *heap, const void *block)
+{
+    struct note note;
+    size_t usable = block_usable(heap, block);
+    return usable != 0 && note_read(heap, block, usable, &note) ? usable - sizeof note - note.kept : usable;
+}
+
+size_t ShmemHeap_block_size_from_offset(shmem_heap *heap, heap_element offset)
+{
+    return ShmemHeap_block_size_from_pointer(heap, ShmemHeap_ptr_from_offset(heap, offset));
+}
+
+int32_t ShmemHeap_set_block_meta(shmem_heap *heap, void *block, const void *block_meta, int num_bytes)
+{
+    struct note note;
+    size_t usable = block_usable(heap, block);
+    if (num_bytes < 0 || (block_meta == NULL && num_bytes > 0) || usable == 0 || !note_read(heap, block, usable, &note) ||
+        (size_t)num_bytes > usable - sizeof note)
+        return -1;
+    uint64_t handle = num_bytes > 0 ? shmheap_ptr_to_handle(heap->mem, block).bits : 0;
+    if (num_bytes > 0 && handle == 0)
+        return -1;
+    if (num_bytes > 0)
+        memcpy((char *)block + usable - sizeof note - num_bytes, block_meta, (size_t)num_bytes);
+    note_write(block, usable, (uint32_t)num_bytes, handle);
+    return 0;
+}
+
+int32_t ShmemHeap_get_block_meta(shmem_heap *heap, const void *block, void *meta_dest, int num_bytes)
+{
+    struct note note;
+    size_t usable = block_usable(heap, block);
+    if (meta_dest == NULL || num_bytes <= 0 || usable == 0 || !note_read(heap, block, usable, &note) ||
+        note.kept != (uint32_t)num_bytes)
+        return -1;
+    memcpy(meta_dest, (const char *)block + usable - sizeof note - note.kept, note.kept);
+    return 0;
+}

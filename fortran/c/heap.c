@@ -1,0 +1,85 @@
+/* Heaps: made, found, left. SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ShmemHeap.h"
+#include "mapping.h"
+#include "shmheap.h"
+#include "table.h"
+
+enum { MEMORY_ALIGN = 16 };
+
+/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by whole pages. */
+static size_t memory_skip(const void *memory) { return -(uintptr_t)memory % MEMORY_ALIGN; }
+
+shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)
+{
+    size_t skip = memory_skip(memory);
+    shmheap_memory_handle mem;
+    if (memory == NULL || num_bytes <= skip) {
+        errno = memory == NULL ? EINVAL : ENOMEM;
+        return NULL;
+    }
+    if (num_bytes > mapping_reach(memory)) {
+        errno = EFAULT;
+        return NULL;
+    }
+    return shmheap_create_at(&mem, (char *)memory + skip, num_bytes - skip, NULL) == 0 ? table_add(mem, NULL) : NULL;
+}
+
+shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes)
+{
+    size_t skip = memory_skip(memory);
+    shmheap_memory_handle mem;
+    if (memory == NULL || num_bytes <= skip) {
+        errno = memory == NULL ? EINVAL : EBADMSG;
+        return NULL;
+    }
+    return shmheap_attach_at(&mem, (char *)memory + skip, num_bytes - skip) == 0 ? table_add(mem, NULL) : NULL;
+}
+
+shmem_heap *ShmemHeap_clone(void *memory)
+{
+    size_t reach = mapping_reach(memory);
+    if (reach == SIZE_MAX) {
+        errno = ENOTSUP;
+        return NULL;
+    }
+    return ShmemHeap_clone_sized(memory, reach);
+}
+
+shmem_heap *ShmemHeap_create(const char *name, size_t num_bytes)
+{
+    shmheap_memory_handle mem = shmheap_create(name, num_bytes);
+    return shmheap_valid(mem) ? table_add(mem, name) : NULL;
+}
+
+shmem_heap *ShmemHeap_connect(const char *name)
+{
+    shmheap_memory_handle mem = shmheap_connect(name);
+    return shmheap_valid(mem) ? table_add(mem, name) : NULL;
+}
+
+int ShmemHeap_delete(shmem_heap *heap)
+{
+    if (!table_valid(heap))
+        return -1;
+    shmheap_memory_handle mem = heap->mem;
+    free(table_remove(heap));
+    shmheap_disconnect(mem);
+    return 0;
+}
+
+int ShmemHeap_destroy(shmem_heap *heap)
+{
+    if (!table_valid(heap))
+        return -1;
+    shmheap_memory_handle mem = heap->mem;
+    char *name = table_remove(heap);
+    shmheap_disconnect(mem);
+    int failed = name != NULL && shmheap_unlink(name) != 0 ? errno : 0;
+    free(name);
+    if (failed != 0)
+        errno = failed;
+    return failed != 0 ? -1 : 0;
+}

@@ -1,0 +1,82 @@
+/* Looking at a heap. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "ShmemHeap.h"
+#include "shmheap.h"
+#include "table.h"
+
+enum { HEADER_SIZE = 8 };
+
+static int32_t count_of(uint64_t blocks) { return blocks > INT32_MAX ? INT32_MAX : (int32_t)blocks; }
+
+struct tally {
+    uint64_t free_blocks, free_bytes, used_blocks, used_bytes;
+};
+
+static int tally_block(const shmheap_block_info *block, void *context)
+{
+    struct tally *tally = context;
+    int is_free = block->state == SHMHEAP_STATE_FREE || block->state == SHMHEAP_STATE_CACHED;
+    *(is_free ? &tally->free_blocks : &tally->used_blocks) += 1;
+    *(is_free ? &tally->free_bytes : &tally->used_bytes) += block->len;
+    return 0;
+}
+
+int32_t ShmemHeap_check(shmem_heap *heap, int32_t *free_blocks, size_t *free_space, int32_t *used_blocks,
+                        size_t *used_space)
+{
+    struct tally tally = {0, 0, 0, 0};
+    if (!table_valid(heap))
+        return 1;
+    if (shmheap_check(heap->mem, NULL) != 0 || shmheap_walk(heap->mem, tally_block, &tally) != 0)
+        return 2;
+    if (free_blocks != NULL)
+        *free_blocks = count_of(tally.free_blocks);
+    if (free_space != NULL)
+        *free_space = tally.free_bytes;
+    if (used_blocks != NULL)
+        *used_blocks = count_of(tally.used_blocks);
+    if (used_space != NULL)
+        *used_space = tally.used_bytes;
+    return 0;
+}
+
+int ShmemHeap_get_info(shmem_heap *heap, int64_t *size, int64_t *max, int64_t *nblk, int64_t *nbyt)
+{
+    shmheap_stats stats;
+    if (!table_valid(heap) || shmheap_stat(heap->mem, &stats) != 0)
+        return -1;
+    if (size != NULL)
+        *size = (int64_t)stats.len;
+    if (max != NULL)
+        *max = (int64_t)stats.high_water_bytes;
+    if (nblk != NULL)
+        *nblk = (int64_t)stats.used_blocks;
+    if (nbyt != NULL)
+        *nbyt = (int64_t)stats.used_bytes;
+    return 0;
+}
+
+heap_element ShmemHeap_get_size(shmem_heap *heap)
+{
+    int64_t size;
+    return ShmemHeap_get_info(heap, &size, NULL, NULL, NULL) == 0 ? size : -1;
+}
+
+void ShmemHeap_dump_info(shmem_heap *heap)
+{
+    int64_t size, max, nblk, nbyt;
+    int32_t free_blocks = 0, used_blocks = 0;
+    size_t free_space = 0, used_space = 0;
+    if (ShmemHeap_get_info(heap, &size, &max, &nblk, &nbyt) != 0) {
+        printf("shmem_heap: no heap\n");
+        return;
+    }
+    int32_t status = ShmemHeap_check(heap, &free_blocks, &free_space, &used_blocks, &used_space);
+    printf("shmem_heap: %" PRId64 " bytes, %" PRId64 " in use in %" PRId64 " blocks, at most %" PRId64
+           " so far; %" PRId32 " free blocks for %zu bytes; %s\n",
+           size, nbyt, nblk, max, free_blocks, free_space, status == 0 ? "sound" : "DAMAGED");
+    fflush(stdout);
+}

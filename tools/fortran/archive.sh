@@ -1,0 +1,20 @@
+#!/bin/sh
+# archive.sh ARCHIVE MODULE_FOLDER COMPILER FLAG... -- SOURCE...
+# Compiles Fortran sources, in that order, into an archive and their .mod files. Called by Bazel.
+set -eu
+archive=$1 modules=$2
+shift 2
+objects=$(mktemp -d)
+trap 'rm -rf "$objects"' EXIT
+command=
+while [ "$1" != -- ]; do
+    command="$command $1"
+    shift
+done
+shift
+for source in "$@"; do
+    # Word splitting is wanted: no flag holds a blank.
+    # shellcheck disable=SC2086
+    $command -J "$modules" -c "$source" -o "$objects/$(basename "$source").o"
+done
+ar rcsD "$archive" "$objects"/*.o

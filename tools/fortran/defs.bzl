@@ -1,0 +1,148 @@
+"""Fortran for Bazel: fortran_library, fortran_binary and fortran_test, by gfortran, over cc_library.
+
+Sources are .f90, or .fypp, which fypp makes .f90 of. Their order counts: a module comes before its users. A
+library is an archive and a folder of .mod files; targets depend on Fortran and C libraries alike.
+"""
+
+load("@host_fortran//:host.bzl", "FORTRAN", "FYPP", "GFORTRAN")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+
+FortranInfo = provider(
+    doc = "What who depends on a Fortran library needs.",
+    fields = {
+        "archives": "depset of archives, users first",
+        "modules": "depset of folders with .mod files",
+        "links": "list of depsets of C linker inputs",
+    },
+)
+
+_FLAGS = ["-std=f2018", "-g", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+
+def _compiler(ctx):
+    checks = [] if ctx.var["COMPILATION_MODE"] == "opt" else ["-fcheck=all"]
+    return [ctx.attr.compiler] + _FLAGS + checks + ctx.attr.copts
+
+def _preprocessed(ctx):
+    """The sources, those of fypp made Fortran."""
+    sources = []
+    for source in ctx.files.srcs:
+        if source.extension == "fypp":
+            made = ctx.actions.declare_file("%s.made/%s.f90" % (ctx.label.name, source.basename[:-len(".fypp")]))
+            ctx.actions.run(
+                outputs = [made],
+                inputs = [source] + ctx.files.includes,
+                executable = FYPP,
+                arguments = ["-I" + include.dirname for include in ctx.files.includes] + [source.path, made.path],
+                env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+                mnemonic = "Fypp",
+            )
+            source = made
+        sources.append(source)
+    return sources
+
+def _depended(ctx):
+    fortran = [dep[FortranInfo] for dep in ctx.attr.deps if FortranInfo in dep]
+    return struct(
+        archives = [info.archives for info in fortran],
+        modules = depset(transitive = [info.modules for info in fortran]),
+        links = [dep[CcInfo].linking_context.linker_inputs for dep in ctx.attr.deps if CcInfo in dep] +
+                [link for info in fortran for link in info.links],
+    )
+
+def _fortran_library_impl(ctx):
+    sources = _preprocessed(ctx)
+    depended = _depended(ctx)
+    archive = ctx.actions.declare_file("lib%s.a" % ctx.label.name)
+    modules = ctx.actions.declare_directory(ctx.label.name + ".mod")
+    includes = ["-I" + folder.path for folder in depended.modules.to_list()]
+    ctx.actions.run(
+        outputs = [archive, modules],
+        inputs = depset(sources, transitive = [depended.modules]),
+        executable = ctx.executable._archive,
+        arguments = [archive.path, modules.path] + _compiler(ctx) + includes + ["--"] + [s.path for s in sources],
+        env = {"PATH": "/usr/bin:/bin"},
+        mnemonic = "FortranLibrary",
+        progress_message = "Compiling Fortran %s" % ctx.label,
+    )
+    return [
+        DefaultInfo(files = depset([archive, modules])),
+        FortranInfo(
+            archives = depset([archive], order = "topological", transitive = depended.archives),
+            modules = depset([modules], transitive = [depended.modules]),
+            links = depended.links,
+        ),
+    ]
+
+def _linked(links):
+    """C archives and flags of linker inputs, users first."""
+    archives, flags = [], []
+    for linker_input in depset(order = "topological", transitive = links).to_list():
+        for library in linker_input.libraries:
+            archives.append(library.pic_static_library or library.static_library)
+        flags += linker_input.user_link_flags
+    return archives, flags
+
+def _fortran_binary_impl(ctx):
+    sources = _preprocessed(ctx)
+    depended = _depended(ctx)
+    c_archives, flags = _linked(depended.links)
+    archives = depset(order = "topological", transitive = depended.archives).to_list() + c_archives
+    program = ctx.actions.declare_file(ctx.label.name)
+    modules = ctx.actions.declare_directory(ctx.label.name + ".mod")
+    command = _compiler(ctx)
+    ctx.actions.run(
+        outputs = [program, modules],
+        inputs = depset(sources + archives, transitive = [depended.modules]),
+        executable = command[0],
+        arguments = command[1:] + ["-J", modules.path, "-o", program.path] +
+                    ["-I" + folder.path for folder in depended.modules.to_list()] +
+                    [file.path for file in sources + archives] + flags,
+        env = {"PATH": "/usr/bin:/bin"},
+        mnemonic = "FortranLink",
+        progress_message = "Linking Fortran %s" % ctx.label,
+    )
+    return [DefaultInfo(
+        executable = program,
+        runfiles = ctx.runfiles(files = ctx.files.data),
+    )]
+
+_ATTRS = {
+    "compiler": attr.string(default = GFORTRAN, doc = "gfortran, or an MPI's command for it."),
+    "copts": attr.string_list(),
+    "deps": attr.label_list(doc = "Fortran and C libraries."),
+    "includes": attr.label_list(allow_files = [".fypp"], doc = "What .fypp sources include."),
+    "srcs": attr.label_list(allow_files = [".f90", ".fypp"]),
+}
+
+_fortran_library = rule(
+    implementation = _fortran_library_impl,
+    attrs = dict(_ATTRS, _archive = attr.label(
+        default = "//tools/fortran:archive.sh",
+        allow_single_file = True,
+        executable = True,
+        cfg = "host",
+    )),
+)
+
+_fortran_binary = rule(
+    implementation = _fortran_binary_impl,
+    attrs = dict(_ATTRS, data = attr.label_list(allow_files = True)),
+    executable = True,
+)
+
+_fortran_test = rule(
+    implementation = _fortran_binary_impl,
+    attrs = dict(_ATTRS, data = attr.label_list(allow_files = True)),
+    test = True,
+)
+
+# Skipped where there is no Fortran, or what else requires says. Sanitizers: gfortran cannot link clang's objects.
+
+def fortran_library(name, requires = FORTRAN, tags = [], **kwargs):
+    _fortran_library(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], **kwargs)
+
+def fortran_binary(name, requires = FORTRAN, tags = [], **kwargs):
+    _fortran_binary(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], **kwargs)
+
+def fortran_test(name, requires = FORTRAN, tags = [], size = "small", **kwargs):
+    _fortran_test(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], size = size, **kwargs)
