@@ -46,17 +46,17 @@ void *ShmemHeap_alloc_block(shmem_heap *heap, size_t num_bytes, int32_t safe)
 static int size_possible(shmem_heap *heap, size_t bytes)
 {
     shmheap_stats stats;
-    if (shmheap_stat(heap->mem, &stats) != 0 || stats.alignment == 0)
+    if (shmheap_stat(heap->mem, &stats) != 0 || stats.alignment == 0 || bytes > stats.max_len)
         return 0;
-    return bytes <= stats.max_len && (bytes + 8 + stats.alignment - 1) / stats.alignment <= (stats.max_len - 8) / stats.alignment;
+    return (bytes + 8 + stats.alignment - 1) / stats.alignment <= (stats.max_len - 8) / stats.alignment;
 }
 
+/* ETIMEDOUT also where there was no time to wait: ENOMEM says that waiting is no use. */
 static void *alloc_wait(shmem_heap *heap, size_t bytes, int32_t timeout_ms)
 {
-    void *ptr = shmheap_alloc(heap->mem, bytes);
-    (void)timeout_ms;
-    if (ptr == NULL && errno == ENOMEM && size_possible(heap, bytes))
-        errno = ETIMEDOUT;
+    void *ptr = shmheap_alloc_wait(heap->mem, bytes, timeout_ms);
+    if (ptr == NULL && errno == ENOMEM)
+        errno = timeout_ms == 0 && size_possible(heap, bytes) ? ETIMEDOUT : ENOMEM;
     return ptr;
 }
 
