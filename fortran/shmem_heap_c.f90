@@ -128,15 +128,13 @@ module shmem_heap_c
       integer(c_int64_t) :: size
     end function
 
-    ! lower is optional: NULL says that all lower bounds are 1.
     function ShmemHeap_array_alloc(heap, array, lower_count, lower, upper_count, upper, safe, timeout_ms) &
         result(address) bind(c, name='ShmemHeap_array_alloc')
       import :: c_ptr, c_int64_t, c_int32_t, array_record
       type(c_ptr), value :: heap
       type(array_record), intent(inout) :: array
       integer(c_int32_t), value :: lower_count, upper_count, safe, timeout_ms
-      integer(c_int64_t), intent(in), optional :: lower(*)
-      integer(c_int64_t), intent(in) :: upper(*)
+      integer(c_int64_t), intent(in) :: lower(*), upper(*)
       type(c_ptr) :: address
     end function
 
