@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node_segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void *file_map(int fd, int64_t bytes)
+{
+    void *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* All pages reserved, so that no access fails later; sealed, so that nobody takes them away. */
+static int file_prepare(int fd, int64_t bytes)
+{
+    int status;
+    while ((status = posix_fallocate(fd, 0, bytes)) == EINTR)
+        continue;
+    return status == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 ? 0 : -1;
+}
+
+void *node_segment_make(int64_t bytes, struct node_segment *segment)
+{
+    struct stat file;
+    memset(segment, 0, sizeof *segment);
+    int fd = bytes > 0 ? memfd_create("ioserver_context", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+    if (fd < 0)
+        return NULL;
+    void *memory = file_prepare(fd, bytes) == 0 && fstat(fd, &file) == 0 ? file_map(fd, bytes) : NULL;
+    if (memory == NULL) {
+        close(fd);
+        return NULL;
+    }
+    segment->bytes = bytes;
+    segment->pid = getpid();
+    segment->fd = fd;
+    segment->device = (int64_t)file.st_dev;
+    segment->inode = (int64_t)file.st_ino;
+    segment->made = 1;
+    return memory;
+}
+
+static int same_file(int fd, const struct node_segment *segment)
+{
+    struct stat file;
+    return fstat(fd, &file) == 0 && (int64_t)file.st_dev == segment->device && (int64_t)file.st_ino == segment->inode &&
+           file.st_size == segment->bytes;
+}
+
+void *node_segment_join(const struct node_segment *segment)
+{
+    char path[64];
+    if (!segment->made)
+        return NULL;
+    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)segment->pid, (long long)segment->fd);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    void *memory = same_file(fd, segment) ? file_map(fd, segment->bytes) : NULL;
+    close(fd);
+    return memory;
+}
+
+void node_segment_close_fd(const struct node_segment *segment)
+{
+    if (segment->made && segment->pid == getpid())
+        close((int)segment->fd);
+}
+
+void *node_segment_at(void *memory, int64_t offset) { return (char *)memory + offset; }
+
+void node_segment_leave(void *memory, int64_t bytes)
+{
+    if (memory != NULL)
+        munmap(memory, (size_t)bytes);
+}
