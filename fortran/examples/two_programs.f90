@@ -37,7 +37,7 @@ contains
 
   subroutine server()
     type(shmem_heap) :: h
-    real(4), pointer :: field(:,:)
+    real(4), pointer, contiguous :: field(:,:)
     real(8), pointer :: wrong(:,:)
     integer(HEAP_ELEMENT) :: at
     read (offset, *) at

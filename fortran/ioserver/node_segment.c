@@ -15,6 +15,20 @@ static void *file_map(int fd, int64_t bytes)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
+/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get it. */
+static int memory_suffices(int64_t bytes)
+{
+    char line[128];
+    long long kib = -1;
+    FILE *info = fopen("/proc/meminfo", "re");
+    if (info == NULL)
+        return 0;
+    while (kib < 0 && fgets(line, sizeof line, info) != NULL)
+        sscanf(line, "MemAvailable: %lld kB", &kib);
+    fclose(info);
+    return bytes / 1024 < kib;
+}
+
 /* All pages reserved, so that no access fails later; sealed, so that nobody takes them away. */
 static int file_prepare(int fd, int64_t bytes)
 {
@@ -28,7 +42,7 @@ void *node_segment_make(int64_t bytes, struct node_segment *segment)
 {
     struct stat file;
     memset(segment, 0, sizeof *segment);
-    int fd = bytes > 0 ? memfd_create("ioserver_context", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+    int fd = bytes > 0 && memory_suffices(bytes) ? memfd_create("ioserver_context", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
     if (fd < 0)
         return NULL;
     void *memory = file_prepare(fd, bytes) == 0 && fstat(fd, &file) == 0 ? file_map(fd, bytes) : NULL;

@@ -13,7 +13,7 @@ struct node_segment {
     int64_t made;          /* 1, or 0: not made */
 };
 
-/* node_segment_make makes one of that many bytes, all reserved, and maps it. NULL: not enough memory, and made 0. The maker
+/* node_segment_make makes one of that many bytes, all reserved, and maps it. NULL: more than the machine has to spare now, and made 0. The maker
  * keeps the descriptor until node_segment_close_fd. */
 void *node_segment_make(int64_t bytes, struct node_segment *segment);
 

@@ -120,7 +120,7 @@ _fortran_library = rule(
         default = "//tools/fortran:archive.sh",
         allow_single_file = True,
         executable = True,
-        cfg = "host",
+        cfg = "exec",
     )),
 )
 
