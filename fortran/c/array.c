@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "ShmemHeap.h"
+#include "block.h"
 #include "shmheap.h"
 #include "table.h"
 
@@ -87,10 +87,10 @@ static int32_t status_of_failure(int reason)
 /* Fills in what only the block knows, and keeps the record in it. */
 static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
 {
-    array->offset = ShmemHeap_offset_from_pointer(heap, ptr);
+    array->offset = (const char *)ptr - (const char *)shmheap_underlying(heap->mem);
     array->handle = shmheap_ptr_to_handle(heap->mem, ptr).bits;
     array->status = SHMEM_HEAP_ALLOC_SUCCESS;
-    if (array->offset > 0 && array->handle != 0 && ShmemHeap_set_block_meta(heap, ptr, array, sizeof *array) == 0)
+    if (array->handle != 0 && block_keep(heap, ptr, array, sizeof *array, array->handle) == 0)
         return ptr;
     ShmemHeap_free_block(heap, ptr);
     return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
@@ -106,7 +106,8 @@ void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lo
         return array_none(array, SHMEM_HEAP_INVALID_BOUNDS);
     if (array_bytes(array, &bytes) != 0)
         return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
-    void *ptr = ShmemHeap_alloc_block_wait(heap, (size_t)bytes + sizeof *array, safe, timeout_ms);
+    (void)safe;
+    void *ptr = block_alloc(heap, (size_t)bytes + sizeof *array, timeout_ms);
     return ptr != NULL ? array_place(heap, array, ptr) : array_none(array, status_of_failure(errno));
 }
 
@@ -145,8 +146,8 @@ int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array)
     if (!table_valid(heap) || array->status != SHMEM_HEAP_ALLOC_SUCCESS)
         return -1;
     shmheap_object_handle handle = {array->handle};
-    void *ptr = shmheap_handle_to_ptr(heap->mem, handle);
-    if (ptr == NULL || ShmemHeap_offset_from_pointer(heap, ptr) != array->offset)
+    char *ptr = shmheap_handle_to_ptr(heap->mem, handle);
+    if (ptr == NULL || ptr - (char *)shmheap_underlying(heap->mem) != array->offset)
         return -1;
-    return ShmemHeap_free_block(heap, ptr);
+    return shmheap_try_free(heap->mem, ptr) == 0 ? 0 : -1;
 }

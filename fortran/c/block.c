@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "ShmemHeap.h"
+#include "block.h"
 #include "shmheap.h"
 #include "table.h"
 
@@ -60,19 +60,23 @@ static void *alloc_wait(shmem_heap *heap, size_t bytes, int32_t timeout_ms)
     return ptr;
 }
 
-void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe, int32_t timeout_ms)
+void *block_alloc(shmem_heap *heap, size_t num_bytes, int32_t timeout_ms)
 {
-    (void)safe;
     if (!table_valid(heap))
         return NULL;
     if (num_bytes > SIZE_MAX - sizeof(struct note)) {
         errno = ENOMEM;
         return NULL;
     }
-    void *ptr = alloc_wait(heap, num_bytes + sizeof(struct note), timeout_ms);
-    size_t usable = ptr != NULL ? shmheap_usable_size(heap->mem, ptr) : 0;
-    if (usable >= sizeof(struct note))
-        note_write(ptr, usable, 0, 0);
+    return alloc_wait(heap, num_bytes + sizeof(struct note), timeout_ms);
+}
+
+void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe, int32_t timeout_ms)
+{
+    (void)safe;
+    void *ptr = block_alloc(heap, num_bytes, timeout_ms);
+    if (ptr != NULL)
+        block_keep(heap, ptr, "", 0, 0);
     return ptr;
 }
 
@@ -115,6 +119,16 @@ size_t ShmemHeap_block_size_from_pointer(shmem_heap *heap, const void *block)
 size_t ShmemHeap_block_size_from_offset(shmem_heap *heap, heap_element offset)
 {
     return ShmemHeap_block_size_from_pointer(heap, ShmemHeap_ptr_from_offset(heap, offset));
+}
+
+int block_keep(shmem_heap *heap, void *ptr, const void *bytes, uint32_t len, uint64_t handle)
+{
+    size_t usable = shmheap_usable_size(heap->mem, ptr);
+    if (usable < sizeof(struct note) || len > usable - sizeof(struct note))
+        return -1;
+    memcpy((char *)ptr + usable - sizeof(struct note) - len, bytes, len);
+    note_write(ptr, usable, len, handle);
+    return 0;
 }
 
 int32_t ShmemHeap_set_block_meta(shmem_heap *heap, void *block, const void *block_meta, int num_bytes)
