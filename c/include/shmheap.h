@@ -224,7 +224,8 @@ SHMHEAP_API void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t s
 
 /* shmheap_free gives an object back; it merges with free neighbours at once. ptr NULL: nothing
  * happens. Any process may free any object. A ptr that is not the start of a live object (freed already,
- * inside an object, foreign) is recognised: errno EINVAL, and the heap is untouched. */
+ * inside an object, foreign) is recognised: errno EINVAL, and the heap is untouched. Of an object with a name this is
+ * one use less: see shmheap_alloc_named. */
 SHMHEAP_API void shmheap_free(shmheap_memory_handle mem, void *ptr);
 
 /* shmheap_try_free is shmheap_free for those who want to know: 0, or -1 with errno EINVAL. */
@@ -281,6 +282,37 @@ enum shmheap_reap_flags {
  * Success: how many objects were freed. Failure: -1, errno EINVAL (unknown flags). */
 SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 
+/* Names --------------------------------------------------------------------------------------- */
+
+/* shmheap_alloc_named gives the object of this name, 1 to 255 bytes, and makes it, of size bytes, if there is none: always the same object
+ * for all processes, aligned as any other, with undefined contents when just made. Counts the caller as a user: each success is to
+ * be followed by one shmheap_free of the object, which counts down; the last one frees object and name. Uses of a process that died are
+ * given back by shmheap_reap; those of one that left in order may be given back by any process that has no use of its own to
+ * give. The object cannot be resized, sent, or freed by who does not use it (EPERM). Costs some more than an alloc, and the same with a million names.
+ * Failure: NULL, nothing changed, errno
+ *   EINVAL        name NULL or empty, or the object there is shorter than size (shmheap_find tells how long it is);
+ *   ENAMETOOLONG  more than 255 bytes;
+ *   ENOMEM        no space for object, name and table.
+ * A caller that dies inside leaves no name, or a whole one that it uses. */
+SHMHEAP_API void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size);
+
+/* shmheap_find is the object of this name, without counting: who uses it must know that it stays. *size (which may be NULL) is what was asked
+ * for when it was made. Also on read-only connections. Takes no lock, unless names change at the same time.
+ * Failure: NULL, errno ENOENT (there is none), EINVAL, ENAMETOOLONG; EAGAIN on read-only connections as for shmheap_walk. */
+SHMHEAP_API void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size);
+
+/* shmheap_name_info: a name as shmheap_names shows it. */
+typedef struct shmheap_name_info {
+    char name[256];       /* NUL-terminated */
+    uint64_t name_len;    /* bytes without the NUL */
+    uint64_t offset, len; /* of its object: bytes from shmheap_underlying(), bytes asked for */
+    uint64_t users;       /* uses that have not been given back */
+} shmheap_name_info;
+
+/* shmheap_names calls visit for each name, in no particular order, until visit returns other than 0. As shmheap_walk, also in what it returns. */
+SHMHEAP_API int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *name, void *context),
+                              void *context);
+
 /* Looking ------------------------------------------------------------------------------------- */
 
 /* States of a block. */
@@ -290,7 +322,8 @@ enum shmheap_state {
     SHMHEAP_STATE_SHARED = 2,   /* used, and a handle of it was taken */
     SHMHEAP_STATE_SENT = 3,     /* in transit, owned by nobody */
     SHMHEAP_STATE_CACHED = 4,   /* free, kept by the process in the slot */
-    SHMHEAP_STATE_INTERNAL = 5  /* the heap's own */
+    SHMHEAP_STATE_INTERNAL = 5, /* the heap's own */
+    SHMHEAP_STATE_NAMED = 6     /* an object with a name, held by those who use it */
 };
 
 /* shmheap_block_info: a block as shmheap_walk shows it. */

@@ -12,6 +12,7 @@
 #include "fit.h"
 #include "grow.h"
 #include "look.h"
+#include "names.h"
 #include "own.h"
 #include "recover.h"
 #include "segment.h"
@@ -136,7 +137,10 @@ int shmheap_in_use(int fd) { return slot_file_in_use(fd); }
 enum { FIT_LOCK = -10 };                    /* beside the results of fit: the lock was not to be had, errno says why */
 enum { BATCH = 256, WAIT_SLICE_MS = 1000 }; /* objects under one lock */
 
-static int fit_errno(int64_t result) { return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : EINVAL; }
+static int fit_errno(int64_t result)
+{
+    return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : result == NAMES_NO_USER ? EPERM : EINVAL;
+}
 
 /* Takes back what lies in caches, and in heaps for that what the dead held: 1 if there was anything. Lock held. */
 static COLD int space_found(struct shmheap *heap)
@@ -332,6 +336,8 @@ static HOT int free_locked(struct shmheap *heap, void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
     int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
+    if (UNLIKELY(result == FIT_UNKNOWN && granule != GRANULE_NONE))
+        result = names_release(heap, granule);
     recover_leave_freed(heap);
     return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
 }
@@ -381,6 +387,13 @@ int shmheap_try_free(shmheap_memory_handle mem, void *ptr) { return free_any(mem
 
 void shmheap_free(shmheap_memory_handle mem, void *ptr) { free_any(mem.heap, ptr); }
 
+/* NULL, or an object with a name: 1, else 0. Lock held. */
+static int free_other(struct shmheap *heap, void *ptr)
+{
+    uint64_t granule = ptr != NULL ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    return ptr == NULL || (granule != GRANULE_NONE && names_release(heap, granule) == 0);
+}
+
 /* Frees what objects there are among count entries, under one lock, neighbours in one go: how many entries are done with. */
 static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
 {
@@ -403,7 +416,7 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
         if (blocks != 0)
             *accepted += heap->fit->free_span(heap, first, size, blocks) == 0 ? blocks : 0;
         else
-            *accepted += ptrs[done++] == NULL;
+            *accepted += free_other(heap, ptrs[done++]);
     }
     recover_leave_freed(heap);
     return done;
@@ -446,7 +459,14 @@ size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
         errno = EINVAL;
         return 0;
     }
-    return ptr != NULL ? usable_len(mem.heap, ptr) : 0;
+    if (ptr == NULL)
+        return 0;
+    int before = errno;
+    size_t len = usable_len(mem.heap, ptr), named = 0;
+    uint64_t granule = len == 0 ? block_of_pointer(mem.heap, ptr) : GRANULE_NONE;
+    if (granule != GRANULE_NONE && (named = names_object_len(mem.heap, granule)) != 0)
+        errno = before;
+    return len != 0 ? len : named;
 }
 
 /* The lock is not held while bytes move: who dies here leaves both objects, nothing torn. */
@@ -519,11 +539,20 @@ static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t gr
     return handle;
 }
 
+/* The header of the object with a name at granule; 0: there is none. */
+static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
+}
+
 shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
     uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    if (header == 0 && granule != GRANULE_NONE && (header = header_named(heap, granule)) != 0)
+        return handle_make(heap, granule, header);
     return handle_make(heap, granule, share(heap, granule, header));
 }
 
@@ -535,6 +564,8 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
                  !granule_known(heap, granule)))
         return fail_null(EINVAL);
     uint64_t header = index_live(heap, granule);
+    if (UNLIKELY(header == 0))
+        header = header_named(heap, granule);
     if (UNLIKELY(header == 0 || header_stamp(header) != stamp))
         return fail_null(ESTALE);
     return block_payload(heap, granule);
@@ -587,7 +618,76 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
     return freed;
 }
 
+/* Names ----------------------------------------------------------------- */
+
+/* Lock held. */
+static int64_t use_named(struct shmheap *heap, const struct name *name, size_t size)
+{
+    int before = errno;
+    int64_t granule = names_use(heap, name, size);
+    if (granule == FIT_NONE && grow_for(heap, names_space(heap, name, size)) == 0)
+        granule = names_use(heap, name, size);
+    if (granule == FIT_NONE && space_found(heap))
+        granule = names_use(heap, name, size);
+    if (granule == FIT_NONE)
+        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    errno = before;
+    return granule;
+}
+
+void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    struct name wanted;
+    if (!usable(mem))
+        return fail_null(EINVAL);
+    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+        return NULL;
+    int64_t granule = use_named(mem.heap, &wanted, size);
+    recover_leave(mem.heap);
+    return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+}
+
+/* Names change too fast: under the lock. */
+static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)
+{
+    if (heap->read_only) {
+        errno = EAGAIN;
+        return FIT_LOCK;
+    }
+    if (recover_enter(heap) != 0)
+        return FIT_LOCK;
+    int64_t granule = names_find(heap, name, 1, len);
+    recover_leave(heap);
+    return granule;
+}
+
+void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
+{
+    struct shmheap *heap = mem.heap;
+    struct name wanted;
+    uint64_t len = 0;
+    if (!usable(mem))
+        return fail_null(EINVAL);
+    if (name_set(heap, &wanted, name) != 0)
+        return NULL;
+    if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
+        return NULL;
+    int64_t granule = names_find(heap, &wanted, 0, &len);
+    if (granule == NAMES_BUSY)
+        granule = find_locked(heap, &wanted, &len);
+    if (granule < 0)
+        return granule == FIT_LOCK ? NULL : fail_null(granule == FIT_UNKNOWN ? ENOENT : fit_errno(granule));
+    if (size != NULL)
+        *size = (size_t)len;
+    return block_payload(heap, (uint64_t)granule);
+}
+
 /* Looking --------------------------------------------------------------- */
+
+int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *, void *), void *context)
+{
+    return visit != NULL && usable(mem) ? look_names(mem.heap, visit, context) : fail(EINVAL);
+}
 
 int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
 {

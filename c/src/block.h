@@ -135,6 +135,6 @@ static inline enum block_walk block_walk_at(const struct shmheap *heap, struct b
 
 static inline void block_walk_next(struct block_step *step) { step->granule += step->size; }
 
-static inline int header_state_known(uint64_t header) { return header_state(header) <= SHMHEAP_STATE_INTERNAL; }
+static inline int header_state_known(uint64_t header) { return header_state(header) <= SHMHEAP_STATE_NAMED; }
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "names.h"
 #include "slot.h"
 
 enum rule {
@@ -20,7 +21,8 @@ enum rule {
     RULE_EDGE_BITS,
     RULE_MAXIMUM,
     RULE_HIGHER,
-    RULE_COUNTS
+    RULE_COUNTS,
+    RULE_NAMES
 };
 
 static const char *const rule_text[] = {
@@ -37,7 +39,8 @@ static const char *const rule_text[] = {
     [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
     [RULE_MAXIMUM] = "a chunk's maximum is not its largest free block",
     [RULE_HIGHER] = "an entry of the tree is not the maximum of its children",
-    [RULE_COUNTS] = "the counts do not fit the blocks"
+    [RULE_COUNTS] = "the counts do not fit the blocks",
+    [RULE_NAMES] = "a name, its object and the table of names do not fit each other"
 };
 
 static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
@@ -77,7 +80,7 @@ static int check_header(const struct shmheap *heap, const struct block_step *ste
     struct block block = header_open(step->header);
     uint64_t off = block_payload_off(heap, step->granule);
     if (!header_state_known(step->header))
-        return broken(report, RULE_STATE, off, SHMHEAP_STATE_INTERNAL, block.state);
+        return broken(report, RULE_STATE, off, SHMHEAP_STATE_NAMED, block.state);
     if (block.state == SHMHEAP_STATE_FREE)
         return header_is_free(step->header) ? 0 : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
     if (block.slot != SLOT_GONE && block.slot != SLOT_LEFT &&
@@ -148,12 +151,28 @@ static int check_levels(const struct shmheap *heap, shmheap_report *report, uint
     return 0;
 }
 
+static int check_names(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t records = 0, objects = 0;
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        objects += header_state(step.header) == SHMHEAP_STATE_NAMED;
+        if (header_state(step.header) != SHMHEAP_STATE_INTERNAL || names_record(heap, step.granule) == NULL)
+            continue;
+        records++;
+        if (!names_sound(heap, step.granule))
+            return broken(report, RULE_NAMES, block_payload_off(heap, step.granule), 1, 0);
+    }
+    return check_equal(report, RULE_NAMES, 0, records, objects) ||
+           check_equal(report, RULE_NAMES, 0, records, load_u64(&heap->control->names_count));
+}
+
 int check_heap(const struct shmheap *heap, shmheap_report *report)
 {
     uint64_t chunks = 0;
     memset(report, 0, sizeof *report);
     int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
-                  check_levels(heap, report, chunks);
+                  check_levels(heap, report, chunks) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;
 }

@@ -69,7 +69,8 @@ enum {
  *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
  *   11 level 0 holds for each chunk the size of the largest free block that starts in it, the tail left out
  *   12 each entry of a higher level is the maximum of its 16 children
- *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free */
+ *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free
+ *   14 each name has a record, an object of its own in state named, and is found; each object in state named has a name */
 struct control {
     /* fixed */
     uint64_t magic;        /* FORMAT_MAGIC, stored last when creating */
@@ -99,7 +100,10 @@ struct control {
     uint64_t often_pad;
     /* under the lock, seldom */
     uint64_t failed_allocs, grows, recoveries, last_recovery_ns;
-    uint64_t seldom_pad[4];
+    uint64_t names_table;   /* granule of the block that is the table of names, plus 1; 0: none */
+    uint64_t names_count;   /* rule 14 */
+    uint64_t names_changes; /* odd while names come or go: for who looks without the lock */
+    uint64_t names_ever;    /* 1: there may be blocks that belong to names */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
@@ -144,6 +148,39 @@ struct cache_line {
 STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_fill_two_lines);
 
 #define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
+
+/* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that makes the object at `object` the
+ * one of this name. It is there as long as somebody counts as its user; the rest (states of objects, links, table) follows from it.
+ * A user is a word: bits 0-31 slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
+enum { NAME_USERS = 4, NAME_LEN_MAX = 255, USERS_MORE = 28 };
+struct name_record {
+    uint64_t kind;       /* INTERNAL_NAME */
+    uint64_t object;     /* bits 0-35 granule, 49-63 stamp */
+    uint64_t object_len; /* bytes, as asked for */
+    uint64_t hash;
+    uint64_t more;       /* granule of the first block of more users, plus 1; derived */
+    uint64_t users[NAME_USERS];
+    uint64_t name_len;   /* 1 to 255 */
+    unsigned char name[]; /* rounded up to a multiple of 8, filled up with zeros */
+};
+
+/* struct name_more lives in shared memory: more users of a name, in a block in state internal, slot 0. */
+struct name_more {
+    uint64_t kind;   /* INTERNAL_USERS */
+    uint64_t record; /* bits 0-35 granule, 49-63 stamp */
+    uint64_t more;   /* as above */
+    uint64_t users[USERS_MORE];
+};
+
+/* struct name_table lives in shared memory: where names are, by open addressing; in a block in state internal, slot 0. Derived. */
+struct name_table {
+    uint64_t kind;      /* INTERNAL_TABLE */
+    uint64_t entries[]; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
+};
+
+#define INTERNAL_NAME UINT64_C(0x454d414e)     /* "NAME" */
+#define INTERNAL_USERS UINT64_C(0x5352455355)  /* "USERS" */
+#define INTERNAL_TABLE UINT64_C(0x454c424154)  /* "TABLE" */
 
 /* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is granule 64 c + i. */
 struct chunk_bits {

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 200, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
+enum { SPINS = 400, PAUSES_MAX = 64, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
 
 int lock_barrier_remote;
 
@@ -87,13 +87,15 @@ static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t 
     return lock_replace(heap, seen, waiters | (seen & FUTEX_WAITERS));
 }
 
-/* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. */
+/* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. Less and less often: each look takes
+ * the line from the owner, who may do several operations meanwhile, with everything still in its cache. */
 static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *result)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int spins = 0, pauses = 1; spins < SPINS; spins += pauses, pauses = pauses < PAUSES_MAX ? pauses * 2 : pauses) {
         if (lock_take_if_ownerless(heap, load_u64(&heap->control->lock), waiters, result))
             return 1;
-        spin_pause();
+        for (int i = 0; i < pauses; i++)
+            spin_pause();
     }
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "index.h"
+#include "names.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -167,6 +168,62 @@ int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, voi
         }
         batch.from = batch.next;
     } while (batch.count == BATCH_BLOCKS);
+    return 0;
+}
+
+enum { BATCH_NAMES = 32 };
+
+/* struct names is private: some names in a row. */
+struct names {
+    uint64_t from, next; /* as in struct batch */
+    unsigned count;
+    shmheap_name_info found[BATCH_NAMES];
+};
+
+static void name_describe(const struct shmheap *heap, const struct name_record *record, shmheap_name_info *info)
+{
+    uint64_t len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
+    info->name_len = len <= NAME_LEN_MAX ? len : NAME_LEN_MAX;
+    for (uint64_t i = 0; i < info->name_len; i++)
+        info->name[i] = (char)record->name[i];
+    info->name[info->name_len] = 0;
+    info->offset = block_payload_off(heap, object);
+    info->len = load_u64(&record->object_len);
+    info->users = names_users(heap, record);
+}
+
+static int run_names(struct shmheap *heap, void *context)
+{
+    struct names *names = context;
+    struct block_step step = {index_next_start(heap, names->from), 0, 0};
+    for (names->count = 0; names->count < BATCH_NAMES; block_walk_next(&step)) {
+        enum block_walk walk = block_walk_at(heap, &step, heap->end);
+        if (walk == BLOCK_WALK_END)
+            break;
+        if (walk == BLOCK_WALK_BAD)
+            return -EBADMSG;
+        const struct name_record *record = names_record(heap, step.granule);
+        if (record != NULL && sizeof *record + load_u64(&record->name_len) <= block_payload_len(heap, step.size))
+            name_describe(heap, record, &names->found[names->count++]);
+    }
+    names->next = step.granule;
+    return 0;
+}
+
+int look_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *), void *context)
+{
+    struct names names;
+    names.from = 0;
+    do {
+        if (look_at(heap, run_names, &names) != 0)
+            return -1;
+        for (unsigned i = 0; i < names.count; i++) {
+            int stop = visit(&names.found[i], context);
+            if (stop != 0)
+                return stop;
+        }
+        names.from = names.next;
+    } while (names.count == BATCH_NAMES);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 int look_check(struct shmheap *heap, shmheap_report *report);
 int look_stat(struct shmheap *heap, shmheap_stats *stats);
 int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context);
+int look_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *), void *context);
 int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "ask.h"
 #include "fit.h"
+#include "names.h"
 #include "recover.h"
 #include "slot.h"
 
@@ -88,5 +89,6 @@ long own_reap(struct shmheap *heap, int shared)
         errno = EBADMSG;
         return -1;
     }
-    return recover_slots(heap) >= 0 ? freed : -1;
+    long named = names_reap(heap, dead.slots);
+    return named >= 0 && recover_slots(heap) >= 0 ? freed + named : -1;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "names.h"
 #include "slot.h"
 
 /* The truth can be walked to the end: 1, else 0. *free_pairs: free blocks that are neighbours. */
@@ -56,6 +57,7 @@ static int recover_heap(struct shmheap *heap)
     if (free_pairs)
         merge_neighbours(heap);
     index_rebuild(heap);
+    names_recover(heap);
     store_u64(&control->recoveries, load_u64(&control->recoveries) + 1);
     store_u64(&control->last_recovery_ns, clock_ns(CLOCK_MONOTONIC) - begin);
     return 0;
@@ -114,6 +116,7 @@ int recover_slots(struct shmheap *heap)
             gone[slot / 64] |= UINT64_C(1) << slot % 64;
     }
     slots_relabel(heap, gone, left);
+    names_relabel(heap, gone, left);
     for (unsigned slot = 1; slot < heap->slot_count; slot++)
         if (((gone[slot / 64] | left[slot / 64]) >> slot % 64) & 1) {
             slot_clear(heap, slot);

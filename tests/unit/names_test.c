@@ -1,0 +1,235 @@
+/* Objects with names: made once, found by all, freed with their last user.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/test.h"
+
+static void one_object_for_all_who_name_it(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
+    char *a = shmheap_alloc_named(mem, "temperature", 1000);
+    CHECK(a != NULL);
+    test_fill(a, 1000, 7);
+    size_t len = 0;
+    char *b = shmheap_alloc_named(other, "temperature", 1000), *c = shmheap_find(other, "temperature", &len);
+    CHECK_PTR(b, c);
+    CHECK_EQ(len, 1000);
+    CHECK_EQ(test_offset(other, b), test_offset(mem, a));
+    CHECK(test_filled(b, 1000, 7));
+    CHECK_EQ(shmheap_usable_size(mem, a), 1000);
+    CHECK_PTR(shmheap_alloc_named(mem, "temperature", 10), a);
+    /* Three uses: two of mem, one of other. */
+    CHECK_EQ(shmheap_try_free(mem, a), 0);
+    CHECK_EQ(shmheap_try_free(mem, a), 0);
+    CHECK_REFUSED(shmheap_try_free(mem, a) == -1, EPERM);
+    CHECK_PTR(shmheap_find(mem, "temperature", NULL), a);
+    CHECK_EQ(shmheap_try_free(other, b), 0);
+    CHECK_REFUSED(shmheap_find(mem, "temperature", NULL) == NULL, ENOENT);
+    CHECK_REFUSED(shmheap_try_free(other, b) == -1, EINVAL);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(other);
+    shmheap_disconnect(mem);
+}
+
+static void what_is_refused(void)
+{
+    char text[400];
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    char *a = shmheap_alloc_named(mem, "a", 100);
+    struct test_snapshot before = test_snapshot_take(mem);
+    memset(text, 'x', sizeof text);
+    text[256] = 0;
+    CHECK_REFUSED(shmheap_alloc_named(mem, text, 10) == NULL, ENAMETOOLONG);
+    CHECK_REFUSED(shmheap_find(mem, text, NULL) == NULL, ENAMETOOLONG);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "", 10) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_alloc_named(mem, NULL, 10) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_find(mem, "", NULL) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_find(mem, NULL, NULL) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_find(mem, "b", NULL) == NULL, ENOENT);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "a", 101) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_realloc(mem, a, 50) == NULL, EINVAL);
+    CHECK_REFUSED(shmheap_send(mem, a).bits == 0, EINVAL);
+    CHECK_REFUSED(shmheap_try_free(mem, a + 16) == -1, EINVAL);
+    CHECK(test_snapshot_same(mem, &before));
+    CHECK_REFUSED(shmheap_alloc_named(mem, "b", SIZE_MAX) == NULL, ENOMEM);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "b", SIZE_MAX / 4) == NULL, ENOMEM);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "b", 1 << 20) == NULL, ENOMEM);
+    test_snapshot_drop(&before);
+    text[255] = 0;
+    CHECK(shmheap_alloc_named(mem, text, 0) != NULL);
+    CHECK(shmheap_find(mem, text, NULL) != NULL);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void handles_of_objects_with_names(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 8);
+    char *a = shmheap_alloc_named(mem, "a", 24);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(mem, a);
+    CHECK(handle.bits != 0);
+    CHECK_PTR(shmheap_handle_to_ptr(mem, handle), a);
+    CHECK_EQ(shmheap_try_free(mem, a), 0);
+    CHECK_REFUSED(shmheap_handle_to_ptr(mem, handle) == NULL, ESTALE);
+    shmheap_disconnect(mem);
+}
+
+/* struct seen counts what shmheap_names shows. */
+struct seen {
+    uint64_t count, users, bytes;
+};
+
+static int note_name(const shmheap_name_info *name, void *context)
+{
+    struct seen *seen = context;
+    CHECK_EQ(strlen(name->name), name->name_len);
+    seen->count++;
+    seen->users += name->users;
+    seen->bytes += name->len;
+    return 0;
+}
+
+static void name_of(char text[32], uint64_t i) { snprintf(text, 32, "name %llu", (unsigned long long)i * 7919); }
+
+/* Made, found, and removed in another order, while the table grows and shrinks in use. */
+static void many_names(void)
+{
+    enum { NAMES = 20000 };
+    const uint64_t names = test_rounds(NAMES);
+    shmheap_memory_handle mem = test_anonymous(1 << 16, 1 << 26, 0);
+    char text[32];
+    void **objects = calloc(names, sizeof *objects);
+    for (uint64_t i = 0; i < names; i++) {
+        name_of(text, i);
+        objects[i] = shmheap_alloc_named(mem, text, i % 100);
+        CHECK(objects[i] != NULL);
+    }
+    CHECK_SOUND(mem);
+    struct seen seen = {0, 0, 0};
+    CHECK_EQ(shmheap_names(mem, note_name, &seen), 0);
+    CHECK_EQ(seen.count, names);
+    CHECK_EQ(seen.users, names);
+    for (uint64_t i = 0; i < names; i++) {
+        uint64_t k = i * 7 % names; /* names is no multiple of 7 */
+        name_of(text, k);
+        size_t len;
+        CHECK_PTR(shmheap_find(mem, text, &len), objects[k]);
+        CHECK_EQ(len, k % 100);
+        CHECK_EQ(shmheap_try_free(mem, objects[k]), 0);
+        CHECK_REFUSED(shmheap_find(mem, text, NULL) == NULL, ENOENT);
+        if (i % 1000 == 0)
+            CHECK_SOUND(mem);
+    }
+    CHECK_SOUND(mem);
+    seen.count = 0;
+    CHECK_EQ(shmheap_names(mem, note_name, &seen), 0);
+    CHECK_EQ(seen.count, 0);
+    free(objects);
+    shmheap_disconnect(mem);
+}
+
+static void use_it(void *context)
+{
+    shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
+    CHECK(shmheap_alloc_named(mem, "shared by many", 64) != NULL);
+    CHECK(shmheap_alloc_named(mem, "shared by many", 64) != NULL);
+}
+
+/* Their uses are counted in several blocks; they die without giving them back. */
+static void uses_of_the_dead_are_given_back(void)
+{
+    enum { USERS = 100 };
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    for (int i = 0; i < USERS; i++)
+        test_in_child(use_it, &mem);
+    struct seen seen = {0, 0, 0};
+    CHECK_EQ(shmheap_names(mem, note_name, &seen), 0);
+    CHECK_EQ(seen.count, 1);
+    CHECK_EQ(seen.users, 2 * USERS);
+    CHECK_SOUND(mem);
+    void *object = shmheap_alloc_named(mem, "shared by many", 64);
+    CHECK_EQ(shmheap_reap(mem, 0), 0); /* it is still in use */
+    seen.users = 0;
+    CHECK_EQ(shmheap_names(mem, note_name, &seen), 0);
+    CHECK_EQ(seen.users, 1);
+    CHECK_PTR(shmheap_find(mem, "shared by many", NULL), object);
+    CHECK_EQ(shmheap_try_free(mem, object), 0);
+    test_in_child(use_it, &mem);
+    CHECK_EQ(shmheap_reap(mem, 0), 1);
+    CHECK_REFUSED(shmheap_find(mem, "shared by many", NULL) == NULL, ENOENT);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void use_it_and_leave(void *context)
+{
+    use_it(context);
+    shmheap_disconnect(*(shmheap_memory_handle *)context);
+}
+
+/* Who left in order has left its uses to the others. */
+static void uses_of_those_who_left(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    test_in_child(use_it_and_leave, &mem);
+    void *object = shmheap_find(mem, "shared by many", NULL);
+    CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0); /* which gives the slot away */
+    CHECK_PTR(shmheap_find(mem, "shared by many", NULL), object);
+    CHECK_EQ(shmheap_try_free(mem, object), 0);
+    CHECK_EQ(shmheap_try_free(mem, object), 0);
+    CHECK_REFUSED(shmheap_find(mem, "shared by many", NULL) == NULL, ENOENT);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void a_reader_finds(void)
+{
+    shmheap_options options = {.flags = SHMHEAP_READ_ONLY};
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), reader;
+    void *object = shmheap_alloc_named(mem, "a", 10);
+    CHECK_EQ(shmheap_open_fd(&reader, shmheap_fd(mem), &options), 0);
+    size_t len = 0;
+    CHECK_EQ(test_offset(reader, shmheap_find(reader, "a", &len)), test_offset(mem, object));
+    CHECK_EQ(len, 10);
+    CHECK_REFUSED(shmheap_find(reader, "b", NULL) == NULL, ENOENT);
+    CHECK_REFUSED(shmheap_alloc_named(reader, "a", 10) == NULL, EACCES);
+    shmheap_disconnect(reader);
+    shmheap_disconnect(mem);
+}
+
+/* struct race is what threads share that make, find and free the same few names. */
+struct race {
+    shmheap_memory_handle mem;
+    uint64_t rounds;
+};
+
+static void *name_and_free(void *context)
+{
+    struct race *race = context;
+    char text[32];
+    for (uint64_t i = 0; i < race->rounds; i++) {
+        name_of(text, i % 5);
+        uint64_t *object = shmheap_alloc_named(race->mem, text, 8 + i % 5 * 100);
+        CHECK(object != NULL);
+        CHECK_PTR(shmheap_find(race->mem, text, NULL), object); /* it stays, as we use it */
+        name_of(text, 100 + i % 5);
+        CHECK_REFUSED(shmheap_find(race->mem, text, NULL) == NULL, ENOENT);
+        CHECK_EQ(shmheap_try_free(race->mem, object), 0);
+    }
+    return NULL;
+}
+
+static void threads_name_and_free(void)
+{
+    struct race race = {test_anonymous(1 << 20, 0, 0), test_rounds(20000)};
+    test_threads(4, name_and_free, &race);
+    CHECK_SOUND(race.mem);
+    struct seen seen = {0, 0, 0};
+    CHECK_EQ(shmheap_names(race.mem, note_name, &seen), 0);
+    CHECK_EQ(seen.count, 0);
+    shmheap_disconnect(race.mem);
+}
+
+static const struct test tests[] = {
+    TEST(one_object_for_all_who_name_it), TEST(what_is_refused), TEST(handles_of_objects_with_names), TEST(many_names),
+    TEST(uses_of_the_dead_are_given_back), TEST(uses_of_those_who_left), TEST(a_reader_finds), TEST(threads_name_and_free)};
+TEST_MAIN(tests)
