@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE = 2 << 20 };
+enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE = 2 << 20, MEMORY_ASK_MIN = 64 << 20 };
 
 #if !defined(MADV_COLLAPSE) && defined(__x86_64__)
 #define MADV_COLLAPSE 25 /* Linux 6.1; older C libraries do not know it */
@@ -170,6 +173,33 @@ static int file_extend(int fd, uint64_t len)
     return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
 }
 
+/* A number of /proc/meminfo in bytes; UINT64_MAX: unknown. */
+static uint64_t meminfo(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+    return line != NULL ? strtoull(line + strlen(name), NULL, 10) * 1024 : UINT64_MAX;
+}
+
+/* Memory files take pages as long as there are any, and then the kernel kills processes, anybody's: so ask before. 0, or -1 with
+ * errno ENOSPC. For small ones it is not worth the time. */
+static int memory_suffices(int fd, uint64_t len)
+{
+    char text[2048];
+    struct statfs status;
+    if (len < MEMORY_ASK_MIN || fstatfs(fd, &status) != 0 || status.f_type != TMPFS_MAGIC)
+        return 0;
+    int info = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    ssize_t got = info >= 0 ? read(info, text, sizeof text - 1) : 0;
+    if (info >= 0)
+        close(info);
+    text[got > 0 ? got : 0] = 0;
+    uint64_t available = meminfo(text, "\nMemAvailable:"), swap = meminfo(text, "\nSwapFree:");
+    if (available == UINT64_MAX || len <= available + (swap != UINT64_MAX ? swap : 0))
+        return 0;
+    errno = ENOSPC;
+    return -1;
+}
+
 /* Not posix_fallocate(): where the file system cannot reserve, it rewrites single bytes, which others may be writing. */
 static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
 {
@@ -196,12 +226,19 @@ static int reserve_all(struct shmheap *heap, uint64_t len)
     return reserve_range(heap, layout->region_off, layout->region_off + len);
 }
 
+static uint64_t reserved_now(const struct shmheap *heap)
+{
+    return heap->base != NULL ? heap->layout.region_off + load_u64(&heap->len_known) : 0;
+}
+
 int segment_reserve(struct shmheap *heap, uint64_t len)
 {
     if (heap->fd < 0)
         return 0; /* the caller's memory is there already */
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap->fd, heap->layout.region_off + len);
+    if (memory_suffices(heap->fd, heap->layout.region_off + len - reserved_now(heap)) != 0)
+        return -1;
     return reserve_all(heap, len);
 }
 

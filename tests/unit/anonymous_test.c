@@ -185,8 +185,22 @@ static void in_use_while_anybody_is_connected(void)
     CHECK_REFUSED(shmheap_in_use(-1) == -1, EBADF);
 }
 
+/* The kernel would begin to give it, and when all is gone kill processes. */
+static void more_than_the_machine_has(void)
+{
+    size_t all = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 4 * all};
+    shmheap_memory_handle mem;
+    CHECK_REFUSED(shmheap_open(&mem, NULL, &options) == -1, ENOSPC);
+    options = (shmheap_options){.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 1 << 20, .max_len = 8 * all};
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK_REFUSED(shmheap_alloc(mem, 4 * all) == NULL, ENOMEM);
+    CHECK(shmheap_alloc(mem, 2 << 20) != NULL);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(passed_over_a_socket), TEST(cannot_be_shrunk),
                                     TEST(the_descriptor_is_close_on_exec), TEST(opened_twice_in_one_process),
                                     TEST(wrong_descriptors_are_refused), TEST(nothing_is_left_open),
-                                    TEST(in_use_while_anybody_is_connected)};
+                                    TEST(in_use_while_anybody_is_connected), TEST(more_than_the_machine_has)};
 TEST_MAIN(tests)
