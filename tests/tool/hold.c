@@ -1,12 +1,14 @@
-/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached]]. Makes it and an object for each 4096 bytes
+/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached|named]]. Makes it and an object for each 4096 bytes
  * of half of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may
- * not open so many files it says "few" instead. cached: its connection has caches, and one object more lies in them.
+ * not open so many files it says "few" instead. cached: its connection has caches, and one object more lies in them. named:
+ * there are two objects with names.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <shmheap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 enum { CONNECTIONS_MAX = 1022, OTHER_FILES = 20 };
@@ -31,12 +33,15 @@ static int fill(shmheap_memory_handle mem, size_t len)
     return 0;
 }
 
-static shmheap_memory_handle create(const char *name, size_t len, int cached)
+static shmheap_memory_handle create(const char *name, size_t len, const char *how)
 {
     const shmheap_options options = {
-        .len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (cached ? (unsigned)SHMHEAP_CACHED : 0u)};
+        .len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (!strcmp(how, "cached") ? (unsigned)SHMHEAP_CACHED : 0u)};
     shmheap_memory_handle mem;
     shmheap_open(&mem, name, &options);
+    if (!strcmp(how, "named") && (!shmheap_alloc_named(mem, "matrix", 1000) || !shmheap_alloc_named(mem, "a\tb", 5) ||
+                                  !shmheap_alloc_named(mem, "a\tb", 5)))
+        shmheap_disconnect(mem);
     return mem;
 }
 
@@ -62,7 +67,7 @@ int main(int argc, char **argv)
 {
     size_t len = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
     size_t connections = argc >= 4 ? strtoul(argv[3], NULL, 10) : 1;
-    shmheap_memory_handle mem = create(argc >= 3 ? argv[1] : NULL, len, argc == 5);
+    shmheap_memory_handle mem = create(argc >= 3 ? argv[1] : NULL, len, argc == 5 ? argv[4] : "");
     int enough = files_allow(connections);
     if (!shmheap_valid(mem) || fill(mem, len) || (enough && connect_more(argv[1], connections))) {
         perror("hold");

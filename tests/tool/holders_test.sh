@@ -74,6 +74,27 @@ run 0 stat --json "$heap"
 json "j['left'] == {'blocks': 512, 'bytes': 512 * 4016} and j['used_blocks'] == 512"
 run 0 rm "$heap"
 
+# Objects with names, of a living process and of a dead one.
+rm -f "/dev/shm/$heap"
+start 65536 1 named
+run 0 names "$heap"
+says ' 1000 B  *1  *[0-9,]*  matrix$'
+says ' 5 B  *2  *[0-9,]*  a\\x09b$'
+run 0 names --json "$heap"
+json "[(n['name'], n['len'], n['users']) for n in j] == [('a\\tb', 5, 2), ('matrix', 1000, 1)]"
+run 0 check "$heap"
+run 0 map "$heap"
+says 'named'
+kill -KILL "$holder"
+wait "$holder"
+run 0 stat "$heap"
+run 0 reap "$heap"
+run 0 names "$heap"
+says 'no object has a name'
+refused 1 'no heap' names "$heap.not"
+refused 2 'one heap' names
+run 0 rm "$heap"
+
 # All slots taken: who only looks is let in and told, who needs a slot gets the reason.
 start 65536 1022
 if [ "$word" = few ]; then

@@ -124,6 +124,6 @@ int heap_look(const struct heap_ref *ref, int (*look)(shmheap_memory_handle, voi
 
 const char *state_text(enum shmheap_state state)
 {
-    static const char *const texts[] = {"free", "used", "shared", "sent", "cached", "internal"};
+    static const char *const texts[] = {"free", "used", "shared", "sent", "cached", "internal", "named"};
     return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "unknown";
 }

@@ -39,7 +39,7 @@ static int add_block(const shmheap_block_info *block, void *context)
         hold(&holders->sent, block);
     else if (block->slot == SLOT_LEFT)
         hold(&holders->left, block);
-    else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE)
+    else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE && block->state < SHMHEAP_STATE_INTERNAL)
         hold(&holders->gone, block);
     return 0;
 }

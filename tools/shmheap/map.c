@@ -42,7 +42,7 @@ struct map {
 /* 256-colour numbers, apart for most eyes also when colours are confused: they differ in lightness. */
 static const unsigned char kind_colors[CELL_KINDS] = {240, 75,  214, 176, 80, 245, 149, 203,
                                                       229, 103, 37,  173, 69, 141, 252, 131};
-static const char state_letters[] = "-ushci";
+static const char state_letters[] = "-ushcin";
 static const char owner_letters[] = "-123456789abcdeo?";
 
 static unsigned owner_kind(struct map *map, unsigned slot)
