@@ -1,0 +1,22 @@
+// How the bindings are made: included by build.rs (feature `bindgen`) and by tests/bindings.rs.
+
+/// What bindgen makes of the header below `include`.
+fn bindings_of(include: &std::path::Path) -> Result<String, bindgen::BindgenError> {
+    let header = include.join("shmheap.h");
+    bindgen::Builder::default()
+        .header(header.to_str().expect("the path of shmheap.h is UTF-8"))
+        .clang_arg("-std=c99")
+        .allowlist_item("shmheap.*|SHMHEAP.*")
+        .constified_enum("shmheap_.*")
+        .prepend_enum_name(false)
+        .use_core()
+        .ctypes_prefix("::core::ffi")
+        .generate_comments(false)
+        .derive_default(true)
+        .merge_extern_blocks(true)
+        .formatter(bindgen::Formatter::Prettyplease)
+        // What is not to depend on the machine: its platform's types are tested by C's static asserts.
+        .layout_tests(true)
+        .generate()
+        .map(|bindings| bindings.to_string())
+}

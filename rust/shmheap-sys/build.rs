@@ -1,0 +1,72 @@
+//! Compiles the C sources, or finds the installed library; makes the bindings where asked to.
+use std::env;
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "bindgen")]
+include!("bindgen_options.rs");
+
+fn main() {
+    let c = Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("c");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=SHMHEAP_LIB_DIR");
+    println!("cargo:rerun-if-env-changed=SHMHEAP_INCLUDE_DIR");
+    let include = if cfg!(feature = "system") { system(&c) } else { compiled(&c) };
+    // Crates that depend on this one read it as DEP_SHMHEAP_INCLUDE.
+    println!("cargo:include={}", include.display());
+    generate(&include);
+}
+
+/// Every C file of c/src, as c/BUILD has it. The vector variants of the search choose their instructions by pragma.
+fn compiled(c: &Path) -> PathBuf {
+    let mut sources: Vec<PathBuf> = std::fs::read_dir(c.join("src"))
+        .unwrap_or_else(|error| panic!("{}: {error}; is the link c -> ../../c there?", c.join("src").display()))
+        .map(|entry| entry.expect("the folder c/src can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    sources.sort();
+    println!("cargo:rerun-if-changed={}", c.join("src").display());
+    println!("cargo:rerun-if-changed={}", c.join("include").display());
+    let mut build = cc::Build::new();
+    build.files(sources).include(c.join("include"));
+    for flag in ["-std=c99", "-D_GNU_SOURCE", "-fvisibility=hidden"] {
+        build.flag(flag);
+    }
+    if env::var("PROFILE").as_deref() == Ok("debug") {
+        build.opt_level(2); // a heap without the optimiser is of no use to anybody's debugging
+    }
+    build.compile("shmheap");
+    println!("cargo:rustc-link-lib=pthread");
+    println!("cargo:rustc-link-lib=rt");
+    c.join("include")
+}
+
+#[cfg(feature = "system")]
+fn system(c: &Path) -> PathBuf {
+    let ours = env::var_os("SHMHEAP_INCLUDE_DIR").map_or_else(|| c.join("include"), PathBuf::from);
+    if let Some(directory) = env::var_os("SHMHEAP_LIB_DIR") {
+        println!("cargo:rustc-link-search=native={}", Path::new(&directory).display());
+        println!("cargo:rustc-link-lib=shmheap");
+        return ours;
+    }
+    match pkg_config::Config::new().probe("shmheap") {
+        Ok(library) => library.include_paths.into_iter().next().unwrap_or(ours),
+        Err(error) => panic!(
+            "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.so, or leave the feature out."
+        ),
+    }
+}
+
+#[cfg(not(feature = "system"))]
+fn system(_: &Path) -> PathBuf {
+    unreachable!("only called with the feature `system`")
+}
+
+#[cfg(feature = "bindgen")]
+fn generate(include: &Path) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("bindings.rs");
+    let text = bindings_of(include).unwrap_or_else(|error| panic!("bindgen: {error}"));
+    std::fs::write(&out, text).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+}
+
+#[cfg(not(feature = "bindgen"))]
+fn generate(_: &Path) {}

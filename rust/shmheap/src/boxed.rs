@@ -1,0 +1,191 @@
+//! Boxes: values in the heap with one owner.
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::content::{Content, Plain};
+use crate::error::Result;
+use crate::handle::Handle;
+use crate::heap::{Heap, HeapRef};
+use crate::raw::Object;
+
+/// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or a `str`.
+///
+/// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes to
+/// [`Heap::reap`].
+///
+/// # Who is trusted
+/// References to the value assume that other processes keep to the protocol: that they do not write to what
+/// they have sent, as no process can that uses this crate without `unsafe`. Where they may not, take copies:
+/// [`Heap::take`], [`ShmBox::snapshot`].
+///
+/// ```
+/// use shmheap::{Heap, ShmBox};
+///
+/// let heap = Heap::anonymous(1 << 16)?;
+/// let mut row: ShmBox<[f32]> = heap.boxed_zeroed(3)?;
+/// row[1] = 2.5;
+/// let handle = row.send()?; // row is gone; 8 bytes to be passed on
+/// assert_eq!(*heap.receive(handle)?, [0.0, 2.5, 0.0]);
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+pub struct ShmBox<T: Content + ?Sized, H: HeapRef = Heap> {
+    object: Object<T, H>,
+}
+
+impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
+    pub(crate) fn of(object: Object<T, H>) -> Self {
+        ShmBox { object }
+    }
+
+    /// Puts it in transit: the handle, by which one process can claim it. When that fails (in a process made by
+    /// `fork()`, say) the value is dropped.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed(1u8)?.send()?;
+    /// assert!(!handle.is_null());
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn send(self) -> Result<Handle<T>> {
+        self.object.send().map(Handle::from_bits)
+    }
+
+    /// Claims a value: as [`Heap::receive`], for either kind of box.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed(1u8)?.send()?;
+    /// assert_eq!(*ShmBox::receive_in(handle, &heap)?, 1);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn receive_in(handle: Handle<T>, heap: H) -> Result<Self> {
+        Object::receive(heap, handle.bits()).map(Self::of)
+    }
+
+    /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound whatever others write
+    /// meanwhile.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let three: [u8; 3] = heap.boxed([1u8, 2, 3])?.snapshot()?;
+    /// let text: String = heap.boxed_str("text")?.snapshot()?;
+    /// # assert_eq!((three, text.as_str()), ([1, 2, 3], "text"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(&self) -> std::result::Result<T::Owned, std::str::Utf8Error> {
+        self.object.snapshot()
+    }
+
+    /// The heap that it lies in.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let one = heap.boxed(1u8)?;
+    /// let two = one.heap().boxed(2u8)?;
+    /// # assert_eq!(*two, 2);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn heap(&self) -> &H {
+        self.object.heap()
+    }
+}
+
+impl<T: Plain, H: HeapRef> ShmBox<T, H> {
+    /// Puts a value in the heap: as [`Heap::boxed`], for either kind of box.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let borrows = ShmBox::new_in(5u16, &heap)?;
+    /// assert_eq!(*borrows, 5);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn new_in(value: T, heap: H) -> Result<Self> {
+        let mut value = Some(value);
+        Object::new(heap, 1, |_| value.take().expect("made once")).map(Self::of)
+    }
+}
+
+impl<T: Plain, H: HeapRef> ShmBox<[T], H> {
+    /// Copies a slice into the heap: as [`Heap::boxed_slice`].
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert_eq!(ShmBox::copied_in(&[1u8, 2], &heap)?.len(), 2);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn copied_in(values: &[T], heap: H) -> Result<Self> {
+        Object::copied(heap, values).map(Self::of)
+    }
+
+    /// A slice whose bytes are zero: as [`Heap::boxed_zeroed`].
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert_eq!(*ShmBox::<[u64], _>::zeroed_in(2, &heap)?, [0, 0]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn zeroed_in(len: usize, heap: H) -> Result<Self> {
+        Object::zeroed(heap, len).map(Self::of)
+    }
+
+    /// A slice of which element `i` is what `make(i)` gives.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert_eq!(*ShmBox::from_fn_in(3, |i| i as u64 * 10, &heap)?, [0, 10, 20]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn from_fn_in(len: usize, make: impl FnMut(usize) -> T, heap: H) -> Result<Self> {
+        Object::new(heap, len, make).map(Self::of)
+    }
+}
+
+impl<H: HeapRef> ShmBox<str, H> {
+    /// Copies text into the heap: as [`Heap::boxed_str`].
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert_eq!(&*ShmBox::str_in("abc", &heap)?, "abc");
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn str_in(text: &str, heap: H) -> Result<Self> {
+        Object::copied(heap, text.as_bytes()).map(Self::of)
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> Deref for ShmBox<T, H> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.object.get()
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> DerefMut for ShmBox<T, H> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.object.get_mut()
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> AsRef<T> for ShmBox<T, H> {
+    fn as_ref(&self) -> &T {
+        self
+    }
+}
+
+impl<T: Content + fmt::Debug + ?Sized, H: HeapRef> fmt::Debug for ShmBox<T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Content + fmt::Display + ?Sized, H: HeapRef> fmt::Display for ShmBox<T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,223 @@
+//! What can go wrong, with its cause and what to do about it.
+use std::fmt;
+use std::io;
+
+use crate::Handle;
+
+/// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be tried again.
+///
+/// ```
+/// use shmheap::{Error, Heap};
+///
+/// match Heap::open("/no-such-heap-here") {
+///     Err(Error::NotFound) => println!("nobody has created it yet"),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no heap of that name.
+    NotFound,
+    /// There is something of that name already.
+    AlreadyExists,
+    /// The name or an option is outside its range: the text says which.
+    InvalidOption(&'static str),
+    /// The system does not permit it.
+    PermissionDenied,
+    /// This heap was opened read-only.
+    ReadOnly,
+    /// As many processes are connected as the heap has slots for.
+    TooManyProcesses,
+    /// A live process has held the heap's lock for 30 s, or nobody finished creating the heap in time.
+    TimedOut,
+    /// What is there is no heap of this version of the format.
+    OtherVersion,
+    /// The memory holds what no sound heap can hold.
+    Corrupt,
+    /// No free space of that many bytes is left in the heap.
+    OutOfMemory {
+        /// Bytes asked for, with what the crate adds.
+        size: usize,
+    },
+    /// The value is more than a heap can hold, or its alignment more than a page.
+    TooLarge,
+    /// The handle is the null handle.
+    NullHandle,
+    /// The handle belongs to another heap, or is no handle at all.
+    ForeignHandle,
+    /// The value was received by somebody already, or was never sent.
+    Stale,
+    /// The value is held by another process: this one was forked, or a peer broke the rules.
+    NotHeld,
+    /// What was sent is of another type. It has been sent again, so nothing is lost.
+    WrongType {
+        /// What it is.
+        found: &'static str,
+        /// The handle by which it can be received now; the one that was used is stale.
+        again: Handle<()>,
+    },
+    /// The text that was sent is not UTF-8. It has been sent again, as `[u8]`.
+    NotUtf8 {
+        /// Up to which byte it is.
+        valid_up_to: usize,
+        /// The handle by which its bytes can be received now.
+        bytes: Handle<[u8]>,
+    },
+    /// [`Heap::check`](crate::Heap::check) found the heap damaged.
+    Unsound {
+        /// Number of the rule in FORMAT.md that is broken.
+        rule: u32,
+        /// Where, bytes from the start of the region.
+        offset: u64,
+        /// The rule in words.
+        text: String,
+    },
+    /// The library was built without it, or the kernel lacks it.
+    Unsupported,
+    /// Any other error of the operating system.
+    Os(io::Error),
+}
+
+/// What this crate's calls return.
+///
+/// ```
+/// fn hold(heap: &shmheap::Heap) -> shmheap::Result<shmheap::ShmBox<u64>> {
+///     heap.boxed(42)
+/// }
+/// # assert_eq!(*hold(&shmheap::Heap::anonymous(1 << 16)?)?, 42);
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The meaning of an errno value that is the same in all calls of the library.
+    pub(crate) fn from_errno(errno: i32) -> Self {
+        match errno {
+            code::ENOENT => Error::NotFound,
+            code::EEXIST => Error::AlreadyExists,
+            code::EPERM => Error::NotHeld,
+            code::EAGAIN => Error::TooManyProcesses,
+            code::ETIMEDOUT => Error::TimedOut,
+            code::EPROTONOSUPPORT => Error::OtherVersion,
+            code::EBADMSG => Error::Corrupt,
+            code::ESTALE => Error::Stale,
+            code::ENOTSUP => Error::Unsupported,
+            _ => Error::Os(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// errno of a call on an open heap.
+    pub(crate) fn from_change(errno: i32) -> Self {
+        match errno {
+            code::EACCES => Error::ReadOnly,
+            code::EINVAL => Error::ForeignHandle,
+            _ => Error::from_errno(errno),
+        }
+    }
+
+    /// errno of a call that opens.
+    pub(crate) fn from_open(errno: i32) -> Self {
+        match errno {
+            code::EACCES => Error::PermissionDenied,
+            code::EPERM => Error::Os(io::Error::from_raw_os_error(errno)),
+            code::EINVAL => Error::InvalidOption("the name, the sizes or the alignment (8 or 16)"),
+            _ => Error::from_errno(errno),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound => f.write_str("there is no such heap: create it first, or use open_or_create"),
+            Error::AlreadyExists => {
+                f.write_str("there is something of that name already: open it, choose another name, or remove it")
+            }
+            Error::InvalidOption(what) => write!(f, "out of range: {what}"),
+            Error::PermissionDenied => {
+                f.write_str("no permission: ask its owner for a wider mode, or try to open it read-only")
+            }
+            Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
+            Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
+            Error::TimedOut => f.write_str(
+                "a live process holds the heap's lock, or never finished creating it: continue or end that process",
+            ),
+            Error::OtherVersion => {
+                f.write_str("a heap of another version of the format: use the same version everywhere")
+            }
+            Error::Corrupt => f.write_str("the heap is damaged: check it, then remove it and create it anew"),
+            Error::OutOfMemory { size } => {
+                write!(f, "no space for {size} bytes: drop something, reap, or create the heap larger or growable")
+            }
+            Error::TooLarge => f.write_str("more than a heap can hold, or aligned to more than a page"),
+            Error::NullHandle => f.write_str("the null handle names nothing: check is_null before receiving"),
+            Error::ForeignHandle => f.write_str("no handle of this heap: receive it from the heap that it was sent in"),
+            Error::Stale => f.write_str("received already, or never sent: each handle is good for one receive"),
+            Error::NotHeld => f.write_str("another process holds it: receive it before sending it on"),
+            Error::WrongType { found, again } => {
+                write!(f, "another type: it is {found}; it was sent again, receive it by handle {again}")
+            }
+            Error::NotUtf8 { valid_up_to, bytes } => {
+                write!(
+                    f,
+                    "not UTF-8 from byte {valid_up_to} on; it was sent again, receive the bytes by handle {bytes}"
+                )
+            }
+            Error::Unsound { rule, offset, text } => {
+                write!(f, "the heap breaks rule {rule} at offset {offset} ({text}): remove it and create it anew")
+            }
+            Error::Unsupported => f.write_str("not supported here: leave the option out"),
+            Error::Os(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The errno values of Linux that the library's contracts name; the same on all machines that it is built for.
+pub(crate) mod code {
+    pub const EPERM: i32 = 1;
+    pub const ENOENT: i32 = 2;
+    pub const EAGAIN: i32 = 11;
+    pub const ENOMEM: i32 = 12;
+    pub const EACCES: i32 = 13;
+    pub const EEXIST: i32 = 17;
+    pub const EINVAL: i32 = 22;
+    pub const EBADMSG: i32 = 74;
+    pub const EPROTONOSUPPORT: i32 = 93;
+    pub const ENOTSUP: i32 = 95;
+    pub const ETIMEDOUT: i32 = 110;
+    pub const ESTALE: i32 = 116;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_has_its_cause() {
+        assert!(matches!(Error::from_change(code::EACCES), Error::ReadOnly));
+        assert!(matches!(Error::from_open(code::EACCES), Error::PermissionDenied));
+        assert!(matches!(Error::from_change(code::EPERM), Error::NotHeld));
+        assert!(matches!(Error::from_change(code::ESTALE), Error::Stale));
+        assert!(matches!(Error::from_open(code::EINVAL), Error::InvalidOption(_)));
+        let other = Error::from_open(5);
+        assert!(matches!(&other, Error::Os(error) if error.raw_os_error() == Some(5)));
+        assert!(std::error::Error::source(&other).is_some());
+    }
+
+    #[test]
+    fn wrong_type_names_the_new_handle() {
+        let again = Handle::from_bits(0x1234);
+        let text = Error::WrongType { found: "a slice", again }.to_string();
+        assert!(text.contains("0000000000001234") && text.contains("a slice"), "{text}");
+    }
+}

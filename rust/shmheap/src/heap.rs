@@ -1,0 +1,529 @@
+//! The heap: opening, allocating, receiving, reaping.
+use std::ffi::CString;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::arc::ShmArc;
+use crate::boxed::ShmBox;
+use crate::content::{Content, Plain, Shareable};
+use crate::error::{Error, Result};
+use crate::handle::{ArcHandle, Handle};
+use crate::raw::{self, Connection, Opening};
+use crate::sweep;
+
+/// A heap that processes share. A clone is the same connection; the last of clones, boxes and shares closes it. What
+/// is in the heap stays, for other processes, until somebody removes its name and the last process has closed it.
+///
+/// All calls may be made from any thread. A process that was made by `fork()` without `exec` has copies of its
+/// parent's boxes, which is why `fork` is an unsafe call: it must not use or drop them.
+///
+/// ```
+/// use shmheap::Heap;
+///
+/// let name = format!("/shmheap-doc-{}", std::process::id());
+/// let heap = Heap::create(&name, 1 << 20)?;
+/// let there = Heap::open(&name)?; // in another process, as a rule
+/// let handle = heap.boxed_str("hello")?.send()?;
+/// assert_eq!(&*there.receive(handle)?, "hello");
+/// Heap::remove(&name)?;
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Heap {
+    connection: Arc<Connection>,
+}
+
+/// Where a box finds its heap: [`Heap`], which the box keeps open, or `&Heap`, which costs nothing and ties the box to
+/// the heap's lifetime. Sealed.
+///
+/// ```
+/// use shmheap::{Heap, ShmBox};
+///
+/// let heap = Heap::anonymous(1 << 16)?;
+/// let keeps_it_open: ShmBox<u64> = heap.boxed(1)?;
+/// let borrows: ShmBox<u64, &Heap> = ShmBox::new_in(1, &heap)?;
+/// assert_eq!(*keeps_it_open, *borrows);
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+pub trait HeapRef: sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {
+        fn heap(&self) -> &super::Heap;
+    }
+}
+
+impl HeapRef for Heap {}
+impl sealed::Sealed for Heap {
+    fn heap(&self) -> &Heap {
+        self
+    }
+}
+impl HeapRef for &Heap {}
+impl sealed::Sealed for &Heap {
+    fn heap(&self) -> &Heap {
+        self
+    }
+}
+
+pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
+    &heap.heap().connection
+}
+
+/// How to open or create a heap. Made by [`Heap::options`].
+///
+/// ```
+/// use shmheap::Heap;
+/// use std::time::Duration;
+///
+/// let name = format!("/shmheap-options-{}", std::process::id());
+/// let heap = Heap::options()
+///     .size(1 << 20)
+///     .growable_to(1 << 24)
+///     .mode(0o660)
+///     .timeout(Duration::from_millis(500))
+///     .open_or_create(&name)?;
+/// assert_eq!(heap.stats()?.max_len, 1 << 24);
+/// Heap::remove(&name)?;
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until one of the calls that open"]
+pub struct HeapOptions {
+    opening: Opening,
+}
+
+impl HeapOptions {
+    /// Bytes of the region when it is created, at least 128; default 1 MiB.
+    pub fn size(mut self, bytes: usize) -> Self {
+        self.opening.len = bytes;
+        self
+    }
+
+    /// Bytes to which it grows by itself; default: it never grows.
+    pub fn growable_to(mut self, bytes: usize) -> Self {
+        self.opening.max_len = bytes;
+        self
+    }
+
+    /// 8 or 16 bytes (default), when creating. Types that need more get more.
+    pub fn alignment(mut self, bytes: usize) -> Self {
+        self.opening.alignment = bytes;
+        self
+    }
+
+    /// Permission bits when creating, exactly, whatever the umask; default 0600.
+    pub fn mode(mut self, bits: u32) -> Self {
+        self.opening.mode = bits;
+        self
+    }
+
+    /// How long to wait for a heap that is still being created; default 2 s. In milliseconds, rounded up.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.opening.timeout_ms = limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX)) as u32;
+        self
+    }
+
+    /// Connect without the right to write: to look at figures.
+    pub fn read_only(self) -> Self {
+        self.flag(raw::READ_ONLY)
+    }
+
+    /// Keep free blocks for each thread: faster, and placement is no longer exact first fit.
+    pub fn cached(self) -> Self {
+        self.flag(raw::CACHED)
+    }
+
+    /// When creating: in this heap, what would fail for want of space first reaps the dead's boxes.
+    pub fn reap(self) -> Self {
+        self.flag(raw::REAP)
+    }
+
+    /// When creating or growing, do not reserve memory: a machine that runs out of it raises SIGBUS then.
+    pub fn sparse(self) -> Self {
+        self.flag(raw::SPARSE)
+    }
+
+    /// Ask the kernel for huge pages: opening is slower, large heaps are faster.
+    pub fn huge_pages(self) -> Self {
+        self.flag(raw::HUGE_PAGES)
+    }
+
+    /// Connects to the heap of this name, as `shm_open` takes it: `"/name"`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::Corrupt`] (what is there is no heap),
+    /// [`Error::OtherVersion`], [`Error::TimedOut`], [`Error::TooManyProcesses`], [`Error::InvalidOption`].
+    pub fn open(&self, name: &str) -> Result<Heap> {
+        self.at(name.as_bytes(), 0)
+    }
+
+    /// Makes a heap of this name; [`Error::AlreadyExists`] if there is one.
+    pub fn create(&self, name: &str) -> Result<Heap> {
+        self.at(name.as_bytes(), raw::CREATE | raw::EXCLUSIVE)
+    }
+
+    /// Connects to the heap of this name, or makes it. What is there keeps its size and alignment.
+    pub fn open_or_create(&self, name: &str) -> Result<Heap> {
+        self.at(name.as_bytes(), raw::CREATE)
+    }
+
+    /// As [`open`](Self::open), for the heap in a file.
+    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+        self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE)
+    }
+
+    /// As [`create`](Self::create), in a file.
+    pub fn create_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+        self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE | raw::CREATE | raw::EXCLUSIVE)
+    }
+
+    /// As [`open_or_create`](Self::open_or_create), in a file.
+    pub fn open_or_create_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+        self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE | raw::CREATE)
+    }
+
+    /// Makes a heap without a name. Others get it through its descriptor ([`AsFd`]): by inheritance, or over a socket.
+    pub fn anonymous(&self) -> Result<Heap> {
+        let opening = self.with(raw::ANONYMOUS | raw::CREATE);
+        Connection::open(None, &opening).map(Heap::of)
+    }
+
+    /// Connects to the heap that a descriptor refers to, which stays the caller's.
+    pub fn open_fd(&self, fd: impl AsFd) -> Result<Heap> {
+        Connection::open_fd(fd.as_fd(), &self.opening).map(Heap::of)
+    }
+
+    fn flag(mut self, flag: u32) -> Self {
+        self.opening.flags |= flag;
+        self
+    }
+
+    fn with(&self, flags: u32) -> Opening {
+        let mut opening = self.opening.clone();
+        opening.flags |= flags;
+        opening
+    }
+
+    fn at(&self, name: &[u8], flags: u32) -> Result<Heap> {
+        let name = c_name(name)?;
+        Connection::open(Some(&name), &self.with(flags)).map(Heap::of)
+    }
+}
+
+fn c_name(name: &[u8]) -> Result<CString> {
+    CString::new(name).map_err(|_| Error::InvalidOption("a name cannot hold a zero byte"))
+}
+
+impl Heap {
+    fn of(connection: Connection) -> Self {
+        Heap { connection: Arc::new(connection) }
+    }
+
+    /// All that can be said about how to open.
+    pub fn options() -> HeapOptions {
+        HeapOptions::default()
+    }
+
+    /// Makes a heap of `size` bytes under a name of `shm_open`.
+    pub fn create(name: &str, size: usize) -> Result<Heap> {
+        Heap::options().size(size).create(name)
+    }
+
+    /// Connects to the heap of that name.
+    pub fn open(name: &str) -> Result<Heap> {
+        Heap::options().open(name)
+    }
+
+    /// Makes a heap of `size` bytes without a name.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let there = shmheap::Heap::options().open_fd(&heap)?; // the descriptor may come from another process
+    /// let handle = heap.boxed(3u32)?.send()?;
+    /// assert_eq!(*there.receive(handle)?, 3);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn anonymous(size: usize) -> Result<Heap> {
+        Heap::options().size(size).anonymous()
+    }
+
+    /// Removes the name of a heap. Who is connected goes on; the memory goes with the last of them. (The name of a heap
+    /// in a file is removed as any file's.)
+    pub fn remove(name: &str) -> Result<()> {
+        Connection::unlink(&c_name(name.as_bytes())?)
+    }
+
+    /// Puts a value in the heap. The box keeps the heap open; [`ShmBox::new_in`] with `&heap` borrows it instead.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::TooLarge`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let mut number = heap.boxed(41u64)?;
+    /// *number += 1;
+    /// assert_eq!(*number, 42);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed<T: Plain>(&self, value: T) -> Result<ShmBox<T>> {
+        ShmBox::new_in(value, self.clone())
+    }
+
+    /// Copies a slice into the heap.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let mut primes = heap.boxed_slice(&[2u32, 3, 5, 7])?;
+    /// primes[0] = 11;
+    /// assert_eq!(primes.iter().sum::<u32>(), 26);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed_slice<T: Plain>(&self, values: &[T]) -> Result<ShmBox<[T]>> {
+        ShmBox::copied_in(values, self.clone())
+    }
+
+    /// A slice of `len` elements whose bytes are zero.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// assert!(heap.boxed_zeroed::<u64>(100)?.iter().all(|&x| x == 0));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed_zeroed<T: Plain>(&self, len: usize) -> Result<ShmBox<[T]>> {
+        ShmBox::zeroed_in(len, self.clone())
+    }
+
+    /// Copies text into the heap.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// assert_eq!(heap.boxed_str("zwölf")?.chars().count(), 5);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed_str(&self, text: &str) -> Result<ShmBox<str>> {
+        ShmBox::str_in(text, self.clone())
+    }
+
+    /// Claims a value that somebody sent. Of all who claim it, in all processes, one succeeds.
+    ///
+    /// # Errors
+    /// [`Error::NullHandle`], [`Error::ForeignHandle`] (of another heap, or bits that are no handle), [`Error::Stale`]
+    /// (claimed already), [`Error::WrongType`], [`Error::NotUtf8`]. Nothing is lost by any of them.
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    ///
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed_slice(&[1.0f64, 2.0])?.send()?;
+    /// let pair = heap.receive(handle)?;
+    /// assert_eq!(pair.len(), 2);
+    /// assert!(matches!(heap.receive(handle), Err(Error::Stale)));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn receive<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<ShmBox<T>> {
+        ShmBox::receive_in(handle, self.clone())
+    }
+
+    /// Claims a value, copies it into this process's own memory and frees it. Sound also where the sender keeps no
+    /// rules and goes on writing: the copy is bytes of some moment, and checked after copying.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed_str("from somebody unknown")?.send()?;
+    /// let text: String = heap.take(handle)?;
+    /// assert_eq!(text, "from somebody unknown");
+    /// assert_eq!(heap.stats()?.used_blocks, 0);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn take<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<T::Owned> {
+        raw::Object::<T, &Heap>::take(&self, handle.bits())
+    }
+
+    /// Claims an object that a program without this crate sent, with `shmheap_send`: all its bytes but the last 8,
+    /// which this crate keeps for itself (so let that program allocate 8 more). What this crate sent comes as its bytes.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed(0x0102_0304u32)?.send()?;
+    /// let bytes = heap.receive_bytes(handle.cast())?;
+    /// assert_eq!(bytes[..4], [4, 3, 2, 1]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn receive_bytes(&self, handle: Handle<()>) -> Result<ShmBox<[u8]>> {
+        raw::receive_bytes(self.clone(), handle.bits()).map(ShmBox::of)
+    }
+
+    /// Puts a value in the heap for several processes to look at, counted.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let counter = heap.arc(AtomicU32::new(1))?;
+    /// counter.fetch_add(1, Relaxed);
+    /// assert_eq!(counter.load(Relaxed), 2);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn arc<T: Shareable>(&self, value: T) -> Result<ShmArc<T>> {
+        ShmArc::new_in(value, self)
+    }
+
+    /// Claims a share that [`ShmArc::share`] made. Errors as [`receive`](Self::receive).
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let one = heap.arc([1u8, 2, 3])?;
+    /// let two = heap.receive_arc(one.share()?)?;
+    /// drop(one);
+    /// assert_eq!(*two, [1, 2, 3]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn receive_arc<T: Shareable>(&self, handle: ArcHandle<T>) -> Result<ShmArc<T>> {
+        ShmArc::receive_in(handle, self)
+    }
+
+    /// Gives back what only processes that died can know: their boxes, and what no share is left of. What is in transit
+    /// stays. Costs a walk over the heap.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let ours = heap.boxed(1u8)?;
+    /// assert_eq!(heap.reap()?.boxes, 0); // we live
+    /// # drop(ours);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn reap(&self) -> Result<Reaped> {
+        let boxes = self.connection.reap()?;
+        let arcs = match sweep::sweep(&self.connection) {
+            Err(Error::Unsupported) => 0,
+            swept => swept?,
+        };
+        Ok(Reaped { boxes, arcs })
+    }
+
+    /// Walks all blocks and holds the heap's figures against them: [`Error::Unsound`] names the rule that is broken.
+    ///
+    /// ```
+    /// shmheap::Heap::anonymous(1 << 16)?.check()?;
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        self.connection.check()
+    }
+
+    /// Figures of the heap at one instant.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let stats = heap.stats()?;
+    /// assert_eq!((stats.len, stats.used_blocks, stats.processes), (1 << 16, 0, 1));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn stats(&self) -> Result<Stats> {
+        self.connection.stats().map(Stats::of)
+    }
+}
+
+/// The descriptor of the file below the heap, to be passed to another process.
+impl AsFd for Heap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.fd().expect("all heaps that this crate opens have a file")
+    }
+}
+
+/// What [`Heap::reap`] gave back.
+///
+/// ```
+/// let heap = shmheap::Heap::anonymous(1 << 16)?;
+/// let reaped = heap.reap()?;
+/// assert_eq!((reaped.boxes, reaped.arcs), (0, 0));
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reaped {
+    /// Objects that dead processes held: boxes, and their shares in `ShmArc`s.
+    pub boxes: u64,
+    /// Insides of `ShmArc`s that no share was left of.
+    pub arcs: u64,
+}
+
+/// Figures of a heap. Bytes unless said otherwise.
+///
+/// ```
+/// let heap = shmheap::Heap::anonymous(1 << 16)?;
+/// println!("{:?}", heap.stats()?);
+/// # Ok::<(), shmheap::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Of the region now.
+    pub len: u64,
+    /// Of the region at most.
+    pub max_len: u64,
+    /// Alignment of every object: 8 or 16.
+    pub alignment: u64,
+    /// Number of objects.
+    pub used_blocks: u64,
+    /// Of all objects, with 8 for each header.
+    pub used_bytes: u64,
+    /// Number of free blocks.
+    pub free_blocks: u64,
+    /// Of all free blocks, with their headers.
+    pub free_bytes: u64,
+    /// The largest object that fits without growing. This crate adds 8 to a value's size.
+    pub largest_free: u64,
+    /// The most that `used_bytes` ever was.
+    pub high_water_bytes: u64,
+    /// How often something was allocated since creation.
+    pub allocs: u64,
+    /// How often something was freed.
+    pub frees: u64,
+    /// How often the region grew.
+    pub grows: u64,
+    /// How often a process died holding the lock.
+    pub recoveries: u64,
+    /// When the heap was created.
+    pub created: SystemTime,
+    /// Connections of live processes that can write.
+    pub processes: u32,
+    /// Slots of processes that died.
+    pub dead: u32,
+}
+
+impl Stats {
+    fn of(found: raw::Found) -> Self {
+        Stats {
+            len: found.len,
+            max_len: found.max_len,
+            alignment: found.alignment,
+            used_blocks: found.used_blocks,
+            used_bytes: found.used_bytes,
+            free_blocks: found.free_blocks,
+            free_bytes: found.free_bytes,
+            largest_free: found.largest_free,
+            high_water_bytes: found.high_water_bytes,
+            allocs: found.allocs,
+            frees: found.frees,
+            grows: found.grows,
+            recoveries: found.recoveries,
+            created: UNIX_EPOCH.checked_add(Duration::from_nanos(found.created_ns)).unwrap_or(UNIX_EPOCH),
+            processes: found.processes,
+            dead: found.dead,
+        }
+    }
+}
+
+impl fmt::Display for Reaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} boxes, {} arcs", self.boxes, self.arcs)
+    }
+}

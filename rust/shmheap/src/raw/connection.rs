@@ -1,0 +1,276 @@
+//! The C calls, each behind a function that cannot be called wrongly but where it says `unsafe`.
+use std::ffi::{c_int, c_void, CStr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+
+use shmheap_sys as sys;
+
+use crate::error::{code, Error, Result};
+
+/// A connection to a heap, open as long as this lives.
+///
+/// Invariant: `mem` is a handle that a successful `shmheap_open` or `shmheap_open_fd` gave, and nobody else
+/// disconnects it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    mem: sys::shmheap_memory_handle,
+    region: NonNull<u8>,
+    alignment: usize,
+    id: u64,
+}
+
+// SAFETY: C, Threads: "Every call may be made from any thread at any time, but for shmheap_disconnect", which only
+// Drop calls, when nobody else has the connection any more.
+unsafe impl Send for Connection {}
+// SAFETY: as above; the calls of one connection may overlap in time.
+unsafe impl Sync for Connection {}
+
+/// How to open: what `shmheap_options` has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Opening {
+    pub len: usize,
+    pub max_len: usize,
+    pub alignment: usize,
+    pub flags: u32,
+    pub mode: u32,
+    pub timeout_ms: u32,
+}
+
+/// A block as a walk shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub offset: u64,
+    pub len: u64,
+    pub stamp: u32,
+    /// In transit.
+    pub sent: bool,
+    /// Held by somebody, or in transit: neither free nor the heap's own.
+    pub live: bool,
+}
+
+/// Figures of a heap, as C gives them.
+pub(crate) type Found = sys::shmheap_stats;
+
+pub(crate) const CREATE: u32 = sys::SHMHEAP_CREATE;
+pub(crate) const EXCLUSIVE: u32 = sys::SHMHEAP_EXCLUSIVE;
+pub(crate) const READ_ONLY: u32 = sys::SHMHEAP_READ_ONLY;
+pub(crate) const CACHED: u32 = sys::SHMHEAP_CACHED;
+pub(crate) const REAP: u32 = sys::SHMHEAP_REAP;
+pub(crate) const SPARSE: u32 = sys::SHMHEAP_SPARSE;
+pub(crate) const HUGE_PAGES: u32 = sys::SHMHEAP_HUGE_PAGES;
+pub(crate) const ANONYMOUS: u32 = sys::SHMHEAP_ANONYMOUS;
+pub(crate) const FILE: u32 = sys::SHMHEAP_FILE;
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+impl Opening {
+    fn as_c(&self) -> sys::shmheap_options {
+        sys::shmheap_options {
+            len: self.len,
+            max_len: self.max_len,
+            alignment: self.alignment,
+            flags: self.flags,
+            mode: self.mode,
+            timeout_ms: self.timeout_ms,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn open(name: Option<&CStr>, opening: &Opening) -> Result<Self> {
+        let options = opening.as_c();
+        let name = name.map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: C, shmheap_open: name is NULL or ends with a zero byte, options is valid during the call.
+        Self::opened(|out| unsafe { sys::shmheap_open(out, name, &options) })
+    }
+
+    pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
+        let options = opening.as_c();
+        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
+        Self::opened(|out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
+    }
+
+    fn opened(open: impl FnOnce(*mut sys::shmheap_memory_handle) -> c_int) -> Result<Self> {
+        let mut mem = sys::shmheap_memory_handle { heap: ptr::null_mut() };
+        if open(&mut mem) != 0 {
+            return Err(Error::from_open(errno()));
+        }
+        // SAFETY: C, shmheap_underlying: mem is open.
+        let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
+        let mut connection = Connection { mem, region, alignment: 16, id: 0 };
+        let stats = connection.stats()?;
+        connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
+        connection.id = stats.id;
+        Ok(connection)
+    }
+
+    /// At least `size` bytes at a multiple of `align`. The memory is this process's alone until it frees or sends it.
+    pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
+        let object = if align <= self.alignment {
+            // SAFETY: C, shmheap_alloc: any size may be asked for.
+            unsafe { sys::shmheap_alloc(self.mem, size) }
+        } else {
+            // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused with EINVAL.
+            unsafe { sys::shmheap_aligned_alloc(self.mem, align, size) }
+        };
+        NonNull::new(object.cast()).ok_or_else(|| match errno() {
+            code::ENOMEM => Error::OutOfMemory { size },
+            code::EINVAL => Error::TooLarge,
+            other => Error::from_change(other),
+        })
+    }
+
+    /// Bytes that the object can hold; 0 where none is.
+    pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
+        // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live object".
+        let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
+        match ask() {
+            // An object that reaches beyond what this connection knows of a heap that has grown: figures make it look.
+            0 if self.stats().is_ok() => ask(),
+            usable => usable,
+        }
+    }
+
+    /// Gives an object back.
+    ///
+    /// # Safety
+    /// This process holds it, and nothing refers to its bytes any more.
+    pub(crate) unsafe fn free(&self, object: NonNull<u8>) {
+        // SAFETY: C, shmheap_free: what is no live object is recognised; that nobody uses this one says the caller.
+        unsafe { sys::shmheap_free(self.mem, object.as_ptr().cast()) }
+    }
+
+    /// Puts an object in transit: its handle.
+    ///
+    /// # Safety
+    /// As for `free`, but that the inside of a ShmArc may be used on by those who have a share in it.
+    pub(crate) unsafe fn send(&self, object: NonNull<u8>) -> Result<u64> {
+        // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is no object.
+        let handle = unsafe { sys::shmheap_send(self.mem, object.as_ptr().cast()) };
+        match handle.bits {
+            0 if errno() == code::EINVAL => Err(Error::Stale),
+            0 => Err(Error::from_change(errno())),
+            bits => Ok(bits),
+        }
+    }
+
+    /// Claims an object in transit. It is this process's alone from then on.
+    pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
+        if bits == 0 {
+            return Err(Error::NullHandle);
+        }
+        // SAFETY: C, shmheap_receive: any bits may be given; of all who claim an object, one succeeds.
+        let object = unsafe { sys::shmheap_receive(self.mem, sys::shmheap_object_handle { bits }) };
+        NonNull::new(object.cast()).ok_or_else(|| Error::from_change(errno()))
+    }
+
+    /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
+    pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
+        let tag = (self.id ^ self.id >> 13 ^ self.id >> 39) & 0x1fff;
+        let granule = (offset - 16) / self.alignment as u64;
+        tag.max(1) << 51 | u64::from(stamp & 0x7fff) << 36 | granule & 0xf_ffff_ffff
+    }
+
+    /// The address of an offset in the region; None where `len` bytes there do not lie in it.
+    pub(crate) fn at(&self, offset: u64, len: usize) -> Result<Option<NonNull<u8>>> {
+        let end = offset.checked_add(len as u64).filter(|_| offset >= 16);
+        let region_len = self.stats()?.len;
+        let Some(offset) = end.filter(|&end| end <= region_len).and_then(|_| usize::try_from(offset).ok()) else {
+            return Ok(None);
+        };
+        // SAFETY: C, shmheap_underlying and shmheap_stat: the region is mapped at region and has region_len bytes;
+        // offset lies below that.
+        Ok(Some(unsafe { self.region.add(offset) }))
+    }
+
+    /// Bytes from the start of the region to an object in it.
+    pub(crate) fn offset(&self, object: NonNull<u8>) -> u64 {
+        (object.as_ptr() as usize).wrapping_sub(self.region.as_ptr() as usize) as u64
+    }
+
+    pub(crate) fn stats(&self) -> Result<Found> {
+        let mut stats = Found::default();
+        // SAFETY: C, shmheap_stat: stats may be written.
+        match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
+            0 => Ok(stats),
+            _ => Err(Error::from_change(errno())),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut report = sys::shmheap_report::default();
+        // SAFETY: C, shmheap_check: report may be written.
+        match unsafe { sys::shmheap_check(self.mem, &mut report) } {
+            0 => Ok(()),
+            1 => Err(Error::Unsound {
+                rule: report.rule,
+                offset: report.offset,
+                text: report.text.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect(),
+            }),
+            _ => Err(Error::from_change(errno())),
+        }
+    }
+
+    /// Objects that only the dead could know, given back.
+    pub(crate) fn reap(&self) -> Result<u64> {
+        // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: frees objects "of which only the dead can know".
+        let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
+        u64::try_from(freed).map_err(|_| Error::from_change(errno()))
+    }
+
+    pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
+        // SAFETY: C, shmheap_fd: mem is open.
+        match unsafe { sys::shmheap_fd(self.mem) } {
+            // SAFETY: C, shmheap_fd: "it stays the heap's own", so it is open as long as self.
+            fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// Calls visit for each block, in the order of addresses.
+    pub(crate) fn walk<F: FnMut(Block)>(&self, mut visit: F) -> Result<()> {
+        unsafe extern "C" fn trampoline<F: FnMut(Block)>(
+            info: *const sys::shmheap_block_info,
+            visit: *mut c_void,
+        ) -> c_int {
+            // SAFETY: C, shmheap_walk: block is valid during the call; context is what walk passed: the closure, which
+            // nobody else uses meanwhile.
+            let (info, visit) = unsafe { (&*info, &mut *visit.cast::<F>()) };
+            visit(Block {
+                offset: info.offset,
+                len: info.len,
+                stamp: info.stamp,
+                sent: info.state == sys::SHMHEAP_STATE_SENT,
+                live: matches!(
+                    info.state,
+                    sys::SHMHEAP_STATE_USED | sys::SHMHEAP_STATE_SHARED | sys::SHMHEAP_STATE_SENT
+                ),
+            });
+            0
+        }
+        // SAFETY: C, shmheap_walk: the trampoline has the type that it asks for and gets the closure of its type. The
+        // crate's closures do not panic: an unwinding that reached extern "C" would abort.
+        match unsafe { sys::shmheap_walk(self.mem, Some(trampoline::<F>), ptr::from_mut(&mut visit).cast()) } {
+            0 => Ok(()),
+            _ => Err(Error::from_change(errno())),
+        }
+    }
+
+    /// Removes a name of shm_open().
+    pub(crate) fn unlink(name: &CStr) -> Result<()> {
+        // SAFETY: C, shmheap_unlink: name ends with a zero byte.
+        match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(Error::from_open(errno())),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // SAFETY: C, shmheap_disconnect: no other call uses the connection any more, since Drop has it alone.
+        unsafe { sys::shmheap_disconnect(self.mem) }
+    }
+}

@@ -1,0 +1,22 @@
+//! All of the crate's unsafe code. UNSAFE.md lists the blocks and why each is sound; a test holds it to this folder.
+//!
+//! - `connection`: the C calls.
+//! - `object`: an object that this process holds, and the values in it.
+//! - `words`: copies of memory that others may write meanwhile.
+//! - `front`: the inside of a `ShmArc`.
+//!
+//! What "C:" quotes in a SAFETY comment is shmheap.h.
+#![allow(unsafe_code)]
+
+#[cfg(not(miri))]
+mod connection;
+#[cfg(miri)]
+#[path = "connection_for_miri.rs"]
+mod connection;
+mod front;
+mod object;
+mod words;
+
+pub(crate) use connection::*;
+pub(crate) use front::{bury, ticket_names, FrontCopy, Shared, FRONT_LEN};
+pub(crate) use object::{receive_bytes, Object};

@@ -1,0 +1,90 @@
+//! Frees the insides of `ShmArc`s that nobody has a share in any more, since processes with shares died.
+//!
+//! Looks twice: at all such objects and their words, then at all tickets. An object that no ticket names and whose word
+//! is still the same has no owner, and can never have one again: a ticket that is good now was either there before the
+//! first look, and is then seen by the second (objects that live throughout are visited exactly once), or was made after
+//! it, and making it changed the word. (Made from another one, which was there: new tickets come from tickets alone.)
+//!
+//! Contents are read through the heap's file: a block that a walk has shown may be another thread's box by now, and
+//! reading that as memory would be a data race.
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::error::{Error, Result};
+use crate::label::{LABEL_LEN, TICKET_MAX};
+use crate::raw::{bury, ticket_names, Block, Connection, FrontCopy, FRONT_LEN};
+
+/// An object that looks like the inside of a ShmArc.
+struct Candidate {
+    handle: u64,
+    word: u64,
+}
+
+/// The region as a file.
+struct Contents {
+    file: File,
+    region: u64,
+}
+
+impl Contents {
+    fn of(heap: &Connection) -> Result<Self> {
+        let stats = heap.stats()?;
+        let file = File::from(heap.fd()?.try_clone_to_owned().map_err(Error::Os)?);
+        Ok(Contents { file, region: stats.segment_len - stats.len })
+    }
+
+    fn read<const N: usize>(&self, offset: u64) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.file.read_exact_at(&mut bytes, self.region + offset).map_err(Error::Os)?;
+        Ok(bytes)
+    }
+
+    fn word(&self, offset: u64) -> Result<u64> {
+        self.read(offset).map(u64::from_le_bytes)
+    }
+}
+
+/// How many were freed.
+pub(crate) fn sweep(heap: &Connection) -> Result<u64> {
+    let contents = Contents::of(heap)?;
+    let mut candidates = candidates(heap, &contents)?;
+    if candidates.is_empty() {
+        return Ok(0);
+    }
+    for ticket in blocks(heap, |block| block.live && block.len <= TICKET_MAX as u64)? {
+        if let Some(object) = ticket_names(contents.word(ticket.offset)?) {
+            candidates.remove(&object);
+        }
+    }
+    let mut freed = 0;
+    for (offset, candidate) in candidates {
+        if contents.word(offset)? == candidate.word && bury(heap, candidate.handle) {
+            freed += 1;
+        }
+    }
+    Ok(freed)
+}
+
+fn blocks(heap: &Connection, wanted: impl Fn(&Block) -> bool) -> Result<Vec<Block>> {
+    let mut found = Vec::new();
+    heap.walk(|block| {
+        if wanted(&block) {
+            found.push(block);
+        }
+    })?;
+    Ok(found)
+}
+
+fn candidates(heap: &Connection, contents: &Contents) -> Result<HashMap<u64, Candidate>> {
+    let mut found = HashMap::new();
+    for block in blocks(heap, |block| block.sent && block.len >= (FRONT_LEN + LABEL_LEN) as u64)? {
+        let front = FrontCopy::of(contents.read(block.offset)?);
+        let end_label = contents.word(block.offset + block.len - LABEL_LEN as u64)?;
+        let handle = heap.handle_at(block.offset, block.stamp);
+        if front.is_arc(handle, end_label) {
+            found.insert(block.offset, Candidate { handle, word: front.word });
+        }
+    }
+    Ok(found)
+}
