@@ -13,5 +13,7 @@ fn refused_by_the_compiler() {
         println!("skipped: the messages of {} are not among those kept here", version.trim_end());
         return;
     }
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/compile_pass/*.rs");
+    cases.compile_fail("tests/compile_fail/*.rs");
 }

@@ -135,6 +135,10 @@ impl<T: Shareable> Shared<T> {
         let size =
             value_at::<T>().checked_add(std::mem::size_of::<T>()).and_then(label::request).ok_or(Error::TooLarge)?;
         let place = connection(heap).alloc(size, std::mem::align_of::<T>().max(8))?;
+        let usable = connection(heap).usable(place);
+        if usable < size {
+            return Err(Error::Corrupt); // somebody has changed its header: leave it alone
+        }
         let ticket = Ticket::new(heap, connection(heap).offset(place));
         // SAFETY: C, shmheap_alloc: the object is ours alone, aligned for T, with room for the front, the value behind it
         // and the label at the end; all places lie in it.
@@ -144,7 +148,7 @@ impl<T: Shareable> Shared<T> {
             words::store(place, 1);
             words::store(place.add(LABEL_AT), label_of::<T>().bits());
             words::store(place.add(OWN_AT), 0);
-            words::store(end_label(place, connection(heap).usable(place)), label_of::<T>().bits());
+            words::store(end_label(place, usable), label_of::<T>().bits());
             ticket.map(|ticket| Shared { place, value: target, ticket })
         };
         // SAFETY: (send) the object is ours; from here on only shares use it. (free) where there is none, nobody does.

@@ -80,9 +80,10 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let room = Room::new::<T::Element>(&heap, count)?;
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
+            let element = make(i);
             // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for count elements, is aligned for
             // them, and is ours alone.
-            unsafe { place.add(i).write(make(i)) };
+            unsafe { place.add(i).write(element) };
         }
         std::mem::forget(room);
         Ok(Object { value: T::pointer(place, count), heap })
