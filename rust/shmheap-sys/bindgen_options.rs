@@ -9,6 +9,8 @@ fn bindings_of(include: &std::path::Path) -> Result<String, bindgen::BindgenErro
         .allowlist_item("shmheap.*|SHMHEAP.*")
         .constified_enum("shmheap_.*")
         .prepend_enum_name(false)
+        // As Cargo.toml's rust-version; else the bindings would be those of the compiler at hand.
+        .rust_target(bindgen::RustTarget::stable(80, 0).unwrap_or_else(|_| panic!("bindgen knows Rust 1.80")))
         .use_core()
         .ctypes_prefix("::core::ffi")
         .generate_comments(false)

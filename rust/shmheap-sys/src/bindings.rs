@@ -95,12 +95,55 @@ const _: () = {
 };
 pub const SHMHEAP_REAP_SHARED: shmheap_reap_flags = 1;
 pub type shmheap_reap_flags = ::core::ffi::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct shmheap_name_info {
+    pub name: [::core::ffi::c_char; 256usize],
+    pub name_len: u64,
+    pub offset: u64,
+    pub len: u64,
+    pub users: u64,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    [
+        "Size of shmheap_name_info",
+    ][::core::mem::size_of::<shmheap_name_info>() - 288usize];
+    [
+        "Alignment of shmheap_name_info",
+    ][::core::mem::align_of::<shmheap_name_info>() - 8usize];
+    [
+        "Offset of field: shmheap_name_info::name",
+    ][::core::mem::offset_of!(shmheap_name_info, name) - 0usize];
+    [
+        "Offset of field: shmheap_name_info::name_len",
+    ][::core::mem::offset_of!(shmheap_name_info, name_len) - 256usize];
+    [
+        "Offset of field: shmheap_name_info::offset",
+    ][::core::mem::offset_of!(shmheap_name_info, offset) - 264usize];
+    [
+        "Offset of field: shmheap_name_info::len",
+    ][::core::mem::offset_of!(shmheap_name_info, len) - 272usize];
+    [
+        "Offset of field: shmheap_name_info::users",
+    ][::core::mem::offset_of!(shmheap_name_info, users) - 280usize];
+};
+impl Default for shmheap_name_info {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 pub const SHMHEAP_STATE_FREE: shmheap_state = 0;
 pub const SHMHEAP_STATE_USED: shmheap_state = 1;
 pub const SHMHEAP_STATE_SHARED: shmheap_state = 2;
 pub const SHMHEAP_STATE_SENT: shmheap_state = 3;
 pub const SHMHEAP_STATE_CACHED: shmheap_state = 4;
 pub const SHMHEAP_STATE_INTERNAL: shmheap_state = 5;
+pub const SHMHEAP_STATE_NAMED: shmheap_state = 6;
 pub type shmheap_state = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -256,12 +299,14 @@ pub struct shmheap_process_info {
     pub self_: ::core::ffi::c_int,
     pub blocks: u64,
     pub bytes: u64,
+    pub cached_blocks: u64,
+    pub cached_bytes: u64,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
     [
         "Size of shmheap_process_info",
-    ][::core::mem::size_of::<shmheap_process_info>() - 64usize];
+    ][::core::mem::size_of::<shmheap_process_info>() - 80usize];
     [
         "Alignment of shmheap_process_info",
     ][::core::mem::align_of::<shmheap_process_info>() - 8usize];
@@ -289,6 +334,12 @@ const _: () = {
     [
         "Offset of field: shmheap_process_info::bytes",
     ][::core::mem::offset_of!(shmheap_process_info, bytes) - 56usize];
+    [
+        "Offset of field: shmheap_process_info::cached_blocks",
+    ][::core::mem::offset_of!(shmheap_process_info, cached_blocks) - 64usize];
+    [
+        "Offset of field: shmheap_process_info::cached_bytes",
+    ][::core::mem::offset_of!(shmheap_process_info, cached_bytes) - 72usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -340,7 +391,7 @@ impl Default for shmheap_report {
         }
     }
 }
-unsafe extern "C" {
+extern "C" {
     pub fn shmheap_create(
         name: *const ::core::ffi::c_char,
         len: usize,
@@ -377,6 +428,17 @@ unsafe extern "C" {
         mem: shmheap_memory_handle,
         sz: usize,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_alloc_wait(
+        mem: shmheap_memory_handle,
+        sz: usize,
+        timeout_ms: ::core::ffi::c_int,
+    ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_alloc_many(
+        mem: shmheap_memory_handle,
+        sz: usize,
+        count: usize,
+        ptrs: *mut *mut ::core::ffi::c_void,
+    ) -> usize;
     pub fn shmheap_calloc(
         mem: shmheap_memory_handle,
         count: usize,
@@ -397,6 +459,11 @@ unsafe extern "C" {
         mem: shmheap_memory_handle,
         ptr: *mut ::core::ffi::c_void,
     ) -> ::core::ffi::c_int;
+    pub fn shmheap_free_many(
+        mem: shmheap_memory_handle,
+        ptrs: *const *mut ::core::ffi::c_void,
+        count: usize,
+    ) -> usize;
     pub fn shmheap_usable_size(
         mem: shmheap_memory_handle,
         ptr: *const ::core::ffi::c_void,
@@ -421,6 +488,26 @@ unsafe extern "C" {
         mem: shmheap_memory_handle,
         flags: ::core::ffi::c_uint,
     ) -> ::core::ffi::c_long;
+    pub fn shmheap_alloc_named(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+        size: usize,
+    ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_find(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+        size: *mut usize,
+    ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_names(
+        mem: shmheap_memory_handle,
+        visit: ::core::option::Option<
+            unsafe extern "C" fn(
+                name: *const shmheap_name_info,
+                context: *mut ::core::ffi::c_void,
+            ) -> ::core::ffi::c_int,
+        >,
+        context: *mut ::core::ffi::c_void,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_walk(
         mem: shmheap_memory_handle,
         visit: ::core::option::Option<

@@ -2,7 +2,7 @@
 use std::process::Command;
 
 /// The messages beside the programs are those of these compilers; others word them differently.
-const KNOWN: [&str; 1] = ["rustc 1.95."];
+const KNOWN: [&str; 2] = ["rustc 1.95.", "rustc 1.96."];
 
 #[test]
 fn refused_by_the_compiler() {

@@ -173,6 +173,27 @@ fn threads_share_a_connection() {
     heap.check().unwrap();
 }
 
+/// What caches give for a few bytes is as small as without them: shares are told from boxes by that.
+#[test]
+fn cached() {
+    for alignment in [8, 16] {
+        let heap = Heap::options().size(1 << 20).alignment(alignment).cached().anonymous().unwrap();
+        let there = Heap::options().cached().open_fd(&heap).unwrap();
+        let arcs: Vec<_> = (0..200).map(|i| heap.arc([i as u64; 3]).unwrap()).collect();
+        for size in 0..500 {
+            drop(heap.boxed_zeroed::<u8>(size).unwrap());
+            let boxed = there.receive(heap.boxed_slice(&vec![size as u8; size]).unwrap().send().unwrap()).unwrap();
+            assert!(boxed.len() == size && boxed.iter().all(|&byte| byte == size as u8));
+            let arc = there.receive_arc(arcs[size % 200].share().unwrap()).unwrap();
+            assert_eq!(arc[0] as usize, size % 200);
+        }
+        drop(arcs);
+        let reaped = heap.reap().unwrap();
+        assert_eq!((reaped.boxes, reaped.arcs), (0, 0));
+        heap.check().unwrap();
+    }
+}
+
 /// The types are what they should be for threads.
 #[test]
 fn send_and_sync() {

@@ -1,0 +1,39 @@
+#!/bin/bash
+# cargo_test.sh CARGO CARGO_HOME: what who works on the crates with cargo would run, on a copy of the declared inputs and
+# without network. CARGO_HOME has the crates that tools/setup fetched.
+set -euo pipefail
+cargo=$1 fetched=$2
+work=$TEST_TMPDIR/tree
+mkdir -p "$work" "$TEST_TMPDIR/cargo" "$TEST_TMPDIR/tmp"
+cp -rL LICENSE c rust "$work"
+ln -s ../../c "$work/rust/shmheap-sys/c"
+ln -sfn "$fetched/registry" "$TEST_TMPDIR/cargo/registry"
+
+PATH=$(dirname "$cargo"):/usr/bin:/bin
+export PATH CARGO_HOME=$TEST_TMPDIR/cargo CARGO_TARGET_DIR=$TEST_TMPDIR/target CARGO_NET_OFFLINE=true
+export HOME=$TEST_TMPDIR TMPDIR=$TEST_TMPDIR/tmp CARGO_TERM_COLOR=never
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
+unset RUSTC RUSTFLAGS RUSTUP_TOOLCHAIN
+cd "$work/rust"
+
+step() {
+    local started=$SECONDS
+    echo "== $*"
+    "$@" || { echo "cargo_test: failed: $*" >&2; exit 1; }
+    echo "== $((SECONDS - started)) s"
+}
+
+if cargo fmt --version >/dev/null 2>&1; then
+    step cargo fmt --check
+else
+    echo "skipped: no rustfmt"
+fi
+if cargo clippy --version >/dev/null 2>&1; then
+    step cargo clippy --locked --workspace --all-targets -- -D warnings
+else
+    echo "skipped: no clippy"
+fi
+step cargo test --locked --workspace
+RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
+# Each package built from its own tarball, the one against the other's.
+step cargo package --locked --workspace --allow-dirty

@@ -1,0 +1,167 @@
+"""rust_library, rust_binary, rust_test and rust_import, by the host's rustc; C libraries are ordinary deps, linked statically.
+
+Only what this repository needs: no crates from a registry but those that @host_rust has compiled, no cross compilation.
+Where there is no Rust, all of it is skipped.
+"""
+
+load("@host_rust//:host.bzl", "RUSTC", "RUSTC_VERSION")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolchain")
+load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+
+RustInfo = provider(
+    doc = "A Rust library.",
+    fields = {
+        "crate": "its crate name",
+        "rlib": "its File",
+        "files": "depset of its rlib and what that depends on: rlibs, procedural macros",
+    },
+)
+
+# For other rules that need Rust.
+RUST_HERE = [] if RUSTC else ["//tools/rust:missing"]
+
+def _link(ctx, cc_info):
+    """The inputs and the rustc flags that link the C libraries of cc_info."""
+    toolchain = find_cc_toolchain(ctx)
+    features = cc_common.configure_features(
+        ctx = ctx,
+        cc_toolchain = toolchain,
+        requested_features = ctx.features,
+        unsupported_features = ctx.disabled_features,
+    )
+    linker = cc_common.get_tool_for_action(feature_configuration = features, action_name = "c++-link-executable")
+    files = []
+    flags = []
+    for linker_input in cc_info.linking_context.linker_inputs.to_list():
+        for library in linker_input.libraries:
+            archive = library.pic_static_library or library.static_library
+            if archive:
+                files.append(archive)
+                flags.append("-Clink-arg=" + archive.path)
+        flags += ["-Clink-arg=" + flag for flag in linker_input.user_link_flags]
+
+    # rustc's own libraries come before these arguments, and archives need them behind themselves.
+    flags += ["-Clink-arg=-lgcc_s", "-Clink-arg=-lc"]
+    flags += ["-Clink-arg=" + flag for flag in ctx.fragments.cpp.linkopts]  # the sanitizers'
+    return depset(files, transitive = [toolchain.all_files]), ["-Clinker=" + linker] + flags
+
+def _crate_name(ctx):
+    return ctx.attr.crate_name or ctx.label.name.split("/")[-1].replace("-", "_")
+
+def _crate_root(ctx):
+    return ctx.file.crate_root or [f for f in ctx.files.srcs if f.basename == "lib.rs" or len(ctx.files.srcs) == 1][0]
+
+def _extern(dep):
+    return "--extern=%s=%s" % (dep.crate, dep.rlib.path)
+
+def _dirname(file):
+    return file.dirname
+
+def _compile(ctx, output, flags, links):
+    """Runs rustc; links: whether the output is a program. Returns the files and the CcInfo of the deps."""
+    rust_deps = [dep[RustInfo] for dep in ctx.attr.deps if RustInfo in dep]
+    cc_info = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps if CcInfo in dep])
+    files = depset(transitive = [dep.files for dep in rust_deps])
+    args = ctx.actions.args()
+    args.add(RUSTC)
+    args.add(_crate_root(ctx))
+    args.add("--crate-name=" + _crate_name(ctx))
+    args.add("--edition=2021")
+    args.add("-o", output)
+    args.add_all({"opt": ["-Copt-level=3"], "dbg": ["-Cdebuginfo=2"]}.get(ctx.var["COMPILATION_MODE"], ["-Cdebuginfo=1"]))
+    args.add_all(rust_deps, map_each = _extern)
+    args.add_all(files, map_each = _dirname, format_each = "-Ldependency=%s", uniquify = True)
+    args.add_all(flags)
+    args.add("-Dwarnings")
+    inputs = [depset(ctx.files.srcs), files]
+    if links:
+        link_files, link_flags = _link(ctx, cc_info)
+        inputs.append(link_files)
+        args.add_all(link_flags)
+    ctx.actions.run_shell(
+        outputs = [output],
+        inputs = depset(transitive = inputs),
+        command = "exec \"$@\" --remap-path-prefix=\"$PWD=.\"",
+        arguments = [args],
+        env = {"PATH": "/usr/bin:/bin", "RUSTC_VERSION": RUSTC_VERSION},  # another compiler is another action
+        mnemonic = "Rustc",
+        progress_message = "Compiling Rust crate %s" % ctx.label.name,
+    )
+    return files, cc_info
+
+def _library_impl(ctx):
+    rlib = ctx.actions.declare_file("lib%s.rlib" % _crate_name(ctx))
+    files, cc_info = _compile(ctx, rlib, ["--crate-type=lib"], False)
+    info = RustInfo(crate = _crate_name(ctx), rlib = rlib, files = depset([rlib], transitive = [files]))
+    return [DefaultInfo(files = depset([rlib])), info, cc_info]
+
+def _runnable(ctx, flags):
+    program = ctx.actions.declare_file(ctx.label.name)
+    _compile(ctx, program, flags, True)
+    return DefaultInfo(executable = program, files = depset([program]), runfiles = ctx.runfiles(files = ctx.files.data))
+
+def _binary_impl(ctx):
+    return [_runnable(ctx, ["--crate-type=bin"])]
+
+def _test_impl(ctx):
+    return [_runnable(ctx, ["--test"]), testing.TestEnvironment(ctx.attr.env)]
+
+def _import_impl(ctx):
+    info = RustInfo(crate = ctx.attr.crate_name, rlib = ctx.file.rlib, files = depset([ctx.file.rlib] + ctx.files.needs))
+    return [DefaultInfo(files = depset([ctx.file.rlib])), info]
+
+_ATTRS = {
+    "crate_name": attr.string(),
+    "crate_root": attr.label(allow_single_file = [".rs"]),
+    "data": attr.label_list(allow_files = True),
+    "deps": attr.label_list(providers = [[RustInfo], [CcInfo]]),
+    "srcs": attr.label_list(allow_files = [".rs"]),
+    "_cc_toolchain": attr.label(default = Label("@bazel_tools//tools/cpp:current_cc_toolchain")),
+}
+
+_library = rule(
+    implementation = _library_impl,
+    attrs = _ATTRS,
+    fragments = ["cpp"],
+    toolchains = use_cc_toolchain(),
+)
+
+_binary = rule(
+    implementation = _binary_impl,
+    attrs = _ATTRS,
+    executable = True,
+    fragments = ["cpp"],
+    toolchains = use_cc_toolchain(),
+)
+
+# A rule for tests has to be named so.
+_rust_test = rule(
+    implementation = _test_impl,
+    attrs = dict(_ATTRS, env = attr.string_dict()),
+    fragments = ["cpp"],
+    test = True,
+    toolchains = use_cc_toolchain(),
+)
+
+_import = rule(
+    implementation = _import_impl,
+    attrs = {
+        "crate_name": attr.string(mandatory = True),
+        "needs": attr.label_list(allow_files = True),
+        "rlib": attr.label(allow_single_file = [".rlib"], mandatory = True),
+    },
+)
+
+def rust_library(name, **kwargs):
+    _library(name = name, target_compatible_with = RUST_HERE, **kwargs)
+
+def rust_binary(name, **kwargs):
+    _binary(name = name, target_compatible_with = RUST_HERE, **kwargs)
+
+def rust_test(name, tags = [], **kwargs):
+    # libtest is not instrumented: ThreadSanitizer would take its threads' hand-overs for races.
+    _rust_test(name = name, tags = tags + ["no-tsan"], target_compatible_with = RUST_HERE, **kwargs)
+
+def rust_import(name, **kwargs):
+    _import(name = name, target_compatible_with = RUST_HERE, **kwargs)
