@@ -80,7 +80,7 @@ impl Ticket {
     fn receive(heap: &Heap, bits: u64) -> Result<(Self, u64)> {
         let ticket = Ticket { place: connection(heap).receive(bits)?, heap: heap.clone() };
         let usable = connection(heap).usable(ticket.place);
-        if usable > TICKET_MAX || usable < 8 {
+        if !(8..=TICKET_MAX).contains(&usable) {
             return Err(ticket.wrong("no share in a ShmArc"));
         }
         // SAFETY: at least 8 bytes, aligned to 8, ours alone.
@@ -122,7 +122,7 @@ impl Drop for Ticket {
 /// Bytes from the object's start to the value.
 const fn value_at<T>() -> usize {
     let align = std::mem::align_of::<T>();
-    (FRONT_LEN + align - 1) / align * align
+    FRONT_LEN.next_multiple_of(align)
 }
 
 fn label_of<T>() -> Label {

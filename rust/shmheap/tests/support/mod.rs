@@ -1,4 +1,4 @@
-// What the tests share: included by each of them, since under Bazel a test is one file.
+// What the tests share.
 #![allow(dead_code)]
 
 use std::collections::hash_map::RandomState;
@@ -35,7 +35,7 @@ pub fn seed() -> u64 {
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut x = self.0;
         x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -44,7 +44,7 @@ impl Random {
     }
 
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.draw() % limit
     }
 }
 
