@@ -55,6 +55,7 @@
 //! Linux, 64 bits, little-endian, gcc or clang to compile the C sources of `shmheap-sys`.
 #![deny(unsafe_op_in_unsafe_fn, missing_docs, unsafe_code)]
 #![deny(clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(miri, allow(dead_code))]
 
 mod arc;
 mod boxed;

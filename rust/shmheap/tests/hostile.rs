@@ -55,7 +55,10 @@ fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<Atomi
     }
 }
 
-fn prepared() -> (Heap, Vec<Handle<[u8]>>, Vec<ArcHandle<AtomicU64>>, u64) {
+type Boxes = Vec<Handle<[u8]>>;
+type Shares = Vec<ArcHandle<AtomicU64>>;
+
+fn prepared() -> (Heap, Boxes, Shares, u64) {
     let heap = Heap::anonymous(1 << 14).unwrap();
     let boxes = (0..20).map(|i| heap.boxed_slice(&vec![i as u8; i * 10]).unwrap().send().unwrap()).collect();
     let arc = heap.arc(AtomicU64::new(0)).unwrap();

@@ -201,7 +201,7 @@ fn deaths_while_sharing_and_sweeping() {
     // Ours and our share; for each death at most a box, and a share with its value, in transit.
     let left = heap.stats().unwrap().used_blocks;
     println!("{left} blocks are left after {} deaths", DEATHS + 1);
-    assert!(left >= 2 && left <= 2 + 3 * (DEATHS + 1), "{left}");
+    assert!((2..=2 + 3 * (DEATHS + 1)).contains(&left), "{left}");
     heap.check().unwrap();
 }
 

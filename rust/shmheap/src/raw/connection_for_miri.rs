@@ -1,1 +1,231 @@
+//! A heap for Miri, which cannot call C: the same functions over an array of this process, so that what the crate does
+//! with the memory can be checked. Blocks are never used again, handles are a block's number and a stamp; there are
+//! no other processes, files or growth.
+use std::alloc::Layout;
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::Mutex;
 
+use crate::error::{Error, Result};
+
+const LEN: usize = 1 << 16;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    region: NonNull<u8>,
+    blocks: Mutex<Vec<Entry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: usize,
+    len: usize,
+    stamp: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Free,
+    Used,
+    Sent,
+}
+
+// SAFETY: the region is memory of its own, and the list is behind a lock.
+unsafe impl Send for Connection {}
+// SAFETY: as above.
+unsafe impl Sync for Connection {}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Opening {
+    pub len: usize,
+    pub max_len: usize,
+    pub alignment: usize,
+    pub flags: u32,
+    pub mode: u32,
+    pub timeout_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub offset: u64,
+    pub len: u64,
+    pub stamp: u32,
+    pub sent: bool,
+    pub live: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Found {
+    pub len: u64,
+    pub max_len: u64,
+    pub segment_len: u64,
+    pub alignment: u64,
+    pub used_blocks: u64,
+    pub used_bytes: u64,
+    pub free_blocks: u64,
+    pub free_bytes: u64,
+    pub largest_free: u64,
+    pub high_water_bytes: u64,
+    pub allocs: u64,
+    pub frees: u64,
+    pub grows: u64,
+    pub recoveries: u64,
+    pub created_ns: u64,
+    pub processes: u32,
+    pub dead: u32,
+}
+
+pub(crate) const CREATE: u32 = 1;
+pub(crate) const EXCLUSIVE: u32 = 2;
+pub(crate) const READ_ONLY: u32 = 4;
+pub(crate) const CACHED: u32 = 8;
+pub(crate) const REAP: u32 = 16;
+pub(crate) const SPARSE: u32 = 32;
+pub(crate) const HUGE_PAGES: u32 = 64;
+pub(crate) const ANONYMOUS: u32 = 128;
+pub(crate) const FILE: u32 = 256;
+
+fn layout() -> Layout {
+    Layout::from_size_align(LEN, 4096).expect("a layout")
+}
+
+impl Connection {
+    pub(crate) fn open(_: Option<&CStr>, _: &Opening) -> Result<Self> {
+        // SAFETY: the layout is not empty.
+        let region = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout()) }).ok_or(Error::Unsupported)?;
+        Ok(Connection { region, blocks: Mutex::new(Vec::new()) })
+    }
+
+    pub(crate) fn open_fd(_: BorrowedFd<'_>, _: &Opening) -> Result<Self> {
+        Err(Error::Unsupported)
+    }
+
+    pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
+        let mut blocks = self.blocks.lock().expect("no panic under the lock");
+        let end = blocks.last().map_or(0, |block| block.at + block.len);
+        let at = (end + 8).next_multiple_of(align.max(16));
+        let len = (size + 8).next_multiple_of(16) - 8;
+        if at + len > LEN {
+            return Err(Error::OutOfMemory { size });
+        }
+        blocks.push(Entry { at, len, stamp: 1, state: State::Used });
+        // SAFETY: at lies in the region.
+        Ok(unsafe { self.region.add(at) })
+    }
+
+    fn change<R>(&self, at: usize, change: impl FnOnce(usize, &mut Entry) -> Option<R>) -> Option<R> {
+        let mut blocks = self.blocks.lock().expect("no panic under the lock");
+        let (number, block) = blocks.iter_mut().enumerate().find(|(_, block)| block.at == at)?;
+        change(number, block)
+    }
+
+    pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
+        self.change(self.offset(object) as usize, |_, block| (block.state == State::Used).then_some(block.len))
+            .unwrap_or(0)
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn free(&self, object: NonNull<u8>) {
+        self.change(self.offset(object) as usize, |_, block| {
+            assert_eq!(block.state, State::Used, "freed twice, or what was sent");
+            block.state = State::Free;
+            // Who still uses it is seen to.
+            // SAFETY: the block lies in the region, and was the caller's.
+            unsafe { object.as_ptr().write_bytes(0xdb, block.len) };
+            Some(())
+        });
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn send(&self, object: NonNull<u8>) -> Result<u64> {
+        self.change(self.offset(object) as usize, |number, block| {
+            assert_eq!(block.state, State::Used, "sent twice");
+            block.state = State::Sent;
+            block.stamp += 1;
+            Some(1 << 63 | block.stamp << 36 | number as u64)
+        })
+        .ok_or(Error::Stale)
+    }
+
+    pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
+        if bits == 0 {
+            return Err(Error::NullHandle);
+        }
+        let mut blocks = self.blocks.lock().expect("no panic under the lock");
+        let block = blocks.get_mut((bits & 0xf_ffff_ffff) as usize).ok_or(Error::ForeignHandle)?;
+        if block.state != State::Sent || bits >> 36 & 0x7fff != block.stamp {
+            return Err(Error::Stale);
+        }
+        block.state = State::Used;
+        block.stamp += 1;
+        // SAFETY: the block lies in the region.
+        Ok(unsafe { self.region.add(block.at) })
+    }
+
+    pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
+        self.change(offset as usize, |number, _| Some(1 << 63 | u64::from(stamp) << 36 | number as u64)).unwrap_or(0)
+    }
+
+    pub(crate) fn at(&self, offset: u64, len: usize) -> Result<Option<NonNull<u8>>> {
+        let fits = offset >= 16 && offset.checked_add(len as u64).is_some_and(|end| end <= LEN as u64);
+        // SAFETY: the offset lies in the region.
+        Ok(fits.then(|| unsafe { self.region.add(offset as usize) }))
+    }
+
+    pub(crate) fn offset(&self, object: NonNull<u8>) -> u64 {
+        (object.as_ptr() as usize - self.region.as_ptr() as usize) as u64
+    }
+
+    pub(crate) fn stats(&self) -> Result<Found> {
+        let blocks = self.blocks.lock().expect("no panic under the lock");
+        let used = blocks.iter().filter(|block| block.state != State::Free).count() as u64;
+        Ok(Found {
+            len: LEN as u64,
+            max_len: LEN as u64,
+            alignment: 16,
+            used_blocks: used,
+            processes: 1,
+            ..Found::default()
+        })
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn reap(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
+        Err(Error::Unsupported)
+    }
+
+    pub(crate) fn walk<F: FnMut(Block)>(&self, mut visit: F) -> Result<()> {
+        for block in self.blocks.lock().expect("no panic under the lock").iter() {
+            visit(Block {
+                offset: block.at as u64,
+                len: block.len as u64,
+                stamp: block.stamp as u32,
+                sent: block.state == State::Sent,
+                live: block.state != State::Free,
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unlink(_: &CStr) -> Result<()> {
+        Err(Error::NotFound)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // SAFETY: open made it with this layout.
+        unsafe { std::alloc::dealloc(self.region.as_ptr(), layout()) }
+    }
+}

@@ -344,6 +344,7 @@ mod tests {
 
     /// The object's own handle never leaves this module; who guesses it gets an error, and the shares go on.
     #[test]
+    #[cfg_attr(miri, ignore)] // sweeping reads the heap's file
     fn the_inside_cannot_be_claimed_as_a_box() {
         let heap = Heap::anonymous(1 << 16).unwrap();
         let arc = Shared::new(&heap, [1u64; 8]).unwrap();
@@ -364,6 +365,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)] // Miri's heap is larger
     fn a_full_heap_makes_no_share() {
         let heap = Heap::options().size(256).anonymous().unwrap();
         let arc = heap.arc(1u32).unwrap();
