@@ -4,10 +4,13 @@
 set -euo pipefail
 cargo=$1 fetched=$2
 work=$TEST_TMPDIR/tree
-mkdir -p "$work" "$TEST_TMPDIR/cargo" "$TEST_TMPDIR/tmp"
+mkdir -p "$work" "$TEST_TMPDIR/tmp" "$TEST_TMPDIR/cargo/registry"/{index,cache,src}
 cp -rL LICENSE c rust "$work"
 ln -s ../../c "$work/rust/shmheap-sys/c"
-ln -sfn "$fetched/registry" "$TEST_TMPDIR/cargo/registry"
+# Its folders one by one: cargo unpacks what it packages beside them.
+for folder in index cache src; do
+    ln -s "$fetched/registry/$folder"/* "$TEST_TMPDIR/cargo/registry/$folder/"
+done
 
 PATH=$(dirname "$cargo"):/usr/bin:/bin
 export PATH CARGO_HOME=$TEST_TMPDIR/cargo CARGO_TARGET_DIR=$TEST_TMPDIR/target CARGO_NET_OFFLINE=true
@@ -36,4 +39,4 @@ fi
 step cargo test --locked --workspace
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
 # Each package built from its own tarball, the one against the other's.
-step cargo package --locked --workspace --allow-dirty
+step cargo package --workspace --allow-dirty

@@ -27,7 +27,22 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// ```
 ///
 /// `bool`, `char` and most enums are not among them, since a peer may write bytes that are none of their values: keep
-/// an integer, and convert it where it is read. Types with a destructor are refused when the program is compiled.
+/// an integer, and convert it where it is read. Types with a destructor are refused when the program is compiled, since
+/// nobody would run it when the process dies:
+///
+/// ```compile_fail,E0080
+/// # use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
+/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[repr(C)]
+/// struct Guard(u64);
+///
+/// impl Drop for Guard {
+///     fn drop(&mut self) {}
+/// }
+///
+/// let heap = Heap::anonymous(1 << 16).unwrap();
+/// let _ = heap.boxed(Guard(1)); // "a value in shared memory cannot have a destructor"
+/// ```
 pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static {}
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static> Plain for T {}
 

@@ -26,7 +26,21 @@
 //! ```
 //!
 //! The derives come from the crate `zerocopy`: add it to your dependencies, or write
-//! `#[zerocopy(crate = "shmheap::zerocopy")]` below the derive to go through this crate's.
+//! `#[zerocopy(crate = "shmheap::zerocopy")]` below the derive to go through this crate's:
+//!
+//! ```
+//! # use shmheap::{FromBytes, Handle, Heap, Immutable, IntoBytes, KnownLayout};
+//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[zerocopy(crate = "shmheap::zerocopy")]
+//! #[repr(C)]
+//! struct Node {
+//!     next: Handle<Node>,
+//!     value: [f32; 4],
+//! }
+//! # let heap = Heap::anonymous(1 << 16)?;
+//! # assert!(heap.boxed(Node { next: Handle::NULL, value: [1.0; 4] })?.next.is_null());
+//! # Ok::<(), shmheap::Error>(())
+//! ```
 //!
 //! # What is promised
 //!
