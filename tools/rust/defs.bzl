@@ -43,7 +43,10 @@ def _link(ctx, cc_info):
 
     # rustc's own libraries come before these arguments, and archives need them behind themselves.
     flags += ["-Clink-arg=-lgcc_s", "-Clink-arg=-lc"]
-    flags += ["-Clink-arg=" + flag for flag in ctx.fragments.cpp.linkopts]  # the sanitizers'
+
+    # The sanitizers', but for the part that is about C++, which would need its library.
+    linkopts = [flag for flag in ctx.fragments.cpp.linkopts if flag != "-fsanitize-link-c++-runtime"]
+    flags += ["-Clink-arg=" + flag for flag in linkopts]
     return depset(files, transitive = [toolchain.all_files]), ["-Clinker=" + linker] + flags
 
 def _crate_name(ctx):

@@ -33,6 +33,7 @@ pub struct ShmBox<T: Content + ?Sized, H: HeapRef = Heap> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
+    #[inline]
     pub(crate) fn of(object: Object<T, H>) -> Self {
         ShmBox { object }
     }
@@ -101,9 +102,9 @@ impl<T: Plain, H: HeapRef> ShmBox<T, H> {
     /// assert_eq!(*borrows, 5);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
+    #[inline]
     pub fn new_in(value: T, heap: H) -> Result<Self> {
-        let mut value = Some(value);
-        Object::new(heap, 1, |_| value.take().expect("made once")).map(Self::of)
+        Object::one(heap, value).map(Self::of)
     }
 }
 

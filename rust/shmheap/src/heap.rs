@@ -70,6 +70,7 @@ impl sealed::Sealed for &Heap {
     }
 }
 
+#[inline]
 pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
     &heap.heap().connection
 }
@@ -270,6 +271,7 @@ impl Heap {
     /// assert_eq!(*number, 42);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
+    #[inline]
     pub fn boxed<T: Plain>(&self, value: T) -> Result<ShmBox<T>> {
         ShmBox::new_in(value, self.clone())
     }

@@ -107,6 +107,7 @@ impl Connection {
     }
 
     /// At least `size` bytes at a multiple of `align`. The memory is this process's alone until it frees or sends it.
+    #[inline]
     pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
         let object = if align <= self.alignment {
             // SAFETY: C, shmheap_alloc: any size may be asked for.
@@ -123,6 +124,7 @@ impl Connection {
     }
 
     /// Bytes that the object can hold; 0 where none is.
+    #[inline]
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live object".
         let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
@@ -137,6 +139,7 @@ impl Connection {
     ///
     /// # Safety
     /// This process holds it, and nothing refers to its bytes any more.
+    #[inline]
     pub(crate) unsafe fn free(&self, object: NonNull<u8>) {
         // SAFETY: C, shmheap_free: what is no live object is recognised; that nobody uses this one says the caller.
         unsafe { sys::shmheap_free(self.mem, object.as_ptr().cast()) }
@@ -146,6 +149,7 @@ impl Connection {
     ///
     /// # Safety
     /// As for `free`, but that the inside of a ShmArc may be used on by those who have a share in it.
+    #[inline]
     pub(crate) unsafe fn send(&self, object: NonNull<u8>) -> Result<u64> {
         // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is no object.
         let handle = unsafe { sys::shmheap_send(self.mem, object.as_ptr().cast()) };
@@ -157,6 +161,7 @@ impl Connection {
     }
 
     /// Claims an object in transit. It is this process's alone from then on.
+    #[inline]
     pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
         if bits == 0 {
             return Err(Error::NullHandle);

@@ -73,6 +73,21 @@ fn label_place(object: NonNull<u8>, usable: usize) -> NonNull<u8> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
+    /// An object with one element.
+    #[inline]
+    pub(crate) fn one(heap: H, value: T) -> Result<Self>
+    where
+        T: Sealed<Element = T> + Sized,
+    {
+        let () = NoDestructor::<T>::CHECKED;
+        let size = const { std::mem::size_of::<T>() + LABEL_LEN };
+        let place = connection(&heap).alloc(size.max(OBJECT_MIN), std::mem::align_of::<T>())?.cast::<T>();
+        // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is aligned for it, and is
+        // ours alone.
+        unsafe { place.as_ptr().write(value) };
+        Ok(Object { value: place, heap })
+    }
+
     /// An object of count elements, element i being what make(i) gives.
     pub(crate) fn new(heap: H, count: usize, mut make: impl FnMut(usize) -> T::Element) -> Result<Self> {
         let () = NoDestructor::<T::Element>::CHECKED;
@@ -181,11 +196,13 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> &T {
         // SAFETY: invariants 1, 3 and 4.
         unsafe { self.value.as_ref() }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         // SAFETY: invariants 1, 3 and 4; `&mut self` makes the reference the only one.
         unsafe { self.value.as_mut() }
@@ -197,6 +214,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Drop for Object<T, H> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: (free) invariant 1, and references to the value have ended before.
         unsafe { connection(&self.heap).free(self.value.cast()) }
