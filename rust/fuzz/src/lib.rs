@@ -1,0 +1,190 @@
+//! Bytes become calls of the safe interface, which a model in private memory follows. Two connections to one heap stand
+//! for two processes; handles are made up from bytes as well, and one op writes any bytes into the heap's file behind the
+//! library's back, after which only "no panic, no hang" is asked for.
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use shmheap::{ArcHandle, Error, Handle, Heap, ShmArc, ShmBox};
+
+/// Takes bytes from the input; 0 when there are none left.
+struct Input<'d>(&'d [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((&first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        first
+    }
+
+    fn word(&mut self) -> u64 {
+        (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte()))
+    }
+
+    fn pick(&mut self, len: usize) -> Option<usize> {
+        (len > 0).then(|| usize::from(self.byte()) % len)
+    }
+}
+
+struct State {
+    heaps: [Heap; 2],
+    boxes: Vec<(ShmBox<[u8]>, Vec<u8>)>,
+    texts: Vec<(ShmBox<str>, String)>,
+    arcs: Vec<(ShmArc<AtomicU64>, usize)>,
+    /// What each shared value ought to be, and how many own it.
+    values: Vec<u64>,
+    /// In transit, with what is in it.
+    letters: Vec<(Handle<[u8]>, Vec<u8>)>,
+}
+
+impl State {
+    fn new(input: &mut Input) -> Self {
+        let options = input.byte();
+        let mut how = Heap::options().size(1 << 14).alignment(if options & 1 == 0 { 16 } else { 8 });
+        if options & 2 != 0 {
+            how = how.growable_to(1 << 17);
+        }
+        if options & 4 != 0 {
+            how = how.size(1 << 16).cached();
+        }
+        let heap = how.anonymous().expect("a small heap");
+        let there = Heap::options().open_fd(&heap).expect("the same");
+        State {
+            heaps: [heap, there],
+            boxes: Vec::new(),
+            texts: Vec::new(),
+            arcs: Vec::new(),
+            values: Vec::new(),
+            letters: Vec::new(),
+        }
+    }
+
+    fn make(&mut self, input: &mut Input) {
+        let heap = &self.heaps[usize::from(input.byte() & 1)];
+        let (kind, len, fill) = (input.byte() % 3, usize::from(input.byte()) * 5, input.byte());
+        match kind {
+            0 => match heap.boxed_slice(&vec![fill; len]) {
+                Ok(boxed) => self.boxes.push((boxed, vec![fill; len])),
+                Err(error) => assert!(matches!(error, Error::OutOfMemory { .. }), "{error}"),
+            },
+            1 => {
+                let text = String::from_iter(std::iter::repeat(char::from(fill)).take(len));
+                if let Ok(boxed) = heap.boxed_str(&text) {
+                    self.texts.push((boxed, text));
+                }
+            }
+            _ => {
+                if let Ok(arc) = heap.arc(AtomicU64::new(u64::from(fill))) {
+                    self.values.push(u64::from(fill));
+                    self.arcs.push((arc, self.values.len() - 1));
+                }
+            }
+        }
+    }
+
+    fn share(&mut self, input: &mut Input) {
+        let Some(i) = input.pick(self.arcs.len()) else { return };
+        let (arc, value) = &self.arcs[i];
+        let Ok(handle) = arc.share() else { return };
+        let there = &self.heaps[usize::from(input.byte() & 1)];
+        let wrong: Result<ShmArc<[u8; 3]>, Error> = there.receive_arc(handle.cast());
+        let Err(Error::WrongType { again, .. }) = wrong else { panic!("of another type") };
+        let share = there.receive_arc::<AtomicU64>(ArcHandle::from_bits(again.bits())).expect("put back");
+        share.fetch_add(1, Relaxed);
+        self.values[*value] += 1;
+        let value = *value;
+        self.arcs.push((share, value));
+    }
+
+    fn send(&mut self, input: &mut Input) {
+        let Some(i) = input.pick(self.boxes.len()) else { return };
+        let (boxed, bytes) = self.boxes.swap_remove(i);
+        self.letters.push((boxed.send().expect("ours"), bytes));
+    }
+
+    fn receive(&mut self, input: &mut Input) {
+        let Some(i) = input.pick(self.letters.len()) else { return };
+        let (handle, bytes) = self.letters.swap_remove(i);
+        let there = &self.heaps[usize::from(input.byte() & 1)];
+        if input.byte() & 1 == 0 {
+            self.boxes.push((there.receive(handle).expect("in transit"), bytes));
+        } else {
+            assert_eq!(there.take(handle).expect("in transit"), bytes);
+        }
+        assert!(matches!(there.receive(handle), Err(Error::Stale | Error::WrongType { .. })));
+    }
+
+    fn drop_one(&mut self, input: &mut Input) {
+        match input.byte() % 3 {
+            0 => drop(input.pick(self.boxes.len()).map(|i| self.boxes.swap_remove(i))),
+            1 => drop(input.pick(self.texts.len()).map(|i| self.texts.swap_remove(i))),
+            _ => drop(input.pick(self.arcs.len()).map(|i| self.arcs.swap_remove(i))),
+        }
+    }
+
+    fn check(&self) {
+        assert!(self.boxes.iter().all(|(found, expected)| **found == **expected));
+        assert!(self.texts.iter().all(|(found, expected)| **found == **expected));
+        assert!(self.arcs.iter().all(|(found, value)| found.load(Relaxed) == self.values[*value]));
+    }
+
+    /// Any bits as a handle. What is claimed by luck is given back to be a letter no more: so it is asked only for
+    /// types that nothing here has.
+    fn made_up(&self, input: &mut Input) {
+        let near = self.letters.first().map_or(0, |(handle, _)| handle.bits());
+        let bits = if input.byte() & 1 == 0 { input.word() } else { near ^ 1 << 36 ^ 1 << (input.byte() % 36) };
+        let heap = &self.heaps[0];
+        if self.letters.iter().all(|(handle, _)| handle.bits() != bits) {
+            assert!(heap.receive(Handle::<[u128; 3]>::from_bits(bits)).is_err());
+            assert!(heap.receive_arc(ArcHandle::<[u16; 3]>::from_bits(bits)).is_err());
+        }
+    }
+
+    /// From here on no value can be relied upon: it is enough that calls return.
+    fn attacked(&mut self, input: &mut Input) {
+        let file = File::from(self.heaps[0].as_fd().try_clone_to_owned().expect("a descriptor"));
+        let len = file.metadata().expect("a file").len() - 512;
+        let letters: Vec<_> = self.letters.iter().map(|(handle, _)| *handle).collect();
+        let shares: Vec<_> = self.arcs.iter().filter_map(|(arc, _)| arc.share().ok()).collect();
+        while !input.0.is_empty() {
+            let at = 512 + input.word() % len / 8 * 8; // behind the lock, for which a live owner is waited 30 s
+            file.write_all_at(&input.word().to_le_bytes(), at).expect("the heap's file");
+            let heap = &self.heaps[usize::from(input.byte() & 1)];
+            let _ = input.pick(letters.len()).map(|i| heap.take(letters[i]));
+            let _ = input.pick(shares.len()).map(|i| heap.receive_arc(shares[i]).map(|arc| arc.share()));
+            let _ = heap.boxed_zeroed::<u64>(usize::from(input.byte())).map(|boxed| boxed.snapshot());
+            let _ = (heap.reap(), heap.check());
+        }
+    }
+}
+
+/// Runs one input.
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let mut state = State::new(&mut input);
+    while !input.0.is_empty() {
+        match input.byte() % 16 {
+            0..=4 => state.make(&mut input),
+            5..=6 => state.share(&mut input),
+            7..=8 => state.send(&mut input),
+            9..=10 => state.receive(&mut input),
+            11..=12 => state.drop_one(&mut input),
+            13 => state.made_up(&mut input),
+            14 => {
+                // A handle made up from bytes may have hit the inside of a shared value, which is left to sweeping then.
+                assert_eq!(state.heaps[0].reap().expect("nobody interferes").boxes, 0, "all of us live");
+            }
+            _ if input.byte() > 200 => return state.attacked(&mut input),
+            _ => {}
+        }
+        state.check();
+    }
+    let State { heaps, boxes, texts, arcs, letters, .. } = state;
+    drop((boxes, texts, arcs));
+    for (handle, bytes) in letters {
+        assert_eq!(*heaps[1].receive(handle).expect("in transit"), *bytes);
+    }
+    heaps[0].check().expect("sound");
+    heaps[0].reap().expect("nobody interferes");
+}
