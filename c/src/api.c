@@ -441,8 +441,10 @@ size_t shmheap_free_many(shmheap_memory_handle mem, void *const *ptrs, size_t co
 }
 
 /* The payload that the object at ptr can hold; 0 and EINVAL when there is none. */
-static size_t usable_len(const struct shmheap *heap, const void *ptr)
+static size_t usable_len(struct shmheap *heap, const void *ptr)
 {
+    if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
+        return 0; /* it may lie where the region has grown */
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     uint64_t size = header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;

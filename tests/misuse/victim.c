@@ -143,6 +143,61 @@ static int see_process(const shmheap_process_info *process, void *context)
     return 0;
 }
 
+static const char *some_name(struct calls *calls)
+{
+    static const char *const names[] = {"a", "b", "a name that is longer than the others, so that its record is", "d", ""};
+    return names[test_random_below(calls->random, sizeof names / sizeof *names)];
+}
+
+static void call_named(struct calls *calls)
+{
+    size_t len = some_len(calls), found = 0;
+    note(calls, "alloc_named");
+    check_object(calls, shmheap_alloc_named(calls->mem, some_name(calls), len), len);
+    note(calls, "find");
+    char *ptr = shmheap_find(calls->mem, some_name(calls), &found);
+    if (ptr)
+        check_object(calls, ptr, found);
+}
+
+static void call_many(struct calls *calls)
+{
+    void *objects[20];
+    size_t len = some_len(calls);
+    note(calls, "alloc_many");
+    size_t got = shmheap_alloc_many(calls->mem, len, 20, objects);
+    CHECK_LE(got, 20);
+    for (size_t i = 0; i < got; i++)
+        check_object(calls, objects[i], len);
+    note(calls, "free_many");
+    if (test_random_below(calls->random, 2))
+        CHECK_LE(shmheap_free_many(calls->mem, objects, got), got);
+    else
+        CHECK_LE(shmheap_free_many(calls->mem, calls->kept, KEPT), KEPT);
+}
+
+static void call_holding(struct calls *calls)
+{
+    note(calls, "send");
+    shmheap_object_handle handle = shmheap_send(calls->mem, some_pointer(calls));
+    note(calls, "receive");
+    char *ptr = shmheap_receive(calls->mem, handle);
+    CHECK(!ptr || (ptr >= calls->region && ptr < calls->region + calls->region_most));
+    note(calls, "reap");
+    if (test_random_below(calls->random, 8) == 0)
+        CHECK(shmheap_reap(calls->mem, (unsigned)test_random_below(calls->random, 2)) >= -1);
+    note(calls, "alloc_wait");
+    check_object(calls, shmheap_alloc_wait(calls->mem, 100, test_random_below(calls->random, 100) == 0), 100);
+}
+
+static int see_name(const shmheap_name_info *name, void *context)
+{
+    struct calls *calls = context;
+    CHECK_LE(name->name_len, 255);
+    CHECK_EQ(name->name[name->name_len], 0);
+    return ++calls->visits > 2 * calls->region_most ? -5 : 0;
+}
+
 static void call_looks(struct calls *calls)
 {
     shmheap_report report;
@@ -157,12 +212,15 @@ static void call_looks(struct calls *calls)
     shmheap_stat(calls->mem, &stats);
     note(calls, "processes");
     shmheap_processes(calls->mem, see_process, NULL);
+    note(calls, "names");
+    CHECK(shmheap_names(calls->mem, see_name, calls) != -5);
 }
 
 void victim_calls(struct victim *victim, shmheap_memory_handle mem, struct test_random *random, unsigned count)
 {
     static void (*const kinds[])(struct calls *) = {call_alloc,   call_alloc, call_calloc,  call_aligned, call_realloc,
-                                                    call_realloc, call_free,  call_handles, call_usable_size, call_looks};
+                                                    call_realloc, call_free,  call_free,    call_handles, call_usable_size,
+                                                    call_looks,   call_named, call_many,    call_holding};
     struct calls calls = {.victim = victim, .mem = mem, .random = random};
     calls.region = shmheap_underlying(mem);
     calls.region_most = mem.heap->layout.max_len;
