@@ -3,12 +3,18 @@
 #ifndef BENCH_LIVE_SET_H
 #define BENCH_LIVE_SET_H
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "bench/workload.h"
 
 namespace bench {
+
+// Thrown where there is no room for an object.
+struct full : std::runtime_error {
+    full() : std::runtime_error("the heap is full") {}
+};
 
 // Each object's first 8 bytes hold its index and the set's mark, written when it is allocated, for all peers alike.
 // Where checked is set all its bytes are filled, and looked at before it is freed.
@@ -27,7 +33,7 @@ public:
     {
         void *object = heap_.alloc(size);
         if (object == nullptr)
-            throw std::runtime_error("the heap is full");
+            throw full();
         objects_[index] = object;
         std::uint64_t first = mark_ | index;
         if (checked) {
@@ -44,6 +50,27 @@ public:
         heap_.free(objects_[index]);
         objects_[index] = nullptr;
     }
+
+    // As realloc: the object keeps what it held, as far as it goes.
+    void resize(std::uint32_t index, std::size_t before, std::size_t size)
+    {
+        if (checked)
+            look(index);
+        void *object = heap_.resize(objects_[index], before, size);
+        if (object == nullptr)
+            throw full();
+        objects_[index] = object;
+        if (checked) {
+            sizes_[index] = std::min(before, size);
+            look(index);
+            sizes_[index] = size;
+            std::memset(object, static_cast<int>((mark_ | index) % 251), size);
+        }
+        std::uint64_t first = mark_ | index;
+        std::memcpy(object, &first, sizeof first);
+    }
+
+    bool alive(std::size_t index) const { return objects_[index] != nullptr; }
 
     // The steps are as many as a power of two says, and begin again after the last.
     void replace(const std::vector<step> &steps, std::size_t from, std::size_t count)

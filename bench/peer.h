@@ -18,7 +18,8 @@ enum trait : unsigned {
     trait_shared = 2,   // processes that inherited the heap by fork work on it at once
     trait_connects = 4, // the heap is found again by its name
     trait_handles = 8,  // pointers become position-independent and back
-    trait_recovers = 16 // goes on when a process dies inside
+    trait_recovers = 16, // goes on when a process dies inside
+    trait_bounded = 32  // the heap is no larger than it was opened, and says how large that is
 };
 
 // Thrown where a peer's library is not on this machine, or cannot do its work here: a cell without a figure.
@@ -38,6 +39,13 @@ public:
     virtual void close() = 0;
     virtual void *alloc(std::size_t size) = 0; // nullptr: full
     virtual void free(void *object) = 0;
+    // As realloc, of an object of `before` bytes: nullptr leaves it as it was.
+    virtual void *resize(void *object, std::size_t before, std::size_t size);
+
+    // trait_bounded: open() without the room that some peers add, for whoever asks how much is needed.
+    virtual void open_exactly(const std::string &name, std::size_t bytes) { open(name, bytes); }
+    // trait_bounded: all bytes of the open heap's segment, the peer's own included.
+    virtual std::size_t segment_bytes() { return 0; }
 
     // trait_connects: a second connection to the open heap is made and ended.
     virtual void reconnect() {}

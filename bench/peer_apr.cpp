@@ -39,6 +39,7 @@ public:
         return offset != 0 ? addr_get_(heap_, offset) : nullptr;
     }
     void free(void *object) override { free_(heap_, offset_get_(heap_, object)); }
+    std::size_t segment_bytes() override { return memory_->bytes(); }
     std::uint64_t handle_of(void *object) override { return offset_get_(heap_, object); }
     void *object_of(std::uint64_t handle) override { return addr_get_(heap_, static_cast<std::size_t>(handle)); }
 
@@ -79,6 +80,6 @@ private:
 } // namespace
 
 const peer_entry apr_entry = {"apr-rmm", "Apache Portable Runtime, apr_rmm (a list, walked), robust pthread mutex",
-                              trait_objects | trait_shared | trait_handles, make_peer<apr_peer>};
+                              trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<apr_peer>};
 
 } // namespace bench

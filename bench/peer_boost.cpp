@@ -1,5 +1,7 @@
 // Boost.Interprocess: its managed shared memory, with both of its algorithms.
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
 #include "bench/peer.h"
 
 #if __has_include(<boost/interprocess/managed_shared_memory.hpp>)
@@ -36,6 +38,23 @@ public:
     void close() override { heap_.reset(); }
     void *alloc(std::size_t size) override { return heap_->allocate(size, std::nothrow); }
     void free(void *object) override { heap_->deallocate(object); }
+    // What Boost's own containers ask for: grow or shrink in place, else another place.
+    void *resize(void *object, std::size_t before, std::size_t size) override
+    {
+        bool grows = size > before;
+        auto how = grows ? bip::expand_fwd | bip::allocate_new : bip::shrink_in_place;
+        char *at = static_cast<char *>(object);
+        typename segment<Algorithm>::size_type limit = grows ? size : before, received = size;
+        void *now = heap_->template allocation_command<char>(how | bip::nothrow_allocation, limit, received, at);
+        if (now == nullptr)
+            return grows ? nullptr : object;
+        if (now != object) {
+            std::memcpy(now, object, before);
+            heap_->deallocate(object);
+        }
+        return now;
+    }
+    std::size_t segment_bytes() override { return heap_->get_size(); }
     void reconnect() override { segment<Algorithm> second(bip::open_only, name_.c_str()); }
     std::uint64_t handle_of(void *object) override
     {
@@ -71,7 +90,7 @@ class seqfit_peer final : public no_boost {};
 
 #endif
 
-constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles;
+constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_bounded;
 
 } // namespace
 

@@ -59,6 +59,10 @@ public:
         pthread_mutex_unlock(&heap_->lock);
     }
 
+    std::size_t segment_bytes() override { return memory_->bytes(); }
+    std::uint64_t handle_of(void *object) override { return offset_of(static_cast<block *>(object)); }
+    void *object_of(std::uint64_t handle) override { return at(handle); }
+
 private:
     static void lock_make(pthread_mutex_t *mutex)
     {
@@ -124,6 +128,6 @@ private:
 
 const peer_entry list_entry = {"first-fit-list", "textbook first fit on an address-ordered list of free blocks, 16-byte headers, "
                                                  "robust pthread mutex",
-                               trait_objects | trait_shared, make_peer<list_peer>};
+                               trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<list_peer>};
 
 } // namespace bench

@@ -19,18 +19,23 @@ struct pmem_oid {
 
 class pmem_peer final : public peer {
 public:
-    void open(const std::string &name, std::size_t bytes) override
+    void open(const std::string &name, std::size_t bytes) override { open_exactly(name, 2 * bytes + pool_spare); }
+    void open_exactly(const std::string &name, std::size_t bytes) override
     {
+        if (bytes < pool_least)
+            throw unavailable("its pools have at least 8 MiB");
         // Read when the library is loaded: cache flushes suffice, no msync(). Kinder to the peer than its default on such a file.
         setenv("PMEM_IS_PMEM_FORCE", "1", 1);
         load();
-        pool_ = create_(("/dev/shm" + name).c_str(), "bench", 2 * bytes + pool_spare, 0600);
+        pool_ = create_(("/dev/shm" + name).c_str(), "bench", bytes, 0600);
         if (pool_ == nullptr)
             throw unavailable("pmemobj_create failed");
         // Objects of one pool share its identity, which its root shows.
         pool_id_ = root_(pool_, 64).pool;
+        bytes_ = bytes;
     }
     void close() override { close_(pool_); }
+    std::size_t segment_bytes() override { return bytes_; }
     void *alloc(std::size_t size) override
     {
         pmem_oid oid = {};
@@ -50,7 +55,7 @@ public:
 
 private:
     // Each class of sizes keeps runs of its own, up to megabytes: a pool of the bytes alone is soon full.
-    static constexpr std::size_t pool_spare = std::size_t{128} << 20;
+    static constexpr std::size_t pool_spare = std::size_t{128} << 20, pool_least = std::size_t{8} << 20;
 
     void load()
     {
@@ -65,6 +70,7 @@ private:
     std::optional<library> library_;
     void *pool_ = nullptr;
     std::uint64_t pool_id_ = 0;
+    std::size_t bytes_ = 0;
     void *(*create_)(const char *path, const char *layout, std::size_t bytes, mode_t mode) = nullptr;
     void (*close_)(void *pool) = nullptr;
     pmem_oid (*root_)(void *pool, std::size_t size) = nullptr;
@@ -75,6 +81,6 @@ private:
 } // namespace
 
 const peer_entry pmem_entry = {"pmemobj", "libpmemobj, each operation atomic on persistent memory; one process at a time",
-                               trait_objects | trait_handles, make_peer<pmem_peer>};
+                               trait_objects | trait_handles | trait_bounded, make_peer<pmem_peer>};
 
 } // namespace bench

@@ -34,6 +34,14 @@ public:
     void close() override { shmheap_disconnect(heap_); }
     void *alloc(std::size_t size) override { return shmheap_alloc(heap_, size); }
     void free(void *object) override { shmheap_free(heap_, object); }
+    void *resize(void *object, std::size_t, std::size_t size) override { return shmheap_realloc(heap_, object, size); }
+    std::size_t segment_bytes() override
+    {
+        shmheap_stats stats;
+        if (shmheap_stat(heap_, &stats) != 0)
+            fail("shmheap_stat");
+        return static_cast<std::size_t>(stats.segment_len);
+    }
     void reconnect() override
     {
         shmheap_options options = {};
@@ -63,7 +71,7 @@ private:
     shmheap_memory_handle heap_ = {};
 };
 
-constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers;
+constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers | trait_bounded;
 
 } // namespace
 

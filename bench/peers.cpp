@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/peer.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace bench {
+
+void *peer::resize(void *object, std::size_t before, std::size_t size)
+{
+    void *moved = alloc(size);
+    if (moved == nullptr)
+        return nullptr;
+    std::memmove(moved, object, std::min(before, size)); // the driver's objects overlap
+    free(object);
+    return moved;
+}
 
 const std::vector<peer_entry> &peers()
 {

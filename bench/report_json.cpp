@@ -42,8 +42,8 @@ std::string cell_json(const workload &what, const peer_entry &entry, const cell 
         return out + (it.state == status::failed ? ", \"failed\": " : ", \"unavailable\": ") + quoted(it.reason) + "}";
     out += ", \"median\": " + number(it.median()) + ", \"min\": " + number(it.least()) + ", \"max\": " + number(it.most()) +
            ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
-    for (std::size_t i = 0; i < it.ns.size(); i++)
-        out += (i ? ", " : "") + number(it.ns[i]);
+    for (std::size_t i = 0; i < it.values.size(); i++)
+        out += (i ? ", " : "") + number(it.values[i]);
     return out + "]}";
 }
 

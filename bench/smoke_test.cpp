@@ -23,7 +23,7 @@ int try_one(const bench::peer_entry &entry, const bench::workload &what)
 {
     bool suited = (entry.traits & what.needs) == what.needs;
     bench::result got = bench::run_apart(entry, what, bench::tiny_scale, 1);
-    bool good = got.state == bench::status::measured && got.figure.ns > 0;
+    bool good = got.state == bench::status::measured && got.figure.value > 0;
     bool excused = got.state == bench::status::unavailable && !(suited && must_work(entry));
     if (!good)
         std::printf("%-14s %-14s %s %s\n", what.name, entry.name, excused ? "not there:" : "FAILED:", got.reason.c_str());
@@ -37,6 +37,8 @@ int main(int, char **argv)
     bench::start_again_with_tls(argv);
     int passed = 0, failed = 0;
     for (const bench::workload &what : bench::workloads()) {
+        if (what.prepare != nullptr)
+            what.prepare(what);
         for (const bench::peer_entry &entry : bench::peers()) {
             int verdict = try_one(entry, what);
             passed += verdict > 0;

@@ -26,15 +26,15 @@ void progress(const suite &all, std::size_t row, unsigned round, std::size_t col
 
 double cell::median() const
 {
-    std::vector<double> sorted = ns;
+    std::vector<double> sorted = values;
     std::sort(sorted.begin(), sorted.end());
     std::size_t half = sorted.size() / 2;
     return sorted.size() % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-double cell::least() const { return *std::min_element(ns.begin(), ns.end()); }
+double cell::least() const { return *std::min_element(values.begin(), values.end()); }
 
-double cell::most() const { return *std::max_element(ns.begin(), ns.end()); }
+double cell::most() const { return *std::max_element(values.begin(), values.end()); }
 
 void suite::run_round(std::size_t row, unsigned round)
 {
@@ -48,16 +48,28 @@ void suite::run_round(std::size_t row, unsigned round)
         it.reason = got.reason;
         it.cut = got.figure.cut;
         if (got.state == status::measured)
-            it.ns.push_back(got.figure.ns);
+            it.values.push_back(got.figure.value);
     }
+}
+
+void suite::run_row(std::size_t row)
+{
+    constexpr unsigned rounds_least = 3;
+    const workload &what = *workloads[row];
+    unsigned most = what.kind == quantity::ns ? rounds : 1;
+    if (what.prepare != nullptr)
+        what.prepare(what);
+    std::uint64_t begin = now_ns();
+    for (unsigned round = 0; round < most; round++)
+        if (round < rounds_least || now_ns() - begin < size.row_ns)
+            run_round(row, round);
 }
 
 void suite::run()
 {
     cells.assign(workloads.size(), std::vector<cell>(peers.size()));
     for (std::size_t row = 0; row < workloads.size(); row++)
-        for (unsigned round = 0; round < rounds; round++)
-            run_round(row, round);
+        run_row(row);
     if (isatty(STDERR_FILENO))
         std::fprintf(stderr, "\r%-70s\r", "");
 }
@@ -66,7 +78,8 @@ double suite::ratio(std::size_t row, std::size_t column) const
 {
     for (std::size_t i = 0; i < peers.size(); i++)
         if (std::strcmp(peers[i]->name, reference_peer) == 0 && cells[row][i].has_figure() && cells[row][column].has_figure())
-            return cells[row][i].median() / cells[row][column].median();
+            return workloads[row]->kind == quantity::percent ? cells[row][column].median() / cells[row][i].median()
+                                                             : cells[row][i].median() / cells[row][column].median();
     return 0;
 }
 

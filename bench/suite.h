@@ -9,12 +9,12 @@ namespace bench {
 
 // All figures of one peer at one workload.
 struct cell {
-    std::vector<double> ns; // one a round
+    std::vector<double> values; // one a round
     bool cut = false;       // measured in one round only, which was too slow to be finished
     status state = status::measured;
     std::string reason;
 
-    bool has_figure() const { return !ns.empty() && state == status::measured; }
+    bool has_figure() const { return !values.empty() && state == status::measured; }
     double median() const;
     double least() const;
     double most() const;
@@ -28,13 +28,15 @@ struct suite {
     std::vector<const workload *> workloads;
     std::vector<std::vector<cell>> cells; // [workload][peer]
 
-    // Rounds go over all peers, A B C A B C: what disturbs the machine for a while disturbs them alike.
+    // Rounds go over all peers, A B C A B C: what disturbs the machine for a while disturbs them alike. What is no time
+    // repeats, and is measured once.
     void run();
-    // How many times as fast as the reference peer; 0 where there is no saying.
+    // How many times as good as the reference peer: as fast, as full, as small. 0 where there is no saying.
     double ratio(std::size_t row, std::size_t column) const;
     bool failed() const;
 
 private:
+    void run_row(std::size_t row);
     void run_round(std::size_t row, unsigned round);
 };
 

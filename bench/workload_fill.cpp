@@ -1,0 +1,131 @@
+// How full a heap gets, and how full it can be kept.
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/mman.h>
+
+#include "bench/live_set.h"
+
+namespace bench {
+
+namespace {
+
+struct object {
+    void *at;
+    std::size_t size;
+};
+
+// Objects of random sizes in a heap of job.size.fill_heap bytes. Their first 8 bytes are written, as everywhere.
+class filling {
+public:
+    filling(peer &heap, const job &job, const std::vector<step> &plan)
+        : heap_(heap), name_(job.name), plan_(plan)
+    {
+        heap_.open_exactly(name_, job.size.fill_heap);
+        segment_ = heap_.segment_bytes();
+    }
+    filling(const filling &) = delete;
+    filling &operator=(const filling &) = delete;
+    ~filling()
+    {
+        heap_.close();
+        shm_unlink(name_.c_str());
+    }
+
+    // The size of the object that comes next, and the victim if one has to go.
+    const step &next() const { return plan_[made_ % plan_.size()]; }
+
+    bool alloc()
+    {
+        std::size_t size = next().size;
+        void *at = heap_.alloc(size);
+        if (at == nullptr)
+            return false;
+        std::memcpy(at, &made_, sizeof made_);
+        objects_.push_back({at, size});
+        live_ += size;
+        made_++;
+        return true;
+    }
+
+    bool empty() const { return objects_.empty(); }
+
+    void free_random()
+    {
+        // As random as the plan's numbers, and different at each call.
+        state_ = (state_ + next().index) * 0x9e3779b97f4a7c15u + 1;
+        object &victim = objects_[static_cast<std::size_t>((state_ >> 32) * objects_.size() >> 32)];
+        heap_.free(victim.at);
+        live_ -= victim.size;
+        victim = objects_.back();
+        objects_.pop_back();
+    }
+
+    // Share of the segment's bytes that objects hold, and would hold with the next one.
+    double share() const { return static_cast<double>(live_) / static_cast<double>(segment_); }
+    double share_next() const { return static_cast<double>(live_ + next().size) / static_cast<double>(segment_); }
+
+private:
+    peer &heap_;
+    std::string name_;
+    const std::vector<step> &plan_;
+    std::vector<object> objects_;
+    std::size_t segment_ = 0, live_ = 0;
+    std::uint64_t made_ = 0, state_ = 0;
+};
+
+std::vector<step> plan_make(const job &job)
+{
+    return steps_make(std::size_t{1} << 20, std::size_t{1} << 32, job.what.sizes, job.seed);
+}
+
+outcome fill_first_run(peer &heap, const job &job)
+{
+    std::vector<step> plan = plan_make(job);
+    filling it(heap, job, plan);
+    while (it.alloc())
+        continue;
+    return {100 * it.share(), false};
+}
+
+// Objects fill the share of the heap, and then each new one takes the place of random victims: as many as it needs
+// for the share not to grow. True when all replacements found room.
+bool can_be_kept(peer &heap, const job &job, const std::vector<step> &plan, double share)
+{
+    filling it(heap, job, plan);
+    while (it.share_next() <= share)
+        if (!it.alloc())
+            return false;
+    bool room = true;
+    lap made = timed(job.size.replacements, 3 * job.size.cut_ns, [&](std::size_t, std::size_t count) {
+        for (std::size_t i = 0; room && i < count; i++) {
+            while (it.share_next() > share && !it.empty())
+                it.free_random();
+            room = it.alloc();
+        }
+    });
+    if (made.cut && room)
+        throw unavailable("too slow: given up in the middle of the replacements");
+    return room;
+}
+
+outcome fill_kept_run(peer &heap, const job &job)
+{
+    constexpr double resolution = 0.001;
+    std::vector<step> plan = plan_make(job);
+    double low = 0, high = 1;
+    while (high - low > resolution) {
+        double middle = (low + high) / 2;
+        (can_be_kept(heap, job, plan, middle) ? low : high) = middle;
+    }
+    return {100 * low, false};
+}
+
+} // namespace
+
+const std::vector<workload> fill_workloads = {
+    {"full-first", "% of bytes", "objects of 16 to 1024 bytes fill a heap: their share of the segment at the first failure", trait_objects | trait_bounded,
+     0, {16, 1024}, 1, fill_first_run, quantity::percent},
+    {"full-kept", "% of bytes", "the highest share that bears replacing random objects without end, by bisection",
+     trait_objects | trait_bounded, 0, {16, 1024}, 1, fill_kept_run, quantity::percent},
+};
+
+} // namespace bench
