@@ -26,6 +26,7 @@ constexpr const char *help_text =
     "  -w, --workloads LIST   only these\n"
     "  -r, --rounds N         how often each is measured (default 5)\n"
     "  -j, --json FILE        write the figures of all rounds to FILE, for bench/plot.py\n"
+    "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json (under bazel run)\n"
     "  -l, --list             show peers and workloads, measure nothing\n"
     "  -h, --help             this\n"
     "\n"
@@ -42,7 +43,7 @@ struct choices {
     bench::suite all = {"default", bench::default_scale, 0, {}, {}, {}};
     unsigned rounds = 5;
     std::string peers, workloads, json;
-    bool list = false;
+    bool list = false, docs = false;
 };
 
 unsigned rounds_of(const char *text)
@@ -67,12 +68,12 @@ choices options_read(int argc, char **argv)
         {"quick", no_argument, nullptr, 'q'},       {"full", no_argument, nullptr, 'f'},
         {"peers", required_argument, nullptr, 'p'}, {"workloads", required_argument, nullptr, 'w'},
         {"rounds", required_argument, nullptr, 'r'}, {"json", required_argument, nullptr, 'j'},
-        {"list", no_argument, nullptr, 'l'},        {"help", no_argument, nullptr, 'h'},
+        {"list", no_argument, nullptr, 'l'}, {"docs", no_argument, nullptr, 'd'},        {"help", no_argument, nullptr, 'h'},
         {nullptr, 0, nullptr, 0},
     };
     choices chosen;
     unsigned rounds = 0;
-    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:lh", options, nullptr)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;) {
         switch (c) {
         case 'q': scale_choose(chosen, "quick", bench::quick_scale, 3); break;
         case 'f': scale_choose(chosen, "full", bench::full_scale, 11); break;
@@ -80,6 +81,7 @@ choices options_read(int argc, char **argv)
         case 'w': chosen.workloads = optarg; break;
         case 'r': rounds = rounds_of(optarg); break;
         case 'j': chosen.json = optarg; break;
+        case 'd': chosen.docs = true; break;
         case 'l': chosen.list = true; break;
         case 'h': std::fputs(help_text, stdout); std::exit(0);
         default: std::exit(2);
@@ -115,6 +117,24 @@ void list_show(const char *title, const std::vector<const Item *> &items)
         std::printf("  %-14s %s\n", it->name, it->text);
 }
 
+// Runs bench/page.py of the workspace: python3 of the PATH, else the system's, whichever has matplotlib. 0 when it
+// did what it was asked; it says itself what is wrong.
+int page_run(const std::string &workspace, const std::string &what)
+{
+    std::string command = "cd '" + workspace + "' && p=python3; $p -c 'import matplotlib' 2>/dev/null || p=/usr/bin/python3; "
+                          "command -v $p >/dev/null || { echo 'bench: --docs needs python3-matplotlib (apt-get install it)' >&2; exit 1; }; "
+                          "exec $p bench/page.py " + what + " docs";
+    return std::system(command.c_str());
+}
+
+std::string workspace_of()
+{
+    const char *folder = getenv("BUILD_WORKSPACE_DIRECTORY");
+    if (folder == nullptr)
+        wrong_usage("--docs writes into the project, so start it by: bazel run -c opt //tools:bench -- --full --docs");
+    return folder;
+}
+
 // `bazel run` starts programs elsewhere, and says where the user was.
 void go_where_the_user_is()
 {
@@ -138,6 +158,13 @@ int main(int argc, char **argv)
         list_show("Workloads", all.workloads);
         return 0;
     }
+    std::string workspace;
+    if (chosen.docs) { // all that could fail is tried before the long measurement
+        workspace = workspace_of();
+        chosen.json = workspace + "/docs/benchmarks.json";
+        if (page_run(workspace, "--check") != 0)
+            return 1;
+    }
     bench::machine_text machine = bench::machine_describe();
     all.run();
     bench::report_table(all, machine, stdout);
@@ -145,5 +172,7 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "bench: %s: %s\n", chosen.json.c_str(), std::strerror(errno));
         return 1;
     }
+    if (chosen.docs && page_run(workspace, "docs/benchmarks.json") != 0)
+        return 1;
     return all.failed() ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/report.h"
+#include "bench/trace.h"
 
 namespace bench {
 
@@ -56,6 +57,17 @@ std::string cells_json(const suite &all)
     return lines(list, [](const std::string &it) { return it; });
 }
 
+std::string program_json(const std::string &name, const program_trace &it)
+{
+    std::string out = "{\"name\": " + quoted(name) + ", \"text\": " + quoted(it.command);
+    if (!it.missing.empty())
+        return out + ", \"missing\": " + quoted(it.missing) + "}";
+    return out + ", \"process\": " + quoted(it.process) + ", \"calls\": " + std::to_string(it.calls.size()) +
+           ", \"live_most\": " + std::to_string(it.live_most) + "}";
+}
+
+constexpr const char *kinds[] = {"ns", "percent", "times"};
+
 std::string suite_json(const suite &all, const machine_text &machine)
 {
     auto named = [](const auto *it) { return "{\"name\": " + quoted(it->name) + ", \"text\": " + quoted(it->text); };
@@ -63,7 +75,8 @@ std::string suite_json(const suite &all, const machine_text &machine)
            ",\n  \"reference\": " + quoted(reference_peer) + ",\n  \"machine\": {" +
            lines(machine, [](const auto &it) { return quoted(it.first) + ": " + quoted(it.second); }) + "},\n  \"peers\": [" +
            lines(all.peers, [&](const peer_entry *it) { return named(it) + "}"; }) + "],\n  \"workloads\": [" +
-           lines(all.workloads, [&](const workload *it) { return named(it) + ", \"unit\": " + quoted(it->unit) + "}"; }) +
+           lines(all.workloads, [&](const workload *it) { return named(it) + ", \"unit\": " + quoted(it->unit) + ", \"quantity\": " + quoted(kinds[static_cast<int>(it->kind)]) + "}"; }) +
+           "],\n  \"programs\": [" + lines(traces_recorded(), [](const auto &it) { return program_json(it.first, *it.second); }) +
            "],\n  \"cells\": [" + cells_json(all) + "]\n}\n";
 }
 

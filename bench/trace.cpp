@@ -44,8 +44,8 @@ const program programs[] = {
      "python3, every object by malloc (PYTHONMALLOC=malloc): parses its own library, counts words, writes and reads JSON"},
     {"cc1", "gcc", "gcc",
      "i=0; echo '#include <stdio.h>' >a.c; while [ $i -lt 150 ]; do i=$((i + 1)); "
-     "echo \"int f$i(int *a, int n) { int s = $i; for (int i = 0; i < n; i++) if (a[i] % 3 == s % 3) s += a[i] * $i; else a[i] ^= s;"
-     " printf(\\\"%d\\\\n\\\", s); return s > n ? f$i(a + 1, n - 1) : s; }\"; done >>a.c",
+     "echo 'int f'$i'(int *a, int n) { int s = '$i'; for (int i = 0; i < n; i++) if (a[i] % 3 == s % 3) s += a[i] * '$i'; else a[i] ^= s;"
+     " puts(s > 9 ? \"more\" : \"less\"); return s > n ? f'$i'(a + 1, n - 1) : s; }'; done >>a.c",
      "$RECORD gcc -O2 -c a.c -o a.o", "cc1, gcc's compiler: gcc -O2 -c on a file of 150 functions"},
     {"sqlite3", "sqlite3", "sqlite3",
      "true",
