@@ -15,6 +15,8 @@ enum {
     LIMIT_SHARE = 64,       /* nor more than this part of the heap */
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
     ROOM_FIRST = 8, ROOM_MIN = 2,
+    PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
+    RESUMED_LONG_AGO = 16,
     IDLE_AFTER = 4 * 64     /* fillings and flushes of other sizes, until a size counts as no longer used */
 };
 
@@ -185,23 +187,34 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     block_publish(heap, (uint64_t)granule,
                   header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot, header_stamp(header)));
     store_u64(&heap->control->caching, 1);
-    cache->taken = 0;
+    cache->taken = cache->pause = 0;
+    cache->pause_len = PAUSE_LEAST;
+    cache->resumed = load_u64(&heap->control->allocs);
     stacks_format(cache, heap);
     SHARED_STORE(&cache->heap, heap);
     return 0;
 }
 
-/* Somebody has asked for the blocks, and perhaps taken them. As long as others wait for space, nothing is kept. */
+/* Somebody has asked for the blocks, and perhaps taken them: the thread does without its cache for some time, lest the next alloc that
+ * fails, in a heap that is full, has to ask again; twice as long as last time if that was not long ago. As long as others wait for
+ * space, nothing is kept at all. */
 static int cache_answer(struct cache *cache, struct shmheap *heap)
 {
-    uint64_t taken = load_u64(&cache->line->taken);
-    if (taken != cache->taken)
-        stacks_forget(cache);
-    else
-        stacks_flush(cache, heap);
-    cache->taken = taken;
-    if (space_is_awaited(heap))
+    uint64_t taken = load_u64(&cache->line->taken), allocs = load_u64(&heap->control->allocs);
+    if (cache->pause == 0) {
+        if (taken != cache->taken)
+            stacks_forget(cache);
+        else
+            stacks_flush(cache, heap);
+        cache->pause_len = allocs - cache->resumed > RESUMED_LONG_AGO * cache->pause_len ? PAUSE_LEAST
+                           : cache->pause_len < PAUSE_MOST                               ? 2 * cache->pause_len
+                                                                                         : PAUSE_MOST;
+        cache->pause = cache->pause_len;
+    }
+    if (space_is_awaited(heap) || --cache->pause != 0)
         return -1;
+    cache->taken = taken;
+    cache->resumed = allocs;
     store_u64(&heap->control->caching, 1);
     __atomic_store_n(&cache->line->asked, 0u, __ATOMIC_RELEASE);
     return 0;

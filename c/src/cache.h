@@ -47,6 +47,8 @@ struct cache {
     struct cache *next_of_heap, *next_of_thread;
     uint64_t line_granule;
     uint64_t taken;       /* the line's, as last seen */
+    uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
+    uint64_t resumed;     /* the heap's allocs when they last were */
     uint64_t reserved;    /* granules */
     uint64_t clock;       /* fillings and flushes */
     uint64_t regain_from; /* clock before which no room of other sizes is looked for */
