@@ -1,0 +1,40 @@
+/* op.h: bytes into operations. Four bytes are an operation, so that to cut out or insert four leaves the others alone.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FUZZ_OP_H
+#define FUZZ_OP_H
+
+#include "fuzz/input.h"
+
+/* Append only: the numbers stand in the corpora. */
+enum op_kind {
+    OP_ALLOC,
+    OP_FREE,
+    OP_REALLOC,
+    OP_ALIGNED,
+    OP_CALLOC,
+    OP_HANDLE,     /* made through one mapping, resolved through the other */
+    OP_SEND,       /* sent by one connection, received by the other */
+    OP_REAP,
+    OP_STALE_FREE, /* of a place inside an object, and of an object freed before */
+    OP_ALLOC_MANY,
+    OP_FREE_MANY,
+    OP_KINDS
+};
+
+struct op {
+    enum op_kind kind;
+    unsigned side;  /* 0 or 1: the connection that calls */
+    unsigned which; /* of the objects alive, modulo their number; or log2 of an alignment; or a count */
+    uint64_t size;
+};
+
+/* struct heap_shape: the first two bytes of an input. */
+struct heap_shape {
+    size_t len, max_len, alignment;
+    int cached;
+};
+
+struct heap_shape shape_decode(struct input *input);
+struct op op_decode(struct input *input);
+
+#endif
