@@ -18,6 +18,8 @@ enum op_kind {
     OP_STALE_FREE, /* of a place inside an object, and of an object freed before */
     OP_ALLOC_MANY,
     OP_FREE_MANY,
+    OP_NAMED,
+    OP_UNNAME, /* one use less, or refused */
     OP_KINDS
 };
 

@@ -110,6 +110,8 @@ void world_check(struct world *world)
     FUZZ_CHECK(sound == 0);
     for (unsigned i = 0; i < world->count; i++)
         FUZZ_CHECK(world_filled(world, i & 1, &world->objects[i], world->objects[i].len));
+    for (unsigned i = 0; i < WORLD_NAMES; i++)
+        FUZZ_CHECK(world_filled(world, i & 1, &world->names[i].object, world->names[i].object.len));
 }
 
 void world_forget(struct world *world, unsigned index)
@@ -124,7 +126,7 @@ static void remember(struct world *world, unsigned side, void *ptr, uint64_t len
     FUZZ_CHECK((offset & (world->shape.alignment - 1)) == 0);
     FUZZ_CHECK(shmheap_usable_size(world->mem[side], ptr) >= len);
     struct world_object *object = &world->objects[world->count++];
-    *object = (struct world_object){offset, len, 0, (int)side, world->lines};
+    *object = (struct world_object){offset, len, 0, (int)side, 1u << side, world->lines};
     world_fill(world, side, object);
 }
 
@@ -135,9 +137,25 @@ static void made(struct world *world, const struct op *op, void *ptr)
         remember(world, op->side, ptr, op->size);
 }
 
+/* The side gets the pointer by a handle from the other: only so it learns that the heap has grown. */
+static void introduce(struct world *world, unsigned side, struct world_object *object)
+{
+    if (object->known >> side & 1)
+        return;
+    SAY("shmheap_handle_to_ptr(mem[%u], shmheap_ptr_to_handle(mem[%u], ptr(%u, at[%u])));", side, !side, !side, object->line);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(world->mem[!side], world_ptr(world, !side, object->offset));
+    FUZZ_CHECK(handle.bits != 0);
+    FUZZ_CHECK(shmheap_handle_to_ptr(world->mem[side], handle) == world_ptr(world, side, object->offset));
+    object->known |= 1u << side;
+}
+
 static struct world_object *pick(struct world *world, const struct op *op)
 {
-    return world->count ? &world->objects[op->which % world->count] : NULL;
+    if (world->count == 0)
+        return NULL;
+    struct world_object *object = &world->objects[op->which % world->count];
+    introduce(world, op->side, object);
+    return object;
 }
 
 static void step_make(struct world *world, const struct op *op)
@@ -186,9 +204,10 @@ static void step_realloc(struct world *world, const struct op *op)
     if (!ptr)
         return;
     uint64_t offset = world_offset(world, op->side, ptr);
-    if (offset != object->offset)
+    if (offset != object->offset) {
         object->owner = (int)op->side;
-    else if (object->owner != (int)op->side)
+        object->known = 1u << op->side;
+    } else if (object->owner != (int)op->side)
         object->owner = -1;
     object->offset = offset;
     object->line = world->lines;
@@ -211,7 +230,9 @@ static void step_handle(struct world *world, const struct op *op)
     void *ptr = shmheap_handle_to_ptr(world->mem[!op->side], handle);
     FUZZ_CHECK(ptr == world_ptr(world, !op->side, object->offset));
     shmheap_object_handle wrong = {handle.bits ^ (UINT64_C(1) << op->size % 64)};
-    FUZZ_CHECK(shmheap_handle_to_ptr(world->mem[op->side], wrong) == NULL);
+    /* Sending advances a stamp, so two objects may have the same one: then the wrong handle may be the right one of the other. */
+    void *other = shmheap_handle_to_ptr(world->mem[op->side], wrong);
+    FUZZ_CHECK(!other || shmheap_ptr_to_handle(world->mem[op->side], other).bits == wrong.bits);
 }
 
 static void step_send(struct world *world, const struct op *op)
@@ -235,6 +256,9 @@ static int alive_at(const struct world *world, uint64_t offset)
 {
     for (unsigned i = 0; i < world->count; i++)
         if (world->objects[i].offset == offset)
+            return 1;
+    for (unsigned i = 0; i < WORLD_NAMES; i++)
+        if (world->names[i].object.offset == offset)
             return 1;
     return 0;
 }
@@ -291,6 +315,60 @@ static void step_free_many(struct world *world, const struct op *op)
         world_forget(world, world->count - 1);
 }
 
+static void name_text(char text[8], unsigned which) { snprintf(text, 8, "name%u", which); }
+
+static void name_begin(struct world *world, unsigned side, struct world_name *name, const void *ptr, uint64_t len)
+{
+    name->object = (struct world_object){world_offset(world, side, ptr), len, 0, -1, 3, world->lines};
+    world_fill(world, side, &name->object);
+}
+
+/* The side counts as a user once more; the other finds the same object. */
+static void step_named(struct world *world, const struct op *op)
+{
+    struct world_name *name = &world->names[op->which % WORLD_NAMES];
+    char text[8];
+    size_t len = 0;
+    name_text(text, op->which % WORLD_NAMES);
+    SAY("at[%u] = off(%u, shmheap_alloc_named(mem[%u], \"%s\", %lluu));", world->lines, op->side, op->side, text,
+        (unsigned long long)op->size);
+    char *ptr = shmheap_alloc_named(world->mem[op->side], text, op->size);
+    if (!ptr) {
+        FUZZ_CHECK(name->object.offset ? op->size > name->object.len || errno == ENOMEM : errno == ENOMEM);
+        return;
+    }
+    if (name->object.offset)
+        FUZZ_CHECK(op->size <= name->object.len && world_offset(world, op->side, ptr) == name->object.offset);
+    else
+        name_begin(world, op->side, name, ptr, op->size);
+    name->users[op->side]++;
+    FUZZ_CHECK(shmheap_find(world->mem[!op->side], text, &len) == world_ptr(world, !op->side, name->object.offset));
+    FUZZ_CHECK(len == name->object.len);
+}
+
+static void step_unname(struct world *world, const struct op *op)
+{
+    struct world_name *name = &world->names[op->which % WORLD_NAMES];
+    char text[8];
+    if (!name->object.offset)
+        return;
+    name_text(text, op->which % WORLD_NAMES);
+    SAY("shmheap_free(mem[%u], shmheap_find(mem[%u], \"%s\", NULL));", op->side, op->side, text);
+    void *ptr = shmheap_find(world->mem[op->side], text, NULL);
+    FUZZ_CHECK(ptr == world_ptr(world, op->side, name->object.offset));
+    int result = shmheap_try_free(world->mem[op->side], ptr);
+    if (name->users[op->side] == 0) {
+        FUZZ_CHECK(result == -1 && errno == EPERM);
+        return;
+    }
+    FUZZ_CHECK(result == 0);
+    name->users[op->side]--;
+    if (name->users[0] + name->users[1] == 0) {
+        FUZZ_CHECK(shmheap_find(world->mem[!op->side], text, NULL) == NULL);
+        memset(name, 0, sizeof *name);
+    }
+}
+
 static void step_reap(struct world *world, const struct op *op)
 {
     SAY("shmheap_reap(mem[%u], %u);", op->side, op->which & 1);
@@ -304,6 +382,7 @@ void world_step(struct world *world, const struct op *op)
         [OP_ALIGNED] = step_make,         [OP_CALLOC] = step_make,         [OP_HANDLE] = step_handle,
         [OP_SEND] = step_send,            [OP_REAP] = step_reap,           [OP_STALE_FREE] = step_stale_free,
         [OP_ALLOC_MANY] = step_alloc_many, [OP_FREE_MANY] = step_free_many,
+        [OP_NAMED] = step_named,          [OP_UNNAME] = step_unname,
     };
     errno = 0;
     steps[op->kind](world, op);

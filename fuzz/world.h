@@ -6,18 +6,26 @@
 #include "fuzz/op.h"
 #include "shmheap.h"
 
-enum { WORLD_OBJECTS = 256 };
+enum { WORLD_OBJECTS = 256, WORLD_NAMES = 6 };
 
 struct world_object {
     uint64_t offset, len, mark;
     int owner; /* 0 or 1; -1: not known */
+    unsigned known; /* bit s: side s got the pointer from the library, as a pointer has to be got */
     unsigned line; /* of the printed program, which keeps its offset in at[line] */
+};
+
+/* offset 0: there is no such name */
+struct world_name {
+    struct world_object object;
+    unsigned users[2];
 };
 
 struct world {
     shmheap_memory_handle mem[2];
     struct heap_shape shape;
     struct world_object objects[WORLD_OBJECTS];
+    struct world_name names[WORLD_NAMES];
     unsigned count, lines;
     uint64_t marks;
     uint64_t freed; /* offset of the object freed last, 0: none */
