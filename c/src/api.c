@@ -350,6 +350,19 @@ static int free_exact(struct shmheap *heap, void *ptr)
     return LIKELY(recover_enter(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
+/* Another connection may have made the region longer since this one looked last: 0, or -1 with errno. No lock. */
+static inline int catch_up(struct shmheap *heap)
+{
+    return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known)) ? 0 : segment_refresh(heap);
+}
+
+/* As block_of_pointer, also where the region has grown elsewhere. */
+static uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
+{
+    uint64_t granule = block_of_pointer(heap, ptr);
+    return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule : block_of_pointer(heap, ptr);
+}
+
 /* The size of the live object at ptr, if such are cached; else 0. */
 static uint64_t size_cached(const struct shmheap *heap, const void *ptr)
 {
@@ -443,8 +456,8 @@ size_t shmheap_free_many(shmheap_memory_handle mem, void *const *ptrs, size_t co
 /* The payload that the object at ptr can hold; 0 and EINVAL when there is none. */
 static size_t usable_len(struct shmheap *heap, const void *ptr)
 {
-    if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
-        return 0; /* it may lie where the region has grown */
+    if (catch_up(heap) != 0) /* it may lie, or end, where the region has grown */
+        return 0;
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     uint64_t size = header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
@@ -507,8 +520,7 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
 {
     if (LIKELY(granule < connection_end(heap)))
         return 1;
-    return load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) == 0 &&
-           granule < connection_end(heap);
+    return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
 /* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
@@ -551,7 +563,7 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
 shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = usable(mem) ? block_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint64_t granule = usable(mem) ? granule_of_pointer(heap, ptr) : GRANULE_NONE;
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     if (header == 0 && granule != GRANULE_NONE && (header = header_named(heap, granule)) != 0)
         return handle_make(heap, granule, header);
@@ -583,7 +595,7 @@ shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
         errno = usable(mem) ? EACCES : EINVAL;
         return null;
     }
-    uint64_t granule = block_of_pointer(heap, ptr);
+    uint64_t granule = granule_of_pointer(heap, ptr);
     if (granule == GRANULE_NONE) {
         errno = EINVAL;
         return null;
@@ -672,7 +684,7 @@ void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
         return fail_null(EINVAL);
     if (name_set(heap, &wanted, name) != 0)
         return NULL;
-    if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
+    if (catch_up(heap) != 0)
         return NULL;
     int64_t granule = names_find(heap, &wanted, 0, &len);
     if (granule == NAMES_BUSY)

@@ -187,7 +187,7 @@ static void the_bound_holds_at_each_moment(void)
 /* Caches of threads that live on are given back as well, and those threads find a closed connection. */
 static void disconnecting_gives_all_back(void)
 {
-    struct crew crew = {.mem = anonymous(8 << 20, 0, SHMHEAP_CACHED), .objects = OBJECTS};
+    struct crew crew = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), .objects = OBJECTS};
     shmheap_memory_handle looker = second(crew.mem, 0);
     pthread_t threads[THREADS];
     struct test_random random = test_random_begin(3);

@@ -221,9 +221,33 @@ static void taking_one_marks_the_object_shared(void)
     shmheap_disconnect(mem);
 }
 
+/* Each call is a connection's first since the other one made the heap longer. */
+static void objects_where_the_heap_has_grown_elsewhere(void)
+{
+    enum { CALLS = 4 };
+    for (unsigned call = 0; call < CALLS; call++) {
+        shmheap_memory_handle grower = test_anonymous(8192, 1 << 16, 0), mem;
+        CHECK_EQ(shmheap_open_fd(&mem, shmheap_fd(grower), NULL), 0);
+        char *there = shmheap_alloc(grower, 20000);
+        CHECK(there != NULL && test_stat(grower).grows > 0);
+        char *here = (char *)shmheap_underlying(mem) + test_offset(grower, there);
+        if (call == 0)
+            CHECK_PTR(shmheap_handle_to_ptr(grower, shmheap_ptr_to_handle(mem, here)), there);
+        else if (call == 1)
+            CHECK_LE(20000, shmheap_usable_size(mem, here));
+        else if (call == 2)
+            CHECK_PTR(shmheap_realloc(mem, here, 10000), here);
+        CHECK_EQ(shmheap_try_free(mem, here), 0);
+        test_check_empty(grower);
+        shmheap_disconnect(mem);
+        shmheap_disconnect(grower);
+    }
+}
+
 static const struct test tests[] = {TEST(good_in_two_mappings), TEST(good_in_the_heap_and_in_another_process),
                                     TEST(one_object_has_one_handle), TEST(of_a_freed_object_is_stale),
                                     TEST(of_a_place_used_again_is_stale), TEST(of_another_heap_is_refused),
                                     TEST(null_is_refused), TEST(of_other_pointers_is_refused),
-                                    TEST(random_bits_are_refused_or_right), TEST(taking_one_marks_the_object_shared)};
+                                    TEST(random_bits_are_refused_or_right), TEST(taking_one_marks_the_object_shared),
+                                    TEST(objects_where_the_heap_has_grown_elsewhere)};
 TEST_MAIN(tests)
