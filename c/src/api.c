@@ -9,6 +9,7 @@
 #include "ask.h"
 #include "cache.h"
 #include "connect.h"
+#include "file.h"
 #include "fit.h"
 #include "grow.h"
 #include "look.h"
@@ -114,10 +115,10 @@ void shmheap_destroy(const char *name, shmheap_memory_handle mem)
     int is_path = usable(mem) && mem.heap->is_path;
     shmheap_disconnect(mem);
     if (name != NULL)
-        segment_name_remove(name, is_path);
+        file_remove(name, is_path);
 }
 
-int shmheap_unlink(const char *name) { return name != NULL ? segment_name_remove(name, 0) : fail(EINVAL); }
+int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 

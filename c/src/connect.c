@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "file.h"
 #include "fit.h"
 #include "fit_choose.h"
 #include "lock.h"
@@ -41,7 +42,7 @@ static void fork_parent(void)
  * lives, would live on in the child. The number stays the same. */
 static void fork_child_file(struct shmheap *heap)
 {
-    int fd = segment_reopen(heap->fd, heap->read_only);
+    int fd = file_reopen(heap->fd, heap->read_only);
     if (fd < 0)
         return;
     dup3(fd, heap->fd, O_CLOEXEC);
@@ -201,13 +202,13 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
 {
     int is_path = (options->flags & SHMHEAP_FILE) != 0;
     unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
-    int fd = segment_name_open(name, is_path, O_RDWR | O_CREAT | O_EXCL, mode);
+    int fd = file_open_named(name, is_path, O_RDWR | O_CREAT | O_EXCL, mode);
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connect_make(fd, plan, options);
     if (heap == NULL) {
         int reason = errno;
-        segment_name_remove(name, is_path);
+        file_remove(name, is_path);
         errno = reason;
     }
     return heap;
@@ -216,13 +217,13 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
 static struct shmheap *connect_named(const char *name, const shmheap_options *options)
 {
     int oflags = options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR;
-    int fd = segment_name_open(name, (options->flags & SHMHEAP_FILE) != 0, oflags, 0);
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, oflags, 0);
     return fd >= 0 ? connect_map(fd, options) : NULL;
 }
 
 static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    int fd = segment_memfd(name != NULL && name[0] != 0 ? name : "shmheap");
+    int fd = file_memory(name != NULL && name[0] != 0 ? name : "shmheap");
     return fd >= 0 ? connect_make(fd, plan, options) : NULL;
 }
 
@@ -265,7 +266,7 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         errno = EBADMSG;
         return NULL;
     }
-    int own = segment_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
+    int own = file_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
     return own >= 0 ? connect_map(own, options) : NULL;
 }
 

@@ -20,44 +20,6 @@ enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE 
 #define MADV_COLLAPSE 25 /* Linux 6.1; older C libraries do not know it */
 #endif
 
-int segment_name_open(const char *name, int is_path, int oflags, unsigned mode)
-{
-    /* Not blocking: the name may be that of a pipe that nobody writes. */
-    oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int fd = is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600);
-    if (fd < 0)
-        return -1;
-    if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
-        int reason = errno;
-        close(fd);
-        segment_name_remove(name, is_path);
-        errno = reason;
-        return -1;
-    }
-    return fd;
-}
-
-int segment_name_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
-
-int segment_memfd(const char *name)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
-        int reason = errno;
-        close(fd);
-        errno = reason;
-        return -1;
-    }
-    return fd;
-}
-
-int segment_reopen(int fd, int read_only)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
 static void segment_view(struct shmheap *heap, const struct control *fixed)
 {

@@ -1,4 +1,4 @@
-/* segment.h: the memory of a heap: files, mappings, reservation.
+/* segment.h: the memory of a heap: mappings, reservation.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_SEGMENT_H
 #define SHMHEAP_SEGMENT_H
@@ -14,17 +14,6 @@ struct segment_plan {
     unsigned shift;
     uint32_t slot_count, region_align;
 };
-
-/* segment_name_open opens what has this name, or makes it with exactly these permissions where oflags has O_CREAT:
- * a descriptor, or -1. */
-int segment_name_open(const char *name, int is_path, int oflags, unsigned mode);
-int segment_name_remove(const char *name, int is_path);
-
-/* segment_memfd makes a file without a name that cannot be shrunk any more. */
-int segment_memfd(const char *name);
-
-/* segment_reopen opens the file of fd anew, so that its locks are our own. */
-int segment_reopen(int fd, int read_only);
 
 /* segment_make lays a new heap out in the empty file fd and maps it. Connectors wait until segment_announce.
  * 0; -1 with errno, fd still the caller's. */

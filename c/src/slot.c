@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 #define SLOT_STATE_MASK 0xffu
 #define SLOT_PID_SHIFT 32
 
@@ -29,19 +31,6 @@ enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot)
 int64_t slot_pid(const struct shmheap *heap, unsigned slot)
 {
     return (int32_t)(load_u64(&slot_entry(heap, slot)->word) >> SLOT_PID_SHIFT);
-}
-
-static int file_lock(int fd, int command, short type, off_t from, off_t len)
-{
-    struct flock lock;
-    memset(&lock, 0, sizeof lock);
-    lock.l_type = type;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = from;
-    lock.l_len = len;
-    if (fcntl(fd, command, &lock) != 0)
-        return -1;
-    return lock.l_type == F_UNLCK ? 0 : 1; /* of F_OFD_GETLK: 1 when somebody holds it */
 }
 
 /* When the process started, in ticks since boot, and whether it is a zombie; 0: unknown. */
