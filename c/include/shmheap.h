@@ -83,7 +83,13 @@ enum shmheap_flags {
     SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages: makes opening slower, large heaps faster; never an error */
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
-    SHMHEAP_FILE = 1 << 8        /* the name is the path of a file, not a name for shm_open() */
+    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open() */
+    SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name on which nobody lives any more, or whose making
+                                    was never finished, is replaced by a new one; with SHMHEAP_EXCLUSIVE, too, EEXIST only where
+                                    somebody lives on it. What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
+    SHMHEAP_SOCKET = 1 << 10     /* the heap of the caller's socket (CPU package): ".socketN" is added to the name, N as
+                                    shmheap_socket() tells, and the memory of a new heap lies on the socket's NUMA nodes as
+                                    far as they have any. Failure: EXDEV, ENOTSUP as there; ENAMETOOLONG */
 };
 
 /* shmheap_options: how to open or make a heap. Zero-initialise; zero means the default. */
@@ -131,6 +137,11 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
  *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...). */
 SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options);
 
+/* shmheap_socket is the id of the socket (CPU package) that the calling thread runs on, 0 or more. Failure: -1, errno
+ *   EXDEV    it may run on processors of several: bind it to one first (taskset, numactl, mpirun --bind-to socket ...);
+ *   ENOTSUP  the system does not tell (no /sys). */
+SHMHEAP_API int shmheap_socket(void);
+
 /* shmheap_open_fd connects to the heap in the file that the descriptor fd refers to: a memfd got by
  * inheritance or over a socket, or any open heap. fd itself is neither kept nor closed. Of the
  * options SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES and timeout_ms count. Needs /proc.
@@ -158,13 +169,18 @@ SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size
 SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
 
 /* shmheap_destroy disconnects and removes the name (of shm_open(), or the path where mem was opened with
- * SHMHEAP_FILE). Who is still connected goes on unharmed; the memory is freed with the last of them.
+ * SHMHEAP_FILE; with SHMHEAP_SOCKET, the name as it was given to shmheap_open). Who is still connected goes on unharmed; the memory is freed with the last of them.
  * errno as shm_unlink() sets it when the name could not be removed. A name NULL is skipped. */
 SHMHEAP_API void shmheap_destroy(const char *name, shmheap_memory_handle mem);
 
 /* shmheap_unlink removes the name of a heap, as shm_unlink() does. 0, or -1 with errno ENOENT, EACCES,
  * EINVAL (name NULL). */
 SHMHEAP_API int shmheap_unlink(const char *name);
+
+/* shmheap_unlink_unused does so only where nobody is connected, in one step: who connects at that moment either keeps the
+ * name from being removed or finds none. 0, or -1 with errno EBUSY (somebody is), ENOENT, EACCES, EINVAL, EBADMSG (no heap),
+ * EPROTONOSUPPORT (a heap in another version of the format). */
+SHMHEAP_API int shmheap_unlink_unused(const char *name);
 
 /* shmheap_valid tells whether mem is an open connection: 1 or 0. Never fails, never sets errno. A copy of a
  * handle that was disconnected is denied until a later connection of the process takes its place. */

@@ -3,6 +3,7 @@
 #include "shmheap.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -112,13 +113,20 @@ void shmheap_disconnect(shmheap_memory_handle mem)
 
 void shmheap_destroy(const char *name, shmheap_memory_handle mem)
 {
-    int is_path = usable(mem) && mem.heap->is_path;
+    char of_socket[PATH_MAX];
+    int is_path = usable(mem) && mem.heap->is_path, fits = 1;
+    if (name != NULL && usable(mem) && mem.heap->is_of_socket) {
+        fits = scope_name(of_socket, sizeof of_socket, name, mem.heap->socket) == 0;
+        name = of_socket;
+    }
     shmheap_disconnect(mem);
-    if (name != NULL)
+    if (name != NULL && fits)
         file_remove(name, is_path);
 }
 
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
+
+int shmheap_unlink_unused(const char *name) { return name != NULL ? file_remove_unused(name, 0) : fail(EINVAL); }
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 
@@ -131,7 +139,13 @@ int shmheap_fd(shmheap_memory_handle mem)
 
 void *shmheap_underlying(shmheap_memory_handle mem) { return usable(mem) ? mem.heap->region : fail_null(EINVAL); }
 
-int shmheap_in_use(int fd) { return slot_file_in_use(fd); }
+int shmheap_socket(void)
+{
+    struct scope scope;
+    return scope_of_caller(&scope) == 0 ? scope.socket : -1;
+}
+
+int shmheap_in_use(int fd) { return file_in_use(fd); }
 
 /* Allocating ------------------------------------------------------------ */
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "slot.h"
 
 enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
-enum { FLAGS_KNOWN = 511 };
+enum { FLAGS_KNOWN = 2047 };
 
 /* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. */
 static struct shmheap *connections;
@@ -47,8 +48,7 @@ static void fork_child_file(struct shmheap *heap)
         return;
     dup3(fd, heap->fd, O_CLOEXEC);
     close(fd);
-    if (heap->read_only)
-        slot_mark_reader(heap);
+    file_use(heap->fd, 0);
 }
 
 static void fork_child(void)
@@ -134,9 +134,9 @@ static int invalid(void)
 /* Flags that can be together. */
 static int flags_check(unsigned flags)
 {
-    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || ((flags & SHMHEAP_EXCLUSIVE) && !(flags & SHMHEAP_CREATE)) ||
+    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER)) && !(flags & SHMHEAP_CREATE)) ||
         ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
-        ((flags & SHMHEAP_ANONYMOUS) && (!(flags & SHMHEAP_CREATE) || (flags & SHMHEAP_FILE))))
+        ((flags & SHMHEAP_ANONYMOUS) && (!(flags & SHMHEAP_CREATE) || (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))))
         return invalid();
     return 0;
 }
@@ -155,6 +155,29 @@ static int plan_fill(struct segment_plan *plan, const shmheap_options *options)
         (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) || options->mode > 07777)
         return invalid();
     return 0;
+}
+
+static unsigned timeout_of(const shmheap_options *options)
+{
+    return options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
+}
+
+/* A descriptor of what has the name, marked as used from a moment when it had it; or -1, with errno ESTALE when somebody has removed
+ * the name in between. */
+static int open_and_use(const char *name, const shmheap_options *options, int oflags, unsigned mode)
+{
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, oflags, mode);
+    if (fd < 0)
+        return -1;
+    if (file_use(fd, timeout_of(options)) == 0) {
+        if (!file_is_nameless(fd))
+            return fd;
+        errno = ESTALE;
+    }
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
 }
 
 /* The new heap in the empty file fd, complete: others see it from here on. */
@@ -189,42 +212,85 @@ static struct shmheap *connect_map(int fd, const shmheap_options *options)
     heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
-    if (segment_map(heap, fd, options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT) != 0)
+    if (segment_map(heap, fd, timeout_of(options)) != 0)
         return connection_failed(heap, fd);
-    if (heap->read_only)
-        slot_mark_reader(heap);
-    else if (recover_take_slot(heap) != 0)
+    if (!heap->read_only && recover_take_slot(heap) != 0)
         return connection_failed(heap, fd);
     return connection_opened(heap);
 }
 
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    int is_path = (options->flags & SHMHEAP_FILE) != 0;
-    unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
-    int fd = file_open_named(name, is_path, O_RDWR | O_CREAT | O_EXCL, mode);
+    int fd = open_and_use(name, options, O_RDWR | O_CREAT | O_EXCL, options->mode != 0 ? options->mode : MODE_DEFAULT);
+    int mark = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1; /* keeps the file in use until its name is removed */
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connect_make(fd, plan, options);
-    if (heap == NULL) {
-        int reason = errno;
-        file_remove(name, is_path);
-        errno = reason;
-    }
+    int reason = errno;
+    if (heap == NULL)
+        file_remove(name, (options->flags & SHMHEAP_FILE) != 0);
+    if (mark >= 0)
+        close(mark);
+    errno = reason;
     return heap;
 }
 
 static struct shmheap *connect_named(const char *name, const shmheap_options *options)
 {
-    int oflags = options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR;
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, oflags, 0);
+    int fd = open_and_use(name, options, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR, 0);
     return fd >= 0 ? connect_map(fd, options) : NULL;
 }
 
 static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
     int fd = file_memory(name != NULL && name[0] != 0 ? name : "shmheap");
+    if (fd >= 0)
+        file_use(fd, 0);
     return fd >= 0 ? connect_make(fd, plan, options) : NULL;
+}
+
+/* One attempt: NULL with errno ESTALE when the name has come or gone in between. */
+static struct shmheap *open_once(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+{
+    if (!(options->flags & SHMHEAP_CREATE))
+        return connect_named(name, options);
+    if ((options->flags & SHMHEAP_TAKE_OVER) && file_remove_unused(name, (options->flags & SHMHEAP_FILE) != 0) != 0 &&
+        errno != EBUSY && errno != ENOENT)
+        return NULL;
+    struct shmheap *heap = create_named(name, plan, options);
+    if (heap != NULL || errno != EEXIST || (options->flags & SHMHEAP_EXCLUSIVE))
+        return heap;
+    heap = connect_named(name, options);
+    if (heap == NULL && errno == ENOENT)
+        errno = ESTALE;
+    return heap;
+}
+
+static struct shmheap *open_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+{
+    /* Whoever makes and removes heaps of this name at the same time: one of both succeeds in the end. */
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        struct shmheap *heap = open_once(name, plan, options);
+        if (heap != NULL || errno != ESTALE)
+            return heap;
+    }
+    errno = options->flags & SHMHEAP_CREATE ? EBUSY : ENOENT;
+    return NULL;
+}
+
+static struct shmheap *open_of_socket(const char *name, struct segment_plan *plan, const shmheap_options *options)
+{
+    char of_socket[PATH_MAX];
+    struct scope scope;
+    if (scope_of_caller(&scope) != 0 || scope_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
+        return NULL;
+    plan->scope = &scope;
+    struct shmheap *heap = open_named(of_socket, plan, options);
+    if (heap != NULL) {
+        heap->is_of_socket = 1;
+        heap->socket = scope.socket;
+    }
+    return heap;
 }
 
 struct shmheap *connect_open(const char *name, const shmheap_options *options)
@@ -238,18 +304,7 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
         errno = EINVAL;
         return NULL;
     }
-    if (!(options->flags & SHMHEAP_CREATE))
-        return connect_named(name, options);
-    /* Whoever makes and removes heaps of this name at the same time: one of both succeeds in the end. */
-    for (int i = 0; i < OPEN_TRIES; i++) {
-        struct shmheap *heap = create_named(name, &plan, options);
-        if (heap != NULL || errno != EEXIST || (options->flags & SHMHEAP_EXCLUSIVE))
-            return heap;
-        heap = connect_named(name, options);
-        if (heap != NULL || errno != ENOENT)
-            return heap;
-    }
-    return NULL;
+    return options->flags & SHMHEAP_SOCKET ? open_of_socket(name, &plan, options) : open_named(name, &plan, options);
 }
 
 struct shmheap *connect_fd(int fd, const shmheap_options *options)
@@ -267,7 +322,15 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         return NULL;
     }
     int own = file_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
-    return own >= 0 ? connect_map(own, options) : NULL;
+    if (own >= 0 && file_use(own, timeout_of(options)) != 0) {
+        close(own);
+        errno = ETIMEDOUT;
+        return NULL;
+    }
+    struct shmheap *heap = own >= 0 ? connect_map(own, options) : NULL;
+    if (heap == NULL && errno == ESTALE)
+        errno = ETIMEDOUT; /* there is no name to look behind */
+    return heap;
 }
 
 /* Slots for memory of this size: the table is at most about a sixteenth of it. */

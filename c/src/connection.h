@@ -47,6 +47,8 @@ struct shmheap {
     size_t map_len;
     int unmap;             /* the mapping is ours to remove */
     int is_path;           /* the name was a path */
+    int is_of_socket;      /* and socket was added to it */
+    int socket;
     unsigned lock_limit_ms; /* how long to wait for a live owner of the lock */
     struct cache *caches;  /* of threads; under the mutex of cache.c */
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */

@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include "layout.h"
+
 /* file_open_named opens what has this name, or makes it with exactly these permissions where oflags has O_CREAT:
  * a descriptor, or -1. */
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
@@ -20,5 +22,20 @@ int file_reopen(int fd, int read_only);
  * file: 0 unlocked or nobody has it, 1 locked or somebody else has it, -1 with errno. The kernel drops such a lock with the
  * last descriptor of the description. */
 int file_lock(int fd, int command, short type, off_t from, off_t len);
+
+/* file_use marks the file as used, with a lock that all users share: 0, or -1 with errno ETIMEDOUT when somebody who
+ * takes it over has not let go in that time. What is no regular file, or cannot be locked, is left as it is: 0. */
+int file_use(int fd, unsigned timeout_ms);
+
+/* 1 when somebody uses it, 0 when nobody does, -1 with errno. */
+int file_in_use(int fd);
+
+/* 1 when the name by which it was opened is gone. */
+int file_is_nameless(int fd);
+
+/* file_remove_unused removes the name of a heap that nobody uses, or whose making was never finished. Whoever opens it at that
+ * moment, and uses it then, finds it nameless. 0; -1 with errno EBUSY, or EBADMSG, EPROTONOSUPPORT when it is none of our heaps,
+ * ENOENT ... */
+int file_remove_unused(const char *name, int is_path);
 
 #endif

@@ -31,7 +31,7 @@ enum {
     CONTROL_SIZE = 512,
     SLOT_SIZE = 64,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
-    READERS_BYTE = 1024,   /* of the file: who reads only holds a shared lock on it; byte s is that of slot s */
+    USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025  /* of the file: locked by the collector */
 };
 

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file.h"
+
 enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE = 2 << 20, MEMORY_ASK_MIN = 64 << 20 };
 
 #if !defined(MADV_COLLAPSE) && defined(__x86_64__)
@@ -81,8 +83,6 @@ static int segment_mmap(struct shmheap *heap)
     heap->base = base;
     heap->map_len = len;
     heap->unmap = 1;
-    if (heap->huge)
-        advise_huge(heap);
     return 0;
 }
 
@@ -190,7 +190,8 @@ static int reserve_all(struct shmheap *heap, uint64_t len)
 
 static uint64_t reserved_now(const struct shmheap *heap)
 {
-    return heap->base != NULL ? heap->layout.region_off + load_u64(&heap->len_known) : 0;
+    uint64_t len = load_u64(&heap->len_known);
+    return len != 0 ? heap->layout.region_off + len : 0;
 }
 
 int segment_reserve(struct shmheap *heap, uint64_t len)
@@ -212,8 +213,14 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
         return -1;
     heap->shift = plan->shift;
     heap->format_flags = plan->flags;
-    if (segment_reserve(heap, plan->len) != 0 || segment_mmap(heap) != 0)
+    if (segment_mmap(heap) != 0)
         return -1;
+    if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as well */
+        scope_place(plan->scope, heap->base, heap->map_len);
+    if (segment_reserve(heap, plan->len) != 0)
+        return -1;
+    if (heap->huge)
+        advise_huge(heap);
     segment_view(heap, &fixed);
     control_fill(heap, &fixed, plan);
     return 0;
@@ -285,13 +292,19 @@ static int fixed_read(int fd, struct control *fixed)
     return magic == FORMAT_MAGIC && pread(fd, fixed, FIXED_SIZE, 0) == FIXED_SIZE ? 1 : -1;
 }
 
+/* -1, errno ESTALE: the file has lost its name meanwhile, so that whoever was making it may have given up. */
 static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms)
 {
+    int had_name = !file_is_nameless(fd);
     uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
     for (;;) {
         int found = fixed_read(fd, fixed);
         if (found != 0)
             return found < 0 ? -1 : 0;
+        if (had_name && file_is_nameless(fd)) {
+            errno = ESTALE;
+            return -1;
+        }
         if (clock_ns(CLOCK_MONOTONIC) >= limit) {
             errno = ETIMEDOUT;
             return -1;
@@ -327,6 +340,8 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
     heap->format_flags = fixed.flags;
     if (segment_mmap(heap) != 0)
         return -1;
+    if (heap->huge)
+        advise_huge(heap);
     segment_view(heap, &fixed);
     return segment_refresh(heap);
 }

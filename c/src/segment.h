@@ -4,22 +4,25 @@
 #define SHMHEAP_SEGMENT_H
 
 #include "connection.h"
+#include "scope.h"
 #include "shmheap.h"
 
 #define SEGMENT_ALIGN_MIN 4096u /* of a region in a file, whatever the page size of who made it */
 
-/* struct segment_plan is private: the fixed fields of a heap to be made. */
+/* struct segment_plan is private: a heap to be made. */
 struct segment_plan {
     uint64_t len, max_len, flags;
     unsigned shift;
     uint32_t slot_count, region_align;
+    const struct scope *scope; /* where the memory is to lie; NULL: anywhere */
 };
 
 /* segment_make lays a new heap out in the empty file fd and maps it. Connectors wait until segment_announce.
  * 0; -1 with errno, fd still the caller's. */
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan);
 
-/* segment_map connects to the heap in the file fd, which somebody may still be making: waits as long. */
+/* segment_map connects to the heap in the file fd, which somebody may still be making: waits as long. errno ESTALE when the file
+ * loses its name meanwhile. */
 int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms);
 
 /* The same in memory of the caller. */

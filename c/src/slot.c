@@ -202,11 +202,3 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     /* A number of another namespace says nothing here: who cannot be seen is not called dead. */
     return load_u64(&entry->pid_space) != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
 }
-
-void slot_mark_reader(const struct shmheap *heap)
-{
-    if (heap->fd >= 0)
-        file_lock(heap->fd, F_OFD_SETLK, F_RDLCK, READERS_BYTE, 1);
-}
-
-int slot_file_in_use(int fd) { return file_lock(fd, F_OFD_GETLK, F_WRLCK, 0, READERS_BYTE + 1); }

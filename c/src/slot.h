@@ -34,10 +34,6 @@ void slot_collector_end(struct shmheap *heap);
 void slot_mutex_lock(void);
 void slot_mutex_unlock(void);
 
-/* Readers hold no slot, but a shared lock that shmheap_in_use sees. */
-void slot_mark_reader(const struct shmheap *heap);
-int slot_file_in_use(int fd);
-
 /* After fork, in the child. */
 void slot_forget_process(void);
 

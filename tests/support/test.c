@@ -76,6 +76,13 @@ const char *test_name(void)
     return name;
 }
 
+const char *test_name_with(const char *name, const char *suffix)
+{
+    char *longer = registry_add(0);
+    CHECK(snprintf(longer, NAME_LEN, "%s%s", name, suffix) < NAME_LEN);
+    return longer;
+}
+
 const char *test_path(void)
 {
     const char *folder = getenv("TEST_TMPDIR");

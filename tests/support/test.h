@@ -82,6 +82,8 @@ size_t test_rounds(size_t plain);
  * are random, since tests with PID namespaces of their own may share /dev/shm. Valid till the end. */
 const char *test_name(void);
 const char *test_path(void);
+/* name with something behind it, removed at the end as well. */
+const char *test_name_with(const char *name, const char *suffix);
 /* The file of /dev/shm that a name from test_name refers to; for tests that put something else there. */
 const char *test_shm_path(const char *name);
 

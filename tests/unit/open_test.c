@@ -1,6 +1,7 @@
 /* Opening and closing by name: options, permissions, waiting, several connections.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,14 +12,17 @@
 static int expected_errno(unsigned flags, int exists)
 {
     int create = (flags & SHMHEAP_CREATE) != 0;
-    if (flags >= SHMHEAP_FILE << 1)
+    if (flags >= SHMHEAP_SOCKET << 1)
         return EINVAL;
-    if (!create && (flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_ANONYMOUS)))
+    if (!create && (flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_ANONYMOUS | SHMHEAP_TAKE_OVER)))
         return EINVAL;
-    if ((create && (flags & SHMHEAP_READ_ONLY)) || ((flags & SHMHEAP_ANONYMOUS) && (flags & SHMHEAP_FILE)))
+    if ((create && (flags & SHMHEAP_READ_ONLY)) ||
+        ((flags & SHMHEAP_ANONYMOUS) && (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET))))
         return EINVAL;
     if (flags & SHMHEAP_ANONYMOUS)
         return 0;
+    if ((flags & SHMHEAP_SOCKET) && shmheap_socket() < 0)
+        return ENOTSUP;
     if (exists)
         return flags & SHMHEAP_EXCLUSIVE ? EEXIST : 0;
     return create ? 0 : ENOENT;
@@ -42,23 +46,44 @@ static void check_flags(const char *name, unsigned flags, int exists)
     }
 }
 
+/* Of one socket, whatever the machine. */
+static void run_on_one_processor(void)
+{
+    cpu_set_t cpus;
+    CHECK_EQ(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    for (unsigned cpu = 0, kept = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &cpus) && kept++ != 0)
+            CPU_CLR(cpu, &cpus);
+    CHECK_EQ(sched_setaffinity(0, sizeof cpus, &cpus), 0);
+}
+
+/* The name that shmheap_open makes of it. */
+static const char *name_opened(const char *name, unsigned flags)
+{
+    static char of_socket[300];
+    snprintf(of_socket, sizeof of_socket, "%s.socket%d", name, shmheap_socket());
+    return flags & SHMHEAP_SOCKET ? of_socket : name;
+}
+
 static void every_combination_of_flags(void)
 {
     const char *name = test_name(), *path = test_path();
-    const shmheap_options file = {.flags = SHMHEAP_CREATE | SHMHEAP_FILE, .len = 4096};
-    const shmheap_options named = {.flags = SHMHEAP_CREATE, .len = 4096};
     shmheap_memory_handle mem;
-    for (unsigned flags = 0; flags < 1024; flags++) {
+    run_on_one_processor();
+    test_name_with(name, name_opened("", SHMHEAP_SOCKET));
+    for (unsigned flags = 0; flags < SHMHEAP_SOCKET << 1; flags++) {
         const char *of = flags & SHMHEAP_FILE ? path : name;
-        unlink(path);
-        shm_unlink(name);
+        const shmheap_options there = {.flags = SHMHEAP_CREATE | (flags & SHMHEAP_FILE), .len = 4096};
+        unlink(name_opened(path, flags));
+        shm_unlink(name_opened(name, flags));
         check_flags(of, flags, 0);
-        CHECK_EQ(shmheap_open(&mem, of, flags & SHMHEAP_FILE ? &file : &named), 0);
+        CHECK_EQ(shmheap_open(&mem, name_opened(of, flags), &there), 0);
         check_flags(of, flags, 1);
         shmheap_disconnect(mem);
     }
     shm_unlink(name);
-    for (unsigned bit = 10; bit < 32; bit++)
+    unlink(name_opened(path, SHMHEAP_SOCKET));
+    for (unsigned bit = 11; bit < 32; bit++)
         check_flags(name, SHMHEAP_CREATE | 1u << bit, 0);
 }
 

@@ -51,6 +51,14 @@ int heap_ref_unlink(const struct heap_ref *ref)
     return ref->is_file ? unlink(ref->text) : shmheap_unlink(ref->name);
 }
 
+int heap_ref_unlink_unused(const struct heap_ref *ref)
+{
+    int removed = ref->is_file ? -1 : shmheap_unlink_unused(ref->name);
+    /* What it cannot look into as an owner would: the caller has looked. */
+    int other = ref->is_file || (removed != 0 && (errno == EPROTONOSUPPORT || errno == EACCES));
+    return other ? heap_ref_unlink(ref) : removed;
+}
+
 /* Whether all slots are taken; looking needs none. */
 static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
 {
@@ -91,6 +99,8 @@ int heap_fail(const struct heap_ref *ref)
                     text);
     case EAGAIN:
         return fail_again(ref);
+    case EBUSY:
+        return fail("a process has just connected to the heap '%s'; 'shmheap stat' shows which", text);
     default:
         return fail("cannot look at the heap '%s': %s", text, strerror(errno));
     }

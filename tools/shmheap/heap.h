@@ -26,6 +26,8 @@ int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_han
 int heap_ref_fd(const struct heap_ref *ref);
 
 int heap_ref_unlink(const struct heap_ref *ref);
+/* The same of one that was seen unused, unless somebody connects at this moment: -1, errno EBUSY. */
+int heap_ref_unlink_unused(const struct heap_ref *ref);
 
 /* heap_fail says why a heap could not be opened or looked at, by errno, and what to do: STATUS_FAILED. */
 int heap_fail(const struct heap_ref *ref);

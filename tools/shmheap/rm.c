@@ -44,7 +44,7 @@ static int is_unused(const struct heap_ref *ref)
 static int remove_heap(const struct heap_ref *ref, int force)
 {
     int status = force ? 0 : is_unused(ref);
-    if (!status && heap_ref_unlink(ref))
+    if (!status && (force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref)))
         status = heap_fail(ref);
     return status;
 }

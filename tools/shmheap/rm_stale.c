@@ -96,7 +96,7 @@ static void sweep_one(struct sweep *sweep, const struct heap_ref *ref)
     struct stale_look look;
     stale_look(ref, &look);
     int removed = is_to_go(sweep, look.stale);
-    if (removed && !sweep->how.dry && heap_ref_unlink(ref)) {
+    if (removed && !sweep->how.dry && heap_ref_unlink_unused(ref)) {
         look.stale = STALE_ERROR;
         removed = 0;
     }

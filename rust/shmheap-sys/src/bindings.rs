@@ -57,6 +57,8 @@ pub const SHMHEAP_SPARSE: shmheap_flags = 32;
 pub const SHMHEAP_HUGE_PAGES: shmheap_flags = 64;
 pub const SHMHEAP_ANONYMOUS: shmheap_flags = 128;
 pub const SHMHEAP_FILE: shmheap_flags = 256;
+pub const SHMHEAP_TAKE_OVER: shmheap_flags = 512;
+pub const SHMHEAP_SOCKET: shmheap_flags = 1024;
 pub type shmheap_flags = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -402,6 +404,7 @@ extern "C" {
         name: *const ::core::ffi::c_char,
         options: *const shmheap_options,
     ) -> ::core::ffi::c_int;
+    pub fn shmheap_socket() -> ::core::ffi::c_int;
     pub fn shmheap_open_fd(
         out: *mut shmheap_memory_handle,
         fd: ::core::ffi::c_int,
@@ -421,6 +424,7 @@ extern "C" {
     pub fn shmheap_disconnect(mem: shmheap_memory_handle);
     pub fn shmheap_destroy(name: *const ::core::ffi::c_char, mem: shmheap_memory_handle);
     pub fn shmheap_unlink(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
+    pub fn shmheap_unlink_unused(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_underlying(mem: shmheap_memory_handle) -> *mut ::core::ffi::c_void;
