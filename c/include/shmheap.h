@@ -380,6 +380,7 @@ typedef struct shmheap_stats {
     uint32_t dead;              /* slots of processes that died */
     uint32_t slots;             /* connections that the heap has room for */
     uint32_t lock_slot;         /* the slot that held the lock when looked at, 0: none; never this call's */
+    uint64_t alloc_bytes;       /* of all allocs since creation, with headers */
 } shmheap_stats;
 
 /* shmheap_stat fills *stats. used_*, free_* and largest_free cost no walk. 0, or -1 (EINVAL when stats is

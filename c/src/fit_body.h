@@ -23,6 +23,7 @@ static HOT uint64_t header_held(struct shmheap *heap, uint64_t size, unsigned st
 {
     uint64_t allocs = load_u64(&heap->control->allocs) + 1;
     store_u64(&heap->control->allocs, allocs);
+    store_u64(&heap->control->alloc_granules, load_u64(&heap->control->alloc_granules) + size);
     SHARED_STORE(&heap->holds, 1u);
     return header_make(size, state, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
 }

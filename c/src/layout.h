@@ -97,7 +97,7 @@ struct control {
     uint64_t used_granules, free_blocks; /* rule 13 */
     uint64_t high_granules; /* the most that used_granules was */
     uint64_t allocs, frees; /* since creation, rule 13; allocs also makes the stamps */
-    uint64_t often_pad;
+    uint64_t alloc_granules; /* of all allocs since creation */
     /* under the lock, seldom */
     uint64_t failed_allocs, grows, recoveries, last_recovery_ns;
     uint64_t names_table;   /* granule of the block that is the table of names, plus 1; 0: none */

@@ -99,6 +99,7 @@ static int run_stat(struct shmheap *heap, void *context)
     stats->recoveries = load_u64(&control->recoveries);
     stats->last_recovery_ns = load_u64(&control->last_recovery_ns);
     stats->created_ns = heap->created_ns;
+    stats->alloc_bytes = load_u64(&control->alloc_granules) << heap->shift;
     return 0;
 }
 

@@ -143,8 +143,8 @@ int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array);
 int32_t ShmemHeap_check(shmem_heap *heap, int32_t *free_blocks, size_t *free_space, int32_t *used_blocks,
                         size_t *used_space);
 
-/* ShmemHeap_get_info: bytes of the heap, the most that was ever in use, the blocks in use and their bytes, headers
- * included. Pointers may be NULL. 0, or -1. */
+/* ShmemHeap_get_info: bytes of the heap, the most that was ever in use, the blocks allocated over its life and their
+ * bytes, headers included. Pointers may be NULL. 0, or -1. */
 int ShmemHeap_get_info(shmem_heap *heap, int64_t *size, int64_t *max, int64_t *nblk, int64_t *nbyt);
 
 /* ShmemHeap_get_size: bytes of the heap, or -1. A block of 96 bytes less fits when it is empty. */

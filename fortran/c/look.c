@@ -53,9 +53,9 @@ int ShmemHeap_get_info(shmem_heap *heap, int64_t *size, int64_t *max, int64_t *n
     if (max != NULL)
         *max = (int64_t)stats.high_water_bytes;
     if (nblk != NULL)
-        *nblk = (int64_t)stats.used_blocks;
+        *nblk = (int64_t)stats.allocs;
     if (nbyt != NULL)
-        *nbyt = (int64_t)stats.used_bytes;
+        *nbyt = (int64_t)stats.alloc_bytes;
     return 0;
 }
 
@@ -75,8 +75,8 @@ void ShmemHeap_dump_info(shmem_heap *heap)
         return;
     }
     int32_t status = ShmemHeap_check(heap, &free_blocks, &free_space, &used_blocks, &used_space);
-    printf("shmem_heap: %" PRId64 " bytes, %" PRId64 " in use in %" PRId64 " blocks, at most %" PRId64
-           " so far; %" PRId32 " free blocks for %zu bytes; %s\n",
-           size, nbyt, nblk, max, free_blocks, free_space, status == 0 ? "sound" : "DAMAGED");
+    printf("shmem_heap: %" PRId64 " bytes, %" PRId32 " blocks in use for %zu, %" PRId32 " free blocks for %zu; at most %" PRId64
+           " bytes in use so far, %" PRId64 " blocks of %" PRId64 " bytes allocated; %s\n",
+           size, used_blocks, used_space, free_blocks, free_space, max, nblk, nbyt, status == 0 ? "sound" : "DAMAGED");
     fflush(stdout);
 }

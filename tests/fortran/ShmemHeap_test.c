@@ -70,6 +70,22 @@ static void all_but_96_bytes_fit(void)
     check_empty(heap);
 }
 
+/* Over the life of the heap, not what is in use. */
+static void totals_only_grow(void)
+{
+    shmem_heap *heap = heap_new();
+    int64_t blocks, bytes, most, before = 0;
+    for (int64_t i = 1; i <= 10; i++) {
+        void *block = ShmemHeap_alloc_block(heap, 1000, 1);
+        CHECK_EQ(ShmemHeap_get_info(heap, NULL, &most, &blocks, &bytes), 0);
+        CHECK_EQ(blocks, i);
+        CHECK(bytes >= before + 1000 && bytes <= before + 1100 && most <= 1100);
+        before = bytes;
+        CHECK_EQ(ShmemHeap_free_block(heap, block), 0);
+    }
+    check_empty(heap);
+}
+
 static void what_is_no_block_is_refused(void)
 {
     shmem_heap *heap = heap_new();
@@ -333,7 +349,7 @@ static void a_free_ends_the_waiting(void)
 static const struct test tests[] = {
     TEST(blocks_come_and_go),
     TEST(all_but_96_bytes_fit),
-    TEST(what_is_no_block_is_refused),
+    TEST(totals_only_grow), TEST(what_is_no_block_is_refused),
     TEST(what_is_no_heap_is_refused),
     TEST(memory_without_a_heap_is_refused),
     TEST(a_clone_does_not_trust_lengths),

@@ -47,7 +47,7 @@ static void figures_add_up(void)
     for (size_t granule = 8; granule <= 16; granule += 8) {
         shmheap_memory_handle mem = test_anonymous(20000, 60000, granule);
         void *objects[OBJECTS] = {NULL};
-        uint64_t allocs = 0, frees = 0, failed = 0, high = 0;
+        uint64_t allocs = 0, frees = 0, failed = 0, high = 0, bytes = 0;
         for (size_t i = 0; i < ROUNDS; i++) {
             void **object = &objects[test_random_below(&random, OBJECTS)];
             frees += *object != NULL;
@@ -55,7 +55,9 @@ static void figures_add_up(void)
             *object = shmheap_alloc(mem, test_random_below(&random, 600));
             ++*(*object ? &allocs : &failed);
             shmheap_stats stats = check_figures(mem);
+            bytes += *object ? shmheap_usable_size(mem, *object) + 8 : 0;
             CHECK_EQ(stats.allocs, allocs);
+            CHECK_EQ(stats.alloc_bytes, bytes);
             CHECK_EQ(stats.frees, frees);
             CHECK_EQ(stats.failed_allocs, failed);
             high = stats.used_bytes > high ? stats.used_bytes : high;

@@ -23,6 +23,7 @@ json_t *figures_json(const char *name, const shmheap_stats *stats)
         {"largest_free", stats->largest_free},
         {"high_water_bytes", stats->high_water_bytes},
         {"allocs", stats->allocs},
+        {"alloc_bytes", stats->alloc_bytes},
         {"frees", stats->frees},
         {"failed_allocs", stats->failed_allocs},
         {"grows", stats->grows},

@@ -218,10 +218,11 @@ pub struct shmheap_stats {
     pub dead: u32,
     pub slots: u32,
     pub lock_slot: u32,
+    pub alloc_bytes: u64,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of shmheap_stats"][::core::mem::size_of::<shmheap_stats>() - 160usize];
+    ["Size of shmheap_stats"][::core::mem::size_of::<shmheap_stats>() - 168usize];
     ["Alignment of shmheap_stats"][::core::mem::align_of::<shmheap_stats>() - 8usize];
     [
         "Offset of field: shmheap_stats::len",
@@ -289,6 +290,9 @@ const _: () = {
     [
         "Offset of field: shmheap_stats::lock_slot",
     ][::core::mem::offset_of!(shmheap_stats, lock_slot) - 156usize];
+    [
+        "Offset of field: shmheap_stats::alloc_bytes",
+    ][::core::mem::offset_of!(shmheap_stats, alloc_bytes) - 160usize];
 };
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
