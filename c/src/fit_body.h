@@ -113,7 +113,7 @@ static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_
     uint64_t header = block_load(heap, granule);
     *size = index_size(heap, granule, header);
     /* It ends before the tail: else it would be the tail, or the tail's neighbour. */
-    if (UNLIKELY(header != header_free(*size) || *size < need || *size >= tail - granule))
+    if (UNLIKELY(header != header_free(value_copy(*size)) || *size < need || *size >= tail - granule))
         return FIT_BAD;
     return (int64_t)granule;
 }
@@ -351,7 +351,7 @@ static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, st
     if (UNLIKELY(before->granule >= granule))
         return FIT_BAD;
     before->size = granule - before->granule;
-    return LIKELY(block_load(heap, before->granule) == header_free(before->size)) ? 0 : FIT_BAD;
+    return LIKELY(block_load(heap, before->granule) == header_free(value_copy(before->size))) ? 0 : FIT_BAD;
 }
 
 static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
@@ -365,7 +365,7 @@ static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint6
         return LIKELY(next != tail) ? 0 : FIT_BAD;
     uint64_t header = block_load(heap, next);
     behind->size = next == tail ? end - tail : index_size(heap, next, header);
-    int sound = header == header_free(behind->size) && behind->size - 1 < end - next &&
+    int sound = header == header_free(value_copy(behind->size)) && behind->size - 1 < end - next &&
                 (next + behind->size == end) == (next == tail);
     return LIKELY(sound) ? 0 : FIT_BAD;
 }
@@ -426,7 +426,7 @@ static int fit_free(struct shmheap *heap, uint64_t granule)
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = index_size(heap, granule, header);
-    return LIKELY(size == header_size(header)) ? free_span(heap, granule, size, 1) : FIT_BAD;
+    return LIKELY(value_copy(size) == header_size(header)) ? free_span(heap, granule, size, 1) : FIT_BAD;
 }
 
 static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)

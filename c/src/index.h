@@ -213,7 +213,7 @@ static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uin
 static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     uint64_t size = index_size(heap, granule, header);
-    return size == header_size(header) && size - 1 < heap->end - granule ? size : 0;
+    return value_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
 
 /* Where at least `more` bits in a row, from this one upwards, have no start behind them; bits above the chunk count

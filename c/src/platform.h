@@ -87,6 +87,14 @@ static inline uint64_t swap_always(uint64_t *word, uint64_t value)
 }
 
 /* Lines that will be written soon; any address may be given. */
+/* The same value, but the compiler does not know that. Where two values were compared and found equal it may go on with either:
+ * whoever means to go on with the one that is there, and not with the one that memory still has to send, compares a copy. */
+static inline uint64_t value_copy(uint64_t value)
+{
+    __asm__("" : "+r"(value));
+    return value;
+}
+
 static inline void prefetch(const void *place) { __builtin_prefetch(place, 1, 3); }
 
 static inline void compiler_barrier(void) { __asm__ __volatile__("" ::: "memory"); }
