@@ -506,7 +506,7 @@ static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
     void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
     if (moved == NULL)
         return NULL;
-    memcpy(moved, ptr, old < size ? old : size);
+    memmove(moved, ptr, old < size ? old : size); /* in a damaged heap they may overlap */
     if (shmheap_try_free(mem, ptr) == 0)
         return moved;
     int reason = errno;

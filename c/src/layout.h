@@ -117,12 +117,11 @@ STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, control_end);
  * open-file-description lock, gone with the process), then fills the entry and stores word; who takes one
  * of a heap without a file swaps word from 0. */
 struct slot {
-    uint64_t word;         /* bits 0-7 enum slot_state, 32-63 pid */
+    uint64_t word;         /* bits 0-7 enum slot_state, 8-31 (without a file) which PID namespace pid is meant in, 32-63 pid */
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     uint64_t connected_ns; /* since 1970 */
     char name[16];
-    uint64_t pid_space;    /* inode of the PID namespace in which pid is meant; 0: unknown */
-    uint64_t pad[2];
+    uint64_t pad[3];
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slot_is_a_line);
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "slot.h"
+
 enum { TABLE_LEAST = 64, CHAIN_MAX = 64, FIND_TRIES = 16 };
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 
@@ -335,6 +337,20 @@ static uint64_t *user_find(const struct shmheap *heap, const struct name_record 
     return NULL;
 }
 
+/* Uses that nobody will give back: of those who left in order, whether their slots were given away since or not. */
+static uint64_t *user_that_left(const struct shmheap *heap, const struct name_record *record)
+{
+    struct users users = users_of(heap, record);
+    for (uint64_t *word; (word = users_next(&users)) != NULL;) {
+        unsigned slot = user_slot(load_u64(word));
+        if (user_count(load_u64(word)) != 0 &&
+            (slot == SLOT_LEFT || slot == SLOT_GONE ||
+             (slot < heap->slot_count && slot_state_of(heap, slot) == SLOT_VACATED)))
+            return word;
+    }
+    return NULL;
+}
+
 static uint64_t *user_vacancy(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
@@ -509,9 +525,7 @@ int names_release(struct shmheap *heap, uint64_t granule)
     if (record == NULL || load_u64(&record->object) != reference(granule, header))
         return FIT_BAD;
     uint64_t *word = user_find(heap, record, heap->slot);
-    if (word == NULL && (word = user_find(heap, record, SLOT_LEFT)) == NULL)
-        word = user_find(heap, record, SLOT_GONE);
-    if (word == NULL)
+    if (word == NULL && (word = user_that_left(heap, record)) == NULL)
         return NAMES_NO_USER;
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
     store_publish(word, user_count(less) != 0 ? less : 0);

@@ -14,6 +14,8 @@
 #include "file.h"
 
 #define SLOT_STATE_MASK 0xffu
+#define SLOT_SPACE_SHIFT 8
+#define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
@@ -69,11 +71,12 @@ static uint64_t own_start_ticks(void)
     return start;
 }
 
-/* The PID namespace of this process; 0: unknown. */
+/* The PID namespace of this process, folded to 24 bits, in place in a slot's word; 0: unknown. */
 static uint64_t own_pid_space(void)
 {
     struct stat status;
-    return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+    uint64_t number = stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+    return ((number ^ number >> 24) & SLOT_SPACE_MASK) << SLOT_SPACE_SHIFT;
 }
 
 static pthread_mutex_t slot_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -88,14 +91,13 @@ void slot_forget_process(void)
 }
 
 /* The entry is ours alone: in a file by the byte's lock, else since word was swapped. */
-static void slot_fill(const struct shmheap *heap, struct slot *entry)
+static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
     strncpy(name, program_invocation_short_name, sizeof name - 1);
     memcpy(entry->name, name, sizeof name);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
     store_u64(&entry->start_ticks, own_start_ticks());
-    store_u64(&entry->pid_space, heap->fd < 0 ? own_pid_space() : 0);
 }
 
 /* A death before the entry's word says so leaves the slot free, after it a dead one that holds nothing. */
@@ -108,18 +110,19 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
         file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, slot, 1);
         return 0;
     }
-    slot_fill(heap, entry);
+    slot_fill(entry);
     store_publish(&entry->word, slot_word(SLOT_TAKEN, getpid()));
     return 1;
 }
 
+/* The word says all by which others find a death from here on. */
 static int slot_take_in_memory(struct shmheap *heap, unsigned slot)
 {
     struct slot *entry = slot_entry(heap, slot);
-    uint64_t word = load_u64(&entry->word);
-    if ((word & SLOT_STATE_MASK) != SLOT_FREE || !swap_if(&entry->word, word, slot_word(SLOT_TAKEN, getpid())))
+    uint64_t word = load_u64(&entry->word), mine = slot_word(SLOT_TAKEN, getpid()) | own_pid_space();
+    if ((word & SLOT_STATE_MASK) != SLOT_FREE || !swap_if(&entry->word, word, mine))
         return 0;
-    slot_fill(heap, entry);
+    slot_fill(entry);
     return 1;
 }
 
@@ -200,5 +203,6 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     if (slot_state_of(heap, slot) != SLOT_TAKEN)
         return 0;
     /* A number of another namespace says nothing here: who cannot be seen is not called dead. */
-    return load_u64(&entry->pid_space) != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
+    uint64_t space = load_u64(&entry->word) & (uint64_t)SLOT_SPACE_MASK << SLOT_SPACE_SHIFT;
+    return space != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
 }

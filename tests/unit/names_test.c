@@ -166,19 +166,26 @@ static void use_it_and_leave(void *context)
     shmheap_disconnect(*(shmheap_memory_handle *)context);
 }
 
-/* Who left in order has left its uses to the others. */
-static void uses_of_those_who_left(void)
+/* Who left in order has left its uses to the others, whether its slot has been given away (by reaping) or not. */
+static void check_uses_of_who_left(int reap)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
     test_in_child(use_it_and_leave, &mem);
     void *object = shmheap_find(mem, "shared by many", NULL);
-    CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0); /* which gives the slot away */
+    if (reap)
+        CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0);
     CHECK_PTR(shmheap_find(mem, "shared by many", NULL), object);
     CHECK_EQ(shmheap_try_free(mem, object), 0);
     CHECK_EQ(shmheap_try_free(mem, object), 0);
     CHECK_REFUSED(shmheap_find(mem, "shared by many", NULL) == NULL, ENOENT);
     CHECK_SOUND(mem);
     shmheap_disconnect(mem);
+}
+
+static void uses_of_those_who_left(void)
+{
+    check_uses_of_who_left(0);
+    check_uses_of_who_left(1);
 }
 
 static void a_reader_finds(void)
