@@ -44,7 +44,7 @@ static pid_t stop_inside(struct scene *scene, unsigned instructions)
 static void one_death(struct scene *scene, uint64_t deaths)
 {
     pid_t pid = stop_inside(scene, (unsigned)deaths % 40);
-    stepper_kill(pid);
+    stepper_kill(&scene->stepper, pid);
     void *ptr = shmheap_alloc(scene->mem, 50);
     CHECK(ptr != NULL);
     CHECK_EQ(shmheap_try_free(scene->mem, ptr), 0);
@@ -105,7 +105,7 @@ static void all_waiters_go_on(void)
     /* One of them has marked the lock as awaited. */
     while (!(load_u64(&scene->mem.heap->control->lock) & FUTEX_WAITERS))
         continue;
-    stepper_kill(pid);
+    stepper_kill(&scene->stepper, pid);
     for (unsigned i = 0; i < WAITERS; i++)
         test_join(waiters[i]);
     CHECK_SOUND(scene->mem);
@@ -131,7 +131,7 @@ static void a_living_owner_is_not_robbed(void)
     CHECK(shmheap_alloc(scene->mem, 10) != NULL);
     CHECK_EQ(test_stat(scene->mem).recoveries, 0);
     CHECK_SOUND(scene->mem);
-    stepper_kill(pid);
+    stepper_kill(&scene->stepper, pid);
     shmheap_disconnect(scene->mem);
     test_unshare(scene, sizeof *scene);
 }

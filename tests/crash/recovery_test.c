@@ -47,7 +47,7 @@ static void die_inside(struct scene *scene)
         CHECK(stepper_step(pid, &scene->stepper));
         CHECK(++steps < INSTRUCTIONS_MAX);
     }
-    stepper_kill(pid);
+    stepper_kill(&scene->stepper, pid);
 }
 
 /* States, holders and stamps too, not only places. */

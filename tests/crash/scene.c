@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/crash/scene.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Calls of up to this many instructions are died at everywhere. A sanitizer makes ten of one. */
+enum { DEATHS_ALL = 4000, DEATHS_SANITIZED = 600, STAGE_NONE = SCENE_STAGES_MAX };
+
+/* struct picture is private: what a death leaves, and what remains of it when the dead's has been reaped. */
+struct picture {
+    struct test_blocks left, reaped;
+};
+
+/* struct sweep is private: the deaths in one call. */
+struct sweep {
+    struct scene *scene;
+    const struct scene_call *call;
+    struct picture pictures[SCENE_STAGES_MAX];
+    struct stepper_trace trace;
+    unsigned stages, stride, deaths, went_other_way;
+    unsigned found[SCENE_STAGES_MAX + 1];
+};
+
+/* The heap -------------------------------------------------------------- */
+
+static void heap_make(struct scene *scene)
+{
+    const struct scene_call *call = scene->call;
+    shmheap_options options = {.len = call->len != 0 ? call->len : SCENE_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
+    options.max_len = call->len != 0 ? call->len : SCENE_MAX_LEN;
+    if (!call->named_heap)
+        options.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS;
+    CHECK_EQ(shmheap_open(&scene->mem, scene->name, &options), 0);
+}
+
+static int is_free_object(unsigned i) { return i == 1 || i == 3 || i == 7 || i == 9; }
+
+static void scene_build(struct scene *scene)
+{
+    heap_make(scene);
+    for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
+        scene->objects[i] = shmheap_alloc(scene->mem, SCENE_OBJECT_LEN);
+        CHECK(scene->objects[i] != NULL);
+        test_fill(scene->objects[i], SCENE_OBJECT_LEN, i);
+    }
+    for (unsigned i = 0; i < SCENE_OBJECTS; i++)
+        if (is_free_object(i))
+            CHECK_EQ(shmheap_try_free(scene->mem, scene->objects[i]), 0);
+    if (scene->call->build)
+        scene->call->build(scene);
+}
+
+static void scene_clear(struct scene *scene)
+{
+    if (scene->call->named_heap)
+        shmheap_destroy(scene->name, scene->mem);
+    else
+        shmheap_disconnect(scene->mem);
+}
+
+/* A change to and fro, so that the stepped part has nothing to do but the operation: slot, thread id, page faults. */
+static void warm_up(struct scene *scene)
+{
+    void *ptr = shmheap_alloc(scene->mem, 2000);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_try_free(scene->mem, ptr), 0);
+}
+
+static void child_prepares(void *context)
+{
+    struct scene *scene = context;
+    (scene->call->prepare ? scene->call->prepare : warm_up)(scene);
+}
+
+static void child_operates(void *context)
+{
+    struct scene *scene = context;
+    scene->call->operate(scene);
+}
+
+int scene_whole(const struct scene *scene) { return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1); }
+
+/* Pictures -------------------------------------------------------------- */
+
+/* The blocks but for free space at the end, of which there may be more or less when the heap grows. */
+static struct test_blocks blocks_before_the_tail(shmheap_memory_handle mem)
+{
+    struct test_blocks blocks = test_blocks_take(mem);
+    if (blocks.count > 0 && blocks.blocks[blocks.count - 1].state == SHMHEAP_STATE_FREE)
+        blocks.count--;
+    return blocks;
+}
+
+/* Without what is free or held by others than the survivor: its slot is the first. */
+static void blocks_leave_out_the_dead(struct test_blocks *blocks)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        const shmheap_block_info *block = &blocks->blocks[i];
+        if (block->state != SHMHEAP_STATE_FREE && (block->slot <= 1 || block->slot > 1022))
+            blocks->blocks[kept++] = *block;
+    }
+    blocks->count = kept;
+}
+
+/* Also states and holders; stamps depend on the heap's random id. */
+static int blocks_equal(const struct test_blocks *a, const struct test_blocks *b)
+{
+    int equal = a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++) {
+        const shmheap_block_info *x = &a->blocks[i], *y = &b->blocks[i];
+        equal = x->offset == y->offset && x->size == y->size && x->state == y->state && x->slot == y->slot;
+    }
+    return equal;
+}
+
+static void blocks_print(const char *text, const struct test_blocks *blocks)
+{
+    dprintf(STDERR_FILENO, "%s:", text);
+    for (size_t i = 0; i < blocks->count; i++)
+        dprintf(STDERR_FILENO, " %llu+%llu:%u/%u", (unsigned long long)blocks->blocks[i].offset,
+                (unsigned long long)blocks->blocks[i].size, (unsigned)blocks->blocks[i].state, blocks->blocks[i].slot);
+    dprintf(STDERR_FILENO, "\n");
+}
+
+static struct test_blocks blocks_left(const struct scene *scene)
+{
+    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    if (scene->call->loose)
+        blocks_leave_out_the_dead(&blocks);
+    return blocks;
+}
+
+static struct test_blocks blocks_reaped(const struct scene *scene)
+{
+    CHECK(shmheap_reap(scene->mem, SHMHEAP_REAP_SHARED) >= 0);
+    CHECK_SOUND(scene->mem);
+    return blocks_before_the_tail(scene->mem);
+}
+
+/* A child dies right behind this stage, at full speed: it may be before the operation, 0. */
+static void picture_take(struct scene *scene, unsigned stage, struct picture *picture)
+{
+    scene_build(scene);
+    scene->stage = stage;
+    pid_t pid = stepper_begin(&scene->stepper);
+    if (stage != 0)
+        stepper_finish(&scene->stepper);
+    stepper_kill(&scene->stepper, pid);
+    CHECK_SOUND(scene->mem);
+    picture->left = blocks_left(scene);
+    picture->reaped = blocks_reaped(scene);
+    scene_clear(scene);
+}
+
+/* One death --------------------------------------------------------------- */
+
+static void check_contents(const struct scene *scene, unsigned stage)
+{
+    for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
+        if (is_free_object(i))
+            continue;
+        if (!(scene->call->touched >> i & 1))
+            CHECK(test_filled(scene->objects[i], SCENE_OBJECT_LEN, i));
+        else if (stage == 0) /* what is to be cut off may have changed */
+            CHECK(test_filled(scene->objects[i], 48, i));
+    }
+}
+
+static unsigned stage_find(const struct sweep *sweep, const struct test_blocks *left)
+{
+    for (unsigned stage = 0; stage <= sweep->stages; stage++)
+        if (blocks_equal(left, &sweep->pictures[stage].left))
+            return stage;
+    return STAGE_NONE;
+}
+
+static void fail_between(const struct sweep *sweep, const char *when, const struct test_blocks *found, unsigned k)
+{
+    for (unsigned stage = 0; stage <= sweep->stages; stage++) {
+        dprintf(STDERR_FILENO, "stage %u\n", stage);
+        blocks_print("  left", &sweep->pictures[stage].left);
+        blocks_print("  reaped", &sweep->pictures[stage].reaped);
+    }
+    blocks_print("found", found);
+    test_fail(__FILE__, __LINE__, "%s: death after instruction %u left, %s, what is none of the stages", sweep->call->text, k, when);
+}
+
+/* And it goes on. */
+static void check_going_on(shmheap_memory_handle mem)
+{
+    void *ptr = shmheap_alloc(mem, 10);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+    CHECK_SOUND(mem);
+}
+
+static void check_death(struct sweep *sweep, unsigned k)
+{
+    struct scene *scene = sweep->scene;
+    CHECK_SOUND(scene->mem);
+    shmheap_stats stats = test_stat(scene->mem);
+    CHECK_LE(stats.recoveries, 1);
+    scene->recoveries += (int)stats.recoveries;
+    struct test_blocks left = blocks_left(scene);
+    unsigned stage = stage_find(sweep, &left);
+    if (stage == STAGE_NONE)
+        fail_between(sweep, "before reaping", &left, k);
+    check_contents(scene, stage);
+    if (sweep->call->check)
+        sweep->call->check(scene, stage);
+    struct test_blocks reaped = blocks_reaped(scene);
+    int known = 0;
+    for (unsigned i = 0; i <= sweep->stages; i++)
+        known |= (sweep->call->loose || blocks_equal(&left, &sweep->pictures[i].left)) &&
+                 blocks_equal(&reaped, &sweep->pictures[i].reaped);
+    if (!known)
+        fail_between(sweep, "after reaping", &reaped, k);
+    check_contents(scene, stage);
+    check_going_on(scene->mem);
+    sweep->found[stage]++;
+    test_blocks_drop(&left);
+    test_blocks_drop(&reaped);
+}
+
+/* A child dies after k instructions. */
+static void die_after(struct sweep *sweep, unsigned k)
+{
+    struct scene *scene = sweep->scene;
+    scene_build(scene);
+    pid_t pid = stepper_begin(&scene->stepper);
+    int running = stepper_run(pid, &scene->stepper, &sweep->trace, k);
+    if (running < 0) {
+        stepper_kill(&scene->stepper, pid);
+        scene_clear(scene);
+        sweep->went_other_way++;
+        scene_build(scene);
+        pid = stepper_begin(&scene->stepper);
+        running = 1;
+        for (unsigned i = 0; i < k && running; i++)
+            running = stepper_step(pid, &scene->stepper);
+    }
+    stepper_kill(&scene->stepper, pid);
+}
+
+/* All of them -------------------------------------------------------------- */
+
+static unsigned stride_choose(unsigned instructions)
+{
+    const char *all = getenv("SHMHEAP_STEP_ALL");
+    unsigned most = test_rounds(10) == 10 ? DEATHS_ALL : DEATHS_SANITIZED;
+    return all != NULL && *all != 0 && *all != '0' ? 1 : (instructions + most - 1) / most;
+}
+
+static void sweep_print(const struct sweep *sweep, double seconds)
+{
+    printf("  %-44s %6u %6u %5u  ", sweep->call->text, sweep->trace.count, sweep->deaths, (unsigned)sweep->scene->recoveries);
+    for (unsigned stage = 0; stage <= sweep->stages; stage++)
+        printf("%s%u", stage == 0 ? "" : " + ", sweep->found[stage]);
+    if (sweep->went_other_way != 0)
+        printf("; %u went another way first", sweep->went_other_way);
+    printf("  (%.1f s)\n", seconds);
+    fflush(stdout);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void sweep_call(struct scene *scene, const struct scene_call *call, struct test_random *random)
+{
+    struct sweep sweep;
+    double begin = seconds_now();
+    memset(&sweep, 0, sizeof sweep);
+    sweep.scene = scene;
+    sweep.call = scene->call = call;
+    sweep.stages = call->stages != 0 ? call->stages : 1;
+    CHECK(sweep.stages < SCENE_STAGES_MAX);
+    scene->name = call->named_heap ? test_name() : NULL;
+    scene->recoveries = 0;
+    scene->stepper = (struct stepper){.prepare = child_prepares, .operate = child_operates, .context = scene, .in_thread = call->in_thread};
+    for (unsigned stage = 0; stage <= sweep.stages; stage++)
+        picture_take(scene, stage, &sweep.pictures[stage]);
+    scene_build(scene);
+    stepper_record(&scene->stepper, &sweep.trace);
+    scene_clear(scene);
+    sweep.stride = stride_choose(sweep.trace.count);
+    for (unsigned k = (unsigned)test_random_below(random, sweep.stride); k < sweep.trace.count; k += sweep.stride) {
+        die_after(&sweep, k);
+        check_death(&sweep, k);
+        scene_clear(scene);
+        sweep.deaths++;
+    }
+    CHECK(call->without_lock || scene->recoveries > 0);
+    sweep_print(&sweep, seconds_now() - begin);
+    for (unsigned stage = 0; stage <= sweep.stages; stage++) {
+        test_blocks_drop(&sweep.pictures[stage].left);
+        test_blocks_drop(&sweep.pictures[stage].reaped);
+    }
+    stepper_trace_drop(&sweep.trace);
+}
+
+void scene_sweep(const struct scene_call *calls, unsigned count)
+{
+    struct scene *scene = test_shared(sizeof *scene);
+    struct test_random random = test_random_begin(1);
+    printf("  %-44s %6s %6s %5s  %s\n", "call", "instr.", "deaths", "rec.", "as before + as after each stage");
+    for (unsigned i = 0; i < count; i++)
+        sweep_call(scene, &calls[i], &random);
+    test_unshare(scene, sizeof *scene);
+}

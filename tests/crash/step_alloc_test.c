@@ -1,0 +1,38 @@
+/* A process dies after each single instruction of the calls that allocate.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tests/crash/scene.h"
+
+enum { MANY = 20, MANY_LEN = 24 };
+
+static void part(struct scene *scene) { shmheap_alloc(scene->mem, 50); }
+static void whole(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_OBJECT_LEN); }
+static void tail(struct scene *scene) { shmheap_alloc(scene->mem, 1000); }
+static void growing(struct scene *scene) { shmheap_alloc(scene->mem, 20000); }
+static void aligned(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 128, 300); }
+static void zeroed(struct scene *scene) { shmheap_calloc(scene->mem, 10, 9); }
+static void too_large(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_MAX_LEN); }
+
+static const struct scene_call calls[] = {
+    {.text = "alloc, part of a free block", .operate = part},
+    {.text = "alloc, a whole free block", .operate = whole},
+    {.text = "alloc, from the tail", .operate = tail},
+    {.text = "alloc, with growth", .operate = growing},
+    {.text = "alloc, of too much", .operate = too_large},
+    {.text = "aligned_alloc, between two rests", .operate = aligned},
+    {.text = "calloc", .operate = zeroed},
+};
+
+static void alloc_at_every_instruction(void) { scene_sweep(calls, sizeof calls / sizeof *calls); }
+
+/* Some of them, in the order of their places: each number of them is a stage. */
+static void many(struct scene *scene)
+{
+    shmheap_alloc_many(scene->mem, MANY_LEN, scene->stage, scene->ptrs);
+}
+
+static const struct scene_call calls_many[] = {{.text = "alloc_many, 20 from three free blocks", .operate = many, .stages = MANY}};
+
+static void alloc_many_at_every_instruction(void) { scene_sweep(calls_many, 1); }
+
+static const struct test tests[] = {TEST(alloc_at_every_instruction), TEST(alloc_many_at_every_instruction)};
+TEST_MAIN(tests)
