@@ -5,8 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Calls of up to this many instructions are died at everywhere. A sanitizer makes ten of one. */
-enum { DEATHS_ALL = 4000, DEATHS_SANITIZED = 600, STAGE_NONE = SCENE_STAGES_MAX };
+#include "c/src/layout.h"
+
+/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those that lead to it. */
+enum { STEPS_MAX = 300000, STEPS_MAX_SANITIZED = 120000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };
+enum { STAGE_NONE = SCENE_STAGES_MAX };
 
 /* struct picture is private: what a death leaves, and what remains of it when the dead's has been reaped. */
 struct picture {
@@ -28,6 +31,10 @@ struct sweep {
 static void heap_make(struct scene *scene)
 {
     const struct scene_call *call = scene->call;
+    if (call->in_memory) {
+        CHECK_EQ(shmheap_create_at(&scene->mem, scene->memory, SCENE_MEMORY, NULL), 0);
+        return;
+    }
     shmheap_options options = {.len = call->len != 0 ? call->len : SCENE_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
     options.max_len = call->len != 0 ? call->len : SCENE_MAX_LEN;
     if (!call->named_heap)
@@ -105,6 +112,23 @@ static void blocks_leave_out_the_dead(struct test_blocks *blocks)
     blocks->count = kept;
 }
 
+/* Without what is free, and without the table of names, of which there is one. */
+static void blocks_leave_out_the_table(shmheap_memory_handle mem, struct test_blocks *blocks)
+{
+    size_t kept = 0, tables = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        const shmheap_block_info *block = &blocks->blocks[i];
+        uint64_t kind;
+        memcpy(&kind, (const char *)shmheap_underlying(mem) + block->offset, sizeof kind);
+        if (block->state == SHMHEAP_STATE_INTERNAL && kind == INTERNAL_TABLE)
+            tables++;
+        else if (block->state != SHMHEAP_STATE_FREE)
+            blocks->blocks[kept++] = *block;
+    }
+    CHECK_EQ(tables, 1);
+    blocks->count = kept;
+}
+
 /* Also states and holders; stamps depend on the heap's random id. */
 static int blocks_equal(const struct test_blocks *a, const struct test_blocks *b)
 {
@@ -130,6 +154,8 @@ static struct test_blocks blocks_left(const struct scene *scene)
     struct test_blocks blocks = blocks_before_the_tail(scene->mem);
     if (scene->call->loose)
         blocks_leave_out_the_dead(&blocks);
+    if (scene->call->table_moves)
+        blocks_leave_out_the_table(scene->mem, &blocks);
     return blocks;
 }
 
@@ -137,7 +163,10 @@ static struct test_blocks blocks_reaped(const struct scene *scene)
 {
     CHECK(shmheap_reap(scene->mem, SHMHEAP_REAP_SHARED) >= 0);
     CHECK_SOUND(scene->mem);
-    return blocks_before_the_tail(scene->mem);
+    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    if (scene->call->table_moves)
+        blocks_leave_out_the_table(scene->mem, &blocks);
+    return blocks;
 }
 
 /* A child dies right behind this stage, at full speed: it may be before the operation, 0. */
@@ -220,6 +249,8 @@ static void check_death(struct sweep *sweep, unsigned k)
         fail_between(sweep, "after reaping", &reaped, k);
     check_contents(scene, stage);
     check_going_on(scene->mem);
+    if (sweep->call->afterwards)
+        sweep->call->afterwards(scene, stage);
     sweep->found[stage]++;
     test_blocks_drop(&left);
     test_blocks_drop(&reaped);
@@ -247,11 +278,14 @@ static void die_after(struct sweep *sweep, unsigned k)
 
 /* All of them -------------------------------------------------------------- */
 
-static unsigned stride_choose(unsigned instructions)
+static unsigned stride_choose(const struct stepper_trace *trace)
 {
     const char *all = getenv("SHMHEAP_STEP_ALL");
-    unsigned most = test_rounds(10) == 10 ? DEATHS_ALL : DEATHS_SANITIZED;
-    return all != NULL && *all != 0 && *all != '0' ? 1 : (instructions + most - 1) / most;
+    int sanitized = test_rounds(10) != 10;
+    uint64_t steps = (uint64_t)trace->count * (sanitized ? STEPS_A_DEATH_SANITIZED : STEPS_A_DEATH);
+    for (unsigned k = 0; k < trace->count; k++)
+        steps += stepper_cost(trace, k);
+    return all != NULL && *all != 0 && *all != '0' ? 1 : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
 }
 
 static void sweep_print(const struct sweep *sweep, double seconds)
@@ -282,6 +316,7 @@ static void sweep_call(struct scene *scene, const struct scene_call *call, struc
     sweep.stages = call->stages != 0 ? call->stages : 1;
     CHECK(sweep.stages < SCENE_STAGES_MAX);
     scene->name = call->named_heap ? test_name() : NULL;
+    scene->memory = call->in_memory ? test_shared(SCENE_MEMORY) : NULL;
     scene->recoveries = 0;
     scene->stepper = (struct stepper){.prepare = child_prepares, .operate = child_operates, .context = scene, .in_thread = call->in_thread};
     for (unsigned stage = 0; stage <= sweep.stages; stage++)
@@ -289,20 +324,22 @@ static void sweep_call(struct scene *scene, const struct scene_call *call, struc
     scene_build(scene);
     stepper_record(&scene->stepper, &sweep.trace);
     scene_clear(scene);
-    sweep.stride = stride_choose(sweep.trace.count);
+    sweep.stride = stride_choose(&sweep.trace);
     for (unsigned k = (unsigned)test_random_below(random, sweep.stride); k < sweep.trace.count; k += sweep.stride) {
         die_after(&sweep, k);
         check_death(&sweep, k);
         scene_clear(scene);
         sweep.deaths++;
     }
-    CHECK(call->without_lock || scene->recoveries > 0);
+    CHECK(call->without_lock || scene->recoveries > 0 || sweep.stride > 1);
     sweep_print(&sweep, seconds_now() - begin);
     for (unsigned stage = 0; stage <= sweep.stages; stage++) {
         test_blocks_drop(&sweep.pictures[stage].left);
         test_blocks_drop(&sweep.pictures[stage].reaped);
     }
     stepper_trace_drop(&sweep.trace);
+    if (call->in_memory)
+        test_unshare(scene->memory, SCENE_MEMORY);
 }
 
 void scene_sweep(const struct scene_call *calls, unsigned count)

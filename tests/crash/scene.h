@@ -17,6 +17,7 @@
 #include "tests/support/test.h"
 
 enum { SCENE_OBJECTS = 11, SCENE_OBJECT_LEN = 200, SCENE_LEN = 16384, SCENE_MAX_LEN = 65536, SCENE_STAGES_MAX = 24, SCENE_PTRS = 64 };
+enum { SCENE_MEMORY = 16384 };
 
 /* struct scene is shared by the survivor and the child. */
 struct scene {
@@ -25,6 +26,7 @@ struct scene {
     shmheap_memory_handle mem; /* of the survivor; the child has it by fork */
     shmheap_memory_handle own; /* of the child, where it connects by itself */
     const char *name;          /* of the heap, where it has one */
+    void *memory;              /* that it lies in, likewise: SCENE_MEMORY bytes */
     char *objects[SCENE_OBJECTS];
     unsigned stage;            /* how far the child goes: call->stages is all of it */
     shmheap_object_handle handle;
@@ -40,11 +42,14 @@ struct scene_call {
     void (*prepare)(struct scene *scene); /* what the child does first; default: an alloc and a free of 2000 bytes, for slot and page faults */
     void (*operate)(struct scene *scene); /* with scene->stage less than stages: only as far */
     void (*check)(struct scene *scene, unsigned stage); /* what else holds after a death that left what the stage leaves */
+    void (*afterwards)(struct scene *scene, unsigned stage); /* the same when what the dead held has been reaped; may change the heap */
     unsigned touched;                     /* bits: objects that operate frees or resizes */
     unsigned stages;                      /* 0: one */
     size_t len;                           /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
     int named_heap;                       /* scene->name is to be connected to */
+    int in_memory;                        /* the heap lies in scene->memory: with few slots, and the living are told from the dead by pid */
     int loose;                            /* what the dead hold is only looked at when it has been reaped */
+    int table_moves;                      /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
     int in_thread;                        /* a thread of the child's makes the call and ends */
     int without_lock;                     /* the call takes none: no recovery is expected */
 };

@@ -76,7 +76,8 @@ int stepper_step(pid_t pid, struct stepper *stepper)
 {
     CHECK(pid != 0);
     CHECK_EQ(ptrace(PTRACE_SINGLESTEP, stepper->traced, NULL, NULL), 0);
-    CHECK_EQ(wait_for_stop(stepper), stepper->in_thread && stepper->done ? 0 : SIGTRAP);
+    int signal = wait_for_stop(stepper);
+    CHECK_EQ(signal, stepper->in_thread && stepper->done ? 0 : SIGTRAP);
     return !stepper->done;
 }
 
@@ -213,6 +214,12 @@ void stepper_trace_drop(struct stepper_trace *trace)
     free(trace->from);
     free(trace->times);
     memset(trace, 0, sizeof *trace);
+}
+
+uint64_t stepper_cost(const struct stepper_trace *trace, unsigned k)
+{
+    unsigned from = trace->from[k];
+    return (from != 0 ? (uint64_t)trace->times[from] * BREAKPOINT_STEPS : 0) + k - from;
 }
 
 int stepper_run(pid_t pid, struct stepper *stepper, const struct stepper_trace *trace, unsigned k)

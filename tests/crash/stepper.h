@@ -40,6 +40,8 @@ struct stepper_trace {
 /* Steps a child through the whole operation and kills it then. */
 void stepper_record(struct stepper *stepper, struct stepper_trace *trace);
 void stepper_trace_drop(struct stepper_trace *trace);
+/* What it costs to get there, in steps. */
+uint64_t stepper_cost(const struct stepper_trace *trace, unsigned k);
 /* The child has run k instructions from its beginning: 1; 0: the operation was complete before; -1: it has gone another way and cannot
  * be used for this (another one may be stepped). */
 int stepper_run(pid_t pid, struct stepper *stepper, const struct stepper_trace *trace, unsigned k);

@@ -1,0 +1,114 @@
+/* A process dies after each single instruction of the calls that make a heap, connect to one and leave it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "tests/crash/scene.h"
+
+enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 15 };
+
+static char new_name[64]; /* of the heap that is being made */
+
+static void nothing(struct scene *scene) { CHECK(scene->call != NULL); }
+
+static void connect(struct scene *scene)
+{
+    scene->own = shmheap_connect(scene->name);
+    CHECK(shmheap_valid(scene->own));
+}
+
+static void attach(struct scene *scene) { CHECK_EQ(shmheap_attach_at(&scene->own, scene->memory, SCENE_MEMORY), 0); }
+
+static void connect_and_hold(struct scene *scene)
+{
+    connect(scene);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK((scene->ptrs[i] = shmheap_alloc(scene->own, SCENE_OBJECT_LEN)) != NULL);
+}
+
+static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
+
+/* A forked child takes a slot with its first change. */
+static void first_change(struct scene *scene) { CHECK(shmheap_alloc(scene->mem, SCENE_OBJECT_LEN) != NULL); }
+
+/* The dead left a slot at most; they are not taken for living, and who comes next gets one and works. */
+static void check_slots(struct scene *scene, unsigned stage)
+{
+    shmheap_stats stats = test_stat(scene->mem);
+    CHECK_EQ(stats.processes, 1);
+    CHECK_LE(stats.dead, 1);
+    shmheap_memory_handle next = test_connect(scene->name);
+    void *ptr = shmheap_alloc(next, SCENE_OBJECT_LEN);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_try_free(next, ptr), 0);
+    CHECK_EQ(test_stat(scene->mem).processes, 2);
+    shmheap_disconnect(next);
+    CHECK_SOUND(scene->mem);
+    CHECK(stage <= 1);
+}
+
+/* No slot is lost: all others can be taken, that of the dead too, and then no more. */
+static void check_all_slots(struct scene *scene, unsigned stage)
+{
+    shmheap_memory_handle others[SLOTS_IN_MEMORY];
+    for (unsigned i = 1; i < SLOTS_IN_MEMORY; i++)
+        CHECK_EQ(shmheap_attach_at(&others[i], scene->memory, SCENE_MEMORY), 0);
+    CHECK_REFUSED(shmheap_attach_at(&others[0], scene->memory, SCENE_MEMORY) == -1, EAGAIN);
+    CHECK_EQ(test_stat(scene->mem).slots, SLOTS_IN_MEMORY);
+    for (unsigned i = 1; i < SLOTS_IN_MEMORY; i++)
+        shmheap_disconnect(others[i]);
+    CHECK_SOUND(scene->mem);
+    CHECK(stage <= 1);
+}
+
+static void create(struct scene *scene)
+{
+    scene->own = shmheap_create(new_name, NEW_LEN);
+    CHECK(shmheap_valid(scene->own));
+}
+
+/* The new heap is whole, or connectors are told that nobody finished it; in both cases the name can be removed and used anew. */
+static void check_created(struct scene *scene, unsigned stage)
+{
+    const shmheap_options options = {.timeout_ms = 1};
+    shmheap_memory_handle mem;
+    errno = 0;
+    if (shmheap_open(&mem, new_name, &options) == 0) {
+        test_check_empty(mem);
+        shmheap_disconnect(mem);
+    } else {
+        CHECK(errno == ENOENT || errno == ETIMEDOUT);
+    }
+    if (errno != ENOENT)
+        CHECK_EQ(shmheap_unlink(new_name), 0);
+    mem = shmheap_create(new_name, NEW_LEN);
+    CHECK(shmheap_valid(mem));
+    shmheap_destroy(new_name, mem);
+    CHECK(scene->call != NULL && stage <= 1);
+}
+
+static void unlink_new(struct scene *scene)
+{
+    shmheap_unlink(new_name);
+    CHECK(scene->call != NULL);
+}
+
+static const struct scene_call calls[] = {
+    {.text = "connect", .prepare = nothing, .operate = connect, .afterwards = check_slots, .named_heap = 1, .without_lock = 1},
+    {.text = "first change after fork", .prepare = nothing, .operate = first_change, .afterwards = check_slots, .named_heap = 1},
+    {.text = "disconnect, holding nothing", .prepare = connect, .operate = disconnect, .afterwards = check_slots, .named_heap = 1,
+     .without_lock = 1},
+    {.text = "disconnect, holding three objects", .prepare = connect_and_hold, .operate = disconnect, .afterwards = check_slots,
+     .named_heap = 1, .without_lock = 1},
+    {.text = "disconnect, from memory without a file", .prepare = attach, .operate = disconnect, .afterwards = check_all_slots,
+     .in_memory = 1, .without_lock = 1},
+    {.text = "create", .build = unlink_new, .prepare = nothing, .operate = create, .afterwards = check_created, .without_lock = 1},
+};
+
+static void coming_and_going_at_every_instruction(void)
+{
+    snprintf(new_name, sizeof new_name, "%s", test_name());
+    scene_sweep(calls, sizeof calls / sizeof *calls);
+}
+
+static const struct test tests[] = {TEST(coming_and_going_at_every_instruction)};
+TEST_MAIN(tests)

@@ -1,0 +1,145 @@
+/* A process dies after each single instruction of the calls that make, use and give back names.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tests/crash/scene.h"
+
+enum { KEPT_LEN = 300, IT_LEN = 100, NAMES_IN_TABLE = 32, USERS_IN_RECORD = 4, LEN = 1 << 16, MARK = 78 };
+
+static void make_kept(struct scene *scene)
+{
+    char *kept = shmheap_alloc_named(scene->mem, "kept", KEPT_LEN);
+    CHECK(kept != NULL);
+    test_fill(kept, KEPT_LEN, MARK);
+}
+
+static void *use(struct scene *scene)
+{
+    void *object = shmheap_alloc_named(scene->mem, "it", IT_LEN);
+    CHECK(object != NULL);
+    return object;
+}
+
+/* What build has made of it is known to all. */
+static void make_it(struct scene *scene)
+{
+    make_kept(scene);
+    scene->ptrs[0] = use(scene);
+    test_fill(scene->ptrs[0], IT_LEN, MARK + 1);
+}
+
+/* As many names as the table is made for. */
+static void fill_table(struct scene *scene)
+{
+    char text[32];
+    make_kept(scene);
+    for (unsigned i = 1; i < NAMES_IN_TABLE; i++) {
+        snprintf(text, sizeof text, "other %u", i);
+        CHECK(shmheap_alloc_named(scene->mem, text, 16) != NULL);
+    }
+}
+
+static void use_and_die(void *context) { use(context); }
+
+/* The survivor and as many dead as the record has room for beside it. */
+static void fill_record(struct scene *scene)
+{
+    make_it(scene);
+    for (unsigned i = 1; i < USERS_IN_RECORD; i++)
+        test_in_child(use_and_die, scene);
+}
+
+static void one_user_too_many(struct scene *scene)
+{
+    fill_record(scene);
+    test_in_child(use_and_die, scene);
+}
+
+static void child_uses(struct scene *scene) { scene->ptrs[1] = use(scene); }
+
+static void child_uses_twice(struct scene *scene)
+{
+    child_uses(scene);
+    child_uses(scene);
+}
+
+static void alloc_named(struct scene *scene) { use(scene); }
+static void free_named(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[1]), 0); }
+static void reap(struct scene *scene) { CHECK(shmheap_reap(scene->mem, 0) >= 0); }
+
+static void check_kept(const struct scene *scene)
+{
+    size_t len = 0;
+    char *kept = shmheap_find(scene->mem, "kept", &len);
+    CHECK(kept != NULL && len == KEPT_LEN && test_filled(kept, KEPT_LEN, MARK));
+}
+
+static int add_users(const shmheap_name_info *name, void *context)
+{
+    if (strcmp(name->name, "it") == 0)
+        *(uint64_t *)context += name->users;
+    return 0;
+}
+
+static uint64_t users(const struct scene *scene)
+{
+    uint64_t count = 0;
+    CHECK_EQ(shmheap_names(scene->mem, add_users, &count), 0);
+    return count;
+}
+
+/* The name is there, whole, or it is not. */
+static void check_name(struct scene *scene, unsigned stage)
+{
+    size_t len = 0;
+    check_kept(scene);
+    void *it = shmheap_find(scene->mem, "it", &len);
+    CHECK(it == NULL ? users(scene) == 0 : len == IT_LEN && users(scene) != 0);
+    CHECK(stage <= 1);
+}
+
+/* Used by nobody but the dead, it went with them. */
+static void check_gone(struct scene *scene, unsigned stage)
+{
+    check_kept(scene);
+    CHECK_REFUSED(shmheap_find(scene->mem, "it", NULL) == NULL, ENOENT);
+    CHECK(stage <= 1);
+}
+
+/* The survivor has its one use left, and gives it back. */
+static void check_only_ours(struct scene *scene, unsigned stage)
+{
+    check_kept(scene);
+    CHECK_PTR(shmheap_find(scene->mem, "it", NULL), scene->ptrs[0]);
+    CHECK(test_filled(scene->ptrs[0], IT_LEN, MARK + 1));
+    CHECK_EQ(users(scene), 1);
+    CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[0]), 0);
+    check_gone(scene, stage);
+    CHECK_SOUND(scene->mem);
+}
+
+static const struct scene_call calls_alloc[] = {
+    {.text = "alloc_named, a new name", .build = make_kept, .operate = alloc_named, .check = check_name, .afterwards = check_gone, .loose = 1},
+    {.text = "alloc_named, a new name and a larger table", .build = fill_table, .operate = alloc_named, .check = check_name,
+     .afterwards = check_gone, .loose = 1, .table_moves = 1, .len = LEN},
+    {.text = "alloc_named, of another's name", .build = make_it, .operate = alloc_named, .check = check_name, .afterwards = check_only_ours},
+    {.text = "alloc_named, once more", .build = make_kept, .prepare = child_uses, .operate = alloc_named, .check = check_name, .afterwards = check_gone},
+    {.text = "alloc_named, the fifth user", .build = fill_record, .operate = alloc_named, .check = check_name,
+     .afterwards = check_only_ours, .loose = 1},
+};
+
+static const struct scene_call calls_free[] = {
+    {.text = "free of a name, one use of two", .build = make_kept, .prepare = child_uses_twice, .operate = free_named, .check = check_name,
+     .afterwards = check_gone},
+    {.text = "free of a name, another uses it too", .build = make_it, .prepare = child_uses, .operate = free_named, .check = check_name,
+     .afterwards = check_only_ours},
+    {.text = "free of a name, the last use", .build = make_kept, .prepare = child_uses, .operate = free_named, .check = check_name,
+     .afterwards = check_gone},
+    {.text = "free of a name, by the fifth user", .build = fill_record, .prepare = child_uses, .operate = free_named, .check = check_name,
+     .afterwards = check_only_ours},
+    {.text = "reap, of uses by the dead", .build = one_user_too_many, .operate = reap, .check = check_name, .afterwards = check_only_ours},
+};
+
+static void making_and_using_at_every_instruction(void) { scene_sweep(calls_alloc, sizeof calls_alloc / sizeof *calls_alloc); }
+static void giving_back_at_every_instruction(void) { scene_sweep(calls_free, sizeof calls_free / sizeof *calls_free); }
+
+static const struct test tests[] = {TEST(making_and_using_at_every_instruction), TEST(giving_back_at_every_instruction)};
+TEST_MAIN(tests)
