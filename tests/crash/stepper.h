@@ -42,8 +42,8 @@ void stepper_record(struct stepper *stepper, struct stepper_trace *trace);
 void stepper_trace_drop(struct stepper_trace *trace);
 /* What it costs to get there, in steps. */
 uint64_t stepper_cost(const struct stepper_trace *trace, unsigned k);
-/* The child has run k instructions from its beginning: 1; 0: the operation was complete before; -1: it has gone another way and cannot
- * be used for this (another one may be stepped). */
+/* The child has run k instructions from its beginning (some more or fewer if it found another time, pid or the like): 1; 0: the operation
+ * was complete before; -1: it has gone another way, where the breakpoint is not, and cannot be used (another one may be stepped). */
 int stepper_run(pid_t pid, struct stepper *stepper, const struct stepper_trace *trace, unsigned k);
 
 #endif
