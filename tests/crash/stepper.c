@@ -106,12 +106,21 @@ void stepper_kill(struct stepper *stepper, pid_t pid)
 #if defined(__x86_64__)
 #define BREAKPOINT 0xccL
 
+static int poke(pid_t pid, uintptr_t at, long word) { return ptrace(PTRACE_POKETEXT, pid, (void *)at, (void *)word) == 0; }
+
 static uintptr_t place(pid_t pid)
 {
     return (uintptr_t)ptrace(PTRACE_PEEKUSER, pid, (void *)offsetof(struct user, regs.rip), NULL);
 }
 
-static int poke(pid_t pid, uintptr_t at, long word) { return ptrace(PTRACE_POKETEXT, pid, (void *)at, (void *)word) == 0; }
+/* The kernel's own code in the process, which reads clocks, can be stepped through, but has no breakpoints. */
+static uintptr_t place_for_breakpoint(pid_t pid)
+{
+    uintptr_t at = place(pid);
+    errno = 0;
+    long word = ptrace(PTRACE_PEEKTEXT, pid, (void *)at, NULL);
+    return errno == 0 && poke(pid, at, word) ? at : 0;
+}
 
 /* Runs until it has come to the place so many times, and stands there with the program as it was: 1, else 0. */
 static int run_to_place(struct stepper *stepper, uintptr_t at, unsigned times)
@@ -136,7 +145,7 @@ static int run_to_place(struct stepper *stepper, uintptr_t at, unsigned times)
     }
 }
 #else
-static uintptr_t place(pid_t pid)
+static uintptr_t place_for_breakpoint(pid_t pid)
 {
     CHECK(pid != 0);
     return 0;
@@ -202,7 +211,7 @@ void stepper_record(struct stepper *stepper, struct stepper_trace *trace)
     memset(trace, 0, sizeof *trace);
     pid_t pid = stepper_begin(stepper);
     do
-        trace_add(trace, place(stepper->traced));
+        trace_add(trace, place_for_breakpoint(stepper->traced));
     while (stepper_step(pid, stepper));
     stepper_kill(stepper, pid);
     trace_plan(trace);

@@ -32,7 +32,7 @@ void stepper_kill(struct stepper *stepper, pid_t pid);
  * then run to a place on it at full speed, by a breakpoint, instead of step by step. */
 struct stepper_trace {
     unsigned count;  /* instructions */
-    uintptr_t *at;   /* the place of each; 0 where the processor cannot be asked */
+    uintptr_t *at;   /* the place of each; 0 where there can be no breakpoint */
     unsigned *times; /* how often it has been at that place by then, this time included */
     unsigned *from;  /* the earlier one with the breakpoint from which it is reached; 0: it is stepped to from the beginning */
 };
