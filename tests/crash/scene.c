@@ -280,12 +280,13 @@ static void die_after(struct sweep *sweep, unsigned k)
 
 static unsigned stride_choose(const struct stepper_trace *trace)
 {
-    const char *all = getenv("SHMHEAP_STEP_ALL");
+    const char *wanted = getenv("SHMHEAP_STEP_ALL");
+    unsigned long stride = wanted != NULL ? strtoul(wanted, NULL, 10) : 0;
     int sanitized = test_rounds(10) != 10;
     uint64_t steps = (uint64_t)trace->count * (sanitized ? STEPS_A_DEATH_SANITIZED : STEPS_A_DEATH);
     for (unsigned k = 0; k < trace->count; k++)
         steps += stepper_cost(trace, k);
-    return all != NULL && *all != 0 && *all != '0' ? 1 : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
+    return stride != 0 && stride < trace->count ? (unsigned)stride : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
 }
 
 static void sweep_print(const struct sweep *sweep, double seconds)

@@ -55,8 +55,8 @@ struct scene_call {
 };
 
 /* Steps through each of these calls, and prints a line for each: instructions, deaths, what they left. Every instruction is died
- * at where a call has few; of longer ones every n-th, from one that depends on the seed; with SHMHEAP_STEP_ALL in the environment
- * every one of all. */
+ * at where a call has few; of longer ones every n-th, from one that depends on the seed; with SHMHEAP_STEP_ALL=1 in the environment
+ * every one of all (another number n: every n-th). */
 void scene_sweep(const struct scene_call *calls, unsigned count);
 
 /* For operate: how far to go. */

@@ -8,7 +8,16 @@ static void part(struct scene *scene) { shmheap_alloc(scene->mem, 50); }
 static void whole(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_OBJECT_LEN); }
 static void tail(struct scene *scene) { shmheap_alloc(scene->mem, 1000); }
 static void growing(struct scene *scene) { shmheap_alloc(scene->mem, 20000); }
-static void aligned(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 128, 300); }
+static void aligned_in_hole(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 64, 100); }
+static void aligned_in_tail(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 512, 300); }
+static void aligned_at_front(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 32, 100); }
+
+/* Objects 1 and the tail begin at 224 and 2304. */
+static void check_gap(struct scene *scene, unsigned stage)
+{
+    CHECK_EQ(test_offset(scene->mem, scene->objects[1]), 224);
+    CHECK(stage <= 1);
+}
 static void zeroed(struct scene *scene) { shmheap_calloc(scene->mem, 10, 9); }
 static void too_large(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_MAX_LEN); }
 
@@ -18,7 +27,9 @@ static const struct scene_call calls[] = {
     {.text = "alloc, from the tail", .operate = tail},
     {.text = "alloc, with growth", .operate = growing},
     {.text = "alloc, of too much", .operate = too_large},
-    {.text = "aligned_alloc, between two rests", .operate = aligned},
+    {.text = "aligned_alloc, amid a free block", .operate = aligned_in_hole, .check = check_gap},
+    {.text = "aligned_alloc, amid the tail", .operate = aligned_in_tail, .check = check_gap},
+    {.text = "aligned_alloc, at the front", .operate = aligned_at_front, .check = check_gap},
     {.text = "calloc", .operate = zeroed},
 };
 
