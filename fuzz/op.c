@@ -4,7 +4,7 @@
 struct heap_shape shape_decode(struct input *input)
 {
     unsigned flags = input_byte(input), len = input_byte(input);
-    struct heap_shape shape = {128 + 40 * (size_t)len, 0, flags & 1 ? 8 : 16, (flags & 4) != 0};
+    struct heap_shape shape = {128 + 40 * (size_t)len, 0, flags & 1 ? 8 : 16, (flags & 4) != 0, flags >> 3 == 31};
     if (shape.cached) /* the core caches in heaps of 64 KiB and more */
         shape.len += 96 << 10;
     if (flags & 2)
@@ -12,18 +12,25 @@ struct heap_shape shape_decode(struct input *input)
     return shape;
 }
 
-/* Mostly small sizes; at the top those that overflow sums. */
-static uint64_t size_decode(unsigned two, unsigned shift, unsigned which)
+/* Three bits say how large it may be, thirteen how large it is: mostly small; at the top those that overflow sums. */
+static uint64_t size_decode(unsigned two, unsigned which)
 {
+    static const unsigned char less[8] = {9, 8, 6, 5, 3, 2, 0, 0};
+    uint64_t size = (two & 0x1fff) >> less[two >> 13];
     if (two >= 0xfff0)
         return UINT64_MAX - (two & 15) * 8 - which;
-    return two >> shift;
+    return two >> 13 == 7 ? size << 3 : size;
 }
 
+static enum op_kind kind_decode(unsigned slot)
+{
+    return slot < OP_KINDS ? (enum op_kind)slot : slot & 1 ? OP_FREE : OP_ALLOC;
+}
+
+/* Bits 0-5 the kind, 6 the side, 7 the mark; which; size. */
 struct op op_decode(struct input *input)
 {
     unsigned head = input_byte(input), which = input_byte(input), two = input_two(input);
-    struct op op = {(enum op_kind)((head & 15) % OP_KINDS), head >> 4 & 1, which, 0};
-    op.size = size_decode(two, head >> 5 << 1, which);
+    struct op op = {kind_decode(head & (OP_SLOTS - 1)), head >> 6 & 1, which, size_decode(two, which), head >> 7 != 0};
     return op;
 }

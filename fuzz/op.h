@@ -5,7 +5,8 @@
 
 #include "fuzz/input.h"
 
-/* Append only: the numbers stand in the corpora. */
+/* The numbers stand in the corpora: append only, at most OP_SLOTS / 2. Bytes that mean no kind yet are OP_ALLOC and OP_FREE; so
+ * kept inputs go on meaning what they mean but where they hold the number of the new kind. */
 enum op_kind {
     OP_ALLOC,
     OP_FREE,
@@ -19,21 +20,28 @@ enum op_kind {
     OP_ALLOC_MANY,
     OP_FREE_MANY,
     OP_NAMED,
-    OP_UNNAME, /* one use less, or refused */
+    OP_UNNAME,     /* one use less, or refused */
+    OP_ALLOC_WAIT, /* without waiting */
+    OP_RECONNECT,  /* leaves in order and comes back */
+    OP_LOOK,       /* walks, counts, lists names and processes */
     OP_KINDS
 };
+
+enum { OP_LEN = 4, OP_SLOTS = 64, SHAPE_LEN = 2 };
 
 struct op {
     enum op_kind kind;
     unsigned side;  /* 0 or 1: the connection that calls */
     unsigned which; /* of the objects alive, modulo their number; or log2 of an alignment; or a count */
     uint64_t size;
+    int marked;     /* what that means is the target's */
 };
 
 /* struct heap_shape: the first two bytes of an input. */
 struct heap_shape {
     size_t len, max_len, alignment;
     int cached;
+    int in_file; /* 1 in 32: a file of its own, which is slow; else memory of the caller */
 };
 
 struct heap_shape shape_decode(struct input *input);

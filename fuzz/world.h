@@ -3,14 +3,16 @@
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
 
+#include <stdio.h>
+
 #include "fuzz/op.h"
 #include "shmheap.h"
 
-enum { WORLD_OBJECTS = 256, WORLD_NAMES = 6 };
+enum { WORLD_OBJECTS = 256, WORLD_NAMES = 6, WORLD_MANY = 40, OWNER_UNKNOWN = -1, OWNER_LEFT = 2 };
 
 struct world_object {
     uint64_t offset, len, mark;
-    int owner; /* 0 or 1; -1: not known */
+    int owner; /* 0 or 1; OWNER_UNKNOWN; OWNER_LEFT: a connection that was closed */
     unsigned known; /* bit s: side s got the pointer from the library, as a pointer has to be got */
     unsigned line; /* of the printed program, which keeps its offset in at[line] */
 };
@@ -18,12 +20,14 @@ struct world_object {
 /* offset 0: there is no such name */
 struct world_name {
     struct world_object object;
-    unsigned users[2];
+    unsigned users[3]; /* of side 0, of side 1, of connections that were closed */
 };
 
 struct world {
     shmheap_memory_handle mem[2];
     struct heap_shape shape;
+    size_t bytes; /* of the segment; 0: it has a file */
+
     struct world_object objects[WORLD_OBJECTS];
     struct world_name names[WORLD_NAMES];
     unsigned count, lines;
@@ -33,6 +37,7 @@ struct world {
 
 /* Set by --print-c and after a failure: operations are printed as C before they are done. */
 extern int world_printing;
+#define SAY(...) (world_printing ? (void)(printf("    " __VA_ARGS__), putchar('\n'), fflush(stdout)) : (void)0)
 
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : world_fail(__FILE__, __LINE__, #condition))
 /* Prints what failed and the input as a program (by running it again), and aborts. */
@@ -40,17 +45,27 @@ void world_fail(const char *file, int line, const char *text) __attribute__((nor
 /* The input under test, for world_fail. */
 void world_input(const uint8_t *bytes, size_t len);
 
-/* 0, or -1: the kernel refused the memory. */
+/* 0, or -1: such a heap cannot be. */
 int world_begin(struct world *world, const struct heap_shape *shape);
 void world_end(struct world *world);
+/* One connection is closed and opened again. */
+void world_leave(struct world *world, unsigned side);
+void world_return(struct world *world, unsigned side);
 void world_step(struct world *world, const struct op *op);
 /* The checker finds nothing and every object's bytes are as written, seen through both mappings. */
 void world_check(struct world *world);
+/* The checker finds nothing, asked through this connection. */
+void world_check_sound(shmheap_memory_handle mem);
 void *world_ptr(const struct world *world, unsigned side, uint64_t offset);
 uint64_t world_offset(const struct world *world, unsigned side, const void *ptr);
+/* An object of len bytes, new at ptr. */
+void world_remember(struct world *world, unsigned side, void *ptr, uint64_t len);
 void world_forget(struct world *world, unsigned index);
-/* As test_fill of the tests, but cheap; at most 4 KiB of an object, its begin and end. */
+/* The object that op is about, known to its side; NULL: there is none. */
+struct world_object *world_pick(struct world *world, const struct op *op);
 void world_fill(struct world *world, unsigned side, struct world_object *object);
+/* The first len bytes of the object are as written. */
 int world_filled(const struct world *world, unsigned side, const struct world_object *object, uint64_t len);
+void world_name_text(char text[8], unsigned which);
 
 #endif
