@@ -30,26 +30,46 @@ void world_fail(const char *file, int line, const char *text)
     abort();
 }
 
+static const char program_head[] =
+    "#define _GNU_SOURCE\n#include <stdio.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <unistd.h>\n#include \"shmheap.h\"\n\n"
+    "static shmheap_memory_handle mem[2];\nstatic void *memory[2];\nstatic long at[100000];\n"
+    "static void *ptr(int side, long at) { return (char *)shmheap_underlying(mem[side]) + at; }\n"
+    "static long off(int side, void *ptr) { return ptr ? (char *)ptr - (char *)shmheap_underlying(mem[side]) : 0; }\n"
+    "static int see(const shmheap_block_info *block, void *context) { return 0; }\n"
+    "static int see_name(const shmheap_name_info *name, void *context) { return 0; }\n"
+    "static int see_process(const shmheap_process_info *process, void *context) { return 0; }\n"
+    "static void look(shmheap_memory_handle mem, unsigned what)\n{\n    shmheap_stats stats;\n"
+    "    if (what & 1) shmheap_walk(mem, see, NULL);\n    if (what & 2) shmheap_check(mem, NULL);\n"
+    "    if (what & 4) shmheap_stat(mem, &stats);\n    if (what & 8) shmheap_names(mem, see_name, NULL);\n"
+    "    if (what & 16) shmheap_processes(mem, see_process, NULL);\n}\n\nint main(void)\n{\n";
+
+void world_print_memory(size_t bytes)
+{
+    printf("%s    size_t bytes = %zu;\n    int fd = memfd_create(\"repro\", 0), failed = ftruncate(fd, bytes);\n"
+           "    for (int i = 0; i < 2 && !failed; i++)\n"
+           "        memory[i] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);\n",
+           program_head, bytes);
+}
+
+void world_print_end(void)
+{
+    if (world_printing)
+        printf("    return 0;\n}\n");
+}
+
 static void print_head(const struct world *world)
 {
     const struct heap_shape *shape = &world->shape;
-    printf("#define _GNU_SOURCE\n#include <stdio.h>\n#include <sys/mman.h>\n#include <unistd.h>\n#include \"shmheap.h\"\n\n"
-           "static shmheap_memory_handle mem[2];\nstatic long at[100000];\n"
-           "static void *ptr(int side, long at) { return (char *)shmheap_underlying(mem[side]) + at; }\n"
-           "static long off(int side, void *ptr) { return ptr ? (char *)ptr - (char *)shmheap_underlying(mem[side]) : 0; }"
-           "\n\nint main(void)\n{\n    shmheap_options options = {.len = %zu, .max_len = %zu, .alignment = %zu,\n        .flags = %s%s};\n",
-           shape->len, shape->max_len, shape->alignment, world->bytes ? "0" : "SHMHEAP_CREATE | SHMHEAP_ANONYMOUS",
-           shape->cached ? " | SHMHEAP_CACHED" : "");
     if (world->bytes)
-        printf("    size_t bytes = %zu;\n    int fd = memfd_create(\"repro\", 0), failed = ftruncate(fd, bytes);\n"
-               "    void *memory[2];\n    for (int i = 0; i < 2; i++)\n"
-               "        memory[i] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);\n"
-               "    if (failed || shmheap_create_at(&mem[0], memory[0], bytes, &options) ||\n"
-               "        shmheap_attach_at(&mem[1], memory[1], bytes))\n        return 1;\n",
-               world->bytes);
+        world_print_memory(world->bytes);
     else
-        printf("    if (shmheap_open(&mem[0], NULL, &options) || shmheap_open_fd(&mem[1], shmheap_fd(mem[0]), NULL))\n"
-               "        return 1;\n");
+        printf("%s", program_head);
+    printf("    shmheap_options options = {.len = %zu, .max_len = %zu, .alignment = %zu, .flags = %s%s};\n", shape->len,
+           shape->max_len, shape->alignment, world->bytes ? "0" : "SHMHEAP_CREATE | SHMHEAP_ANONYMOUS",
+           shape->cached ? " | SHMHEAP_CACHED" : "");
+    printf("    if (%s)\n        return 1;\n",
+           world->bytes ? "shmheap_create_at(&mem[0], memory[0], bytes, &options) || shmheap_attach_at(&mem[1], memory[1], bytes)"
+                        : "shmheap_open(&mem[0], NULL, &options) || shmheap_open_fd(&mem[1], shmheap_fd(mem[0]), NULL)");
 }
 
 static int open_first(struct world *world)
@@ -81,8 +101,7 @@ void world_end(struct world *world)
 {
     shmheap_disconnect(world->mem[0]);
     shmheap_disconnect(world->mem[1]);
-    if (world_printing)
-        printf("    return 0;\n}\n");
+    world_print_end();
 }
 
 static void object_left(struct world_object *object, unsigned side)

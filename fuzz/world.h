@@ -45,6 +45,10 @@ void world_fail(const char *file, int line, const char *text) __attribute__((nor
 /* The input under test, for world_fail. */
 void world_input(const uint8_t *bytes, size_t len);
 
+/* Begin and end of the printed program, with memory of so many bytes, mapped twice. */
+void world_print_memory(size_t bytes);
+void world_print_end(void);
+
 /* 0, or -1: such a heap cannot be. */
 int world_begin(struct world *world, const struct heap_shape *shape);
 void world_end(struct world *world);

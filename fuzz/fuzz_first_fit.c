@@ -1,0 +1,188 @@
+/* Where each object lies is where a naive model of first fit puts it, with both granules, and so are all free blocks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "fuzz/world.h"
+#include "tests/unit/model.h"
+
+enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16 };
+
+/* The model's own checks. */
+void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    char text[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    world_fail(file, line, text);
+}
+
+/* What the next operation may take away, as it was before. */
+struct before {
+    unsigned count, picked;
+    uint64_t offset, mark; /* of the object picked */
+    struct world_object last[WORLD_MANY];
+};
+
+static uint64_t start_of(const struct model *model, uint64_t offset) { return (offset - FIRST_PAYLOAD) / model->granule; }
+
+static uint64_t heap_len(const struct world *world)
+{
+    shmheap_stats stats;
+    FUZZ_CHECK(shmheap_stat(world->mem[0], &stats) == 0);
+    return stats.len;
+}
+
+/* Nothing fits in the model as it is: the heap grew, and so does the model, or could not have. */
+static uint64_t place_by_growth(const struct world *world, struct model *model, uint64_t need)
+{
+    uint64_t len = heap_len(world);
+    if (model_granules(model, len) == model->end) {
+        uint64_t limit = model_granules(model, world->shape.max_len ? world->shape.max_len : world->shape.len);
+        FUZZ_CHECK(limit - model_tail(model) < need);
+        return MODEL_NONE;
+    }
+    model_extend(model, len);
+    return model_alloc(model, need);
+}
+
+/* An alloc of len bytes gave the object at offset, or 0: none. */
+static void follow_alloc(const struct world *world, struct model *model, uint64_t len, uint64_t offset)
+{
+    uint64_t need = len < UINT64_MAX / 2 ? model_need(model, len) : UINT64_MAX / 2;
+    uint64_t start = model_alloc(model, need);
+    if (start == MODEL_NONE)
+        start = place_by_growth(world, model, need);
+    FUZZ_CHECK((start == MODEL_NONE) == (offset == 0));
+    FUZZ_CHECK(offset == 0 || start_of(model, offset) == start);
+}
+
+static void follow_new_objects(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+{
+    unsigned wanted = op->kind == OP_ALLOC_MANY ? op->which % WORLD_MANY : 1;
+    if (before->count + wanted > WORLD_OBJECTS)
+        return;
+    for (unsigned i = before->count; i < world->count; i++)
+        follow_alloc(world, model, op->size, world->objects[i].offset);
+    if (world->count < before->count + wanted)
+        follow_alloc(world, model, op->size, 0);
+}
+
+static void follow_realloc(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+{
+    const struct world_object *object = &world->objects[before->picked];
+    uint64_t need = op->size < UINT64_MAX / 2 ? model_need(model, op->size) : UINT64_MAX / 2;
+    if (model_resize(model, start_of(model, before->offset), need)) {
+        FUZZ_CHECK(object->mark != before->mark && object->offset == before->offset);
+        return;
+    }
+    follow_alloc(world, model, op->size, object->mark != before->mark ? object->offset : 0);
+    if (object->mark != before->mark)
+        model_free(model, start_of(model, before->offset));
+}
+
+static void follow(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+{
+    switch (op->kind) {
+    case OP_ALLOC:
+    case OP_ALLOC_WAIT:
+    case OP_CALLOC:
+    case OP_ALLOC_MANY:
+        follow_new_objects(world, model, op, before);
+        break;
+    case OP_FREE:
+        if (before->count)
+            model_free(model, start_of(model, before->offset));
+        break;
+    case OP_REALLOC:
+        if (before->count)
+            follow_realloc(world, model, op, before);
+        break;
+    case OP_FREE_MANY:
+        for (unsigned i = world->count; i < before->count; i++)
+            model_free(model, start_of(model, before->last[before->count - 1 - i].offset));
+        break;
+    default: /* moves nothing */
+        break;
+    }
+}
+
+static struct before look_before(const struct world *world, const struct op *op)
+{
+    struct before before = {.count = world->count};
+    if (world->count) {
+        before.picked = op->which % world->count;
+        before.offset = world->objects[before.picked].offset;
+        before.mark = world->objects[before.picked].mark;
+    }
+    for (unsigned i = 0; i < WORLD_MANY && i < world->count; i++)
+        before.last[i] = world->objects[world->count - 1 - i];
+    return before;
+}
+
+/* struct tiling: the walk along the model's spans. */
+struct tiling {
+    const struct model *model;
+    size_t seen;
+};
+
+static int hold_block(const shmheap_block_info *block, void *context)
+{
+    struct tiling *tiling = context;
+    const struct model *model = tiling->model;
+    FUZZ_CHECK(tiling->seen < model->count);
+    const struct model_span *span = &model->spans[tiling->seen++];
+    FUZZ_CHECK(block->offset == FIRST_PAYLOAD + span->start * model->granule);
+    FUZZ_CHECK(block->size == span->size * model->granule);
+    FUZZ_CHECK((block->state != SHMHEAP_STATE_FREE) == span->used);
+    return 0;
+}
+
+static void check_tiling(const struct world *world, const struct model *model)
+{
+    struct tiling tiling = {model, 0};
+    FUZZ_CHECK(shmheap_walk(world->mem[world->lines & 1], hold_block, &tiling) == 0);
+    FUZZ_CHECK(tiling.seen == model->count);
+}
+
+/* Names take space for themselves, and aligned allocs are another kind of fit: plain ones instead. */
+static void make_plain(struct op *op)
+{
+    if (op->kind == OP_ALIGNED || op->kind == OP_NAMED)
+        op->kind = OP_ALLOC;
+    else if (op->kind == OP_UNNAME)
+        op->kind = OP_FREE;
+}
+
+static void run(struct world *world, struct model *model, struct input *input)
+{
+    for (unsigned i = 0; i < STEPS_MAX && input_more(input); i++) {
+        struct op op = op_decode(input);
+        make_plain(&op);
+        struct before before = look_before(world, &op);
+        world_step(world, &op);
+        follow(world, model, &op, &before);
+        check_tiling(world, model);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct input input = {bytes, bytes + len};
+    static struct world world;
+    struct model model;
+    struct heap_shape shape = shape_decode(&input);
+    shape.cached = 0;
+    world_input(bytes, len);
+    if (world_begin(&world, &shape))
+        return 0;
+    model_begin(&model, shape.len, shape.alignment);
+    run(&world, &model, &input);
+    world_check(&world);
+    model_end(&model);
+    world_end(&world);
+    return 0;
+}
