@@ -1,0 +1,182 @@
+/* After any operations, one during which its process dies: before each of its stores in turn. The survivor recovers and finds
+ * what was promised.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "c/src/connection.h"
+#include "fuzz/arena.h"
+#include "fuzz/death.h"
+
+enum { STEPS_MAX = 200, GROWTH = 8192 };
+
+static struct world world;
+static struct death death;
+static unsigned failing; /* the store before which the death was that led to a failure, plus 1; for the printed program */
+
+/* What the call needs that is not to be watched: the object is known to the side; for OP_STALE_FREE, which here is a receive, it
+ * has been sent. 0: there is nothing to do it with. */
+static int prepare(const struct op *op, shmheap_object_handle *handle)
+{
+    const struct world_object *object = world_pick(&world, op);
+    death.target = 0;
+    handle->bits = 0;
+    memset(&death.resized, 0, sizeof death.resized);
+    switch (op->kind) {
+    case OP_STALE_FREE:
+        if (object)
+            *handle = shmheap_send(world.mem[!op->side], world_ptr(&world, !op->side, object->offset));
+        return handle->bits != 0;
+    case OP_FREE:
+    case OP_REALLOC:
+    case OP_SEND:
+    case OP_HANDLE:
+        death.target = object ? op->which % world.count : 0;
+        return object != NULL;
+    case OP_NAMED:
+    case OP_UNNAME:
+        death.target = op->which % WORLD_NAMES;
+        return op->kind == OP_NAMED || world.names[death.target].object.offset != 0;
+    case OP_FREE_MANY:
+        death.target = world.count - (unsigned)(op->size % (world.count + 1 < WORLD_MANY ? world.count + 1 : WORLD_MANY));
+        return death.target < world.count;
+    default:
+        return 1;
+    }
+}
+
+static void call_free_many(const struct op *op)
+{
+    void *ptrs[WORLD_MANY];
+    size_t count = world.count - death.target;
+    for (size_t i = 0; i < count; i++)
+        ptrs[i] = world_ptr(&world, op->side, world.objects[death.target + i].offset);
+    FUZZ_CHECK(shmheap_free_many(world.mem[op->side], ptrs, count) == count);
+}
+
+static void call_realloc(const struct op *op)
+{
+    void *ptr = world_ptr(&world, op->side, world.objects[death.target].offset);
+    ptr = shmheap_realloc(world.mem[op->side], ptr, op->size);
+    if (ptr)
+        death.resized = (struct world_object){.offset = world_offset(&world, op->side, ptr), .len = op->size};
+}
+
+static void call_names(const struct op *op)
+{
+    char text[8];
+    world_name_text(text, death.target);
+    if (op->kind == OP_NAMED)
+        shmheap_alloc_named(world.mem[op->side], text, op->size);
+    else
+        shmheap_free(world.mem[op->side], shmheap_find(world.mem[op->side], text, NULL));
+}
+
+/* The one call during which the process dies. */
+static void call(const struct op *op, shmheap_object_handle handle)
+{
+    shmheap_memory_handle mem = world.mem[op->side];
+    void *ptr = world.count ? world_ptr(&world, op->side, world.objects[death.target].offset) : NULL, *many[WORLD_MANY];
+    switch (op->kind) {
+    case OP_FREE: FUZZ_CHECK(shmheap_try_free(mem, ptr) == 0); break;
+    case OP_REALLOC: call_realloc(op); break;
+    case OP_ALIGNED: shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size); break;
+    case OP_CALLOC: shmheap_calloc(mem, 1, op->size); break;
+    case OP_HANDLE: shmheap_ptr_to_handle(mem, ptr); break;
+    case OP_SEND: shmheap_send(mem, ptr); break;
+    case OP_STALE_FREE: FUZZ_CHECK(shmheap_receive(mem, handle) != NULL); break;
+    case OP_REAP: FUZZ_CHECK(shmheap_reap(mem, op->which & 1) == 0); break;
+    case OP_ALLOC_MANY: shmheap_alloc_many(mem, op->size, op->which % WORLD_MANY, many); break;
+    case OP_FREE_MANY: call_free_many(op); break;
+    case OP_NAMED:
+    case OP_UNNAME: call_names(op); break;
+    case OP_RECONNECT:
+        shmheap_disconnect(mem);
+        FUZZ_CHECK(shmheap_attach_at(&world.mem[op->side], arena_memory(op->side, world.bytes), world.bytes) == 0);
+        break;
+    default: shmheap_alloc(mem, op->size);
+    }
+}
+
+static void watch(const struct op *op, shmheap_object_handle handle)
+{
+    death.world = &world;
+    death.op = *op;
+    death.slots[0] = world.mem[op->side].heap->slot;
+    blocks_take(&death.before, world.mem[!op->side]);
+    death_watch_begin(world.bytes);
+    call(op, handle);
+    death.stores = death_watch_end();
+    death.slots[1] = world.mem[op->side].heap->slot;
+    blocks_take(&death.after, world.mem[op->side]);
+}
+
+static void die_everywhere(void)
+{
+    shmheap_memory_handle mem;
+    for (unsigned k = 0; k < death.stores; k++) {
+        if (!death_happen(&death, k))
+            continue;
+        failing = k + 1;
+        FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, world.bytes), world.bytes) == 0);
+        mem.heap->lock_limit_ms = 0;
+        death_survive(&death, mem);
+        shmheap_disconnect(mem);
+    }
+    failing = 0;
+}
+
+/* In the printed program the parent dies, as the holder of what was allocated; a child survives it. Library: -DSHMHEAP_STORE_HOOK. */
+static void print_death(const struct op *op)
+{
+    printf("    extern void (*shmheap_store_hook)(void);\n    int alive[2];\n    pipe(alive);\n    if (fork() == 0) {\n"
+           "        shmheap_report report = {0};\n        close(alive[1]);\n        read(alive[0], &(char){0}, 1); /* ends with the parent */\n"
+           "        shmheap_attach_at(&mem[1], memory[1], bytes);\n        int sound = shmheap_check(mem[1], &report);\n"
+           "        printf(\"%%d, rule %%u: %%s\\n\", sound, report.rule, report.text);\n        return sound;\n    }\n"
+           "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before operation %u (fuzz/op.h) of side %u,"
+           " which %u, size %llu */\n",
+           failing - 1, op->kind, op->side, op->which, (unsigned long long)op->size);
+}
+
+static void die_in(const struct op *op)
+{
+    shmheap_object_handle handle;
+    if (!prepare(op, &handle))
+        return;
+    if (world_printing)
+        print_death(op);
+    watch(op, handle);
+    shmheap_disconnect(world.mem[0]);
+    shmheap_disconnect(world.mem[1]);
+    die_everywhere();
+}
+
+/* To copy much for each store takes long. */
+static void make_small(struct heap_shape *shape)
+{
+    shape->in_file = 0;
+    if (shape->cached)
+        shape->len = (64 << 10) + shape->len % 4096;
+    if (shape->max_len)
+        shape->max_len = shape->len + GROWTH;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct input input = {bytes, bytes + len};
+    struct heap_shape shape = shape_decode(&input);
+    struct op op = {OP_KINDS, 0, 0, 0, 0};
+    world_input(bytes, len);
+    make_small(&shape);
+    if (world_begin(&world, &shape))
+        return 0;
+    for (unsigned i = 0; i < STEPS_MAX && input_more(&input); i++) {
+        op = op_decode(&input);
+        if (op.marked)
+            break;
+        world_step(&world, &op);
+    }
+    if (op.kind != OP_KINDS) /* in the last one, if none is marked */
+        die_in(&op);
+    world_end(&world);
+    return 0;
+}

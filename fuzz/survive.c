@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "fuzz/contents.h"
+#include "fuzz/death.h"
+
+static struct blocks now, reaped;
+
+static int filled(shmheap_memory_handle mem, const struct world_object *object, uint64_t least)
+{
+    return contents_same((unsigned char *)shmheap_underlying(mem) + object->offset, object->len, object->mark, least);
+}
+
+static int of_the_dead(const struct death *death, const shmheap_block_info *block)
+{
+    return block->slot == 0 || block->slot == death->slots[0] || block->slot == death->slots[1];
+}
+
+/* Names are made from blocks that are the caller's at first, and come to nothing where space runs out; so do the lines of caches. */
+static int may_leave_others(const struct death *death)
+{
+    return death->op.kind == OP_NAMED || death->op.kind == OP_UNNAME || death->world->shape.cached;
+}
+
+/* No object is there but those of before, or that would have been there after it; what was there all the time is there. Recovery
+ * may lay the table of names anew. */
+static void check_blocks(const struct death *death)
+{
+    for (unsigned i = 0; i < now.count; i++) {
+        const shmheap_block_info *block = &now.all[i];
+        if (!block_is_used(block) || block->state == SHMHEAP_STATE_INTERNAL || blocks_use(&death->before, block->offset) ||
+            blocks_use(&death->after, block->offset))
+            continue;
+        if (world_printing)
+            printf("    /* a block that should not be there: offset %llu, state %u, slot %u */\n", (unsigned long long)block->offset,
+                   block->state, block->slot);
+        FUZZ_CHECK(may_leave_others(death) && block->state == SHMHEAP_STATE_USED && of_the_dead(death, block));
+    }
+    for (unsigned i = 0; i < death->before.count; i++) {
+        const shmheap_block_info *block = &death->before.all[i];
+        if (block_is_used(block) && block->state != SHMHEAP_STATE_INTERNAL && blocks_use(&death->after, block->offset))
+            FUZZ_CHECK(blocks_use(&now, block->offset));
+    }
+}
+
+static int is_target(const struct death *death, unsigned index)
+{
+    switch (death->op.kind) {
+    case OP_FREE:
+    case OP_REALLOC:
+        return index == death->target;
+    case OP_FREE_MANY:
+        return index >= death->target;
+    default:
+        return 0;
+    }
+}
+
+static void check_resized(const struct death *death, shmheap_memory_handle mem)
+{
+    const struct world_object *old = &death->world->objects[death->target], *new = &death->resized;
+    uint64_t least = old->len < new->len ? old->len : new->len;
+    struct world_object moved = *old;
+    moved.offset = new->offset;
+    FUZZ_CHECK((blocks_use(&now, old->offset) && filled(mem, old, least)) ||
+               (blocks_use(&now, moved.offset) && filled(mem, &moved, least)));
+}
+
+/* Every byte of every object that the call was not about. */
+static void check_contents(const struct death *death, shmheap_memory_handle mem, const struct blocks *blocks)
+{
+    const struct world *world = death->world;
+    for (unsigned i = 0; i < world->count; i++) {
+        const struct world_object *object = &world->objects[i];
+        if (is_target(death, i) || !blocks_use(blocks, object->offset))
+            continue;
+        FUZZ_CHECK(filled(mem, object, object->len));
+        if (blocks_find(blocks, object->offset)->state != SHMHEAP_STATE_SENT) /* in transit nobody has a pointer to it */
+            FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >= object->len);
+    }
+    for (unsigned i = 0; i < WORLD_NAMES; i++)
+        if (world->names[i].object.offset && blocks_use(blocks, world->names[i].object.offset))
+            FUZZ_CHECK(filled(mem, &world->names[i].object, world->names[i].object.len));
+}
+
+/* Of the names that the call is not about, those are there that somebody uses who lives or left in order. */
+static void check_names(const struct death *death, shmheap_memory_handle mem)
+{
+    for (unsigned i = 0; i < WORLD_NAMES; i++) {
+        const struct world_name *name = &death->world->names[i];
+        unsigned others = name->users[!death->op.side] + name->users[2];
+        char text[8];
+        size_t len;
+        world_name_text(text, i);
+        void *found = shmheap_find(mem, text, &len);
+        if ((death->op.kind == OP_UNNAME && i == death->target) ||
+            (death->op.kind == OP_RECONNECT && name->users[death->op.side]))
+            continue;
+        FUZZ_CHECK((found != NULL) == (others > 0));
+        FUZZ_CHECK(!found || (len == name->object.len && filled(mem, &name->object, len)));
+    }
+}
+
+/* What only the dead could know is gone, and nothing else. */
+static void check_reaped(const struct death *death)
+{
+    for (unsigned i = 0; i < now.count; i++) {
+        const shmheap_block_info *block = &now.all[i];
+        int stays = block->state == SHMHEAP_STATE_SHARED || block->state == SHMHEAP_STATE_SENT ||
+                    (block->state == SHMHEAP_STATE_USED && !of_the_dead(death, block));
+        const shmheap_block_info *later = stays ? blocks_find(&reaped, block->offset) : NULL;
+        FUZZ_CHECK(!stays || (later && later->size == block->size && later->state == block->state));
+    }
+    for (unsigned i = 0; i < reaped.count; i++) {
+        const shmheap_block_info *block = &reaped.all[i];
+        FUZZ_CHECK(!block_is_used(block) || blocks_use(&now, block->offset) || block->state == SHMHEAP_STATE_INTERNAL);
+        FUZZ_CHECK(block->slot != 0 || (block->state != SHMHEAP_STATE_USED && block->state != SHMHEAP_STATE_CACHED));
+    }
+}
+
+static void go_on(shmheap_memory_handle mem)
+{
+    shmheap_stats stats;
+    void *ptr = shmheap_alloc(mem, 10);
+    FUZZ_CHECK(ptr || errno == ENOMEM);
+    FUZZ_CHECK(!ptr || shmheap_try_free(mem, ptr) == 0);
+    FUZZ_CHECK(shmheap_stat(mem, &stats) == 0 && stats.dead == 0 && stats.recoveries <= 1);
+    world_check_sound(mem);
+}
+
+void death_survive(const struct death *death, shmheap_memory_handle mem)
+{
+    world_check_sound(mem);
+    blocks_take(&now, mem);
+    check_blocks(death);
+    check_contents(death, mem, &now);
+    if (death->op.kind == OP_REALLOC && death->resized.offset)
+        check_resized(death, mem);
+    FUZZ_CHECK(shmheap_reap(mem, 0) >= 0);
+    world_check_sound(mem);
+    blocks_take(&reaped, mem);
+    check_reaped(death);
+    check_contents(death, mem, &reaped);
+    check_names(death, mem);
+    go_on(mem);
+}
