@@ -16,6 +16,8 @@ struct edit edit_decode(struct input *input)
     return edit;
 }
 
+int edit_is_of_lock(const struct edit *edit) { return edit->how == HOW_LOCK; }
+
 /* From the segment's start; in what is connected to, by its layout. */
 static size_t edit_offset(const struct hostile *hostile, const struct edit *edit)
 {
@@ -49,7 +51,7 @@ uint64_t *edit_place(const struct hostile *hostile, const struct edit *edit)
     size_t offset = edit_offset(hostile, edit) & ~(size_t)7;
     if (offset > hostile->bytes - 8)
         return NULL;
-    if (offset == offsetof(struct control, lock) && edit->how != HOW_LOCK)
+    if (offset == offsetof(struct control, lock) && !edit_is_of_lock(edit))
         return NULL;
     return (uint64_t *)(void *)(hostile->memory[0] + offset);
 }

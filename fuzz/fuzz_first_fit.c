@@ -6,7 +6,7 @@
 #include "fuzz/world.h"
 #include "tests/unit/model.h"
 
-enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16 };
+enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16, GROW_STEP = 65536, GROW_UNIT = 4096 };
 
 /* The model's own checks. */
 void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
@@ -27,71 +27,85 @@ struct before {
     struct world_object last[WORLD_MANY];
 };
 
+/* struct grown_model is the model and the bytes of its region now and at most. */
+struct grown_model {
+    struct model model;
+    uint64_t len, max;
+};
+
 static uint64_t start_of(const struct model *model, uint64_t offset) { return (offset - FIRST_PAYLOAD) / model->granule; }
 
-static uint64_t heap_len(const struct world *world)
+/* How long the heap makes its region (c/src/grow.c) when an object of so many granules does not fit: half as long again, at least
+ * 64 KiB more, or what the object takes if that is more. It matters because a rest too small for a block stays with the last object. */
+static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max, uint64_t need)
 {
-    shmheap_stats stats;
-    FUZZ_CHECK(shmheap_stat(world->mem[0], &stats) == 0);
-    return stats.len;
+    uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / GROW_UNIT * GROW_UNIT;
+    uint64_t least = 8 + (model_tail(model) + need) * model->granule, more = len + 16 * model->block_min;
+    least = ((least > more ? least : more) + GROW_UNIT - 1) / GROW_UNIT * GROW_UNIT;
+    wanted = wanted > max ? max : wanted;
+    least = least > max ? max : least;
+    return wanted > least ? wanted : least;
 }
 
-/* Nothing fits in the model as it is: the heap grew, and so does the model, or could not have. */
-static uint64_t place_by_growth(const struct world *world, struct model *model, uint64_t need)
+/* Nothing fits in the model as it is: it grows as the heap has to, or neither can. */
+static uint64_t place_by_growth(struct grown_model *grown, uint64_t need)
 {
-    uint64_t len = heap_len(world);
-    if (model_granules(model, len) == model->end) {
-        uint64_t limit = model_granules(model, world->shape.max_len ? world->shape.max_len : world->shape.len);
-        FUZZ_CHECK(limit - model_tail(model) < need);
+    struct model *model = &grown->model;
+    if (grown->len == grown->max || model_granules(model, grown->max) - model_tail(model) < need)
         return MODEL_NONE;
-    }
-    model_extend(model, len);
+    uint64_t len = grown_len(model, grown->len, grown->max, need);
+    if (model_granules(model, len) < model->end + model->block_min)
+        return MODEL_NONE;
+    model_extend(model, grown->len = len);
     return model_alloc(model, need);
 }
 
 /* An alloc of len bytes gave the object at offset, or 0: none. */
-static void follow_alloc(const struct world *world, struct model *model, uint64_t len, uint64_t offset)
+static void follow_alloc(struct grown_model *grown, uint64_t len, uint64_t offset)
 {
+    struct model *model = &grown->model;
     uint64_t need = len < UINT64_MAX / 2 ? model_need(model, len) : UINT64_MAX / 2;
     uint64_t start = model_alloc(model, need);
     if (start == MODEL_NONE)
-        start = place_by_growth(world, model, need);
+        start = place_by_growth(grown, need);
     FUZZ_CHECK((start == MODEL_NONE) == (offset == 0));
     FUZZ_CHECK(offset == 0 || start_of(model, offset) == start);
 }
 
-static void follow_new_objects(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+static void follow_new_objects(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
 {
     unsigned wanted = op->kind == OP_ALLOC_MANY ? op->which % WORLD_MANY : 1;
     if (before->count + wanted > WORLD_OBJECTS)
         return;
     for (unsigned i = before->count; i < world->count; i++)
-        follow_alloc(world, model, op->size, world->objects[i].offset);
+        follow_alloc(grown, op->size, world->objects[i].offset);
     if (world->count < before->count + wanted)
-        follow_alloc(world, model, op->size, 0);
+        follow_alloc(grown, op->size, 0);
 }
 
-static void follow_realloc(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+static void follow_realloc(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
 {
+    struct model *model = &grown->model;
     const struct world_object *object = &world->objects[before->picked];
     uint64_t need = op->size < UINT64_MAX / 2 ? model_need(model, op->size) : UINT64_MAX / 2;
     if (model_resize(model, start_of(model, before->offset), need)) {
         FUZZ_CHECK(object->mark != before->mark && object->offset == before->offset);
         return;
     }
-    follow_alloc(world, model, op->size, object->mark != before->mark ? object->offset : 0);
+    follow_alloc(grown, op->size, object->mark != before->mark ? object->offset : 0);
     if (object->mark != before->mark)
         model_free(model, start_of(model, before->offset));
 }
 
-static void follow(const struct world *world, struct model *model, const struct op *op, const struct before *before)
+static void follow(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
 {
+    struct model *model = &grown->model;
     switch (op->kind) {
     case OP_ALLOC:
     case OP_ALLOC_WAIT:
     case OP_CALLOC:
     case OP_ALLOC_MANY:
-        follow_new_objects(world, model, op, before);
+        follow_new_objects(world, grown, op, before);
         break;
     case OP_FREE:
         if (before->count)
@@ -99,7 +113,7 @@ static void follow(const struct world *world, struct model *model, const struct 
         break;
     case OP_REALLOC:
         if (before->count)
-            follow_realloc(world, model, op, before);
+            follow_realloc(world, grown, op, before);
         break;
     case OP_FREE_MANY:
         for (unsigned i = world->count; i < before->count; i++)
@@ -141,11 +155,13 @@ static int hold_block(const shmheap_block_info *block, void *context)
     return 0;
 }
 
-static void check_tiling(const struct world *world, const struct model *model)
+static void check_tiling(const struct world *world, struct grown_model *grown)
 {
-    struct tiling tiling = {model, 0};
+    struct tiling tiling = {&grown->model, 0};
+    shmheap_stats stats;
     FUZZ_CHECK(shmheap_walk(world->mem[world->lines & 1], hold_block, &tiling) == 0);
-    FUZZ_CHECK(tiling.seen == model->count);
+    FUZZ_CHECK(tiling.seen == grown->model.count);
+    FUZZ_CHECK(shmheap_stat(world->mem[0], &stats) == 0 && stats.len == grown->len);
 }
 
 /* Names take space for themselves, and aligned allocs are another kind of fit: plain ones instead. */
@@ -157,15 +173,15 @@ static void make_plain(struct op *op)
         op->kind = OP_FREE;
 }
 
-static void run(struct world *world, struct model *model, struct input *input)
+static void run(struct world *world, struct grown_model *grown, struct input *input)
 {
     for (unsigned i = 0; i < STEPS_MAX && input_more(input); i++) {
         struct op op = op_decode(input);
         make_plain(&op);
         struct before before = look_before(world, &op);
         world_step(world, &op);
-        follow(world, model, &op, &before);
-        check_tiling(world, model);
+        follow(world, grown, &op, &before);
+        check_tiling(world, grown);
     }
 }
 
@@ -173,16 +189,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct input input = {bytes, bytes + len};
     static struct world world;
-    struct model model;
+    struct grown_model grown;
     struct heap_shape shape = shape_decode(&input);
     shape.cached = 0;
     world_input(bytes, len);
     if (world_begin(&world, &shape))
         return 0;
-    model_begin(&model, shape.len, shape.alignment);
-    run(&world, &model, &input);
+    grown.len = shape.len;
+    grown.max = shape.max_len ? shape.max_len : shape.len;
+    model_begin(&grown.model, shape.len, shape.alignment);
+    run(&world, &grown, &input);
     world_check(&world);
-    model_end(&model);
+    model_end(&grown.model);
     world_end(&world);
     return 0;
 }

@@ -29,6 +29,8 @@ struct edit {
 };
 
 struct edit edit_decode(struct input *input);
+/* It writes the lock, if that is where it is about. */
+int edit_is_of_lock(const struct edit *edit);
 /* The word that the edit is about, NULL: none. */
 uint64_t *edit_place(const struct hostile *hostile, const struct edit *edit);
 uint64_t edit_value(const struct hostile *hostile, const struct edit *edit, uint64_t old);
