@@ -33,6 +33,7 @@ ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 }
 
 static unsigned char *sides[2];
+static size_t in_bounds[2];
 
 static unsigned char *map_guarded(int fd)
 {
@@ -62,8 +63,11 @@ void *arena_memory(unsigned side, size_t bytes)
     if (!sides[0])
         arena_begin();
     unsigned char *memory = sides[side] + ARENA_LEN - bytes;
-    POISON(sides[side], ARENA_LEN - bytes);
-    UNPOISON(memory, bytes);
+    if (bytes != in_bounds[side]) {
+        POISON(sides[side], ARENA_LEN - bytes);
+        UNPOISON(memory, bytes);
+        in_bounds[side] = bytes;
+    }
     return memory;
 }
 

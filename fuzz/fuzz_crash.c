@@ -133,8 +133,9 @@ static void print_death(const struct op *op)
            "        shmheap_attach_at(&mem[1], memory[1], bytes);\n        int sound = shmheap_check(mem[1], &report);\n"
            "        printf(\"%%d, rule %%u: %%s\\n\", sound, report.rule, report.text);\n        return sound;\n    }\n"
            "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before operation %u (fuzz/op.h) of side %u,"
-           " which %u, size %llu */\n",
-           failing - 1, op->kind, op->side, op->which, (unsigned long long)op->size);
+           " which %u, size %llu%s */\n",
+           failing ? failing - 1 : 0, op->kind, op->side, op->which, (unsigned long long)op->size,
+           failing ? "" : "; or to 1, 2 ...");
 }
 
 static void die_in(const struct op *op)

@@ -14,6 +14,10 @@ static size_t input_len;
 
 void world_input(const uint8_t *bytes, size_t len)
 {
+    static int asked;
+    if (!asked && getenv("FUZZ_PRINT_C"))
+        world_printing = 1;
+    asked = 1;
     input_bytes = bytes;
     input_len = len;
 }

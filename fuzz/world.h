@@ -35,7 +35,7 @@ struct world {
     uint64_t freed; /* offset of the object freed last, 0: none */
 };
 
-/* Set by --print-c and after a failure: operations are printed as C before they are done. */
+/* Set by --print-c of the replay, by FUZZ_PRINT_C in the environment, and after a failure: operations are printed as C before they are done. */
 extern int world_printing;
 #define SAY(...) (world_printing ? (void)(printf("    " __VA_ARGS__), putchar('\n'), fflush(stdout)) : (void)0)
 
