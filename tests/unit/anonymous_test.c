@@ -188,7 +188,10 @@ static void in_use_while_anybody_is_connected(void)
 /* The kernel would begin to give it, and when all is gone kill processes. */
 static void more_than_the_machine_has(void)
 {
-    size_t all = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (bytes > SIZE_MAX / 16)
+        return; /* more than a 32-bit process can ask for */
+    size_t all = (size_t)bytes;
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 4 * all};
     shmheap_memory_handle mem;
     CHECK_REFUSED(shmheap_open(&mem, NULL, &options) == -1, ENOSPC);

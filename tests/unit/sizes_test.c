@@ -154,7 +154,7 @@ static void impossible_sizes_are_refused(void)
 static void calloc_zeroes_and_checks_its_product(void)
 {
     shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
-    size_t half = SIZE_MAX / 2 + 1, root = (size_t)1 << 32;
+    size_t half = SIZE_MAX / 2 + 1, root = (size_t)1 << (sizeof(size_t) * 4);
     CHECK_REFUSED(shmheap_calloc(mem, half, 2) == NULL, ENOMEM);
     CHECK_REFUSED(shmheap_calloc(mem, 2, half) == NULL, ENOMEM);
     CHECK_REFUSED(shmheap_calloc(mem, root, root) == NULL, ENOMEM);
