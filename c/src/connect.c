@@ -19,6 +19,13 @@
 #include "segment.h"
 #include "slot.h"
 
+/* SHMHEAP_ALWAYS_HUGE is set in the build that runs all tests with huge pages. */
+#ifdef SHMHEAP_ALWAYS_HUGE
+#define ALWAYS_HUGE 1
+#else
+#define ALWAYS_HUGE 0
+#endif
+
 enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
 enum { FLAGS_KNOWN = 2047 };
 
@@ -189,7 +196,7 @@ static struct shmheap *connect_make(int fd, const struct segment_plan *plan, con
         return NULL;
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
-    heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
+    heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     if (segment_make(heap, fd, plan) != 0)
         return connection_failed(heap, fd);
@@ -209,7 +216,7 @@ static struct shmheap *connect_map(int fd, const shmheap_options *options)
         return NULL;
     }
     heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
-    heap->huge = (options->flags & SHMHEAP_HUGE_PAGES) != 0;
+    heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
     if (segment_map(heap, fd, timeout_of(options)) != 0)

@@ -71,6 +71,7 @@ static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
 {
     lock_announce(heap);
     if (swap_if(&heap->control->lock, seen, lock_mine(heap) | bits)) {
+        FOLLOWS_WHAT_WAS_ORDERED(&heap->control->lock);
         lock_mark_changing(heap->control);
         return 1;
     }
@@ -136,6 +137,7 @@ void lock_release_broken(struct shmheap *heap)
 {
     struct control *control = heap->control;
     __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    ORDERS_WHAT_FOLLOWS(&control->lock);
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }
 

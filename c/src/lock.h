@@ -100,6 +100,7 @@ static inline int lock_try(struct shmheap *heap)
         lock_renounce();
         return 0;
     }
+    FOLLOWS_WHAT_WAS_ORDERED(lock);
     lock_mark_changing(heap->control);
     return 1;
 }
@@ -111,6 +112,7 @@ static inline void lock_release(struct shmheap *heap)
 {
     struct control *control = heap->control;
     __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    ORDERS_WHAT_FOLLOWS(&control->lock);
     if (UNLIKELY(((uint32_t)load_u64(&control->lock) & FUTEX_WAITERS) || !lock_barrier_remote)) {
         lock_release_waking(heap, 0);
         return;

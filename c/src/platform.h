@@ -45,6 +45,16 @@ static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_A
 static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
 static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
 
+/* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
+#ifdef SHMHEAP_HELGRIND
+#include <valgrind/helgrind.h>
+#define ORDERS_WHAT_FOLLOWS(word) ANNOTATE_HAPPENS_BEFORE(word)
+#define FOLLOWS_WHAT_WAS_ORDERED(word) ANNOTATE_HAPPENS_AFTER(word)
+#else
+#define ORDERS_WHAT_FOLLOWS(word) ((void)0)
+#define FOLLOWS_WHAT_WAS_ORDERED(word) ((void)0)
+#endif
+
 /* SHMHEAP_STORE_HOOK is set in the build for tests that stop at the k-th shared store. */
 #ifdef SHMHEAP_STORE_HOOK
 extern void (*shmheap_store_hook)(void);
