@@ -136,7 +136,7 @@ uint64_t test_random_below(struct test_random *random, uint64_t limit) { return 
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #endif
-#ifndef SANITIZED
+#ifndef SANITIZED /* .bazelrc and tools/mutate set it where all is as slow */
 #define SANITIZED 0
 #endif
 
@@ -246,6 +246,8 @@ void test_barrier_wait(struct test_barrier *barrier)
     int result = pthread_barrier_wait(&barrier->barrier);
     CHECK(result == 0 || result == PTHREAD_BARRIER_SERIAL_THREAD);
 }
+
+void test_barrier_end(struct test_barrier *barrier) { CHECK_EQ(pthread_barrier_destroy(&barrier->barrier), 0); }
 
 /* The guard. */
 

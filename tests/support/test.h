@@ -118,6 +118,7 @@ struct test_barrier {
 };
 void test_barrier_begin(struct test_barrier *barrier, unsigned parties);
 void test_barrier_wait(struct test_barrier *barrier);
+void test_barrier_end(struct test_barrier *barrier);
 
 /* Heaps. */
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment);

@@ -101,6 +101,8 @@ static void crew_join(struct crew *crew, pthread_t *threads)
     test_barrier_wait(&crew->looked);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    test_barrier_end(&crew->filled);
+    test_barrier_end(&crew->looked);
 }
 
 /* So few that the heap never fills: when it does, caches are asked for what they keep, which may be all of it. */
