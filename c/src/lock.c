@@ -20,6 +20,7 @@ void lock_self_fill(void)
 {
     struct robust_list_head *head = NULL;
     size_t size = 0;
+    int before = errno;
     lock_self.futex_offset = 0;
     lock_self.pending = &pending_nowhere;
     long failed = syscall(SYS_get_robust_list, 0, &head, &size);
@@ -35,6 +36,7 @@ void lock_self_fill(void)
         lock_self.pending = &head->list_op_pending;
     }
     lock_self.tid = (uint32_t)syscall(SYS_gettid);
+    errno = before; /* a kernel without robust lists is not the caller's business */
 }
 
 void lock_self_forget(void) { lock_self.tid = 0; }

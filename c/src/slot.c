@@ -35,11 +35,12 @@ int64_t slot_pid(const struct shmheap *heap, unsigned slot)
     return (int32_t)(load_u64(&slot_entry(heap, slot)->word) >> SLOT_PID_SHIFT);
 }
 
-/* When the process started, in ticks since boot, and whether it is a zombie; 0: unknown. */
+/* When the process started, in ticks since boot, and whether it is a zombie; 0: unknown. By its first thread, which began with it:
+ * qemu-user invents /proc/PID/stat where PID is the asking process, and others would read another time there. */
 static uint64_t process_start(int64_t pid, int *zombie)
 {
-    char path[40], text[512];
-    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    char path[60], text[512];
+    snprintf(path, sizeof path, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     *zombie = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
