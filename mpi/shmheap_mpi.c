@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,218 +10,260 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_ROOM = 257 };
+#include "agree.h"
+#include "register.h"
 
-struct shared {
-    struct shared *next;
-    shmheap_memory_handle mem;
-    MPI_Comm comm;
-    char name[NAME_ROOM];
+enum {
+    IMPLIED = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER,
+    REFUSED = SHMHEAP_ANONYMOUS | SHMHEAP_FILE | SHMHEAP_READ_ONLY,
+    OWN = SHMHEAP_CACHED | SHMHEAP_HUGE_PAGES /* each rank as it likes */
 };
 
-static struct shared *all;
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+/* What the maker tells the others. */
+struct made {
+    uint64_t id;
+    int error;
+};
 
-/* The greatest error of all ranks. */
-static int agreed(int error, MPI_Comm comm)
+static int fail(int error)
 {
-    int greatest = error;
-    if (MPI_Allreduce(&error, &greatest, 1, MPI_INT, MPI_MAX, comm) != MPI_SUCCESS)
-        return EIO;
-    return greatest;
-}
-
-static int package_of(int cpu, int *package)
-{
-    char path[96];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return errno;
-    int got = fscanf(file, "%d", package);
-    fclose(file);
-    return got == 1 ? 0 : EIO;
-}
-
-/* The one package of the cores that this rank may run on. */
-static int own_package(int *package)
-{
-    cpu_set_t cpus;
-    *package = -1;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
-        return errno;
-    for (int cpu = 0, one; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &cpus))
-            continue;
-        int error = package_of(cpu, &one);
-        if (error)
-            return error;
-        if (*package >= 0 && one != *package)
-            return EXDEV;
-        *package = one;
-    }
-    return *package >= 0 ? 0 : EIO;
-}
-
-static int arguments_wrong(const shmheap_memory_handle *out, const char *name, const shmheap_options *options, int scope)
-{
-    unsigned refused = SHMHEAP_ANONYMOUS | SHMHEAP_FILE | SHMHEAP_READ_ONLY;
-    if (!out || !name || !*name || (scope != SHMHEAP_MPI_NODE && scope != SHMHEAP_MPI_SOCKET))
-        return EINVAL;
-    if (options && (options->flags & refused))
-        return EINVAL;
-    return strlen(name) >= NAME_ROOM - 1 ? ENAMETOOLONG : 0;
-}
-
-static int named(struct shared *shared, const char *name, int scope, int package)
-{
-    int len = scope == SHMHEAP_MPI_NODE ? snprintf(shared->name, NAME_ROOM, "%s", name)
-                                        : snprintf(shared->name, NAME_ROOM, "%s.socket%d", name, package);
-    return len >= NAME_ROOM ? ENAMETOOLONG : 0;
-}
-
-/* Removes a heap of ours on which nobody lives. */
-static void remove_stale(const char *name)
-{
-    struct stat stat;
-    int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &stat) == 0 && stat.st_uid == geteuid() && shmheap_in_use(fd) == 0)
-        shm_unlink(name);
-    close(fd);
-}
-
-static int create(struct shared *shared, shmheap_options options)
-{
-    remove_stale(shared->name);
-    options.flags |= SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE;
-    return shmheap_open(&shared->mem, shared->name, &options) == 0 ? 0 : errno;
-}
-
-static int connect_to(struct shared *shared, shmheap_options options)
-{
-    options.flags &= ~(unsigned)(SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE);
-    return shmheap_open(&shared->mem, shared->name, &options) == 0 ? 0 : errno;
-}
-
-/* Rank 0 of those who share creates, then the others connect; comm agrees after each. */
-static int opened(struct shared *shared, const shmheap_options *given, MPI_Comm comm)
-{
-    shmheap_options options = {0};
-    int rank;
-    if (given)
-        options = *given;
-    MPI_Comm_rank(shared->comm, &rank);
-    int created = rank == 0 ? create(shared, options) : 0;
-    int error = agreed(created, comm);
-    if (!error)
-        error = agreed(rank == 0 ? 0 : connect_to(shared, options), comm);
-    if (!error)
-        return 0;
-    if (shmheap_valid(shared->mem))
-        shmheap_disconnect(shared->mem);
-    if (rank == 0 && created == 0)
-        shmheap_unlink(shared->name);
-    return error;
-}
-
-static int split(struct shared *shared, MPI_Comm comm, int scope, int package)
-{
-    MPI_Comm node;
-    if (MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS)
-        return EIO;
-    shared->comm = node;
-    if (scope == SHMHEAP_MPI_NODE)
-        return 0;
-    int status = MPI_Comm_split(node, package, 0, &shared->comm);
-    MPI_Comm_free(&node);
-    return status == MPI_SUCCESS ? 0 : EIO;
-}
-
-static void keep(struct shared *shared)
-{
-    pthread_mutex_lock(&all_lock);
-    shared->next = all;
-    all = shared;
-    pthread_mutex_unlock(&all_lock);
-}
-
-static int refused(struct shared *shared, int error)
-{
-    if (shared && shared->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&shared->comm);
-    free(shared);
     errno = error;
     return -1;
 }
 
-int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm, int scope)
+/* Can ranks agree over comm at all? */
+static int communicates(MPI_Comm comm)
 {
-    struct shared *shared = calloc(1, sizeof *shared);
-    int package = 0;
+    int begun = 0, ended = 1, between = 1;
+    if (MPI_Initialized(&begun) != MPI_SUCCESS || !begun || MPI_Finalized(&ended) != MPI_SUCCESS || ended)
+        return 0;
+    return comm != MPI_COMM_NULL && MPI_Comm_test_inter(comm, &between) == MPI_SUCCESS && !between;
+}
+
+static int arguments_check(const shmheap_memory_handle *out, const char *name, const shmheap_options *options, int scope)
+{
+    unsigned refused = scope == SHMHEAP_MPI_SOCKET ? REFUSED : REFUSED | SHMHEAP_SOCKET;
+    if (!out || !name || !*name || (scope != SHMHEAP_MPI_NODE && scope != SHMHEAP_MPI_SOCKET))
+        return EINVAL;
+    if (options->flags & refused)
+        return EINVAL;
+    return strlen(name) < AGREE_NAME_ROOM ? 0 : ENAMETOOLONG;
+}
+
+static struct agree_terms terms_of(const char *name, const shmheap_options *options, int scope)
+{
+    struct agree_terms terms;
+    memset(&terms, 0, sizeof terms);
+    strcpy(terms.name, name);
+    terms.len = options->len;
+    terms.max_len = options->max_len;
+    terms.alignment = options->alignment;
+    terms.flags = options->flags & ~(unsigned)(IMPLIED | OWN | SHMHEAP_SOCKET);
+    terms.mode = options->mode;
+    terms.scope = (uint64_t)scope;
+    return terms;
+}
+
+static int terms_check(const shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm,
+                       int scope)
+{
+    static const struct agree_terms none;
+    int error = arguments_check(out, name, options, scope);
+    struct agree_terms terms = error ? none : terms_of(name, options, scope);
+    return agree_terms(&terms, error, comm);
+}
+
+/* The name in /dev/shm, and the socket, which is 0 for scope node. */
+static int place(struct shared *shared, const char *name, int scope, int *socket)
+{
+    int len;
+    *socket = scope == SHMHEAP_MPI_SOCKET ? shmheap_socket() : 0;
+    if (*socket < 0)
+        return errno;
+    if (scope == SHMHEAP_MPI_SOCKET)
+        len = snprintf(shared->name, sizeof shared->name, "%s.socket%d", name, *socket);
+    else
+        len = snprintf(shared->name, sizeof shared->name, "%s", name);
+    return (size_t)len < sizeof shared->name ? 0 : ENAMETOOLONG;
+}
+
+/* comm of those who share. */
+static int split(struct shared *shared, MPI_Comm comm, int scope, int socket)
+{
+    MPI_Comm node;
+    if (MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS)
+        return EIO;
+    if (scope == SHMHEAP_MPI_NODE) {
+        shared->comm = node;
+    } else {
+        if (MPI_Comm_split(node, socket, 0, &shared->comm) != MPI_SUCCESS)
+            shared->comm = MPI_COMM_NULL;
+        MPI_Comm_free(&node);
+    }
+    return shared->comm != MPI_COMM_NULL && MPI_Comm_rank(shared->comm, &shared->rank) == MPI_SUCCESS ? 0 : EIO;
+}
+
+static struct made make(struct shared *shared, const char *name, shmheap_options options)
+{
+    struct made made;
+    shmheap_stats stats;
+    memset(&made, 0, sizeof made);
+    options.flags |= IMPLIED;
+    if (shmheap_open(&shared->mem, name, &options) != 0 || shmheap_stat(shared->mem, &stats) != 0)
+        made.error = errno;
+    else
+        made.id = stats.id;
+    return made;
+}
+
+/* While the maker is connected nobody takes the heap over, but somebody may have removed its name by force. */
+static int join(struct shared *shared, const char *name, shmheap_options options, uint64_t id)
+{
+    shmheap_stats stats;
+    options.flags &= ~(unsigned)IMPLIED;
+    if (shmheap_open(&shared->mem, name, &options) != 0 || shmheap_stat(shared->mem, &stats) != 0)
+        return errno;
+    return stats.id == id ? 0 : ESTALE;
+}
+
+/* The lowest of those who share makes, the others join. */
+static int connect_all(struct shared *shared, const char *name, const shmheap_options *options)
+{
+    struct made made;
+    memset(&made, 0, sizeof made);
+    if (shared->rank == 0)
+        made = make(shared, name, *options);
+    if (MPI_Bcast(&made, (int)sizeof made, MPI_BYTE, 0, shared->comm) != MPI_SUCCESS)
+        return EIO;
+    return made.error || shared->rank == 0 ? made.error : join(shared, name, *options, made.id);
+}
+
+/* Removes the name if it is still that of this heap. Call while connected: so nobody can take it over in between. */
+static int remove_name(const struct shared *shared)
+{
+    struct stat own, there;
+    int fd = shm_open(shared->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    int same = fstat(shmheap_fd(shared->mem), &own) == 0 && fstat(fd, &there) == 0 && own.st_dev == there.st_dev &&
+               own.st_ino == there.st_ino;
+    close(fd);
+    if (!same)
+        return ESTALE;
+    return shmheap_unlink(shared->name) == 0 ? 0 : errno;
+}
+
+/* This rank's part of closing, or of undoing what others could not follow. */
+static int part(struct shared *shared)
+{
+    int error = 0;
+    if (!shmheap_valid(shared->mem))
+        return 0;
+    if (shared->rank == 0)
+        error = remove_name(shared);
+    shmheap_disconnect(shared->mem);
+    return error;
+}
+
+/* Whoever is the last. */
+static int remove_unused(const char *name)
+{
+    return shmheap_unlink_unused(name) == 0 || errno == EBUSY || errno == ENOENT ? 0 : errno;
+}
+
+static int open_shared(struct shared *shared, const char *name, const shmheap_options *options, MPI_Comm comm, int scope)
+{
+    int socket;
+    shmheap_options of_scope = *options;
+    if (scope == SHMHEAP_MPI_SOCKET)
+        of_scope.flags |= SHMHEAP_SOCKET;
+    int error = agree_error(place(shared, name, scope, &socket), comm);
+    if (!error)
+        error = agree_error(split(shared, comm, scope, socket), comm);
+    if (error)
+        return error;
+    error = agree_error(connect_all(shared, name, &of_scope), comm);
+    if (error) {
+        part(shared);
+        /* What one rank made is gone before any returns. */
+        agree_error(0, comm);
+    }
+    return error;
+}
+
+static void drop(struct shared *shared)
+{
+    if (shared && shared->comm != MPI_COMM_NULL)
+        MPI_Comm_free(&shared->comm);
+    free(shared);
+}
+
+int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm,
+                     int scope)
+{
+    static const shmheap_options defaults;
     if (out)
         *out = (shmheap_memory_handle){0};
-    int error = shared ? arguments_wrong(out, name, options, scope) : ENOMEM;
+    if (!communicates(comm))
+        return fail(EINVAL);
+    if (!options)
+        options = &defaults;
+    int error = terms_check(out, name, options, comm, scope);
+    if (error)
+        return fail(error);
+    struct shared *shared = calloc(1, sizeof *shared);
     if (shared)
         shared->comm = MPI_COMM_NULL;
-    if (!error && scope == SHMHEAP_MPI_SOCKET)
-        error = own_package(&package);
+    error = agree_error(shared ? 0 : ENOMEM, comm);
     if (!error)
-        error = named(shared, name, scope, package);
-    error = agreed(error, comm);
-    if (!error)
-        error = agreed(split(shared, comm, scope, package), comm);
-    if (!error)
-        error = opened(shared, options, comm);
-    if (error)
-        return refused(shared, error);
-    keep(shared);
+        error = open_shared(shared, name, options, comm, scope);
+    if (error) {
+        drop(shared);
+        return fail(error);
+    }
+    register_add(shared);
     *out = shared->mem;
     return 0;
 }
 
-int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Fint comm, int scope)
+int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Fint comm,
+                       int scope)
 {
     return shmheap_mpi_open(out, name, options, MPI_Comm_f2c(comm), scope);
 }
 
-/* The place that points to mem's entry, or to NULL. Call with the lock held. */
-static struct shared **place_of(shmheap_memory_handle mem)
-{
-    struct shared **place = &all;
-    while (*place && (*place)->mem.heap != mem.heap)
-        place = &(*place)->next;
-    return place;
-}
-
 MPI_Comm shmheap_mpi_communicator(shmheap_memory_handle mem)
 {
-    pthread_mutex_lock(&all_lock);
-    struct shared *shared = *place_of(mem);
-    MPI_Comm comm = shared ? shared->comm : MPI_COMM_NULL;
-    pthread_mutex_unlock(&all_lock);
-    if (!shared)
+    MPI_Comm comm = register_communicator(mem);
+    if (comm == MPI_COMM_NULL)
         errno = EINVAL;
     return comm;
 }
 
+MPI_Fint shmheap_mpi_communicator_f(shmheap_memory_handle mem)
+{
+    return MPI_Comm_c2f(shmheap_mpi_communicator(mem));
+}
+
 int shmheap_mpi_close(shmheap_memory_handle mem)
 {
-    pthread_mutex_lock(&all_lock);
-    struct shared **place = place_of(mem), *shared = *place;
-    if (shared)
-        *place = shared->next;
-    pthread_mutex_unlock(&all_lock);
+    struct shared *shared = register_take(mem);
     if (!shared)
-        return refused(NULL, EINVAL);
-    int rank;
-    MPI_Comm_rank(shared->comm, &rank);
-    shmheap_disconnect(mem);
-    int error = agreed(rank == 0 && shmheap_unlink(shared->name) != 0 ? errno : 0, shared->comm);
-    MPI_Comm_free(&shared->comm);
+        return fail(EINVAL);
+    int error = agree_error(part(shared), shared->comm);
+    if (error == EIO) /* perhaps the one who removes the name is dead */
+        remove_unused(shared->name);
+    drop(shared);
+    return error ? fail(error) : 0;
+}
+
+int shmheap_mpi_leave(shmheap_memory_handle mem)
+{
+    struct shared *shared = register_take(mem);
+    if (!shared)
+        return fail(EINVAL);
+    shmheap_disconnect(shared->mem);
+    int error = remove_unused(shared->name);
     free(shared);
-    if (error)
-        errno = error;
-    return error ? -1 : 0;
+    return error ? fail(error) : 0;
 }

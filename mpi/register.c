@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "register.h"
+
+#include <pthread.h>
+
+static struct shared *all;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The link that leads to mem's entry, or the last one, which is NULL. Call with the lock held. */
+static struct shared **link_to(shmheap_memory_handle mem)
+{
+    struct shared **link = &all;
+    while (*link && (*link)->mem.heap != mem.heap)
+        link = &(*link)->next;
+    return link;
+}
+
+void register_add(struct shared *shared)
+{
+    pthread_mutex_lock(&all_lock);
+    shared->next = all;
+    all = shared;
+    pthread_mutex_unlock(&all_lock);
+}
+
+MPI_Comm register_communicator(shmheap_memory_handle mem)
+{
+    pthread_mutex_lock(&all_lock);
+    struct shared *shared = *link_to(mem);
+    MPI_Comm comm = shared ? shared->comm : MPI_COMM_NULL;
+    pthread_mutex_unlock(&all_lock);
+    return comm;
+}
+
+struct shared *register_take(shmheap_memory_handle mem)
+{
+    pthread_mutex_lock(&all_lock);
+    struct shared **link = link_to(mem), *shared = *link;
+    if (shared)
+        *link = shared->next;
+    pthread_mutex_unlock(&all_lock);
+    return shared;
+}
