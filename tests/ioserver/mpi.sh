@@ -1,12 +1,14 @@
 #!/bin/bash
 # mpi.sh IMPLEMENTATION STARTER RANKS EXPECTED PROGRAM [ARGUMENT...]
 # Runs PROGRAM with so many ranks. EXPECTED is good; or dead: a rank dies, and the rest with it; or survived: a rank dies, and
-# all others go on and make a file each in the folder that PROGRAM gets as its first argument.
+# all others go on and make a file each in the folder that PROGRAM gets as its first argument; or replaced: PROGRAM NAME die leaves
+# a heap of that name behind, and PROGRAM NAME again, which must be good, clears it away.
 # Afterwards no process of the program is left, and nothing in /dev/shm that was not there, but for files of the MPI's own.
 set -u
 implementation=$1 starter=$2 ranks=$3 expected=$4
 shift 4
 export HOME=${TEST_TMPDIR:-/tmp} TMPDIR=${TEST_TMPDIR:-/tmp}
+shield=()
 case $implementation in
     openmpi)
         options=(--allow-run-as-root --oversubscribe --mca btl_vader_single_copy_mechanism none --mca btl self,vader)
@@ -14,6 +16,8 @@ case $implementation in
         own='vader_segment|osc_|sm_segment' ;;
     mpich)
         options=(-launcher fork -iface lo)
+        # It kills what it started as soon as one of them dies; a rank in a session of its own is not what it started.
+        [ "$expected" != survived ] || shield=(setsid --fork --wait)
         own='mpich_' ;;
     *) echo "mpi.sh: no such MPI: $implementation" >&2; exit 2 ;;
 esac
@@ -26,16 +30,31 @@ if [ "$expected" = survived ]; then
     trap 'rm -rf "$folder"' EXIT
     arguments=("$folder" ${arguments[@]+"${arguments[@]}"})
 fi
-"$starter" "${options[@]}" -n "$ranks" "$1" ${arguments[@]+"${arguments[@]}"}
-status=$?
-# After a death the starter may end before the other ranks have: these go by themselves.
-program=$(basename "$1")
-for pid in $(pgrep -x "${program:0:15}"); do
-    [ "$(readlink "/proc/$pid/exe")" != "$(readlink -f "$1")" ] || timeout 60 tail --pid="$pid" -f /dev/null ||
-        fail "rank $pid does not end"
-done
+program=$1
+
+run() {
+    "$starter" "${options[@]}" -n "$ranks" ${shield[@]+"${shield[@]}"} "$program" "$@"
+    status=$?
+    # After a death the starter may end before the other ranks have: these go by themselves.
+    local name
+    name=$(basename "$program")
+    for pid in $(pgrep -x "${name:0:15}"); do
+        [ "$(readlink "/proc/$pid/exe")" != "$(readlink -f "$program")" ] ||
+            timeout 60 tail --pid="$pid" -f /dev/null || fail "rank $pid does not end"
+    done
+}
+
+if [ "$expected" = replaced ]; then
+    heap=shmheap-mpi-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    trap 'rm -f "/dev/shm/$heap"' EXIT
+    run "/$heap" die
+    [ "$status" != 0 ] || fail "a rank should have died"
+    [ -e "/dev/shm/$heap" ] || fail "the killed job has left no heap: nothing is tested"
+    arguments=("/$heap" again)
+fi
+run ${arguments[@]+"${arguments[@]}"}
 case $expected in
-    good) [ "$status" = 0 ] || fail "exit status $status" ;;
+    good | replaced) [ "$status" = 0 ] || fail "exit status $status" ;;
     dead) [ "$status" != 0 ] || fail "a rank should have died" ;;
     survived)
         survivors=$(ls "$folder" | wc -l)
