@@ -2,7 +2,7 @@
 # mpi.sh IMPLEMENTATION STARTER RANKS EXPECTED PROGRAM [ARGUMENT...]
 # Runs PROGRAM with so many ranks. EXPECTED is good; or dead: a rank dies, and the rest with it; or survived: a rank dies, and
 # all others go on and make a file each in the folder that PROGRAM gets as its first argument; or replaced: PROGRAM NAME die leaves
-# a heap of that name behind, and PROGRAM NAME again, which must be good, clears it away.
+# a heap of that name behind, and PROGRAM NAME again, which must be good, clears it away. An argument NEW_NAME becomes a random name.
 # Afterwards no process of the program is left, and nothing in /dev/shm that was not there, but for files of the MPI's own.
 set -u
 implementation=$1 starter=$2 ranks=$3 expected=$4
@@ -22,12 +22,16 @@ case $implementation in
     *) echo "mpi.sh: no such MPI: $implementation" >&2; exit 2 ;;
 esac
 
+heap=shmheap-mpi-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') folder=
+trap 'rm -rf "/dev/shm/$heap" ${folder:+"$folder"}' EXIT
 fail() { echo "mpi.sh: $*" >&2; exit 1; }
 before=$(ls /dev/shm)
 arguments=("${@:2}")
+for i in "${!arguments[@]}"; do
+    [ "${arguments[i]}" != NEW_NAME ] || arguments[i]=/$heap
+done
 if [ "$expected" = survived ]; then
     folder=$(mktemp -d)
-    trap 'rm -rf "$folder"' EXIT
     arguments=("$folder" ${arguments[@]+"${arguments[@]}"})
 fi
 program=$1
@@ -45,8 +49,6 @@ run() {
 }
 
 if [ "$expected" = replaced ]; then
-    heap=shmheap-mpi-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
-    trap 'rm -f "/dev/shm/$heap"' EXIT
     run "/$heap" die
     [ "$status" != 0 ] || fail "a rank should have died"
     [ -e "/dev/shm/$heap" ] || fail "the killed job has left no heap: nothing is tested"
