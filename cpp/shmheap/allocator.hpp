@@ -1,0 +1,126 @@
+// allocator.hpp: an allocator for containers that live in a heap.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SHMHEAP_CPP_ALLOCATOR_HPP
+#define SHMHEAP_CPP_ALLOCATOR_HPP
+
+#include <deque>
+#include <forward_list>
+#include <limits>
+#include <list>
+#include <map>
+#include <new>
+#include <type_traits>
+#include <unordered_map>
+
+#include "connections.hpp"
+#include "error.hpp"
+#include "heap.hpp"
+#include "offset_ptr.hpp"
+
+namespace shmheap {
+
+namespace detail {
+
+// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those that its users switched
+// back) hold plain pointers, whatever the allocator's pointer is: another process would follow them to nowhere.
+template <class T>
+inline constexpr bool has_plain_pointers = std::is_pointer_v<T>;
+#ifdef __GLIBCXX__
+template <class T>
+inline constexpr bool has_plain_pointers<std::_List_node<T>> = true;
+template <class T>
+inline constexpr bool has_plain_pointers<std::_Fwd_list_node<T>> = true;
+template <class T>
+inline constexpr bool has_plain_pointers<std::_Rb_tree_node<T>> = true;
+template <class T, bool cached>
+inline constexpr bool has_plain_pointers<std::__detail::_Hash_node<T, cached>> = true;
+#endif
+
+} // namespace detail
+
+// allocator<T> takes memory from a heap, for containers that may lie in that heap themselves and are used by several
+// processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means the same
+// heap in each process, also on the stack; which connection that is it looks up in the process's own list. A begin that is
+// not in that list (written over by somebody, or the heap was closed) is refused: EINVAL.
+//
+// Objects count as shared: they stay when who allocated them dies, and shmheap_reap leaves them alone, but for
+// SHMHEAP_REAP_SHARED, which must not be used on a heap with containers.
+//
+// Containers that work (tested): of libstdc++ 12 vector, but not vector<bool>, and basic_string; of Boost 1.74 container::vector,
+// string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those of libstdc++ that keep plain
+// pointers inside do not compile with this allocator.
+template <class T>
+class allocator {
+    static_assert(!detail::has_plain_pointers<T>,
+                  "this container (or its element) keeps plain pointers, which mean nothing in another process: use "
+                  "std::vector, std::basic_string, or the containers of Boost.Container and Boost.Unordered");
+
+public:
+    using value_type = T;
+    using pointer = offset_ptr<T>;
+    using const_pointer = offset_ptr<const T>;
+    using void_pointer = offset_ptr<void>;
+    using const_void_pointer = offset_ptr<const void>;
+    using size_type = std::size_t;
+    using difference_type = std::ptrdiff_t;
+    using is_always_equal = std::false_type;
+    template <class U>
+    struct rebind {
+        static_assert(!std::is_same_v<T, bool> || !std::is_same_v<U, unsigned long>,
+                      "std::vector<bool> keeps plain pointers: use std::vector<char>");
+        using other = allocator<U>;
+    };
+
+    explicit allocator(const heap &from) noexcept : begin_(static_cast<char *>(shmheap_underlying(from.c_handle()))) {}
+    allocator(const allocator &) noexcept = default;
+    allocator &operator=(const allocator &) noexcept = default;
+    template <class U>
+    allocator(const allocator<U> &other) noexcept : begin_(other.begin_)
+    {
+    }
+
+    // std::bad_alloc when there is no space; std::system_error: EINVAL, EACCES and what else shmheap_alloc may report.
+    pointer allocate(size_type count)
+    {
+        if (count > max_size())
+            throw std::bad_array_new_length();
+        const detail::connection_entry *entry = detail::connection_at(begin_.get());
+        if (entry == nullptr)
+            throw std::system_error(detail::error_of(EINVAL), "shmheap: allocate: the allocator's heap is not open here");
+        void *object = alignof(T) <= entry->alignment ? shmheap_alloc(entry->mem, count * sizeof(T))
+                                                      : shmheap_aligned_alloc(entry->mem, alignof(T), count * sizeof(T));
+        if (object == nullptr)
+            detail::throw_no_memory(detail::last_error());
+        shmheap_ptr_to_handle(entry->mem, object); // what makes it shared
+        return pointer(static_cast<T *>(object));
+    }
+
+    // What is no object of the heap is recognised and left alone.
+    void deallocate(const pointer &object, size_type) noexcept
+    {
+        const detail::connection_entry *entry = detail::connection_at(begin_.get());
+        if (entry != nullptr)
+            shmheap_free(entry->mem, const_cast<std::remove_cv_t<T> *>(object.get()));
+    }
+
+    static constexpr size_type max_size() noexcept { return std::numeric_limits<difference_type>::max() / sizeof(T); }
+
+    friend bool operator==(const allocator &a, const allocator &b) noexcept { return a.begin_ == b.begin_; }
+    friend bool operator!=(const allocator &a, const allocator &b) noexcept { return a.begin_ != b.begin_; }
+
+private:
+    template <class U>
+    friend class allocator;
+
+    offset_ptr<char> begin_;
+};
+
+template <class T>
+allocator<T> heap::get_allocator() const noexcept
+{
+    return allocator<T>(*this);
+}
+
+} // namespace shmheap
+
+#endif

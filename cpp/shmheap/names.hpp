@@ -1,0 +1,236 @@
+// names.hpp: what a name of a typed object stands for.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SHMHEAP_CPP_NAMES_HPP
+#define SHMHEAP_CPP_NAMES_HPP
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+#include <unistd.h>
+
+#include "c.hpp"
+#include "error.hpp"
+
+namespace shmheap::detail {
+
+// name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is. Invariants:
+// (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot contain the
+// stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes. Words change only under the
+// name's lock; body's store publishes the object, or takes it away. Whatever a peer writes here is a handle that the
+// heap knows or refuses.
+struct name_cell {
+    std::uint64_t self, body, len, alignment;
+};
+
+inline std::uint64_t cell_load(const std::uint64_t &word) noexcept { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept { __atomic_store_n(&word, value, __ATOMIC_RELEASE); }
+
+// What an object has to be like.
+struct shape {
+    std::size_t len, alignment;
+};
+template <class T>
+inline constexpr shape shape_of = {sizeof(T), alignof(T)};
+
+// names is private to the process: what one connection does about names. The core counts uses by connection, and takes back
+// those of the dead when somebody asks for reaping; so each connection that has looked an object up holds one use, which keeps the name
+// while anybody lives who knows the object. Disconnecting leaves it: the object stays for those who come.
+class names {
+public:
+    explicit names(shmheap_memory_handle mem) noexcept : mem_(mem) {}
+    names(const names &) = delete;
+    names &operator=(const names &) = delete;
+
+    // The complete object of that name, and a use of it. Null without an error: there is none.
+    void *find(const std::string &name, const shape &wanted, std::error_code &error)
+    {
+        name_cell *cell = cell_find(name, error);
+        void *body = cell != nullptr ? body_of(*cell, wanted, error) : nullptr;
+        if (body != nullptr)
+            hold(name, cell);
+        return body;
+    }
+
+    // The cell of that name, made if there is none, with a use of this connection. Under the name's lock.
+    name_cell *cell_make(const std::string &name, std::error_code &error)
+    {
+        void *object = shmheap_alloc_named(mem_, name.c_str(), sizeof(name_cell));
+        if (object == nullptr)
+            return error = last_error(), nullptr;
+        auto cell = static_cast<name_cell *>(object);
+        std::uint64_t self = handle_of(cell);
+        if (cell_load(cell->self) != self) {
+            cell_store(cell->body, 0);
+            cell_store(cell->self, self);
+        }
+        if (!hold_first(self))
+            shmheap_free(mem_, cell);
+        return cell;
+    }
+
+    // What find sees from now on.
+    void publish(name_cell &cell, void *object, const shape &of) noexcept
+    {
+        cell_store(cell.len, of.len);
+        cell_store(cell.alignment, of.alignment);
+        cell_store(cell.body, handle_of(object));
+    }
+
+    // The object that was there, which nobody finds any more; null: none. Under the name's lock.
+    void *withdraw(const std::string &name, const shape &wanted, std::error_code &error)
+    {
+        name_cell *cell = cell_find(name, error);
+        void *body = cell != nullptr ? body_of(*cell, wanted, error) : nullptr;
+        if (body != nullptr)
+            cell_store(cell->body, 0);
+        return body;
+    }
+
+    // Gives back the uses that this connection may give back of a cell without an object; the last one ends the name. Uses of
+    // other live connections go when those are closed. Under the name's lock.
+    void retire(const std::string &name)
+    {
+        std::error_code ignored;
+        name_cell *cell = cell_find(name, ignored);
+        if (cell == nullptr || cell_load(cell->body) != 0)
+            return;
+        std::uint64_t self = handle_of(cell);
+        shmheap_memory_handle anchor;
+        if (!anchor_open(anchor)) {
+            if (forget(self))
+                shmheap_free(mem_, cell);
+            return;
+        }
+        retire_anchored(name, cell, self, anchor);
+    }
+
+    // Before disconnecting: uses of names whose objects others have destroyed meanwhile.
+    void leave() noexcept
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        forget_parents();
+        for (std::uint64_t self : held_) {
+            auto cell = static_cast<name_cell *>(shmheap_handle_to_ptr(mem_, {self}));
+            if (cell != nullptr && cell_load(cell->body) == 0)
+                shmheap_free(mem_, cell);
+        }
+        held_.clear();
+        if (shmheap_valid(anchor_) && anchor_pid_ == getpid())
+            shmheap_disconnect(anchor_);
+    }
+
+private:
+    std::uint64_t handle_of(void *object) const noexcept { return shmheap_ptr_to_handle(mem_, object).bits; }
+
+    // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of ours.
+    name_cell *cell_find(const std::string &name, std::error_code &error) const
+    {
+        error.clear();
+        std::size_t len = 0;
+        void *object = shmheap_find(mem_, name.c_str(), &len);
+        if (object == nullptr) {
+            if (errno != ENOENT)
+                error = last_error();
+            return nullptr;
+        }
+        auto cell = static_cast<name_cell *>(object);
+        if (len != sizeof(name_cell))
+            return error = error_of(EINVAL), nullptr;
+        return cell_load(cell->self) == handle_of(cell) ? cell : nullptr;
+    }
+
+    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be.
+    void *body_of(const name_cell &cell, const shape &wanted, std::error_code &error) const
+    {
+        std::uint64_t body = cell_load(cell.body);
+        if (body == 0)
+            return nullptr;
+        if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment)
+            return error = error_of(EINVAL), nullptr;
+        void *object = shmheap_handle_to_ptr(mem_, {body});
+        if (object == nullptr && errno == ESTALE)
+            return nullptr; /* destroyed meanwhile */
+        if (object == nullptr || shmheap_usable_size(mem_, object) < wanted.len ||
+            reinterpret_cast<std::uintptr_t>(object) % wanted.alignment != 0)
+            return error = error_of(EBADMSG), nullptr;
+        return object;
+    }
+
+    // Without space for the use the object is found all the same.
+    void hold(const std::string &name, name_cell *cell)
+    {
+        std::uint64_t self = handle_of(cell);
+        if (is_held(self))
+            return;
+        void *object = shmheap_alloc_named(mem_, name.c_str(), sizeof(name_cell));
+        if (object != nullptr && (object != cell || handle_of(object) != self || !hold_first(self)))
+            shmheap_free(mem_, object);
+    }
+
+    void retire_anchored(const std::string &name, name_cell *cell, std::uint64_t self, shmheap_memory_handle anchor)
+    {
+        // While the anchor uses it the cell cannot go, and no free below can meet what took its place.
+        void *same = shmheap_alloc_named(anchor, name.c_str(), sizeof(name_cell));
+        if (same != nullptr && shmheap_ptr_to_handle(anchor, same).bits == self) {
+            for (int i = 0; i < uses_at_once && shmheap_try_free(mem_, cell) == 0; i++)
+                continue;
+            forget(self);
+        }
+        if (same != nullptr)
+            shmheap_free(anchor, same);
+    }
+
+    // A second connection, made when it is needed first.
+    bool anchor_open(shmheap_memory_handle &anchor)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        forget_parents();
+        if (!shmheap_valid(anchor_) && shmheap_open_fd(&anchor_, shmheap_fd(mem_), nullptr) != 0)
+            return false;
+        anchor_pid_ = getpid();
+        anchor = anchor_;
+        return true;
+    }
+
+    bool is_held(std::uint64_t self)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        forget_parents();
+        return held_.count(self) != 0;
+    }
+    bool hold_first(std::uint64_t self)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        forget_parents();
+        return held_.insert(self).second;
+    }
+    bool forget(std::uint64_t self)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        forget_parents();
+        return held_.erase(self) != 0;
+    }
+
+    // A child made by fork() has the list but not the uses. Mutex held.
+    void forget_parents() noexcept
+    {
+        if (pid_ == getpid())
+            return;
+        pid_ = getpid();
+        held_.clear();
+    }
+
+    static constexpr int uses_at_once = 4096; // a peer may have written any count
+
+    shmheap_memory_handle mem_;
+    std::mutex mutex_;
+    std::unordered_set<std::uint64_t> held_; // by the cell's handle
+    pid_t pid_ = getpid(), anchor_pid_ = 0;
+    shmheap_memory_handle anchor_{};
+};
+
+} // namespace shmheap::detail
+
+#endif
