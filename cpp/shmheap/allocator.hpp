@@ -105,8 +105,17 @@ public:
 
     static constexpr size_type max_size() noexcept { return std::numeric_limits<difference_type>::max() / sizeof(T); }
 
-    friend bool operator==(const allocator &a, const allocator &b) noexcept { return a.begin_ == b.begin_; }
-    friend bool operator!=(const allocator &a, const allocator &b) noexcept { return a.begin_ != b.begin_; }
+    // Equal: of one connection. What one allocates the other frees.
+    template <class U>
+    bool operator==(const allocator<U> &other) const noexcept
+    {
+        return begin_ == other.begin_;
+    }
+    template <class U>
+    bool operator!=(const allocator<U> &other) const noexcept
+    {
+        return begin_ != other.begin_;
+    }
 
 private:
     template <class U>

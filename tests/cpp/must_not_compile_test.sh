@@ -1,0 +1,56 @@
+#!/bin/bash
+# What would put plain pointers into shared memory is refused by the compiler, in words.
+set -uo pipefail
+
+compilers=()
+for compiler in g++ clang++; do
+    command -v "$compiler" >/dev/null && compilers+=("$compiler")
+done
+if [ ${#compilers[@]} = 0 ]; then
+    echo "skipped: neither g++ nor clang++ is in PATH"
+    exit 0
+fi
+
+# compile COMPILER DECLARATION: the compiler's words about a function that uses the variable x so declared.
+compile() {
+    "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 <<END
+#include <shmheap.hpp>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+template <class T> using in_heap = shmheap::allocator<T>;
+template <class K, class V> using entry = std::pair<const K, V>;
+void use(shmheap::heap &heap) { $2 x(heap.get_allocator<int>()); x.$3; }
+END
+}
+
+failures=0
+fail() { echo "$*"; failures=$((failures + 1)); }
+
+for compiler in "${compilers[@]}"; do
+    while IFS='|' read -r expected type call; do
+        words=$(compile "$compiler" "$type" "$call")
+        status=$?
+        if [ "$expected" = good ]; then
+            [ $status = 0 ] || fail "$compiler refuses $type: $words"
+        elif [ $status = 0 ]; then
+            fail "$compiler accepts $type"
+        else
+            [[ $words == *"plain pointers"* ]] || fail "$compiler refuses $type without saying why: $words"
+        fi
+    done <<'END'
+good|std::vector<int, in_heap<int>>|push_back(1)
+good|std::basic_string<char, std::char_traits<char>, in_heap<char>>|push_back('a')
+good|std::deque<int, in_heap<int>>|push_back(1)
+bad|std::vector<bool, in_heap<bool>>|push_back(true)
+bad|std::vector<int *, in_heap<int *>>|push_back(nullptr)
+bad|std::list<int, in_heap<int>>|push_back(1)
+bad|std::forward_list<int, in_heap<int>>|push_front(1)
+bad|std::map<int, int, std::less<int>, in_heap<entry<int, int>>>|clear()
+bad|std::set<int, std::less<int>, in_heap<int>>|insert(1)
+bad|std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, in_heap<entry<int, int>>>|clear()
+bad|std::unordered_set<int, std::hash<int>, std::equal_to<int>, in_heap<int>>|insert(1)
+END
+done
+[ $failures = 0 ] && echo passed
