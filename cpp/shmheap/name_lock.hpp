@@ -26,12 +26,11 @@ class name_lock {
 public:
     static constexpr std::chrono::seconds limit{30}; // as long as the heap's own lock
 
-    // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no file.
+    // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no file;
+    // EACCES, the connection is read-only.
     name_lock(shmheap_memory_handle mem, std::string_view name, std::error_code &error)
     {
-        int file = shmheap_fd(mem);
-        // A description of our own: locks of one description do not exclude each other.
-        fd_ = file >= 0 ? ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC) : -1;
+        fd_ = open_again(shmheap_fd(mem));
         error = fd_ < 0 ? last_error() : std::error_code();
         if (fd_ >= 0 && !take(byte_of(name), error))
             release();
@@ -42,6 +41,16 @@ public:
     bool valid() const noexcept { return fd_ >= 0; }
 
 private:
+    // A description of our own, since locks of one description do not exclude each other. -1, errno.
+    static int open_again(int file)
+    {
+        if (file < 0)
+            return -1;
+        if ((fcntl(file, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            return errno = EACCES, -1;
+        return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
+    }
+
     // The same in every build of every program: FNV-1a. Two names on one byte only wait for each other.
     static off_t byte_of(std::string_view name) noexcept
     {

@@ -1,0 +1,392 @@
+// construct, find_or_construct, find, destroy: in one process, from several at once, and where constructors die.
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/cpp/test.hpp"
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+
+#include <unistd.h>
+
+using shmheap::heap;
+
+namespace {
+
+struct point {
+    long x, y;
+    point(long a, long b) : x(a), y(b) {}
+};
+
+void finds_what_was_constructed()
+{
+    heap in = heap::anonymous(options_of(1 << 18)), other = heap::from_fd(in.fd());
+    std::error_code error;
+    CHECK(in.find<point>("p") == nullptr && in.find<point>("p", error) == nullptr && !error);
+    point *made = in.construct<point>("p")(3, 4);
+    CHECK(made->x == 3 && made->y == 4 && in.find<point>("p") == made);
+    CHECK(in.find_or_construct<point>("p")(5, 6) == made && made->x == 3);
+    CHECK(other.find<point>("p")->y == 4 && other.find_or_construct<point>("p", error)(0, 0)->x == 3 && !error);
+    CHECK_THROWS(in.construct<point>("p")(1, 1), EEXIST);
+    CHECK(other.construct<point>("p", error)(1, 1) == nullptr && error == std::errc::file_exists);
+    CHECK(other.destroy<point>("p") && !in.destroy<point>("p") && in.find<point>("p") == nullptr);
+    CHECK(in.find_or_construct<point>("p")(7, 8)->x == 7 && other.find<point>("p")->x == 7);
+    CHECK(in.destroy<point>("p", error) && !error && !other.destroy<point>("p", error) && !error);
+    CHECK(in.check().rule == 0);
+}
+
+void another_size_is_an_error()
+{
+    heap in = heap::anonymous(options_of(1 << 18));
+    std::error_code error;
+    in.construct<int>("n")(5);
+    usage before(in);
+    CHECK_THROWS(in.find<long>("n"), EINVAL);
+    CHECK_THROWS(in.find_or_construct<short>("n")(), EINVAL);
+    CHECK_THROWS(in.construct<char>("n")(), EINVAL);
+    CHECK_THROWS(in.destroy<long>("n"), EINVAL);
+    struct alignas(16) wide_int {
+        int n;
+        char rest[12];
+    };
+    struct packed_int {
+        char n[16];
+    };
+    in.construct<packed_int>("w")();
+    CHECK_THROWS(in.find<wide_int>("w"), EINVAL);
+    CHECK(in.find<long>("n", error) == nullptr && error == std::errc::invalid_argument);
+    CHECK(*in.find<int>("n") == 5);
+    CHECK(in.destroy<packed_int>("w") && usage(in) == before);
+    // What C programs allocated under a name is no typed object.
+    CHECK(shmheap_alloc_named(in.c_handle(), "raw", 100) != nullptr);
+    CHECK_THROWS(in.find<point>("raw"), EINVAL);
+    CHECK_THROWS(in.construct<point>("raw")(1, 2), EINVAL);
+    CHECK(shmheap_alloc_named(in.c_handle(), "short", 1) != nullptr);
+    CHECK_THROWS(in.find_or_construct<point>("short")(1, 2), EINVAL);
+}
+
+void bad_names_are_refused()
+{
+    heap in = heap::anonymous(options_of(1 << 18));
+    usage before(in);
+    std::string longest(255, 'n'), too_long(256, 'n'), with_nul("a\0b", 3);
+    std::error_code error;
+    for (const std::string &name : {std::string(), with_nul}) {
+        CHECK_THROWS(in.construct<int>(name)(1), EINVAL);
+        CHECK_THROWS(in.find_or_construct<int>(name)(1), EINVAL);
+        CHECK_THROWS(in.find<int>(name), EINVAL);
+        CHECK_THROWS(in.destroy<int>(name), EINVAL);
+    }
+    CHECK_THROWS(in.construct<int>(too_long)(1), ENAMETOOLONG);
+    CHECK_THROWS(in.find<int>(too_long), ENAMETOOLONG);
+    CHECK(in.find_or_construct<int>(too_long, error)(1) == nullptr && error == std::errc::filename_too_long);
+    CHECK(usage(in) == before);
+    CHECK(*in.construct<int>(longest)(9) == 9 && *in.find<int>(longest) == 9 && in.destroy<int>(longest));
+    CHECK(*in.construct<int>("\xff\x01 \n")(9) == 9); // bytes are bytes
+}
+
+void nothing_is_lost_without_space_or_rights()
+{
+    struct large {
+        char bytes[100000];
+    };
+    std::string name = test_name();
+    heap in = heap::create(name, options_of(1 << 16));
+    in.construct<int>("kept")(5);
+    usage before(in);
+    CHECK_THROWS(in.construct<large>("large")(), ENOMEM);
+    CHECK(in.find<large>("large") == nullptr && usage(in) == before);
+    shmheap::options how;
+    how.read_only = true;
+    heap reader = heap::open(name, how);
+    CHECK(*reader.find<int>("kept") == 5 && reader.find<int>("no") == nullptr);
+    CHECK_THROWS(reader.construct<int>("no")(1), EACCES);
+    CHECK_THROWS(reader.destroy<int>("kept"), EACCES);
+    CHECK(*in.find<int>("kept") == 5 && usage(in) == before);
+    static unsigned char memory[1 << 16] __attribute__((aligned(16)));
+    shmheap_memory_handle mem;
+    CHECK(shmheap_create_at(&mem, memory, sizeof memory, nullptr) == 0);
+    heap without_file = heap::adopt(mem);
+    CHECK_THROWS(without_file.construct<int>("n")(1), ENOTSUP);
+}
+
+void destructors_run_once_and_leave_nothing()
+{
+    static int alive;
+    struct counted {
+        counted() { alive++; }
+        ~counted() { alive--; }
+        char bytes[500];
+    };
+    heap in = heap::anonymous(options_of(1 << 20));
+    in.construct<int>("first")(0);
+    usage before(in);
+    for (int i = 0; i < 100; i++)
+        in.construct<counted>("object " + std::to_string(i))();
+    CHECK_EQ(alive, 100);
+    {
+        heap other = heap::from_fd(in.fd());
+        for (int i = 0; i < 100; i++)
+            CHECK(other.find<counted>("object " + std::to_string(i)) != nullptr);
+        for (int i = 0; i < 100; i++)
+            CHECK(in.destroy<counted>("object " + std::to_string(i)));
+        CHECK(alive == 0 && !in.destroy<counted>("object 5"));
+    }
+    // The other connection gave back what it used, once it was closed.
+    CHECK_LE(in.stat().used_blocks, before.blocks + 1); // the table of names has become larger
+    size_t names = 0;
+    shmheap_names(in.c_handle(), [](const shmheap_name_info *, void *count) { return ++*static_cast<size_t *>(count), 0; }, &names);
+    CHECK_EQ(names, 1);
+}
+
+void exceptions_leave_no_object()
+{
+    struct thrower {
+        explicit thrower(bool fails)
+        {
+            if (fails)
+                throw std::runtime_error("as planned");
+        }
+        char bytes[300];
+    };
+    heap in = heap::anonymous(options_of(1 << 18));
+    in.construct<int>("first")(0);
+    usage before(in);
+    for (int i = 0; i < 3; i++) {
+        bool thrown = false;
+        try {
+            in.find_or_construct<thrower>("t")(true);
+        } catch (const std::runtime_error &) {
+            thrown = true;
+        }
+        CHECK(thrown && in.find<thrower>("t") == nullptr && usage(in) == before);
+    }
+    CHECK(in.find_or_construct<thrower>("t")(false) != nullptr);
+}
+
+// Shared by processes: what happened in constructors.
+struct record {
+    std::atomic<int> constructed, pids;
+    struct test_barrier barrier;
+};
+record *log_of_all;
+
+struct slow {
+    std::atomic<int> complete;
+    pid_t maker;
+    slow() : complete(0), maker(getpid())
+    {
+        log_of_all->constructed++;
+        for (int i = 0; i < 100; i++)
+            sched_yield();
+        complete = 1;
+    }
+};
+
+enum { ROUNDS = 50, CREW = 6 };
+std::string crew_name;
+
+void one_of_crew(void *)
+{
+    heap in = heap::open(crew_name);
+    for (int i = 0; i < ROUNDS; i++) {
+        test_barrier_wait(&log_of_all->barrier);
+        slow *object = in.find_or_construct<slow>("round " + std::to_string(i))();
+        CHECK(object->complete == 1);
+        test_barrier_wait(&log_of_all->barrier);
+        CHECK_EQ(log_of_all->constructed, i + 1);
+    }
+}
+
+void *one_of_threads(void *argument)
+{
+    const heap &in = *static_cast<heap *>(argument);
+    for (int i = 0; i < ROUNDS; i++) {
+        test_barrier_wait(&log_of_all->barrier);
+        CHECK(in.find_or_construct<slow>("round " + std::to_string(i))()->complete == 1);
+        test_barrier_wait(&log_of_all->barrier);
+        CHECK_EQ(log_of_all->constructed, i + 1);
+    }
+    return nullptr;
+}
+
+void log_begin()
+{
+    log_of_all = static_cast<record *>(test_shared(sizeof(record)));
+    test_barrier_begin(&log_of_all->barrier, CREW);
+    crew_name = test_name();
+}
+
+void one_process_constructs_the_others_wait()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    pid_t pids[CREW];
+    for (pid_t &pid : pids)
+        pid = test_fork(one_of_crew, nullptr);
+    for (pid_t pid : pids)
+        test_join(pid);
+    CHECK(log_of_all->constructed == ROUNDS && in.check().rule == 0);
+}
+
+void one_thread_constructs_the_others_wait()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    test_threads(CREW, one_of_threads, &in);
+    CHECK_EQ(log_of_all->constructed, ROUNDS);
+}
+
+// The first to come announces itself and never comes back from its constructor.
+struct mortal {
+    long value;
+    explicit mortal(int announce)
+    {
+        log_of_all->constructed++;
+        if (announce >= 0) {
+            CHECK(write(announce, "", 1) == 1);
+            for (;;)
+                pause();
+        }
+        value = 42;
+    }
+};
+
+void the_next_one_constructs_after_a_death()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    in.construct<int>("first")(0);
+    usage before(in);
+    int announced[2];
+    CHECK(pipe(announced) == 0);
+    pid_t victim = test_fork([](void *fd) { heap::open(crew_name).find_or_construct<mortal>("m")(*static_cast<int *>(fd)); },
+                             &announced[1]);
+    char byte;
+    CHECK(read(announced[0], &byte, 1) == 1);
+    CHECK(in.find<mortal>("m") == nullptr); // incomplete objects are not found
+    pid_t waiters[4];
+    for (pid_t &pid : waiters)
+        pid = test_fork(
+            [](void *) {
+                log_of_all->pids++;
+                CHECK_EQ(heap::open(crew_name).find_or_construct<mortal>("m")(-1)->value, 42);
+            },
+            nullptr);
+    while (log_of_all->pids != 4)
+        sched_yield();
+    CHECK_EQ(log_of_all->constructed, 1); // they wait as long as it lives
+    test_kill(victim);
+    for (pid_t pid : waiters)
+        test_join(pid);
+    CHECK(log_of_all->constructed == 2 && in.find<mortal>("m")->value == 42);
+    CHECK(in.destroy<mortal>("m"));
+    in.reap(); // the victim's memory for it
+    // The waiters left in order with a use each, which may keep the empty name: three blocks, but no object.
+    CHECK_LE(in.stat().used_blocks, before.blocks + 3);
+    CHECK(in.find<mortal>("m") == nullptr && in.check().rule == 0);
+    close(announced[0]);
+    close(announced[1]);
+}
+
+// Killed anywhere, again and again: whoever comes finds nothing or a whole object.
+struct chained {
+    long values[64];
+    explicit chained(long seed)
+    {
+        for (long &value : values)
+            value = seed++;
+    }
+};
+
+void constructs_and_destroys(void *)
+{
+    struct test_random random = test_random_begin(static_cast<uint64_t>(getpid()));
+    heap in = heap::open(crew_name);
+    for (;;) {
+        std::string name = "c" + std::to_string(test_random_below(&random, 4));
+        if (test_random_below(&random, 3) == 0)
+            in.destroy<chained>(name);
+        else
+            in.find_or_construct<chained>(name)(static_cast<long>(test_random_below(&random, 1000)));
+        log_of_all->pids++;
+    }
+}
+
+void deaths_anywhere_leave_whole_objects()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    struct test_random random = test_random_begin(7);
+    for (size_t round = 0; round < test_rounds(200); round++) {
+        log_of_all->pids = 0;
+        pid_t victims[2] = {test_fork(constructs_and_destroys, nullptr), test_fork(constructs_and_destroys, nullptr)};
+        int until = static_cast<int>(1 + test_random_below(&random, 40));
+        while (log_of_all->pids < until)
+            sched_yield();
+        for (pid_t pid : victims)
+            test_kill(pid);
+        for (int i = 0; i < 4; i++) {
+            chained *object = in.find_or_construct<chained>("c" + std::to_string(i))(5);
+            for (int k = 0; k < 64; k++)
+                CHECK_EQ(object->values[k], object->values[0] + k);
+            CHECK(in.destroy<chained>("c" + std::to_string(i)));
+        }
+        CHECK(in.reap() >= 0 && in.check().rule == 0);
+    }
+}
+
+void children_of_fork_go_on()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    in.construct<point>("p")(1, 2);
+    test_in_child(
+        [](void *heap_of_parent) {
+            heap &with = *static_cast<heap *>(heap_of_parent);
+            CHECK(with.find<point>("p")->x == 1 && with.construct<point>("q")(5, 6)->y == 6);
+            CHECK(with.destroy<point>("p"));
+            with.close();
+        },
+        &in);
+    CHECK(in.find<point>("p") == nullptr && in.find<point>("q")->x == 5 && in.destroy<point>("q") && in.check().rule == 0);
+}
+
+// Whatever a peer writes over a cell: an error, no object, or one that lies in the heap.
+void cells_written_over_do_no_harm()
+{
+    heap in = heap::anonymous(options_of(1 << 18));
+    struct test_random random = test_random_begin(3);
+    in.construct<point>("p")(1, 2);
+    auto words = static_cast<uint64_t *>(shmheap_find(in.c_handle(), "p", nullptr));
+    uint64_t sound[4], other = in.handle_of(in.allocate(8)).bits;
+    memcpy(sound, words, sizeof sound);
+    for (size_t i = 0; i < test_rounds(20000); i++) {
+        memcpy(words, sound, sizeof sound);
+        uint64_t values[] = {test_random_next(&random), 0, other, sound[0], sound[1] ^ UINT64_C(1) << test_random_below(&random, 64)};
+        words[test_random_below(&random, 4)] = values[test_random_below(&random, 5)];
+        std::error_code error;
+        point *found = in.find<point>("p", error);
+        CHECK(found == nullptr || (in.handle_of(found).bits != 0 && shmheap_usable_size(in.c_handle(), found) >= sizeof(point)));
+    }
+    memcpy(words, sound, sizeof sound);
+    CHECK(in.find<point>("p")->y == 2 && in.check().rule == 0);
+}
+
+const struct test tests[] = {
+    TEST(finds_what_was_constructed),
+    TEST(another_size_is_an_error),
+    TEST(bad_names_are_refused),
+    TEST(nothing_is_lost_without_space_or_rights),
+    TEST(destructors_run_once_and_leave_nothing),
+    TEST(exceptions_leave_no_object),
+    TEST(one_process_constructs_the_others_wait),
+    TEST(one_thread_constructs_the_others_wait),
+    TEST(the_next_one_constructs_after_a_death),
+    TEST(deaths_anywhere_leave_whole_objects),
+    TEST(children_of_fork_go_on),
+    TEST(cells_written_over_do_no_harm),
+};
+
+} // namespace
+
+TEST_MAIN(tests)
