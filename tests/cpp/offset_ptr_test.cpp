@@ -56,7 +56,8 @@ void copies_point_to_the_same_object()
     third = second;
     first.reset();
     CHECK(*second == 2 && *third == 2 && second == third && second.get() == &objects[1]);
-    third = third; // to itself
+    offset_ptr<int> &itself = third;
+    third = itself;
     CHECK(third.get() == &objects[1]);
     std::swap(second, third);
     CHECK(second == third);

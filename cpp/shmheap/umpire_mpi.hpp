@@ -1,0 +1,69 @@
+// umpire_mpi.hpp: the communicator of those who share an allocator.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SHMHEAP_CPP_UMPIRE_MPI_HPP
+#define SHMHEAP_CPP_UMPIRE_MPI_HPP
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include <mpi.h>
+
+namespace umpire {
+
+namespace detail {
+
+inline std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> &communicators()
+{
+    static std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> cached;
+    return cached;
+}
+
+// Who has the same heap knows it by its id, a random number; so containers, sockets and users need not be thought of here.
+inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
+{
+    MPI_Comm node, sharing;
+    int rank, size, first = 0;
+    MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    MPI_Comm_rank(node, &rank);
+    MPI_Comm_size(node, &size);
+    std::vector<std::uint64_t> ids(static_cast<std::size_t>(size));
+    MPI_Allgather(&id, 1, MPI_UINT64_T, ids.data(), 1, MPI_UINT64_T, node);
+    while (ids[static_cast<std::size_t>(first)] != id)
+        first++;
+    MPI_Comm_split(node, first, rank, &sharing);
+    MPI_Comm_free(&node);
+    return sharing;
+}
+
+} // namespace detail
+
+// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is kept for the next call and freed by
+// cleanup_cached_communicators, which is to be called before MPI_Finalize. Failures are MPI's, as comm's error handler has them.
+inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
+{
+    std::uint64_t id = allocator.getAllocationStrategy()->heap().stat().id;
+    auto key = std::make_pair(id, MPI_Comm_c2f(comm));
+    auto found = detail::communicators().find(key);
+    int here = found != detail::communicators().end(), everywhere = 0;
+    MPI_Allreduce(&here, &everywhere, 1, MPI_INT, MPI_MIN, comm); // all ranks take the same way
+    if (everywhere)
+        return found->second;
+    MPI_Comm sharing = detail::communicator_of(id, comm);
+    if (here)
+        MPI_Comm_free(&found->second);
+    detail::communicators()[key] = sharing;
+    return sharing;
+}
+
+inline void cleanup_cached_communicators()
+{
+    for (auto &entry : detail::communicators())
+        MPI_Comm_free(&entry.second);
+    detail::communicators().clear();
+}
+
+} // namespace umpire
+
+#endif
