@@ -43,8 +43,8 @@ inline constexpr bool has_plain_pointers<std::__detail::_Hash_node<T, cached>> =
 // heap in each process, also on the stack; which connection that is it looks up in the process's own list. A begin that is
 // not in that list (written over by somebody, or the heap was closed) is refused: EINVAL.
 //
-// Objects count as shared: they stay when who allocated them dies, and shmheap_reap leaves them alone, but for
-// SHMHEAP_REAP_SHARED, which must not be used on a heap with containers.
+// Objects count as shared: they stay when who allocated them dies, and shmheap_reap leaves them alone; but with
+// SHMHEAP_REAP_SHARED it takes what dead processes put into containers, also into those that others use.
 //
 // Containers that work (tested): of libstdc++ 12 vector, but not vector<bool>, and basic_string; of Boost 1.74 container::vector,
 // string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those of libstdc++ that keep plain

@@ -201,7 +201,7 @@ public:
         if (!name_check(name, error))
             return false;
         std::string text(name);
-        detail::name_lock lock(c_handle(), name, error);
+        detail::name_lock lock(connection_->objects.files(), c_handle(), name, error);
         void *object = lock.valid() ? connection_->objects.withdraw(text, detail::shape_of<T>, error) : nullptr;
         if (object == nullptr)
             return false;
@@ -338,7 +338,7 @@ private:
         detail::names &objects = heap_->connection_->objects;
         void *there = objects.find(name_, detail::shape_of<T>, error);
         if (there == nullptr && !error) {
-            detail::name_lock lock(heap_->c_handle(), name_, error);
+            detail::name_lock lock(objects.files(), heap_->c_handle(), name_, error);
             if (!lock.valid())
                 return nullptr;
             there = objects.find(name_, detail::shape_of<T>, error);

@@ -4,20 +4,85 @@
 #define SHMHEAP_CPP_NAME_LOCK_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "c.hpp"
 #include "error.hpp"
 
 namespace shmheap::detail {
+
+// forks tells a child made by fork() from its parent: it is another number there.
+inline std::atomic<unsigned> fork_count{0};
+inline unsigned forks()
+{
+    static const int once = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+    static_cast<void>(once);
+    return fork_count.load(std::memory_order_relaxed);
+}
+
+// lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one description do not
+// exclude each other. Kept open for the next lock, since opening costs more than locking.
+class lock_files {
+public:
+    lock_files() = default;
+    lock_files(const lock_files &) = delete;
+    lock_files &operator=(const lock_files &) = delete;
+    ~lock_files() { close_all(); }
+
+    // -1, errno: ENOTSUP, the heap has no file; EACCES, the connection is read-only.
+    int take(shmheap_memory_handle mem)
+    {
+        int fd = kept();
+        int file = fd < 0 ? shmheap_fd(mem) : -1;
+        if (file < 0)
+            return fd;
+        if ((fcntl(file, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            return errno = EACCES, -1;
+        return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
+    }
+
+    // No lock is held on it; generation is that of when it was taken.
+    void give(int fd, unsigned generation) noexcept
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        if (generation != forks() || generation != generation_ || count_ == capacity)
+            ::close(fd);
+        else
+            files_[count_++] = fd;
+    }
+
+private:
+    static constexpr int capacity = 8;
+
+    int kept()
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        if (generation_ != forks())
+            close_all(); // our parent's: its locks would be ours
+        generation_ = forks();
+        return count_ > 0 ? files_[--count_] : -1;
+    }
+    void close_all() noexcept
+    {
+        while (count_ > 0)
+            ::close(files_[--count_]);
+    }
+
+    std::mutex mutex_;
+    unsigned generation_ = 0;
+    int files_[capacity] = {}, count_ = 0;
+};
 
 // name_lock is an open-file-description lock on one byte of the heap's file, far behind its end, which byte the name says.
 // The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold others up,
@@ -28,29 +93,27 @@ public:
 
     // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no file;
     // EACCES, the connection is read-only.
-    name_lock(shmheap_memory_handle mem, std::string_view name, std::error_code &error)
+    name_lock(lock_files &files, shmheap_memory_handle mem, std::string_view name, std::error_code &error)
+        : files_(files), byte_(byte_of(name)), generation_(forks()), fd_(files.take(mem))
     {
-        fd_ = open_again(shmheap_fd(mem));
         error = fd_ < 0 ? last_error() : std::error_code();
-        if (fd_ >= 0 && !take(byte_of(name), error))
-            release();
+        if (fd_ >= 0 && !take(error)) {
+            ::close(fd_);
+            fd_ = -1;
+        }
     }
     name_lock(const name_lock &) = delete;
     name_lock &operator=(const name_lock &) = delete;
-    ~name_lock() { release(); }
+    ~name_lock()
+    {
+        if (fd_ >= 0 && set(F_UNLCK))
+            files_.give(fd_, generation_);
+        else if (fd_ >= 0)
+            ::close(fd_);
+    }
     bool valid() const noexcept { return fd_ >= 0; }
 
 private:
-    // A description of our own, since locks of one description do not exclude each other. -1, errno.
-    static int open_again(int file)
-    {
-        if (file < 0)
-            return -1;
-        if ((fcntl(file, F_GETFL) & O_ACCMODE) == O_RDONLY)
-            return errno = EACCES, -1;
-        return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
-    }
-
     // The same in every build of every program: FNV-1a. Two names on one byte only wait for each other.
     static off_t byte_of(std::string_view name) noexcept
     {
@@ -61,10 +124,10 @@ private:
     }
 
     // The kernel wakes who waits for a lock, but knows no time limit; so we ask again, ever more rarely.
-    bool take(off_t byte, std::error_code &error)
+    bool take(std::error_code &error) const
     {
         auto end = std::chrono::steady_clock::now() + limit;
-        for (auto pause = std::chrono::microseconds(20); !try_take(byte); pause = std::min(2 * pause, std::chrono::microseconds(2000))) {
+        for (auto pause = std::chrono::microseconds(20); !set(F_WRLCK); pause = std::min(2 * pause, std::chrono::microseconds(2000))) {
             if (errno != EAGAIN && errno != EACCES && errno != EINTR)
                 return error = last_error(), false;
             if (std::chrono::steady_clock::now() > end)
@@ -74,24 +137,20 @@ private:
         return true;
     }
 
-    bool try_take(off_t byte) const noexcept
+    bool set(short type) const noexcept
     {
         struct flock lock = {};
-        lock.l_type = F_WRLCK;
+        lock.l_type = type;
         lock.l_whence = SEEK_SET;
-        lock.l_start = byte;
+        lock.l_start = byte_;
         lock.l_len = 1;
         return fcntl(fd_, F_OFD_SETLK, &lock) == 0;
     }
 
-    void release() noexcept
-    {
-        if (fd_ >= 0)
-            ::close(fd_);
-        fd_ = -1;
-    }
-
-    int fd_ = -1;
+    lock_files &files_;
+    off_t byte_;
+    unsigned generation_;
+    int fd_;
 };
 
 } // namespace shmheap::detail

@@ -8,10 +8,9 @@
 #include <string>
 #include <unordered_set>
 
-#include <unistd.h>
-
 #include "c.hpp"
 #include "error.hpp"
+#include "name_lock.hpp"
 
 namespace shmheap::detail {
 
@@ -43,14 +42,16 @@ public:
     names(const names &) = delete;
     names &operator=(const names &) = delete;
 
+    // Files for locking names.
+    lock_files &files() noexcept { return files_; }
+
     // The complete object of that name, and a use of it. Null without an error: there is none.
     void *find(const std::string &name, const shape &wanted, std::error_code &error)
     {
-        name_cell *cell = cell_find(name, error);
-        void *body = cell != nullptr ? body_of(*cell, wanted, error) : nullptr;
-        if (body != nullptr)
-            hold(name, cell);
-        return body;
+        found object = look(name, wanted, error);
+        if (object.body != nullptr)
+            hold(name, object.cell);
+        return object.body;
     }
 
     // The cell of that name, made if there is none, with a use of this connection. Under the name's lock.
@@ -81,11 +82,10 @@ public:
     // The object that was there, which nobody finds any more; null: none. Under the name's lock.
     void *withdraw(const std::string &name, const shape &wanted, std::error_code &error)
     {
-        name_cell *cell = cell_find(name, error);
-        void *body = cell != nullptr ? body_of(*cell, wanted, error) : nullptr;
-        if (body != nullptr)
-            cell_store(cell->body, 0);
-        return body;
+        found object = look(name, wanted, error);
+        if (object.body != nullptr)
+            cell_store(object.cell->body, 0);
+        return object.body;
     }
 
     // Gives back the uses that this connection may give back of a cell without an object; the last one ends the name. Uses of
@@ -117,11 +117,16 @@ public:
                 shmheap_free(mem_, cell);
         }
         held_.clear();
-        if (shmheap_valid(anchor_) && anchor_pid_ == getpid())
+        if (shmheap_valid(anchor_) && anchor_generation_ == forks())
             shmheap_disconnect(anchor_);
     }
 
 private:
+    struct found {
+        name_cell *cell;
+        void *body;
+    };
+
     std::uint64_t handle_of(void *object) const noexcept { return shmheap_ptr_to_handle(mem_, object).bits; }
 
     // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of ours.
@@ -141,17 +146,31 @@ private:
         return cell_load(cell->self) == handle_of(cell) ? cell : nullptr;
     }
 
-    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be.
-    void *body_of(const name_cell &cell, const shape &wanted, std::error_code &error) const
+    // Without the name's lock, cell and object may go, or be replaced, at any time: what is found, and any error, counts only if the cell
+    // says the same before and after. EAGAIN: it never did.
+    found look(const std::string &name, const shape &wanted, std::error_code &error) const
     {
-        std::uint64_t body = cell_load(cell.body);
-        if (body == 0)
-            return nullptr;
+        for (int i = 0; i < tries; i++) {
+            name_cell *cell = cell_find(name, error);
+            if (cell == nullptr)
+                return {};
+            std::uint64_t self = cell_load(cell->self), body = cell_load(cell->body);
+            void *object = body != 0 ? body_of(*cell, body, wanted, error) : nullptr;
+            if (cell_load(cell->body) == body && cell_load(cell->self) == self && handle_of(cell) == self)
+                return {cell, object};
+        }
+        error = error_of(EAGAIN);
+        return {};
+    }
+
+    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been freed.
+    void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted, std::error_code &error) const
+    {
         if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment)
             return error = error_of(EINVAL), nullptr;
         void *object = shmheap_handle_to_ptr(mem_, {body});
         if (object == nullptr && errno == ESTALE)
-            return nullptr; /* destroyed meanwhile */
+            return nullptr;
         if (object == nullptr || shmheap_usable_size(mem_, object) < wanted.len ||
             reinterpret_cast<std::uintptr_t>(object) % wanted.alignment != 0)
             return error = error_of(EBADMSG), nullptr;
@@ -189,7 +208,7 @@ private:
         forget_parents();
         if (!shmheap_valid(anchor_) && shmheap_open_fd(&anchor_, shmheap_fd(mem_), nullptr) != 0)
             return false;
-        anchor_pid_ = getpid();
+        anchor_generation_ = forks();
         anchor = anchor_;
         return true;
     }
@@ -216,18 +235,20 @@ private:
     // A child made by fork() has the list but not the uses. Mutex held.
     void forget_parents() noexcept
     {
-        if (pid_ == getpid())
+        if (generation_ == forks())
             return;
-        pid_ = getpid();
+        generation_ = forks();
         held_.clear();
     }
 
     static constexpr int uses_at_once = 4096; // a peer may have written any count
+    static constexpr int tries = 1000;        // and may write without end
 
     shmheap_memory_handle mem_;
+    lock_files files_;
     std::mutex mutex_;
     std::unordered_set<std::uint64_t> held_; // by the cell's handle
-    pid_t pid_ = getpid(), anchor_pid_ = 0;
+    unsigned generation_ = forks(), anchor_generation_ = 0;
     shmheap_memory_handle anchor_{};
 };
 

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/containers.hpp"
 
+#include <atomic>
+
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,10 +168,52 @@ void elements_survive_who_added_them()
     close(to_parent[1]);
 }
 
+struct builders {
+    heap *in;
+    std::atomic<int> *progress;
+};
+
+void builds_for_ever(void *argument)
+{
+    auto with = static_cast<builders *>(argument);
+    std::string name = "of " + std::to_string(getpid());
+    for (;; with->in->destroy<std_vector_of_strings>(name)) {
+        auto words = with->in->construct<std_vector_of_strings>(name)(with->in->get_allocator<int>());
+        for (int i = 0; i < HALF; i++, ++*with->progress)
+            words->add(i);
+    }
+}
+
+// The container of who was killed may be in any state; the heap, and the containers of others, are not.
+void killed_while_building()
+{
+    heap in = heap::anonymous(options_of(16 << 20));
+    auto kept = in.construct<std_vector_of_strings>("kept")(in.get_allocator<int>());
+    auto progress = new (test_shared(sizeof(std::atomic<int>))) std::atomic<int>(0);
+    builders with = {&in, progress};
+    struct test_random random = test_random_begin(5);
+    int added = 0;
+    for (size_t round = 0; round < test_rounds(30); round++) {
+        *progress = 0;
+        pid_t victims[2] = {test_fork(builds_for_ever, &with), test_fork(builds_for_ever, &with)};
+        int until = static_cast<int>(1 + test_random_below(&random, 300));
+        while (*progress < until)
+            added < HALF ? kept->add(added++) : static_cast<void>(sched_yield());
+        for (pid_t pid : victims)
+            test_kill(pid);
+        in.reap(SHMHEAP_REAP_SHARED); // only their own containers had anything of theirs
+        CHECK(in.check().rule == 0 && kept->holds(added));
+        CHECK(in.destroy<std_vector_of_strings>("kept"));
+        kept = in.construct<std_vector_of_strings>("kept")(in.get_allocator<int>());
+        added = 0;
+        CHECK_LE(in.stat().used_blocks, 10);
+    }
+}
+
 const struct test tests[] = {
     TEST(another_program_goes_on_with_them), TEST(two_addresses_in_one_process),        TEST(copies_keep_their_heap),
     TEST(no_space_is_bad_alloc),             TEST(alignment_is_kept),                   TEST(allocators_written_over_are_refused),
-    TEST(elements_survive_who_added_them),
+    TEST(elements_survive_who_added_them),   TEST(killed_while_building),
 };
 
 } // namespace

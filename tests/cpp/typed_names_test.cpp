@@ -335,6 +335,33 @@ void deaths_anywhere_leave_whole_objects()
     }
 }
 
+// While it comes and goes, and its name with it, an object is found or not, and nothing else.
+void finding_what_comes_and_goes()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    pid_t pid = test_fork(
+        [](void *) {
+            heap other = heap::open(crew_name);
+            while (log_of_all->pids == 0) {
+                other.construct<chained>("c")(1);
+                other.destroy<chained>("c");
+                log_of_all->constructed++;
+            }
+        },
+        nullptr);
+    std::error_code error;
+    size_t there = 0, gone = 0, limit = test_rounds(20000);
+    for (size_t i = 0; i < limit || log_of_all->constructed < 100; i++) {
+        ++(in.find<chained>("c", error) != nullptr ? there : gone);
+        CHECK_EQ(error.value(), 0);
+    }
+    log_of_all->pids = 1;
+    test_join(pid);
+    printf("found %zu times, %zu times not\n", there, gone);
+    CHECK(in.find<chained>("c") == nullptr && in.check().rule == 0);
+}
+
 void children_of_fork_go_on()
 {
     log_begin();
@@ -383,6 +410,7 @@ const struct test tests[] = {
     TEST(one_thread_constructs_the_others_wait),
     TEST(the_next_one_constructs_after_a_death),
     TEST(deaths_anywhere_leave_whole_objects),
+    TEST(finding_what_comes_and_goes),
     TEST(children_of_fork_go_on),
     TEST(cells_written_over_do_no_harm),
 };
