@@ -1,4 +1,5 @@
-// shmheap_umpire.hpp: named allocations for the processes of a node, by the calls that Umpire documents for its shared memory.
+// shmheap_umpire.hpp: named allocations for the processes of a node, by the calls that Umpire documents for its
+// shared memory.
 // SPDX-License-Identifier: Apache-2.0
 //
 //     auto &rm = umpire::ResourceManager::getInstance();
@@ -7,18 +8,20 @@
 //     void *data{node_allocator.allocate("a name", 100)};  // the same memory in every process
 //     node_allocator.deallocate(data);                     // the last one frees it
 //
-// What is ours: nothing else of Umpire is needed, and what is not here does not compile. Where a call cannot do what it is
-// asked, it throws umpire::runtime_error (a std::runtime_error) or one derived from it, and has changed nothing:
+// What is ours: nothing else of Umpire is needed, and what is not here does not compile. Where a call cannot do what
+// it is asked, it throws umpire::runtime_error (a std::runtime_error) or one derived from it, and has changed
+// nothing:
 //   - makeResource: a name without SHARED, empty, too long, with a NUL in it, or in use in this process already; a size that the others' allocator
 //     does not have; scope socket, where the process may run on more than one.
 //   - allocate: a bad name, no space (out_of_memory_error), more bytes than the others' allocation of that name has.
 //   - deallocate: a pointer that this allocator did not give (unknown_pointer_error).
-// The memory is a file below /dev/shm which only its owner can read, a heap each for every user, name and (scope socket)
-// socket. The last process to leave removes it; if that one died, the next to come starts anew with an empty one. What processes that died had allocated
-// is given back when space is short. Allocations are counted: who has allocated a name twice deallocates it twice.
-// Call makeResource in each process, after fork() where there is one.
+// The memory is a file below /dev/shm which only its owner can read, a heap each for every user, name and (scope
+// socket) socket. The last process to leave removes it; if that one died, the next to come starts anew with an empty
+// one. What processes that died had allocated is given back when space is short. Allocations are counted: who has
+// allocated a name twice deallocates it twice. Call makeResource in each process, after fork() where there is one.
 //
-// With MPI: define SHMHEAP_WITH_MPI before including this, and compile by mpicxx; then there is get_communicator_for_allocator.
+// With MPI: define SHMHEAP_WITH_MPI before including this, and compile by mpicxx; then there is
+// get_communicator_for_allocator.
 #ifndef SHMHEAP_UMPIRE_HPP
 #define SHMHEAP_UMPIRE_HPP
 
@@ -36,7 +39,7 @@
 #include "shmheap/socket.hpp"
 
 // Always on, also with NDEBUG.
-#define UMPIRE_ASSERT(condition) \
+#define UMPIRE_ASSERT(condition)                                                                                       \
     ((condition) ? (void)0 : ::umpire::detail::assertion_failed(#condition, __FILE__, __LINE__))
 
 namespace umpire {
@@ -84,7 +87,9 @@ inline void shared_name_check(const std::string &name)
     if (name.find('\0') != std::string::npos)
         throw runtime_error("umpire: the name of a resource must not contain a NUL");
     if (!is_shared_name(name))
-        throw runtime_error("umpire: \"" + name + "\": the name of a shared memory resource must contain SHARED, as in \"SHARED::" + name + "\"");
+        throw runtime_error("umpire: \"" + name +
+                            "\": the name of a shared memory resource must contain SHARED, as in \"SHARED::" + name +
+                            "\"");
 }
 
 // The name of the heap: of this user, so that users do not meet; '/' cannot be in it.
@@ -97,13 +102,18 @@ inline std::string heap_name(const std::string &name, const MemoryResourceTraits
         std::error_code error;
         int socket = shmheap::own_socket(error);
         if (error == std::errc::cross_device_link)
-            throw resource_error("umpire: \"" + name + "\": scope socket, but this process may run on the cores of more than one: bind it to one");
+            throw resource_error(
+                "umpire: \"" + name +
+                "\": scope socket, but this process may run on the cores of more than one: bind it to one");
         if (error)
-            throw resource_error("umpire: \"" + name + "\": scope socket, but the system does not tell which socket this is: " + error.message());
+            throw resource_error(
+                "umpire: \"" + name +
+                "\": scope socket, but the system does not tell which socket this is: " + error.message());
         text += ".socket" + std::to_string(socket);
     }
     if (text.size() > 255)
-        throw runtime_error("umpire: \"" + name + "\": the name is too long (" + std::to_string(text.size()) + " bytes of 255 with what is added)");
+        throw runtime_error("umpire: \"" + name + "\": the name is too long (" + std::to_string(text.size()) +
+                            " bytes of 255 with what is added)");
     return text;
 }
 
@@ -121,13 +131,14 @@ public:
         how.len = wanted.size;
         how.reap = true;
         how.timeout = std::chrono::seconds(30); // large ones take a while to make
-        heap_ = std::make_unique<shmheap::common_heap>(shmheap::common_heap::join(detail::heap_name(name, wanted), how, error));
+        heap_ = std::make_unique<shmheap::common_heap>(
+            shmheap::common_heap::join(detail::heap_name(name, wanted), how, error));
         if (error)
             throw_not_made(error);
         traits_.size = static_cast<std::size_t>(heap().stat().len);
         if (wanted.size > traits_.size)
-            throw resource_error("umpire: \"" + name + "\" is there already, with " + std::to_string(traits_.size) + " bytes; " +
-                                 std::to_string(wanted.size) + " were asked for");
+            throw resource_error("umpire: \"" + name + "\" is there already, with " + std::to_string(traits_.size) +
+                                 " bytes; " + std::to_string(wanted.size) + " were asked for");
     }
 
     const MemoryResourceTraits &getTraits() const noexcept { return traits_; }
@@ -150,9 +161,11 @@ public:
         if (object == nullptr || heap().deallocate(object, error))
             return;
         if (error == std::errc::invalid_argument)
-            throw unknown_pointer_error("umpire: \"" + name_ + "\": deallocate of a pointer that is not its own, or was deallocated already");
+            throw unknown_pointer_error("umpire: \"" + name_ +
+                                        "\": deallocate of a pointer that is not its own, or was deallocated already");
         if (error == std::errc::operation_not_permitted)
-            throw unknown_pointer_error("umpire: \"" + name_ + "\": deallocate of what this process has not allocated, or has given back");
+            throw unknown_pointer_error("umpire: \"" + name_ +
+                                        "\": deallocate of what this process has not allocated, or has given back");
         throw runtime_error("umpire: \"" + name_ + "\": deallocate: " + error.message());
     }
 
@@ -172,26 +185,33 @@ public:
     }
 
 private:
-    std::string label(const std::string &name) const { return "umpire: \"" + name_ + "\": allocate(\"" + name.c_str() + "\")"; }
+    std::string label(const std::string &name) const
+    {
+        return "umpire: \"" + name_ + "\": allocate(\"" + name.c_str() + "\")";
+    }
 
     [[noreturn]] void throw_not_made(const std::error_code &error) const
     {
         std::string text = "umpire: \"" + name_ + "\" (" + std::to_string(traits_.size) + " bytes): " + error.message();
         if (error == std::errc::permission_denied)
-            text += "; there is a file of that name below /dev/shm that belongs to another user, or that others may read";
+            text +=
+                "; there is a file of that name below /dev/shm that belongs to another user, or that others may read";
         if (error == std::errc::no_space_on_device)
             text += "; there is not that much left below /dev/shm";
         throw resource_error(text);
     }
 
-    [[noreturn]] void throw_not_allocated(const std::string &name, std::size_t bytes, const std::error_code &error) const
+    [[noreturn]] void throw_not_allocated(const std::string &name, std::size_t bytes,
+                                          const std::error_code &error) const
     {
         std::size_t has = 0;
         bool there = shmheap_find(heap().c_handle(), name.c_str(), &has) != nullptr;
         if (error == std::errc::invalid_argument && there && has < bytes)
-            throw runtime_error(label(name) + ": it is there already, with " + std::to_string(has) + " bytes; " + std::to_string(bytes) + " were asked for");
+            throw runtime_error(label(name) + ": it is there already, with " + std::to_string(has) + " bytes; " +
+                                std::to_string(bytes) + " were asked for");
         if (error == std::errc::not_enough_memory)
-            throw out_of_memory_error(label(name) + ": no space for " + std::to_string(bytes) + " bytes; the largest that fits has " +
+            throw out_of_memory_error(label(name) + ": no space for " + std::to_string(bytes) +
+                                      " bytes; the largest that fits has " +
                                       std::to_string(heap().stat().largest_free));
         throw runtime_error(label(name) + ": " + error.message());
     }
@@ -208,7 +228,8 @@ class Allocator {
 public:
     Allocator() = default; // of no use until another is assigned to it
 
-    // The allocation of that name, made if there is none; its contents are undefined then. Counts this process as a user.
+    // The allocation of that name, made if there is none; its contents are undefined then. Counts this process as a
+    // user.
     void *allocate(const std::string &name, std::size_t bytes) { return strategy().allocate(name, bytes); }
     // One use less; the last one frees. null is ignored.
     void deallocate(void *object) { strategy().deallocate(object); }
@@ -216,7 +237,10 @@ public:
     std::size_t getActualSize() const { return strategy().getTraits().size; } // all bytes, also those in use
     std::size_t getCurrentSize() const { return static_cast<std::size_t>(strategy().heap().stat().used_bytes); }
     std::size_t getHighWatermark() const { return static_cast<std::size_t>(strategy().heap().stat().high_water_bytes); }
-    std::size_t getLargestAvailableBlock() const { return static_cast<std::size_t>(strategy().heap().stat().largest_free); } // fits now
+    std::size_t getLargestAvailableBlock() const
+    {
+        return static_cast<std::size_t>(strategy().heap().stat().largest_free);
+    } // fits now
     std::size_t getSize(const void *object) const { return strategy().size_of(object); }
     const std::string &getName() const { return strategy().getName(); }
     strategy::AllocationStrategy *getAllocationStrategy() const { return &strategy(); }
@@ -261,11 +285,13 @@ public:
     {
         detail::shared_name_check(name);
         if (traits.resource != MemoryResourceTraits::resource_type::shared)
-            throw runtime_error("umpire: \"" + name + "\": traits of another kind than get_default_resource_traits(\"SHARED\") gives");
+            throw runtime_error("umpire: \"" + name +
+                                "\": traits of another kind than get_default_resource_traits(\"SHARED\") gives");
         if (traits.scope == MemoryResourceTraits::shared_scope::unknown)
             traits.scope = MemoryResourceTraits::shared_scope::node;
         if (traits.size < 128)
-            throw runtime_error("umpire: \"" + name + "\": traits.size is " + std::to_string(traits.size) + "; at least 128 bytes");
+            throw runtime_error("umpire: \"" + name + "\": traits.size is " + std::to_string(traits.size) +
+                                "; at least 128 bytes");
         std::lock_guard<std::mutex> guard(mutex_);
         if (allocators_.count(name) != 0)
             throw runtime_error("umpire: \"" + name + "\" was made in this process already; getAllocator gives it");
@@ -285,7 +311,8 @@ public:
         std::lock_guard<std::mutex> guard(mutex_);
         auto found = allocators_.find(name);
         if (found == allocators_.end())
-            throw runtime_error("umpire: there is no allocator \"" + name + "\" in this process; makeResource makes it");
+            throw runtime_error("umpire: there is no allocator \"" + name +
+                                "\" in this process; makeResource makes it");
         return found->second;
     }
 

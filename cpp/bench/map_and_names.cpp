@@ -1,8 +1,8 @@
 // map_and_names: containers and named objects in shared memory, ours beside Boost.Interprocess.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints nanoseconds an operation and, in brackets, how many times as fast as Boost's managed_shared_memory. Medians of ROUNDS rounds, in
-// which all take turns. First argument: a divisor of all counts, for a quick look.
+// Prints nanoseconds an operation and, in brackets, how many times as fast as Boost's managed_shared_memory. Medians
+// of ROUNDS rounds, in which all take turns. First argument: a divisor of all counts, for a quick look.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -77,7 +77,8 @@ shmheap::heap own_heap(bool cached)
 
 using entry = std::pair<const std::uint64_t, std::uint64_t>;
 template <class Allocator>
-using map_with = boost::unordered_map<std::uint64_t, std::uint64_t, boost::hash<std::uint64_t>, std::equal_to<std::uint64_t>, Allocator>;
+using map_with = boost::unordered_map<std::uint64_t, std::uint64_t, boost::hash<std::uint64_t>,
+                                      std::equal_to<std::uint64_t>, Allocator>;
 
 template <class Allocator>
 void measure_map(figures &found, const std::string &column, std::size_t count, const Allocator &allocator)
@@ -104,7 +105,9 @@ void measure_maps(figures &found, std::size_t count)
 {
     {
         boost_segment segment;
-        measure_map(found, "Boost", count, bip::allocator<entry, bip::managed_shared_memory::segment_manager>(segment.memory.get_segment_manager()));
+        measure_map(
+            found, "Boost", count,
+            bip::allocator<entry, bip::managed_shared_memory::segment_manager>(segment.memory.get_segment_manager()));
     }
     for (bool cached : {false, true}) {
         shmheap::heap heap = own_heap(cached);

@@ -1,7 +1,8 @@
 // sorted_by_another: a program in the style of Boost.Interprocess, with what each line was there.
 // SPDX-License-Identifier: Apache-2.0
 //
-// It makes a vector in shared memory, starts itself once more, and that process finds the vector by name, sorts it and destroys it.
+// It makes a vector in shared memory, starts itself once more, and that process finds the vector by name, sorts it
+// and destroys it.
 #include <algorithm>
 #include <cstdio>
 #include <exception>

@@ -1,7 +1,8 @@
 // umpire_page: the program of Umpire's page on shared memory, its steps in the page's order.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compiled by mpicxx with -DSHMHEAP_WITH_MPI it is an MPI program: mpirun -n 4 umpire_page. Without MPI it starts four processes itself.
+// Compiled by mpicxx with -DSHMHEAP_WITH_MPI it is an MPI program: mpirun -n 4 umpire_page. Without MPI it starts
+// four processes itself.
 #include <cstdint>
 #include <cstdio>
 #include <exception>

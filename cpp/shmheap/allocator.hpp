@@ -21,8 +21,9 @@ namespace shmheap {
 
 namespace detail {
 
-// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those that its users switched
-// back) hold plain pointers, whatever the allocator's pointer is: another process would follow them to nowhere.
+// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those that its users
+// switched back) hold plain pointers, whatever the allocator's pointer is: another process would follow them to
+// nowhere.
 template <class T>
 inline constexpr bool has_plain_pointers = std::is_pointer_v<T>;
 #ifdef __GLIBCXX__
@@ -39,16 +40,16 @@ inline constexpr bool has_plain_pointers<std::__detail::_Hash_node<T, cached>> =
 } // namespace detail
 
 // allocator<T> takes memory from a heap, for containers that may lie in that heap themselves and are used by several
-// processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means the same
-// heap in each process, also on the stack; which connection that is it looks up in the process's own list. A begin that is
-// not in that list (written over by somebody, or the heap was closed) is refused: EINVAL.
+// processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means
+// the same heap in each process, also on the stack; which connection that is it looks up in the process's own list. A
+// begin that is not in that list (written over by somebody, or the heap was closed) is refused: EINVAL.
 //
 // Objects count as shared: they stay when who allocated them dies, and shmheap_reap leaves them alone; but with
 // SHMHEAP_REAP_SHARED it takes what dead processes put into containers, also into those that others use.
 //
-// Containers that work (tested): of libstdc++ 12 vector, but not vector<bool>, and basic_string; of Boost 1.74 container::vector,
-// string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those of libstdc++ that keep plain
-// pointers inside do not compile with this allocator.
+// Containers that work (tested): of libstdc++ 12 vector (but not vector<bool>), deque and basic_string; of Boost 1.74
+// container::vector, string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those
+// of libstdc++ that keep plain pointers inside do not compile with this allocator.
 template <class T>
 class allocator {
     static_assert(!detail::has_plain_pointers<T>,
@@ -86,9 +87,11 @@ public:
             throw std::bad_array_new_length();
         const detail::connection_entry *entry = detail::connection_at(begin_.get());
         if (entry == nullptr)
-            throw std::system_error(detail::error_of(EINVAL), "shmheap: allocate: the allocator's heap is not open here");
-        void *object = alignof(T) <= entry->alignment ? shmheap_alloc(entry->mem, count * sizeof(T))
-                                                      : shmheap_aligned_alloc(entry->mem, alignof(T), count * sizeof(T));
+            throw std::system_error(detail::error_of(EINVAL),
+                                    "shmheap: allocate: the allocator's heap is not open here");
+        void *object = alignof(T) <= entry->alignment
+                           ? shmheap_alloc(entry->mem, count * sizeof(T))
+                           : shmheap_aligned_alloc(entry->mem, alignof(T), count * sizeof(T));
         if (object == nullptr)
             detail::throw_no_memory(detail::last_error());
         shmheap_ptr_to_handle(entry->mem, object); // what makes it shared

@@ -21,8 +21,8 @@ namespace shmheap {
 
 namespace detail {
 
-// door is flock() on the heap's file, held by who comes or leaves. The kernel drops it at a death. It owns the descriptor, of which
-// nobody else may have a copy: -1 and errno, or open.
+// door is flock() on the heap's file, held by who comes or leaves. The kernel drops it at a death. It owns the
+// descriptor, of which nobody else may have a copy: -1 and errno, or open.
 class door {
 public:
     explicit door(int fd) noexcept : fd_(fd) {}
@@ -65,22 +65,27 @@ inline bool is_named(const std::string &name, int fd)
     return same;
 }
 
-inline int open_again(int file) { return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC); }
+inline int open_again(int file)
+{
+    return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
+}
 
 // Ours alone: made by this user, and for nobody else.
 inline bool is_private(int fd)
 {
     struct stat status;
-    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+           (status.st_mode & 077) == 0;
 }
 
 } // namespace detail
 
-// common_heap is a heap for processes of one user who come and go as they like: a name for shm_open() stands for it as long as any of them is
-// there. What all of them left behind by dying goes when the next one comes: it gets an empty heap. Its file is readable by its owner only; one that is
-// not, or belongs to another user, is refused (EACCES). Where two come, or one comes and one leaves, at the same time, all who are there in the
-// end share one heap. A child made by fork() counts from its first change on; what a process that exec'ed or called _exit() left
-// is as after a death.
+// common_heap is a heap for processes of one user who come and go as they like: a name for shm_open() stands for it
+// as long as any of them is there. What all of them left behind by dying goes when the next one comes: it gets an
+// empty heap. Its file is readable by its owner only; one that is not, or belongs to another user, is refused
+// (EACCES). Where two come, or one comes and one leaves, at the same time, all who are there in the end share one
+// heap. A child made by fork() counts from its first change on; what a process that exec'ed or called _exit() left is
+// as after a death.
 class common_heap {
 public:
     common_heap() noexcept = default;
@@ -138,7 +143,8 @@ private:
             error = detail::last_error();
     }
 
-    // Connecting in the door, one at a time: whoever else is connected then has come before, and stays until it has been at the door.
+    // Connecting in the door, one at a time: whoever else is connected then has come before, and stays until it has
+    // been at the door.
     void enter(const detail::door &door, const options &how, std::error_code &error)
     {
         if (!door.enter(error) || !check_name(door, error))
@@ -152,8 +158,8 @@ private:
         error = detail::error_of(EAGAIN);
     }
 
-    // Making happens outside of the door, since the door is on what is made. Who comes before the maker is through it waits for the heap to be
-    // complete and sees that somebody is connected.
+    // Making happens outside of the door, since the door is on what is made. Who comes before the maker is through it
+    // waits for the heap to be complete and sees that somebody is connected.
     void make(const options &how, std::error_code &error)
     {
         heap_ = heap::create(name_, how, error);

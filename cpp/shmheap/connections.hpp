@@ -10,8 +10,9 @@
 
 namespace shmheap::detail {
 
-// connection_entry is private to the process. Invariants: (1) begin, when not null, is what shmheap_underlying says of mem,
-// an open connection; (2) mem and alignment do not change while begin is not null; (3) entries are never freed.
+// connection_entry is private to the process. Invariants: (1) begin, when not null, is what shmheap_underlying says
+// of mem, an open connection; (2) mem and alignment do not change while begin is not null; (3) entries are never
+// freed.
 struct connection_entry {
     std::atomic<const void *> begin{nullptr};
     std::atomic<bool> taken{true};
@@ -38,7 +39,8 @@ inline connection_entry *connection_add(shmheap_memory_handle mem, std::size_t a
     if (entry == nullptr) {
         entry = new connection_entry;
         entry->next = connections.load(std::memory_order_relaxed);
-        while (!connections.compare_exchange_weak(entry->next, entry, std::memory_order_release, std::memory_order_relaxed))
+        while (!connections.compare_exchange_weak(entry->next, entry, std::memory_order_release,
+                                                  std::memory_order_relaxed))
             continue;
     }
     entry->mem = mem;
@@ -53,8 +55,8 @@ inline void connection_remove(connection_entry *entry) noexcept
     entry->taken.store(false, std::memory_order_release);
 }
 
-// The connection whose region begins there; null: there is none. Takes no lock, so it works in a child made by fork() too,
-// whatever other threads of the parent were doing.
+// The connection whose region begins there; null: there is none. Takes no lock, so it works in a child made by fork()
+// too, whatever other threads of the parent were doing.
 inline const connection_entry *connection_at(const void *begin) noexcept
 {
     const connection_entry *entry = connections.load(std::memory_order_acquire);

@@ -23,8 +23,8 @@ class allocator;
 template <class T>
 class constructor;
 
-// heap is a connection of this process to a heap. Movable; its pointers, allocators and memory resources are good until it is
-// closed. A heap that was moved from, closed, or not opened is false, and its calls fail with EINVAL.
+// heap is a connection of this process to a heap. Movable; its pointers, allocators and memory resources are good
+// until it is closed. A heap that was moved from, closed, or not opened is false, and its calls fail with EINVAL.
 class heap {
 public:
     heap() noexcept = default;
@@ -39,17 +39,38 @@ public:
 
     // Errors as shmheap_open has them; EINVAL also for a name with a NUL in it.
     // create: EEXIST when there is one of that name.
-    static heap create(std::string_view name, const options &how = {}) { return thrown("create", name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE); }
-    static heap create(std::string_view name, const options &how, std::error_code &error) { return opened(name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, error); }
+    static heap create(std::string_view name, const options &how = {})
+    {
+        return thrown("create", name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE);
+    }
+    static heap create(std::string_view name, const options &how, std::error_code &error)
+    {
+        return opened(name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, error);
+    }
     // open: ENOENT when there is none. The sizes in how do not count.
     static heap open(std::string_view name, const options &how = {}) { return thrown("open", name, how, 0); }
-    static heap open(std::string_view name, const options &how, std::error_code &error) { return opened(name, how, 0, error); }
+    static heap open(std::string_view name, const options &how, std::error_code &error)
+    {
+        return opened(name, how, 0, error);
+    }
     // open_or_create: the sizes of what is there hold.
-    static heap open_or_create(std::string_view name, const options &how = {}) { return thrown("open_or_create", name, how, SHMHEAP_CREATE); }
-    static heap open_or_create(std::string_view name, const options &how, std::error_code &error) { return opened(name, how, SHMHEAP_CREATE, error); }
+    static heap open_or_create(std::string_view name, const options &how = {})
+    {
+        return thrown("open_or_create", name, how, SHMHEAP_CREATE);
+    }
+    static heap open_or_create(std::string_view name, const options &how, std::error_code &error)
+    {
+        return opened(name, how, SHMHEAP_CREATE, error);
+    }
     // anonymous: for children made by fork() and whoever gets fd().
-    static heap anonymous(const options &how = {}) { return thrown("anonymous", "", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS); }
-    static heap anonymous(const options &how, std::error_code &error) { return opened("", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, error); }
+    static heap anonymous(const options &how = {})
+    {
+        return thrown("anonymous", "", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS);
+    }
+    static heap anonymous(const options &how, std::error_code &error)
+    {
+        return opened("", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, error);
+    }
     // from_fd: fd is neither kept nor closed; of how, cached, read_only, huge_pages and timeout count.
     static heap from_fd(int fd, const options &how = {})
     {
@@ -95,7 +116,10 @@ public:
 
     explicit operator bool() const noexcept { return connection_ != nullptr; }
     void close() noexcept { connection_.reset(); }
-    shmheap_memory_handle c_handle() const noexcept { return connection_ != nullptr ? connection_->mem : shmheap_memory_handle{}; }
+    shmheap_memory_handle c_handle() const noexcept
+    {
+        return connection_ != nullptr ? connection_->mem : shmheap_memory_handle{};
+    }
     int fd() const noexcept { return shmheap_fd(c_handle()); }
 
     // Objects without a type, as in C; zero errors: the object is not null.
@@ -106,7 +130,10 @@ public:
         detail::throw_if(error, "allocate");
         return object;
     }
-    void *allocate(std::size_t bytes, std::error_code &error) const noexcept { return checked(shmheap_alloc(c_handle(), bytes), error); }
+    void *allocate(std::size_t bytes, std::error_code &error) const noexcept
+    {
+        return checked(shmheap_alloc(c_handle(), bytes), error);
+    }
     void *allocate_aligned(std::size_t alignment, std::size_t bytes, std::error_code &error) const noexcept
     {
         bool plain = connection_ != nullptr && alignment <= connection_->entry->alignment;
@@ -138,12 +165,15 @@ public:
         detail::throw_if(error, "resolve");
         return object;
     }
-    void *resolve(shmheap_object_handle handle, std::error_code &error) const noexcept { return checked(shmheap_handle_to_ptr(c_handle(), handle), error); }
+    void *resolve(shmheap_object_handle handle, std::error_code &error) const noexcept
+    {
+        return checked(shmheap_handle_to_ptr(c_handle(), handle), error);
+    }
 
-    // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it). An object is found by every process
-    // once it is complete, and stays until it is destroyed; but when all who looked it up were killed, shmheap_reap takes its
-    // name away. T must mean the same in all processes: no plain pointers, no virtual functions. Another size or alignment than
-    // the object has: EINVAL. On heaps with a file only (ENOTSUP).
+    // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it). An object is
+    // found by every process once it is complete, and stays until it is destroyed; but when all who looked it up were
+    // killed, shmheap_reap takes its name away. T must mean the same in all processes: no plain pointers, no virtual
+    // functions. Another size or alignment than the object has: EINVAL. On heaps with a file only (ENOTSUP).
     //
     // construct<T>(name)(arguments...): EEXIST when there is one.
     template <class T>
@@ -156,9 +186,9 @@ public:
     {
         return constructor<T>(*this, name, false, &error);
     }
-    // find_or_construct<T>(name)(arguments...): of all who come at once one constructs, the others wait for it (ETIMEDOUT after
-    // 30 s). If it dies in there, or its constructor throws, the next one constructs anew; what the dead one had allocated
-    // inside T stays until somebody reaps.
+    // find_or_construct<T>(name)(arguments...): of all who come at once one constructs, the others wait for it
+    // (ETIMEDOUT after 30 s). If it dies in there, or its constructor throws, the next one constructs anew. After a
+    // death the memory for T comes back by shmheap_reap, that of containers in T by SHMHEAP_REAP_SHARED only.
     template <class T>
     constructor<T> find_or_construct(std::string_view name) const
     {
@@ -185,8 +215,8 @@ public:
             return nullptr;
         return static_cast<T *>(connection_->objects.find(std::string(name), detail::shape_of<T>, error));
     }
-    // destroy: runs the destructor and takes the name away; whoever still has a pointer must not use it. False: there was none.
-    // A death in the middle leaves no name, and perhaps memory that the object held.
+    // destroy: runs the destructor and takes the name away; whoever still has a pointer must not use it. False: there
+    // was none. A death in the middle leaves no name, and perhaps memory that the object held.
     template <class T>
     bool destroy(std::string_view name) const
     {
@@ -307,7 +337,8 @@ private:
     std::unique_ptr<connection> connection_;
 };
 
-// constructor<T> is what construct and find_or_construct return: call it, at once, with the arguments of T's constructor.
+// constructor<T> is what construct and find_or_construct return: call it, at once, with the arguments of T's
+// constructor.
 template <class T>
 class constructor {
 public:

@@ -9,9 +9,9 @@
 
 namespace shmheap {
 
-// memory_resource lets containers of std::pmr take their memory from a heap. They keep plain pointers: such a container can be
-// used in this process, and by children made by fork(), not by others; for those there is allocator<T>. It must not outlive
-// the heap, nor may the heap be moved. Alignments up to the page size.
+// memory_resource lets containers of std::pmr take their memory from a heap. They keep plain pointers: such a
+// container can be used in this process, and by children made by fork(), not by others; for those there is
+// allocator<T>. It must not outlive the heap, nor may the heap be moved. Alignments up to the page size.
 class memory_resource final : public std::pmr::memory_resource {
 public:
     explicit memory_resource(const heap &from) noexcept : heap_(&from) {}

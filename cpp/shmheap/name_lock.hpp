@@ -26,13 +26,14 @@ namespace shmheap::detail {
 inline std::atomic<unsigned> fork_count{0};
 inline unsigned forks()
 {
-    static const int once = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+    static const int once =
+        pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
     static_cast<void>(once);
     return fork_count.load(std::memory_order_relaxed);
 }
 
-// lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one description do not
-// exclude each other. Kept open for the next lock, since opening costs more than locking.
+// lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one
+// description do not exclude each other. Kept open for the next lock, since opening costs more than locking.
 class lock_files {
 public:
     lock_files() = default;
@@ -84,15 +85,16 @@ private:
     int files_[capacity] = {}, count_ = 0;
 };
 
-// name_lock is an open-file-description lock on one byte of the heap's file, far behind its end, which byte the name says.
-// The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold others up,
-// and no death leaves it locked. (A child that its holder made by fork() while holding it keeps it too, until it execs or ends.)
+// name_lock is an open-file-description lock on one byte of the heap's file, far behind its end, which byte the name
+// says. The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold
+// others up, and no death leaves it locked. (A child that its holder made by fork() while holding it keeps it too,
+// until it execs or ends.)
 class name_lock {
 public:
     static constexpr std::chrono::seconds limit{30}; // as long as the heap's own lock
 
-    // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no file;
-    // EACCES, the connection is read-only.
+    // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no
+    // file; EACCES, the connection is read-only.
     name_lock(lock_files &files, shmheap_memory_handle mem, std::string_view name, std::error_code &error)
         : files_(files), byte_(byte_of(name)), generation_(forks()), fd_(files.take(mem))
     {
@@ -127,7 +129,8 @@ private:
     bool take(std::error_code &error) const
     {
         auto end = std::chrono::steady_clock::now() + limit;
-        for (auto pause = std::chrono::microseconds(20); !set(F_WRLCK); pause = std::min(2 * pause, std::chrono::microseconds(2000))) {
+        for (auto pause = std::chrono::microseconds(20); !set(F_WRLCK);
+             pause = std::min(2 * pause, std::chrono::microseconds(2000))) {
             if (errno != EAGAIN && errno != EACCES && errno != EINTR)
                 return error = last_error(), false;
             if (std::chrono::steady_clock::now() > end)

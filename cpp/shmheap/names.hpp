@@ -14,17 +14,20 @@
 
 namespace shmheap::detail {
 
-// name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is. Invariants:
-// (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot contain the
-// stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes. Words change only under the
-// name's lock; body's store publishes the object, or takes it away. Whatever a peer writes here is a handle that the
-// heap knows or refuses.
+// name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is.
+// Invariants: (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot
+// contain the stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes. Words
+// change only under the name's lock; body's store publishes the object, or takes it away. Whatever a peer writes here
+// is a handle that the heap knows or refuses.
 struct name_cell {
     std::uint64_t self, body, len, alignment;
 };
 
 inline std::uint64_t cell_load(const std::uint64_t &word) noexcept { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
-inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept { __atomic_store_n(&word, value, __ATOMIC_RELEASE); }
+inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept
+{
+    __atomic_store_n(&word, value, __ATOMIC_RELEASE);
+}
 
 // What an object has to be like.
 struct shape {
@@ -33,9 +36,10 @@ struct shape {
 template <class T>
 inline constexpr shape shape_of = {sizeof(T), alignof(T)};
 
-// names is private to the process: what one connection does about names. The core counts uses by connection, and takes back
-// those of the dead when somebody asks for reaping; so each connection that has looked an object up holds one use, which keeps the name
-// while anybody lives who knows the object. Disconnecting leaves it: the object stays for those who come.
+// names is private to the process: what one connection does about names. The core counts uses by connection, and
+// takes back those of the dead when somebody asks for reaping; so each connection that has looked an object up holds
+// one use, which keeps the name while anybody lives who knows the object. Disconnecting leaves it: the object stays
+// for those who come.
 class names {
 public:
     explicit names(shmheap_memory_handle mem) noexcept : mem_(mem) {}
@@ -88,8 +92,8 @@ public:
         return object.body;
     }
 
-    // Gives back the uses that this connection may give back of a cell without an object; the last one ends the name. Uses of
-    // other live connections go when those are closed. Under the name's lock.
+    // Gives back the uses that this connection may give back of a cell without an object; the last one ends the name.
+    // Uses of other live connections go when those are closed. Under the name's lock.
     void retire(const std::string &name)
     {
         std::error_code ignored;
@@ -129,7 +133,8 @@ private:
 
     std::uint64_t handle_of(void *object) const noexcept { return shmheap_ptr_to_handle(mem_, object).bits; }
 
-    // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of ours.
+    // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of
+    // ours.
     name_cell *cell_find(const std::string &name, std::error_code &error) const
     {
         error.clear();
@@ -146,8 +151,8 @@ private:
         return cell_load(cell->self) == handle_of(cell) ? cell : nullptr;
     }
 
-    // Without the name's lock, cell and object may go, or be replaced, at any time: what is found, and any error, counts only if the cell
-    // says the same before and after. EAGAIN: it never did.
+    // Without the name's lock, cell and object may go, or be replaced, at any time: what is found, and any error,
+    // counts only if the cell says the same before and after. EAGAIN: it never did.
     found look(const std::string &name, const shape &wanted, std::error_code &error) const
     {
         for (int i = 0; i < tries; i++) {
@@ -163,7 +168,8 @@ private:
         return {};
     }
 
-    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been freed.
+    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been
+    // freed.
     void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted, std::error_code &error) const
     {
         if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment)

@@ -17,10 +17,11 @@ namespace detail {
 struct nothing;
 } // namespace detail
 
-// offset_ptr<T> holds the distance from itself to the object: where pointer and object lie in one mapping, it is good at
-// every address of that mapping, in every process. 8 bytes; copying it computes the new distance, so it is not trivially
-// copyable. A random access iterator and a pointer as the standard's allocator requirements want it. A distance of 1 means
-// null, since no offset_ptr points into itself. What it says is not checked: it is as trustworthy as who wrote it.
+// offset_ptr<T> holds the distance from itself to the object: where pointer and object lie in one mapping, it is good
+// at every address of that mapping, in every process. 8 bytes; copying it computes the new distance, so it is not
+// trivially copyable. A random access iterator and a pointer as the standard's allocator requirements want it. A
+// distance of 1 means null, since no offset_ptr points into itself. What it says is not checked: it is as trustworthy
+// as who wrote it.
 template <class T>
 class offset_ptr {
 public:
@@ -42,7 +43,8 @@ public:
         set(other.get());
     }
     // The casts that static_cast does between plain pointers: from void, and to a derived class.
-    template <class U, std::enable_if_t<!std::is_convertible_v<U *, T *>, int> = 0, class = decltype(static_cast<T *>(std::declval<U *>()))>
+    template <class U, std::enable_if_t<!std::is_convertible_v<U *, T *>, int> = 0,
+              class = decltype(static_cast<T *>(std::declval<U *>()))>
     explicit offset_ptr(const offset_ptr<U> &other) noexcept
     {
         set(static_cast<T *>(other.get()));
@@ -59,7 +61,10 @@ public:
         return offset_ptr(std::addressof(object));
     }
 
-    T *get() const noexcept { return distance_ == null_distance ? nullptr : reinterpret_cast<T *>(own_address() + distance_); }
+    T *get() const noexcept
+    {
+        return distance_ == null_distance ? nullptr : reinterpret_cast<T *>(own_address() + distance_);
+    }
     T *operator->() const noexcept { return get(); }
     reference operator*() const noexcept { return *get(); }
     reference operator[](difference_type index) const noexcept { return get()[index]; }
@@ -78,9 +83,18 @@ public:
     offset_ptr operator++(int) noexcept { return shifted_after(1); }
     offset_ptr operator--(int) noexcept { return shifted_after(-1); }
 
-    friend offset_ptr operator+(const offset_ptr &at, difference_type count) noexcept { return offset_ptr(at.get() + count); }
-    friend offset_ptr operator+(difference_type count, const offset_ptr &at) noexcept { return offset_ptr(at.get() + count); }
-    friend offset_ptr operator-(const offset_ptr &at, difference_type count) noexcept { return offset_ptr(at.get() - count); }
+    friend offset_ptr operator+(const offset_ptr &at, difference_type count) noexcept
+    {
+        return offset_ptr(at.get() + count);
+    }
+    friend offset_ptr operator+(difference_type count, const offset_ptr &at) noexcept
+    {
+        return offset_ptr(at.get() + count);
+    }
+    friend offset_ptr operator-(const offset_ptr &at, difference_type count) noexcept
+    {
+        return offset_ptr(at.get() - count);
+    }
 
 private:
     static constexpr std::uintptr_t null_distance = 1;
@@ -101,7 +115,8 @@ private:
     std::uintptr_t distance_ = null_distance;
 };
 
-// Between pointers that may differ in constness, and with plain ones: templates, since each fits better than any conversion.
+// Between pointers that may differ in constness, and with plain ones: templates, since each fits better than any
+// conversion.
 template <class T, class U>
 std::ptrdiff_t operator-(const offset_ptr<T> &a, const offset_ptr<U> &b) noexcept
 {

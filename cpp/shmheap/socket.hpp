@@ -13,8 +13,8 @@
 
 namespace shmheap {
 
-// own_socket is the package id of the cores that the calling thread may run on. Failure: -1, EXDEV (they belong to more than one: bind the
-// process to a socket) or ENOTSUP (the system does not say). cpus: the folder where it does.
+// own_socket is the package id of the cores that the calling thread may run on. Failure: -1, EXDEV (they belong to
+// more than one: bind the process to a socket) or ENOTSUP (the system does not say). cpus: the folder where it does.
 inline int own_socket(std::error_code &error, const std::string &cpus = "/sys/devices/system/cpu")
 {
     constexpr int sets = 16, count = sets * CPU_SETSIZE;

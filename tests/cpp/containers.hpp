@@ -166,10 +166,15 @@ void each_container(Visitor &&visit)
     visit(static_cast<boost_sequence<bc::deque<int, in_heap<int>>> *>(nullptr), "boost deque");
     visit(static_cast<boost_sequence<bc::stable_vector<int, in_heap<int>>> *>(nullptr), "boost stable_vector");
     visit(static_cast<boost_set<bc::set<int, std::less<int>, in_heap<int>>> *>(nullptr), "boost set");
-    visit(static_cast<boost_set<boost::unordered_set<int, boost::hash<int>, std::equal_to<int>, in_heap<int>>> *>(nullptr), "boost unordered_set");
+    visit(static_cast<boost_set<boost::unordered_set<int, boost::hash<int>, std::equal_to<int>, in_heap<int>>> *>(
+              nullptr),
+          "boost unordered_set");
     visit(static_cast<boost_map<bc::map<int, int, std::less<int>, in_heap<map_entry>>> *>(nullptr), "boost map");
-    visit(static_cast<boost_map<bc::flat_map<int, int, std::less<int>, in_heap<std::pair<int, int>>>> *>(nullptr), "boost flat_map");
-    visit(static_cast<boost_map<boost::unordered_map<int, int, boost::hash<int>, std::equal_to<int>, in_heap<map_entry>>> *>(nullptr),
+    visit(static_cast<boost_map<bc::flat_map<int, int, std::less<int>, in_heap<std::pair<int, int>>>> *>(nullptr),
+          "boost flat_map");
+    visit(static_cast<
+              boost_map<boost::unordered_map<int, int, boost::hash<int>, std::equal_to<int>, in_heap<map_entry>>> *>(
+              nullptr),
           "boost unordered_map");
     visit(static_cast<boost_string *>(nullptr), "boost string");
 #endif

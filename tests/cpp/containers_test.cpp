@@ -51,7 +51,8 @@ void another_program_goes_on_with_them()
             test_fail(__FILE__, __LINE__, "%s is not as the other program left it", label);
     });
     CHECK(in.check().rule == 0);
-    each_container([&](auto type, const char *label) { CHECK(in.destroy<std::remove_pointer_t<decltype(type)>>(label)); });
+    each_container(
+        [&](auto type, const char *label) { CHECK(in.destroy<std::remove_pointer_t<decltype(type)>>(label)); });
     CHECK_LE(in.stat().used_bytes, before.bytes + 16384); // of containers nothing
 }
 
@@ -211,9 +212,14 @@ void killed_while_building()
 }
 
 const struct test tests[] = {
-    TEST(another_program_goes_on_with_them), TEST(two_addresses_in_one_process),        TEST(copies_keep_their_heap),
-    TEST(no_space_is_bad_alloc),             TEST(alignment_is_kept),                   TEST(allocators_written_over_are_refused),
-    TEST(elements_survive_who_added_them),   TEST(killed_while_building),
+    TEST(another_program_goes_on_with_them),
+    TEST(two_addresses_in_one_process),
+    TEST(copies_keep_their_heap),
+    TEST(no_space_is_bad_alloc),
+    TEST(alignment_is_kept),
+    TEST(allocators_written_over_are_refused),
+    TEST(elements_survive_who_added_them),
+    TEST(killed_while_building),
 };
 
 } // namespace

@@ -168,9 +168,11 @@ void memory_resource_serves_pmr()
 }
 
 const struct test tests[] = {
-    TEST(opens_creates_and_removes), TEST(errors_name_the_call_and_the_heap), TEST(bad_names_are_refused),
-    TEST(anonymous_file_and_flags),  TEST(moves_and_closes),                  TEST(foreign_pointers_are_refused),
-    TEST(no_space_is_told),          TEST(adopts_from_c),                     TEST(memory_resource_serves_pmr),
+    TEST(opens_creates_and_removes),  TEST(errors_name_the_call_and_the_heap),
+    TEST(bad_names_are_refused),      TEST(anonymous_file_and_flags),
+    TEST(moves_and_closes),           TEST(foreign_pointers_are_refused),
+    TEST(no_space_is_told),           TEST(adopts_from_c),
+    TEST(memory_resource_serves_pmr),
 };
 
 } // namespace

@@ -22,7 +22,8 @@ struct derived : base {
 static_assert(sizeof(offset_ptr<int>) == 8);
 static_assert(std::is_same_v<std::pointer_traits<offset_ptr<int>>::rebind<const char>, offset_ptr<const char>>);
 static_assert(std::is_same_v<std::pointer_traits<offset_ptr<int>>::difference_type, std::ptrdiff_t>);
-static_assert(std::is_same_v<std::iterator_traits<offset_ptr<int>>::iterator_category, std::random_access_iterator_tag>);
+static_assert(
+    std::is_same_v<std::iterator_traits<offset_ptr<int>>::iterator_category, std::random_access_iterator_tag>);
 static_assert(std::is_convertible_v<offset_ptr<int>, offset_ptr<const int>>);
 static_assert(std::is_convertible_v<offset_ptr<int>, offset_ptr<void>>);
 static_assert(std::is_convertible_v<offset_ptr<derived>, offset_ptr<base>>);
@@ -121,8 +122,9 @@ void means_the_same_at_another_address()
 }
 
 const struct test tests[] = {
-    TEST(null_is_distinct),           TEST(copies_point_to_the_same_object), TEST(casts_as_plain_pointers_do),
-    TEST(is_a_random_access_iterator), TEST(hashes_as_the_pointer_does),      TEST(means_the_same_at_another_address),
+    TEST(null_is_distinct),           TEST(copies_point_to_the_same_object),
+    TEST(casts_as_plain_pointers_do), TEST(is_a_random_access_iterator),
+    TEST(hashes_as_the_pointer_does), TEST(means_the_same_at_another_address),
 };
 
 } // namespace

@@ -134,7 +134,9 @@ void destructors_run_once_and_leave_nothing()
     // The other connection gave back what it used, once it was closed.
     CHECK_LE(in.stat().used_blocks, before.blocks + 1); // the table of names has become larger
     size_t names = 0;
-    shmheap_names(in.c_handle(), [](const shmheap_name_info *, void *count) { return ++*static_cast<size_t *>(count), 0; }, &names);
+    shmheap_names(
+        in.c_handle(), [](const shmheap_name_info *, void *count) { return ++*static_cast<size_t *>(count), 0; },
+        &names);
     CHECK_EQ(names, 1);
 }
 
@@ -259,8 +261,8 @@ void the_next_one_constructs_after_a_death()
     usage before(in);
     int announced[2];
     CHECK(pipe(announced) == 0);
-    pid_t victim = test_fork([](void *fd) { heap::open(crew_name).find_or_construct<mortal>("m")(*static_cast<int *>(fd)); },
-                             &announced[1]);
+    pid_t victim = test_fork(
+        [](void *fd) { heap::open(crew_name).find_or_construct<mortal>("m")(*static_cast<int *>(fd)); }, &announced[1]);
     char byte;
     CHECK(read(announced[0], &byte, 1) == 1);
     CHECK(in.find<mortal>("m") == nullptr); // incomplete objects are not found
@@ -375,7 +377,8 @@ void children_of_fork_go_on()
             with.close();
         },
         &in);
-    CHECK(in.find<point>("p") == nullptr && in.find<point>("q")->x == 5 && in.destroy<point>("q") && in.check().rule == 0);
+    CHECK(in.find<point>("p") == nullptr && in.find<point>("q")->x == 5 && in.destroy<point>("q") &&
+          in.check().rule == 0);
 }
 
 // Whatever a peer writes over a cell: an error, no object, or one that lies in the heap.
@@ -389,11 +392,13 @@ void cells_written_over_do_no_harm()
     memcpy(sound, words, sizeof sound);
     for (size_t i = 0; i < test_rounds(20000); i++) {
         memcpy(words, sound, sizeof sound);
-        uint64_t values[] = {test_random_next(&random), 0, other, sound[0], sound[1] ^ UINT64_C(1) << test_random_below(&random, 64)};
+        uint64_t values[] = {test_random_next(&random), 0, other, sound[0],
+                             sound[1] ^ UINT64_C(1) << test_random_below(&random, 64)};
         words[test_random_below(&random, 4)] = values[test_random_below(&random, 5)];
         std::error_code error;
         point *found = in.find<point>("p", error);
-        CHECK(found == nullptr || (in.handle_of(found).bits != 0 && shmheap_usable_size(in.c_handle(), found) >= sizeof(point)));
+        CHECK(found == nullptr ||
+              (in.handle_of(found).bits != 0 && shmheap_usable_size(in.c_handle(), found) >= sizeof(point)));
     }
     memcpy(words, sound, sizeof sound);
     CHECK(in.find<point>("p")->y == 2 && in.check().rule == 0);

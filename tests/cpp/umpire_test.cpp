@@ -16,16 +16,16 @@
 #include <shmheap_umpire.hpp>
 
 // The expression throws this umpire error, whose text contains the words.
-#define CHECK_UMPIRE(expression, type, words)                                                                        \
-    do {                                                                                                             \
-        std::string found_ = "nothing was thrown";                                                                   \
-        try {                                                                                                        \
-            (void)(expression);                                                                                      \
-        } catch (const umpire::type &error_) {                                                                       \
-            found_ = error_.what();                                                                                  \
-        }                                                                                                            \
-        if (found_.find(words) == std::string::npos)                                                                 \
-            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, found_.c_str(), words);     \
+#define CHECK_UMPIRE(expression, type, words)                                                                          \
+    do {                                                                                                               \
+        std::string found_ = "nothing was thrown";                                                                     \
+        try {                                                                                                          \
+            (void)(expression);                                                                                        \
+        } catch (const umpire::type &error_) {                                                                         \
+            found_ = error_.what();                                                                                    \
+        }                                                                                                              \
+        if (found_.find(words) == std::string::npos)                                                                   \
+            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, found_.c_str(), words);       \
     } while (0)
 
 namespace {
@@ -201,7 +201,8 @@ void the_others_go_on_after_a_death()
             }
             // What the dead had is given back when space is short.
             allocator.deallocate(allocator.allocate("large", 900000));
-            CHECK(static_cast<unsigned char *>(kept)[999] == 7 && allocator.getAllocationStrategy()->heap().check().rule == 0);
+            CHECK(static_cast<unsigned char *>(kept)[999] == 7 &&
+                  allocator.getAllocationStrategy()->heap().check().rule == 0);
         },
         nullptr);
 }
@@ -351,7 +352,8 @@ void bad_calls_change_nothing(void *)
         [](void *) {
             auto traits{umpire::get_default_resource_traits("SHARED")};
             traits.size = 2 << 20;
-            CHECK_UMPIRE(umpire::strategy::AllocationStrategy(resource_name, traits), resource_error, "1048576 bytes; 2097152 were asked for");
+            CHECK_UMPIRE(umpire::strategy::AllocationStrategy(resource_name, traits), resource_error,
+                         "1048576 bytes; 2097152 were asked for");
         },
         nullptr));
     CHECK(file_is_there());
@@ -423,7 +425,8 @@ void sockets_are_told_apart()
     }
     CHECK(sched_setaffinity(0, sizeof before, &before) == 0);
     for (const std::string &cpu : made)
-        CHECK(remove((cpu + "/topology/physical_package_id").c_str()) == 0 && rmdir((cpu + "/topology").c_str()) == 0 && rmdir(cpu.c_str()) == 0);
+        CHECK(remove((cpu + "/topology/physical_package_id").c_str()) == 0 && rmdir((cpu + "/topology").c_str()) == 0 &&
+              rmdir(cpu.c_str()) == 0);
 }
 
 const struct test tests[] = {
