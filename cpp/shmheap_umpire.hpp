@@ -36,7 +36,6 @@
 #include <utility>
 
 #include "shmheap/common_heap.hpp"
-#include "shmheap/socket.hpp"
 
 // Always on, also with NDEBUG.
 #define UMPIRE_ASSERT(condition)                                                                                       \
@@ -92,28 +91,19 @@ inline void shared_name_check(const std::string &name)
                             "\"");
 }
 
+inline bool is_of_socket(const MemoryResourceTraits &traits)
+{
+    return traits.scope == MemoryResourceTraits::shared_scope::socket;
+}
+
 // The name of the heap: of this user, so that users do not meet; '/' cannot be in it.
-inline std::string heap_name(const std::string &name, const MemoryResourceTraits &traits)
+inline std::string heap_name(const std::string &name)
 {
     std::string text = "/umpire." + std::to_string(geteuid()) + ".";
     for (char letter : name)
         text += letter == '/' ? std::string("%2F") : letter == '%' ? std::string("%25") : std::string(1, letter);
-    if (traits.scope == MemoryResourceTraits::shared_scope::socket) {
-        std::error_code error;
-        int socket = shmheap::own_socket(error);
-        if (error == std::errc::cross_device_link)
-            throw resource_error(
-                "umpire: \"" + name +
-                "\": scope socket, but this process may run on the cores of more than one: bind it to one");
-        if (error)
-            throw resource_error(
-                "umpire: \"" + name +
-                "\": scope socket, but the system does not tell which socket this is: " + error.message());
-        text += ".socket" + std::to_string(socket);
-    }
-    if (text.size() > 255)
-        throw runtime_error("umpire: \"" + name + "\": the name is too long (" + std::to_string(text.size()) +
-                            " bytes of 255 with what is added)");
+    if (text.size() > 240) // of 255, with what a socket adds
+        throw runtime_error("umpire: \"" + name + "\": the name is too long");
     return text;
 }
 
@@ -130,9 +120,9 @@ public:
         shmheap::options how;
         how.len = wanted.size;
         how.reap = true;
+        how.socket = detail::is_of_socket(wanted);
         how.timeout = std::chrono::seconds(30); // large ones take a while to make
-        heap_ = std::make_unique<shmheap::common_heap>(
-            shmheap::common_heap::join(detail::heap_name(name, wanted), how, error));
+        heap_ = std::make_unique<shmheap::common_heap>(shmheap::common_heap::join(detail::heap_name(name), how, error));
         if (error)
             throw_not_made(error);
         traits_.size = static_cast<std::size_t>(heap().stat().len);
@@ -193,6 +183,10 @@ private:
     [[noreturn]] void throw_not_made(const std::error_code &error) const
     {
         std::string text = "umpire: \"" + name_ + "\" (" + std::to_string(traits_.size) + " bytes): " + error.message();
+        if (error == std::errc::cross_device_link)
+            text += "; scope socket, but this process may run on the cores of more than one: bind it to one";
+        if (error == std::errc::not_supported)
+            text += "; scope socket, but the system does not tell which socket this is";
         if (error == std::errc::permission_denied)
             text +=
                 "; there is a file of that name below /dev/shm that belongs to another user, or that others may read";

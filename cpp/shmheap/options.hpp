@@ -22,7 +22,9 @@ struct options {
     bool reap = false; // in this heap, what would fail for want of space first frees what the dead held
     bool sparse = false;
     bool huge_pages = false;
-    bool file = false; // the name is the path of a file
+    bool file = false;      // the name is the path of a file
+    bool take_over = false; // when creating: one on which nobody lives is replaced
+    bool socket = false;    // that of the caller's CPU package; see SHMHEAP_SOCKET
 };
 
 namespace detail {
@@ -40,7 +42,8 @@ inline shmheap_options options_in_c(const options &from, unsigned flags) noexcep
     to.timeout_ms = limit < 0 ? 1 : limit > 0x7fffffff ? 0x7fffffffu : static_cast<unsigned>(limit);
     to.flags = flags | flag_if(from.cached, SHMHEAP_CACHED) | flag_if(from.read_only, SHMHEAP_READ_ONLY) |
                flag_if(from.reap, SHMHEAP_REAP) | flag_if(from.sparse, SHMHEAP_SPARSE) |
-               flag_if(from.huge_pages, SHMHEAP_HUGE_PAGES) | flag_if(from.file, SHMHEAP_FILE);
+               flag_if(from.huge_pages, SHMHEAP_HUGE_PAGES) | flag_if(from.file, SHMHEAP_FILE) |
+               flag_if(from.take_over, SHMHEAP_TAKE_OVER) | flag_if(from.socket, SHMHEAP_SOCKET);
     return to;
 }
 

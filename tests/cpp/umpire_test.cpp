@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <random>
 #include <vector>
 
@@ -259,7 +258,9 @@ void comes_and_goes(void *)
             umpire::Allocator allocator = make(1 << 16);
             void *mine = allocator.allocate("used by all", 64);
             // As long as anybody is there, the name stands for the heap that this one is on.
-            CHECK(shmheap::detail::is_named(file_name, allocator.getAllocationStrategy()->heap().fd()));
+            struct stat ours, named;
+            CHECK(fstat(allocator.getAllocationStrategy()->heap().fd(), &ours) == 0);
+            CHECK(stat(test_shm_path(file_name.c_str()), &named) == 0 && ours.st_ino == named.st_ino);
             allocator.deallocate(mine);
         });
         test_join(once);
@@ -390,43 +391,24 @@ void the_file_is_its_owners()
     close(fd);
 }
 
-void sockets_are_told_apart()
+void a_heap_for_each_socket()
 {
-    std::error_code error;
-    std::string folder = test_path();
-    CHECK(shmheap::own_socket(error, folder) == -1 && error == std::errc::not_supported);
-    cpu_set_t before, two;
-    CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
-    CPU_ZERO(&two);
-    int cpus[2] = {-1, -1}, found = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++)
-        if (CPU_ISSET(cpu, &before))
-            cpus[found++] = cpu;
-    CHECK(mkdir(folder.c_str(), 0700) == 0);
-    std::vector<std::string> made;
-    for (int i = 0; i < found; i++) {
-        std::string cpu = folder + "/cpu" + std::to_string(cpus[i]);
-        CHECK(mkdir(cpu.c_str(), 0700) == 0 && mkdir((cpu + "/topology").c_str(), 0700) == 0);
-        std::ofstream(cpu + "/topology/physical_package_id") << i << "\n";
-        made.push_back(cpu);
+    name_choose();
+    auto traits{umpire::get_default_resource_traits("SHARED")};
+    traits.scope = umpire::MemoryResourceTraits::shared_scope::socket;
+    int socket = shmheap_socket();
+    if (socket < 0) {
+        CHECK_UMPIRE(umpire::strategy::AllocationStrategy(resource_name, traits), resource_error, "scope socket");
+        return;
     }
-    for (int i = 0; i < found; i++) {
-        CPU_ZERO(&two);
-        CPU_SET(cpus[i], &two);
-        CHECK(sched_setaffinity(0, sizeof two, &two) == 0);
-        CHECK(shmheap::own_socket(error, folder) == i && !error);
+    std::string of_node = file_name;
+    {
+        umpire::strategy::AllocationStrategy allocator(resource_name, traits);
+        CHECK(!file_is_there());
+        file_name = of_node + ".socket" + std::to_string(socket);
+        CHECK(file_is_there() && allocator.getTraits().scope == umpire::MemoryResourceTraits::shared_scope::socket);
     }
-    if (found == 2) {
-        CPU_SET(cpus[0], &two);
-        CHECK(sched_setaffinity(0, sizeof two, &two) == 0);
-        CHECK(shmheap::own_socket(error, folder) == -1 && error == std::errc::cross_device_link);
-    } else {
-        printf("one processor only: what spans two sockets was not tried\n");
-    }
-    CHECK(sched_setaffinity(0, sizeof before, &before) == 0);
-    for (const std::string &cpu : made)
-        CHECK(remove((cpu + "/topology/physical_package_id").c_str()) == 0 && rmdir((cpu + "/topology").c_str()) == 0 &&
-              rmdir(cpu.c_str()) == 0);
+    CHECK(!file_is_there());
 }
 
 const struct test tests[] = {
@@ -439,7 +421,7 @@ const struct test tests[] = {
     TEST(bad_names_and_sizes_of_resources),
     TEST(bad_calls_are_exceptions),
     TEST(the_file_is_its_owners),
-    TEST(sockets_are_told_apart),
+    TEST(a_heap_for_each_socket),
 };
 
 } // namespace
