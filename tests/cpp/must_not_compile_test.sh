@@ -11,9 +11,13 @@ if [ ${#compilers[@]} = 0 ]; then
     exit 0
 fi
 
-# compile COMPILER DECLARATION: the compiler's words about a function that uses the variable x so declared.
-compile() {
-    "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 <<END
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/must-not-compile.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# precompile COMPILER: the headers, once, in a folder of the compiler's own; -include finds them there.
+precompile() {
+    mkdir "$work/$1"
+    cat >"$work/$1/all.hpp" <<'END'
 #include <shmheap.hpp>
 #include <set>
 #include <string>
@@ -21,6 +25,15 @@ compile() {
 #include <vector>
 template <class T> using in_heap = shmheap::allocator<T>;
 template <class K, class V> using entry = std::pair<const K, V>;
+END
+    local extension=gch
+    [ "$1" = g++ ] || extension=pch
+    "$1" -std=c++17 -Icpp -Ic/include -x c++-header "$work/$1/all.hpp" -o "$work/$1/all.hpp.$extension"
+}
+
+# compile COMPILER TYPE CALL: the compiler's words about a function that makes such a container and calls that.
+compile() {
+    "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -include "$work/$1/all.hpp" -x c++ - 2>&1 <<END
 void use(shmheap::heap &heap) { $2 x(heap.get_allocator<int>()); x.$3; }
 END
 }
@@ -29,6 +42,7 @@ failures=0
 fail() { echo "$*"; failures=$((failures + 1)); }
 
 for compiler in "${compilers[@]}"; do
+    precompile "$compiler" || fail "$compiler does not compile the headers"
     while IFS='|' read -r expected type call; do
         words=$(compile "$compiler" "$type" "$call")
         status=$?
