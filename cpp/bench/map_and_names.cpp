@@ -4,6 +4,7 @@
 // Prints nanoseconds an operation and, in brackets, how many times as fast as Boost's managed_shared_memory. Medians
 // of ROUNDS rounds, in which all take turns. First argument: a divisor of all counts, for a quick look.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,8 +17,6 @@
 #include <vector>
 
 #include <shmheap.hpp>
-
-#include "bench/timer.h"
 
 #if __has_include(<boost/interprocess/managed_shared_memory.hpp>) && __has_include(<boost/unordered_map.hpp>)
 #include <boost/interprocess/allocators/allocator.hpp>
@@ -42,9 +41,10 @@ double median(std::vector<double> values)
 
 double each_ns(std::size_t count, const std::function<void()> &body)
 {
-    std::uint64_t begin = bench::now_ns();
+    auto begin = std::chrono::steady_clock::now();
     body();
-    return static_cast<double>(bench::now_ns() - begin) / static_cast<double>(count);
+    std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - begin;
+    return spent.count() / static_cast<double>(count);
 }
 
 std::vector<std::uint64_t> shuffled_keys(std::size_t count)

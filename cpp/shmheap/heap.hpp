@@ -29,13 +29,8 @@ class heap {
 public:
     heap() noexcept = default;
     heap(heap &&) noexcept = default;
-    heap &operator=(heap &&other) noexcept
-    {
-        close();
-        connection_ = std::move(other.connection_);
-        return *this;
-    }
-    ~heap() { close(); }
+    heap &operator=(heap &&) noexcept = default; // closes what was there
+    ~heap() = default;
 
     // Errors as shmheap_open has them; EINVAL also for a name with a NUL in it.
     // create: EEXIST when there is one of that name.
