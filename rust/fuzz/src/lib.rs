@@ -1,12 +1,13 @@
 //! Bytes become calls of the safe interface, which a model in private memory follows. Two connections to one heap stand
 //! for two processes; handles are made up from bytes as well, and one op writes any bytes into the heap's file behind the
 //! library's back, after which only "no panic, no hang" is asked for.
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use shmheap::{ArcHandle, Error, Handle, Heap, ShmArc, ShmBox};
+use shmheap::{ArcHandle, Error, Handle, Heap, Root, ShmArc, ShmBox};
 
 /// Takes bytes from the input; 0 when there are none left.
 struct Input<'d>(&'d [u8]);
@@ -36,6 +37,22 @@ struct State {
     values: Vec<u64>,
     /// In transit, with what is in it.
     letters: Vec<(Handle<[u8]>, Vec<u8>)>,
+    roots: Vec<(AnyRoot, Vec<u8>)>,
+    /// What the name of each root stands for, while anybody uses it.
+    names: BTreeMap<Vec<u8>, NameModel>,
+}
+
+/// A root of one of three types, of which two are as long.
+enum AnyRoot {
+    Word(Root<AtomicU64>),
+    Halves(Root<[u32; 2]>),
+    Row(Root<[u64; 9]>),
+}
+
+struct NameModel {
+    kind: u8,
+    value: u64,
+    users: u64,
 }
 
 impl State {
@@ -57,6 +74,8 @@ impl State {
             arcs: Vec::new(),
             values: Vec::new(),
             letters: Vec::new(),
+            roots: Vec::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -123,7 +142,69 @@ impl State {
         }
     }
 
+    fn name(&mut self, input: &mut Input) {
+        match input.byte() % 4 {
+            0 => {
+                if let Some(i) = input.pick(self.roots.len()) {
+                    let (root, name) = self.roots.swap_remove(i);
+                    drop(root);
+                    let model = self.names.get_mut(&name).expect("in use");
+                    model.users -= 1;
+                    if model.users == 0 {
+                        self.names.remove(&name);
+                    }
+                }
+            }
+            1 => self.show_names(),
+            _ => self.open_root(input),
+        }
+    }
+
+    fn open_root(&mut self, input: &mut Input) {
+        let heap = &self.heaps[usize::from(input.byte() & 1)];
+        let (kind, find, byte) = (input.byte() % 3, input.byte() & 1 == 0, input.byte());
+        // A few names are used often, others seldom; some are none.
+        let name = match byte {
+            0 => Vec::new(),
+            1 => vec![b'n'; 256],
+            2 => vec![b'z', 0],
+            byte => vec![byte % 32 + 1; usize::from(byte)],
+        };
+        let opened = AnyRoot::open(heap, &name, kind, find, u64::from(byte));
+        let model = self.names.get_mut(&name);
+        match opened {
+            Err(Error::InvalidName(_)) => assert!(byte < 3),
+            Err(Error::OutOfMemory { .. }) => assert!(!find || model.is_some()),
+            Err(Error::NoSuchName) => assert!(find && model.is_none()),
+            Err(Error::OtherRoot { .. }) => assert_ne!(model.expect("there is one").kind, kind),
+            Err(other) => panic!("{other}"),
+            Ok(root) => {
+                let value = if byte & 1 == 0 { 0 } else { u64::from(byte) };
+                let model = self.names.entry(name.clone()).or_insert(NameModel { kind, value, users: 0 });
+                assert_eq!((root.kind(), root.value()), (model.kind, model.value));
+                assert!(!find || model.users > 0);
+                model.users += 1;
+                if let AnyRoot::Word(word) = &root {
+                    model.value += 1;
+                    word.fetch_add(1, Relaxed);
+                }
+                self.roots.push((root, name));
+            }
+        }
+    }
+
+    fn show_names(&self) {
+        for heap in &self.heaps {
+            let shown: BTreeMap<Vec<u8>, u64> =
+                heap.names().expect("nobody interferes").into_iter().map(|info| (info.name, info.users)).collect();
+            let expected: BTreeMap<Vec<u8>, u64> =
+                self.names.iter().map(|(name, model)| (name.clone(), model.users)).collect();
+            assert_eq!(shown, expected);
+        }
+    }
+
     fn check(&self) {
+        assert!(self.roots.iter().all(|(root, name)| root.value() == self.names[name].value));
         assert!(self.boxes.iter().all(|(found, expected)| **found == **expected));
         assert!(self.texts.iter().all(|(found, expected)| **found == **expected));
         assert!(self.arcs.iter().all(|(found, value)| found.load(Relaxed) == self.values[*value]));
@@ -154,7 +235,50 @@ impl State {
             let _ = input.pick(letters.len()).map(|i| heap.take(letters[i]));
             let _ = input.pick(shares.len()).map(|i| heap.receive_arc(shares[i]).map(|arc| arc.share()));
             let _ = heap.boxed_zeroed::<u64>(usize::from(input.byte())).map(|boxed| boxed.snapshot());
+            let name = [input.byte() % 4 + 1];
+            let _ = heap.root::<AtomicU64>(name).map(|root| root.fetch_add(1, Relaxed));
+            let _ = (heap.find_root::<[AtomicU64; 4]>(name).map(|_| ()), heap.names());
             let _ = (heap.reap(), heap.check());
+        }
+    }
+}
+
+impl AnyRoot {
+    fn open(heap: &Heap, name: &[u8], kind: u8, find: bool, value: u64) -> Result<Self, Error> {
+        let half = value as u32;
+        match (kind, find, value & 1) {
+            (0, true, _) => heap.find_root(name).map(AnyRoot::Word),
+            (0, false, 0) => heap.root(name).map(AnyRoot::Word),
+            (0, false, _) => heap.root_with(name, || AtomicU64::new(value)).map(AnyRoot::Word),
+            (1, true, _) => heap.find_root(name).map(AnyRoot::Halves),
+            (1, false, 0) => heap.root(name).map(AnyRoot::Halves),
+            (1, false, _) => heap.root_with(name, || [half; 2]).map(AnyRoot::Halves),
+            (_, true, _) => heap.find_root(name).map(AnyRoot::Row),
+            (_, false, 0) => heap.root(name).map(AnyRoot::Row),
+            (_, false, _) => heap.root_with(name, || [value; 9]).map(AnyRoot::Row),
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            AnyRoot::Word(_) => 0,
+            AnyRoot::Halves(_) => 1,
+            AnyRoot::Row(_) => 2,
+        }
+    }
+
+    /// Its first element; all are the same.
+    fn value(&self) -> u64 {
+        match self {
+            AnyRoot::Word(word) => word.load(Relaxed),
+            AnyRoot::Halves(halves) => {
+                assert_eq!(halves[0], halves[1]);
+                halves[0].into()
+            }
+            AnyRoot::Row(row) => {
+                assert!(row.iter().all(|word| *word == row[0]));
+                row[0]
+            }
         }
     }
 }
@@ -175,16 +299,21 @@ pub fn run(data: &[u8]) {
                 // A handle made up from bytes may have hit the inside of a shared value, which is left to sweeping then.
                 assert_eq!(state.heaps[0].reap().expect("nobody interferes").boxes, 0, "all of us live");
             }
-            _ if input.byte() > 200 => return state.attacked(&mut input),
-            _ => {}
+            _ => match input.byte() {
+                201.. => return state.attacked(&mut input),
+                100.. => state.name(&mut input),
+                _ => {}
+            },
         }
         state.check();
     }
-    let State { heaps, boxes, texts, arcs, letters, .. } = state;
-    drop((boxes, texts, arcs));
+    state.show_names();
+    let State { heaps, boxes, texts, arcs, letters, roots, .. } = state;
+    drop((boxes, texts, arcs, roots));
     for (handle, bytes) in letters {
         assert_eq!(*heaps[1].receive(handle).expect("in transit"), *bytes);
     }
+    assert!(heaps[0].names().expect("nobody interferes").is_empty());
     heaps[0].check().expect("sound");
     heaps[0].reap().expect("nobody interferes");
 }

@@ -64,6 +64,15 @@ pub enum Error {
         /// The handle by which its bytes can be received now.
         bytes: Handle<[u8]>,
     },
+    /// The name of a root is out of range: the text says how.
+    InvalidName(&'static str),
+    /// No object of the heap has that name.
+    NoSuchName,
+    /// The object of that name is not a value of the type asked for, which the text says more about. It stays as it is.
+    OtherRoot {
+        /// What it is.
+        found: &'static str,
+    },
     /// [`Heap::check`](crate::Heap::check) found the heap damaged.
     Unsound {
         /// Number of the rule in FORMAT.md that is broken.
@@ -164,6 +173,14 @@ impl fmt::Display for Error {
                     "not UTF-8 from byte {valid_up_to} on; it was sent again, receive the bytes by handle {bytes}"
                 )
             }
+            Error::InvalidName(how) => write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one"),
+            Error::NoSuchName => f.write_str("nothing in the heap has that name: make it with root or root_with"),
+            Error::OtherRoot { found } => {
+                write!(
+                    f,
+                    "that name belongs to another type: it is {found}; ask for its own type, or choose another name"
+                )
+            }
             Error::Unsound { rule, offset, text } => {
                 write!(f, "the heap breaks rule {rule} at offset {offset} ({text}): remove it and create it anew")
             }
@@ -193,6 +210,7 @@ pub(crate) mod code {
     pub const EINVAL: i32 = 22;
     pub const EBADMSG: i32 = 74;
     pub const EPROTONOSUPPORT: i32 = 93;
+    pub const ENAMETOOLONG: i32 = 36;
     pub const ENOTSUP: i32 = 95;
     pub const ETIMEDOUT: i32 = 110;
     pub const ESTALE: i32 = 116;

@@ -13,6 +13,7 @@ use crate::content::{Content, Plain, Shareable};
 use crate::error::{Error, Result};
 use crate::handle::{ArcHandle, Handle};
 use crate::raw::{self, Connection, Opening};
+use crate::root::{NameInfo, Root};
 use crate::sweep;
 
 /// A heap that processes share. A clone is the same connection; the last of clones, boxes and shares closes it. What
@@ -391,8 +392,81 @@ impl Heap {
         ShmArc::receive_in(handle, self)
     }
 
-    /// Gives back what only processes that died can know: their boxes, and what no share is left of. What is in transit
-    /// stays. Costs a walk over the heap.
+    /// The value of this name, the same one for all processes, which lives as long as any of them has the [`Root`]. Who
+    /// comes first makes it, of zero bytes; [`root_with`](Self::root_with) makes it of a value.
+    ///
+    /// The name is 1 to 255 bytes of any kind but zero. Making one costs a walk over the heap's blocks, once for each
+    /// connection.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another size or alignment, or
+    /// made by a program without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`],
+    /// [`Error::TimedOut`] (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
+    /// them.
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let visits = heap.root::<AtomicU64>("visits")?;
+    /// let same = heap.root::<AtomicU64>("visits")?; // in another process, as a rule
+    /// same.fetch_add(1, Relaxed);
+    /// assert_eq!(visits.load(Relaxed), 1);
+    /// assert!(matches!(heap.root::<[u64; 2]>("visits"), Err(Error::OtherRoot { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn root<T: Shareable>(&self, name: impl AsRef<[u8]>) -> Result<Root<T>> {
+        Root::zeroed(self, name.as_ref())
+    }
+
+    /// As [`root`](Self::root), but who makes it puts `initial()` there. Of several who come at the same time each may
+    /// call its own, and all get the value of one.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let first = heap.root_with("limits", || [3u64, 4])?;
+    /// let second = heap.root_with("limits", || [5u64, 6])?; // there is one: not called
+    /// assert_eq!((*first, *second), ([3, 4], [3, 4]));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn root_with<T: Shareable>(&self, name: impl AsRef<[u8]>, initial: impl FnOnce() -> T) -> Result<Root<T>> {
+        Root::with(self, name.as_ref(), initial)
+    }
+
+    /// The value of this name, where somebody has made it. Errors as [`root`](Self::root), and [`Error::NoSuchName`].
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert!(matches!(heap.find_root::<u64>("limit"), Err(Error::NoSuchName)));
+    /// let made = heap.root_with("limit", || 5u64)?;
+    /// assert_eq!(*heap.find_root::<u64>("limit")?, 5);
+    /// # drop(made);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn find_root<T: Shareable>(&self, name: impl AsRef<[u8]>) -> Result<Root<T>> {
+        Root::find(self, name.as_ref())
+    }
+
+    /// All names in the heap, those of C programs too, in no particular order. Names that come or go meanwhile may be among
+    /// them or not. Also on read-only connections.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let (one, two) = (heap.root::<u64>("one")?, heap.root::<u32>("two")?);
+    /// let mut names: Vec<_> = heap.names()?.into_iter().map(|info| info.to_string()).collect();
+    /// names.sort();
+    /// assert_eq!(names, ["one", "two"]);
+    /// # drop((one, two));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn names(&self) -> Result<Vec<NameInfo>> {
+        Ok(self.connection.names()?.into_iter().map(NameInfo::of).collect())
+    }
+
+    /// Gives back what only processes that died can know: their boxes, their uses of roots, and what no share is left
+    /// of. What is in transit stays. Costs a walk over the heap.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -451,7 +525,7 @@ impl AsFd for Heap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reaped {
-    /// Objects that dead processes held: boxes, and their shares in `ShmArc`s.
+    /// Objects that dead processes held: boxes, their shares in `ShmArc`s, and roots that nobody else uses.
     pub boxes: u64,
     /// Insides of `ShmArc`s that no share was left of.
     pub arcs: u64,

@@ -23,6 +23,7 @@ pub enum Kind {
     Slice = 2,
     Text = 3,
     Arc = 4,
+    Root = 5,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ impl Label {
             2 => "a slice of other elements or where none was asked for",
             3 => "a str",
             4 => "the inside of a ShmArc",
+            5 => "a root of another size or alignment",
             _ => "no object that this crate has sent",
         }
     }

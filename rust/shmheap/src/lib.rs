@@ -61,6 +61,12 @@
 //! sound whatever happens to the memory. And such a process can destroy any object, and by truncating the file
 //! below a heap with a name raise SIGBUS (an [anonymous](Heap::anonymous) heap is sealed against that).
 //!
+//! # Which to take
+//!
+//! [`ShmBox`]: one owner, moved from process to process by [`Handle`]. [`ShmArc`]: many owners, who get it from each
+//! other. [`Root`]: many owners, who find it by name: what a heap begins with, such as mailboxes for the handles of all
+//! else.
+//!
 //! # Costs
 //!
 //! A box is 8 bytes more than its value, 24 at least together, and the heap's own 8. Boxes hold the heap open, by a
@@ -79,6 +85,7 @@ mod handle;
 mod heap;
 mod label;
 mod raw;
+mod root;
 mod sweep;
 
 pub use arc::ShmArc;
@@ -87,6 +94,7 @@ pub use content::{Content, Plain, Shareable};
 pub use error::{Error, Result};
 pub use handle::{ArcHandle, AtomicHandle, Handle};
 pub use heap::{Heap, HeapOptions, HeapRef, Reaped, Stats};
+pub use root::{NameInfo, Root};
 
 pub use zerocopy;
 pub use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use shmheap::{ArcHandle, Handle, Heap};
+use shmheap::{ArcHandle, Handle, Heap, Root};
 use support::{seed, Random};
 
 fn file_of(heap: &Heap) -> File {
@@ -33,7 +33,7 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
 fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<AtomicU64>], random: &mut Random) {
     let handle = boxes[random.below(boxes.len() as u64) as usize];
     let share = shares[random.below(shares.len() as u64) as usize];
-    match random.below(8) {
+    match random.below(11) {
         0 => drop(heap.take(handle)),
         1 => drop(heap.take(handle.cast::<str>())),
         2 => drop(heap.take(handle.cast::<[u64; 4]>())),
@@ -51,27 +51,36 @@ fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<Atomi
         }
         5 => drop(heap.reap()),
         6 => drop(heap.check()),
+        7 => drop(heap.names()),
+        8 => drop(heap.find_root::<AtomicU64>("steady").map(|root| root.fetch_add(1, Relaxed))),
+        9 => {
+            if let Ok(root) = heap.root::<[AtomicU64; 5]>([b'a' + random.below(4) as u8]) {
+                root[4].fetch_add(1, Relaxed);
+            }
+        }
         _ => drop(heap.receive_bytes(handle.cast()).map(|boxed| boxed.snapshot())),
     }
 }
 
+type Steady = Root<AtomicU64>;
 type Boxes = Vec<Handle<[u8]>>;
 type Shares = Vec<ArcHandle<AtomicU64>>;
 
-fn prepared() -> (Heap, Boxes, Shares, u64) {
+fn prepared() -> (Heap, Boxes, Shares, Steady, u64) {
     let heap = Heap::anonymous(1 << 14).unwrap();
     let boxes = (0..20).map(|i| heap.boxed_slice(&vec![i as u8; i * 10]).unwrap().send().unwrap()).collect();
     let arc = heap.arc(AtomicU64::new(0)).unwrap();
     let shares = (0..10).map(|_| arc.share().unwrap()).collect();
     let len = file_of(&heap).metadata().unwrap().len();
-    (heap, boxes, shares, len)
+    let steady = heap.root("steady").unwrap();
+    (heap, boxes, shares, steady, len)
 }
 
 #[test]
 fn bytes_written_between_calls() {
     let mut random = Random(seed());
     for _ in 0..400 {
-        let (heap, boxes, shares, len) = prepared();
+        let (heap, boxes, shares, _steady, len) = prepared();
         let file = file_of(&heap);
         for _ in 0..40 {
             scribble(&file, len, &mut random);
@@ -84,7 +93,7 @@ fn bytes_written_between_calls() {
 fn bytes_written_meanwhile() {
     let seed = seed();
     for round in 0..40 {
-        let (heap, boxes, shares, len) = prepared();
+        let (heap, boxes, shares, _steady, len) = prepared();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {

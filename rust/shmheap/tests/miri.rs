@@ -92,3 +92,27 @@ fn handed_from_thread_to_thread() {
     drop(place);
     assert_eq!(heap.stats().unwrap().used_blocks, 0);
 }
+
+#[test]
+fn roots() {
+    let heap = heap();
+    let first = heap.root::<AtomicU64>("a").unwrap();
+    let threads: Vec<_> = (0..3u64)
+        .map(|number| {
+            let heap = heap.clone();
+            std::thread::spawn(move || {
+                let made = heap.root_with("b", || [number; 5]).unwrap();
+                assert!(made.iter().all(|&word| word == made[0]));
+                heap.find_root::<AtomicU64>("a").unwrap().fetch_add(1, SeqCst);
+                (made[0], made)
+            })
+        })
+        .collect();
+    let made: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(made.iter().all(|(word, _)| *word == made[0].0));
+    assert_eq!(first.clone().load(SeqCst), 3);
+    assert!(matches!(heap.root::<[u8; 8]>("a"), Err(Error::OtherRoot { .. })));
+    drop((first, made));
+    assert!(heap.names().unwrap().is_empty());
+    heap.check().unwrap();
+}

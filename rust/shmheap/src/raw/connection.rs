@@ -2,6 +2,7 @@
 use std::ffi::{c_int, c_void, CStr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shmheap_sys as sys;
 
@@ -17,6 +18,8 @@ pub(crate) struct Connection {
     region: NonNull<u8>,
     alignment: usize,
     id: u64,
+    /// Which process asked for its identity last, and what it is; 0: none has.
+    identity: AtomicU64,
 }
 
 // SAFETY: C, Threads: "Every call may be made from any thread at any time, but for shmheap_disconnect", which only
@@ -48,8 +51,22 @@ pub(crate) struct Block {
     pub live: bool,
 }
 
+/// A name as C shows it.
+pub(crate) struct Named {
+    pub name: Vec<u8>,
+    pub len: u64,
+    pub users: u64,
+}
+
 /// Figures of a heap, as C gives them.
 pub(crate) type Found = sys::shmheap_stats;
+
+/// The calls that show something one by one.
+type Looking<I> = unsafe extern "C" fn(
+    sys::shmheap_memory_handle,
+    Option<unsafe extern "C" fn(*const I, *mut c_void) -> c_int>,
+    *mut c_void,
+) -> c_int;
 
 pub(crate) const CREATE: u32 = sys::SHMHEAP_CREATE;
 pub(crate) const EXCLUSIVE: u32 = sys::SHMHEAP_EXCLUSIVE;
@@ -60,6 +77,24 @@ pub(crate) const SPARSE: u32 = sys::SHMHEAP_SPARSE;
 pub(crate) const HUGE_PAGES: u32 = sys::SHMHEAP_HUGE_PAGES;
 pub(crate) const ANONYMOUS: u32 = sys::SHMHEAP_ANONYMOUS;
 pub(crate) const FILE: u32 = sys::SHMHEAP_FILE;
+
+/// 32 bits that no two connections that ever were have in common, but by a chance of 1 to 2^32.
+fn identity_of(process: &sys::shmheap_process_info) -> u32 {
+    let words = [u64::from(process.slot), process.pid as u64, process.connected_ns];
+    words.iter().fold(1, |hash: u64, word| (hash.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)) as u32
+        ^ process.slot
+}
+
+/// What C calls for each thing that it shows.
+///
+/// # Safety
+/// info is valid during the call, and context points to an F that nobody else uses meanwhile.
+unsafe extern "C" fn visit_each<I, F: FnMut(&I)>(info: *const I, context: *mut c_void) -> c_int {
+    // SAFETY: says the caller.
+    let (info, visit) = unsafe { (&*info, &mut *context.cast::<F>()) };
+    visit(info);
+    0
+}
 
 fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
@@ -99,7 +134,7 @@ impl Connection {
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
-        let mut connection = Connection { mem, region, alignment: 16, id: 0 };
+        let mut connection = Connection { mem, region, alignment: 16, id: 0, identity: AtomicU64::new(0) };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -235,14 +270,8 @@ impl Connection {
     }
 
     /// Calls visit for each block, in the order of addresses.
-    pub(crate) fn walk<F: FnMut(Block)>(&self, mut visit: F) -> Result<()> {
-        unsafe extern "C" fn trampoline<F: FnMut(Block)>(
-            info: *const sys::shmheap_block_info,
-            visit: *mut c_void,
-        ) -> c_int {
-            // SAFETY: C, shmheap_walk: block is valid during the call; context is what walk passed: the closure, which
-            // nobody else uses meanwhile.
-            let (info, visit) = unsafe { (&*info, &mut *visit.cast::<F>()) };
+    pub(crate) fn walk(&self, mut visit: impl FnMut(Block)) -> Result<()> {
+        let mut show = |info: &sys::shmheap_block_info| {
             visit(Block {
                 offset: info.offset,
                 len: info.len,
@@ -252,15 +281,100 @@ impl Connection {
                     info.state,
                     sys::SHMHEAP_STATE_USED | sys::SHMHEAP_STATE_SHARED | sys::SHMHEAP_STATE_SENT
                 ),
-            });
-            0
-        }
-        // SAFETY: C, shmheap_walk: the trampoline has the type that it asks for and gets the closure of its type. The
-        // crate's closures do not panic: an unwinding that reached extern "C" would abort.
-        match unsafe { sys::shmheap_walk(self.mem, Some(trampoline::<F>), ptr::from_mut(&mut visit).cast()) } {
+            })
+        };
+        self.each(sys::shmheap_walk, &mut show)
+    }
+
+    /// Has C call visit. The crate's closures do not panic: an unwinding that reached extern "C" would abort.
+    fn each<I, F: FnMut(&I)>(&self, call: Looking<I>, visit: &mut F) -> Result<()> {
+        // SAFETY: C, shmheap_walk, shmheap_names, shmheap_processes: they call visit_each with what is valid during the
+        // call and with this context, the closure of its type, which nobody else uses meanwhile.
+        match unsafe { call(self.mem, Some(visit_each::<I, F>), ptr::from_mut(visit).cast()) } {
             0 => Ok(()),
             _ => Err(Error::from_change(errno())),
         }
+    }
+
+    /// The object of this name, made with `size` bytes where there is none: one use of it, to be freed. `None`: the one
+    /// that is there is shorter.
+    pub(crate) fn alloc_named(&self, name: &CStr, size: usize) -> Result<Option<NonNull<u8>>> {
+        // SAFETY: C, shmheap_alloc_named: name ends with a zero byte; any size may be asked for.
+        let object = unsafe { sys::shmheap_alloc_named(self.mem, name.as_ptr(), size) };
+        match NonNull::new(object.cast()) {
+            Some(object) => Ok(Some(object)),
+            None => match errno() {
+                code::ENOMEM => Err(Error::OutOfMemory { size }),
+                code::EINVAL => Ok(None),
+                code::ENAMETOOLONG => Err(Error::InvalidName("it is longer than 255 bytes")),
+                other => Err(Error::from_change(other)),
+            },
+        }
+    }
+
+    /// Whether there is an object of this name now.
+    pub(crate) fn has_name(&self, name: &CStr) -> Result<bool> {
+        // SAFETY: C, shmheap_find: name ends with a zero byte; the size may be NULL. What it returns is not used.
+        let object = unsafe { sys::shmheap_find(self.mem, name.as_ptr(), ptr::null_mut()) };
+        match object.is_null().then(errno) {
+            None => Ok(true),
+            Some(code::ENOENT) => Ok(false),
+            Some(other) => Err(Error::from_change(other)),
+        }
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<Named>> {
+        let mut names = Vec::new();
+        let mut show = |info: &sys::shmheap_name_info| {
+            let len = usize::try_from(info.name_len).map_or(255, |len| len.min(255));
+            let name = info.name[..len].iter().map(|&c| c as u8).collect();
+            names.push(Named { name, len: info.len, users: info.users });
+        };
+        self.each(sys::shmheap_names, &mut show)?;
+        Ok(names)
+    }
+
+    /// The bits of the object's handle: no other object has them, here or elsewhere in the heap, until its stamp has
+    /// gone round.
+    pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
+        // SAFETY: C, shmheap_ptr_to_handle: what is no live object is refused.
+        match unsafe { sys::shmheap_ptr_to_handle(self.mem, object.as_ptr().cast()) }.bits {
+            0 => Err(Error::from_change(errno())),
+            bits => Ok(bits),
+        }
+    }
+
+    /// A number that tells this connection from all others of the heap, living or dead. Found by a walk over the heap,
+    /// once in each process.
+    pub(crate) fn identity(&self) -> Result<u32> {
+        let pid = u64::from(std::process::id());
+        let known = self.identity.load(Ordering::Relaxed);
+        if known >> 32 == pid {
+            return Ok(known as u32);
+        }
+        let mut found = None;
+        self.each(sys::shmheap_processes, &mut |process: &sys::shmheap_process_info| {
+            if process.self_ != 0 {
+                found = Some(identity_of(process));
+            }
+        })?;
+        let identity = found.ok_or(Error::Corrupt)?;
+        self.identity.store(pid << 32 | u64::from(identity), Ordering::Relaxed);
+        Ok(identity)
+    }
+
+    /// Whether the process of that identity lives and is connected. Costs a walk over the heap.
+    pub(crate) fn lives(&self, identity: u32) -> Result<bool> {
+        let mut lives = false;
+        self.each(sys::shmheap_processes, &mut |process: &sys::shmheap_process_info| {
+            lives |= process.alive != 0 && identity_of(process) == identity;
+        })?;
+        Ok(lives)
+    }
+
+    /// Of every object: 8 or 16.
+    pub(crate) fn alignment(&self) -> usize {
+        self.alignment
     }
 
     /// Removes a name of shm_open().

@@ -2,7 +2,7 @@
 //! with the memory can be checked. Blocks are never used again, handles are a block's number and a stamp; there are
 //! no other processes, files or growth.
 use std::alloc::Layout;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -15,6 +15,15 @@ const LEN: usize = 1 << 16;
 pub(crate) struct Connection {
     region: NonNull<u8>,
     blocks: Mutex<Vec<Entry>>,
+    names: Mutex<Vec<Name>>,
+}
+
+#[derive(Debug)]
+struct Name {
+    name: CString,
+    place: NonNull<u8>,
+    size: usize,
+    users: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +65,12 @@ pub(crate) struct Block {
     pub live: bool,
 }
 
+pub(crate) struct Named {
+    pub name: Vec<u8>,
+    pub len: u64,
+    pub users: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Found {
     pub len: u64,
@@ -95,7 +110,7 @@ impl Connection {
     pub(crate) fn open(_: Option<&CStr>, _: &Opening) -> Result<Self> {
         // SAFETY: the layout is not empty.
         let region = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout()) }).ok_or(Error::Unsupported)?;
-        Ok(Connection { region, blocks: Mutex::new(Vec::new()) })
+        Ok(Connection { region, blocks: Mutex::new(Vec::new()), names: Mutex::new(Vec::new()) })
     }
 
     pub(crate) fn open_fd(_: BorrowedFd<'_>, _: &Opening) -> Result<Self> {
@@ -122,6 +137,9 @@ impl Connection {
     }
 
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
+        if let Some(name) = self.locked_names().iter().find(|name| name.place == object) {
+            return name.size;
+        }
         self.change(self.offset(object) as usize, |_, block| (block.state == State::Used).then_some(block.len))
             .unwrap_or(0)
     }
@@ -129,6 +147,14 @@ impl Connection {
     /// # Safety
     /// As the real one.
     pub(crate) unsafe fn free(&self, object: NonNull<u8>) {
+        let mut names = self.locked_names();
+        if let Some(i) = names.iter().position(|name| name.place == object) {
+            names[i].users -= 1;
+            if names[i].users > 0 {
+                return;
+            }
+            names.swap_remove(i);
+        }
         self.change(self.offset(object) as usize, |_, block| {
             assert_eq!(block.state, State::Used, "freed twice, or what was sent");
             block.state = State::Free;
@@ -203,6 +229,48 @@ impl Connection {
 
     pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
         Err(Error::Unsupported)
+    }
+
+    fn locked_names(&self) -> std::sync::MutexGuard<'_, Vec<Name>> {
+        self.names.lock().expect("no panic under the lock")
+    }
+
+    pub(crate) fn alloc_named(&self, name: &CStr, size: usize) -> Result<Option<NonNull<u8>>> {
+        let mut names = self.locked_names();
+        if let Some(found) = names.iter_mut().find(|found| *found.name == *name) {
+            found.users += u64::from(found.size >= size);
+            return Ok((found.size >= size).then_some(found.place));
+        }
+        let place = self.alloc(size, 16)?;
+        names.push(Name { name: name.to_owned(), place, size, users: 1 });
+        Ok(Some(place))
+    }
+
+    pub(crate) fn has_name(&self, name: &CStr) -> Result<bool> {
+        Ok(self.locked_names().iter().any(|found| *found.name == *name))
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<Named>> {
+        let show =
+            |name: &Name| Named { name: name.name.as_bytes().to_vec(), len: name.size as u64, users: name.users };
+        Ok(self.locked_names().iter().map(show).collect())
+    }
+
+    pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
+        let offset = self.offset(object);
+        self.change(offset as usize, |_, block| Some(1 << 63 | block.stamp << 36 | offset)).ok_or(Error::Stale)
+    }
+
+    pub(crate) fn identity(&self) -> Result<u32> {
+        Ok(1)
+    }
+
+    pub(crate) fn lives(&self, identity: u32) -> Result<bool> {
+        Ok(identity == 1)
+    }
+
+    pub(crate) fn alignment(&self) -> usize {
+        16
     }
 
     pub(crate) fn walk<F: FnMut(Block)>(&self, mut visit: F) -> Result<()> {

@@ -4,6 +4,7 @@
 //! - `object`: an object that this process holds, and the values in it.
 //! - `words`: copies of memory that others may write meanwhile.
 //! - `front`: the inside of a `ShmArc`.
+//! - `root`: an object with a name, and the value in it.
 //!
 //! What "C:" quotes in a SAFETY comment is shmheap.h.
 #![allow(unsafe_code)]
@@ -15,8 +16,10 @@ mod connection;
 mod connection;
 mod front;
 mod object;
+mod root;
 mod words;
 
 pub(crate) use connection::*;
 pub(crate) use front::{bury, ticket_names, FrontCopy, Shared, FRONT_LEN};
 pub(crate) use object::{receive_bytes, Object};
+pub(crate) use root::Used;

@@ -1,0 +1,316 @@
+//! An object with a name, in use by this process, and the value in it.
+//!
+//! ```text
+//! object   [ pad ][ value ][ pad ][ mark ][ label ][ 1 byte ]
+//! mark     the object's handle: the value is there, and stays
+//!          a claim (32 bits of the handle's hash, 32 of a process's identity): that process puts it there just now
+//!          anything else: nobody has yet, since memory of a new object holds what was there before
+//! ```
+//!
+//! Nobody is told whether the call that C made for it has made the object or found it. So who finds no value claims the
+//! mark, writes value and label, and publishes them by storing the handle, which later objects in the same place do not
+//! have. Between claim and handle nothing can fail, so a claim whose process is dead is as good as none, and one of
+//! a living process is waited for. A claimant's death leaves the object in use by the dead, to be reaped or made on.
+//!
+//! The last byte makes the length odd: what a C program allocated for a struct of its own under the same name has another
+//! length, and is told from a value that nobody has written yet.
+use std::ffi::CStr;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::content::{NoDestructor, Shareable};
+use crate::error::{Error, Result};
+use crate::heap::{connection, Heap};
+use crate::label::{Kind, Label, LABEL_LEN};
+use crate::raw::words;
+
+/// As long as the heap's own lock waits for a live process that does not go on.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes behind the value: mark, label, and the odd one.
+const BEHIND: usize = 8 + LABEL_LEN + 1;
+
+/// The most that an alignment can be: the region begins on a page in every process.
+const PAGE: usize = 4096;
+
+/// One use of an object with a name, given back when dropped.
+///
+/// Invariants:
+///   1  place is an object with a name, of which this connection has a use that is ours
+///   2  it has `behind` bytes and then BEHIND more; value lies below `behind`, aligned for T
+pub(crate) struct Used<T> {
+    place: NonNull<u8>,
+    value: NonNull<T>,
+    behind: usize,
+    handle: u64,
+    heap: Heap,
+}
+
+// SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any thread.
+unsafe impl<T: Shareable> Send for Used<T> {}
+// SAFETY: as above.
+unsafe impl<T: Shareable> Sync for Used<T> {}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    Ready,
+    /// Nobody who lives is making it; the mark says this.
+    Vacant(u64),
+}
+
+/// Bytes before mark and label of a T, in a heap of this alignment.
+fn behind_of<T>(alignment: usize) -> Result<usize> {
+    let align = std::mem::align_of::<T>();
+    let slack = align.saturating_sub(alignment);
+    // No type of Rust is so large that this overflows.
+    let behind = (std::mem::size_of::<T>() + slack).next_multiple_of(8);
+    (align <= PAGE).then_some(behind).ok_or(Error::TooLarge)
+}
+
+fn label_of<T>() -> Label {
+    Label::new::<T>(Kind::Root, 1).expect("a count of 1 fits")
+}
+
+fn claim(handle: u64, identity: u32) -> u64 {
+    let claim = handle.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 << 32 | u64::from(identity);
+    claim ^ u64::from(claim == handle) << 32
+}
+
+impl<T: Shareable> Used<T> {
+    /// The value of this name; made of zero bytes where there is none.
+    pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
+        // SAFETY: (write) room for a T, ours; zero bytes are one (FromBytes).
+        Self::make(heap, name, || |place: NonNull<T>| unsafe { place.as_ptr().write_bytes(0, 1) })
+    }
+
+    /// The value of this name; what initial gives where there is none.
+    pub(crate) fn with(heap: &Heap, name: &CStr, initial: impl FnOnce() -> T) -> Result<Self> {
+        Self::make(heap, name, || {
+            let value = initial();
+            // SAFETY: (write) room for a T, aligned, ours.
+            move |place: NonNull<T>| unsafe { place.as_ptr().write(value) }
+        })
+    }
+
+    fn make<W: FnOnce(NonNull<T>)>(heap: &Heap, name: &CStr, prepare: impl FnOnce() -> W) -> Result<Self> {
+        let used = Self::enter(heap, name)?;
+        if used.mark().load(Ordering::Acquire) != used.handle {
+            used.put(prepare())?;
+        }
+        used.checked()
+    }
+
+    /// The value of this name, if there is one.
+    pub(crate) fn find(heap: &Heap, name: &CStr) -> Result<Self> {
+        if !connection(heap).has_name(name)? {
+            return Err(Error::NoSuchName);
+        }
+        // Where the name has just gone this makes one without a value, which goes with `used`.
+        let used = Self::enter(heap, name)?;
+        match used.look()? {
+            Mark::Ready => used.checked(),
+            Mark::Vacant(_) => Err(Error::NoSuchName),
+        }
+    }
+
+    fn enter(heap: &Heap, name: &CStr) -> Result<Self> {
+        let () = NoDestructor::<T>::CHECKED;
+        let connection = connection(heap);
+        let behind = behind_of::<T>(connection.alignment())?;
+        let shorter = Error::OtherRoot { found: "shorter than this type" };
+        let place = connection.alloc_named(name, behind + BEHIND)?.ok_or(shorter)?;
+        let slack = (place.as_ptr() as usize).wrapping_neg() % std::mem::align_of::<T>();
+        // SAFETY: behind is the value's size and the slack that the heap's alignment leaves at most; the object has more.
+        let value = unsafe { place.add(slack) }.cast();
+        let mut used = Used { place, value, behind, handle: 0, heap: heap.clone() };
+        if connection.usable(place) != behind + BEHIND {
+            return Err(Error::OtherRoot { found: "of another length, or made by a program without this crate" });
+        }
+        used.handle = connection.handle_of(place)?;
+        Ok(used)
+    }
+
+    /// Has the value written, unless somebody else does.
+    fn put(&self, write: impl FnOnce(NonNull<T>)) -> Result<()> {
+        let heap = connection(&self.heap);
+        let mine = claim(self.handle, heap.identity()?);
+        while let Mark::Vacant(found) = self.look()? {
+            if self.mark().compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                self.finish(write);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Only for who has just claimed it: nobody else reads or writes the value until the mark is the handle.
+    fn finish(&self, write: impl FnOnce(NonNull<T>)) {
+        write(self.value);
+        // SAFETY: invariant 2; the label is only used as an atomic.
+        unsafe { words::store(self.place.add(self.behind + 8), label_of::<T>().bits()) };
+        self.mark().store(self.handle, Ordering::Release);
+    }
+
+    /// Whether the value is there, once nobody is at work on it.
+    fn look(&self) -> Result<Mark> {
+        let started = Instant::now();
+        for turn in 0u32.. {
+            let found = self.mark().load(Ordering::Acquire);
+            if found == self.handle {
+                return Ok(Mark::Ready);
+            }
+            // Who has gone may have finished before.
+            if !self.at_work(found)? && self.mark().load(Ordering::Acquire) == found {
+                return Ok(Mark::Vacant(found));
+            }
+            if started.elapsed() > PATIENCE {
+                break;
+            }
+            match turn {
+                0..20 => std::thread::yield_now(),
+                _ => std::thread::sleep(Duration::from_millis(1)), // not scheduled, or stopped in a debugger
+            }
+        }
+        Err(Error::TimedOut)
+    }
+
+    /// Whether the mark is the claim of a process that lives.
+    fn at_work(&self, mark: u64) -> Result<bool> {
+        let identity = mark as u32;
+        Ok(mark == claim(self.handle, identity) && connection(&self.heap).lives(identity)?)
+    }
+
+    fn checked(self) -> Result<Self> {
+        // SAFETY: invariant 2: 8 bytes at a multiple of 8; the label is only used as an atomic.
+        let label = Label::from_bits(unsafe { words::load(self.place.add(self.behind + 8)) });
+        let same = label.bits() == label_of::<T>().bits();
+        same.then_some(self).ok_or(Error::OtherRoot { found: label.describe() })
+    }
+}
+
+impl<T> Used<T> {
+    fn mark(&self) -> &AtomicU64 {
+        // SAFETY: invariants 1 and 2: the object lives while we use it; the mark is only used as an atomic.
+        unsafe { AtomicU64::from_ptr(self.place.add(self.behind).as_ptr().cast()) }
+    }
+
+    pub(crate) fn heap(&self) -> &Heap {
+        &self.heap
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: make and find give only what has a value: it is aligned (invariant 2), initialised (FromBytes), and
+        // written by nobody but through atomics inside it (T: Sync), as long as the object lives (invariant 1).
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> Drop for Used<T> {
+    fn drop(&mut self) {
+        // SAFETY: (free) invariant 1: C, shmheap_free: "Of an object with a name this is one use less"; references to the
+        // value have ended before.
+        unsafe { connection(&self.heap).free(self.place) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heap() -> Heap {
+        Heap::anonymous(1 << 16).unwrap()
+    }
+
+    /// A use of a name that has no value yet, its mark being what it was or a claim.
+    fn unfinished(heap: &Heap, name: &CStr, identity: Option<u32>) -> Used<[u64; 3]> {
+        let used = Used::enter(heap, name).unwrap();
+        if let Some(identity) = identity {
+            used.mark().store(claim(used.handle, identity), Ordering::Release);
+        }
+        used
+    }
+
+    #[test]
+    fn a_name_whose_maker_died_is_gone_on_with() {
+        let heap = heap();
+        let nobody = connection(&heap).identity().unwrap() ^ 1;
+        for (name, identity) in [(c"never claimed", None), (c"claimed by the dead", Some(nobody))] {
+            let theirs = unfinished(&heap, name, identity);
+            assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName)));
+            let ours = Used::with(&heap, name, || [7u64, 8, 9]).unwrap();
+            assert_eq!((ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()), (&[7, 8, 9], &[7, 8, 9]));
+            drop(theirs);
+            assert_eq!(*Used::<[u64; 3]>::zeroed(&heap, name).unwrap().get(), [7, 8, 9]);
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore)] // one connection only
+    fn a_claim_lasts_as_long_as_its_connection() {
+        let heap = heap();
+        let there = Heap::options().open_fd(&heap).unwrap();
+        let identity = connection(&there).identity().unwrap();
+        assert_ne!(identity, connection(&heap).identity().unwrap());
+        let used = unfinished(&heap, c"a", Some(identity));
+        let mark = used.mark().load(Ordering::Relaxed);
+        assert!(used.at_work(mark).unwrap());
+        drop(there);
+        assert!(!used.at_work(mark).unwrap());
+        assert_eq!(*Used::<[u64; 3]>::zeroed(&heap, c"a").unwrap().get(), [0; 3]);
+    }
+
+    #[test]
+    fn who_finds_it_being_made_waits() {
+        let heap = heap();
+        let identity = connection(&heap).identity().unwrap();
+        let ours = unfinished(&heap, c"slow", Some(identity));
+        std::thread::scope(|scope| {
+            let makes = scope.spawn(|| *Used::with(&heap, c"slow", || [1u64; 3]).unwrap().get());
+            let finds = scope.spawn(|| *Used::<[u64; 3]>::find(&heap, c"slow").unwrap().get());
+            // SAFETY: room for three words, claimed.
+            ours.finish(|place| unsafe { place.as_ptr().write([2; 3]) });
+            assert_eq!((makes.join().unwrap(), finds.join().unwrap()), ([2; 3], [2; 3]));
+        });
+    }
+
+    #[test]
+    fn what_others_named_is_left_alone() {
+        let heap = heap();
+        for size in [0, 8, 24, 40, 48, 4000] {
+            let name = c"theirs";
+            let theirs = connection(&heap).alloc_named(name, size).unwrap().unwrap();
+            for _ in 0..2 {
+                let refused = Used::with(&heap, name, || [1u64; 3]).map(|_| ());
+                assert!(matches!(refused, Err(Error::OtherRoot { .. })), "{size}: {refused:?}");
+                let refused = Used::<[u64; 3]>::find(&heap, name).map(|_| ());
+                assert!(matches!(refused, Err(Error::OtherRoot { .. })), "{size}: {refused:?}");
+            }
+            assert_eq!(connection(&heap).names().unwrap()[0].users, 1, "{size}");
+            // SAFETY: (free) ours.
+            unsafe { connection(&heap).free(theirs) };
+            assert!(!connection(&heap).has_name(name).unwrap());
+        }
+    }
+
+    #[test]
+    fn lengths_are_odd_and_fit() {
+        for alignment in [8, 16] {
+            assert_eq!(behind_of::<u8>(alignment).unwrap(), 8);
+            assert_eq!(behind_of::<()>(alignment).unwrap(), 0);
+            assert_eq!(behind_of::<[u64; 3]>(alignment).unwrap(), 24);
+        }
+        assert_eq!((behind_of::<u128>(8).unwrap(), behind_of::<u128>(16).unwrap()), (24, 16));
+        assert_eq!(BEHIND % 8, 1);
+    }
+
+    #[test]
+    fn a_claim_is_no_handle_and_names_its_claimant() {
+        for handle in [1 << 51, 0x0123_4567_89ab_cdef, u64::MAX] {
+            for identity in [0, 1, handle as u32, u32::MAX] {
+                let claim = claim(handle, identity);
+                assert!(claim != handle && claim as u32 == identity);
+            }
+        }
+    }
+}
