@@ -203,50 +203,58 @@ fn the_uses_of_the_dead_are_reaped() {
     heap.check().unwrap();
 }
 
+const MAKERS: usize = 2;
+const ROUNDS: usize = 300;
+
+/// Large enough that who comes second comes while it is being written.
+type Row = [u64; 4000];
+
+fn maker_of(row: &Row) -> u64 {
+    assert!(row.iter().all(|&word| word == row[0]), "not of one maker");
+    assert!((1..=MAKERS as u64).contains(&row[0]), "{} has not been made", row[0]);
+    row[0]
+}
+
 /// Processes that make the same names at the same time: each value is that of one of them, whole, and all see it.
 #[test]
 fn one_of_all_who_come_makes_it() {
-    const ROUNDS: usize = 200;
     let name = Name::new();
-    let heap = create(&name);
-    let gate = heap.root::<AtomicU64>("gate").unwrap();
-    let mut peers: Vec<Peer> = (1..=3)
-        .map(|mark: u64| Peer::start("makes_names", &[&name.0, &mark.to_string(), &ROUNDS.to_string()]))
-        .collect();
-    peers.iter_mut().for_each(|peer| assert_eq!(peer.hear(), "ready"));
-    gate.store(1, SeqCst);
-    let sums: Vec<String> = peers.iter_mut().map(Peer::hear).collect();
-    assert!(sums.iter().all(|sum| *sum == sums[0]), "{sums:?}");
-    println!("who made how many: {}", sums[0]);
+    let heap = Heap::options().size(1 << 24).create(&name.0).unwrap();
+    let gates = heap.root::<[AtomicU64; ROUNDS]>("gates").unwrap();
+    let mut peers: Vec<Peer> =
+        (1..=MAKERS).map(|mark| Peer::start("makes_names", &[&name.0, &mark.to_string()])).collect();
+    let makers: Vec<String> = peers.iter_mut().map(Peer::hear).collect();
+    assert!(makers.iter().all(|made| *made == makers[0]), "{makers:?}");
+    println!("who made each: {}", makers[0]);
     for mut peer in peers {
         peer.tell("go");
         peer.join();
     }
-    assert_eq!(names(&heap), [("gate".into(), 1)]);
+    assert_eq!(names(&heap), [("gates".into(), 1)]);
+    drop(gates);
+    heap.check().unwrap();
 }
 
 #[test]
 fn makes_names() {
     let Some(words) = role() else { return };
     let heap = Heap::open(&words[0]).unwrap();
-    let (mark, rounds): (u64, usize) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-    let gate = heap.find_root::<AtomicU64>("gate").unwrap();
-    say("ready");
-    while gate.load(SeqCst) == 0 {
-        std::hint::spin_loop();
-    }
-    let mut made = [0; 3];
-    let roots: Vec<Root<[u64; 100]>> = (0..rounds)
+    let mark: u64 = words[1].parse().unwrap();
+    let gates = heap.find_root::<[AtomicU64; ROUNDS]>("gates").unwrap();
+    let rows: Vec<Root<Row>> = (0..ROUNDS)
         .map(|round| {
-            let root = heap.root_with(format!("round {round}"), || [mark; 100]).unwrap();
-            assert!((1..=3).contains(&root[0]) && root.iter().all(|&word| word == root[0]), "{:?}", *root);
-            made[root[0] as usize - 1] += 1;
-            root
+            gates[round].fetch_add(1, SeqCst);
+            while gates[round].load(SeqCst) < MAKERS as u64 {
+                std::thread::yield_now();
+            }
+            let row = heap.root_with(format!("round {round}"), || [mark; 4000]).unwrap();
+            maker_of(&row);
+            row
         })
         .collect();
-    say(format!("{made:?}"));
+    let makers: String = rows.iter().map(|row| maker_of(row).to_string()).collect();
+    say(makers);
     listen();
-    drop(roots);
 }
 
 const MAGIC: u64 = 0x5151_7272_9393_b4b4;
