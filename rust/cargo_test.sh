@@ -37,6 +37,16 @@ else
     echo "skipped: no clippy"
 fi
 step cargo test --locked --workspace
+# Apart from the workspace; what they need besides was fetched too.
+step cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features
+step cargo check --locked --manifest-path bench/Cargo.toml --benches
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
+# Without what only tests need, which asks for newer compilers.
+msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+if ! oldest=$(compgen -G "$(dirname "$cargo")/../../$msrv*/bin/rustc" | head -n 1) || [ -z "$oldest" ]; then
+    echo "skipped: no Rust $msrv beside this one (rustup toolchain install $msrv)"
+else
+    RUSTC=$oldest step cargo build --locked -p shmheap --target-dir "$CARGO_TARGET_DIR/$msrv"
+fi
 # Each package built from its own tarball, the one against the other's.
 step cargo package --workspace --allow-dirty

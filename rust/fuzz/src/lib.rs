@@ -88,7 +88,7 @@ impl State {
                 Err(error) => assert!(matches!(error, Error::OutOfMemory { .. }), "{error}"),
             },
             1 => {
-                let text = String::from_iter(std::iter::repeat(char::from(fill)).take(len));
+                let text = char::from(fill).to_string().repeat(len);
                 if let Ok(boxed) = heap.boxed_str(&text) {
                     self.texts.push((boxed, text));
                 }
