@@ -50,3 +50,23 @@ else
 fi
 # Each package built from its own tarball, the one against the other's.
 step cargo package --workspace --allow-dirty
+
+# The README's program in a project outside the tree, by one process and another.
+outside=$TEST_TMPDIR/outside
+mkdir "$outside"
+cd "$outside"
+cargo init --quiet --name samples --vcs none
+cp "$work/rust/Cargo.lock" .
+cargo add --quiet --offline --path "$work/rust/shmheap"
+cargo add --quiet --offline zerocopy
+sed -n '/^```rust$/,/^```$/{/^```/!p}' "$work/rust/shmheap/README.md" >src/main.rs
+step cargo build --offline
+name=/shmheap-readme-$$-$RANDOM
+trap 'rm -f "/dev/shm$name"' EXIT
+handle=$("$CARGO_TARGET_DIR/debug/samples" "$name")
+said=$("$CARGO_TARGET_DIR/debug/samples" "$name" "$handle")
+echo "$ samples $name
+$handle
+$ samples $name $handle
+$said"
+[ "$said" = "1.5 at 1" ] || { echo "cargo_test: the README's program said: $said" >&2; exit 1; }

@@ -47,6 +47,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// assert!(!handle.is_null());
     /// # Ok::<(), shmheap::Error>(())
     /// ```
+    #[inline]
     pub fn send(self) -> Result<Handle<T>> {
         self.object.send().map(Handle::from_bits)
     }
@@ -60,6 +61,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// assert_eq!(*ShmBox::receive_in(handle, &heap)?, 1);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
+    #[inline]
     pub fn receive_in(handle: Handle<T>, heap: H) -> Result<Self> {
         Object::receive(heap, handle.bits()).map(Self::of)
     }

@@ -254,6 +254,23 @@ impl Heap {
         Heap::options().size(size).anonymous()
     }
 
+    /// Keeps the heap open until the process ends. With the reference that it gives, boxes are owned, may go to other
+    /// threads, and cost no count of who keeps the heap open (see the figures in the README). To others the process has then
+    /// not left, but died: what it still holds is reaped.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    ///
+    /// let heap: &'static Heap = Heap::anonymous(1 << 16)?.leak();
+    /// let boxed: ShmBox<u64, &'static Heap> = ShmBox::new_in(41, heap)?;
+    /// let sum = std::thread::spawn(move || *boxed + 1).join().unwrap();
+    /// assert_eq!(sum, 42);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn leak(self) -> &'static Heap {
+        Box::leak(Box::new(self))
+    }
+
     /// Removes the name of a heap. Who is connected goes on; the memory goes with the last of them. (The name of a heap
     /// in a file is removed as any file's.)
     pub fn remove(name: &str) -> Result<()> {

@@ -70,7 +70,8 @@
 //! # Costs
 //!
 //! A box is 8 bytes more than its value, 24 at least together, and the heap's own 8. Boxes hold the heap open, by a
-//! count; `ShmBox<T, &Heap>` ([`ShmBox::new_in`]) borrows it, and saves the two atomic instructions.
+//! count; `ShmBox<T, &Heap>` ([`ShmBox::new_in`]) borrows it, and saves the two atomic instructions; so does
+//! `ShmBox<T, &'static Heap>` of a heap that stays open ([`Heap::leak`]).
 //!
 //! Linux, 64 bits, little-endian, gcc or clang to compile the C sources of `shmheap-sys`.
 #![deny(unsafe_op_in_unsafe_fn, missing_docs, unsafe_code)]

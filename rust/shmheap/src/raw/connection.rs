@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shmheap_sys as sys;
 
 use crate::error::{code, Error, Result};
+use crate::raw::words;
 
 /// A connection to a heap, open as long as this lives.
 ///
@@ -18,6 +19,8 @@ pub(crate) struct Connection {
     region: NonNull<u8>,
     alignment: usize,
     id: u64,
+    /// Bytes of the region that this connection knows to be mapped; it may be longer.
+    mapped: AtomicU64,
     /// Which process asked for its identity last, and what it is; 0: none has.
     identity: AtomicU64,
 }
@@ -78,6 +81,10 @@ pub(crate) const HUGE_PAGES: u32 = sys::SHMHEAP_HUGE_PAGES;
 pub(crate) const ANONYMOUS: u32 = sys::SHMHEAP_ANONYMOUS;
 pub(crate) const FILE: u32 = sys::SHMHEAP_FILE;
 
+/// FORMAT.md, Blocks.
+const HEADER_LEN: usize = 8;
+const HEADER_SIZE_MASK: u64 = (1 << 36) - 1;
+
 /// 32 bits that no two connections that ever were have in common, but by a chance of 1 to 2^32.
 fn identity_of(process: &sys::shmheap_process_info) -> u32 {
     let words = [u64::from(process.slot), process.pid as u64, process.connected_ns];
@@ -98,6 +105,28 @@ unsafe extern "C" fn visit_each<I, F: FnMut(&I)>(info: *const I, context: *mut c
 
 fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+#[cold]
+fn not_changed() -> Error {
+    Error::from_change(errno())
+}
+
+#[cold]
+fn not_sent() -> Error {
+    match errno() {
+        code::EINVAL => Error::Stale,
+        other => Error::from_change(other),
+    }
+}
+
+#[cold]
+fn not_allocated(size: usize) -> Error {
+    match errno() {
+        code::ENOMEM => Error::OutOfMemory { size },
+        code::EINVAL => Error::TooLarge,
+        other => Error::from_change(other),
+    }
 }
 
 impl Opening {
@@ -134,7 +163,8 @@ impl Connection {
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
-        let mut connection = Connection { mem, region, alignment: 16, id: 0, identity: AtomicU64::new(0) };
+        let mut connection =
+            Connection { mem, region, alignment: 16, id: 0, mapped: AtomicU64::new(0), identity: AtomicU64::new(0) };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -151,15 +181,27 @@ impl Connection {
             // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused with EINVAL.
             unsafe { sys::shmheap_aligned_alloc(self.mem, align, size) }
         };
-        NonNull::new(object.cast()).ok_or_else(|| match errno() {
-            code::ENOMEM => Error::OutOfMemory { size },
-            code::EINVAL => Error::TooLarge,
-            other => Error::from_change(other),
-        })
+        NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
-    /// Bytes that the object can hold; 0 where none is.
+    /// Bytes that an object which this process holds can hold. Below the end of the region, whatever a peer has written.
+    ///
+    /// # Safety
+    /// object is what alloc or receive gave.
     #[inline]
+    pub(crate) unsafe fn room(&self, object: NonNull<u8>) -> usize {
+        // SAFETY: FORMAT.md, Blocks: the 8 bytes before an object are its header, at a multiple of 8 in the region, which
+        // everybody uses as an atomic.
+        let header = unsafe { words::load(object.sub(HEADER_LEN)) };
+        let size = (header & HEADER_SIZE_MASK) * self.alignment as u64;
+        let end = self.offset(object).wrapping_add(size).wrapping_sub(HEADER_LEN as u64);
+        if size > HEADER_LEN as u64 && end <= self.mapped.load(Ordering::Relaxed) {
+            return size as usize - HEADER_LEN;
+        }
+        self.usable(object)
+    }
+
+    /// As room, but asks C; also for objects with a name: bytes that were asked for.
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live object".
         let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
@@ -189,8 +231,7 @@ impl Connection {
         // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is no object.
         let handle = unsafe { sys::shmheap_send(self.mem, object.as_ptr().cast()) };
         match handle.bits {
-            0 if errno() == code::EINVAL => Err(Error::Stale),
-            0 => Err(Error::from_change(errno())),
+            0 => Err(not_sent()),
             bits => Ok(bits),
         }
     }
@@ -203,7 +244,7 @@ impl Connection {
         }
         // SAFETY: C, shmheap_receive: any bits may be given; of all who claim an object, one succeeds.
         let object = unsafe { sys::shmheap_receive(self.mem, sys::shmheap_object_handle { bits }) };
-        NonNull::new(object.cast()).ok_or_else(|| Error::from_change(errno()))
+        NonNull::new(object.cast()).ok_or_else(not_changed)
     }
 
     /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
@@ -234,7 +275,10 @@ impl Connection {
         let mut stats = Found::default();
         // SAFETY: C, shmheap_stat: stats may be written.
         match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
-            0 => Ok(stats),
+            0 => {
+                self.mapped.fetch_max(stats.len, Ordering::Relaxed);
+                Ok(stats)
+            }
             _ => Err(Error::from_change(errno())),
         }
     }

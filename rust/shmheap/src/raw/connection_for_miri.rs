@@ -136,6 +136,12 @@ impl Connection {
         change(number, block)
     }
 
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn room(&self, object: NonNull<u8>) -> usize {
+        self.usable(object)
+    }
+
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         if let Some(name) = self.locked_names().iter().find(|name| name.place == object) {
             return name.size;

@@ -49,10 +49,13 @@ impl<'h, H: HeapRef> Room<'h, H> {
         Ok(Room { place, heap })
     }
 
+    #[inline]
     fn usable(&self) -> usize {
-        connection(self.heap).usable(self.place)
+        // SAFETY: (room) alloc or receive gave it.
+        unsafe { connection(self.heap).room(self.place) }
     }
 
+    #[inline]
     fn label_place(&self, usable: usize) -> NonNull<u8> {
         label_place(self.place, usable)
     }
@@ -67,6 +70,7 @@ impl<'h, H: HeapRef> Room<'h, H> {
 }
 
 /// Where the label of an object of `usable` bytes lies: a multiple of 8, since objects and their sizes are.
+#[inline]
 fn label_place(object: NonNull<u8>, usable: usize) -> NonNull<u8> {
     // SAFETY: C, shmheap_usable_size: the object has that many bytes, OBJECT_MIN at least, so this lies within it.
     unsafe { object.add((usable & !7) - LABEL_LEN) }
@@ -131,6 +135,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// Claims the object of a handle and checks that a T is in it. What is none is sent again.
+    #[inline]
     pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
         let (place, count) = claim::<T, H>(&heap, bits)?;
         let pointer = T::pointer(place.cast(), count);
@@ -165,15 +170,18 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// Sends it: its handle. When that fails the object is freed.
+    #[inline]
     pub(crate) fn send(self) -> Result<u64> {
         let count = T::count(self.value);
         self.send_as(T::label(count).ok_or(Error::TooLarge)?)
     }
 
+    #[inline]
     fn send_as(self, label: Label) -> Result<u64> {
         let place = self.value.cast::<u8>();
         let heap = connection(&self.heap);
-        let usable = heap.usable(place);
+        // SAFETY: (room) invariant 1.
+        let usable = unsafe { heap.room(place) };
         if usable < OBJECT_MIN {
             return Err(Error::NotHeld); // damaged by a peer: leave it
         }
@@ -222,6 +230,7 @@ impl<T: Content + ?Sized, H: HeapRef> Drop for Object<T, H> {
 }
 
 /// Claims the object of a handle: where it lies and how many elements of T it holds. What holds none is sent again.
+#[inline]
 fn claim<T: Content + ?Sized, H: HeapRef>(heap: &H, bits: u64) -> Result<(NonNull<u8>, usize)> {
     let () = NoDestructor::<T::Element>::CHECKED;
     let room = Room { place: connection(heap).receive(bits)?, heap };
@@ -235,6 +244,7 @@ fn claim<T: Content + ?Sized, H: HeapRef>(heap: &H, bits: u64) -> Result<(NonNul
     }
 }
 
+#[inline]
 fn element_count<T: Content + ?Sized, H: HeapRef>(room: &Room<'_, H>) -> std::result::Result<usize, &'static str> {
     let usable = room.usable();
     if usable < OBJECT_MIN {
