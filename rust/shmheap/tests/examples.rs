@@ -58,3 +58,10 @@ fn crash() {
                     then the value that was shared: 0 boxes, 1 arcs\n0 objects left\n";
     assert_eq!(said, expected);
 }
+
+#[test]
+fn mailbox() {
+    let said = said(example("mailbox").output().unwrap());
+    let expected = "another process wrote\nfound by name alone\nmailbox: 25 bytes, 1 user\n0 names left\n";
+    assert_eq!(said, expected);
+}
