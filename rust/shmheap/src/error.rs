@@ -29,7 +29,8 @@ pub enum Error {
     ReadOnly,
     /// As many processes are connected as the heap has slots for.
     TooManyProcesses,
-    /// A live process has held the heap's lock for 30 s, or nobody finished creating the heap in time.
+    /// A live process has held the heap's lock, or has been making a root, for 30 s, or nobody finished creating the heap
+    /// in time.
     TimedOut,
     /// What is there is no heap of this version of the format.
     OtherVersion,
@@ -150,7 +151,7 @@ impl fmt::Display for Error {
             Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
             Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
             Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished creating it: continue or end that process",
+                "a live process holds the heap's lock, or never finished making a root or the heap: continue or end it",
             ),
             Error::OtherVersion => {
                 f.write_str("a heap of another version of the format: use the same version everywhere")

@@ -12,6 +12,9 @@
 //! have. Between claim and handle nothing can fail, so a claim whose process is dead is as good as none, and one of
 //! a living process is waited for. A claimant's death leaves the object in use by the dead, to be reaped or made on.
 //!
+//! Where the bytes that lay there before are the handle by chance (the stamp has gone round) or because somebody foresaw
+//! it, the first value is those bytes: not the one that was asked for, but a value, as any bytes are.
+//!
 //! The last byte makes the length odd: what a C program allocated for a struct of its own under the same name has another
 //! length, and is told from a value that nobody has written yet.
 use std::ffi::CStr;
