@@ -102,6 +102,8 @@ static int work_told()
 int main(int argc, char **argv)
 {
     MPI_Init(&argc, &argv);
+    if (argc > 1)
+        name += argv[1]; // so that several jobs can run
     if (work_told() != 0)
         MPI_Abort(MPI_COMM_WORLD, 1);
     umpire::cleanup_cached_communicators();

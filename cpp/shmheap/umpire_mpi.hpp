@@ -8,6 +8,13 @@
 #include <utility>
 #include <vector>
 
+// MPI's own C++ classes, which MPI has given up, are not wanted: they need a library of their own.
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#ifndef MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 
 namespace umpire {
