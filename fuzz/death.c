@@ -57,7 +57,7 @@ static void bury_slot(unsigned char *memory, unsigned slot)
 {
     uint64_t *word = word_at(memory, CONTROL_SIZE + (size_t)slot * SLOT_SIZE);
     if ((*word & 0xff) == SLOT_TAKEN)
-        *word = SLOT_TAKEN | PID_OF_NOBODY << SLOT_PID_AT;
+        *word = (uint32_t)*word | PID_OF_NOBODY << SLOT_PID_AT;
 }
 
 int death_happen(const struct death *death, unsigned k)

@@ -45,8 +45,7 @@ void step_unname(struct world *world, const struct op *op)
     FUZZ_CHECK(ptr == world_ptr(world, op->side, name->object.offset));
     int result = shmheap_try_free(world->mem[op->side], ptr);
     unsigned *users = &name->users[name->users[op->side] ? op->side : 2]; /* its own, else of those that left */
-    /* Those of one that left may be had only when its slot has been freed. */
-    if (*users == 0 || (result != 0 && users == &name->users[2])) {
+    if (*users == 0) {
         FUZZ_CHECK(result == -1 && errno == EPERM);
         return;
     }
