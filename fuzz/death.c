@@ -16,6 +16,8 @@ void (*shmheap_store_hook)(void);
 static unsigned char *shots;
 static size_t shot_bytes;
 static unsigned stores;
+static unsigned char *only_shot; /* before store number only */
+static unsigned only;
 
 static unsigned char *shot(unsigned k)
 {
@@ -60,14 +62,52 @@ static void bury_slot(unsigned char *memory, unsigned slot)
         *word = (uint32_t)*word | PID_OF_NOBODY << SLOT_PID_AT;
 }
 
+static void bury(const struct death *death, unsigned char *memory)
+{
+    bury_owner(memory);
+    for (unsigned i = 0; i < sizeof death->slots / sizeof *death->slots; i++)
+        if (death->slots[i])
+            bury_slot(memory, death->slots[i]);
+}
+
 int death_happen(const struct death *death, unsigned k)
 {
     if (k >= death->stores || (k >= SHOTS_FIRST && k + SHOTS_LAST < death->stores))
         return 0;
     unsigned char *memory = arena_memory(0, shot_bytes);
     memcpy(memory, shot(k), shot_bytes);
-    bury_owner(memory);
-    bury_slot(memory, death->slots[0]);
-    bury_slot(memory, death->slots[1]);
+    bury(death, memory);
     return 1;
+}
+
+static void take_only_shot(void)
+{
+    if (stores++ == only)
+        memcpy(only_shot, arena_memory(0, shot_bytes), shot_bytes);
+}
+
+int death_happen_again(struct death *death, unsigned k)
+{
+    unsigned char *memory = arena_memory(0, shot_bytes);
+    shmheap_memory_handle mem;
+    if (!only_shot && !(only_shot = malloc(2 * (size_t)ARENA_LEN)))
+        exit(1);
+    unsigned char *first = only_shot + ARENA_LEN;
+    memcpy(first, memory, shot_bytes);
+    FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, shot_bytes), shot_bytes) == 0);
+    mem.heap->lock_limit_ms = 0;
+    death->slots[2] = mem.heap->slot;
+    stores = 0;
+    only = k;
+    shmheap_store_hook = take_only_shot;
+    world_check_sound(mem);
+    shmheap_store_hook = NULL;
+    int died = stores > k;
+    shmheap_disconnect(mem);
+    memcpy(memory, died ? only_shot : first, shot_bytes);
+    if (!died)
+        death->slots[2] = 0;
+    else
+        bury(death, memory);
+    return died;
 }

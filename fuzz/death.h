@@ -16,7 +16,7 @@ struct death {
     struct op op;
     unsigned target;           /* of objects or names; what the call is about */
     struct world_object resized; /* what became of the target of a realloc */
-    unsigned slots[2];         /* of the side that dies, before and after the call */
+    unsigned slots[3];         /* of the side that dies, before and after the call; of who died recovering, or 0 */
     struct blocks before, after;
     unsigned stores;           /* that the call made */
 };
@@ -26,6 +26,8 @@ void death_watch_begin(size_t bytes);
 unsigned death_watch_end(void);
 /* The memory as of before store k, its writer dead: 1, or 0 where that was not kept (in the middle of long calls). */
 int death_happen(const struct death *death, unsigned k);
+/* Somebody connects, and dies before store k of the recovery: 1, or 0 where it had fewer stores; then it is as after the first death. */
+int death_happen_again(struct death *death, unsigned k);
 /* Somebody connects, recovers, checks that every promise to survivors is kept, reaps, checks again and goes on. */
 void death_survive(const struct death *death, shmheap_memory_handle mem);
 

@@ -1,5 +1,5 @@
-/* After any operations, one during which its process dies: before each of its stores in turn. The survivor recovers and finds
- * what was promised.
+/* After any operations, one during which its process dies: before each of its stores in turn; in some, the first
+ * who recovers dies as well. The next one recovers and finds what was promised.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "fuzz/arena.h"
 #include "fuzz/death.h"
 
-enum { STEPS_MAX = 200, GROWTH = 8192 };
+enum { STEPS_MAX = 200, GROWTH = 8192, DIES_AGAIN = 128 /* bit of which: then in the recovery too */ };
 
 static struct world world;
 static struct death death;
@@ -117,10 +117,13 @@ static void die_everywhere(void)
         if (!death_happen(&death, k))
             continue;
         failing = k + 1;
+        if (death.op.which & DIES_AGAIN)
+            death_happen_again(&death, death.op.which & (DIES_AGAIN - 1));
         FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, world.bytes), world.bytes) == 0);
         mem.heap->lock_limit_ms = 0;
         death_survive(&death, mem);
         shmheap_disconnect(mem);
+        death.slots[2] = 0;
     }
     failing = 0;
 }
@@ -135,7 +138,7 @@ static void print_death(const struct op *op)
            "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before operation %u (fuzz/op.h) of side %u,"
            " which %u, size %llu%s */\n",
            failing ? failing - 1 : 0, op->kind, op->side, op->which, (unsigned long long)op->size,
-           failing ? "" : "; or to 1, 2 ...");
+           failing ? (op->which & DIES_AGAIN ? "; one who recovers dies as well, see fuzz_crash.c" : "") : "; or to 1, 2 ...");
 }
 
 static void die_in(const struct op *op)
