@@ -516,10 +516,32 @@ static void no_room_is_lost_to_caches(void)
     shmheap_disconnect(looker);
 }
 
+/* A single block that somebody keeps is asked for like many. */
+static void the_only_block_that_fits_is_in_a_cache(void)
+{
+    shmheap_memory_handle mem = anonymous(1 << 20, 16, SHMHEAP_CACHED), other = second(mem, 0);
+    void *kept = shmheap_alloc(mem, 2000), *ptr;
+    CHECK(kept != NULL);
+    while ((ptr = shmheap_alloc(other, 2000)) != NULL) /* takes what mem's cache has, too */
+        continue;
+    CHECK_EQ(cached_bytes(other), 0);
+    for (int i = 0; i < 100; i++) { /* at first the cache rests, since it was asked */
+        CHECK_EQ(shmheap_try_free(mem, kept), 0);
+        ptr = shmheap_alloc(other, 2000);
+        CHECK(ptr != NULL);
+        CHECK_EQ(shmheap_try_free(other, ptr), 0);
+        kept = shmheap_alloc(mem, 2000);
+        CHECK(kept != NULL);
+    }
+    CHECK_SOUND(other);
+    shmheap_disconnect(mem);
+    shmheap_disconnect(other);
+}
+
 static const struct test tests[] = {
     TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
     TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
     TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
-    TEST(no_room_is_lost_to_caches)};
+    TEST(no_room_is_lost_to_caches), TEST(the_only_block_that_fits_is_in_a_cache)};
 TEST_MAIN(tests)

@@ -118,5 +118,25 @@ static void of_a_new_heap(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits), TEST(of_a_new_heap)};
+/* Every call that found no space counts, each once. */
+static void what_failed_is_counted(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
+    void *ptrs[2];
+    void *object = shmheap_alloc(mem, 60000);
+    CHECK(object != NULL);
+    CHECK_REFUSED(shmheap_alloc(mem, 10000) == NULL, ENOMEM);
+    CHECK_EQ(test_stat(mem).failed_allocs, 1);
+    CHECK_REFUSED(shmheap_aligned_alloc(mem, 4096, 10000) == NULL, ENOMEM);
+    CHECK_EQ(test_stat(mem).failed_allocs, 2);
+    CHECK_REFUSED(shmheap_alloc_many(mem, 10000, 2, ptrs) == 0, ENOMEM);
+    CHECK_EQ(test_stat(mem).failed_allocs, 3);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "large", 10000) == NULL, ENOMEM);
+    CHECK_EQ(test_stat(mem).failed_allocs, 4);
+    check_figures(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits), TEST(of_a_new_heap),
+                                    TEST(what_failed_is_counted)};
 TEST_MAIN(tests)
