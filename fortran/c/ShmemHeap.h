@@ -31,10 +31,13 @@ shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes);
 
 /* ShmemHeap_clone connects to the heap that ShmemHeap_init_from_scratch made in this memory, perhaps in another process
  * and at another address. How far the memory reaches is looked up in the process's list of mappings. NULL: no memory
- * there that can be read and written, or no heap in it. */
+ * there that can be read and written, or what is in it is no heap.
+ * Memory that is shared and has nothing in it yet, its first 8 bytes zero, is taken: servers clone while another of their processes makes
+ * the heap. Until it is made every call with the shmem_heap fails as if there was no heap (errno EAGAIN), but for ShmemHeap_delete. */
 shmem_heap *ShmemHeap_clone(void *memory);
 
-/* ShmemHeap_clone_sized is ShmemHeap_clone for those who know how many bytes the memory has: no look-up. */
+/* ShmemHeap_clone_sized is ShmemHeap_clone for those who know how many bytes the memory has: no look-up. The heap must have been
+ * made: NULL where there is none yet. */
 shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes);
 
 /* ShmemHeap_create makes a heap with room for num_bytes (headers included) under a name of shm_open(), "/name". NULL, and

@@ -20,7 +20,7 @@ shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)
         errno = memory == NULL ? EINVAL : ENOMEM;
         return NULL;
     }
-    if (num_bytes > mapping_reach(memory)) {
+    if (num_bytes > mapping_reach(memory, NULL)) {
         errno = EFAULT;
         return NULL;
     }
@@ -38,13 +38,24 @@ shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes)
     return shmheap_attach_at(&mem, (char *)memory + skip, num_bytes - skip) == 0 ? table_add(mem, NULL) : NULL;
 }
 
+/* Zero is what shared memory begins as, and what a heap begins with until it is made. */
+static int heap_may_come(const void *memory, size_t reach)
+{
+    size_t skip = memory_skip(memory);
+    const uint64_t *first = (const uint64_t *)((const char *)memory + skip);
+    return reach >= skip + sizeof *first && __atomic_load_n(first, __ATOMIC_ACQUIRE) == 0;
+}
+
 shmem_heap *ShmemHeap_clone(void *memory)
 {
-    size_t reach = mapping_reach(memory);
+    int shared;
+    size_t reach = mapping_reach(memory, &shared), skip = memory_skip(memory);
     if (reach == SIZE_MAX) {
         errno = ENOTSUP;
         return NULL;
     }
+    if (shared && heap_may_come(memory, reach))
+        return table_await((char *)memory + skip, reach - skip);
     return ShmemHeap_clone_sized(memory, reach);
 }
 
@@ -62,21 +73,17 @@ shmem_heap *ShmemHeap_connect(const char *name)
 
 int ShmemHeap_delete(shmem_heap *heap)
 {
-    if (!table_valid(heap))
+    if (!table_known(heap))
         return -1;
-    shmheap_memory_handle mem = heap->mem;
     free(table_remove(heap));
-    shmheap_disconnect(mem);
     return 0;
 }
 
 int ShmemHeap_destroy(shmem_heap *heap)
 {
-    if (!table_valid(heap))
+    if (!table_known(heap))
         return -1;
-    shmheap_memory_handle mem = heap->mem;
     char *name = table_remove(heap);
-    shmheap_disconnect(mem);
     int failed = name != NULL && shmheap_unlink(name) != 0 ? errno : 0;
     free(name);
     if (failed != 0)

@@ -33,13 +33,15 @@ static int mapping_continues(const struct mapping *before, const struct mapping 
                                      map->file_off == before->file_off + (before->end - before->start));
 }
 
-size_t mapping_reach(const void *address)
+size_t mapping_reach(const void *address, int *shared)
 {
     uintptr_t at = (uintptr_t)address;
     char *line = NULL;
     size_t room = 0;
     struct mapping map, before = {0};
     FILE *maps = fopen("/proc/self/maps", "re");
+    if (shared != NULL)
+        *shared = 0;
     if (maps == NULL)
         return SIZE_MAX;
     while (getline(&line, &room, maps) > 0 && mapping_parse(line, &map)) {
@@ -52,5 +54,7 @@ size_t mapping_reach(const void *address)
     }
     free(line);
     fclose(maps);
+    if (shared != NULL)
+        *shared = before.access[3] == 's';
     return before.end == 0 ? 0 : before.end - at;
 }

@@ -41,19 +41,55 @@ shmem_heap *table_add(shmheap_memory_handle mem, const char *name)
     return heap;
 }
 
-int table_valid(const shmem_heap *heap)
+shmem_heap *table_await(void *memory, size_t len)
+{
+    shmem_heap *heap = entry_take();
+    if (heap == NULL)
+        return NULL;
+    heap->awaited = memory;
+    heap->awaited_len = len;
+    return heap;
+}
+
+static int entry_is(const shmem_heap *heap)
 {
     uintptr_t distance = (uintptr_t)heap - (uintptr_t)table;
-    if (distance < sizeof table && distance % sizeof table[0] == 0 && heap->mem.heap != NULL && shmheap_valid(heap->mem))
+    return distance < sizeof table && distance % sizeof table[0] == 0;
+}
+
+static struct shmheap *entry_heap(shmem_heap *heap) { return __atomic_load_n(&heap->mem.heap, __ATOMIC_ACQUIRE); }
+
+/* Threads that see the awaited heap appear at the same time connect to it each: one connection is kept. */
+static void entry_connect(shmem_heap *heap)
+{
+    shmheap_memory_handle mem;
+    struct shmheap *none = NULL;
+    if (shmheap_attach_at(&mem, heap->awaited, heap->awaited_len) != 0)
+        return;
+    if (!__atomic_compare_exchange_n(&heap->mem.heap, &none, mem.heap, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        shmheap_disconnect(mem);
+}
+
+int table_valid(shmem_heap *heap)
+{
+    int awaits = entry_is(heap) && entry_heap(heap) == NULL && heap->awaited != NULL;
+    if (awaits)
+        entry_connect(heap);
+    if (entry_is(heap) && entry_heap(heap) != NULL && shmheap_valid(heap->mem))
         return 1;
-    errno = EINVAL;
+    errno = awaits ? EAGAIN : EINVAL;
     return 0;
 }
+
+int table_known(shmem_heap *heap) { return table_valid(heap) || errno == EAGAIN; }
 
 char *table_remove(shmem_heap *heap)
 {
     char *name = heap->name;
+    if (heap->mem.heap != NULL)
+        shmheap_disconnect(heap->mem);
     heap->name = NULL;
+    heap->awaited = NULL;
     heap->mem.heap = NULL;
     __atomic_store_n(&heap->taken, 0, __ATOMIC_RELEASE);
     return name;

@@ -1,6 +1,7 @@
 /* The C calls of IO servers: what they promise, and what they refuse. SPDX-License-Identifier: Apache-2.0 */
 #include "ShmemHeap.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -111,7 +112,7 @@ static void what_is_no_block_is_refused(void)
     check_empty(heap);
 }
 
-static void check_refused(shmem_heap *heap)
+static void check_calls_refused(shmem_heap *heap)
 {
     ShmemHeap_array array = {.type = SHMEM_HEAP_INTEGER, .kind = 4, .rank = 1, .element = 4};
     char block[32];
@@ -132,9 +133,14 @@ static void check_refused(shmem_heap *heap)
     CHECK_PTR(ShmemHeap_array_find(heap, 16, &array), NULL);
     CHECK_PTR(ShmemHeap_array_resolve(heap, &array), NULL);
     CHECK_EQ(ShmemHeap_array_free(heap, &array), -1);
+    ShmemHeap_dump_info(heap);
+}
+
+static void check_refused(shmem_heap *heap)
+{
+    check_calls_refused(heap);
     CHECK_EQ(ShmemHeap_delete(heap), -1);
     CHECK_EQ(ShmemHeap_destroy(heap), -1);
-    ShmemHeap_dump_info(heap);
 }
 
 static void what_is_no_heap_is_refused(void)
@@ -157,13 +163,62 @@ static void memory_without_a_heap_is_refused(void)
     CHECK_PTR(ShmemHeap_init_from_scratch(memory, SIZE_MAX), NULL);
     CHECK_PTR(ShmemHeap_clone(NULL), NULL);
     CHECK_PTR(ShmemHeap_clone((void *)4096), NULL);
-    CHECK_PTR(ShmemHeap_clone(memory), NULL);
+    CHECK_PTR(ShmemHeap_clone_sized(memory, MEMORY_LEN), NULL);
     test_fill(memory, MEMORY_LEN, 1);
     CHECK_PTR(ShmemHeap_clone(memory), NULL);
     CHECK_PTR(ShmemHeap_clone_sized(memory, 8), NULL);
     CHECK(test_filled(memory, MEMORY_LEN, 1));
     CHECK_PTR(ShmemHeap_create("", MEMORY_LEN), NULL);
     CHECK_PTR(ShmemHeap_connect(test_name()), NULL);
+}
+
+/* Nobody else can make a heap in memory that only this process sees. */
+static void private_memory_without_a_heap_is_refused(void)
+{
+    void *memory = mmap(NULL, MEMORY_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    CHECK_PTR(ShmemHeap_clone(memory), NULL);
+}
+
+static void heap_make(void *memory)
+{
+    shmem_heap *heap = ShmemHeap_init_from_scratch(memory, MEMORY_LEN - 4);
+    CHECK(ShmemHeap_alloc_block(heap, 100, 1) != NULL);
+}
+
+/* Servers clone while another of their processes makes the heap. */
+static void a_clone_may_come_first(void)
+{
+    char *memory = memory_new();
+    shmem_heap *early = ShmemHeap_clone(memory + 4), *unused = ShmemHeap_clone(memory + 4);
+    CHECK(early != NULL && unused != NULL && unused != early);
+    check_calls_refused(early);
+    CHECK_EQ(ShmemHeap_get_size(early), -1);
+    CHECK_EQ(errno, EAGAIN);
+    CHECK_EQ(ShmemHeap_delete(unused), 0);
+    check_refused(unused);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(memory[4 + i], 0);
+    test_in_child(heap_make, memory + 4);
+    int32_t used_blocks;
+    CHECK_EQ(ShmemHeap_check(early, NULL, NULL, &used_blocks, NULL), 0);
+    CHECK_EQ(used_blocks, 1);
+    CHECK(ShmemHeap_alloc_block(early, 100, 1) != NULL);
+    CHECK_EQ(ShmemHeap_delete(early), 0);
+    check_refused(early);
+}
+
+/* What comes is no heap. */
+static void a_clone_that_came_first_trusts_nothing(void)
+{
+    char *memory = memory_new();
+    shmem_heap *early = ShmemHeap_clone(memory);
+    CHECK(early != NULL);
+    test_fill(memory, MEMORY_LEN, 1);
+    check_calls_refused(early);
+    CHECK(test_filled(memory, MEMORY_LEN, 1));
+    CHECK_EQ(ShmemHeap_destroy(early), 0);
+    check_refused(early);
 }
 
 /* A heap that says it is longer than its memory. */
@@ -352,6 +407,9 @@ static const struct test tests[] = {
     TEST(totals_only_grow), TEST(what_is_no_block_is_refused),
     TEST(what_is_no_heap_is_refused),
     TEST(memory_without_a_heap_is_refused),
+    TEST(private_memory_without_a_heap_is_refused),
+    TEST(a_clone_may_come_first),
+    TEST(a_clone_that_came_first_trusts_nothing),
     TEST(a_clone_does_not_trust_lengths),
     TEST(clones_share),
     TEST(names),
