@@ -124,7 +124,7 @@ typedef struct ShmemHeap_array {
 
 /* ShmemHeap_array_alloc allocates an array with bounds lower[i] to upper[i], or 1 to upper[i] where lower is NULL; missing
  * bounds are 1 to 1, those beyond the rank must have the extent 1. type, kind, rank and element of *array say of what; the rest is filled
- * in. Waits as ShmemHeap_alloc_block_wait. Returns the address, or NULL, and array->status says why. */
+ * in. Waits as ShmemHeap_alloc_block_wait, but 1 ms and a 64th longer than timeout_ms. Returns the address, or NULL, and array->status says why. */
 void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
                             int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms);
 
