@@ -277,6 +277,16 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     return 0;
 }
 
+/* Without names there is no table: a heap is as it was before the first one. A death in here leaves a table that nothing refers
+ * to, which recovery frees. */
+static void table_drop(struct shmheap *heap)
+{
+    struct table table = table_now(heap);
+    store_publish(&heap->control->names_table, 0);
+    if (table.entries != NULL)
+        internal_free(heap, table.granule);
+}
+
 /* How many entries the table has to get before another name comes; 0: it has enough. */
 static uint64_t table_wanted(const struct shmheap *heap)
 {
@@ -426,6 +436,8 @@ static void name_remove(struct shmheap *heap, struct name_record *record, uint64
     table_remove(heap, entry_of(granule, load_u64(&record->hash)));
     name_free_parts(heap, record, granule);
     store_u64(&heap->control->names_count, load_u64(&heap->control->names_count) - 1);
+    if (load_u64(&heap->control->names_count) == 0)
+        table_drop(heap);
     changes_end(heap);
 }
 
@@ -486,6 +498,8 @@ static int64_t name_make_announced(struct shmheap *heap, const struct name *name
     changes_begin(heap);
     uint64_t wanted = table_wanted(heap);
     int64_t object = wanted == 0 || table_replace(heap, wanted) == 0 ? name_make(heap, name, len) : FIT_NONE;
+    if (object < 0 && load_u64(&heap->control->names_count) == 0)
+        table_drop(heap);
     changes_end(heap);
     return object;
 }

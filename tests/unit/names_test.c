@@ -123,6 +123,7 @@ static void many_names(void)
     seen.count = 0;
     CHECK_EQ(shmheap_names(mem, note_name, &seen), 0);
     CHECK_EQ(seen.count, 0);
+    test_check_empty(mem); /* the table went with the last name */
     free(objects);
     shmheap_disconnect(mem);
 }
