@@ -15,7 +15,8 @@ module shmem_heap_c
   end type array_record
 
   public :: ShmemHeap_init_from_scratch, ShmemHeap_clone, ShmemHeap_clone_sized, ShmemHeap_create, ShmemHeap_connect, &
-            ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_free_block, ShmemHeap_is_block_valid, &
+            ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_alloc_named, ShmemHeap_find, &
+            ShmemHeap_free_block, ShmemHeap_is_block_valid, &
             ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, ShmemHeap_block_size_from_pointer, &
             ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, &
             ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_resolve, ShmemHeap_array_free
@@ -71,6 +72,22 @@ module shmem_heap_c
       type(c_ptr), value :: heap
       integer(c_size_t), value :: num_bytes
       integer(c_int32_t), value :: safe
+      type(c_ptr) :: block
+    end function
+
+    function ShmemHeap_alloc_named(heap, name, num_bytes) result(block) bind(c, name='ShmemHeap_alloc_named')
+      import :: c_ptr, c_size_t, c_char
+      type(c_ptr), value :: heap
+      character(kind=c_char), intent(in) :: name(*)
+      integer(c_size_t), value :: num_bytes
+      type(c_ptr) :: block
+    end function
+
+    function ShmemHeap_find(heap, name, num_bytes) result(block) bind(c, name='ShmemHeap_find')
+      import :: c_ptr, c_size_t, c_char
+      type(c_ptr), value :: heap
+      character(kind=c_char), intent(in) :: name(*)
+      integer(c_size_t), intent(out) :: num_bytes
       type(c_ptr) :: block
     end function
 

@@ -65,6 +65,15 @@ void *ShmemHeap_alloc_block(shmem_heap *heap, size_t num_bytes, int32_t safe);
  * one that had to give up, with ETIMEDOUT. */
 void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe, int32_t timeout_ms);
 
+/* ShmemHeap_alloc_named gives the block of this name, 1 to 255 bytes long, the same one to every process, and makes it, of num_bytes, if
+ * there is none. Each success is followed by one ShmemHeap_free_block: the last one frees block and name. It keeps no
+ * metadata. NULL: no heap, or errno as shmheap_alloc_named sets it. */
+void *ShmemHeap_alloc_named(shmem_heap *heap, const char *name, size_t num_bytes);
+
+/* ShmemHeap_find is the block of this name, without counting as a use of it. *num_bytes (may be NULL) is what was asked for when
+ * it was made. NULL, *num_bytes 0: no heap, or no such name. */
+void *ShmemHeap_find(shmem_heap *heap, const char *name, size_t *num_bytes);
+
 /* ShmemHeap_free_block gives a block back. 0, or -1: no heap, or not the address of a live block. */
 int32_t ShmemHeap_free_block(shmem_heap *heap, void *block);
 

@@ -80,6 +80,20 @@ void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t saf
     return ptr;
 }
 
+void *ShmemHeap_alloc_named(shmem_heap *heap, const char *name, size_t num_bytes)
+{
+    return table_valid(heap) ? shmheap_alloc_named(heap->mem, name, num_bytes) : NULL;
+}
+
+void *ShmemHeap_find(shmem_heap *heap, const char *name, size_t *num_bytes)
+{
+    size_t size = 0;
+    void *block = table_valid(heap) ? shmheap_find(heap->mem, name, &size) : NULL;
+    if (num_bytes != NULL)
+        *num_bytes = block != NULL ? size : 0;
+    return block;
+}
+
 int32_t ShmemHeap_free_block(shmem_heap *heap, void *block)
 {
     if (!table_valid(heap) || block == NULL)

@@ -118,6 +118,8 @@ static void check_calls_refused(shmem_heap *heap)
     char block[32];
     int64_t one = 1;
     CHECK_PTR(ShmemHeap_alloc_block(heap, 1, 1), NULL);
+    CHECK_PTR(ShmemHeap_alloc_named(heap, "name", 1), NULL);
+    CHECK_PTR(ShmemHeap_find(heap, "name", NULL), NULL);
     CHECK_EQ(ShmemHeap_free_block(heap, block), -1);
     CHECK_EQ(ShmemHeap_is_block_valid(heap, block), -1);
     CHECK_PTR(ShmemHeap_ptr_from_offset(heap, 16), NULL);

@@ -29,6 +29,7 @@ program server_calls
   call bounds(h)
   call assemble(streams(2) % heap)
   call several(streams(1) % heap)
+  call named()
   call must(h % check(), 'unsound')
   call must(h % destroy(), 'not destroyed')
   print '(a)', 'good'
@@ -123,4 +124,36 @@ contains
       call must(heap % free(metas(i) % get_offset()), 'not freed')
     end do
   end subroutine several
+
+  ! By another connection, as another process has one.
+  subroutine named()
+    type(shmem_heap) :: other
+    type(c_ptr) :: mine, its
+    integer(c_size_t) :: nbytes
+    integer(c_int) :: before, used
+    call must(other % connect(name), 'not connected')
+    ! The table of names is a block that stays.
+    mine = h % alloc_named('first', 1)
+    call must(h % free(mine), 'not freed')
+    call must(h % check(used_blocks=before), 'unsound')
+    call must(.not. c_associated(h % find('grid', nbytes)) .and. nbytes == 0, 'a name before it was made')
+    mine = h % alloc_named('grid', 1000)
+    its = other % alloc_named('grid  ', 500_c_size_t)
+    call must(c_associated(mine) .and. c_associated(its), 'no block of that name')
+    call must(h % get_offset_from_address(mine) == other % get_offset_from_address(its), 'two blocks of one name')
+    call must(c_associated(other % find('grid', nbytes), its) .and. nbytes == 1000, 'not found')
+    call must(.not. c_associated(h % find('Grid')), 'a name that is none')
+    call must(.not. c_associated(h % alloc_named('grid', 1001)), 'more bytes than there are')
+    call must(.not. c_associated(h % alloc_named('grid', -1)), 'bytes below 0')
+    call must(.not. c_associated(h % alloc_named('', 10)), 'no name')
+    call must(.not. c_associated(h % alloc_named(repeat('x', 256), 10)), 'too long a name')
+    call must(h % free(mine), 'not freed')
+    call must(c_associated(other % find('grid'), its), 'gone with the first free')
+    call must(other % free(its), 'not freed')
+    call must(.not. c_associated(h % find('grid')), 'there after the last free')
+    call must(.not. h % free(mine), 'freed once too often')
+    call must(h % check(used_blocks=used), 'unsound')
+    call must(used == before, 'blocks left over')
+    call must(other % disconnect(), 'not disconnected')
+  end subroutine named
 end program server_calls
