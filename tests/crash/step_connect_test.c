@@ -94,11 +94,15 @@ static void unlink_new(struct scene *scene)
 
 static const struct scene_call calls[] = {
     {.text = "connect", .prepare = nothing, .operate = connect, .afterwards = check_slots, .named_heap = 1, .without_lock = 1},
+    {.text = "attach_at, memory without a file", .prepare = nothing, .operate = attach, .afterwards = check_all_slots, .in_memory = 1,
+     .without_lock = 1},
     {.text = "first change after fork", .prepare = nothing, .operate = first_change, .afterwards = check_slots, .named_heap = 1},
     {.text = "disconnect, holding nothing", .prepare = connect, .operate = disconnect, .afterwards = check_slots, .named_heap = 1,
      .without_lock = 1},
     {.text = "disconnect, holding three objects", .prepare = connect_and_hold, .operate = disconnect, .afterwards = check_slots,
      .named_heap = 1, .without_lock = 1},
+    {.text = "first change after fork, in such memory", .prepare = nothing, .operate = first_change, .afterwards = check_all_slots,
+     .in_memory = 1},
     {.text = "disconnect, from memory without a file", .prepare = attach, .operate = disconnect, .afterwards = check_all_slots,
      .in_memory = 1, .without_lock = 1},
     {.text = "create", .build = unlink_new, .prepare = nothing, .operate = create, .afterwards = check_created, .without_lock = 1},
