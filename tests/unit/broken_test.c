@@ -80,6 +80,19 @@ static void free_neighbours_are_merged(void)
     shmheap_disconnect(broken.mem);
 }
 
+/* Nobody died; whoever walks the blocks says what is wrong, and what was found before it is not lost. */
+static void a_walk_that_cannot_reach_the_end(void)
+{
+    struct broken broken = broken_begin();
+    uint64_t *header = header_before(broken.objects[5]), good = *header;
+    *header = 0;
+    CHECK_REFUSED(shmheap_reap(broken.mem, 0) == -1, EBADMSG);
+    *header = good;
+    CHECK_EQ(shmheap_reap(broken.mem, 0), 0);
+    CHECK_SOUND(broken.mem);
+    shmheap_disconnect(broken.mem);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
-                                    TEST(free_neighbours_are_merged)};
+                                    TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end)};
 TEST_MAIN(tests)
