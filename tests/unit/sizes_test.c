@@ -140,7 +140,7 @@ static void impossible_sizes_are_refused(void)
         test_fill(object, 100, 1);
         for (size_t i = 0; i < 5000; i += i < 64 ? 1 : 61)
             check_impossible_size(mem, object, SIZE_MAX - i);
-        for (unsigned bit = 17; bit < 64; bit++)
+        for (unsigned bit = 17; bit < 8 * sizeof(size_t); bit++)
             for (size_t i = 0; i < 33; i += 8)
                 check_impossible_size(mem, object, ((size_t)1 << bit) - i);
         uint64_t failed = test_stat(mem).failed_allocs;
