@@ -181,20 +181,24 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 
 static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(heap->cached); }
 
-/* Lock held; gives it back. */
-static HOT void *alloc_locked(struct shmheap *heap, size_t sz)
+/* Lock held. */
+static HOT int64_t alloc_now(struct shmheap *heap, size_t sz)
 {
     uint64_t need = block_granules(heap, sz);
     int64_t granule = LIKELY(need != 0) ? heap->fit->alloc(heap, need) : FIT_NONE;
-    if (UNLIKELY(granule == FIT_NONE))
-        granule = alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
+}
+
+/* Gives the lock back. */
+static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
+{
     recover_leave(heap);
     return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
 static void *alloc_exact(struct shmheap *heap, size_t sz)
 {
-    return LIKELY(recover_enter(heap) == 0) ? alloc_locked(heap, sz) : NULL;
+    return LIKELY(recover_enter(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz)) : NULL;
 }
 
 /* The cache was empty, or is not this connection's. */
@@ -205,11 +209,14 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     void *ptr = cache != NULL && cache_is_of(cache, heap) ? cache_take(cache, sz) : NULL;
     if (ptr != NULL || recover_enter(heap) != 0)
         return ptr;
-    if (cache != NULL && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
+    if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
         recover_leave(heap);
         return ptr;
     }
-    return alloc_locked(heap, sz);
+    int64_t granule = alloc_now(heap, sz);
+    if (granule >= 0 && cache != NULL && !cache_is_of(cache, heap))
+        cache_start_if_room(cache, heap);
+    return alloc_done(heap, granule);
 }
 
 void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)

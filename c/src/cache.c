@@ -220,10 +220,15 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
     return 0;
 }
 
+int cache_start_if_room(struct cache *cache, struct shmheap *heap)
+{
+    return cache->heap == &nothing && !space_is_awaited(heap) ? cache_attach(cache, heap) : -1;
+}
+
 /* 0 when the stacks may be used. */
 static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
-    if (cache->heap == &nothing && cache_attach(cache, heap) != 0)
+    if (cache->heap == &nothing && cache_start_if_room(cache, heap) != 0)
         return -1;
     cache->limit = heap->end > CACHE_SIZES ? heap->end - CACHE_SIZES : 0;
     return load_u32(&cache->line->asked) == 0 ? 0 : cache_answer(cache, heap);

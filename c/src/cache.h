@@ -136,6 +136,10 @@ static HOT int cache_add(struct cache *cache, void *ptr)
  * to be had, or it would be too small to be of use. No lock held. */
 struct cache *cache_of(struct shmheap *heap);
 
+/* cache_start_if_room gets the cache its shared line, without which it cannot be used, where nobody waits for space. After the object that the thread asked for has been had: else the line
+ * might take the very room. Lock held. 0, or -1. */
+int cache_start_if_room(struct cache *cache, struct shmheap *heap);
+
 /* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, if
  * possible. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);

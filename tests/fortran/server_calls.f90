@@ -132,9 +132,6 @@ contains
     integer(c_size_t) :: nbytes
     integer(c_int) :: before, used
     call must(other % connect(name), 'not connected')
-    ! The table of names is a block that stays.
-    mine = h % alloc_named('first', 1)
-    call must(h % free(mine), 'not freed')
     call must(h % check(used_blocks=before), 'unsound')
     call must(.not. c_associated(h % find('grid', nbytes)) .and. nbytes == 0, 'a name before it was made')
     mine = h % alloc_named('grid', 1000)

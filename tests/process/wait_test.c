@@ -91,17 +91,11 @@ static void time_is_up(void)
 /* Each way to give back: free, several at once, a realloc, a process that leaves. */
 static void free_one(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem, scene->held[1]), 0); }
 static void free_some(struct scene *scene) { CHECK_EQ(shmheap_free_many(scene->mem, scene->held, 2), 2); }
-static void free_two(struct scene *scene)
-{
-    free_one(scene);
-    CHECK_EQ(shmheap_try_free(scene->mem, scene->held[2]), 0);
-}
 static void make_smaller(struct scene *scene) { CHECK_PTR(shmheap_realloc(scene->mem, scene->large, 8), scene->large); }
 
 static void woken_by(unsigned flags, void (*give)(struct scene *scene))
 {
-    /* The lines of those who cache, 128 bytes each, may come to lie in what is freed: of one there is room for beside the object. */
-    for (unsigned waiters = 1; waiters <= (flags & SHMHEAP_CACHED ? 1 : WAITERS); waiters++) {
+    for (unsigned waiters = 1; waiters <= WAITERS; waiters++) {
         struct scene *scene = scene_begin(flags);
         pid_t pids[WAITERS];
         fill(scene);
@@ -118,7 +112,7 @@ static void woken_by(unsigned flags, void (*give)(struct scene *scene))
 }
 
 static void woken_by_a_free(void) { woken_by(0, free_one); }
-static void woken_by_frees_into_a_cache(void) { woken_by(SHMHEAP_CACHED, free_two); }
+static void woken_by_frees_into_a_cache(void) { woken_by(SHMHEAP_CACHED, free_one); }
 static void woken_by_several_frees(void) { woken_by(0, free_some); }
 static void woken_by_a_realloc(void) { woken_by(0, make_smaller); }
 
@@ -157,17 +151,19 @@ static void takes_turns(void *context)
 
 static void all_get_their_turn(void)
 {
-    struct scene *scene = scene_begin(0);
-    pid_t pids[WAITERS];
-    fill(scene);
-    free_some(scene);
-    for (unsigned i = 0; i < WAITERS; i++)
-        pids[i] = test_fork(takes_turns, scene);
-    for (unsigned i = 0; i < WAITERS; i++)
-        test_join(pids[i]);
-    CHECK_EQ(scene->got, WAITERS * ROUNDS);
-    CHECK_SOUND(scene->mem);
-    scene_end(scene);
+    for (unsigned flags = 0; flags <= SHMHEAP_CACHED; flags += SHMHEAP_CACHED) {
+        struct scene *scene = scene_begin(flags);
+        pid_t pids[WAITERS];
+        fill(scene);
+        free_some(scene);
+        for (unsigned i = 0; i < WAITERS; i++)
+            pids[i] = test_fork(takes_turns, scene);
+        for (unsigned i = 0; i < WAITERS; i++)
+            test_join(pids[i]);
+        CHECK_EQ(scene->got, WAITERS * ROUNDS);
+        CHECK_SOUND(scene->mem);
+        scene_end(scene);
+    }
 }
 
 static const struct test tests[] = {
