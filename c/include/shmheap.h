@@ -416,7 +416,7 @@ typedef struct shmheap_report {
 
 /* shmheap_check walks every block, holds the index and all figures against them, and reports the first
  * rule that is broken. 0: sound. 1: not, see *report (which may be NULL). -1: could not look (EINVAL,
- * ETIMEDOUT; EAGAIN as for shmheap_walk). Bounded by the region's size, changes nothing but that it recovers
+ * ETIMEDOUT; EAGAIN as for shmheap_walk; EBADMSG the region's length is none that it can have, rule 2). Bounded by the region's size, changes nothing but that it recovers
  * first where a process died. */
 SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report);
 
