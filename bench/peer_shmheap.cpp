@@ -78,7 +78,8 @@ constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trai
 const peer_entry shmheap_entry = {"shmheap", "shmheap, exact first fit, robust futex", traits, make_peer<shmheap_peer<0>>};
 const peer_entry shmheap_huge_entry = {"shmheap-huge", "shmheap, exact first fit, robust futex, SHMHEAP_HUGE_PAGES", traits,
                                        make_peer<shmheap_peer<SHMHEAP_HUGE_PAGES>>};
-const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex", traits,
+// Not recovery: its next alloc comes from a cache and does not meet the dead one's lock.
+const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex", traits & ~unsigned{trait_recovers},
                                          make_peer<shmheap_peer<SHMHEAP_CACHED>>};
 
 } // namespace bench
