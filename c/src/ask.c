@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fit.h"
+#include "index.h"
 #include "slot.h"
 
 enum { BUSY_LIMIT_MS = 50 };

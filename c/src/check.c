@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "fit.h"
+#include "index.h"
 #include "names.h"
 #include "slot.h"
+#include "tree.h"
 
 enum rule {
     RULE_FIXED = 1,
@@ -19,7 +21,7 @@ enum rule {
     RULE_TAIL,
     RULE_START_BITS,
     RULE_EDGE_BITS,
-    RULE_MAXIMUM,
+    RULE_SIZES,
     RULE_HIGHER,
     RULE_COUNTS,
     RULE_NAMES
@@ -37,8 +39,8 @@ static const char *const rule_text[] = {
     [RULE_TAIL] = "the tail is not where the last free block is",
     [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
     [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
-    [RULE_MAXIMUM] = "a chunk's maximum is not its largest free block",
-    [RULE_HIGHER] = "an entry of the tree is not the maximum of its children",
+    [RULE_SIZES] = "the rows or the tree do not have the sizes of a chunk's free blocks",
+    [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
     [RULE_COUNTS] = "the counts do not fit the blocks",
     [RULE_NAMES] = "a name, its object and the table of names do not fit each other"
 };
@@ -112,6 +114,17 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
+/* The rows' words for the last 64 chunks. */
+static int check_rows(const struct shmheap *heap, const struct index_expected *expected, shmheap_report *report)
+{
+    uint64_t chunk = expected->chunk & ~(uint64_t)(ROWS - 1);
+    for (unsigned size = 0; size < ROWS; size++)
+        if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE, expected->rows[size],
+                        load_u64(heap->row[0] + chunk + size)))
+            return 1;
+    return 0;
+}
+
 /* Chunks and figures; *chunks is how many there are. */
 static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
 {
@@ -123,7 +136,8 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
         uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
         if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
             check_equal(report, RULE_EDGE_BITS, off, expected.edge, load_u64(&bits->edge)) ||
-            check_equal(report, RULE_MAXIMUM, off, expected.maximum, load_u32(heap->level[0] + expected.chunk)))
+            check_equal(report, RULE_SIZES, off, expected.large, load_u32(heap->level[0] + expected.chunk)) ||
+            (index_expect_rows(&expected) && check_rows(heap, &expected, report)))
             return 1;
     }
     *chunks = expected.chunk;
@@ -134,8 +148,34 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
            check_equal(report, RULE_COUNTS, 0, expected.free_blocks, load_u64(&control->free_blocks));
 }
 
+/* The rows' higher levels. From level 2 on a bit may be left over. */
+static int check_row_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
+{
+    uint64_t count = (chunks + ROWS - 1) / ROWS, span = (uint64_t)CHUNK_GRANULES * ROWS * ROWS;
+    for (unsigned level = 1; level < heap->layout.row_levels; level++, span *= ROWS) {
+        uint64_t groups = (count + ROWS - 1) / ROWS;
+        for (uint64_t i = 0; i < groups * ROWS; i++) {
+            uint64_t wanted = index_expect_row(heap, level, i / ROWS, i % ROWS, count), found = load_u64(heap->row[level] + i);
+            uint64_t words = count - i / ROWS * ROWS, left_over = words < ROWS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, i / ROWS * span) - HEADER_SIZE,
+                            level == 1 ? wanted : wanted | (found & left_over), found))
+                return 1;
+        }
+        count = groups;
+    }
+    return 0;
+}
+
+static int check_firsts(const struct shmheap *heap, shmheap_report *report)
+{
+    for (unsigned place = 0; place < 2 * ROWS; place++)
+        if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
+            return 1;
+    return 0;
+}
+
 /* Entries that no chunk of the region is below have to be 0, also those that fill up a node. */
-static int check_levels(const struct shmheap *heap, shmheap_report *report, uint64_t count)
+static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
 {
     for (unsigned level = 0; level < heap->layout.levels; level++) {
         const uint32_t *entries = heap->level[level];
@@ -172,7 +212,8 @@ int check_heap(const struct shmheap *heap, shmheap_report *report)
     uint64_t chunks = 0;
     memset(report, 0, sizeof *report);
     int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
-                  check_levels(heap, report, chunks) || check_names(heap, report);
+                  check_row_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
+                  check_firsts(heap, report) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;
 }

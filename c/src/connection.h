@@ -31,6 +31,7 @@ struct shmheap {
     uint32_t cached;       /* 1: threads keep free blocks for themselves */
     const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */
+    uint64_t *row[ROW_LEVELS_MAX]; /* ROW_LEVELS_MIN at least: those that the segment lacks are spare_row */
     uint32_t *level[LEVELS_MAX];
     struct layout layout;
     /* seldom used */
@@ -50,6 +51,7 @@ struct shmheap {
     int is_of_socket;      /* and socket was added to it */
     int socket;
     unsigned lock_limit_ms; /* how long to wait for a live owner of the lock */
+    uint64_t spare_row[ROWS]; /* written, never read for anything */
     struct cache *caches;  /* of threads; under the mutex of cache.c */
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */
 };

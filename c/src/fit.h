@@ -7,7 +7,7 @@
 #ifndef SHMHEAP_FIT_H
 #define SHMHEAP_FIT_H
 
-#include "index.h"
+#include "bits.h"
 
 /* Results below 0; 0 and above are granules, or success. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };

@@ -1,7 +1,7 @@
 /* fit_body.h: first fit. Included by fit.c, and compiled for other instructions by fit_avx2.c and fit_avx512.c, each of
  * which has included fit.h before and makes a table of the calls at the end.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "index.h"
+#include "frees.h"
 
 /* In the drawings [ name ] is a block, free ones are lower-case, and | is the end of the region. */
 
@@ -16,14 +16,14 @@ static HOT void count_used(struct control *control, uint64_t taken)
 static HOT void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
 {
     count_used(control, size);
-    store_u64(&control->free_blocks, load_u64(&control->free_blocks) - (free_blocks_less != 0));
+    store_add(&control->free_blocks, (uint64_t)-(int64_t)(free_blocks_less != 0));
 }
 
 static HOT uint64_t header_held(struct shmheap *heap, uint64_t size, unsigned state)
 {
     uint64_t allocs = load_u64(&heap->control->allocs) + 1;
     store_u64(&heap->control->allocs, allocs);
-    store_u64(&heap->control->alloc_granules, load_u64(&heap->control->alloc_granules) + size);
+    store_add(&heap->control->alloc_granules, size);
     SHARED_STORE(&heap->holds, 1u);
     return header_make(size, state, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
 }
@@ -34,21 +34,21 @@ static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
- * without a rest, behind is where the next block begins already. */
-static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
+ * without a rest, behind is where the next block begins already. lowest: no free block of this size begins before it. */
+static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, int lowest)
 {
     uint64_t unused, rest = size - need;
     rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
     uint64_t taken = size - rest, behind = granule + taken;
     uint64_t *rest_header = block_header(heap, behind);
-    store_u64(rest != 0 ? rest_header : &unused, header_free(rest));
+    uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest != 0, (uintptr_t)rest_header, (uintptr_t)&unused);
+    store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
+    frees_shrink(heap, granule, size, behind, rest, lowest);
     start_set(heap, behind);
     edge_clear(heap, granule);
     edge_clear(heap, behind - 1);
     edge_set_if(heap, behind, rest != 0);
-    index_lower(heap, chunk_of(granule), size, tail);
-    index_raise(heap, chunk_of(behind), rest); /* after it: see index_raise */
     count_alloc(heap->control, taken, rest == 0);
     return (int64_t)granule;
 }
@@ -96,22 +96,24 @@ static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_
 {
     uint64_t granule;
     if (LIKELY(need < MAXIMUM_CAP)) {
-        uint64_t chunk = index_find_chunk(heap, (uint32_t)need, tail);
+        uint64_t chunk = frees_find_chunk(heap, need, tail);
         if (chunk == CHUNK_NONE)
             return FIT_NONE;
         if (UNLIKELY(chunk * CHUNK_GRANULES >= tail))
             return FIT_BAD;
-        granule = index_find_block(heap, chunk, need);
+        granule = need <= ROWS ? frees_find_block(heap, chunk, need, size) : frees_find_large(heap, chunk, size);
     } else {
         int64_t found = find_huge(heap, need, tail);
         if (found < 0)
             return found;
         granule = (uint64_t)found;
+        *size = SPAN_FAR;
     }
     if (UNLIKELY(granule >= tail))
         return FIT_BAD;
+    if (UNLIKELY(*size == SPAN_FAR))
+        *size = frees_large_size(heap, granule);
     uint64_t header = block_load(heap, granule);
-    *size = index_size(heap, granule, header);
     /* It ends before the tail: else it would be the tail, or the tail's neighbour. */
     if (UNLIKELY(header != header_free(value_copy(*size)) || *size < need || *size >= tail - granule))
         return FIT_BAD;
@@ -137,7 +139,7 @@ static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
         return FIT_BAD;
     int64_t found = find_first(heap, need, tail, &size);
     if (found >= 0)
-        return take_front(heap, (uint64_t)found, size, need, tail);
+        return take_front(heap, (uint64_t)found, size, need, 1);
     if (found == FIT_BAD || end - tail < need)
         return found;
     if (UNLIKELY(!tail_is_sound(heap, tail, end)))
@@ -164,15 +166,14 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
 }
 
 static unsigned take_front_many(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, unsigned pieces,
-                                unsigned state, uint64_t tail)
+                                unsigned state)
 {
     uint64_t taken = carve(heap, granule, size, need, pieces, state), behind = granule + taken, rest = size - taken;
+    frees_shrink(heap, granule, size, behind, rest, 1);
     start_set(heap, behind);
     edge_clear(heap, granule);
     edge_clear(heap, behind - 1);
     edge_set_if(heap, behind, rest != 0);
-    index_lower(heap, chunk_of(granule), size, tail);
-    index_raise(heap, chunk_of(behind), rest);
     count_alloc(heap->control, taken, rest == 0);
     return pieces;
 }
@@ -212,7 +213,7 @@ static int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned sta
     for (unsigned i = 0; i < pieces; i++)
         granules[i] = from + i * need;
     return found < 0 ? take_tail_many(heap, tail, end, need, pieces, state)
-                     : take_front_many(heap, from, size, need, pieces, state, tail);
+                     : take_front_many(heap, from, size, need, pieces, state);
 }
 
 static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
@@ -252,6 +253,13 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     }
     block_prepare(heap, at, header_used(heap, need));
     block_publish(heap, granule, header_free(gap));
+    if (was_tail) {
+        store_u64(&control->tail, at + need);
+    } else {
+        frees_take(heap, granule, size, granule);
+        frees_put(heap, at + need, rest);
+    }
+    frees_put(heap, granule, gap);
     start_set(heap, at);
     edge_set(heap, at - 1);
     if (rest != 0) {
@@ -259,15 +267,6 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
         edge_set(heap, at + need);
     } else {
         edge_clear(heap, last - 1);
-    }
-    uint64_t tail = was_tail ? at + need : load_u64(&control->tail);
-    if (was_tail) {
-        store_u64(&control->tail, tail);
-        index_raise(heap, chunk_of(granule), gap);
-    } else {
-        index_lower(heap, chunk_of(granule), size, tail);
-        if (rest != 0)
-            index_raise(heap, chunk_of(at + need), rest);
     }
     count_alloc(control, need, 0);
     if (rest != 0)
@@ -283,7 +282,7 @@ static int64_t take_aligned(struct shmheap *heap, uint64_t granule, uint64_t siz
         return FIT_NONE;
     if (at != granule)
         return take_middle(heap, granule, size, at, need);
-    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, granule, size, need, tail);
+    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, granule, size, need, 0);
 }
 
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
@@ -335,7 +334,7 @@ static void starts_clear(struct shmheap *heap, uint64_t from, uint64_t to)
     }
 }
 
-/* struct neighbour is private: a free block beside a live one. size 0: there is none. */
+/* struct neighbour is private: a free block beside a live one. size 0: there is none, and granule is where it would be. */
 struct neighbour {
     uint64_t granule, size;
 };
@@ -347,13 +346,17 @@ static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, st
     before->granule = granule;
     if (granule == 0 || !index_is_edge(heap, granule - 1))
         return 0;
-    before->granule = index_start_of(heap, granule - 1);
-    if (UNLIKELY(before->granule >= granule))
+    uint64_t size = index_span_back(heap, granule);
+    if (UNLIKELY(size == SPAN_FAR))
+        size = granule - index_start_of(heap, granule - 1); /* of none: more than granule */
+    if (UNLIKELY(size > granule))
         return FIT_BAD;
-    before->size = granule - before->granule;
-    return LIKELY(block_load(heap, before->granule) == header_free(value_copy(before->size))) ? 0 : FIT_BAD;
+    before->size = size;
+    before->granule = granule - size;
+    return LIKELY(block_load(heap, before->granule) == header_free(value_copy(size))) ? 0 : FIT_BAD;
 }
 
+/* 0, or FIT_BAD. */
 static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
 {
     uint64_t end = heap->end;
@@ -372,32 +375,30 @@ static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint6
 
 /* The index after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
 static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next, const struct neighbour *before,
-                              const struct neighbour *behind, uint64_t tail)
+                           const struct neighbour *behind)
 {
     uint64_t first = before->granule, last = next + behind->size;
-    if (before->size != 0) {
-        start_clear(heap, granule);
-        if (before->size > 1)
-            edge_clear(heap, granule - 1);
-    } else {
-        edge_set(heap, granule);
-    }
-    if (behind->size != 0) {
-        start_clear(heap, next);
-        if (behind->size > 1)
-            edge_clear(heap, next);
-    } else {
-        edge_set(heap, next - 1);
-    }
-    if (last == heap->end) {
+    if (before->size != 0)
+        frees_take(heap, first, before->size, first);
+    if (UNLIKELY(last == heap->end)) {
         store_u64(&heap->control->tail, first);
-        if (before->size != 0)
-            index_lower(heap, chunk_of(first), before->size, first);
-        return;
+    } else {
+        if (behind->size != 0)
+            frees_take(heap, next, behind->size, first);
+        frees_put(heap, first, last - first);
     }
-    if (behind->size != 0 && chunk_of(next) != chunk_of(first))
-        index_lower(heap, chunk_of(next), behind->size, tail);
-    index_raise(heap, chunk_of(first), last - first);
+    if (before->size != 0)
+        start_clear(heap, granule);
+    if (before->size == 0)
+        edge_set(heap, granule);
+    else if (before->size > 1)
+        edge_clear(heap, granule - 1);
+    if (behind->size != 0)
+        start_clear(heap, next);
+    if (behind->size == 0)
+        edge_set(heap, next - 1);
+    else if (behind->size > 1)
+        edge_clear(heap, next);
 }
 
 /* Frees size granules from granule on, which are one or more whole blocks that are not free. 0 or FIT_BAD. */
@@ -412,11 +413,10 @@ static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
     if (blocks > 1)
         starts_clear(heap, granule + 1, next);
-    free_index(heap, granule, next, &before, &behind, tail);
-    store_u64(&control->used_granules, load_u64(&control->used_granules) - size);
-    store_u64(&control->free_blocks,
-              load_u64(&control->free_blocks) + 1 - (before.size != 0) - (behind.size != 0));
-    store_u64(&control->frees, load_u64(&control->frees) + blocks);
+    free_index(heap, granule, next, &before, &behind);
+    store_add(&control->used_granules, -size);
+    store_add(&control->free_blocks, (uint64_t)1 - (before.size != 0) - (behind.size != 0));
+    store_add(&control->frees, blocks);
     return 0;
 }
 
@@ -436,10 +436,16 @@ static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
 
 /* The index after the border between a live block and the free space behind it has moved from next (where the free
  * block behind began, if any) to border (where one begins now, unless border is the end of what was free). */
-static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, const struct neighbour *behind,
-                         uint64_t tail)
+static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, const struct neighbour *behind)
 {
     uint64_t last = next + behind->size;
+    if (last == heap->end) {
+        store_u64(&heap->control->tail, border); /* the end, where nothing is left */
+    } else {
+        if (behind->size != 0)
+            frees_take(heap, next, behind->size, next);
+        frees_put(heap, border, last - border);
+    }
     if (behind->size != 0) {
         start_clear(heap, next);
         edge_clear(heap, next);
@@ -450,14 +456,6 @@ static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, c
         edge_set(heap, border);
         edge_set(heap, last - 1);
     }
-    if (last == heap->end) {
-        store_u64(&heap->control->tail, border); /* the end, where nothing is left */
-        return;
-    }
-    if (behind->size != 0)
-        index_lower(heap, chunk_of(next), behind->size, tail);
-    if (border != last)
-        index_raise(heap, chunk_of(border), last - border);
 }
 
 /* 1, or 0 when the header is not what it was. Holders may turn it from used to shared once meanwhile, not more. */
@@ -495,7 +493,7 @@ static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
         block_prepare(heap, granule + need, header_free(room - need));
     if (UNLIKELY(!resize_publish(heap, granule, size, need)))
         return FIT_BAD;
-    resize_index(heap, next, granule + need, &behind, tail);
+    resize_index(heap, next, granule + need, &behind);
     count_used(control, need - size);
     store_u64(&control->free_blocks, load_u64(&control->free_blocks) + (need != room) - (behind.size != 0));
     return 0;

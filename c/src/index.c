@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "index.h"
 
-/* The last chunk before this one in which a free block begins: up the tree until a node has such a child, then
- * down along the last ones. Between that chunk and the end of a free block no block begins. */
-static uint64_t index_chunk_before(const struct shmheap *heap, uint64_t chunk)
-{
-    uint64_t entry = chunk;
-    unsigned mask = 0, level = 0;
-    for (;; level++, entry /= NODE_CHILDREN) {
-        if (level == heap->layout.levels)
-            return CHUNK_NONE;
-        uint64_t node = entry & ~(uint64_t)(NODE_CHILDREN - 1);
-        mask = node_at_least(heap->level[level] + node, 1) & ((1u << entry % NODE_CHILDREN) - 1);
-        if (mask != 0) {
-            entry = node + bit_highest(mask);
-            break;
-        }
-    }
-    while (level-- > 0) {
-        uint64_t node = entry * NODE_CHILDREN;
-        if (node >= heap->layout.level_len[level])
-            return CHUNK_NONE;
-        entry = node + bit_highest(node_at_least(heap->level[level] + node, 1) | 1u);
-    }
-    return entry;
-}
+#include <string.h>
 
-uint64_t index_start_far(const struct shmheap *heap, uint64_t granule)
+#include "rows.h"
+#include "tree.h"
+
+uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t chunk = chunk_of(granule);
-    if (chunk == 0)
-        return GRANULE_NONE;
-    uint64_t starts = load_u64(&heap->bits[chunk - 1].start);
+    uint64_t starts = load_u64(&heap->bits[chunk].start) & (bit_of(granule) | bits_below(granule));
     if (starts != 0)
-        return (chunk - 1) * CHUNK_GRANULES + bit_highest(starts);
-    chunk = index_chunk_before(heap, chunk - 1);
+        return chunk * CHUNK_GRANULES + bit_highest(starts);
+    chunk = tree_find_before(heap, chunk); /* no other begins between its start and its end, and it is large */
     if (chunk == CHUNK_NONE || chunk >= heap->layout.chunks_max)
         return GRANULE_NONE;
     starts = load_u64(&heap->bits[chunk].start);
@@ -55,8 +33,11 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
 
 void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
 {
-    struct index_expected begin = {heap, end, {0, 0, 0}, GRANULE_NONE, CHUNK_NONE, 0, 0, 0, end, 0, 0, 0, 0};
-    *expected = begin;
+    memset(expected, 0, sizeof *expected);
+    expected->heap = heap;
+    expected->end = expected->tail = end;
+    expected->edge_later = GRANULE_NONE;
+    expected->chunk = CHUNK_NONE;
 }
 
 /* The chunk so far, with the block at step in it. */
@@ -77,8 +58,10 @@ static void expect_block(struct index_expected *expected, uint64_t chunk_end)
         expected->edge_later = last;
     if (last + 1 == expected->end)
         expected->tail = granule;
-    else if (maximum_of_size(size) > expected->maximum)
-        expected->maximum = maximum_of_size(size);
+    else if (size < ROWS)
+        expected->rows[size] |= bit_of(expected->chunk);
+    else
+        expected->large = maximum_of_size(size);
 }
 
 int index_expect_next(struct index_expected *expected)
@@ -87,7 +70,9 @@ int index_expect_next(struct index_expected *expected)
     if (chunk_end - CHUNK_GRANULES >= expected->end)
         return 0;
     index_fetch_ahead(expected->heap, expected->chunk, expected->end);
-    expected->start = expected->edge = expected->maximum = 0;
+    expected->start = expected->edge = expected->large = 0;
+    if (expected->chunk % ROWS == 0)
+        memset(expected->rows, 0, sizeof expected->rows);
     if (expected->edge_later < chunk_end) {
         expected->edge = bit_of(expected->edge_later);
         expected->edge_later = GRANULE_NONE;
@@ -106,8 +91,50 @@ int index_expect_next(struct index_expected *expected)
     return 1;
 }
 
+int index_expect_rows(const struct index_expected *expected)
+{
+    return expected->chunk % ROWS == ROWS - 1 || (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
+}
+
+uint64_t index_expect_row(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count)
+{
+    uint64_t word = 0;
+    for (uint64_t i = group * ROWS; i < count && i < (group + 1) * ROWS; i++)
+        word |= (uint64_t)(load_u64(heap->row[level - 1] + i * ROWS + size) != 0) << i % ROWS;
+    return word;
+}
+
+uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
+{
+    if (place < ROWS)
+        return rows_lowest(heap, place);
+    uint64_t chunk = place == ROWS ? tree_find(heap, 1, heap->end) : CHUNK_NONE;
+    return chunk != CHUNK_NONE ? first_of_chunk(chunk) : 0;
+}
+
+uint64_t index_largest(const struct shmheap *heap)
+{
+    uint64_t size = node_maximum(heap->level[heap->layout.levels - 1]);
+    if (size != 0)
+        return size;
+    for (size = ROWS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)
+        ;
+    return size;
+}
+
+/* Level 0 has count words of each row; all higher levels follow, and the firsts. */
+static void rebuild_rows(struct shmheap *heap, uint64_t count)
+{
+    for (unsigned level = 1; level < heap->layout.row_levels; level++) {
+        uint64_t groups = (count + ROWS - 1) / ROWS;
+        for (uint64_t i = 0; i < groups * ROWS; i++)
+            store_u64(heap->row[level] + i, index_expect_row(heap, level, i / ROWS, i % ROWS, count));
+        count = groups;
+    }
+}
+
 /* Level 0 has count entries; all higher levels follow, what is behind them in their nodes is 0. */
-static void rebuild_levels(struct shmheap *heap, uint64_t count)
+static void rebuild_tree(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 0;; level++) {
         uint64_t filled = round_up(count, NODE_CHILDREN);
@@ -129,9 +156,14 @@ void index_rebuild(struct shmheap *heap)
     while (index_expect_next(&expected)) {
         store_u64(&heap->bits[expected.chunk].edge, expected.edge);
         store_publish(&heap->bits[expected.chunk].start, expected.start);
-        store_u32(heap->level[0] + expected.chunk, expected.maximum);
+        store_u32(heap->level[0] + expected.chunk, expected.large);
+        for (unsigned i = 0; i < ROWS && index_expect_rows(&expected); i++)
+            store_u64(heap->row[0] + (expected.chunk & ~(uint64_t)(ROWS - 1)) + i, expected.rows[i]);
     }
-    rebuild_levels(heap, expected.chunk);
+    rebuild_rows(heap, (expected.chunk + ROWS - 1) / ROWS);
+    rebuild_tree(heap, expected.chunk);
+    for (unsigned place = 0; place < 2 * ROWS; place++)
+        store_u32(&control->first[place], index_expect_first(heap, place));
     store_u64(&control->tail, expected.tail);
     store_u64(&control->used_granules, expected.used_granules);
     store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);

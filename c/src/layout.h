@@ -1,7 +1,7 @@
 /* layout.h: the structs that live in shared memory. FORMAT.md describes the same byte by byte.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   [ control ][ slots ][ bits ][ maxima, level 0, 1 ... ][ region ]
+ *   [ control ][ slots ][ bits ][ rows, level 0, 1 ... ][ tree, level 0, 1 ... ][ region ]
  *
  * Everything is little-endian and of fixed width; no pointer is stored. Offsets in control are from the start of
  * the segment, all others from the start of the region. */
@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 2u
+#define FORMAT_VERSION 3u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -24,12 +24,15 @@ enum {
     NODE_CHILDREN = 16,
     LEVELS_MIN = 3, /* so that the lowest can be updated without asking whether they exist */
     LEVELS_MAX = 8,
+    ROWS = 64,         /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
+    ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
+    ROW_LEVELS_MAX = 5,
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
     SLOTS_MIN = 8,
-    CONTROL_SIZE = 512,
-    SLOT_SIZE = 64,
+    CONTROL_SIZE = 768,
+    SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025  /* of the file: locked by the collector */
@@ -67,8 +70,10 @@ enum {
  *   8  tail is the first granule of the last block if that is free, else the end
  *   9  the start bits are set where blocks start, and nowhere else
  *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
- *   11 level 0 holds for each chunk the size of the largest free block that starts in it, the tail left out
- *   12 each entry of a higher level is the maximum of its 16 children
+ *   11 each chunk's bits in the rows of level 0 are those of the sizes of free blocks that start in it, and its entry in the tree's
+ *      level 0 is the size of the large one that does, or 0; the tail left out
+ *   12 each bit and each entry of higher levels, and each row's first chunk, is what follows from the level below; in the rows, from level 2
+ *      on, a bit may be set though it need not
  *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free
  *   14 each name has a record, an object of its own in state named, and is found; each object in state named has a name */
 struct control {
@@ -104,11 +109,14 @@ struct control {
     uint64_t names_count;   /* rule 14 */
     uint64_t names_changes; /* odd while names come or go: for who looks without the lock */
     uint64_t names_ever;    /* 1: there may be blocks that belong to names */
+    /* under the lock, with each operation */
+    uint32_t first[2 * ROWS]; /* rule 12 */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
 STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
-STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, control_end);
+STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
+STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
@@ -121,9 +129,8 @@ struct slot {
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     uint64_t connected_ns; /* since 1970 */
     char name[16];
-    uint64_t pad[3];
 };
-STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slot_is_a_line);
+STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
 enum slot_state {
     SLOT_FREE = 0, /* no block names this slot */
@@ -192,6 +199,8 @@ STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 struct layout {
     uint64_t max_len, granules_max, chunks_max;
     uint64_t slots_off, bits_off, region_off, segment_len;
+    uint64_t row_off[ROW_LEVELS_MAX], row_len[ROW_LEVELS_MAX]; /* groups of one word a row */
+    unsigned row_levels;
     uint64_t level_off[LEVELS_MAX];
     uint32_t level_len[LEVELS_MAX]; /* entries, a multiple of 16 */
     unsigned levels;
@@ -215,9 +224,18 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->granules_max = layout_granules(max_len, shift);
     plan->chunks_max = (plan->granules_max + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
     plan->slots_off = CONTROL_SIZE;
-    plan->bits_off = plan->slots_off + (uint64_t)slot_count * SLOT_SIZE;
+    plan->bits_off = round_up(plan->slots_off + (uint64_t)slot_count * SLOT_SIZE, 64);
     /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for the last. */
     uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
+    uint64_t groups = (plan->chunks_max + ROWS - 1) / ROWS;
+    for (plan->row_levels = 0;; groups = (groups + ROWS - 1) / ROWS) {
+        unsigned level = plan->row_levels++;
+        plan->row_off[level] = off;
+        plan->row_len[level] = groups;
+        off += groups * ROWS * sizeof(uint64_t);
+        if (groups == 1)
+            break;
+    }
     uint64_t entries = plan->chunks_max;
     for (plan->levels = 0;; entries = (entries + NODE_CHILDREN - 1) / NODE_CHILDREN) {
         unsigned level = plan->levels++;

@@ -63,7 +63,7 @@ int look_check(struct shmheap *heap, shmheap_report *report) { return look_at(he
 
 static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
 {
-    uint64_t most = node_maximum(heap->level[heap->layout.levels - 1]);
+    uint64_t most = index_largest(heap);
     if (tail <= heap->end && heap->end - tail > most)
         most = heap->end - tail;
     return most != 0 ? block_payload_len(heap, most) : 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "index.h"
 #include "slot.h"
 
 enum { TABLE_LEAST = 64, CHAIN_MAX = 64, FIND_TRIES = 16 };

@@ -5,6 +5,7 @@
 
 #include "ask.h"
 #include "fit.h"
+#include "index.h"
 #include "names.h"
 #include "recover.h"
 #include "slot.h"

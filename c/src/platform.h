@@ -17,6 +17,7 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HOT inline __attribute__((always_inline))
 #define COLD __attribute__((cold, noinline))
+#define APART __attribute__((noinline))
 #define STATIC_ASSERT(condition, name) typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them at any time.
@@ -76,6 +77,32 @@ static inline void store_u32(uint32_t *word, uint32_t value)
     SHARED_STORE(word, value);
 }
 
+/* The same of a word that nobody else changes meanwhile: what it was with these bits set, with these bits alone, and more by so
+ * much. In one instruction where there is one. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(WATCHED_BY_TSAN)
+#define CHANGE_U64(instruction, operator, word, value) \
+    __asm__ __volatile__(instruction " %1, %0" : "+m"(*(word)) : "er"(value) : "cc")
+#else
+#define CHANGE_U64(instruction, operator, word, value) SHARED_STORE_RELEASE(word, SHARED_LOAD(word) operator (value))
+#endif
+static inline void store_or(uint64_t *word, uint64_t bits)
+{
+    STORE_HOOK();
+    CHANGE_U64("orq", |, word, bits);
+}
+
+static inline void store_and(uint64_t *word, uint64_t bits)
+{
+    STORE_HOOK();
+    CHANGE_U64("andq", &, word, bits);
+}
+
+static inline void store_add(uint64_t *word, uint64_t more)
+{
+    STORE_HOOK();
+    CHANGE_U64("addq", +, word, more);
+}
+
 /* The publishing store of an operation: all that was stored before is seen by who sees it. */
 static inline void store_publish(uint64_t *word, uint64_t value)
 {
@@ -96,7 +123,6 @@ static inline uint64_t swap_always(uint64_t *word, uint64_t value)
     return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
 }
 
-/* Lines that will be written soon; any address may be given. */
 /* The same value, but the compiler does not know that. Where two values were compared and found equal it may go on with either:
  * whoever means to go on with the one that is there, and not with the one that memory still has to send, compares a copy. */
 static inline uint64_t value_copy(uint64_t value)
@@ -105,6 +131,13 @@ static inline uint64_t value_copy(uint64_t value)
     return value;
 }
 
+/* One of two, without a branch, which compilers like to make of ?: where nobody can predict it. */
+static inline uint64_t choose(int condition, uint64_t yes, uint64_t no)
+{
+    return no ^ ((yes ^ no) & value_copy((uint64_t)-(int64_t)(condition != 0)));
+}
+
+/* Lines that will be written soon; any address may be given. */
 static inline void prefetch(const void *place) { __builtin_prefetch(place, 1, 3); }
 
 static inline void compiler_barrier(void) { __asm__ __volatile__("" ::: "memory"); }
@@ -123,6 +156,15 @@ static inline void spin_pause(void)
 /* Positions of the lowest and the highest set bit; word is not 0. */
 static inline unsigned bit_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
 static inline unsigned bit_highest(uint64_t word) { return 63u - (unsigned)__builtin_clzll(word); }
+
+/* The same of any word, 64 where none is set; and how many are above the highest. */
+#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
+static inline unsigned bit_lowest_or_64(uint64_t word) { return (unsigned)__builtin_ia32_tzcnt_u64(word); }
+static inline unsigned bits_above_or_64(uint64_t word) { return (unsigned)__builtin_ia32_lzcnt_u64(word); }
+#else
+static inline unsigned bit_lowest_or_64(uint64_t word) { return word != 0 ? (unsigned)__builtin_ctzll(word) : 64u; }
+static inline unsigned bits_above_or_64(uint64_t word) { return word != 0 ? (unsigned)__builtin_clzll(word) : 64u; }
+#endif
 
 static inline uint64_t rotate_right(uint64_t word, unsigned bits) { return word >> bits | word << (-bits & 63); }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "index.h"
 #include "names.h"
 #include "slot.h"
 

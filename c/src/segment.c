@@ -27,6 +27,9 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
+    for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
+        heap->row[level] = level < heap->layout.row_levels ? (uint64_t *)(void *)(heap->base + heap->layout.row_off[level])
+                                                           : heap->spare_row;
     for (unsigned level = 0; level < heap->layout.levels; level++)
         heap->level[level] = (uint32_t *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
@@ -179,6 +182,12 @@ static int reserve_all(struct shmheap *heap, uint64_t len)
     uint64_t granules = layout_granules(len, heap->shift), chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
     if (reserve_range(heap, 0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)) != 0)
         return -1;
+    uint64_t groups = chunks;
+    for (unsigned level = 0; level < layout->row_levels; level++) {
+        groups = (groups + ROWS - 1) / ROWS;
+        if (reserve_range(heap, layout->row_off[level], layout->row_off[level] + groups * ROWS * sizeof(uint64_t)) != 0)
+            return -1;
+    }
     for (unsigned level = 0; level < layout->levels; level++) {
         chunks = round_up(chunks, NODE_CHILDREN);
         if (reserve_range(heap, layout->level_off[level], layout->level_off[level] + chunks * sizeof(uint32_t)) != 0)

@@ -13,14 +13,14 @@
 
 enum {
     LEN = 256000, MAX_LEN = 2 * LEN, ARENA = 512 << 10, /* of 249.98 chunks of 64 granules of 16, so that all rows of entries have an end */
-    OBJECT_LEN = 200, OBJECTS = 1000, FREED_FROM = 10, WRITES_MAX = 16, SLOT_UNUSED = 500, STATE_UNKNOWN = 7, WAYS_MAX = 10
+    OBJECT_LEN = 200, LARGE_LEN = 2000, OBJECTS = 1000, FREED_FROM = 10, WRITES_MAX = 16, SLOT_UNUSED = 500, STATE_UNKNOWN = 7, WAYS_MAX = 10
 };
 
 /* struct image is private: a heap as a peer sees it, and what that peer has overwritten.
  *
- *   [ USED ] x 10 [ free of 1 ][ USED ][ free of 3 ][ USED ][ free of 3 ][ USED ] ... [ table, records, named ] [ tail ]
+ *   [ USED ] x 10 [ free of 1 ][ USED ][ free of 3 ][ USED ][ free of 3 ] ... [ USED ][ free ][ table, records, named ] [ tail ]
  *
- * in blocks of objects of 200 bytes. So a chunk's largest free block has another of its size in the same node. */
+ * in blocks of objects of 200 bytes; the last free one, of 2,000, is large. */
 struct image {
     shmheap_memory_handle mem;
     unsigned char *base;
@@ -29,7 +29,7 @@ struct image {
     struct layout layout;
     uint64_t granules; /* in the region now */
     unsigned shift;
-    uint64_t used, hole, second_hole, tail, record, named, table; /* granules of blocks of each kind */
+    uint64_t used, hole, large, tail, record, named, table; /* granules of blocks of each kind */
     struct {
         void *at;
         uint64_t was;
@@ -59,6 +59,17 @@ static struct chunk_bits *bits_of(const struct image *image, uint64_t granule)
 static uint32_t *entry_of(const struct image *image, unsigned level, uint64_t entry)
 {
     return (uint32_t *)(void *)(image->base + image->layout.level_off[level]) + entry;
+}
+
+/* The word of a row, by group, or by the chunk of a granule on level 0. */
+static uint64_t *word_of(const struct image *image, unsigned level, uint64_t group, uint64_t size)
+{
+    return (uint64_t *)(void *)(image->base + image->layout.row_off[level]) + group * ROWS + size;
+}
+
+static uint64_t *row_of(const struct image *image, uint64_t granule, uint64_t size)
+{
+    return word_of(image, 0, granule / CHUNK_GRANULES / ROWS, size);
 }
 
 static uint64_t bit(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }
@@ -91,15 +102,15 @@ static void undo(struct image *image)
 static void image_find_blocks(struct image *image)
 {
     uint64_t granule = 0;
-    image->hole = image->second_hole = image->named = image->record = image->table = 0;
+    image->hole = image->large = image->named = image->record = image->table = 0;
     for (; granule < image->granules; granule += size_at(image, granule)) {
         unsigned state = state_at(image, granule);
         uint64_t kind = *(uint64_t *)payload_at(image, granule);
         int is_free = state == SHMHEAP_STATE_FREE;
-        if (is_free && image->hole != 0 && image->second_hole == 0 && size_at(image, granule) > size_at(image, image->hole))
-            image->second_hole = granule;
         if (is_free && image->hole == 0)
             image->hole = granule;
+        if (is_free && size_at(image, granule) >= ROWS && granule + size_at(image, granule) != image->granules)
+            image->large = granule;
         if (state == SHMHEAP_STATE_USED)
             image->used = granule;
         if (state == SHMHEAP_STATE_NAMED)
@@ -110,7 +121,7 @@ static void image_find_blocks(struct image *image)
     }
     CHECK_EQ(granule, image->granules);
     CHECK_EQ(state_at(image, image->tail), SHMHEAP_STATE_FREE);
-    CHECK(image->hole / CHUNK_GRANULES == image->second_hole / CHUNK_GRANULES);
+    CHECK(image->large != 0 && size_at(image, image->hole) < ROWS);
     CHECK(image->named != 0 && image->record != 0 && image->table != 0);
 }
 
@@ -119,7 +130,10 @@ static void image_fill(struct image *image)
     void *objects[OBJECTS];
     for (size_t i = 0; i < OBJECTS; i++)
         CHECK((objects[i] = shmheap_alloc(image->mem, OBJECT_LEN)) != NULL);
+    void *large = shmheap_alloc(image->mem, LARGE_LEN);
+    CHECK(large != NULL);
     CHECK(shmheap_alloc_named(image->mem, "rule", 100) != NULL);
+    CHECK_EQ(shmheap_try_free(image->mem, large), 0);
     CHECK_EQ(shmheap_try_free(image->mem, objects[FREED_FROM]), 0);
     for (size_t i = FREED_FROM + 2; i < OBJECTS - 4; i += 4)
         CHECK_EQ(shmheap_free_many(image->mem, objects + i, 3), 3);
@@ -271,20 +285,30 @@ static uint64_t break_edge(struct image *image, unsigned way)
     return chunk_off(image, at[way] / CHUNK_GRANULES);
 }
 
-/* Too small, beside another of the right size, so that the levels above still fit; too large, the tail counted, with all above made to fit. */
-static uint64_t break_maximum(struct image *image, unsigned way)
+/* Rows: a size that is missing, one too many, in the row of no size; with what is above made to fit. The tree: too small, none, the tail counted,
+ * with all above made to fit. */
+static uint64_t break_sizes(struct image *image, unsigned way)
 {
-    const uint64_t chunk = (way < 2 ? image->hole : image->tail) / CHUNK_GRANULES;
-    const uint64_t values[] = {size_at(image, image->hole), size_at(image, image->second_hole) + 1, image->granules - image->tail};
-    if (way >= 3)
+    const uint64_t size = size_at(image, image->hole), chunk = image->hole / CHUNK_GRANULES;
+    const uint64_t sizes[] = {size, ROWS - 1, 0}, mine = UINT64_C(1) << chunk % ROWS;
+    if (way < 3) {
+        uint64_t *word = row_of(image, image->hole, sizes[way]), changed = *word ^ mine;
+        poke_u64(image, word, changed);
+        for (unsigned level = 1; level < image->layout.row_levels; level++)
+            poke_u64(image, word_of(image, level, 0, sizes[way]), changed != 0);
+        return chunk_off(image, chunk & ~(uint64_t)(ROWS - 1));
+    }
+    const uint64_t at = (way < 5 ? image->large : image->tail) / CHUNK_GRANULES;
+    const uint64_t values[] = {size_at(image, image->large) - 1, 0, image->granules - image->tail};
+    if (way >= 6)
         return no_such_way;
-    for (unsigned level = 0; level < (way == 0 ? 1 : image->layout.levels); level++)
-        poke_u32(image, entry_of(image, level, chunk >> 4 * level), (uint32_t)values[way]);
-    return chunk_off(image, chunk);
+    for (unsigned level = 0; level < image->layout.levels; level++)
+        poke_u32(image, entry_of(image, level, at >> 4 * level), (uint32_t)values[way - 3]);
+    return chunk_off(image, at);
 }
 
-/* An entry of each level; and behind the last one of the lowest and of the highest. */
-static uint64_t break_higher(struct image *image, unsigned way)
+/* An entry of each level of the tree; and behind the last one of the lowest and of the highest. */
+static uint64_t break_tree(struct image *image, unsigned way)
 {
     const unsigned top = image->layout.levels - 1;
     const uint64_t chunks = (image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES, behind = (chunks + 255) / 256;
@@ -298,6 +322,31 @@ static uint64_t break_higher(struct image *image, unsigned way)
     uint32_t *entry = entry_of(image, at[way].level, at[way].entry);
     poke_u32(image, entry, *entry == 0 ? 1 : *entry - 1);
     return chunk_off(image, at[way].entry << 4 * at[way].level);
+}
+
+/* Level 1 of the rows: a bit missing, one too many, one where no word is. */
+static uint64_t break_row_levels(struct image *image, unsigned way)
+{
+    const uint64_t groups = ((image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + ROWS - 1) / ROWS;
+    const uint64_t size = size_at(image, image->hole), bits[] = {1, UINT64_C(1) << (groups - 1), UINT64_C(1) << groups};
+    if (way >= 3 || image->layout.row_levels < 2)
+        return no_such_way;
+    CHECK(image->layout.row_levels == 2 && groups > 1 && groups < ROWS && *word_of(image, 0, groups - 1, size) == 0);
+    uint64_t *word = word_of(image, 1, 0, size);
+    poke_u64(image, word, *word ^ bits[way]);
+    return chunk_off(image, 0);
+}
+
+/* The first of a row: another, none, one of an empty row, of no size, of the large ones, behind them. */
+static uint64_t break_firsts(struct image *image, unsigned way)
+{
+    const uint64_t size = size_at(image, image->hole);
+    const unsigned places[] = {(unsigned)size, (unsigned)size, ROWS - 1, 0, ROWS, ROWS + 1};
+    if (way >= 6)
+        return no_such_way;
+    uint32_t *first = &image->control->first[places[way]];
+    poke_u32(image, first, way == 1 ? 0 : *first == 0 ? 1 : *first - 1);
+    return 0;
 }
 
 static uint64_t break_counts(struct image *image, unsigned way)
@@ -361,8 +410,8 @@ static const struct {
     unsigned rule;
     uint64_t (*write)(struct image *image, unsigned way);
 } breaks[] = {{1, break_fixed}, {3, break_size}, {4, break_state}, {5, break_free_header}, {6, break_slot},
-              {7, break_free_pair}, {8, break_tail}, {9, break_start}, {10, break_edge}, {11, break_maximum},
-              {12, break_higher}, {13, break_counts}, {14, break_record}, {14, break_named}, {14, break_names_count}};
+              {7, break_free_pair}, {8, break_tail}, {9, break_start}, {10, break_edge}, {11, break_sizes},
+              {12, break_tree}, {12, break_row_levels}, {12, break_firsts}, {13, break_counts}, {14, break_record}, {14, break_named}, {14, break_names_count}};
 
 /* Reporting ------------------------------------------------------------- */
 

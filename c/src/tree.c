@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tree.h"
+
+/* Up the tree until a node has an earlier child, then down along the last ones. */
+uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk)
+{
+    uint64_t entry = chunk;
+    unsigned mask = 0, level = 0;
+    for (;; level++, entry /= NODE_CHILDREN) {
+        if (level == heap->layout.levels)
+            return CHUNK_NONE;
+        uint64_t node = entry & ~(uint64_t)(NODE_CHILDREN - 1);
+        mask = node_at_least(heap->level[level] + node, 1) & ((1u << entry % NODE_CHILDREN) - 1);
+        if (mask != 0) {
+            entry = node + bit_highest(mask);
+            break;
+        }
+    }
+    while (level-- > 0) {
+        uint64_t node = entry * NODE_CHILDREN;
+        if (node >= heap->layout.level_len[level])
+            return CHUNK_NONE;
+        entry = node + bit_highest(node_at_least(heap->level[level] + node, 1) | 1u);
+    }
+    return entry;
+}
