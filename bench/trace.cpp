@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/peer.h"
 #include "bench/trace_load.h"
 
 namespace bench {
@@ -99,17 +100,19 @@ std::string tool_find()
         if (access(tool.c_str(), X_OK) == 0 && fs::is_regular_file(tool, ignored))
             return fs::canonical(tool).string();
     }
-    throw std::runtime_error("the recorder is not built (bazel build -c opt //tools:shmheap)");
+    throw unavailable("the recorder is not built (bazel build -c opt //tools:shmheap)");
 }
 
-// What a user's settings could change about the programs is kept away from them.
+// What a user's settings could change about the programs is kept away from them; so is what `bazel run` set for this
+// program, or the recorder would go where the user is and run its program there.
 void shell_become(const std::string &folder, const std::string &record, const std::string &text)
 {
     setenv("RECORD", record.c_str(), 1);
     setenv("HOME", folder.c_str(), 1);
     setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
     setenv("LC_ALL", "C", 1);
-    for (const char *name : {"GLIBC_TUNABLES", "GIT_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
+    for (const char *name : {"BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "GLIBC_TUNABLES", "GIT_DIR", "GIT_WORK_TREE",
+                             "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
         unsetenv(name);
     if (chdir(folder.c_str()) == 0)
         execl("/bin/sh", "sh", "-c", text.c_str(), static_cast<char *>(nullptr));
@@ -142,20 +145,31 @@ bool command_there(const std::string &folder, const program &it)
     }
 }
 
+void record_into(const program &it, program_trace &made)
+{
+    temporary_folder folder;
+    if (!command_there(folder.path(), it))
+        throw unavailable(std::string("not installed (") + it.package + ")");
+    std::string file = folder.path() + "/trace";
+    shell(folder.path(), "", it.prepare);
+    shell(folder.path(), tool_find() + " record -o " + file + " --", it.command);
+    trace_load(file, made);
+    // A wrapper or a driver may have made more calls. python3 may be called python3.11.
+    if (made.process.rfind(it.name, 0) != 0)
+        throw std::runtime_error("recorded " + made.process + " in place of " + it.name);
+}
+
 program_trace record(const program &it)
 {
     program_trace made;
     made.command = it.text;
     try {
-        temporary_folder folder;
-        if (!command_there(folder.path(), it))
-            throw std::runtime_error(std::string("not installed (") + it.package + ")");
-        std::string file = folder.path() + "/trace";
-        shell(folder.path(), "", it.prepare);
-        shell(folder.path(), tool_find() + " record -o " + file + " --", it.command);
-        trace_load(file, made);
+        record_into(it, made);
+    } catch (const unavailable &e) {
+        made.missing = e.what();
     } catch (const std::exception &e) {
         made.missing = e.what();
+        made.failed = true;
     }
     return made;
 }

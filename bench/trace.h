@@ -27,6 +27,7 @@ struct program_trace {
     std::size_t slots = 0;
     std::uint64_t live_most = 0; // bytes of the objects alive at once, at most
     std::string missing;         // not empty: why there is no trace
+    bool failed = false;         // the program is there, and recording it went wrong
 };
 
 // The program of that name: "python3", "cc1", "sqlite3", "git". Recorded at the first call, in a folder that is

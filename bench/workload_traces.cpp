@@ -17,6 +17,8 @@ void trace_prepare(const workload &what) { trace_of(program_of(what)); }
 const program_trace &trace_wanted(const job &job)
 {
     const program_trace &found = trace_of(program_of(job.what));
+    if (found.failed)
+        throw std::runtime_error(found.missing);
     if (!found.missing.empty())
         throw unavailable(found.missing);
     return found;
