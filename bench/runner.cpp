@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,8 +15,6 @@
 namespace bench {
 
 namespace {
-
-constexpr unsigned limit_s = 300;
 
 // What goes through the pipe.
 struct message {
@@ -54,7 +53,7 @@ message measure(const peer_entry &entry, const job &job)
 [[noreturn]] void child_main(int pipe_end, const peer_entry &entry, const job &job)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(limit_s);
+    setpgid(0, 0);
     message sent = measure(entry, job);
     // Less than PIPE_BUF: all of it or nothing.
     _exit(write(pipe_end, &sent, sizeof sent) == sizeof sent ? 0 : 1);
@@ -64,18 +63,42 @@ std::string death_text(int wait_status)
 {
     if (!WIFSIGNALED(wait_status))
         return "ended without a figure";
-    if (WTERMSIG(wait_status) == SIGALRM)
-        return "still running after " + std::to_string(limit_s) + " s";
     return std::string("killed: ") + strsignal(WTERMSIG(wait_status));
 }
 
-result child_wait(pid_t child, int pipe_end)
+// False when the time was up before there was something to read, or nobody left to write it.
+bool readable_within(int pipe_end, std::uint64_t limit_ns)
 {
-    message received;
-    ssize_t got = read(pipe_end, &received, sizeof received);
+    pollfd wanted = {pipe_end, POLLIN, 0};
+    for (std::uint64_t now = now_ns(), end = now + limit_ns; now < end; now = now_ns())
+        if (poll(&wanted, 1, static_cast<int>((end - now) / 1000000 + 1)) > 0)
+            return true;
+    return false;
+}
+
+// Ends whatever the child started as well: its group's number is nobody else's until it was waited for.
+int group_end(pid_t child)
+{
+    siginfo_t ended;
     int wait_status = 0;
+    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR)
+        continue;
+    kill(-child, SIGKILL);
     while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR)
         continue;
+    return wait_status;
+}
+
+result child_wait(pid_t child, int pipe_end, std::uint64_t limit_ns)
+{
+    message received;
+    bool late = !readable_within(pipe_end, limit_ns);
+    ssize_t got = late ? 0 : read(pipe_end, &received, sizeof received);
+    if (late)
+        kill(child, SIGKILL);
+    int wait_status = group_end(child);
+    if (late)
+        return {status::unavailable, {}, "too slow: no figure within " + std::to_string(limit_ns / 1000000000) + " s"};
     if (got != sizeof received)
         return {status::failed, {}, death_text(wait_status)};
     return {received.state, received.figure, received.reason};
@@ -97,8 +120,9 @@ result run_apart(const peer_entry &entry, const workload &what, const scale &siz
     pid_t child = fork();
     if (child == 0)
         child_main(ends[1], entry, job);
+    setpgid(child, child); // as the child does: whoever comes first
     close(ends[1]);
-    result got = child < 0 ? result{status::failed, {}, "fork failed"} : child_wait(child, ends[0]);
+    result got = child < 0 ? result{status::failed, {}, "fork failed"} : child_wait(child, ends[0], size.limit_ns);
     close(ends[0]);
     shm_unlink(job.name.c_str());
     return got;

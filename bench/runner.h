@@ -16,7 +16,7 @@ struct result {
 };
 
 // Runs the workload on the peer in a child: each starts from the same state, and one that crashes
-// or hangs costs its own cell only. Whatever it leaves in shared memory is removed.
+// or hangs costs its own cell only, and that no more than size.limit_ns. Whatever it leaves in shared memory is removed.
 result run_apart(const peer_entry &entry, const workload &what, const scale &size, std::uint64_t seed);
 
 } // namespace bench

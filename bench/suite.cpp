@@ -40,10 +40,12 @@ void suite::run_round(std::size_t row, unsigned round)
 {
     for (std::size_t column = 0; column < peers.size(); column++) {
         cell &it = cells[row][column];
-        if (it.state != status::measured || it.cut)
+        if (it.state != status::measured || it.cut || it.spent_ns > size.limit_ns)
             continue;
         progress(*this, row, round, column);
+        std::uint64_t begin = now_ns();
         result got = run_apart(*peers[column], *workloads[row], size, round + 1);
+        it.spent_ns += now_ns() - begin;
         it.state = got.state;
         it.reason = got.reason;
         it.cut = got.figure.cut;

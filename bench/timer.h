@@ -24,7 +24,7 @@ struct lap {
 };
 
 // Makes body(from, count) until steps are made or cut_ns have passed. Batches grow while they are short, so
-// that a slow peer is cut soon, and a fast one hardly notices the looks at the clock.
+// that a fast peer hardly notices the looks at the clock, and shrink when a peer becomes slow on the way, that it is cut soon.
 template <class Body>
 lap timed(std::size_t steps, std::uint64_t cut_ns, Body body)
 {
@@ -39,6 +39,8 @@ lap timed(std::size_t steps, std::uint64_t cut_ns, Body body)
         now = now_ns();
         if (now - before < batch_ns)
             batch = std::min(2 * batch, batch_max);
+        else if (now - before > 4 * batch_ns)
+            batch = std::max<std::size_t>(batch / 4, 1);
     }
     result.cut = result.steps < steps;
     result.ns = static_cast<double>(now - begin) / static_cast<double>(std::max<std::size_t>(result.steps, 1));

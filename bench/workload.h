@@ -24,6 +24,7 @@ struct scale {
     std::size_t warm_laps;     // before that, this many times the live objects are replaced
     std::uint64_t warm_cut_ns; // a peer that is slower than this is measured as far as it came
     std::uint64_t cut_ns;
+    std::uint64_t limit_ns;    // a peer that takes longer for one round is killed; one whose rounds took longer has no more
     std::uint64_t together_ns; // how long processes run together
     bool fill;                 // for tests: write and check all bytes of each object, and make do with live_max of them
 };

@@ -76,12 +76,20 @@ std::vector<step> plan_make(const job &job)
     return steps_make(std::size_t{1} << 20, std::size_t{1} << 32, job.what.sizes, job.seed);
 }
 
+// A look at the clock every 64 objects: some peers take longer the fuller they are.
+void fill_up(filling &it, const job &job)
+{
+    std::uint64_t begin = now_ns();
+    for (std::size_t i = 1; it.alloc(); i++)
+        if (i % 64 == 0 && now_ns() - begin > job.size.warm_cut_ns)
+            throw unavailable("too slow: given up when the heap was " + std::to_string(static_cast<int>(100 * it.share())) + " % full");
+}
+
 outcome fill_first_run(peer &heap, const job &job)
 {
     std::vector<step> plan = plan_make(job);
     filling it(heap, job, plan);
-    while (it.alloc())
-        continue;
+    fill_up(it, job);
     return {100 * it.share(), false};
 }
 
@@ -93,8 +101,7 @@ outcome fill_kept_run(peer &heap, const job &job)
     filling it(heap, job, plan);
     double sum = 0;
     std::size_t made = 0, counted = 0;
-    while (it.alloc())
-        continue;
+    fill_up(it, job);
     lap run = timed(job.size.replacements, 3 * job.size.cut_ns, [&](std::size_t, std::size_t count) {
         for (std::size_t i = 0; i < count; i++) {
             while (!it.alloc() && !it.empty())

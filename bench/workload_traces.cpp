@@ -48,11 +48,13 @@ public:
     }
 
     // What the program left behind when it ended.
-    void free_rest()
+    void free_rest(const job &job)
     {
-        for (std::uint32_t slot = 0; slot < trace_.slots; slot++)
-            if (set_.alive(slot))
-                set_.take(slot);
+        prepare(job, trace_.slots, [&](std::size_t from, std::size_t count) {
+            for (std::size_t slot = from; slot < from + count; slot++)
+                if (set_.alive(slot))
+                    set_.take(static_cast<std::uint32_t>(slot));
+        });
     }
 
 private:
@@ -76,7 +78,7 @@ outcome trace_timed(peer &heap, const job &job)
     auto play = [&](std::size_t from, std::size_t count) { program.play(from, count); };
     heap.open(job.name, heap_bytes(job, trace));
     prepare(job, program.count(), play);
-    program.free_rest();
+    program.free_rest(job);
     lap measured = timed(program.count(), job.size.cut_ns, play);
     heap.close();
     return {measured.ns, measured.cut};

@@ -1,0 +1,125 @@
+// A peer that is too slow, or that never comes back, costs its own cell and leaves no process behind.
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+#include "bench/runner.h"
+#include "bench/scales.h"
+
+namespace {
+
+int alive[2]; // open for writing in each process that a peer started: its end is the end of the last of them
+
+// Has room for a number of objects; each call takes a millisecond once so many calls were made.
+template <std::size_t objects_max, std::size_t fast_calls>
+class slow_peer final : public bench::peer {
+public:
+    void open(const std::string &, std::size_t bytes) override { bytes_ = bytes; }
+    void close() override {}
+    void *alloc(std::size_t size) override
+    {
+        call();
+        return objects_ < objects_max ? objects_++, std::malloc(size) : nullptr;
+    }
+    void free(void *object) override
+    {
+        call();
+        objects_--;
+        std::free(object);
+    }
+    std::size_t segment_bytes() override { return bytes_; }
+
+private:
+    void call()
+    {
+        std::uint64_t begin = bench::now_ns();
+        while (calls_ >= fast_calls && bench::now_ns() - begin < bench::ms)
+            continue;
+        calls_++;
+    }
+
+    std::size_t bytes_ = 0, objects_ = 0, calls_ = 0;
+};
+
+// Neither it nor the process that it started ever ends, and both hear no signal that can be blocked.
+class endless_peer final : public bench::peer {
+public:
+    void open(const std::string &, std::size_t) override
+    {
+        sigset_t all;
+        sigfillset(&all);
+        sigprocmask(SIG_BLOCK, &all, nullptr);
+        if (fork() < 0)
+            throw std::runtime_error("fork failed");
+        for (;;)
+            pause();
+    }
+    void close() override {}
+    void *alloc(std::size_t) override { return nullptr; }
+    void free(void *) override {}
+};
+
+constexpr std::size_t never = std::size_t{1} << 40;
+constexpr unsigned traits = bench::trait_objects | bench::trait_shared | bench::trait_bounded;
+
+const bench::peer_entry slow = {"slow", "", traits, bench::make_peer<slow_peer<never, 0>>},
+                        slow_when_full = {"slow-when-full", "", traits, bench::make_peer<slow_peer<1000, 1000>>},
+                        endless = {"endless", "", traits, bench::make_peer<endless_peer>};
+
+const bench::workload &workload_named(const char *name)
+{
+    for (const bench::workload &it : bench::workloads())
+        if (std::strcmp(it.name, name) == 0)
+            return it;
+    std::printf("no workload %s\n", name);
+    std::exit(1);
+}
+
+bench::scale scale_make(std::uint64_t limit_ns)
+{
+    bench::scale size = bench::tiny_scale;
+    size.warm_cut_ns = size.cut_ns = 20 * bench::ms;
+    size.limit_ns = limit_ns;
+    return size;
+}
+
+int expect_given_up(const bench::peer_entry &peer, const char *workload, std::uint64_t limit_ns, const char *reason)
+{
+    bench::result got = bench::run_apart(peer, workload_named(workload), scale_make(limit_ns), 1);
+    if (got.state == bench::status::unavailable && got.reason.find(reason) == 0)
+        return 0;
+    std::printf("%s, %s: state %d, '%s', expected '%s'\n", peer.name, workload, static_cast<int>(got.state),
+                got.reason.c_str(), reason);
+    return 1;
+}
+
+// Blocks for as long as one of them lives.
+int expect_none_left()
+{
+    char byte;
+    close(alive[1]);
+    if (read(alive[0], &byte, 1) == 0)
+        return 0;
+    std::printf("read from the pipe failed\n");
+    return 1;
+}
+
+} // namespace
+
+int main()
+{
+    constexpr std::uint64_t second = 1000 * bench::ms, hour = 3600 * second; // an hour: who is not cut lets this test time out
+    int failed = 0;
+    if (pipe(alive) != 0)
+        return 1;
+    failed += expect_given_up(slow, "churn-1e3", hour, "too slow: given up before the measurement");
+    failed += expect_given_up(slow, "full-first", hour, "too slow: given up when the heap was ");
+    failed += expect_given_up(slow_when_full, "full-kept", hour, "too slow: given up in the middle");
+    failed += expect_given_up(endless, "full-kept", second, "too slow: no figure within 1 s");
+    failed += expect_given_up(endless, "processes-2", second, "too slow: no figure within 1 s");
+    failed += expect_none_left();
+    return failed == 0 ? 0 : 1;
+}
