@@ -13,7 +13,7 @@ namespace {
 enum class fault { none, producer_dies, consumer_dies, full, loses_handles, spoils, slow };
 
 constexpr std::size_t object_len = 64, bytes_mapped = std::size_t{4} << 20;
-constexpr std::uint64_t late = 1500; // the object at which it goes wrong: beyond the first time round the ring, and not at the end of a batch
+constexpr std::uint64_t late = 5000; // the object at which it goes wrong: beyond the first time round the ring, and not at the end of a batch
 
 // Never takes memory back. Objects of `late` and later suffer the fault.
 template <fault what>

@@ -24,7 +24,7 @@ constexpr std::size_t object_len = 64;
 // than once for a batch of handles: a side says how far it is when its batch is complete and before it waits, so that neither ever
 // waits for what the other has done already.
 struct ring {
-    static constexpr std::size_t places = 1024, batch = 32;
+    static constexpr std::size_t places = 4096, batch = 32;
 
     alignas(64) std::atomic<std::uint64_t> put{0};   // handles that the producer ever put in, as far as it has said
     alignas(64) std::atomic<std::uint64_t> taken{0}; // handles that the consumer ever took out, likewise
@@ -244,7 +244,7 @@ outcome ring_run(peer &heap, const job &job)
 } // namespace
 
 const std::vector<workload> ring_workloads = {
-    {"ring", "object", "one process allocates 64-byte objects, another frees them; handles go through a ring of 1,024, 32 at a time", 0, ring::places,
+    {"ring", "object", "one process allocates 64-byte objects, another frees them; handles go through a ring of 4,096, 32 at a time", 0, ring::places,
      {64, 64}, 2, ring_run},
 };
 
