@@ -111,7 +111,7 @@ int expect_none_left()
 
 int main()
 {
-    constexpr std::uint64_t second = 1000 * bench::ms, hour = 3600 * second; // an hour: who is not cut lets this test time out
+    constexpr std::uint64_t second = 1000 * bench::ms, hour = 3600 * second; // who is not cut lets this test time out
     int failed = 0;
     if (pipe(alive) != 0)
         return 1;

@@ -13,7 +13,8 @@ namespace {
 enum class fault { none, producer_dies, consumer_dies, full, loses_handles, spoils, slow };
 
 constexpr std::size_t object_len = 64, bytes_mapped = std::size_t{4} << 20;
-constexpr std::uint64_t late = 5000; // the object at which it goes wrong: beyond the first time round the ring, and not at the end of a batch
+// The object at which it goes wrong: beyond the first time round the ring, and not at the end of a batch.
+constexpr std::uint64_t late = 5000;
 
 // Never takes memory back. Objects of `late` and later suffer the fault.
 template <fault what>
@@ -42,7 +43,10 @@ public:
         while (what == fault::slow && bench::now_ns() - begin < bench::ms / 10)
             continue;
     }
-    std::uint64_t handle_of(void *object) override { return static_cast<std::uint64_t>(static_cast<unsigned char *>(object) - memory_); }
+    std::uint64_t handle_of(void *object) override
+    {
+        return static_cast<std::uint64_t>(static_cast<unsigned char *>(object) - memory_);
+    }
     void *object_of(std::uint64_t handle) override
     {
         bool wrong = handle / object_len >= late;
@@ -78,9 +82,9 @@ int expect(bench::status state, const char *reason, bool cut = false)
     bool figure = state != bench::status::measured || got.figure.value > 0;
     if (got.state == state && got.reason == reason && got.figure.cut == cut && figure)
         return 0;
-    std::printf("fault %d, traits %u: state %d, '%s', %g ns, cut %d; expected state %d, '%s', cut %d\n", static_cast<int>(what),
-                more_traits, static_cast<int>(got.state), got.reason.c_str(), got.figure.value, got.figure.cut,
-                static_cast<int>(state), reason, cut);
+    std::printf("fault %d, traits %u: state %d, '%s', %g ns, cut %d; expected state %d, '%s', cut %d\n",
+                static_cast<int>(what), more_traits, static_cast<int>(got.state), got.reason.c_str(), got.figure.value,
+                got.figure.cut, static_cast<int>(state), reason, cut);
     return 1;
 }
 

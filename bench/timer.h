@@ -24,7 +24,8 @@ struct lap {
 };
 
 // Makes body(from, count) until steps are made or cut_ns have passed. Batches grow while they are short, so
-// that a fast peer hardly notices the looks at the clock, and shrink when a peer becomes slow on the way, that it is cut soon.
+// that a fast peer hardly notices the looks at the clock, and shrink when a peer becomes slow on the way, so that
+// it is cut soon.
 template <class Body>
 lap timed(std::size_t steps, std::uint64_t cut_ns, Body body)
 {

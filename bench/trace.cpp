@@ -111,8 +111,8 @@ void shell_become(const std::string &folder, const std::string &record, const st
     setenv("HOME", folder.c_str(), 1);
     setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
     setenv("LC_ALL", "C", 1);
-    for (const char *name : {"BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "GLIBC_TUNABLES", "GIT_DIR", "GIT_WORK_TREE",
-                             "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
+    for (const char *name : {"BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "GLIBC_TUNABLES", "GIT_DIR",
+                             "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
         unsetenv(name);
     if (chdir(folder.c_str()) == 0)
         execl("/bin/sh", "sh", "-c", text.c_str(), static_cast<char *>(nullptr));

@@ -82,7 +82,8 @@ void fill_up(filling &it, const job &job)
     std::uint64_t begin = now_ns();
     for (std::size_t i = 1; it.alloc(); i++)
         if (i % 64 == 0 && now_ns() - begin > job.size.warm_cut_ns)
-            throw unavailable("too slow: given up when the heap was " + std::to_string(static_cast<int>(100 * it.share())) + " % full");
+            throw unavailable("too slow: given up when the heap was " +
+                              std::to_string(static_cast<int>(100 * it.share())) + " % full");
 }
 
 outcome fill_first_run(peer &heap, const job &job)

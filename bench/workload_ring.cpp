@@ -20,9 +20,9 @@ namespace {
 
 constexpr std::size_t object_len = 64;
 
-// Memory that both share; not in the heap that is measured. Each cache line has one writer, and goes from core to core no more
-// than once for a batch of handles: a side says how far it is when its batch is complete and before it waits, so that neither ever
-// waits for what the other has done already.
+// Memory that both share; not in the heap that is measured. Each cache line has one writer, and goes from core to
+// core no more than once for a batch of handles: a side says how far it is when its batch is complete and before it
+// waits, so that neither waits for ever for what the other has done already.
 struct ring {
     static constexpr std::size_t places = 4096, batch = 32;
 
@@ -35,7 +35,8 @@ struct ring {
     std::uint64_t measured = 0;             // objects in it
     alignas(64) std::uint64_t handles[places] = {};
 };
-static_assert(ring::places % ring::batch == 0 && ring::batch * sizeof(std::uint64_t) % 64 == 0, "batches share no cache line");
+static_assert(ring::places % ring::batch == 0 && ring::batch * sizeof(std::uint64_t) % 64 == 0,
+              "batches share no cache line");
 
 class shared_ring {
 public:
@@ -238,14 +239,16 @@ outcome ring_run(peer &heap, const job &job)
     if ((*shared).over)
         throw std::runtime_error((*shared).reason);
     heap.close();
-    return {static_cast<double>((*shared).end_ns - (*shared).begin_ns) / static_cast<double>((*shared).measured), (*shared).enough};
+    double ns = static_cast<double>((*shared).end_ns - (*shared).begin_ns);
+    return {ns / static_cast<double>((*shared).measured), (*shared).enough};
 }
 
 } // namespace
 
 const std::vector<workload> ring_workloads = {
-    {"ring", "object", "one process allocates 64-byte objects, another frees them; handles go through a ring of 4,096, 32 at a time", 0, ring::places,
-     {64, 64}, 2, ring_run},
+    {"ring", "object",
+     "one process allocates 64-byte objects, another frees them; handles go through a ring of 4,096, 32 at a time", 0,
+     ring::places, {64, 64}, 2, ring_run},
 };
 
 } // namespace bench
