@@ -379,7 +379,7 @@ static inline int catch_up(struct shmheap *heap)
 }
 
 /* As block_of_pointer, also where the region has grown elsewhere. */
-static uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
+static HOT uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
     return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule : block_of_pointer(heap, ptr);

@@ -53,16 +53,18 @@ static unsigned stack_room(struct cache *cache, uint64_t size)
 
 /* Flushing -------------------------------------------------------------- */
 
-/* By insertion: a few, often in order already. */
+/* Shell's sort, with Ciura's gaps (2001): at most CACHE_DEPTH, often in order already. */
 static void entries_sort(struct cache_entry *entries, unsigned count)
 {
-    for (unsigned i = 1; i < count; i++) {
-        struct cache_entry entry = entries[i];
-        unsigned k = i;
-        for (; k > 0 && entry.payload < entries[k - 1].payload; k--)
-            entries[k] = entries[k - 1];
-        entries[k] = entry;
-    }
+    static const unsigned gaps[] = {57, 23, 10, 4, 1};
+    for (unsigned g = 0; g < sizeof gaps / sizeof *gaps; g++)
+        for (unsigned gap = gaps[g], i = gap; i < count; i++) {
+            struct cache_entry entry = entries[i];
+            unsigned k = i;
+            for (; k >= gap && entry.payload < entries[k - gap].payload; k -= gap)
+                entries[k] = entries[k - gap];
+            entries[k] = entry;
+        }
 }
 
 static uint64_t entry_granule(const struct cache *cache, const struct cache_entry *entry)
@@ -248,6 +250,26 @@ static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granu
     stack->top++;
 }
 
+/* Puts blocks from alloc_many on the stack of their size, the lowest on top: it is used first. */
+static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size, const uint64_t *granules, int64_t count)
+{
+    struct cache_stack *stack = &cache->stacks[size];
+    struct cache_entry *top = stack->top;
+    for (int64_t i = count; i-- > 0;) {
+        uint64_t header = block_load(heap, granules[i]);
+        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit || top == stack->limit)) {
+            stack->top = top;
+            entry_push(cache, heap, granules[i]);
+            top = stack->top;
+            continue;
+        }
+        top->payload = block_payload(heap, granules[i]);
+        top->header = header - stack->kept + stack->used;
+        top++;
+    }
+    stack->top = top;
+}
+
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
     uint64_t granules[CACHE_DEPTH];
@@ -259,9 +281,7 @@ int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
     room_grow(cache, heap, size);
     unsigned wanted = (stack_room(cache, size) + 1) / 2;
     int64_t got = wanted != 0 ? heap->fit->alloc_many(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
-    /* The lowest is used first. */
-    while (got > 0)
-        entry_push(cache, heap, granules[--got]);
+    entries_push(cache, heap, size, granules, got);
     return 1;
 }
 
@@ -346,7 +366,7 @@ static void caches_of_thread_tidy(void)
 static struct cache *cache_new(struct shmheap *heap)
 {
     pthread_once(&cache_once, cache_start);
-    struct cache *cache = cache_key_made ? calloc(1, sizeof *cache) : NULL;
+    struct cache *cache = cache_key_made ? calloc(1, sizeof *cache + CACHE_SIZES * CACHE_STRIDE * sizeof(struct cache_entry)) : NULL;
     if (cache == NULL)
         return NULL;
     pthread_mutex_lock(&cache_mutex);

@@ -12,7 +12,7 @@
 
 enum {
     CACHE_SIZES = 321,            /* blocks of as many granules and more are not kept */
-    CACHE_DEPTH = 64,             /* blocks of one size at most */
+    CACHE_DEPTH = 256,            /* blocks of one size at most */
     CACHE_STRIDE = CACHE_DEPTH + 4 /* so that the stacks do not all begin in the same set of the processor's cache */
 };
 
@@ -41,7 +41,6 @@ struct cache {
     uint64_t limit;       /* blocks that begin before this granule end within the region, whatever size is kept */
     unsigned shift;
     struct cache_stack stacks[CACHE_SIZES];
-    struct cache_entry entries[CACHE_SIZES * CACHE_STRIDE];
     /* seldom used */
     struct shmheap *of;   /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
     struct cache *next_of_heap, *next_of_thread;
@@ -53,6 +52,7 @@ struct cache {
     uint64_t clock;       /* fillings and flushes */
     uint64_t regain_from; /* clock before which no room of other sizes is looked for */
     uint64_t last[CACHE_SIZES]; /* clock when a stack was last filled or flushed */
+    struct cache_entry entries[]; /* CACHE_STRIDE for each size; pages that no stack reaches are never touched */
 };
 
 /* The cache that this thread used last; neither it nor its heap is ever NULL. */

@@ -19,18 +19,24 @@ static HOT void count_alloc(struct control *control, uint64_t size, int free_blo
     store_add(&control->free_blocks, (uint64_t)-(int64_t)(free_blocks_less != 0));
 }
 
-static HOT uint64_t header_held(struct shmheap *heap, uint64_t size, unsigned state)
+/* Counts so many new blocks, which have so many granules together: the stamp before the first one's. */
+static HOT unsigned count_held(struct shmheap *heap, unsigned pieces, uint64_t granules)
 {
-    uint64_t allocs = load_u64(&heap->control->allocs) + 1;
-    store_u64(&heap->control->allocs, allocs);
-    store_add(&heap->control->alloc_granules, size);
+    uint64_t allocs = load_u64(&heap->control->allocs);
+    store_u64(&heap->control->allocs, allocs + pieces);
+    store_add(&heap->control->alloc_granules, granules);
     SHARED_STORE(&heap->holds, 1u);
-    return header_make(size, state, heap->slot, (unsigned)(allocs + heap->id) & STAMP_MASK);
+    return (unsigned)(allocs + heap->id);
+}
+
+static HOT uint64_t header_held(const struct shmheap *heap, uint64_t size, unsigned state, unsigned stamp)
+{
+    return header_make(size, state, heap->slot, stamp & STAMP_MASK);
 }
 
 static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
 {
-    return header_held(heap, size, SHMHEAP_STATE_USED);
+    return header_held(heap, size, SHMHEAP_STATE_USED, count_held(heap, 1, size) + 1);
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
@@ -147,6 +153,19 @@ static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
     return take_tail(heap, tail, end, need);
 }
 
+/* Sets the start bits of last, last - need and so on down to, without, from: a store for each word. */
+static void starts_set(struct shmheap *heap, uint64_t from, uint64_t last, uint64_t need)
+{
+    uint64_t bits = 0;
+    for (uint64_t at = last; at != from; at -= need) {
+        bits |= bit_of(at);
+        if (at - need != from && chunk_of(at - need) == chunk_of(at))
+            continue;
+        store_or(&heap->bits[chunk_of(at)].start, bits);
+        bits = 0;
+    }
+}
+
 /* [ from                  ] => [ B ][ B ][ B ][ rest ]   one store to from's header publishes them all.
  * Granules taken: those of the rest, when it is too small for a block, go to the last. */
 static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64_t need, unsigned pieces, unsigned state)
@@ -157,11 +176,11 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
     uint64_t taken = size - rest;
     if (rest != 0)
         block_prepare(heap, from + taken, header_free(rest));
+    unsigned stamp = count_held(heap, pieces, taken);
     for (uint64_t at = last; at != from; at -= need)
-        block_prepare(heap, at, header_held(heap, at == last ? from + taken - at : need, state));
-    block_publish(heap, from, header_held(heap, pieces == 1 ? taken : need, state));
-    for (uint64_t at = last; at != from; at -= need)
-        start_set(heap, at);
+        block_prepare(heap, at, header_held(heap, at == last ? from + taken - at : need, state, ++stamp));
+    block_publish(heap, from, header_held(heap, pieces == 1 ? taken : need, state, ++stamp));
+    starts_set(heap, from, last, need);
     return taken;
 }
 
@@ -207,9 +226,7 @@ static int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned sta
     if (UNLIKELY(found < 0 && !tail_is_sound(heap, tail, end)))
         return FIT_BAD;
     uint64_t from = found < 0 ? tail : (uint64_t)found, room = found < 0 ? end - tail : size;
-    unsigned pieces = 1;
-    while (pieces < count && (pieces + 1) * need <= room)
-        pieces++;
+    unsigned pieces = room / need < count ? (unsigned)(room / need) : count;
     for (unsigned i = 0; i < pieces; i++)
         granules[i] = from + i * need;
     return found < 0 ? take_tail_many(heap, tail, end, need, pieces, state)

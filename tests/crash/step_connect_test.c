@@ -4,7 +4,7 @@
 
 #include "tests/crash/scene.h"
 
-enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 15 };
+enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 24 };
 
 static char new_name[64]; /* of the heap that is being made */
 
