@@ -266,7 +266,97 @@ static void disconnecting_gives_the_slot_back(void)
     shmheap_disconnect(mem);
 }
 
+/* Slots in a pattern: every third one of a living connection, of one that left in order, and of a process that died. Three does not
+ * divide 64, so that in no word of 64 slots any other would do. */
+enum { PATTERN = 200, PATTERN_FROM = 2 /* slot 1 is the looker's */, KIND_ALIVE = 0, KIND_LEFT = 1, KIND_DEAD = 2 };
+
+struct pattern {
+    shmheap_memory_handle looker, mems[PATTERN];
+    uint64_t offsets[PATTERN];
+};
+
+/* Kept by all of them, the dead too: shared objects stay. */
+static void pattern_share(struct pattern *pattern, unsigned i, shmheap_memory_handle mem)
+{
+    void *ptr = shmheap_alloc(mem, 10);
+    CHECK(ptr != NULL && shmheap_ptr_to_handle(mem, ptr).bits != 0);
+    pattern->offsets[i] = test_offset(mem, ptr);
+    CHECK_EQ(test_own_slot(mem), PATTERN_FROM + i);
+}
+
+static void pattern_connect(struct pattern *pattern, unsigned i)
+{
+    CHECK_EQ(shmheap_open_fd(&pattern->mems[i], shmheap_fd(pattern->looker), NULL), 0);
+}
+
+static void pattern_take_and_die(void *context)
+{
+    struct pattern *pattern = context;
+    for (unsigned i = 0; i < PATTERN; i++)
+        if (i % 3 == KIND_DEAD) {
+            pattern_connect(pattern, i);
+            pattern_share(pattern, i, pattern->mems[i]);
+        }
+}
+
+/* Those that the child will take leave at once, holding nothing. */
+static struct pattern *pattern_begin(void)
+{
+    struct pattern *pattern = test_shared(sizeof *pattern);
+    pattern->looker = test_anonymous(1 << 20, 0, 0);
+    CHECK_EQ(test_own_slot(pattern->looker), 1);
+    for (unsigned i = 0; i < PATTERN; i++) {
+        pattern_connect(pattern, i);
+        if (i % 3 != KIND_DEAD)
+            pattern_share(pattern, i, pattern->mems[i]);
+    }
+    for (unsigned i = 0; i < PATTERN; i++)
+        if (i % 3 == KIND_DEAD)
+            shmheap_disconnect(pattern->mems[i]);
+    test_in_child(pattern_take_and_die, pattern);
+    for (unsigned i = 0; i < PATTERN; i++)
+        if (i % 3 == KIND_LEFT)
+            shmheap_disconnect(pattern->mems[i]);
+    return pattern;
+}
+
+/* Each block says whose it is: a slot, 1023 for who left, 0 for who died. */
+static int pattern_check_block(const shmheap_block_info *block, void *context)
+{
+    const struct pattern *pattern = context;
+    for (unsigned i = 0; i < PATTERN; i++)
+        if (block->state != SHMHEAP_STATE_FREE && block->offset == pattern->offsets[i])
+            CHECK_EQ(block->slot, i % 3 == KIND_ALIVE ? PATTERN_FROM + i : i % 3 == KIND_LEFT ? 1023 : 0);
+    return 0;
+}
+
+static void slots_go_to_the_next_and_blocks_say_whose_they_were(void)
+{
+    struct pattern *pattern = pattern_begin();
+    const unsigned alive = (PATTERN + 2) / 3, dead = PATTERN / 3;
+    CHECK_EQ(test_stat(pattern->looker).processes, 1 + alive);
+    CHECK_EQ(test_stat(pattern->looker).dead, dead);
+    CHECK_EQ(shmheap_reap(pattern->looker, 0), 0);
+    CHECK_EQ(test_stat(pattern->looker).processes, 1 + alive);
+    CHECK_EQ(test_stat(pattern->looker).dead, 0);
+    CHECK_SOUND(pattern->looker);
+    CHECK_EQ(shmheap_walk(pattern->looker, pattern_check_block, pattern), 0);
+    for (unsigned i = 0; i < PATTERN; i++)
+        if (i % 3 != KIND_ALIVE) { /* the lowest slot that is free */
+            pattern_connect(pattern, i);
+            CHECK_EQ(test_own_slot(pattern->mems[i]), PATTERN_FROM + i);
+        }
+    CHECK_EQ(shmheap_reap(pattern->looker, SHMHEAP_REAP_SHARED), dead);
+    CHECK_EQ(test_stat(pattern->looker).used_blocks, PATTERN - dead);
+    CHECK_SOUND(pattern->looker);
+    for (unsigned i = 0; i < PATTERN; i++)
+        shmheap_disconnect(pattern->mems[i]);
+    shmheap_disconnect(pattern->looker);
+    test_unshare(pattern, sizeof *pattern);
+}
+
 static const struct test tests[] = {
     TEST(children_of_many_threads), TEST(children_of_many_threads_with_caches), TEST(a_child_amid_many_objects),
-    TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing), TEST(disconnecting_gives_the_slot_back)};
+    TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing), TEST(disconnecting_gives_the_slot_back),
+    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were)};
 TEST_MAIN(tests)
