@@ -355,8 +355,30 @@ static void slots_go_to_the_next_and_blocks_say_whose_they_were(void)
     test_unshare(pattern, sizeof *pattern);
 }
 
+/* Who has locked the byte of a slot is about to take it, though the entry does not say so yet. */
+static void a_slot_that_another_is_just_taking_is_left_to_it(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;
+    const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1};
+    char path[64];
+    CHECK_EQ(test_own_slot(mem), 1);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", shmheap_fd(mem));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
+    CHECK_EQ(test_own_slot(other), 3);
+    CHECK_EQ(test_stat(mem).processes, 2);
+    CHECK(close(fd) == 0);
+    shmheap_disconnect(other);
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
+    CHECK_EQ(test_own_slot(other), 2);
+    shmheap_disconnect(other);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {
     TEST(children_of_many_threads), TEST(children_of_many_threads_with_caches), TEST(a_child_amid_many_objects),
     TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing), TEST(disconnecting_gives_the_slot_back),
-    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were)};
+    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were),
+    TEST(a_slot_that_another_is_just_taking_is_left_to_it)};
 TEST_MAIN(tests)

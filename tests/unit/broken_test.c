@@ -45,6 +45,21 @@ static void every_change_is_refused(const struct broken *broken)
     CHECK_REFUSED(shmheap_alloc_wait(mem, 8, -1) == NULL, EBADMSG);
 }
 
+static int visit_name(const shmheap_name_info *name, void *context) { return name == context; }
+static int visit_block(const shmheap_block_info *block, void *context) { return block == context; }
+static int visit_process(const shmheap_process_info *process, void *context) { return process == context; }
+
+static void every_look_is_refused(const struct broken *broken)
+{
+    shmheap_memory_handle mem = broken->mem;
+    shmheap_stats stats;
+    CHECK_REFUSED(shmheap_stat(mem, &stats) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_check(mem, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_walk(mem, visit_block, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_names(mem, visit_name, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_processes(mem, visit_process, NULL) == -1, EBADMSG);
+}
+
 static void refused_with(uint64_t bad)
 {
     struct broken broken = broken_begin();
@@ -52,6 +67,7 @@ static void refused_with(uint64_t bad)
     *header = bad == 0 ? 0 : (good & ~HEADER_SIZE_MASK) | bad;
     let_the_owner_die(broken.mem);
     every_change_is_refused(&broken);
+    every_look_is_refused(&broken);
     *header = good;
     CHECK(shmheap_alloc(broken.mem, 100) != NULL);
     CHECK_EQ(test_stat(broken.mem).recoveries, 1);
@@ -87,12 +103,87 @@ static void a_walk_that_cannot_reach_the_end(void)
     uint64_t *header = header_before(broken.objects[5]), good = *header;
     *header = 0;
     CHECK_REFUSED(shmheap_reap(broken.mem, 0) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_walk(broken.mem, visit_block, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_names(broken.mem, visit_name, NULL) == -1, EBADMSG);
+    CHECK_REFUSED(shmheap_processes(broken.mem, visit_process, NULL) == -1, EBADMSG);
     *header = good;
     CHECK_EQ(shmheap_reap(broken.mem, 0), 0);
     CHECK_SOUND(broken.mem);
     shmheap_disconnect(broken.mem);
 }
 
+/* The table of names is no table any more, and the heap has no room for another: names are found one block after the other, until
+ * there is room again. */
+static void names_without_a_table(unsigned names)
+{
+    static void *taken[4096];
+    void *objects[3], *more;
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
+    static const char *const text[] = {"one", "two", "three"};
+    for (unsigned i = 0; i < names; i++)
+        CHECK((objects[i] = shmheap_alloc_named(mem, text[i], 10)) != NULL);
+    size_t count = test_take_all(mem, taken, sizeof taken / sizeof *taken);
+    const struct control *control = mem.heap->control;
+    struct name_table *table = block_payload(mem.heap, control->names_table - 1);
+    CHECK_EQ(table->kind, INTERNAL_TABLE);
+    table->kind = 0;
+    for (int i = 0; i < 2; i++) { /* the second time, recovery has tried to make one */
+        for (unsigned k = 0; k < names; k++)
+            CHECK_PTR(shmheap_find(mem, text[k], NULL), objects[k]);
+        CHECK_REFUSED(shmheap_find(mem, "none", NULL) == NULL, ENOENT);
+        CHECK_PTR(shmheap_alloc_named(mem, text[0], 10), objects[0]);
+        CHECK_REFUSED(shmheap_alloc_named(mem, "none", 10) == NULL, ENOMEM);
+        let_the_owner_die(mem);
+        CHECK_EQ(test_stat(mem).recoveries, i + 1);
+    }
+    CHECK_EQ(control->names_table, 0);
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(shmheap_try_free(mem, taken[i]), 0);
+    more = shmheap_alloc_named(mem, "more", 10);
+    CHECK(more != NULL && control->names_table != 0);
+    for (unsigned k = 0; k < names; k++)
+        CHECK_PTR(shmheap_find(mem, text[k], NULL), objects[k]);
+    CHECK_PTR(shmheap_find(mem, "more", NULL), more);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void names_without_room_for_a_table(void)
+{
+    for (unsigned names = 1; names <= 3; names++)
+        names_without_a_table(names);
+}
+
+/* A record that names what is not there, or says that its object is longer than it is (all of its block): refused, and good again when it is. */
+static void records_that_lie(void)
+{
+    struct broken broken = broken_begin();
+    size_t len;
+    uint64_t *object = shmheap_alloc_named(broken.mem, "it", 32);
+    CHECK(object != NULL);
+    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 - 1; /* the last one of the payload is its record's place */
+    struct name_record *record = block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
+    CHECK_EQ(record->kind, INTERNAL_NAME);
+    const struct name_record good = *record;
+    const struct {
+        uint64_t *word, bad;
+    } lies[] = {{&record->object, good.object ^ UINT64_C(1) << HEADER_STAMP_SHIFT}, {&record->object, good.object + 1},
+                {&record->object, HEADER_SIZE_MASK}, {&record->object_len, 33}, {&record->object_len, UINT64_MAX}};
+    CHECK_PTR(shmheap_find(broken.mem, "it", &len), object);
+    CHECK_EQ(len, 32);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        *lies[i].word = lies[i].bad;
+        CHECK_REFUSED(shmheap_find(broken.mem, "it", NULL) == NULL, EBADMSG);
+        CHECK_REFUSED(shmheap_alloc_named(broken.mem, "it", 32) == NULL, EBADMSG);
+        record->object = good.object;
+        record->object_len = good.object_len;
+        CHECK_PTR(shmheap_find(broken.mem, "it", &len), object);
+    }
+    CHECK_SOUND(broken.mem);
+    shmheap_disconnect(broken.mem);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
-                                    TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end)};
+                                    TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
+                                    TEST(names_without_room_for_a_table), TEST(records_that_lie)};
 TEST_MAIN(tests)

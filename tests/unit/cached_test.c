@@ -538,10 +538,60 @@ static void the_only_block_that_fits_is_in_a_cache(void)
     shmheap_disconnect(other);
 }
 
+/* What other libraries do at the end of a thread: destructors of theirs that free and allocate, after the thread's cache has gone.
+ * Destructors run in any order; one that sets its value again runs in the next round, when all others have run once. */
+struct ender {
+    shmheap_memory_handle mem;
+    pthread_key_t key;
+    void *object;
+    unsigned rounds;
+};
+
+static void end_late(void *context)
+{
+    struct ender *ender = context;
+    if (ender->rounds++ == 0) {
+        CHECK_EQ(pthread_setspecific(ender->key, ender), 0);
+        return;
+    }
+    CHECK_EQ(shmheap_try_free(ender->mem, ender->object), 0);
+    char *ptr = shmheap_alloc(ender->mem, 64);
+    CHECK(ptr != NULL);
+    test_fill(ptr, 64, 1);
+    CHECK(test_filled(ptr, 64, 1));
+    CHECK_EQ(shmheap_try_free(ender->mem, ptr), 0);
+}
+
+static void *use_and_end(void *context)
+{
+    struct ender *ender = context;
+    struct test_random random = test_random_begin(21);
+    fill_caches(ender->mem, 500, &random);
+    ender->object = shmheap_alloc(ender->mem, 64);
+    CHECK(ender->object != NULL);
+    CHECK_EQ(pthread_setspecific(ender->key, ender), 0);
+    return NULL;
+}
+
+static void destructors_that_come_after_the_cache(void)
+{
+    struct ender ender = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED)};
+    shmheap_memory_handle looker = second(ender.mem, 0);
+    CHECK_EQ(pthread_key_create(&ender.key, end_late), 0);
+    test_threads(1, use_and_end, &ender);
+    CHECK_EQ(ender.rounds, 2);
+    CHECK_EQ(cached_bytes(looker), 0);
+    test_check_empty(looker);
+    CHECK_EQ(pthread_key_delete(ender.key), 0);
+    shmheap_disconnect(ender.mem);
+    shmheap_disconnect(looker);
+}
+
 static const struct test tests[] = {
     TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
     TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
     TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
-    TEST(no_room_is_lost_to_caches), TEST(the_only_block_that_fits_is_in_a_cache)};
+    TEST(no_room_is_lost_to_caches), TEST(the_only_block_that_fits_is_in_a_cache),
+    TEST(destructors_that_come_after_the_cache)};
 TEST_MAIN(tests)
