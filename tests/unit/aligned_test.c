@@ -79,6 +79,34 @@ static void an_exact_place_is_found(void)
     }
 }
 
+/* A place that happens to be right is taken only where no block would do anyhow, be it the one that growing makes. */
+static void an_exact_place_comes_last(void)
+{
+    for (size_t granule = 8; granule <= 16; granule += 8) {
+        shmheap_memory_handle mem = test_anonymous(16384, 65536, granule);
+        char *target = shmheap_aligned_alloc(mem, 1024, 1024 - 8), *rest, *grown;
+        CHECK(target != NULL);
+        while ((char *)shmheap_alloc(mem, 8) < target) /* what lies before it, and one block behind */
+            continue;
+        CHECK_EQ(shmheap_try_free(mem, target), 0);
+        CHECK((rest = shmheap_aligned_alloc(mem, 1024, 1024 - 8)) != NULL);
+        CHECK(rest > target);
+        CHECK_PTR(shmheap_aligned_alloc(mem, 512, 256), target); /* there it fits anyhow */
+        shmheap_free(mem, target);
+        CHECK_PTR(shmheap_alloc(mem, 1024 - 8), target);
+        while (test_stat(mem).largest_free >= 1000)
+            CHECK(shmheap_alloc(mem, 400) != NULL);
+        shmheap_free(mem, target);
+        CHECK_EQ(test_stat(mem).grows, 0);
+        CHECK((grown = shmheap_aligned_alloc(mem, 1024, 1024 - 8)) != NULL);
+        CHECK_EQ(test_stat(mem).grows, 1);
+        CHECK(grown > rest);
+        CHECK_PTR(shmheap_alloc(mem, 1024 - 8), target);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
 /* A heap that may grow does so for aligned objects as well. */
 static void growth_for_an_aligned_object(void)
 {
@@ -129,6 +157,6 @@ static void random_mixture(void)
 }
 
 static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size), TEST(other_alignments_are_refused),
-                                    TEST(alignment_holds_in_another_mapping), TEST(an_exact_place_is_found),
+                                    TEST(alignment_holds_in_another_mapping), TEST(an_exact_place_is_found), TEST(an_exact_place_comes_last),
                                     TEST(growth_for_an_aligned_object), TEST(random_mixture)};
 TEST_MAIN(tests)
