@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "c/src/platform.h"
+#include "c/src/connection.h"
 #include "tests/support/test.h"
 
 void (*shmheap_store_hook)(void);
@@ -116,7 +116,44 @@ static void giving_back_from_the_block_of_more(void) { die_everywhere(five_users
 static void reap(struct scene *scene) { CHECK(shmheap_reap(scene->mem, 0) >= 0); }
 static void reaping_five(void) { die_everywhere(five_users, reap, 0); }
 
+/* Who looks without the lock must be able to tell that names have come or gone meanwhile: as their number changes the count of changes
+ * is odd, and afterwards another even one. */
+static const struct control *watched;
+static uint64_t names_before;
+static int odd; /* -1: the number has not changed yet */
+
+static void note_changes(void)
+{
+    if (odd < 0 && watched->names_count != names_before)
+        odd = watched->names_changes & 1;
+}
+
+static void check_announced(struct scene *scene, void (*call)(struct scene *))
+{
+    const uint64_t changes = watched->names_changes;
+    names_before = watched->names_count;
+    odd = -1;
+    CHECK(!(changes & 1));
+    shmheap_store_hook = note_changes;
+    call(scene);
+    shmheap_store_hook = NULL;
+    CHECK_EQ(odd, 1);
+    CHECK(changes < watched->names_changes && !(watched->names_changes & 1));
+}
+
+static void changes_are_announced(void)
+{
+    struct scene scene = {.mem = test_anonymous(1 << 20, 0, 0)};
+    watched = scene.mem.heap->control;
+    for (int i = 0; i < 3; i++) {
+        check_announced(&scene, make);
+        check_announced(&scene, release);
+    }
+    shmheap_disconnect(scene.mem);
+}
+
 static const struct test tests[] = {TEST(making_a_name), TEST(making_one_more_than_the_table_takes), TEST(using_it_once_more),
                                     TEST(giving_one_use_back), TEST(giving_the_last_use_back), TEST(the_fifth_user),
-                                    TEST(giving_back_from_the_block_of_more), TEST(reaping_five)};
+                                    TEST(giving_back_from_the_block_of_more), TEST(reaping_five),
+                                    TEST(changes_are_announced)};
 TEST_MAIN(tests)

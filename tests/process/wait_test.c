@@ -93,6 +93,17 @@ static void free_one(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem
 static void free_some(struct scene *scene) { CHECK_EQ(shmheap_free_many(scene->mem, scene->held, 2), 2); }
 static void make_smaller(struct scene *scene) { CHECK_PTR(shmheap_realloc(scene->mem, scene->large, 8), scene->large); }
 
+/* The first call that a connection with caches makes: as long as somebody waits it gets no cache, whose own block would take space. */
+static void free_by_a_newcomer(struct scene *scene)
+{
+    const shmheap_options options = {.flags = SHMHEAP_CACHED};
+    shmheap_memory_handle newcomer;
+    CHECK_EQ(shmheap_open_fd(&newcomer, shmheap_fd(scene->mem), &options), 0);
+    char *ptr = (char *)shmheap_underlying(newcomer) + test_offset(scene->mem, scene->held[1]);
+    CHECK_EQ(shmheap_try_free(newcomer, ptr), 0);
+    shmheap_disconnect(newcomer);
+}
+
 static void woken_by(unsigned flags, void (*give)(struct scene *scene))
 {
     for (unsigned waiters = 1; waiters <= WAITERS; waiters++) {
@@ -113,6 +124,7 @@ static void woken_by(unsigned flags, void (*give)(struct scene *scene))
 
 static void woken_by_a_free(void) { woken_by(0, free_one); }
 static void woken_by_frees_into_a_cache(void) { woken_by(SHMHEAP_CACHED, free_one); }
+static void woken_by_a_newcomer_with_caches(void) { woken_by(0, free_by_a_newcomer); }
 static void woken_by_several_frees(void) { woken_by(0, free_some); }
 static void woken_by_a_realloc(void) { woken_by(0, make_smaller); }
 
@@ -168,5 +180,5 @@ static void all_get_their_turn(void)
 
 static const struct test tests[] = {
     TEST(what_cannot_be_had_is_not_waited_for), TEST(time_is_up), TEST(woken_by_a_free), TEST(woken_by_frees_into_a_cache),
-    TEST(woken_by_several_frees), TEST(woken_by_a_realloc), TEST(what_a_dead_process_held_is_found), TEST(all_get_their_turn)};
+    TEST(woken_by_a_newcomer_with_caches), TEST(woken_by_several_frees), TEST(woken_by_a_realloc), TEST(what_a_dead_process_held_is_found), TEST(all_get_their_turn)};
 TEST_MAIN(tests)
