@@ -251,8 +251,25 @@ static void reaped_before_an_alloc_fails(void)
     test_unshare(relay, sizeof *relay);
 }
 
+/* The same for an aligned object, which fits into none of the holes wherever they lie, but happens to fit where one of them is. */
+static void reaped_before_an_aligned_alloc_fails(void)
+{
+    shmheap_memory_handle mem;
+    struct relay *relay = left_behind(SHMHEAP_REAP, 32768, &mem);
+    CHECK(shmheap_alloc(mem, test_stat(mem).largest_free) != NULL);
+    char *ptr = shmheap_aligned_alloc(mem, 1024, 100);
+    CHECK(ptr != NULL);
+    CHECK_EQ((uintptr_t)ptr % 1024, 0);
+    CHECK_EQ(test_stat(mem).used_blocks, 22);
+    CHECK_EQ(test_stat(mem).failed_allocs, 0);
+    CHECK_SOUND(mem);
+    shmheap_destroy(relay->name, mem);
+    test_unshare(relay, sizeof *relay);
+}
+
 static const struct test tests[] = {
     TEST(sent_and_received), TEST(wrong_handles_and_flags_are_refused), TEST(each_object_is_claimed_once),
     TEST(nothing_is_lost_with_the_dead), TEST(shared_and_sent_ones_stay_unless_asked_for),
-    TEST(what_a_process_left_in_order_stays), TEST(reaped_before_an_alloc_fails)};
+    TEST(what_a_process_left_in_order_stays), TEST(reaped_before_an_alloc_fails),
+    TEST(reaped_before_an_aligned_alloc_fails)};
 TEST_MAIN(tests)

@@ -79,7 +79,10 @@ static void time_is_up(void)
     struct scene *scene = scene_begin(0);
     fill(scene);
     CHECK_REFUSED(shmheap_alloc_wait(scene->mem, scene->each, 1) == NULL, ETIMEDOUT);
+    uint64_t failed = test_stat(scene->mem).failed_allocs;
     CHECK_REFUSED(shmheap_alloc_wait(scene->mem, scene->each, 30) == NULL, ETIMEDOUT);
+    /* It slept, since nobody frees: one look more when it began to wait, and one when the time was up. */
+    CHECK_LE(test_stat(scene->mem).failed_allocs - failed, 5);
     CHECK_SOUND(scene->mem);
     shmheap_free(scene->mem, scene->held[3]);
     errno = UNTOUCHED;
