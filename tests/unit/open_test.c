@@ -199,6 +199,28 @@ static void waiting_for_a_heap_that_never_comes(void)
     close(fd);
 }
 
+/* Who looks whether a heap is in use, or removes it, keeps others from connecting for some system calls; who does so for ever is waited
+ * for until the time is up. */
+static void waiting_for_somebody_who_keeps_all_out(void)
+{
+    enum { USERS_BYTE = 1024 };
+    const char *name = test_name();
+    const struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = USERS_BYTE + 1};
+    shmheap_options options = {.timeout_ms = 10};
+    shmheap_memory_handle mem = shmheap_create(name, 65536);
+    shmheap_disconnect(mem);
+    int fd = shm_open(name, O_RDWR, 0);
+    CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &all) == 0);
+    CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, ETIMEDOUT);
+    CHECK_REFUSED(shmheap_open_fd(&mem, fd, &options) == -1, ETIMEDOUT);
+    options.flags = SHMHEAP_CREATE;
+    CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, ETIMEDOUT);
+    CHECK(!shmheap_valid(mem));
+    close(fd);
+    CHECK_EQ(shmheap_open(&mem, name, &options), 0);
+    shmheap_destroy(name, mem);
+}
+
 static void several_heaps_in_one_process(void)
 {
     enum { HEAPS = 20, OBJECTS = 50 };
@@ -304,6 +326,7 @@ static const struct test tests[] = {
     TEST(every_combination_of_flags), TEST(wrong_options_are_refused), TEST(names_that_cannot_be),
     TEST(mode_is_exact_whatever_the_umask), TEST(create_refuses_an_existing_name),
     TEST(unlink_leaves_the_connected_alone), TEST(waiting_for_a_heap_that_never_comes),
+    TEST(waiting_for_somebody_who_keeps_all_out),
     TEST(several_heaps_in_one_process), TEST(two_connections_to_one_heap), TEST(calls_on_what_is_not_connected),
     TEST(disconnect_unmaps_everything)};
 TEST_MAIN(tests)
