@@ -183,7 +183,46 @@ static void records_that_lie(void)
     shmheap_disconnect(broken.mem);
 }
 
+static int add_users(const shmheap_name_info *name, void *context)
+{
+    *(uint64_t *)context += name->users;
+    return 0;
+}
+
+static uint64_t users_now(shmheap_memory_handle mem)
+{
+    uint64_t users = 0;
+    CHECK_EQ(shmheap_names(mem, add_users, &users), 0);
+    return users;
+}
+
+/* More users than the record and the first block of more can count: recovery links the blocks anew, each once. */
+static void uses_are_counted_after_a_death(void)
+{
+    shmheap_memory_handle mems[NAME_USERS + USERS_MORE + 8], looker = test_anonymous(65536, 0, 16);
+    const unsigned count = sizeof mems / sizeof *mems;
+    void *objects[NAME_USERS + USERS_MORE + 8];
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_EQ(shmheap_open_fd(&mems[i], shmheap_fd(looker), NULL), 0);
+        CHECK((objects[i] = shmheap_alloc_named(mems[i], "it", 100)) != NULL);
+    }
+    const uint64_t blocks = test_stat(looker).used_blocks;
+    for (unsigned i = 0; i < count; i++) {
+        let_the_owner_die(looker);
+        CHECK_EQ(users_now(looker), count - i);
+        CHECK_EQ(test_stat(looker).used_blocks, blocks);
+        CHECK_SOUND(looker);
+        CHECK_EQ(shmheap_try_free(mems[i], objects[i]), 0);
+    }
+    CHECK_REFUSED(shmheap_find(looker, "it", NULL) == NULL, ENOENT);
+    test_check_empty(looker);
+    for (unsigned i = 0; i < count; i++)
+        shmheap_disconnect(mems[i]);
+    shmheap_disconnect(looker);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
                                     TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
-                                    TEST(names_without_room_for_a_table), TEST(records_that_lie)};
+                                    TEST(names_without_room_for_a_table), TEST(records_that_lie),
+                                    TEST(uses_are_counted_after_a_death)};
 TEST_MAIN(tests)
