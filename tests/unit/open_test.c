@@ -199,6 +199,29 @@ static void waiting_for_a_heap_that_never_comes(void)
     close(fd);
 }
 
+static void open_what_never_comes(void *context)
+{
+    const shmheap_options options = {.timeout_ms = 100};
+    shmheap_memory_handle mem;
+    CHECK_REFUSED(shmheap_open_fd(&mem, *(int *)context, &options) == -1, ETIMEDOUT);
+}
+
+/* Whoever is to make the heap has given up, and taken the name back. By name one looks for another file; by descriptor there is none. */
+static void waiting_for_a_heap_whose_name_goes(void)
+{
+    for (int i = 0; i < 5; i++) {
+        const char *name = test_name();
+        int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        CHECK(fd >= 0);
+        pid_t pid = test_fork(open_what_never_comes, &fd);
+        while (shmheap_in_use(fd) == 0)
+            sched_yield();
+        CHECK(shm_unlink(name) == 0);
+        test_join(pid);
+        CHECK(close(fd) == 0);
+    }
+}
+
 /* Who looks whether a heap is in use, or removes it, keeps others from connecting for some system calls; who does so for ever is waited
  * for until the time is up. */
 static void waiting_for_somebody_who_keeps_all_out(void)
@@ -326,7 +349,7 @@ static const struct test tests[] = {
     TEST(every_combination_of_flags), TEST(wrong_options_are_refused), TEST(names_that_cannot_be),
     TEST(mode_is_exact_whatever_the_umask), TEST(create_refuses_an_existing_name),
     TEST(unlink_leaves_the_connected_alone), TEST(waiting_for_a_heap_that_never_comes),
-    TEST(waiting_for_somebody_who_keeps_all_out),
+    TEST(waiting_for_a_heap_whose_name_goes), TEST(waiting_for_somebody_who_keeps_all_out),
     TEST(several_heaps_in_one_process), TEST(two_connections_to_one_heap), TEST(calls_on_what_is_not_connected),
     TEST(disconnect_unmaps_everything)};
 TEST_MAIN(tests)
