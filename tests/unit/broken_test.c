@@ -221,8 +221,30 @@ static void uses_are_counted_after_a_death(void)
     shmheap_disconnect(looker);
 }
 
+/* A peer has made an object of its own of what lies in a cache: the cache leaves it alone when it is emptied. */
+static void what_is_no_longer_in_a_cache_is_not_freed(void)
+{
+    const shmheap_options options = {.flags = SHMHEAP_CACHED};
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 16), keeper;
+    const unsigned slot = test_own_slot(mem);
+    CHECK_EQ(shmheap_open_fd(&keeper, shmheap_fd(mem), &options), 0);
+    char *kept = shmheap_alloc(keeper, 100), *ptr = (char *)shmheap_underlying(mem) + test_offset(keeper, kept);
+    CHECK_EQ(shmheap_try_free(keeper, kept), 0);
+    uint64_t *header = header_before(ptr);
+    CHECK_EQ(header_state(*header), SHMHEAP_STATE_CACHED);
+    *header = header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_stamp(*header));
+    test_fill(ptr, 100, 1);
+    shmheap_disconnect(keeper);
+    CHECK_SOUND(mem);
+    CHECK_EQ(test_stat(mem).used_blocks, 1);
+    CHECK(test_filled(ptr, 100, 1));
+    CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+    test_check_empty(mem);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
                                     TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
                                     TEST(names_without_room_for_a_table), TEST(records_that_lie),
-                                    TEST(uses_are_counted_after_a_death)};
+                                    TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed)};
 TEST_MAIN(tests)
