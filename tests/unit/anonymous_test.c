@@ -91,6 +91,22 @@ static void cannot_be_shrunk(void)
     shmheap_disconnect(mem);
 }
 
+/* As one leaves it who dies growing it; sparse heaps grow within what is there. */
+static void may_be_longer_than_the_heap(void)
+{
+    shmheap_options options = {.len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    for (int sparse = 0; sparse <= 1; sparse++) {
+        shmheap_memory_handle mem;
+        options.flags |= sparse ? SHMHEAP_SPARSE : 0;
+        CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+        CHECK_EQ(ftruncate(shmheap_fd(mem), 4 << 20), 0);
+        CHECK(shmheap_alloc(mem, 1 << 19) != NULL);
+        CHECK_EQ(test_stat(mem).grows, 1);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
 static void the_descriptor_is_close_on_exec(void)
 {
     shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
@@ -269,6 +285,7 @@ static void use_descriptor_0(void *context)
 static void in_descriptor_0(void) { test_in_child(use_descriptor_0, (void *)(uintptr_t)test_name()); }
 
 static const struct test tests[] = {TEST(passed_over_a_socket), TEST(cannot_be_shrunk),
+                                    TEST(may_be_longer_than_the_heap),
                                     TEST(the_descriptor_is_close_on_exec), TEST(opened_twice_in_one_process),
                                     TEST(wrong_descriptors_are_refused), TEST(nothing_is_left_open),
                                     TEST(in_use_while_anybody_is_connected), TEST(more_than_the_machine_has),

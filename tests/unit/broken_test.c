@@ -1,6 +1,8 @@
 /* A heap whose lock's owner died and whose headers do not reach its end: refused each time, and at once, until it is mended.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <unistd.h>
 
 #include "c/src/block.h"
 #include "c/src/connection.h"
@@ -243,8 +245,51 @@ static void what_is_no_longer_in_a_cache_is_not_freed(void)
     shmheap_disconnect(mem);
 }
 
+/* A record that names the wrong object goes with the next recovery; the object, which is somebody's, does not go with it. */
+static void what_a_record_names_wrongly_is_not_freed(void)
+{
+    struct broken broken = broken_begin();
+    uint64_t *object = shmheap_alloc_named(broken.mem, "it", 32);
+    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 - 1, other = *header_before(broken.objects[3]);
+    struct name_record *record = block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
+    CHECK_EQ(record->kind, INTERNAL_NAME);
+    record->object = block_of_pointer(broken.mem.heap, broken.objects[3]) |
+                     ((other >> HEADER_STAMP_SHIFT) + 1) << HEADER_STAMP_SHIFT; /* the place, but of another life */
+    let_the_owner_die(broken.mem);
+    CHECK_REFUSED(shmheap_find(broken.mem, "it", NULL) == NULL, ENOENT); /* under the lock, which recovers */
+    CHECK_EQ(test_stat(broken.mem).recoveries, 1);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        CHECK(test_filled(broken.objects[i], 1000, i));
+        CHECK_EQ(shmheap_try_free(broken.mem, broken.objects[i]), 0);
+    }
+    shmheap_disconnect(broken.mem);
+}
+
+/* The lock is held by who frees slots, and the kernel has not said that it died: alive is who has locked its byte of the file. */
+static void the_one_who_frees_slots_has_the_lock(void)
+{
+    enum { COLLECTOR = 1023, COLLECTOR_BYTE = 1025, NO_THREAD = FUTEX_TID_MASK };
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
+    const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = COLLECTOR_BYTE, .l_len = 1};
+    const uint64_t word = (uint64_t)COLLECTOR << 32 | NO_THREAD;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", shmheap_fd(mem));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
+    mem.heap->lock_limit_ms = 200;
+    __atomic_store_n(&mem.heap->control->lock, word, __ATOMIC_RELEASE);
+    CHECK_REFUSED(shmheap_alloc(mem, 100) == NULL, ETIMEDOUT);
+    CHECK_EQ(mem.heap->control->lock & ~(uint64_t)FUTEX_WAITERS, word);
+    CHECK(close(fd) == 0);
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    CHECK_EQ(test_stat(mem).recoveries, 1);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
                                     TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
                                     TEST(names_without_room_for_a_table), TEST(records_that_lie),
-                                    TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed)};
+                                    TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed),
+                                    TEST(what_a_record_names_wrongly_is_not_freed), TEST(the_one_who_frees_slots_has_the_lock)};
 TEST_MAIN(tests)
