@@ -287,9 +287,39 @@ static void the_one_who_frees_slots_has_the_lock(void)
     shmheap_disconnect(mem);
 }
 
+static int find_more_users(const shmheap_block_info *block, void *context)
+{
+    shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
+    const struct name_more *more = (const void *)((const char *)shmheap_underlying(mem) + block->offset);
+    return block->state == SHMHEAP_STATE_INTERNAL && more->kind == INTERNAL_USERS ? (int)(block->offset >> 4) : 0;
+}
+
+/* A record made where something else has lain, here the place of the users of another name: it takes nothing over. */
+static void a_record_begins_without_a_past(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 16), others[NAME_USERS + 1];
+    for (unsigned i = 0; i <= NAME_USERS; i++) {
+        CHECK_EQ(shmheap_open_fd(&others[i], shmheap_fd(mem), NULL), 0);
+        CHECK(shmheap_alloc_named(others[i], "many", 10) != NULL);
+    }
+    int payload = shmheap_walk(mem, find_more_users, &mem);
+    uint64_t *dirty = shmheap_alloc(mem, 8000);
+    CHECK(payload > 0 && dirty != NULL);
+    for (unsigned i = 0; i < 1000; i++)
+        dirty[i] = (uint64_t)payload; /* of granule payload - 1, plus 1 */
+    CHECK_EQ(shmheap_try_free(mem, dirty), 0);
+    CHECK(shmheap_alloc_named(mem, "one", 10) != NULL);
+    CHECK_EQ(users_now(mem), NAME_USERS + 1 + 1);
+    CHECK_SOUND(mem);
+    for (unsigned i = 0; i <= NAME_USERS; i++)
+        shmheap_disconnect(others[i]);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
                                     TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
                                     TEST(names_without_room_for_a_table), TEST(records_that_lie),
                                     TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed),
-                                    TEST(what_a_record_names_wrongly_is_not_freed), TEST(the_one_who_frees_slots_has_the_lock)};
+                                    TEST(what_a_record_names_wrongly_is_not_freed), TEST(the_one_who_frees_slots_has_the_lock),
+                                    TEST(a_record_begins_without_a_past)};
 TEST_MAIN(tests)
