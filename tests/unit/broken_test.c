@@ -268,10 +268,10 @@ static void what_a_record_names_wrongly_is_not_freed(void)
 /* The lock is held by who frees slots, and the kernel has not said that it died: alive is who has locked its byte of the file. */
 static void the_one_who_frees_slots_has_the_lock(void)
 {
-    enum { COLLECTOR = 1023, COLLECTOR_BYTE = 1025, NO_THREAD = FUTEX_TID_MASK };
+    enum { NO_THREAD = FUTEX_TID_MASK };
     shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
     const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = COLLECTOR_BYTE, .l_len = 1};
-    const uint64_t word = (uint64_t)COLLECTOR << 32 | NO_THREAD;
+    const uint64_t word = (uint64_t)SLOT_COLLECTOR << 32 | NO_THREAD;
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", shmheap_fd(mem));
     int fd = open(path, O_RDWR | O_CLOEXEC);
