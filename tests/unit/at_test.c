@@ -1,6 +1,8 @@
 /* Heaps in the caller's own memory.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -160,6 +162,32 @@ static void across_fork(void)
     test_unshare(shared, sizeof *shared);
 }
 
+/* Without a file it is the process that is asked after. One that has ended is dead, also while its parent has not yet waited for it and
+ * its number is still taken. */
+static void hold_and_end(void *context)
+{
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_attach_at(&mem, context, BYTES), 0);
+    CHECK(shmheap_alloc(mem, 1000) != NULL);
+}
+
+static void who_has_ended_is_dead(void)
+{
+    shmheap_memory_handle mem;
+    siginfo_t ended;
+    void *memory = test_shared(BYTES);
+    CHECK_EQ(shmheap_create_at(&mem, memory, BYTES, NULL), 0);
+    pid_t pid = test_fork(hold_and_end, memory);
+    CHECK_EQ(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
+    CHECK_EQ(test_stat(mem).processes, 1);
+    CHECK_EQ(test_stat(mem).dead, 1);
+    CHECK_EQ(shmheap_reap(mem, 0), 1);
+    test_join(pid);
+    test_check_empty(mem);
+    shmheap_disconnect(mem);
+    test_unshare(memory, BYTES);
+}
+
 /* The same memory mapped twice, as two processes would. */
 static void at_another_address(void)
 {
@@ -305,7 +333,7 @@ static void slots_of_the_dead_are_used_again(void)
 
 static const struct test tests[] = {
     TEST(in_memory_from_malloc), TEST(in_few_bytes), TEST(wrong_arguments_are_refused), TEST(at_a_multiple_of_8),
-    TEST(across_fork), TEST(at_another_address), TEST(attach_to_what_is_no_heap),
+    TEST(across_fork), TEST(who_has_ended_is_dead), TEST(at_another_address), TEST(attach_to_what_is_no_heap),
     TEST(attach_to_fewer_bytes_than_the_heap_has), TEST(growth_within_the_memory),
     TEST(aligned_objects_need_aligned_memory), TEST(slots_run_out), TEST(slots_of_the_dead_are_used_again)};
 TEST_MAIN(tests)
