@@ -420,8 +420,9 @@ typedef struct shmheap_report {
  * first where a process died. */
 SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report);
 
-/* shmheap_in_use tells whether any process is connected to the heap in the file that fd refers to, this
- * one too, readers too: 1 or 0; -1 with errno of fcntl(). For tools that remove heaps. */
+/* shmheap_in_use tells whether any connection to the heap in the file that fd refers to is open, in any process,
+ * readers too: 1 or 0; -1 with errno of fcntl(). For tools that remove heaps, with a descriptor of their own: the one that a
+ * connection was made by, or that shmheap_fd gives, does not see that connection. */
 SHMHEAP_API int shmheap_in_use(int fd);
 
 #ifdef __cplusplus

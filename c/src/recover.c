@@ -64,17 +64,13 @@ static int recover_heap(struct shmheap *heap)
     return 0;
 }
 
-/* Which slots the headers name, as bits: 0, or -1 where a header is bad. */
-static int slots_named(const struct shmheap *heap, uint64_t named[SLOTS_MAX / 64 + 1])
+/* 1 where the headers lead to the end. */
+static int headers_lead_on(const struct shmheap *heap)
 {
     struct block_step step = {0, 0, 0};
-    memset(named, 0, (SLOTS_MAX / 64 + 1) * sizeof *named);
-    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
-        unsigned slot = header_slot(step.header);
-        named[slot / 64] |= UINT64_C(1) << slot % 64;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK)
         block_walk_next(&step);
-    }
-    return step.granule == heap->end ? 0 : -1;
+    return step.granule == heap->end;
 }
 
 /* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a cache: then it is theirs. */
@@ -103,9 +99,9 @@ static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, cons
 
 int recover_slots(struct shmheap *heap)
 {
-    uint64_t named[SLOTS_MAX / 64 + 1], gone[SLOTS_MAX / 64 + 1] = {0}, left[SLOTS_MAX / 64 + 1] = {0};
+    uint64_t gone[SLOTS_MAX / 64 + 1] = {0}, left[SLOTS_MAX / 64 + 1] = {0};
     int freed = 0;
-    if (slots_named(heap, named) != 0) {
+    if (!headers_lead_on(heap)) {
         errno = EBADMSG;
         return -1;
     }
