@@ -1,0 +1,478 @@
+/* claim.pml: who holds an object: sending, receiving and reaping, by processes that take slots and leave them, for Spin to look at every order
+ * in which PROCESSES processes can take their steps, and at a death between any two of them.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Inlines have the names of the functions in c/src/own.c, recover.c and slot.c (slot.pml) that they are; steps are their accesses to
+ * shared memory. There are fewer slots than processes, and OBJECTS objects, in transit in the beginning.
+ *
+ * Checked, by assertions where the names in brackets are:
+ *   an object has one holder at most, and of all who receive it one succeeds (own_receive, own_send);
+ *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (own_reap);
+ *   nor is anything else relabelled, and with the label that says why (slot_relabel);
+ *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
+ *   nobody waits for ever (no end state but the end of all);
+ *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
+ *   left in order stays, and all slots are free (init).
+ * MUTANT 1 to 12 break the model in one place each; each must be found.
+ *
+ * Left out: the heap's lock is one word that a death frees (lock.pml says that it is one). Stores are seen at once: what is claimed is
+ * swapped, and other stores are made under the lock, or come before a system call or a swap of the same process that others have to see
+ * first. Stamps never come again (in the heap they do, after 2^15, or when the object was sent to and fro). Sizes, merging and the index: a free
+ * object can be allocated again. Sharing: what is shared is held as what is used, only that reaping leaves it alone unless told
+ * otherwise. Names and caches, which reaping treats by the same two sets of slots. A heap with FORMAT_REAP, which reaps in alloc. */
+#ifndef PROCESSES
+#define PROCESSES 3
+#endif
+#ifndef SLOTS
+#define SLOTS 2
+#endif
+#ifndef OBJECTS /* 1 or 2 */
+#define OBJECTS 1
+#endif
+#ifndef ROUNDS /* connections of each process, one after the other */
+#define ROUNDS 1
+#endif
+#ifndef CALLS /* of each connection */
+#define CALLS 2
+#endif
+#ifndef DEATHS
+#define DEATHS 1
+#endif
+/* What each process may call. */
+#define RECEIVE 1
+#define SEND 2
+#define ALLOC 4
+#define REAP 8
+#ifndef DOES_0
+#define DOES_0 15
+#endif
+#ifndef DOES_1
+#define DOES_1 15
+#endif
+#ifndef DOES_2
+#define DOES_2 15
+#endif
+#define DOES(call) ((p == 0 -> DOES_0 : (p == 1 -> DOES_1 : DOES_2)) & (call))
+#ifndef IN_MEMORY
+#define IN_MEMORY 0
+#endif
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+#ifndef LEAVES_FREE
+#define LEAVES_FREE 0
+#endif
+#ifndef LOOKS_AGAIN
+#define LOOKS_AGAIN 1
+#endif
+
+/* A header. A free one keeps the stamp, so that the next is another. */
+#define STATE_FREE 0
+#define STATE_USED 1
+#define STATE_SENT 2
+#define HEADER(state, slot, stamp) ((state) | ((slot) << 2) | ((stamp) << 4))
+#define STATE(h) ((h) & 3)
+#define SLOT(h) (((h) >> 2) & 3)
+#define STAMP(h) ((h) >> 4)
+
+byte header[OBJECTS];
+byte handle[OBJECTS];    /* stamp of what was sent last, as its sender told the others */
+bit killed[PROCESSES];
+byte deaths, ended;
+
+/* What became of an object, as a reader of the history would say: 1 to PROCESSES: held by that process. Looked at by assertions alone. */
+byte fate[OBJECTS];
+#define FATE_FREE 0
+#define FATE_SENT 10
+#define FATE_LEFT 11
+#define FATE_DEAD 12
+
+#define IN(set, s) (((set) >> (s)) & 1)
+
+/* What the process held when it left, or died. */
+inline fate_of_held(to)
+{
+    fate[0] = (fate[0] == p + 1 -> to : fate[0]);
+#if OBJECTS > 1
+    fate[1] = (fate[1] == p + 1 -> to : fate[1])
+#endif
+}
+inline left_behind() { fate_of_held(FATE_LEFT) }
+
+#include "slot.pml"
+
+inline block_republish(o, from, to)
+{
+    got = (header[o] == (from));
+    if
+    :: got -> header[o] = to
+    :: else
+    fi
+}
+
+/* own.c ----------------------------------------------------------------- */
+
+inline own_send(o)
+{
+    assert(fate[o] != p + 1 || (STATE(header[o]) == STATE_USED && SLOT(header[o]) == slot));
+    if
+    :: atomic { STATE(header[o]) == STATE_USED && SLOT(header[o]) == slot -> seen = header[o] };
+        atomic {
+            block_republish(o, seen, HEADER(STATE_SENT, SLOT_GONE, STAMP(seen) + 1));
+            if
+            :: got ->
+                assert(fate[o] == p + 1 && STAMP(seen) < 14);
+                fate[o] = FATE_SENT
+            :: else -> seen = 0
+            fi
+        };
+        if
+        :: atomic { got -> handle[o] = STAMP(seen) + 1; got = 0 } /* the others are told */
+        :: else
+        fi;
+        seen = 0
+    :: else
+    fi
+}
+
+#if MUTANT == 4
+#define TO_RECEIVE(h) (STAMP(h) == wanted)
+#else
+#define TO_RECEIVE(h) (STATE(h) == STATE_SENT && STAMP(h) == wanted)
+#endif
+
+inline own_receive(o)
+{
+    wanted = handle[o];
+    if
+    :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 }; /* before others can see that we do */
+        atomic {
+#if MUTANT == 5
+            header[o] = HEADER(STATE_USED, slot, wanted + 1);
+            got = 1;
+#else
+            block_republish(o, seen, HEADER(STATE_USED, slot, wanted + 1));
+#endif
+            if
+            :: got ->
+                assert(fate[o] == FATE_SENT && STAMP(seen) < 14);
+                fate[o] = p + 1
+            :: else
+            fi;
+            got = 0;
+            seen = 0
+        }
+    :: else
+    fi;
+    wanted = 0
+}
+
+/* Adds slot s to the dead if it looks like one; seen: its word. */
+inline add_if_dead(s)
+{
+#if MUTANT == 8
+    alive = 0;
+#else
+    slot_alive(s);
+#endif
+    atomic {
+        if
+        :: !alive && (word[s] == seen || !LOOKS_AGAIN) -> dead = dead | (1 << s)
+        :: else
+        fi;
+        seen = 0;
+        alive = 0
+    }
+}
+
+inline dead_slots_at(s)
+{
+    if
+    :: atomic { WORD_STATE(word[s]) == SLOT_TAKEN -> seen = word[s] };
+        add_if_dead(s)
+    :: else
+    fi
+}
+
+/* Lock held. */
+inline dead_slots()
+{
+    dead = 1 << SLOT_GONE;
+    dead_slots_at(1);
+#if SLOTS > 1
+    dead_slots_at(2)
+#endif
+}
+
+#if MUTANT == 6
+#define TO_REAP(h) (STATE(h) != STATE_FREE && IN(dead, SLOT(h)))
+#else
+#define TO_REAP(h) (STATE(h) == STATE_USED && IN(dead, SLOT(h)))
+#endif
+
+inline own_reap_at(o)
+{
+    if
+    :: atomic { TO_REAP(header[o]) -> seen = header[o] };
+        atomic {
+            assert(fate[o] == FATE_DEAD);
+            header[o] = HEADER(STATE_FREE, 0, STAMP(seen));
+            fate[o] = FATE_FREE;
+            seen = 0
+        }
+    :: else
+    fi
+}
+
+/* Lock held. */
+inline own_reap()
+{
+    dead_slots();
+    own_reap_at(0);
+#if OBJECTS > 1
+    own_reap_at(1);
+#endif
+    dead = 0;
+    recover_slots()
+}
+
+/* recover.c ------------------------------------------------------------- */
+
+inline slot_relabel(o, label, because)
+{
+    atomic {
+        block_republish(o, seen, HEADER(STATE(seen), label, STAMP(seen)));
+        assert(!got || fate[o] == because);
+        got = 0;
+        seen = 0
+    }
+}
+
+#define NAMED_BY(h, set) (SLOT(h) != SLOT_GONE && SLOT(h) != SLOT_LEFT && IN(set, SLOT(h)))
+
+inline slots_relabel_at(o)
+{
+    if
+    :: atomic { NAMED_BY(header[o], dead) -> seen = header[o] };
+        slot_relabel(o, SLOT_GONE, FATE_DEAD)
+    :: atomic { NAMED_BY(header[o], left) -> seen = header[o] };
+#if MUTANT == 7
+        slot_relabel(o, SLOT_GONE, FATE_LEFT)
+#else
+        slot_relabel(o, SLOT_LEFT, FATE_LEFT)
+#endif
+    :: else
+    fi
+}
+
+inline slots_relabel()
+{
+    slots_relabel_at(0);
+#if OBJECTS > 1
+    slots_relabel_at(1)
+#endif
+}
+
+inline recover_slots_at(s)
+{
+    if
+    :: atomic { WORD_STATE(word[s]) == SLOT_VACATED -> left = left | (1 << s) }
+    :: atomic { WORD_STATE(word[s]) == SLOT_TAKEN -> seen = word[s] };
+        add_if_dead(s)
+    :: else
+    fi
+}
+
+inline slot_clear_if(s)
+{
+    if
+    :: IN(dead | left, s) -> slot_clear(s)
+    :: else
+    fi
+}
+
+/* Lock held. */
+inline recover_slots()
+{
+    recover_slots_at(1);
+#if SLOTS > 1
+    recover_slots_at(2);
+#endif
+#if MUTANT != 9
+    slots_relabel();
+#endif
+    slot_clear_if(1);
+#if SLOTS > 1
+    slot_clear_if(2);
+#endif
+    dead = 0;
+    left = 0
+}
+
+inline slots_collect()
+{
+    slot_collector_begin();
+    enter();
+    recover_slots();
+    leave();
+    slot_collector_end()
+}
+
+inline recover_take_slot()
+{
+    slot_take();
+    if
+    :: !got ->
+        slots_collect();
+        slot_take()
+    :: else
+    fi;
+    got = 0
+}
+
+/* What processes do ------------------------------------------------------ */
+
+inline some_object()
+{
+#if OBJECTS > 1
+    if
+    :: o = 0
+    :: o = 1
+    fi
+#else
+    skip
+#endif
+}
+
+/* As any alloc: under the lock, in one store. */
+inline alloc(o)
+{
+    enter();
+    if
+    :: atomic { STATE(header[o]) == STATE_FREE -> holds = 1 };
+        atomic {
+            assert(fate[o] == FATE_FREE && STAMP(header[o]) < 14);
+            header[o] = HEADER(STATE_USED, slot, STAMP(header[o]) + 1);
+            fate[o] = p + 1
+        }
+    :: else
+    fi;
+    leave()
+}
+
+inline reap()
+{
+    enter();
+    own_reap();
+    leave()
+}
+
+inline end_of(p)
+{
+    atomic {
+        exited[p] = 1;
+        byte_lock[1] = (byte_lock[1] == p + 1 -> 0 : byte_lock[1]);
+        byte_lock[SLOTS] = (byte_lock[SLOTS] == p + 1 -> 0 : byte_lock[SLOTS]);
+        collector = (collector == p + 1 -> 0 : collector);
+        ended++
+    }
+}
+
+proctype process(byte p)
+{
+    byte slot, seen, wanted, dead, left, o, round, call, who, ticks;
+    bit got, holds, alive;
+    {
+        do
+        :: round < ROUNDS ->
+            recover_take_slot();
+            if
+            :: slot != 0 ->
+                do
+                :: call < CALLS ->
+                    some_object();
+                    if
+                    :: DOES(RECEIVE) -> own_receive(o)
+                    :: DOES(SEND) -> own_send(o)
+                    :: DOES(ALLOC) -> alloc(o)
+                    :: DOES(REAP) -> reap()
+                    fi;
+                    call++
+                :: break
+                od;
+                o = 0;
+                call = 0;
+                slot_leave()
+            :: else
+            fi;
+            round++
+        :: else -> break
+        od;
+        end_of(p)
+    } unless {
+        killed[p];
+        atomic {
+            /* It does no more; what it held nobody else knows. */
+            fate_of_held(FATE_DEAD);
+            if
+            :: slot != 0 && holder[slot] == p + 1 -> holder[slot] = 0
+            :: else
+            fi;
+            lock = (lock == p + 1 -> 0 : lock)
+        };
+        end_of(p)
+    }
+}
+
+active proctype killer()
+{
+    do
+    :: deaths < DEATHS -> atomic {
+            deaths++;
+            if
+            :: !exited[0] && !killed[0] -> killed[0] = 1
+            :: !exited[1] && !killed[1] -> killed[1] = 1
+#if PROCESSES > 2
+            :: !exited[2] && !killed[2] -> killed[2] = 1
+#endif
+            :: else -> deaths = DEATHS
+            fi
+        }
+    :: break
+    od
+}
+
+init {
+    byte p, slot, seen, dead, left, s, who, ticks;
+    bit got, alive;
+    atomic {
+        do
+        :: s < OBJECTS ->
+            header[s] = HEADER(STATE_SENT, SLOT_GONE, 1);
+            fate[s] = FATE_SENT;
+            handle[s] = 1;
+            s++
+        :: else -> break
+        od;
+        s = 0;
+        run process(0);
+        run process(1);
+#if PROCESSES > 2
+        run process(2)
+#endif
+    };
+    ended == PROCESSES;
+    atomic {
+        assert(lock == 0 && collector == 0 && byte_lock[1] == 0 && byte_lock[SLOTS] == 0);
+        own_reap();
+        assert(word[1] == SLOT_FREE && word[SLOTS] == SLOT_FREE);
+        do
+        :: s < OBJECTS ->
+            assert(fate[s] != FATE_DEAD && (fate[s] == FATE_FREE) == (STATE(header[s]) == STATE_FREE));
+            assert((fate[s] == FATE_SENT) == (STATE(header[s]) == STATE_SENT));
+            assert(fate[s] != FATE_LEFT || SLOT(header[s]) == SLOT_LEFT);
+            s++
+        :: else -> break
+        od
+    }
+}
