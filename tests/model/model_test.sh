@@ -15,11 +15,18 @@ fail() {
     exit 1
 }
 
-# Names that are not the core's are those of the processor, the kernel, and what a call does.
-outside=" drain load_word swap_if membarrier futex_wake enter change "
-inlines=$(sed -n 's/^inline \([a-z_]*\)(.*/\1/p' "$model")
+# Names that are not the core's are those of the processor, the kernel, and what a call does. NAME_at is a turn of the loop in NAME.
+outside=" drain load_word swap_if membarrier futex_wake enter change given add_if_dead some_object fate_of_held slots_clear end_of "
+included=$(sed -n 's/^#include "\([a-z]*\.pml\)".*/\1/p' "$model")
+texts=("$model" ${included:+"$(dirname "$model")/$included"})
+inlines=$(sed -n 's/^inline \([a-z_]*\)(.*/\1/p' "${texts[@]}")
+[ -n "$inlines" ] || fail "no inline in ${texts[*]}"
 for name in $inlines; do
-    [[ $outside == *" $name "* ]] || grep -q "\b$name(" "$@" || fail "$name is no function of $*"
+    [[ $outside == *" $name "* ]] || grep -q "\b${name%_at}(" "$@" || fail "$name is no function of $*"
+done
+constants=$(sed -n 's/^#define \(\(SLOT\|STATE\|LOCK\|FUTEX\)_[A-Z_]*\) [0-9].*/\1/p' "${texts[@]}")
+for name in $constants; do
+    grep -q "\b\(SHMHEAP_\)\?$name\b" "$@" || fail "$name is no constant of $*"
 done
 
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/model.XXXXXX")
@@ -33,10 +40,10 @@ search() {
     (
         cd "$work/$name.d"
         spin -a "$@" "$model" >spin.log || { cat spin.log; exit 1; }
-        gcc -O2 -w -DSAFETY -DNOCLAIM -DCOLLAPSE -o pan pan.c
+        gcc -O2 -w -DSAFETY -DNOCLAIM -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
         ./pan -m100000 -w22
     ) >"$work/$name" 2>&1 || { cat "$work/$name"; fail "$*: no result"; }
-    ! grep -q "max search depth too small" "$work/$name" || fail "$*: not searched to the end"
+    ! grep -q "max search depth too small\|out of memory\|reached -DMEMLIM" "$work/$name" || fail "$*: not searched to the end"
     rm -rf "$work/$name.d"
 }
 
@@ -54,19 +61,60 @@ found() {
     echo "found: $* ($(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' "$work/found"))"
 }
 
-two="-DPROCESSES=2 -DROUNDS=2 -DDEATHS=1"
-for as in -DWAKES_LOST=1 -DWAKES_LOST=0; do
-    holds $two $as
-    holds -DPROCESSES=2 -DROUNDS=3 -DDEATHS=0 $as
-done
-holds $two -DWAKES_LOST=1 -DKERNEL_MARKS=0
-holds -DPROCESSES=2 -DROUNDS=1 -DDEATHS=2 -DWAKES_LOST=1
-holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1
-if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
-    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=0
-    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1
-    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0
-fi
-for mutant in 1 2 3 4 5 6 7; do
-    found $two -DWAKES_LOST=0 -DMUTANT=$mutant
-done
+lock_model() {
+    local two="-DPROCESSES=2 -DROUNDS=2 -DDEATHS=1" as mutant
+    for as in -DWAKES_LOST=1 -DWAKES_LOST=0; do
+        holds $two $as
+        holds -DPROCESSES=2 -DROUNDS=3 -DDEATHS=0 $as
+    done
+    holds $two -DWAKES_LOST=1 -DKERNEL_MARKS=0
+    holds -DPROCESSES=2 -DROUNDS=1 -DDEATHS=2 -DWAKES_LOST=1
+    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1
+    if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=0
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0
+    fi
+    for mutant in 1 2 3 4 5 6 7; do
+        found $two -DWAKES_LOST=0 -DMUTANT=$mutant
+    done
+}
+
+# 31: all that a process may do, but for sharing; 63: that too; 16: reaping; 3: receiving and sending.
+claim_model() {
+    local newcomers="-DPROCESSES=2 -DROUNDS=2 -DCALLS=1" claims="-DPROCESSES=2 -DCALLS=2 -DDOES_0=63 -DDOES_1=63"
+    local short="-DPROCESSES=3 -DSLOTS=1 -DCALLS=1" reaper="-DPROCESSES=3 -DCALLS=1 -DDOES_0=16 -DDOES_1=3 -DDOES_2=3" as
+    for as in -DIN_MEMORY=0 -DIN_MEMORY=1; do
+        holds $newcomers $as
+        holds $claims $as
+        holds $short $as
+    done
+    holds $claims -DDEATHS=2
+    holds $newcomers -DSLOTS=1 -DCALLS=2 -DDEATHS=2
+    holds -DPROCESSES=2 -DOBJECTS=2 -DCALLS=2 -DDOES_0=19 -DDOES_1=7
+    if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
+        holds $reaper
+        holds $reaper -DIN_MEMORY=1
+        holds $claims -DCALLS=3
+    fi
+    found $newcomers -DMUTANT=1                 # who takes a slot does not lock its byte
+    found $newcomers -DMUTANT=2                 # nor looks, having locked it, whether it is still free
+    found $newcomers -DIN_MEMORY=1 -DMUTANT=3   # who takes a slot stores its word instead of swapping it
+    found $newcomers -DMUTANT=4                 # who leaves unlocks the byte first
+    found $newcomers -DMUTANT=5                 # who leaves frees the slot, whatever names it
+    found $claims -DMUTANT=6                    # a receiver does not look at the state
+    found $newcomers -DMUTANT=7                 # a receiver stores the header instead of swapping it
+    found $newcomers -DMUTANT=8                 # a sender does not look whose the object is
+    found $claims -DMUTANT=9                    # the stamp does not move on
+    found $newcomers -DMUTANT=10                # reaping does not look at the state
+    found $newcomers -DMUTANT=11                # each taken slot counts as one of the dead
+    found $newcomers -DMUTANT=12                # what was left in order is relabelled as what the dead left
+    found $newcomers -DMUTANT=13                # slots are freed before blocks are relabelled
+    found $newcomers -DMUTANT=14                # the dead are looked for before the lock is taken
+    for as in -DIN_MEMORY=0 -DIN_MEMORY=1; do
+        found $newcomers $as -DMUTANT=15        # who leaves and holds nothing frees the slot at once
+        found $newcomers $as -DMUTANT=16        # the slot's word is not looked at again once its holder does not live
+    done
+}
+
+"$(basename "$model" .pml)_model"

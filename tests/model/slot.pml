@@ -28,8 +28,8 @@ byte holder[SLOTS + 1];    /* who takes the slot for his, and lives: looked at b
 
 /* The kernel, and the lock of lock.pml ---------------------------------- */
 
-inline enter() { atomic { lock == 0 -> lock = p + 1 } }
-inline leave() { lock = 0 }
+inline recover_enter() { atomic { lock == 0 -> lock = p + 1 } }
+inline recover_leave() { lock = 0 }
 
 /* slot.c ---------------------------------------------------------------- */
 
@@ -80,7 +80,7 @@ inline slot_take_in_file(s)
     :: 1 ->
 #endif
         if
-        :: atomic { WORD_STATE(word[s]) == SLOT_FREE -> got = 1 }
+        :: atomic { WORD_STATE(word[s]) == SLOT_FREE || MUTANT == 2 -> got = 1 }
         :: else -> byte_lock[s] = 0
         fi;
         if
@@ -100,7 +100,7 @@ inline slot_take_in_memory(s)
     /* The word seen is one of a free slot, all of which are alike. */
     if
     :: atomic {
-            WORD_STATE(word[s]) == SLOT_FREE || MUTANT == 2 ->
+            WORD_STATE(word[s]) == SLOT_FREE || MUTANT == 3 ->
             word[s] = WORD(SLOT_TAKEN);
             given(s);
             got = 1
@@ -148,26 +148,22 @@ inline slot_clear(s)
 
 inline slot_leave()
 {
+#if MUTANT == 4
+    byte_lock[slot] = 0;
+#endif
     if
-#if LEAVES_FREE
+#if MUTANT == 15
     :: !holds ->
         holder[slot] = 0;
         slot_clear(slot)
 #endif
-#if MUTANT == 3
-    :: holds -> atomic {
-            left_behind();
-            holder[slot] = 0;
-            word[slot] = SLOT_FREE
-        }
-#endif
     :: else -> atomic {
-            left_behind();
+            fate_of_held(FATE_LEFT);
             holder[slot] = 0;
-            word[slot] = WORD(SLOT_VACATED)
+            word[slot] = (MUTANT == 5 -> SLOT_FREE : WORD(SLOT_VACATED))
         }
     fi;
-#if !IN_MEMORY
+#if !IN_MEMORY && MUTANT != 4
     byte_lock[slot] = 0;
 #endif
     slot = 0
