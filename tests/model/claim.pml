@@ -2,26 +2,31 @@
  * in which PROCESSES processes can take their steps, and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/own.c, recover.c and slot.c (slot.pml) that they are; steps are their accesses to
- * shared memory. There are fewer slots than processes, and OBJECTS objects, in transit in the beginning.
+ * Inlines have the names of the functions in c/src/own.c, recover.c, api.c and slot.c (slot.pml) that they are, those that end in _at are one
+ * turn of the loop in the function; steps are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls each
+ * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
  *
  * Checked, by assertions where the names in brackets are:
- *   an object has one holder at most, and of all who receive it one succeeds (own_receive, own_send);
- *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (own_reap);
- *   nor is anything else relabelled, and with the label that says why (slot_relabel);
+ *   an object has one holder at most, who finds that the header says so, and a handle is received by once (own_receive, own_send);
+ *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (own_reap_at);
+ *   nothing else is relabelled, and the label says why (slot_relabel);
  *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
  *   nobody waits for ever (no end state but the end of all);
  *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
  *   left in order stays, and all slots are free (init).
  * MUTANT 1 to 16 break the model in one place each; each must be found (model_test.sh says what they are). Of these c/src, as it is,
  * has 15 and 16: a process that leaves between another's look at its slot's word and the question whether it lives is taken for
- * dead, and so is, since its slot was free at once, the next that takes the slot. What the model does instead, and what then holds: who leaves
- * leaves a vacated slot, which is given again only under the lock; and who asks looks at the word again afterwards.
+ * dead, and so is, since its slot was free at once, the next that takes it. What the model does instead, and what then holds: who leaves
+ * leaves a vacated slot, which is given again only under the lock; and who asks looks at the word once more afterwards.
  *
- * Left out: the heap's lock is one word that a death frees (lock.pml says that it is one). Stores are seen at once: what is claimed is
- * swapped, and other stores are made under the lock, or come before a system call or a swap of the same process that others have to see
- * first. Stamps never come again (in the heap they do, after 2^15, or when the object was sent to and fro). Sizes, merging and the index: a free
- * object can be allocated again. Other threads of a process, and others who share an object that they do not hold. Names and caches, which reaping treats by the same two sets of slots. A heap with FORMAT_REAP, which reaps in alloc. */
+ * Left out:
+ *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
+ *   stores that are seen late: what is claimed is swapped, and the other stores are made under the lock, or come before a system call or
+ *   a swap of the same process, and nobody relies on them before that;
+ *   stamps that come again: in a heap they do, after 2^15 allocs, and sooner where an object was sent to and fro;
+ *   sizes, merging and the index: a free object is there to be allocated again;
+ *   other threads of a process, and who shares or frees what another holds;
+ *   names and caches, which reaping treats by the same sets of slots, and alloc that reaps (FORMAT_REAP). */
 #ifndef PROCESSES
 #define PROCESSES 3
 #endif
