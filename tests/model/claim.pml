@@ -14,16 +14,18 @@
  *   nobody waits for ever (no end state but the end of all);
  *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
  *   left in order stays, and all slots are free (init).
- * MUTANT 1 to 16 break the model in one place each; each must be found (model_test.sh says what they are). Of these c/src, as it is,
- * has 15 and 16: a process that leaves between another's look at its slot's word and the question whether it lives is taken for
+ * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). Of these c/src, as it is,
+ * has 15, 16 and 17: a process that leaves between another's look at its slot's word and the question whether it lives is taken for
  * dead, and so is, since its slot was free at once, the next that takes it. What the model does instead, and what then holds: who leaves
- * leaves a vacated slot, which is given again only under the lock; and who asks looks at the word once more afterwards.
+ * leaves a vacated slot, which is given again only under the lock; and who asks looks at the word once more afterwards. And the stamp of a
+ * new object is the count of allocs, which the stamps of objects that are sent to and fro overtake: a handle that was received by is good again
+ * when it has caught up; in the model no stamp comes again in the same place.
  *
  * Left out:
  *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
  *   stores that are seen late: what is claimed is swapped, and the other stores are made under the lock, or come before a system call or
  *   a swap of the same process, and nobody relies on them before that;
- *   stamps that come again: in a heap they do, after 2^15 allocs, and sooner where an object was sent to and fro;
+ *   that stamps are 15 bits wide, and come again after 2^15;
  *   sizes, merging and the index: a free object is there to be allocated again;
  *   other threads of a process, and who shares or frees what another holds;
  *   names and caches, which reaping treats by the same sets of slots, and alloc that reaps (FORMAT_REAP). */
@@ -83,6 +85,9 @@
 byte header[OBJECTS];
 byte handle[OBJECTS];    /* stamp of what was sent last, as its sender told the others */
 short claimed[OBJECTS];  /* the stamps of handles that were received by. Looked at by assertions alone */
+#if MUTANT == 17
+byte allocs = OBJECTS;
+#endif
 bit killed[PROCESSES];
 byte deaths, ended;
 
@@ -370,7 +375,12 @@ inline shmheap_alloc(o)
     :: atomic { STATE(header[o]) == STATE_FREE -> holds = 1 };
         atomic {
             assert(fate[o] == FATE_FREE && STAMP(header[o]) < 14);
+#if MUTANT == 17
+            allocs++;
+            header[o] = HEADER(STATE_USED, slot, allocs);
+#else
             header[o] = HEADER(STATE_USED, slot, STAMP(header[o]) + 1);
+#endif
             fate[o] = p + 1
         }
     :: else

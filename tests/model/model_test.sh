@@ -80,16 +80,18 @@ lock_model() {
     done
 }
 
-# 31: all that a process may do, but for sharing; 63: that too; 16: reaping; 3: receiving and sending.
+# What a process may do, by default 31, the sum of: 1 receive, 2 send, 4 alloc, 8 free, 16 reap; 32: share.
 claim_model() {
     local newcomers="-DPROCESSES=2 -DROUNDS=2 -DCALLS=1" claims="-DPROCESSES=2 -DCALLS=2 -DDOES_0=63 -DDOES_1=63"
     local short="-DPROCESSES=3 -DSLOTS=1 -DCALLS=1" reaper="-DPROCESSES=3 -DCALLS=1 -DDOES_0=16 -DDOES_1=3 -DDOES_2=3" as
+    local bounced="-DPROCESSES=2 -DCALLS=4 -DDEATHS=0 -DDOES_0=15 -DDOES_1=15"
     for as in -DIN_MEMORY=0 -DIN_MEMORY=1; do
         holds $newcomers $as
         holds $claims $as
         holds $short $as
     done
     holds $claims -DDEATHS=2
+    holds $bounced
     holds $newcomers -DSLOTS=1 -DCALLS=2 -DDEATHS=2
     holds -DPROCESSES=2 -DOBJECTS=2 -DCALLS=2 -DDOES_0=19 -DDOES_1=7
     if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
@@ -115,6 +117,7 @@ claim_model() {
         found $newcomers $as -DMUTANT=15        # who leaves and holds nothing frees the slot at once
         found $newcomers $as -DMUTANT=16        # the slot's word is not looked at again once its holder does not live
     done
+    found $bounced -DMUTANT=17                  # the stamp of a new object is the count of allocs
 }
 
 "$(basename "$model" .pml)_model"
