@@ -134,7 +134,6 @@ inline slot_take()
 #endif
 }
 
-/* Who has a free slot's word stored must be sure that nobody has the slot. */
 inline slot_clear(s)
 {
 #if IN_MEMORY
