@@ -67,7 +67,6 @@ static void fork_child(void)
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
         heap->ready = 0;
         heap->slot = 0;
-        heap->holds = 0;
         cache_fork_child_of(heap);
         if (heap->open && heap->fd >= 0)
             fork_child_file(heap);

@@ -27,7 +27,6 @@ struct shmheap {
     struct chunk_bits *bits;
     uint64_t len_known;    /* written by any thread, upwards */
     uint64_t end;
-    uint32_t holds;        /* 1: blocks may name this slot */
     uint32_t cached;       /* 1: threads keep free blocks for themselves */
     const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */

@@ -25,7 +25,6 @@ static HOT unsigned count_held(struct shmheap *heap, unsigned pieces, uint64_t g
     uint64_t allocs = load_u64(&heap->control->allocs);
     store_u64(&heap->control->allocs, allocs + pieces);
     store_add(&heap->control->alloc_granules, granules);
-    SHARED_STORE(&heap->holds, 1u);
     return (unsigned)(allocs + heap->id);
 }
 

@@ -135,7 +135,7 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 enum slot_state {
     SLOT_FREE = 0, /* no block names this slot */
     SLOT_TAKEN = 1, /* by a process, alive or dead */
-    SLOT_VACATED = 2 /* left in order; blocks may still name it */
+    SLOT_VACATED = 2 /* left in order; blocks may still name it. Becomes free under the lock alone */
 };
 
 /* struct cache_line lives in shared memory: the payload of a block in state internal, held by the slot of a process with

@@ -399,7 +399,6 @@ static int user_add(struct shmheap *heap, struct name_record *record, uint64_t g
 {
     const uint64_t one = UINT64_C(1) << USER_COUNT_SHIFT;
     uint64_t *word = user_find(heap, record, heap->slot);
-    SHARED_STORE(&heap->holds, 1u);
     if (word != NULL) {
         if (user_count(load_u64(word)) == UINT32_MAX)
             return FIT_NONE;

@@ -37,7 +37,6 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
     if (header_state(header) == SHMHEAP_STATE_SENT && header_stamp(header) == stamp) {
         uint64_t used = header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
-        SHARED_STORE(&heap->holds, 1u); /* before others can see that we do */
         if (block_republish(heap, granule, header, used))
             return used;
     }
@@ -55,7 +54,7 @@ static struct dead dead_slots(const struct shmheap *heap)
     struct dead dead = {{0}};
     dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
     for (unsigned slot = 1; slot < heap->slot_count; slot++)
-        if (slot_state_of(heap, slot) == SLOT_TAKEN && !slot_alive(heap, slot))
+        if (slot_dead(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
     return dead;
 }

@@ -106,11 +106,10 @@ int recover_slots(struct shmheap *heap)
         return -1;
     }
     for (unsigned slot = 1; slot < heap->slot_count; slot++) {
-        enum slot_state state = slot_state_of(heap, slot);
-        if (state == SLOT_VACATED)
-            left[slot / 64] |= UINT64_C(1) << slot % 64;
-        else if (state != SLOT_FREE && !slot_alive(heap, slot))
+        if (slot_dead(heap, slot))
             gone[slot / 64] |= UINT64_C(1) << slot % 64;
+        else if (slot_state_of(heap, slot) == SLOT_VACATED)
+            left[slot / 64] |= UINT64_C(1) << slot % 64;
     }
     slots_relabel(heap, gone, left);
     names_relabel(heap, gone, left);

@@ -134,7 +134,6 @@ int slot_take(struct shmheap *heap)
             continue;
         if (heap->fd >= 0 ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot)) {
             heap->slot = slot;
-            heap->holds = 0;
             return 0;
         }
     }
@@ -155,10 +154,7 @@ void slot_leave(struct shmheap *heap)
     if (slot == 0)
         return;
     heap->slot = 0;
-    if (heap->holds)
-        store_publish(&slot_entry(heap, slot)->word, slot_word(SLOT_VACATED, getpid()));
-    else
-        slot_clear(heap, slot);
+    store_publish(&slot_entry(heap, slot)->word, slot_word(SLOT_VACATED, getpid()));
     if (heap->fd >= 0)
         file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, slot, 1);
 }
@@ -206,4 +202,12 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     /* A number of another namespace says nothing here: who cannot be seen is not called dead. */
     uint64_t space = load_u64(&entry->word) & (uint64_t)SLOT_SPACE_MASK << SLOT_SPACE_SHIFT;
     return space != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
+}
+
+int slot_dead(const struct shmheap *heap, unsigned slot)
+{
+    const uint64_t *word = &slot_entry(heap, slot)->word;
+    uint64_t seen = load_acquire(word), state = seen & SLOT_STATE_MASK;
+    /* Who left between both looks is not dead; nobody else has the slot then, since a vacated one is not given before the lock is ours. */
+    return state != SLOT_FREE && state != SLOT_VACATED && !slot_alive(heap, slot) && load_acquire(word) == seen;
 }

@@ -13,11 +13,15 @@
  * may become free: recover_slots). */
 int slot_take(struct shmheap *heap);
 
-/* slot_leave gives the slot up in order. Blocks that name it stay; then nobody gets it before recover_slots. */
+/* slot_leave gives the slot up in order. Blocks that name it stay; nobody gets it before recover_slots, whether there are any or not:
+ * who looks for the dead must not find a newcomer where somebody has just left. */
 void slot_leave(struct shmheap *heap);
 
 /* 1 when a living process holds the slot. Any number may be asked for. */
 int slot_alive(const struct shmheap *heap, unsigned slot);
+
+/* 1 when the slot was taken by a process that died, and is not free yet. Lock held. */
+int slot_dead(const struct shmheap *heap, unsigned slot);
 
 enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot);
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot);

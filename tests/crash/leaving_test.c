@@ -1,0 +1,97 @@
+/* Who leaves while another looks for the dead is not taken for one of them, nor is who comes in his place: the others' calls are made
+ * right at the kernel's answer to the question whether a slot's holder lives.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdarg.h>
+
+#include "tests/support/test.h"
+
+enum { LEN = 1 << 16, OBJECT_LEN = 100, SLOT = 2, DEAD_SLOTS = 1, RECOVER_SLOTS = 2 };
+
+static shmheap_memory_handle reaper, leaver, newcomer;
+static shmheap_object_handle sent;
+static int looks_to_go; /* until something happens; 0: nothing will */
+static int somebody_comes;
+static char *received;
+
+static shmheap_memory_handle connect_to_it(void)
+{
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open_fd(&mem, shmheap_fd(reaper), NULL), 0);
+    return mem;
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    if (looks_to_go == 0 || command != F_OFD_GETLK || ((const struct flock *)argument)->l_start != SLOT || --looks_to_go != 0)
+        return __real_fcntl(fd, command, argument);
+    shmheap_disconnect(leaver);
+    int result = __real_fcntl(fd, command, argument);
+    if (somebody_comes) {
+        newcomer = connect_to_it();
+        received = shmheap_receive(newcomer, sent);
+        CHECK(received != NULL);
+        test_fill(received, OBJECT_LEN, 1);
+    }
+    return result;
+}
+
+/* Two connections, and an object in transit. */
+static void begin(int looks, int comes)
+{
+    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = LEN};
+    CHECK_EQ(shmheap_open(&reaper, NULL, &options), 0);
+    leaver = connect_to_it();
+    sent = shmheap_send(reaper, shmheap_alloc(reaper, OBJECT_LEN));
+    CHECK(sent.bits != 0);
+    looks_to_go = looks;
+    somebody_comes = comes;
+}
+
+static void end(void)
+{
+    CHECK_SOUND(reaper);
+    shmheap_disconnect(reaper);
+}
+
+static void what_is_left_in_order_stays(void)
+{
+    for (int looks = DEAD_SLOTS; looks <= RECOVER_SLOTS; looks++) {
+        begin(looks, 0);
+        shmheap_object_handle left = shmheap_ptr_to_handle(leaver, shmheap_alloc(leaver, OBJECT_LEN));
+        CHECK(left.bits != 0);
+        CHECK_EQ(shmheap_reap(reaper, SHMHEAP_REAP_SHARED), 0);
+        CHECK_EQ(looks_to_go, 0);
+        CHECK_EQ(shmheap_reap(reaper, SHMHEAP_REAP_SHARED), 0);
+        CHECK(shmheap_handle_to_ptr(reaper, left) != NULL);
+        end();
+    }
+}
+
+static void a_newcomer_keeps_what_it_received(void)
+{
+    for (int looks = DEAD_SLOTS; looks <= RECOVER_SLOTS; looks++) {
+        begin(looks, 1);
+        CHECK_EQ(shmheap_reap(reaper, 0), 0);
+        CHECK_EQ(looks_to_go, 0);
+        CHECK_SOUND(reaper);
+        CHECK_EQ(shmheap_reap(reaper, 0), 0);
+        CHECK(test_filled(received, OBJECT_LEN, 1));
+        CHECK_EQ(shmheap_try_free(newcomer, received), 0);
+        shmheap_disconnect(newcomer);
+        end();
+    }
+}
+
+static const struct test tests[] = {
+    TEST(what_is_left_in_order_stays),
+    TEST(a_newcomer_keeps_what_it_received),
+};
+
+TEST_MAIN(tests)
