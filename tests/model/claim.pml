@@ -14,12 +14,11 @@
  *   nobody waits for ever (no end state but the end of all);
  *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
  *   left in order stays, and all slots are free (init).
- * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). Of these c/src, as it is,
- * has 15, 16 and 17: a process that leaves between another's look at its slot's word and the question whether it lives is taken for
- * dead, and so is, since its slot was free at once, the next that takes it. What the model does instead, and what then holds: who leaves
- * leaves a vacated slot, which is given again only under the lock; and who asks looks at the word once more afterwards. And the stamp of a
- * new object is the count of allocs, which the stamps of objects that are sent to and fro overtake: a handle that was received by is good again
- * when it has caught up; in the model no stamp comes again in the same place.
+ * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). 15 and 16 are what c/src
+ * once did: a process that left between another's look at its slot's word and the question whether it lives was taken for dead, and so
+ * was, since its slot was free at once, the next that took it (//tests/crash:leaving_test). 17 is what c/src does as it is: the stamp of a
+ * new object is the count of allocs, which the stamps of objects that are sent to and fro overtake; a handle that was received by is good again
+ * when it has caught up. In the model no stamp comes again in the same place.
  *
  * Left out:
  *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
@@ -181,8 +180,8 @@ inline own_receive(o)
     wanted = 0
 }
 
-/* Adds slot s to the dead if it looks like one; seen: its word. */
-inline add_if_dead(s)
+/* Adds slot s to the dead if it is one; seen: its word, taken. */
+inline slot_dead(s)
 {
 #if MUTANT == 11
     alive = 0;
@@ -203,7 +202,7 @@ inline dead_slots_at(s)
 {
     if
     :: atomic { WORD_STATE(word[s]) == SLOT_TAKEN -> seen = word[s] };
-        add_if_dead(s)
+        slot_dead(s)
     :: else
     fi
 }
@@ -292,9 +291,12 @@ inline slots_relabel()
 inline recover_slots_at(s)
 {
     if
-    :: atomic { WORD_STATE(word[s]) == SLOT_VACATED -> left = left | (1 << s) }
     :: atomic { WORD_STATE(word[s]) == SLOT_TAKEN -> seen = word[s] };
-        add_if_dead(s)
+        slot_dead(s)
+    :: else
+    fi;
+    if
+    :: atomic { !IN(dead, s) && WORD_STATE(word[s]) == SLOT_VACATED -> left = left | (1 << s) }
     :: else
     fi
 }
