@@ -22,10 +22,22 @@ static HOT void count_alloc(struct control *control, uint64_t size, int free_blo
 /* Counts so many new blocks, which have so many granules together: the stamp before the first one's. */
 static HOT unsigned count_held(struct shmheap *heap, unsigned pieces, uint64_t granules)
 {
-    uint64_t allocs = load_u64(&heap->control->allocs);
-    store_u64(&heap->control->allocs, allocs + pieces);
-    store_add(&heap->control->alloc_granules, granules);
-    return (unsigned)(allocs + heap->id);
+    struct control *control = heap->control;
+    uint64_t stamps = load_u64(&control->stamps);
+    store_u64(&control->stamps, stamps + pieces);
+    store_add(&control->allocs, pieces);
+    store_add(&control->alloc_granules, granules);
+    return (unsigned)stamps;
+}
+
+/* A block with this header is given up. Its stamp has moved on with each sending, so it may be ahead of the new blocks': they must not get
+ * one that an old handle of a block in the same place has. Before it is free. The stamps go round: that of a very old block is taken for one
+ * ahead now and then, which does no harm. */
+static HOT void stamp_give_up(struct shmheap *heap, uint64_t header)
+{
+    uint64_t ahead = (header_stamp(header) - load_u64(&heap->control->stamps)) & STAMP_MASK;
+    if (UNLIKELY(ahead - 1 < STAMP_AHEAD_MAX))
+        store_add(&heap->control->stamps, ahead);
 }
 
 static HOT uint64_t header_held(const struct shmheap *heap, uint64_t size, unsigned state, unsigned stamp)
@@ -442,11 +454,20 @@ static int fit_free(struct shmheap *heap, uint64_t granule)
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = index_size(heap, granule, header);
-    return LIKELY(value_copy(size) == header_size(header)) ? free_span(heap, granule, size, 1) : FIT_BAD;
+    if (UNLIKELY(value_copy(size) != header_size(header)))
+        return FIT_BAD;
+    stamp_give_up(heap, header);
+    return free_span(heap, granule, size, 1);
 }
 
 static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
 {
+    struct block_step step = {granule, 0, 0};
+    uint64_t last = size <= heap->end - granule ? granule + size : heap->end;
+    while (block_walk_at(heap, &step, last) == BLOCK_WALK_BLOCK) {
+        stamp_give_up(heap, step.header);
+        block_walk_next(&step);
+    }
     return free_span(heap, granule, size, blocks);
 }
 

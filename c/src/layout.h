@@ -52,6 +52,7 @@ enum {
 #define HEADER_STATE_MASK 7u
 #define HEADER_SLOT_MASK 1023u
 #define STAMP_MASK 0x7fffu
+#define STAMP_AHEAD_MAX 4096u /* a stamp that seems to be ahead by more is an old one */
 
 /* A handle: bits 0-35 granule of the block, 36-50 stamp, 51-63 tag of the heap, never 0. */
 #define HANDLE_STAMP_SHIFT 36
@@ -95,13 +96,14 @@ struct control {
     uint32_t space_waiting; /* 1: somebody waits for space. Under the lock */
     uint32_t space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
     uint64_t caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
-    uint64_t lock_pad[3];
+    uint64_t stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
+    uint64_t lock_pad[2];
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
     uint64_t used_granules, free_blocks; /* rule 13 */
     uint64_t high_granules; /* the most that used_granules was */
-    uint64_t allocs, frees; /* since creation, rule 13; allocs also makes the stamps */
+    uint64_t allocs, frees; /* since creation, rule 13 */
     uint64_t alloc_granules; /* of all allocs since creation */
     /* under the lock, seldom */
     uint64_t failed_allocs, grows, recoveries, last_recovery_ns;

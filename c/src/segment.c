@@ -125,6 +125,7 @@ static void control_fill(struct shmheap *heap, const struct control *fixed, cons
     struct control *control = heap->control;
     memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
            FIXED_SIZE - sizeof fixed->magic);
+    store_u64(&control->stamps, fixed->id);
     store_u64(&control->len, plan->len);
     heap->len_known = plan->len;
     heap->end = layout_granules(plan->len, plan->shift);

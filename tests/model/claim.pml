@@ -16,9 +16,9 @@
  *   left in order stays, and all slots are free (init).
  * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). 15 and 16 are what c/src
  * once did: a process that left between another's look at its slot's word and the question whether it lives was taken for dead, and so
- * was, since its slot was free at once, the next that took it (//tests/crash:leaving_test). 17 is what c/src does as it is: the stamp of a
- * new object is the count of allocs, which the stamps of objects that are sent to and fro overtake; a handle that was received by is good again
- * when it has caught up. In the model no stamp comes again in the same place.
+ * was, since its slot was free at once, the next that took it (//tests/crash:leaving_test). 17 as well: the stamp of
+ * a new object was the count of allocs, which the stamps of objects that are sent to and fro overtake; a handle that was received by was good again
+ * when it had caught up (//tests/unit:handles_test). In the model no stamp comes again in the same place.
  *
  * Left out:
  *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);

@@ -289,31 +289,33 @@ static void pattern_connect(struct pattern *pattern, unsigned i)
     CHECK_EQ(shmheap_open_fd(&pattern->mems[i], shmheap_fd(pattern->looker), NULL), 0);
 }
 
+struct pattern_dying {
+    struct pattern *pattern;
+    unsigned i;
+};
+
 static void pattern_take_and_die(void *context)
 {
-    struct pattern *pattern = context;
-    for (unsigned i = 0; i < PATTERN; i++)
-        if (i % 3 == KIND_DEAD) {
-            pattern_connect(pattern, i);
-            pattern_share(pattern, i, pattern->mems[i]);
-        }
+    const struct pattern_dying *dying = context;
+    pattern_connect(dying->pattern, dying->i);
+    pattern_share(dying->pattern, dying->i, dying->pattern->mems[dying->i]);
 }
 
-/* Those that the child will take leave at once, holding nothing. */
+/* Each takes the next slot. */
 static struct pattern *pattern_begin(void)
 {
     struct pattern *pattern = test_shared(sizeof *pattern);
     pattern->looker = test_anonymous(1 << 20, 0, 0);
     CHECK_EQ(test_own_slot(pattern->looker), 1);
     for (unsigned i = 0; i < PATTERN; i++) {
-        pattern_connect(pattern, i);
-        if (i % 3 != KIND_DEAD)
+        struct pattern_dying dying = {pattern, i};
+        if (i % 3 == KIND_DEAD) {
+            test_in_child(pattern_take_and_die, &dying);
+        } else {
+            pattern_connect(pattern, i);
             pattern_share(pattern, i, pattern->mems[i]);
+        }
     }
-    for (unsigned i = 0; i < PATTERN; i++)
-        if (i % 3 == KIND_DEAD)
-            shmheap_disconnect(pattern->mems[i]);
-    test_in_child(pattern_take_and_die, pattern);
     for (unsigned i = 0; i < PATTERN; i++)
         if (i % 3 == KIND_LEFT)
             shmheap_disconnect(pattern->mems[i]);

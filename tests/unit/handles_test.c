@@ -118,6 +118,36 @@ static void of_a_place_used_again_is_stale(void)
 }
 
 /* Two heaps have the same 13 bits of identity once in 8,191 times: then take another heap. */
+/* The stamps of objects that are sent to and fro run ahead of the count of allocs; all handles that the first object ever had stay
+ * stale, whatever comes to its place and is sent as well; freed one by one, or several as one. */
+static void of_an_object_that_was_sent_often_is_stale(void)
+{
+    enum { SENT = 60, LATER = 3 * SENT };
+    for (int many = 0; many < 2; many++) {
+        shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
+        shmheap_object_handle old[SENT];
+        void *two[2] = {shmheap_alloc(mem, 100), shmheap_alloc(mem, 100)}, *place = two[0];
+        for (int i = 0; i < SENT; i++) {
+            old[i] = shmheap_send(mem, two[0]);
+            CHECK((two[0] = shmheap_receive(mem, old[i])) != NULL);
+        }
+        if (many)
+            CHECK_EQ(shmheap_free_many(mem, two, 2), 2);
+        else
+            CHECK_EQ(shmheap_try_free(mem, two[0]), 0);
+        for (int later = 0; later < LATER; later++) {
+            void *ptr = shmheap_alloc(mem, 100);
+            CHECK_PTR(ptr, place);
+            shmheap_object_handle new = shmheap_send(mem, ptr);
+            for (int i = 0; i < SENT; i++)
+                CHECK_REFUSED(shmheap_receive(mem, old[i]) == NULL, ESTALE);
+            CHECK_PTR(shmheap_receive(mem, new), ptr);
+            CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+        }
+        shmheap_disconnect(mem);
+    }
+}
+
 static void of_another_heap_is_refused(void)
 {
     shmheap_memory_handle a = test_anonymous(4096, 0, 0), b = test_anonymous(4096, 0, 0);
@@ -246,7 +276,7 @@ static void objects_where_the_heap_has_grown_elsewhere(void)
 
 static const struct test tests[] = {TEST(good_in_two_mappings), TEST(good_in_the_heap_and_in_another_process),
                                     TEST(one_object_has_one_handle), TEST(of_a_freed_object_is_stale),
-                                    TEST(of_a_place_used_again_is_stale), TEST(of_another_heap_is_refused),
+                                    TEST(of_a_place_used_again_is_stale), TEST(of_an_object_that_was_sent_often_is_stale), TEST(of_another_heap_is_refused),
                                     TEST(null_is_refused), TEST(of_other_pointers_is_refused),
                                     TEST(random_bits_are_refused_or_right), TEST(taking_one_marks_the_object_shared),
                                     TEST(objects_where_the_heap_has_grown_elsewhere)};
