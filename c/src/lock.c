@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 400, PAUSES_MAX = 64, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
+enum { SPINS = 1600, PAUSES_MAX = 256, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
 
 int lock_barrier_remote;
 
