@@ -16,6 +16,13 @@ std::size_t power_of_two(std::size_t least)
     return power;
 }
 
+// Holes and their sizes settle within some ten laps, which is too long for many objects.
+std::size_t steps_to_warm(const job &job, std::size_t live)
+{
+    constexpr std::size_t laps = 10, steps = 1000000;
+    return std::max(job.size.warm_laps * live, std::min({laps * live, steps, 4 * job.size.steps}));
+}
+
 template <bool checked>
 outcome churn(peer &heap, const job &job)
 {
@@ -25,7 +32,7 @@ outcome churn(peer &heap, const job &job)
     auto replace = [&](std::size_t from, std::size_t count) { set.replace(plan, from, count); };
     heap.open(job.name, job.heap_bytes(live));
     set.fill(job, plan);
-    lap warm = timed(job.size.warm_laps * live, job.size.warm_cut_ns, replace);
+    lap warm = timed(steps_to_warm(job, live), job.size.warm_cut_ns, replace);
     // The plan goes on where the warm-up left it, so that no step meets the state that it made before.
     lap measured = timed(steps, job.size.cut_ns,
                          [&](std::size_t from, std::size_t count) { replace(warm.steps + from, count); });
