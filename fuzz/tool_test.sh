@@ -1,5 +1,5 @@
 #!/bin/bash
-# tools/fuzz knows every target, and refuses what it does not know before it builds anything.
+# tools/fuzz knows every target, refuses what it does not know before it builds anything, and runs each for the time that is asked for.
 set -uo pipefail
 tool=$1
 failed=0
@@ -26,4 +26,54 @@ expect 2 "--seconds wants a number" --seconds soon ops
 expect 2 "--seconds wants a number" --seconds
 expect 2 "--folder wants a folder" --folder
 expect 2 "no such option: --fast" --fast
+expect 2 "no such target: 1h" ops 1h
+expect 2 "no such target: 1e3" ops 1e3
+expect 2 "one of them" ops 5 --seconds 30
+expect 2 "one of them" --seconds 300 ops 5
+expect 2 "the minutes (5) come last, but image comes after them" ops 5 image
+expect 2 "the minutes (5) come last, but 6 comes after them" 5 6
+expect 2 "too short or too long" ops 0
+expect 2 "too short or too long" ops 0.005
+expect 2 "too short or too long" ops 100001
+expect 2 "too short or too long" ops 99999999999999999999
+
+# A tree whose targets end at once: its bazel "builds" programs that only say what they were called with.
+place=$(mktemp -d) || exit 1
+trap 'rm -rf "$place"' EXIT
+mkdir -p "$place/tree/tools" "$place/tree/fuzz" "$place/bin/fuzz"
+cp "$tool" "$place/tree/tools/fuzz"
+cp fuzz/fuzz_*.c "$place/tree/fuzz/"
+printf '#!/bin/bash\n[[ " $* " != *" info "* ]] || echo "%s"\n' "$place/bin" >"$place/bin/bazel"
+for file in fuzz/fuzz_*.c; do
+    name=$(basename "$file" .c)
+    printf '#!/bin/bash\necho "$0 $*"\necho "stat::average_exec_per_sec: 1"\n' >"$place/bin/fuzz/$name"
+done
+chmod +x "$place"/bin/bazel "$place"/bin/fuzz/*
+
+# Runs that tool on the words after the first two: each of the targets $2, and no other, is to run for $1 seconds.
+expect_seconds() {
+    local seconds=$1 targets=$2 ran wanted='' target
+    shift 2
+    rm -rf "$place/found"
+    PATH=$place/bin:$PATH "$place/tree/tools/fuzz" "$@" --folder "$place/found" >"$place/said" 2>&1 || {
+        echo "tools/fuzz $*: status $?, and said: $(cat "$place/said")"
+        failed=1
+    }
+    for target in $targets; do wanted+="fuzz_$target -max_total_time=$seconds"$'\n'; done
+    ran=$(sed -n 's|.*/\(fuzz_[^ ]* -max_total_time=[0-9]*\) .*|\1|p' "$place"/found/*/log)
+    [ "$ran" = "${wanted%$'\n'}" ] || { echo "tools/fuzz $*: ran '$ran', not '$wanted'"; failed=1; }
+}
+
+every=$("$tool" --list)
+expect_seconds 60 "ops" ops
+expect_seconds 60 "$every"
+expect_seconds 600 "ops" ops 10
+expect_seconds 90 "image ops" image ops 1.5
+expect_seconds 15 "$every" .25
+expect_seconds 1 "trace" trace 0.02
+expect_seconds 120 "trace" trace 2.
+expect_seconds 540 "trace" trace 09
+expect_seconds 6000000 "trace" trace 100000
+expect_seconds 7 "ops" --seconds 7 ops
+expect_seconds 7 "ops" ops --seconds 7
 exit $failed
