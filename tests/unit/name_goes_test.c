@@ -1,0 +1,62 @@
+/* Who waits for a heap in the making, and finds that its name has gone, waits no longer: whoever was to make it has given up.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+enum { LONG_MS = 5000 /* waited for only where the name is not looked at */ };
+
+static const char *name_that_goes; /* right before the next look at the file's contents */
+
+ssize_t __real_pread(int fd, void *buffer, size_t count, off_t offset);
+ssize_t __wrap_pread(int fd, void *buffer, size_t count, off_t offset);
+ssize_t __wrap_pread(int fd, void *buffer, size_t count, off_t offset)
+{
+    if (name_that_goes != NULL)
+        CHECK_EQ(shm_unlink(name_that_goes), 0);
+    name_that_goes = NULL;
+    return __real_pread(fd, buffer, count, offset);
+}
+
+/* The file of a heap whose maker has not begun. */
+static int file_begin(const char *name)
+{
+    int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0);
+    name_that_goes = name;
+    return fd;
+}
+
+static void then_there_is_none(void)
+{
+    const char *name = test_name();
+    const shmheap_options options = {.timeout_ms = LONG_MS}, reader = {.timeout_ms = LONG_MS, .flags = SHMHEAP_READ_ONLY};
+    shmheap_memory_handle mem;
+    int fd = file_begin(name);
+    CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, ENOENT);
+    CHECK_EQ(close(fd), 0);
+    fd = file_begin(name);
+    CHECK_REFUSED(shmheap_open(&mem, name, &reader) == -1, ENOENT);
+    CHECK_EQ(close(fd), 0);
+}
+
+static void then_it_is_made(void)
+{
+    const char *name = test_name();
+    const shmheap_options options = {.len = 4096, .timeout_ms = LONG_MS, .flags = SHMHEAP_CREATE};
+    shmheap_memory_handle mem;
+    int fd = file_begin(name);
+    CHECK_EQ(shmheap_open(&mem, name, &options), 0);
+    shmheap_memory_handle other = test_connect(name);
+    CHECK_EQ(test_stat(other).id, test_stat(mem).id);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(other);
+    shmheap_destroy(name, mem);
+    CHECK_EQ(close(fd), 0);
+}
+
+static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made)};
+TEST_MAIN(tests)
