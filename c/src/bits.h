@@ -110,10 +110,4 @@ static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t g
     return value_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
 
-/* Where free blocks begin in a chunk, as bits. */
-static inline uint64_t index_frees(const struct shmheap *heap, uint64_t chunk)
-{
-    return load_u64(&heap->bits[chunk].start) & load_u64(&heap->bits[chunk].edge);
-}
-
 #endif

@@ -206,8 +206,8 @@ static struct shmheap *connect_make(int fd, const struct segment_plan *plan, con
     return connection_opened(heap);
 }
 
-/* The heap in the file fd, which becomes the connection's. */
-static struct shmheap *connect_map(int fd, const shmheap_options *options)
+/* The heap in the file fd, which becomes the connection's. had_name: and which is not waited for once it has none. */
+static struct shmheap *connect_map(int fd, const shmheap_options *options, int had_name)
 {
     struct shmheap *heap = connection_new();
     if (heap == NULL) {
@@ -218,7 +218,7 @@ static struct shmheap *connect_map(int fd, const shmheap_options *options)
     heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
     heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
-    if (segment_map(heap, fd, timeout_of(options)) != 0)
+    if (segment_map(heap, fd, timeout_of(options), had_name) != 0)
         return connection_failed(heap, fd);
     if (!heap->read_only && recover_take_slot(heap) != 0)
         return connection_failed(heap, fd);
@@ -244,7 +244,7 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
 static struct shmheap *connect_named(const char *name, const shmheap_options *options)
 {
     int fd = open_and_use(name, options, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR, 0);
-    return fd >= 0 ? connect_map(fd, options) : NULL;
+    return fd >= 0 ? connect_map(fd, options, 1) : NULL;
 }
 
 static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
@@ -333,7 +333,7 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         errno = ETIMEDOUT;
         return NULL;
     }
-    struct shmheap *heap = own >= 0 ? connect_map(own, options) : NULL;
+    struct shmheap *heap = own >= 0 ? connect_map(own, options, !file_is_nameless(own)) : NULL;
     if (heap == NULL && errno == ESTALE)
         errno = ETIMEDOUT; /* there is no name to look behind */
     return heap;

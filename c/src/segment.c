@@ -303,9 +303,8 @@ static int fixed_read(int fd, struct control *fixed)
 }
 
 /* -1, errno ESTALE: the file has lost its name meanwhile, so that whoever was making it may have given up. */
-static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms)
+static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms, int had_name)
 {
-    int had_name = !file_is_nameless(fd);
     uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
     for (;;) {
         int found = fixed_read(fd, fixed);
@@ -324,7 +323,7 @@ static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms)
     }
 }
 
-int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
+int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
 {
     struct control fixed;
     struct stat status;
@@ -335,7 +334,7 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms)
         errno = EBADMSG;
         return -1;
     }
-    if (fixed_wait(fd, &fixed, timeout_ms) != 0 || fixed_check(heap, &fixed) != 0)
+    if (fixed_wait(fd, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < SEGMENT_ALIGN_MIN) {
         errno = EBADMSG; /* made for memory of the caller, then copied into a file */

@@ -22,8 +22,8 @@ struct segment_plan {
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan);
 
 /* segment_map connects to the heap in the file fd, which somebody may still be making: waits as long. errno ESTALE when the file
- * loses its name meanwhile. */
-int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms);
+ * has no name any more; had_name: it had one when the caller looked. */
+int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name);
 
 /* The same in memory of the caller. */
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan);
