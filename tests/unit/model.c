@@ -85,6 +85,21 @@ uint64_t model_alloc(struct model *model, uint64_t need)
     return MODEL_NONE;
 }
 
+void model_alloc_at(struct model *model, uint64_t start, uint64_t need)
+{
+    size_t at = 0;
+    while (model->spans[at].start + model->spans[at].size <= start)
+        at++;
+    uint64_t before = start - model->spans[at].start;
+    CHECK(!model->spans[at].used && model->spans[at].size - before >= need);
+    if (before != 0) {
+        CHECK(before >= model->block_min);
+        spans_insert(model, at + 1, (struct model_span){start, model->spans[at].size - before, 0});
+        model->spans[at++].size = before;
+    }
+    span_take(model, at, need);
+}
+
 static void span_absorb_next(struct model *model, size_t at)
 {
     model->spans[at].size += model->spans[at + 1].size;

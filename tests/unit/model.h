@@ -30,6 +30,8 @@ uint64_t model_granules(const struct model *model, uint64_t region_len);
 uint64_t model_need(const struct model *model, uint64_t len);
 /* Start of the new block in the lowest free span that is large enough, or MODEL_NONE. */
 uint64_t model_alloc(struct model *model, uint64_t need);
+/* Makes a new block at start, which lies in a free span; what is free before it stays so. */
+void model_alloc_at(struct model *model, uint64_t start, uint64_t need);
 void model_free(struct model *model, uint64_t start);
 /* Makes the block need granules long where it is: 1, or 0 when the free space behind it does not suffice. */
 int model_resize(struct model *model, uint64_t start, uint64_t need);
