@@ -4,7 +4,7 @@
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
 
-enum { CHUNK = 64, LEN = 12000, BLOCKS_MAX = 200, MIXED = 200000, MIXED_HEAP = 3000, MANY = 90 };
+enum { CHUNK = 64, LEN = 12000, BLOCKS_MAX = 200, MIXED_HEAPS = 66, MIXED_CALLS = 3000, MANY = 90 };
 
 static void for_all(void (*run)(uint64_t granule))
 {
@@ -234,36 +234,69 @@ static void mixed_step(struct mixed *mixed, size_t target)
     }
 }
 
-/* Heaps of 2 to 25 chunks, of any number of granules. */
+/* A heap of 2 to 25 chunks, of any number of granules. */
+static void mixed_heap(struct mixed *mixed, uint64_t granule, size_t calls)
+{
+    size_t target = 0;
+    mixed->count = 0;
+    mixed->held = begin(128 * granule + test_random_below(&mixed->random, 1500 * granule), granule);
+    for (size_t i = 0; i < calls; i++) {
+        if (i % (calls / 4) == 0)
+            target = test_random_below(&mixed->random, BLOCKS_MAX);
+        mixed_step(mixed, target);
+        CHECK_SOUND(mixed->held.mem);
+        if (i % 100 == 0)
+            held_compare(&mixed->held);
+        if (i % 333 == 0)
+            held_recover_from(&mixed->held, (unsigned char)test_random_below(&mixed->random, 256));
+    }
+    end(&mixed->held);
+}
+
 static void mixed_calls(uint64_t granule)
 {
     static struct mixed mixed;
     memset(&mixed, 0, sizeof mixed);
     mixed.random = test_random_begin(granule);
-    for (size_t i = 0, each = test_rounds(MIXED_HEAP), target = 0; i < test_rounds(MIXED); i++) {
-        if (i % each == 0) {
-            mixed.count = 0;
-            mixed.held = begin(128 * granule + test_random_below(&mixed.random, 1500 * granule), granule);
-        }
-        if (i % (each / 4) == 0)
-            target = test_random_below(&mixed.random, BLOCKS_MAX);
-        mixed_step(&mixed, target);
-        CHECK_SOUND(mixed.held.mem);
-        if (i % 100 == 0)
-            held_compare(&mixed.held);
-        if (i % 333 == 0)
-            held_recover_from(&mixed.held, (unsigned char)test_random_below(&mixed.random, 256));
-        if (i % each == each - 1)
-            end(&mixed.held);
-    }
+    for (size_t i = 0; i < MIXED_HEAPS; i++)
+        mixed_heap(&mixed, granule, test_rounds(MIXED_CALLS));
     CHECK(mixed.refused && mixed.aligned && mixed.moved);
-    printf("  granule %u: %zu calls, %llu refused, %llu aligned, %llu moved\n", (unsigned)granule, test_rounds(MIXED),
+    printf("  granule %u: %zu calls, %llu refused, %llu aligned, %llu moved\n", (unsigned)granule, MIXED_HEAPS * test_rounds(MIXED_CALLS),
            (unsigned long long)mixed.refused, (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
+}
+
+/* Behind the region there is something else, which the heap neither changes nor is misled by: granule 0 and the last one are both at its
+ * borders here, and there is no tail. */
+static void nothing_behind_the_end(uint64_t granule)
+{
+    static unsigned char memory[65536] __attribute__((aligned(4096)));
+    static void *taken[4096];
+    for (size_t len = 3000; len < 3040; len += 5) {
+        const shmheap_options options = {.len = len, .alignment = (size_t)granule};
+        shmheap_memory_handle mem;
+        memset(memory, 0xff, sizeof memory);
+        CHECK_EQ(shmheap_create_at(&mem, memory, sizeof memory, &options), 0);
+        const unsigned char *behind = (unsigned char *)shmheap_underlying(mem) + len;
+        size_t count = test_take_all(mem, taken, sizeof taken / sizeof *taken);
+        CHECK_EQ(shmheap_try_free(mem, taken[0]), 0);
+        void *first = taken[0], *again = NULL;
+        CHECK_EQ(shmheap_alloc_many(mem, shmheap_usable_size(mem, taken[1]), 1, &again), 1);
+        CHECK_PTR(again, first);
+        CHECK_EQ(shmheap_try_free(mem, again), 0);
+        CHECK_EQ(shmheap_free_many(mem, taken + 1, count - 1), count - 1);
+        test_check_empty(mem);
+        while (behind < memory + sizeof memory)
+            CHECK_EQ(*behind++, 0xff);
+        shmheap_disconnect(mem);
+    }
 }
 
 static void passing_over_smaller_ones(void) { for_all(smaller_ones_are_passed_over); }
 static void several_free_ones_of_one_size(void) { for_all(several_of_one_size); }
 static void mixed_calls_in_small_heaps(void) { for_all(mixed_calls); }
 
-static const struct test tests[] = {TEST(passing_over_smaller_ones), TEST(several_free_ones_of_one_size), TEST(mixed_calls_in_small_heaps)};
+static void what_is_behind_the_end(void) { for_all(nothing_behind_the_end); }
+
+static const struct test tests[] = {TEST(passing_over_smaller_ones), TEST(several_free_ones_of_one_size), TEST(mixed_calls_in_small_heaps),
+                                    TEST(what_is_behind_the_end)};
 TEST_MAIN(tests)
