@@ -1,0 +1,135 @@
+/* Where headers, tail and index contradict each other each call that needs them is refused, and changes nothing.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/block.h"
+#include "c/src/connection.h"
+#include "tests/support/test.h"
+
+enum { OBJECTS = 10, HOLE = 4, LEN = 40000, SPAN = 64 };
+
+/* [ 0 ] ... [ 3 ][ hole ][ 5 ] ... [ 9 ][ tail ]   the hole and each object as long as len takes */
+struct scene {
+    shmheap_memory_handle mem;
+    size_t len;
+    void *objects[OBJECTS];
+};
+
+static struct scene scene_begin(size_t granule, size_t len, int tail)
+{
+    struct scene scene = {.mem = test_anonymous(LEN, 0, granule), .len = len};
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK((scene.objects[i] = shmheap_alloc(scene.mem, len)) != NULL);
+    while (!tail && (scene.objects[OBJECTS - 1] = shmheap_alloc(scene.mem, test_stat(scene.mem).largest_free)) == NULL)
+        continue;
+    CHECK_EQ(shmheap_try_free(scene.mem, scene.objects[HOLE]), 0);
+    return scene;
+}
+
+static struct control *control_of(const struct scene *scene) { return scene->mem.heap->control; }
+static uint64_t granule_of(const struct scene *scene, unsigned i) { return block_of_pointer(scene->mem.heap, scene->objects[i]); }
+
+enum {
+    ALLOC_HOLE = 1, ALLOC_TAIL = 2, FREE_BEFORE_HOLE = 4, FREE_BEHIND_HOLE = 8, FREE_LAST = 16, GROW_BEFORE_HOLE = 32, GROW_LAST = 64,
+    FREE_FIRST = 128, ALL_TAIL = ALLOC_TAIL | FREE_LAST | GROW_LAST
+};
+
+/* These calls, and the same many at a time, are refused; then what was wrong is mended. */
+static void refused(const struct scene *scene, unsigned calls, uint64_t *word, uint64_t wrong)
+{
+    shmheap_memory_handle mem = scene->mem;
+    struct test_snapshot before = test_snapshot_take(mem);
+    uint64_t right = *word;
+    void *const *objects = scene->objects, *got = NULL;
+    *word = wrong;
+    if (calls & ALLOC_HOLE) {
+        CHECK_REFUSED(shmheap_alloc(mem, scene->len) == NULL, EBADMSG);
+        CHECK_REFUSED(shmheap_alloc_many(mem, scene->len, 1, &got) == 0, EBADMSG);
+    }
+    if (calls & ALLOC_TAIL) {
+        CHECK_REFUSED(shmheap_alloc(mem, scene->len + 1000) == NULL, EBADMSG);
+        CHECK_REFUSED(shmheap_alloc_many(mem, scene->len + 1000, 1, &got) == 0, EBADMSG);
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, 256, scene->len + 1000) == NULL, EBADMSG);
+    }
+    if (calls & FREE_FIRST)
+        CHECK_REFUSED(shmheap_try_free(mem, objects[0]) == -1, EBADMSG);
+    if (calls & FREE_BEFORE_HOLE)
+        CHECK_REFUSED(shmheap_try_free(mem, objects[HOLE - 1]) == -1, EBADMSG);
+    if (calls & FREE_BEHIND_HOLE)
+        CHECK_REFUSED(shmheap_try_free(mem, objects[HOLE + 1]) == -1, EBADMSG);
+    if (calls & FREE_LAST)
+        CHECK_REFUSED(shmheap_try_free(mem, objects[OBJECTS - 1]) == -1, EBADMSG);
+    if (calls & GROW_BEFORE_HOLE)
+        CHECK_REFUSED(shmheap_realloc(mem, objects[HOLE - 1], scene->len + 100) == NULL, EBADMSG);
+    if (calls & GROW_LAST)
+        CHECK_REFUSED(shmheap_realloc(mem, objects[OBJECTS - 1], scene->len + 100) == NULL, EBADMSG);
+    *word = right;
+    CHECK(test_snapshot_same(mem, &before));
+    CHECK_SOUND(mem);
+    test_snapshot_drop(&before);
+}
+
+static void for_all(void (*run)(size_t granule, size_t len))
+{
+    const size_t lens[] = {40, 500, 900, 3000}; /* small; 63 granules and less; large */
+    const char *const simd[] = {"portable", "avx2", ""};
+    for (size_t i = 0; i < sizeof simd / sizeof *simd; i++)
+        for (size_t j = 0; j < sizeof lens / sizeof *lens; j++) {
+            CHECK(setenv("SHMHEAP_SIMD", simd[i], 1) == 0);
+            run(8, lens[j]);
+            run(16, lens[j]);
+        }
+}
+
+static void wrong_tail(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    uint64_t *tail = &control_of(&scene)->tail, end = scene.mem.heap->end;
+    refused(&scene, FREE_LAST | GROW_LAST, tail, end);
+    refused(&scene, ALL_TAIL, tail, *tail + 1);
+    refused(&scene, ALL_TAIL, tail, *tail - 1);
+    refused(&scene, ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE, tail, end + 1);
+    refused(&scene, ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE, tail, UINT64_MAX);
+    refused(&scene, FREE_FIRST | ALLOC_HOLE, tail, granule_of(&scene, 1));
+    refused(&scene, ALLOC_HOLE | FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, tail, granule_of(&scene, HOLE));
+    shmheap_disconnect(scene.mem);
+}
+
+static void wrong_tail_of_a_full_heap(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 0);
+    uint64_t *tail = &control_of(&scene)->tail, end = scene.mem.heap->end;
+    const uint64_t wrong[] = {0, end - 1, end + 1, UINT64_MAX, granule_of(&scene, OBJECTS - 1)};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refused(&scene, FREE_LAST, tail, wrong[i]);
+    shmheap_disconnect(scene.mem);
+}
+
+/* The length of what is longer than SPAN granules only the header knows where no search asks the tree. */
+static void wrong_hole(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, HOLE)), right = *header;
+    const uint64_t wrong[] = {right + 1, right - 1, 0, HEADER_SIZE_MASK, right | UINT64_C(1) << HEADER_STATE_SHIFT,
+                              right | UINT64_C(1) << HEADER_STAMP_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refused(&scene, len < SPAN * granule ? ALLOC_HOLE | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE : ALLOC_HOLE, header, wrong[i]);
+    shmheap_disconnect(scene.mem);
+}
+
+static void wrong_object(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, 0)), right = *header, end = scene.mem.heap->end;
+    const uint64_t wrong[] = {right + 1, right - 1, right & ~HEADER_SIZE_MASK, right | HEADER_SIZE_MASK, (right & ~HEADER_SIZE_MASK) | (end + 1)};
+    for (size_t i = len < SPAN * granule ? 0 : 2; i < sizeof wrong / sizeof *wrong; i++)
+        refused(&scene, FREE_FIRST, header, wrong[i]);
+    shmheap_disconnect(scene.mem);
+}
+
+static void a_tail_that_is_none(void) { for_all(wrong_tail); }
+static void a_tail_where_none_is(void) { for_all(wrong_tail_of_a_full_heap); }
+static void a_free_block_with_another_header(void) { for_all(wrong_hole); }
+static void an_object_with_another_length(void) { for_all(wrong_object); }
+
+static const struct test tests[] = {TEST(a_tail_that_is_none), TEST(a_tail_where_none_is), TEST(a_free_block_with_another_header),
+                                    TEST(an_object_with_another_length)};
+TEST_MAIN(tests)
