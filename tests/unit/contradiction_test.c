@@ -110,8 +110,11 @@ static void wrong_hole(size_t granule, size_t len)
     uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, HOLE)), right = *header;
     const uint64_t wrong[] = {right + 1, right - 1, 0, HEADER_SIZE_MASK, right | UINT64_C(1) << HEADER_STATE_SHIFT,
                               right | UINT64_C(1) << HEADER_STAMP_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
+    unsigned calls = ALLOC_HOLE;
+    if (len < SPAN * granule)
+        calls |= FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        refused(&scene, len < SPAN * granule ? ALLOC_HOLE | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE : ALLOC_HOLE, header, wrong[i]);
+        refused(&scene, calls, header, wrong[i]);
     shmheap_disconnect(scene.mem);
 }
 
@@ -119,7 +122,7 @@ static void wrong_object(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
     uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, 0)), right = *header, end = scene.mem.heap->end;
-    const uint64_t wrong[] = {right + 1, right - 1, right & ~HEADER_SIZE_MASK, right | HEADER_SIZE_MASK, (right & ~HEADER_SIZE_MASK) | (end + 1)};
+    const uint64_t rest = right & ~HEADER_SIZE_MASK, wrong[] = {right + 1, right - 1, rest, rest | HEADER_SIZE_MASK, rest | (end + 1)};
     for (size_t i = len < SPAN * granule ? 0 : 2; i < sizeof wrong / sizeof *wrong; i++)
         refused(&scene, FREE_FIRST, header, wrong[i]);
     shmheap_disconnect(scene.mem);

@@ -1,5 +1,6 @@
 /* The search index over long distances: free blocks so far apart that the next one of a size is found on the rows' levels 1, 2, 3 and 4, or
- * at the top of the tree. Sparse heaps of up to 72 GiB, of which only headers and parts of the index are touched, each held against the model.
+ * at the top of the tree. Sparse heaps of up to 160 GiB, of which only headers and parts of
+ * the index are touched, each held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"

@@ -175,7 +175,8 @@ struct mixed {
 
 static uint64_t mixed_size(struct mixed *mixed)
 {
-    static const unsigned char often[] = {1, 2, 2, 3, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 47, 61, 62, 63, 63, 64, 64, 65, 66, 100, 127, 128, 129, 200};
+    static const unsigned char often[] = {1,  2,  2,  3,  3,  4,  5,  8,  15, 16,  17,  31,  32,  33,
+                                          47, 61, 62, 63, 63, 64, 64, 65, 66, 100, 127, 128, 129, 200};
     uint64_t size = often[test_random_below(&mixed->random, sizeof often)];
     return size < mixed->held.model.block_min ? mixed->held.model.block_min : size;
 }
