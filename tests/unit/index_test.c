@@ -35,12 +35,12 @@ static void end(struct held *held)
     held_end(held);
 }
 
-/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]   free ones too small by one or more, as many as a chunk has before one that
- * is large enough: found is that. */
-static void passed_over(struct held *held, uint64_t small, uint64_t gap)
+/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]   free ones too small by one or more, as many as a chunk has but at most so
+ * many, before one that is large enough, and ends in the chunk or behind it: found is that. */
+static void passed_over(struct held *held, uint64_t small, uint64_t gap, uint64_t most)
 {
     uint64_t starts[CHUNK], count = 0;
-    for (uint64_t at = 0; at + small + gap < CHUNK && count < CHUNK; at += small + gap) {
+    for (uint64_t at = 0; at + small + gap < CHUNK && count < most; at += small + gap) {
         starts[count++] = held_take(held, small);
         held_take(held, gap);
     }
@@ -66,7 +66,10 @@ static void smaller_ones_are_passed_over(uint64_t granule)
         for (uint64_t small = held.model.block_min; small + gaps[i] < CHUNK; small++) {
             if (gaps[i] < held.model.block_min)
                 continue;
-            passed_over(&held, small, gaps[i]);
+            passed_over(&held, small, gaps[i], CHUNK);
+            held_end(&held);
+            held = begin(LEN, granule);
+            passed_over(&held, small, gaps[i], 1);
             held_end(&held);
             held = begin(LEN, granule);
         }
