@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -19,6 +20,18 @@ ssize_t __wrap_pread(int fd, void *buffer, size_t count, off_t offset)
         CHECK_EQ(shm_unlink(name_that_goes), 0);
     name_that_goes = NULL;
     return __real_pread(fd, buffer, count, offset);
+}
+
+static const char *name_that_goes_at; /* right before the looks_to_go-th look at the file itself */
+static int looks_to_go;
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+    if (looks_to_go != 0 && --looks_to_go == 0)
+        CHECK_EQ(shm_unlink(name_that_goes_at), 0);
+    return __real_fstat(fd, status);
 }
 
 /* The file of a heap whose maker has not begun. */
@@ -58,5 +71,28 @@ static void then_it_is_made(void)
     CHECK_EQ(close(fd), 0);
 }
 
-static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made)};
+/* At each of the first looks that the call has at the file: before it waits, and while it does. */
+static void at_any_moment(void)
+{
+    const char *name = name_that_goes_at = test_name();
+    for (int create = 0; create < 2; create++)
+        for (int k = 1; k <= 5; k++) {
+            const shmheap_options options = {.len = 4096, .timeout_ms = LONG_MS, .flags = create ? SHMHEAP_CREATE : 0};
+            shmheap_memory_handle mem;
+            int fd = file_begin(name);
+            name_that_goes = NULL;
+            looks_to_go = k;
+            if (create) {
+                CHECK_EQ(shmheap_open(&mem, name, &options), 0);
+                CHECK_EQ(looks_to_go, 0);
+                shmheap_destroy(name, mem);
+            } else {
+                CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, ENOENT);
+                CHECK_EQ(looks_to_go, 0);
+            }
+            CHECK_EQ(close(fd), 0);
+        }
+}
+
+static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made), TEST(at_any_moment)};
 TEST_MAIN(tests)
