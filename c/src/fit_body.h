@@ -50,6 +50,18 @@ static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
     return header_held(heap, size, SHMHEAP_STATE_USED, count_held(heap, 1, size) + 1);
 }
 
+/* The index and the counts after [ from        ] => [ TAKEN ][ rest ]  or  [ TAKEN ], one block or several. */
+static HOT void front_taken(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t taken, int lowest)
+{
+    uint64_t behind = granule + taken, rest = size - taken;
+    frees_shrink(heap, granule, size, behind, rest, lowest);
+    start_set(heap, behind);
+    edge_clear(heap, granule);
+    edge_clear(heap, behind - 1);
+    edge_set_if(heap, behind, rest != 0);
+    count_alloc(heap->control, taken, rest == 0);
+}
+
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
  * without a rest, behind is where the next block begins already. lowest: no free block of this size begins before it. */
 static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, int lowest)
@@ -61,12 +73,7 @@ static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t s
     uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest != 0, (uintptr_t)rest_header, (uintptr_t)&unused);
     store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
-    frees_shrink(heap, granule, size, behind, rest, lowest);
-    start_set(heap, behind);
-    edge_clear(heap, granule);
-    edge_clear(heap, behind - 1);
-    edge_set_if(heap, behind, rest != 0);
-    count_alloc(heap->control, taken, rest == 0);
+    front_taken(heap, granule, size, taken, lowest);
     return (int64_t)granule;
 }
 
@@ -198,13 +205,7 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
 static unsigned take_front_many(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, unsigned pieces,
                                 unsigned state)
 {
-    uint64_t taken = carve(heap, granule, size, need, pieces, state), behind = granule + taken, rest = size - taken;
-    frees_shrink(heap, granule, size, behind, rest, 1);
-    start_set(heap, behind);
-    edge_clear(heap, granule);
-    edge_clear(heap, behind - 1);
-    edge_set_if(heap, behind, rest != 0);
-    count_alloc(heap->control, taken, rest == 0);
+    front_taken(heap, granule, size, carve(heap, granule, size, need, pieces, state), 1);
     return pieces;
 }
 
@@ -298,7 +299,7 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     }
     count_alloc(control, need, 0);
     if (rest != 0)
-        store_u64(&control->free_blocks, load_u64(&control->free_blocks) + 1);
+        store_add(&control->free_blocks, 1);
     return (int64_t)at;
 }
 

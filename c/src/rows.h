@@ -9,18 +9,14 @@
  *
  * The words of the 64 rows for the same 64 chunks lie side by side, and row 0, of no size, is empty. So the first chunk with a block of at
  * least n granules is the greatest of 64 numbers, and putting in is a few stores without a branch that depends on what is
- * where. Levels 1 and 2 that a small heap lacks are the connection's own memory, from which no search reads.
+ * where. Levels 1 and 2 that a small heap lacks are the connection's own memory, where no search finds another word.
  *
  * Derived, as the bits. Called under the lock. */
 #ifndef SHMHEAP_ROWS_H
 #define SHMHEAP_ROWS_H
 
 #include "bits.h"
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
-#include <immintrin.h>
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "vector.h"
 
 #define FIRST_BASE UINT32_C(0x7fffffff) /* above all chunks that a heap can have */
 
@@ -37,34 +33,21 @@ static HOT uint64_t *row_word(const struct shmheap *heap, unsigned level, uint64
 static HOT uint32_t first_of_rows(const uint32_t *places)
 {
 #if defined(INDEX_AVX512)
-    __m512i most = _mm512_max_epi32(_mm512_max_epi32(_mm512_loadu_si512(places), _mm512_loadu_si512(places + 16)),
-                                    _mm512_max_epi32(_mm512_loadu_si512(places + 32), _mm512_loadu_si512(places + 48)));
-    __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
+    return greatest_of_16(_mm512_max_epi32(_mm512_max_epi32(_mm512_loadu_si512(places), _mm512_loadu_si512(places + 16)),
+                                           _mm512_max_epi32(_mm512_loadu_si512(places + 32), _mm512_loadu_si512(places + 48))));
 #elif defined(INDEX_AVX2)
     const __m256i *eight = (const __m256i *)(const void *)places;
     __m256i one = _mm256_max_epi32(_mm256_loadu_si256(eight), _mm256_loadu_si256(eight + 1));
     __m256i two = _mm256_max_epi32(_mm256_loadu_si256(eight + 2), _mm256_loadu_si256(eight + 3));
     one = _mm256_max_epi32(one, _mm256_max_epi32(_mm256_loadu_si256(eight + 4), _mm256_loadu_si256(eight + 5)));
     two = _mm256_max_epi32(two, _mm256_max_epi32(_mm256_loadu_si256(eight + 6), _mm256_loadu_si256(eight + 7)));
-    __m256i half = _mm256_max_epi32(one, two);
-#endif
-#if defined(INDEX_AVX512) || defined(INDEX_AVX2)
-    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-    int32_t first = _mm_cvtsi128_si32(four);
-    return first > 0 ? (uint32_t)first : 0;
+    return greatest_of_8(_mm256_max_epi32(one, two));
 #elif defined(__SSE2__)
     const __m128i *four = (const __m128i *)(const void *)places;
     __m128i most = _mm_setzero_si128();
-    for (int i = 0; i < 18; i++) {
-        __m128i other = i < 16 ? _mm_loadu_si128(four + i) : _mm_shuffle_epi32(most, 0x4e);
-        if (i == 17)
-            other = _mm_shuffle_epi32(most, 0xb1);
-        __m128i greater = _mm_cmpgt_epi32(other, most);
-        most = _mm_or_si128(_mm_and_si128(greater, other), _mm_andnot_si128(greater, most));
-    }
-    return (uint32_t)_mm_cvtsi128_si32(most);
+    for (int i = 0; i < ROWS / 4; i++)
+        most = greater_of(_mm_loadu_si128(four + i), most);
+    return greatest_of_4(most);
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < ROWS; i++)

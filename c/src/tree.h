@@ -1,7 +1,7 @@
 /* tree.h: where the large free blocks are: per chunk the size of the one that begins there, and maxima over 16 of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A block is large from SIZES granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
+ * A block is large from ROWS granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
  *
  *   level 0   its size, 0 where there is none, and without the tail; saturated at MAXIMUM_CAP
  *   level k   the maximum of 16 entries of level k - 1
@@ -11,11 +11,7 @@
 #define SHMHEAP_TREE_H
 
 #include "bits.h"
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
-#include <immintrin.h>
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "vector.h"
 
 #define CHUNK_NONE UINT64_MAX
 #define MAXIMUM_CAP UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
@@ -55,40 +51,23 @@ static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
 static inline uint32_t node_maximum_without(const uint32_t *node, unsigned without)
 {
 #if defined(INDEX_AVX512)
-    __m512i all = _mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node);
-    __m256i both = _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
-    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
-    int32_t value = _mm_cvtsi128_si32(most);
-    return value > 0 ? (uint32_t)value : 0;
+    return greatest_of_16(_mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node));
 #elif defined(INDEX_AVX2)
     const __m256i *half = (const __m256i *)(const void *)node;
     const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
-    __m256i both = _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), _mm256_loadu_si256(half)),
-                                    _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), _mm256_loadu_si256(half + 1)));
-    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
-    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
-    int32_t value = _mm_cvtsi128_si32(most);
-    return value > 0 ? (uint32_t)value : 0;
+    return greatest_of_8(
+        _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), _mm256_loadu_si256(half)),
+                         _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), _mm256_loadu_si256(half + 1))));
 #elif defined(__SSE2__)
     const __m128i *quarter = (const __m128i *)(const void *)node;
     __m128i most = _mm_setzero_si128(), place = _mm_set_epi32(3, 2, 1, 0);
     const __m128i skipped = _mm_set1_epi32((int)without), four = _mm_set1_epi32(4);
     for (int i = 0; i < 4; i++) {
-        __m128i entries = _mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), _mm_loadu_si128(quarter + i));
-        __m128i greater = _mm_cmpgt_epi32(entries, most);
-        most = _mm_or_si128(_mm_and_si128(greater, entries), _mm_andnot_si128(greater, most));
+        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), _mm_loadu_si128(quarter + i)), most);
         place = _mm_add_epi32(place, four);
     }
-    for (int i = 0; i < 2; i++) {
-        __m128i other = i == 0 ? _mm_shuffle_epi32(most, 0x4e) : _mm_shuffle_epi32(most, 0xb1);
-        __m128i greater = _mm_cmpgt_epi32(other, most);
-        most = _mm_or_si128(_mm_and_si128(greater, other), _mm_andnot_si128(greater, most));
-    }
-    return (uint32_t)_mm_cvtsi128_si32(most);
+    return greatest_of_4(most);
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < NODE_CHILDREN; i++)
