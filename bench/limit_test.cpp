@@ -6,12 +6,11 @@
 #include <cstring>
 #include <unistd.h>
 
+#include "bench/descendants.h"
 #include "bench/runner.h"
 #include "bench/scales.h"
 
 namespace {
-
-int alive[2]; // open for writing in each process that a peer started: its end is the end of the last of them
 
 // Has room for a number of objects; each call takes a millisecond once so many calls were made.
 template <std::size_t objects_max, std::size_t fast_calls>
@@ -96,30 +95,18 @@ int expect_given_up(const bench::peer_entry &peer, const char *workload, std::ui
     return 1;
 }
 
-// Blocks for as long as one of them lives.
-int expect_none_left()
-{
-    char byte;
-    close(alive[1]);
-    if (read(alive[0], &byte, 1) == 0)
-        return 0;
-    std::printf("read from the pipe failed\n");
-    return 1;
-}
-
 } // namespace
 
 int main()
 {
     constexpr std::uint64_t second = 1000 * bench::ms, hour = 3600 * second; // who is not cut lets this test time out
     int failed = 0;
-    if (pipe(alive) != 0)
-        return 1;
+    bench::descendants started;
     failed += expect_given_up(slow, "churn-1e3", hour, "too slow: given up before the measurement");
     failed += expect_given_up(slow, "full-first", hour, "too slow: given up when the heap was ");
     failed += expect_given_up(slow_when_full, "full-kept", hour, "too slow: given up in the middle");
     failed += expect_given_up(endless, "full-kept", second, "too slow: no figure within 1 s");
     failed += expect_given_up(endless, "processes-2", second, "too slow: no figure within 1 s");
-    failed += expect_none_left();
+    failed += started.expect_none_left();
     return failed == 0 ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bench/descendants.h"
 #include "bench/runner.h"
 #include "bench/scales.h"
 
@@ -62,8 +63,6 @@ private:
     std::uint64_t made_ = 0;
 };
 
-int alive[2]; // open for writing in all processes of a run
-
 template <fault what, unsigned more_traits>
 bench::result run()
 {
@@ -88,24 +87,13 @@ int expect(bench::status state, const char *reason, bool cut = false)
     return 1;
 }
 
-int expect_none_left()
-{
-    char byte;
-    close(alive[1]);
-    if (read(alive[0], &byte, 1) == 0)
-        return 0;
-    std::printf("read from the pipe failed\n");
-    return 1;
-}
-
 } // namespace
 
 int main()
 {
     using bench::status;
     int failed = 0;
-    if (pipe(alive) != 0)
-        return 1;
+    bench::descendants started;
     failed += expect<fault::none>(status::measured, "");
     failed += expect<fault::none, 0>(status::measured, ""); // in two threads
     failed += expect<fault::producer_dies>(status::failed, "the producer died");
@@ -116,6 +104,6 @@ int main()
     failed += expect<fault::loses_handles, 0>(status::failed, "a handle led nowhere");
     failed += expect<fault::spoils>(status::failed, "an object's contents changed on the way");
     failed += expect<fault::slow>(status::measured, "", true);
-    failed += expect_none_left();
+    failed += started.expect_none_left();
     return failed == 0 ? 0 : 1;
 }
