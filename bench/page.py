@@ -17,7 +17,7 @@ import time
 SECTIONS = ("run", "ratios", "times", "room", "programs", "spread")
 # Okabe and Ito's colours, told apart by the colour-blind as well.
 STYLES = {
-    "shmheap": ("#d55e00", "o", "-"), "shmheap-huge": ("#e69f00", "s", "-"), "shmheap-cached": ("#cc79a7", "D", "-"),
+    "shmheap": ("#d55e00", "o", "-"), "shmheap-4k": ("#e69f00", "s", "-"), "shmheap-cached": ("#cc79a7", "D", "-"),
     "boost-rbtree": ("#0072b2", "v", "-"), "boost-seqfit": ("#56b4e9", "^", "--"), "first-fit-list": ("#7f7f7f", "x", "--"),
     "apr-rmm": ("#8c564b", "P", "--"), "pmemobj": ("#009e73", "*", "-"), "glibc": ("#000000", "<", ":"),
     "jemalloc": ("#666600", ">", ":"), "mimalloc": ("#6a3d9a", "h", ":"), "driver": ("#bbbbbb", ".", "-."),

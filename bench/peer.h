@@ -78,8 +78,8 @@ std::unique_ptr<peer> make_peer()
 }
 
 // Each adapter's file defines its own.
-extern const peer_entry null_entry, shmheap_entry, shmheap_huge_entry, shmheap_cached_entry, list_entry, boost_rbtree_entry, boost_seqfit_entry,
-    apr_entry, pmem_entry, glibc_entry, jemalloc_entry, mimalloc_entry;
+extern const peer_entry null_entry, shmheap_entry, shmheap_small_pages_entry, shmheap_cached_entry, list_entry, boost_rbtree_entry,
+    boost_seqfit_entry, apr_entry, pmem_entry, glibc_entry, jemalloc_entry, mimalloc_entry;
 
 } // namespace bench
 

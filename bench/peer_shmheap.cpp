@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <shmheap.h>
+#include <sys/prctl.h>
 
 #include "bench/lock_hold.h"
 #include "bench/peer.h"
@@ -19,7 +21,19 @@ namespace {
     throw std::runtime_error(text);
 }
 
-template <unsigned flags>
+// Prevents huge pages of what this process makes meanwhile, as other heaps have none.
+class only_small_pages {
+public:
+    only_small_pages() { set(1); }
+    ~only_small_pages() { set(0); }
+    only_small_pages(const only_small_pages &) = delete;
+    only_small_pages &operator=(const only_small_pages &) = delete;
+
+private:
+    static void set(unsigned long disabled) { prctl(PR_SET_THP_DISABLE, disabled, 0, 0, 0); }
+};
+
+template <unsigned flags, class Around = std::nullptr_t>
 class shmheap_peer final : public peer {
 public:
     void open(const std::string &name, std::size_t bytes) override
@@ -28,6 +42,7 @@ public:
         options.len = bytes;
         options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags;
         name_ = name;
+        [[maybe_unused]] Around around{};
         if (shmheap_open(&heap_, name.c_str(), &options) != 0)
             fail("shmheap_open");
     }
@@ -76,8 +91,8 @@ constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trai
 } // namespace
 
 const peer_entry shmheap_entry = {"shmheap", "shmheap, exact first fit, robust futex", traits, make_peer<shmheap_peer<0>>};
-const peer_entry shmheap_huge_entry = {"shmheap-huge", "shmheap, exact first fit, robust futex, SHMHEAP_HUGE_PAGES", traits,
-                                       make_peer<shmheap_peer<SHMHEAP_HUGE_PAGES>>};
+const peer_entry shmheap_small_pages_entry = {"shmheap-4k", "shmheap, exact first fit, robust futex, pages of 4 KiB only", traits,
+                                              make_peer<shmheap_peer<0, only_small_pages>>};
 // Not recovery: its next alloc comes from a cache and does not meet the dead one's lock.
 const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex", traits & ~unsigned{trait_recovers},
                                          make_peer<shmheap_peer<SHMHEAP_CACHED>>};

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "huge.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, HUGE_PAGE = 2 << 20, MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
 
 #if !defined(MADV_COLLAPSE) && defined(__x86_64__)
 #define MADV_COLLAPSE 25 /* Linux 6.1; older C libraries do not know it */
@@ -46,31 +47,6 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->end = 0;
 }
 
-/* An address where len bytes are free and which is a multiple of HUGE_PAGE: only there can huge pages be mapped. NULL: any. */
-static void *address_for_huge(size_t len)
-{
-    unsigned char *room = mmap(NULL, len + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (room == MAP_FAILED)
-        return NULL;
-    uintptr_t at = (uintptr_t)round_up((uintptr_t)room, HUGE_PAGE);
-    munmap(room, len + HUGE_PAGE);
-    return (void *)at; /* taken by another thread meanwhile: the kernel chooses another */
-}
-
-/* Hints; the kernel does as it can. MADV_COLLAPSE makes huge pages of what is reserved already, whatever the
- * machine's settings; in a sparse heap it would fill the holes. */
-static void advise_huge(struct shmheap *heap)
-{
-    int reason = errno;
-    madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
-#ifdef MADV_COLLAPSE
-    struct stat status;
-    if (!(heap->format_flags & FORMAT_SPARSE) && fstat(heap->fd, &status) == 0)
-        madvise(heap->base, (size_t)status.st_size / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
-#endif
-    errno = reason;
-}
-
 static int segment_mmap(struct shmheap *heap)
 {
     if (heap->layout.segment_len > (size_t)-1 / 2) {
@@ -79,8 +55,7 @@ static int segment_mmap(struct shmheap *heap)
     }
     size_t len = (size_t)heap->layout.segment_len;
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *at = heap->huge ? address_for_huge(len) : NULL;
-    void *base = mmap(at, len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
+    void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
         return -1;
     heap->base = base;
@@ -170,32 +145,63 @@ static int memory_suffices(int fd, uint64_t len)
 static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
 {
     int result;
+    if (from >= to)
+        return 0;
+    huge_fill(heap, from, to);
     do
         result = fallocate(heap->fd, 0, (off_t)from, (off_t)(to - from));
     while (result != 0 && errno == EINTR);
-    return result != 0 && errno == EOPNOTSUPP ? file_extend(heap->fd, to) : result;
+    if (result == 0 || errno == EOPNOTSUPP)
+        return result == 0 ? 0 : file_extend(heap->fd, to);
+    int reason = errno;
+    fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
+    errno = reason;
+    return -1;
 }
 
-/* Control, slots, the parts of the index that a region of len needs, and the region itself. */
-static int reserve_all(struct shmheap *heap, uint64_t len)
+/* struct reserved is private: the bytes of the segment's parts that a region of some length needs. */
+struct reserved {
+    uint64_t bits, row[ROW_LEVELS_MAX], level[LEVELS_MAX], region;
+};
+
+static void reserved_fill(struct reserved *reserved, const struct shmheap *heap, uint64_t len)
 {
     const struct layout *layout = &heap->layout;
-    uint64_t granules = layout_granules(len, heap->shift), chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
-    if (reserve_range(heap, 0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)) != 0)
-        return -1;
-    uint64_t groups = chunks;
+    memset(reserved, 0, sizeof *reserved);
+    if (len == 0)
+        return;
+    uint64_t chunks = (layout_granules(len, heap->shift) + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
+    reserved->bits = layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits); /* with all before them */
     for (unsigned level = 0; level < layout->row_levels; level++) {
         groups = (groups + ROWS - 1) / ROWS;
-        if (reserve_range(heap, layout->row_off[level], layout->row_off[level] + groups * ROWS * sizeof(uint64_t)) != 0)
-            return -1;
+        reserved->row[level] = groups * ROWS * sizeof(uint64_t);
     }
     for (unsigned level = 0; level < layout->levels; level++) {
         chunks = round_up(chunks, NODE_CHILDREN);
-        if (reserve_range(heap, layout->level_off[level], layout->level_off[level] + chunks * sizeof(uint32_t)) != 0)
-            return -1;
+        reserved->level[level] = chunks * sizeof(uint32_t);
         chunks /= NODE_CHILDREN;
     }
-    return reserve_range(heap, layout->region_off, layout->region_off + len);
+    reserved->region = len;
+}
+
+/* What a region of len bytes needs and one of was bytes (0: none) did not. */
+static int reserve_more(struct shmheap *heap, uint64_t was, uint64_t len)
+{
+    const struct layout *layout = &heap->layout;
+    struct reserved had, needed;
+    if (was == 0 && len == layout->max_len)
+        return reserve_range(heap, 0, layout->segment_len); /* one piece, for the sake of huge pages */
+    reserved_fill(&had, heap, was);
+    reserved_fill(&needed, heap, len);
+    if (reserve_range(heap, had.bits, needed.bits) != 0)
+        return -1;
+    for (unsigned level = 0; level < layout->row_levels; level++)
+        if (reserve_range(heap, layout->row_off[level] + had.row[level], layout->row_off[level] + needed.row[level]) != 0)
+            return -1;
+    for (unsigned level = 0; level < layout->levels; level++)
+        if (reserve_range(heap, layout->level_off[level] + had.level[level], layout->level_off[level] + needed.level[level]) != 0)
+            return -1;
+    return reserve_range(heap, layout->region_off + had.region, layout->region_off + needed.region);
 }
 
 static uint64_t reserved_now(const struct shmheap *heap)
@@ -212,7 +218,7 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
         return file_extend(heap->fd, heap->layout.region_off + len);
     if (memory_suffices(heap->fd, heap->layout.region_off + len - reserved_now(heap)) != 0)
         return -1;
-    return reserve_all(heap, len);
+    return reserve_more(heap, load_u64(&heap->len_known), len);
 }
 
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
@@ -229,8 +235,7 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
         scope_place(plan->scope, heap->base, heap->map_len);
     if (segment_reserve(heap, plan->len) != 0)
         return -1;
-    if (heap->huge)
-        advise_huge(heap);
+    huge_ask(heap);
     segment_view(heap, &fixed);
     control_fill(heap, &fixed, plan);
     return 0;
@@ -349,8 +354,7 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
     heap->format_flags = fixed.flags;
     if (segment_mmap(heap) != 0)
         return -1;
-    if (heap->huge)
-        advise_huge(heap);
+    huge_ask(heap);
     segment_view(heap, &fixed);
     return segment_refresh(heap);
 }

@@ -158,8 +158,8 @@ static void a_child_amid_many_objects(void)
 /* exec: the program goes on living, as another that knows nothing of the heap. */
 struct runner {
     const char *name;
-    int began[2]; /* ends by itself when exec has happened */
-    int stay[2];  /* standard input of the new program, which waits for its end */
+    int told[2];   /* standard input of the new program, which waits for its end */
+    int answer[2]; /* and its standard output */
 };
 
 static void connect_and_exec(void *context)
@@ -168,8 +168,8 @@ static void connect_and_exec(void *context)
     shmheap_memory_handle mem = test_connect(runner->name);
     for (unsigned i = 0; i < EXEC_OBJECTS; i++)
         CHECK(shmheap_alloc(mem, 100) != NULL);
-    CHECK(dup2(runner->stay[0], STDIN_FILENO) == STDIN_FILENO);
-    CHECK(close(runner->stay[1]) == 0);
+    CHECK(dup2(runner->told[0], STDIN_FILENO) == STDIN_FILENO);
+    CHECK(dup2(runner->answer[1], STDOUT_FILENO) == STDOUT_FILENO);
     execl("/bin/cat", "cat", (char *)NULL);
     CHECK(0);
 }
@@ -177,21 +177,21 @@ static void connect_and_exec(void *context)
 static void exec_gives_the_slot_back(void)
 {
     struct runner runner = {.name = test_name()};
-    char byte;
-    CHECK(pipe2(runner.began, O_CLOEXEC) == 0 && pipe2(runner.stay, O_CLOEXEC) == 0);
+    char byte = 'x';
+    CHECK(pipe2(runner.told, O_CLOEXEC) == 0 && pipe2(runner.answer, O_CLOEXEC) == 0);
     shmheap_memory_handle mem = shmheap_create(runner.name, 65536);
     pid_t pid = test_fork(connect_and_exec, &runner);
-    CHECK(close(runner.began[1]) == 0);
-    CHECK_EQ(read(runner.began[0], &byte, 1), 0);
-    CHECK_EQ(kill(pid, 0), 0); /* the process lives */
+    CHECK(close(runner.answer[1]) == 0);
+    CHECK_EQ(write(runner.told[1], &byte, 1), 1);
+    CHECK_EQ(read(runner.answer[0], &byte, 1), 1); /* by the new program: all that exec closes is closed */
     CHECK_EQ(test_stat(mem).processes, 1);
     CHECK_EQ(test_stat(mem).dead, 1);
     CHECK_EQ(shmheap_reap(mem, 0), EXEC_OBJECTS);
     CHECK_EQ(test_stat(mem).dead, 0);
     test_check_empty(mem);
-    CHECK(close(runner.stay[1]) == 0);
+    CHECK(close(runner.told[1]) == 0);
     test_join(pid);
-    CHECK(close(runner.began[0]) == 0 && close(runner.stay[0]) == 0);
+    CHECK(close(runner.answer[0]) == 0 && close(runner.told[0]) == 0);
     shmheap_destroy(runner.name, mem);
 }
 

@@ -1,9 +1,20 @@
-/* SHMHEAP_HUGE_PAGES: a wish, which changes nothing but where the heap is mapped.
+/* Huge pages: SHMHEAP_HUGE_PAGES, a wish, and large heaps, for which nobody has to ask. Where a heap has them, all goes on as ever.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "c/src/connection.h"
 #include "tests/support/test.h"
 
-enum { HUGE_PAGE = 2 << 20, LEN = 8 << 20, OBJECTS = 300, OBJECT = 20000 };
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+enum { HUGE_PAGE = 2 << 20, LEN = 8 << 20, LARGE = 32 << 20, OBJECTS = 300, OBJECT = 20000 };
 
 static shmheap_memory_handle opened(const char *name, unsigned flags)
 {
@@ -28,7 +39,7 @@ static void use(shmheap_memory_handle writer, shmheap_memory_handle reader)
         CHECK(objects[i] != NULL);
         test_fill(objects[i], OBJECT, i);
     }
-    CHECK(shmheap_alloc(writer, LEN) != NULL);
+    CHECK(shmheap_alloc(writer, test_stat(writer).len) != NULL);
     CHECK(test_stat(writer).grows > grows);
     for (size_t i = 0; i < OBJECTS; i++)
         CHECK(test_filled(shmheap_handle_to_ptr(reader, shmheap_ptr_to_handle(writer, objects[i])), OBJECT, i));
@@ -62,6 +73,103 @@ static void heap_without_a_name(void)
     shmheap_disconnect(writer);
 }
 
-static const struct test tests[] = {TEST(named_heap), TEST(sparse_heap), TEST(heap_with_caches), TEST(heap_in_a_file),
-                                    TEST(heap_without_a_name)};
+/* Whether the kernel makes a huge page of a memory file when it is asked to. */
+static int kernel_has_huge_pages(void)
+{
+    int fd = memfd_create("probe", MFD_CLOEXEC);
+    CHECK(fd >= 0 && ftruncate(fd, 2 * HUGE_PAGE) == 0);
+    char *room = mmap(NULL, 4 * HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(room != MAP_FAILED);
+    char *at = room + (HUGE_PAGE - (uintptr_t)room % HUGE_PAGE) % HUGE_PAGE;
+    CHECK(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at);
+    at[0] = 1;
+    int has = madvise(at, HUGE_PAGE, MADV_COLLAPSE) == 0;
+    CHECK(munmap(room, 4 * HUGE_PAGE) == 0 && close(fd) == 0);
+    return has;
+}
+
+/* Of the heap's mapping, as the kernel counts them in /proc/self/smaps. */
+static long kilobytes_in_huge_pages(shmheap_memory_handle mem)
+{
+    char line[512];
+    unsigned long from, to;
+    long kilobytes = 0, some;
+    int inside = 0;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    CHECK(smaps != NULL);
+    while (fgets(line, sizeof line, smaps) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            inside = from == (uintptr_t)mem.heap->base;
+        else if (inside && sscanf(line, "ShmemPmdMapped: %ld", &some) == 1)
+            kilobytes += some;
+    }
+    fclose(smaps);
+    return kilobytes;
+}
+
+static shmheap_memory_handle large(unsigned flags)
+{
+    shmheap_memory_handle mem;
+    shmheap_options options = {.len = LARGE, .max_len = 4 * LARGE, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK_EQ((uintptr_t)mem.heap->base % HUGE_PAGE, 0);
+    return mem;
+}
+
+static void a_large_heap_has_some_unasked(void)
+{
+    int expected = kernel_has_huge_pages();
+    shmheap_memory_handle writer = large(0), reader;
+    CHECK_EQ(shmheap_open_fd(&reader, shmheap_fd(writer), NULL), 0);
+    use(writer, reader);
+    if (expected && kernel_has_huge_pages()) { /* still */
+        CHECK_LE(HUGE_PAGE / 1024, kilobytes_in_huge_pages(writer));
+        CHECK_LE(HUGE_PAGE / 1024, kilobytes_in_huge_pages(reader));
+    } else {
+        puts("no huge pages for memory files here");
+    }
+    shmheap_disconnect(reader);
+    shmheap_disconnect(writer);
+}
+
+static long blocks_of(shmheap_memory_handle mem)
+{
+    struct stat status;
+    CHECK_EQ(fstat(shmheap_fd(mem), &status), 0);
+    return (long)status.st_blocks;
+}
+
+static void a_sparse_one_is_not_filled(void)
+{
+    shmheap_memory_handle mem = large(SHMHEAP_SPARSE);
+    CHECK(shmheap_alloc(mem, 1) != NULL);
+    CHECK_LE(blocks_of(mem), LARGE / 512 / 2);
+    shmheap_disconnect(mem);
+}
+
+/* The file may become long enough for some of what the heap would have to grow by, not for all. */
+static void growth_that_fails_gives_back_what_it_took(void)
+{
+    shmheap_memory_handle mem = large(0);
+    struct rlimit old, limit;
+    struct stat status;
+    CHECK_EQ(fstat(shmheap_fd(mem), &status), 0);
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = (rlim_t)status.st_size + LARGE;
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    long before = blocks_of(mem);
+    CHECK_REFUSED(shmheap_alloc(mem, 3 * LARGE - 200) == NULL, ENOMEM);
+    CHECK_LE(blocks_of(mem) - before, 3 * LARGE / 512 / 25); /* of the index */
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+    CHECK(shmheap_alloc(mem, 3 * LARGE - 200) != NULL);
+    CHECK_EQ(test_stat(mem).grows, 1);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(named_heap),          TEST(sparse_heap),
+                                    TEST(heap_with_caches),    TEST(heap_in_a_file),
+                                    TEST(heap_without_a_name), TEST(a_large_heap_has_some_unasked),
+                                    TEST(a_sparse_one_is_not_filled), TEST(growth_that_fails_gives_back_what_it_took)};
 TEST_MAIN(tests)

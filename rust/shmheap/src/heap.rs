@@ -150,7 +150,8 @@ impl HeapOptions {
         self.flag(raw::SPARSE)
     }
 
-    /// Ask the kernel for huge pages: opening is slower, large heaps are faster.
+    /// Ask the kernel for huge pages however long it takes, also in small and sparse heaps, and in one that was made without. Those of
+    /// 16 MiB and more get them unasked, as many as half a second for each GiB allows.
     pub fn huge_pages(self) -> Self {
         self.flag(raw::HUGE_PAGES)
     }

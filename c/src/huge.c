@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "huge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; older kernels refuse it */
+#endif
+
+enum { HUGE_PAGE = 2 << 20, HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
+       FILL_NS = 1000000 /* for each huge page where nobody asked */ };
+
+static int is_wanted(const struct shmheap *heap) { return heap->huge || heap->layout.segment_len >= HUGE_HEAP_MIN; }
+
+void *huge_address(const struct shmheap *heap)
+{
+    if (!is_wanted(heap))
+        return NULL;
+    size_t len = (size_t)heap->layout.segment_len + HUGE_PAGE;
+    unsigned char *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return NULL;
+    uintptr_t at = (uintptr_t)round_up((uintptr_t)room, HUGE_PAGE);
+    munmap(room, len);
+    return (void *)at; /* taken by another thread meanwhile: the kernel chooses another */
+}
+
+/* 1, or 0 when the kernel has no huge page for this place. MADV_COLLAPSE, whatever the machine's settings are, fills holes as it makes a
+ * huge page, but wants one small page to start from; with more of them it takes several times as long. */
+static int fill_one(const struct shmheap *heap, uint64_t at)
+{
+    return fallocate(heap->fd, 0, (off_t)at, 1) == 0 && madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
+}
+
+/* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
+ * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
+void huge_fill(const struct shmheap *heap, uint64_t from, uint64_t to)
+{
+    int before = errno;
+    uint64_t first = round_up(from, HUGE_PAGE), at = first, begin = clock_ns(CLOCK_MONOTONIC);
+    uint64_t limit = to > first ? (to - first) / HUGE_PAGE * FILL_NS : 0;
+    if (is_wanted(heap))
+        while (at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit) && fill_one(heap, at))
+            at += HUGE_PAGE;
+    errno = before;
+}
+
+void huge_ask(const struct shmheap *heap)
+{
+    int before = errno;
+    struct stat status;
+    if (heap->huge) {
+        madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
+        if (!(heap->format_flags & FORMAT_SPARSE) && fstat(heap->fd, &status) == 0) /* in a sparse heap it would fill the holes */
+            madvise(heap->base, (size_t)status.st_size / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
+    }
+    errno = before;
+}
