@@ -166,13 +166,23 @@ static COLD int space_found(struct shmheap *heap)
     return found > 0;
 }
 
+/* By first fit, or where caches decide anyhow by best fit, which wastes less room. Lock held. */
+static HOT int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
+{
+    uint64_t granule = 0;
+    if (LIKELY(!heap->cached))
+        return heap->fit->alloc(heap, need);
+    int64_t got = heap->fit->alloc_best(heap, need, SHMHEAP_STATE_USED, 1, &granule);
+    return got > 0 ? (int64_t)granule : got;
+}
+
 /* Grows, or finds space, and tries again. Lock held. */
 static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 {
     int before = errno;
-    int64_t granule = grow_for(heap, need) == 0 ? heap->fit->alloc(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+    int64_t granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
     if (granule == FIT_NONE && space_found(heap))
-        granule = heap->fit->alloc(heap, need);
+        granule = alloc_fitting(heap, need);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
     errno = before; /* the caller says what was wrong */
@@ -185,7 +195,7 @@ static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(
 static HOT int64_t alloc_now(struct shmheap *heap, size_t sz)
 {
     uint64_t need = block_granules(heap, sz);
-    int64_t granule = LIKELY(need != 0) ? heap->fit->alloc(heap, need) : FIT_NONE;
+    int64_t granule = LIKELY(need != 0) ? alloc_fitting(heap, need) : FIT_NONE;
     return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
 }
 
@@ -236,7 +246,7 @@ static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit
     for (;;) {
         if (recover_enter(heap) != 0)
             return FIT_LOCK;
-        int64_t granule = heap->fit->alloc(heap, need);
+        int64_t granule = alloc_fitting(heap, need);
         if (granule == FIT_NONE)
             granule = alloc_otherwise(heap, need);
         uint32_t expected = granule == FIT_NONE ? space_expect(heap) : 0;

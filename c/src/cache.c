@@ -250,7 +250,7 @@ static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granu
     stack->top++;
 }
 
-/* Puts blocks from alloc_many on the stack of their size, the lowest on top: it is used first. */
+/* Puts blocks from alloc_best on the stack of their size, the lowest on top: it is used first. */
 static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size, const uint64_t *granules, int64_t count)
 {
     struct cache_stack *stack = &cache->stacks[size];
@@ -280,7 +280,7 @@ int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
     cache->last[size] = ++cache->clock;
     room_grow(cache, heap, size);
     unsigned wanted = (stack_room(cache, size) + 1) / 2;
-    int64_t got = wanted != 0 ? heap->fit->alloc_many(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
+    int64_t got = wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
     entries_push(cache, heap, size, granules, got);
     return 1;
 }

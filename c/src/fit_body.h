@@ -225,14 +225,26 @@ static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end
     return pieces;
 }
 
-/* As many blocks of need as come from the lowest free block that has room for one, count at most: the same that one
- * fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
-static int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+/* The lowest of the smallest free blocks that have room for need; large ones count as equally small. As find_first. */
+static int64_t find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
+{
+    *size = need < ROWS ? frees_smallest(heap, need) : 0;
+    if (*size == 0)
+        return find_first(heap, need, tail, size);
+    uint64_t granule = frees_find_exact(heap, *size, tail);
+    if (UNLIKELY(granule >= tail || *size >= tail - granule || block_load(heap, granule) != header_free(*size)))
+        return FIT_BAD;
+    return (int64_t)granule;
+}
+
+/* As many blocks of need as come from one free block, count at most: the lowest that has room for one, or the best. In the first case they are the
+ * same that one fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
+static HOT int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
 {
     uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
     if (UNLIKELY(tail == GRANULE_NONE))
         return FIT_BAD;
-    int64_t found = find_first(heap, need, tail, &size);
+    int64_t found = best ? find_best(heap, need, tail, &size) : find_first(heap, need, tail, &size);
     if (found == FIT_BAD || (found < 0 && end - tail < need))
         return found;
     if (UNLIKELY(found < 0 && !tail_is_sound(heap, tail, end)))
@@ -245,16 +257,26 @@ static int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned sta
                      : take_front_many(heap, from, size, need, pieces, state);
 }
 
-static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+static HOT int64_t alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
 {
     unsigned got = 0;
     while (got < count) {
-        int64_t more = alloc_many_once(heap, need, state, count - got, granules + got);
+        int64_t more = alloc_many_once(heap, need, state, count - got, granules + got, best);
         if (more < 0)
             return got != 0 ? (int64_t)got : more;
         got += (unsigned)more;
     }
     return (int64_t)got;
+}
+
+static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+{
+    return alloc_many(heap, need, state, count, granules, 0);
+}
+
+static int64_t fit_alloc_best(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+{
+    return alloc_many(heap, need, state, count, granules, 1);
 }
 
 /* The first granule from this one on where a block's payload is aligned and what lies before can be a block. */

@@ -137,4 +137,30 @@ static APART uint64_t frees_large_size(const struct shmheap *heap, uint64_t gran
     return size != MAXIMUM_CAP ? size : header_size(block_load(heap, granule));
 }
 
+/* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
+static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)
+{
+    uint32_t first = load_u32(&heap->control->first[size]);
+    uint64_t chunk = first != 0 ? chunk_of_first(first) : CHUNK_NONE;
+    if (UNLIKELY(chunk > chunk_of(tail)))
+        return GRANULE_NONE;
+    const struct chunk_bits *bits = &heap->bits[chunk];
+    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
+    /* Those with a start where they would end; there may be starts in between. */
+    uint64_t may = starts & load_u64(&bits[0].edge) & (starts >> size | next << (-size & 63));
+    for (; may != 0; may &= may - 1)
+        if (span_of(starts, next, bit_lowest(may)) == size)
+            return chunk * CHUNK_GRANULES + bit_lowest(may);
+    return GRANULE_NONE;
+}
+
+/* The size, 1 to 63, of the smallest free blocks of at least need; 0: all are large, if there are any. */
+static APART uint64_t frees_smallest(const struct shmheap *heap, uint64_t need)
+{
+    for (uint64_t size = need; size < ROWS; size++)
+        if (load_u32(&heap->control->first[size]) != 0)
+            return size;
+    return 0;
+}
+
 #endif

@@ -6,7 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 1600, PAUSES_MAX = 256, SLEEP_MS = 5 /* at most, lest a wake be lost with a waiter that dies just woken */ };
+enum {
+    SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
+    LOOK_NS = 25000,  /* from one look to the next, at most about twice this */
+    SLEEP_MS = 5      /* at most, lest a wake be lost with a waiter that dies just woken */
+};
 
 int lock_barrier_remote;
 
@@ -91,14 +95,19 @@ static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t 
 }
 
 /* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. Less and less often: each look takes
- * the line from the owner, who may do several operations meanwhile, with everything still in its cache. */
+ * the line from the owner, who may do hundreds of operations meanwhile, with everything still in its cache. By the clock, since a pause
+ * takes ten times as long on one processor as on another. */
 static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *result)
 {
-    for (int spins = 0, pauses = 1; spins < SPINS; spins += pauses, pauses = pauses < PAUSES_MAX ? pauses * 2 : pauses) {
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin;
+    for (unsigned pauses = 1; now - begin < SPIN_NS; last = now) {
         if (lock_take_if_ownerless(heap, load_u64(&heap->control->lock), waiters, result))
             return 1;
-        for (int i = 0; i < pauses; i++)
+        for (unsigned i = 0; i < pauses; i++)
             spin_pause();
+        now = clock_ns(CLOCK_MONOTONIC);
+        if (now - last < LOOK_NS)
+            pauses *= 2;
     }
     return 0;
 }
