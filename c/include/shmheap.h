@@ -73,10 +73,12 @@ enum shmheap_flags {
                                     looked at, and changes fail with EACCES */
     SHMHEAP_CACHED = 1 << 3,     /* for this connection: each thread keeps free blocks of up to 2.5 KiB (alignment 8) or 5 KiB (16)
                                     for itself, at most 1 MiB of them or 1/64 of the heap, whichever is less. Many times as fast, but where
-                                    an object lies is no longer first fit. What is kept goes back when the thread ends, when the connection is closed, and when
+                                    an object lies is no longer first fit: what no thread keeps is placed by best fit, which fills a heap
+                                    better. What is kept goes back when the thread ends, when the connection is closed, and when
                                     anybody's alloc would fail, all but 128 bytes for each thread that caches and lives. Two frees of one object
                                     at the same time, from two threads or processes, which else would be recognised, may here both
-                                    succeed: then the heap stays sound, but the object's place may be given to two. Ignored where the kernel has no membarrier(2) (before Linux 4.16) and in heaps below 64 KiB */
+                                    succeed: then the heap stays sound, but the object's place may be given to two. Nothing is kept where the
+                                    kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
     SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
                                     the machine runs out of it, touching the heap raises SIGBUS */
@@ -217,7 +219,7 @@ SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
 SHMHEAP_API void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms);
 
 /* shmheap_alloc_many gives up to count objects of at least sz bytes each, where count calls of shmheap_alloc would have put them (on a
- * connection with SHMHEAP_CACHED too), and stores them in ptrs: faster than one by one, since the lock is taken once for some hundred.
+ * connection with SHMHEAP_CACHED: were nothing kept), and stores them in ptrs: faster than one by one, since the lock is taken once for some hundred.
  * The number of objects, which are the caller's: count, or fewer with errno ENOMEM and the like (EINVAL: ptrs NULL). Of what ptrs
  * points to only that many entries are written. A caller that dies inside has some of them. */
 SHMHEAP_API size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, void **ptrs);

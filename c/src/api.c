@@ -167,12 +167,18 @@ static COLD int space_found(struct shmheap *heap)
 }
 
 /* By first fit, or where caches decide anyhow by best fit, which wastes less room. Lock held. */
+static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned count, uint64_t *granules)
+{
+    const struct fit_calls *fit = heap->fit;
+    return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count, granules);
+}
+
 static HOT int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
 {
     uint64_t granule = 0;
     if (LIKELY(!heap->cached))
         return heap->fit->alloc(heap, need);
-    int64_t got = heap->fit->alloc_best(heap, need, SHMHEAP_STATE_USED, 1, &granule);
+    int64_t got = alloc_fitting_many(heap, need, 1, &granule);
     return got > 0 ? (int64_t)granule : got;
 }
 
@@ -283,7 +289,7 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
     uint64_t granules[BATCH];
     if (recover_enter(heap) != 0)
         return FIT_LOCK;
-    int64_t got = heap->fit->alloc_many(heap, need, SHMHEAP_STATE_USED, count, granules);
+    int64_t got = alloc_fitting_many(heap, need, count, granules);
     if (got == FIT_NONE) {
         int64_t granule = alloc_otherwise(heap, need);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
