@@ -173,11 +173,9 @@ static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned 
     return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count, granules);
 }
 
-static HOT int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
+static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
 {
     uint64_t granule = 0;
-    if (LIKELY(!heap->cached))
-        return heap->fit->alloc(heap, need);
     int64_t got = alloc_fitting_many(heap, need, 1, &granule);
     return got > 0 ? (int64_t)granule : got;
 }
@@ -197,11 +195,11 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 
 static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(heap->cached); }
 
-/* Lock held. */
-static HOT int64_t alloc_now(struct shmheap *heap, size_t sz)
+/* Lock held. cached: by a connection that caches. */
+static HOT int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
-    int64_t granule = LIKELY(need != 0) ? alloc_fitting(heap, need) : FIT_NONE;
+    int64_t granule = UNLIKELY(need == 0) ? FIT_NONE : cached ? alloc_fitting(heap, need) : heap->fit->alloc(heap, need);
     return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
 }
 
@@ -214,7 +212,7 @@ static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
 
 static void *alloc_exact(struct shmheap *heap, size_t sz)
 {
-    return LIKELY(recover_enter(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz)) : NULL;
+    return LIKELY(recover_enter(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
 }
 
 /* The cache was empty, or is not this connection's. */
@@ -229,7 +227,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
         recover_leave(heap);
         return ptr;
     }
-    int64_t granule = alloc_now(heap, sz);
+    int64_t granule = alloc_now(heap, sz, 1);
     if (granule >= 0 && cache != NULL && !cache_is_of(cache, heap))
         cache_start_if_room(cache, heap);
     return alloc_done(heap, granule);
