@@ -17,6 +17,7 @@ enum {
     ROOM_FIRST = 8, ROOM_MIN = 2,
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
     RESUMED_LONG_AGO = 16,
+    DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, /* of addresses, to sort by; below the first all are equal */
     IDLE_AFTER = 4 * 64     /* fillings and flushes of other sizes, until a size counts as no longer used */
 };
 
@@ -53,18 +54,37 @@ static unsigned stack_room(struct cache *cache, uint64_t size)
 
 /* Flushing -------------------------------------------------------------- */
 
-/* Shell's sort, with Ciura's gaps (2001): at most CACHE_DEPTH, often in order already. */
+/* One pass of a radix sort: from in the order of the digit at shift, into to. */
+static void entries_sort_digit(const struct cache_entry *from, struct cache_entry *to, unsigned count, unsigned shift)
+{
+    unsigned place[DIGITS + 1] = {0};
+    for (unsigned i = 0; i < count; i++)
+        place[((uintptr_t)from[i].payload >> shift) % DIGITS + 1]++;
+    for (unsigned digit = 1; digit < DIGITS; digit++)
+        place[digit] += place[digit - 1];
+    for (unsigned i = 0; i < count; i++)
+        to[place[((uintptr_t)from[i].payload >> shift) % DIGITS]++] = from[i];
+}
+
+/* By address; at most CACHE_DEPTH, often in order already. No branch depends on the addresses. */
 static void entries_sort(struct cache_entry *entries, unsigned count)
 {
-    static const unsigned gaps[] = {57, 23, 10, 4, 1};
-    for (unsigned g = 0; g < sizeof gaps / sizeof *gaps; g++)
-        for (unsigned gap = gaps[g], i = gap; i < count; i++) {
-            struct cache_entry entry = entries[i];
-            unsigned k = i;
-            for (; k >= gap && entry.payload < entries[k - gap].payload; k -= gap)
-                entries[k] = entries[k - gap];
-            entries[k] = entry;
-        }
+    struct cache_entry others[CACHE_DEPTH], *from = entries, *to = others;
+    uintptr_t differing = 0, disorder = 0;
+    for (unsigned i = 1; i < count; i++) {
+        differing |= (uintptr_t)entries[i].payload ^ (uintptr_t)entries[i - 1].payload;
+        disorder |= entries[i].payload < entries[i - 1].payload;
+    }
+    for (unsigned shift = DIGIT_FIRST; disorder && shift < 8 * sizeof differing && differing >> shift != 0; shift += DIGIT_BITS) {
+        if ((differing >> shift) % DIGITS == 0)
+            continue;
+        entries_sort_digit(from, to, count, shift);
+        struct cache_entry *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    if (from != entries)
+        memcpy(entries, from, count * sizeof *entries);
 }
 
 static uint64_t entry_granule(const struct cache *cache, const struct cache_entry *entry)
