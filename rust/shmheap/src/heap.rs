@@ -156,6 +156,18 @@ impl HeapOptions {
         self.flag(raw::HUGE_PAGES)
     }
 
+    /// When creating by name: a heap of that name on which nobody lives any more, or whose making was never finished, is replaced by a
+    /// new one. With [`create`](Self::create), [`Error::AlreadyExists`] then says that somebody lives on it.
+    pub fn take_over(self) -> Self {
+        self.flag(raw::TAKE_OVER)
+    }
+
+    /// The heap of the CPU package that the caller runs on: `.socketN` is added to the name, and a new heap's memory lies on the package's
+    /// NUMA nodes. [`Error::Unsupported`] where the system does not tell, [`Error::Os`] with `EXDEV` where the caller may run on several packages.
+    pub fn of_socket(self) -> Self {
+        self.flag(raw::SOCKET)
+    }
+
     /// Connects to the heap of this name, as `shm_open` takes it: `"/name"`.
     ///
     /// # Errors
@@ -579,8 +591,12 @@ pub struct Stats {
     pub high_water_bytes: u64,
     /// How often something was allocated since creation.
     pub allocs: u64,
+    /// Of all that was ever allocated, with headers.
+    pub alloc_bytes: u64,
     /// How often something was freed.
     pub frees: u64,
+    /// How often there was no room.
+    pub failed_allocs: u64,
     /// How often the region grew.
     pub grows: u64,
     /// How often a process died holding the lock.
@@ -606,7 +622,9 @@ impl Stats {
             largest_free: found.largest_free,
             high_water_bytes: found.high_water_bytes,
             allocs: found.allocs,
+            alloc_bytes: found.alloc_bytes,
             frees: found.frees,
+            failed_allocs: found.failed_allocs,
             grows: found.grows,
             recoveries: found.recoveries,
             created: UNIX_EPOCH.checked_add(Duration::from_nanos(found.created_ns)).unwrap_or(UNIX_EPOCH),

@@ -256,3 +256,59 @@ fn handles_from_elsewhere_are_refused() {
     assert!(matches!(heap.receive_arc(share), Err(Error::Stale)));
     assert_eq!(heap.stats().unwrap().used_blocks, 1);
 }
+
+#[test]
+fn a_heap_that_nobody_lives_on_is_taken_over() {
+    let name = Name::new();
+    let mut peer = Peer::start("makes_and_waits", &[&name.0]);
+    assert_eq!(peer.hear(), "made");
+    assert!(matches!(Heap::options().take_over().create(&name.0), Err(Error::AlreadyExists)));
+    assert_eq!(Heap::open(&name.0).unwrap().stats().unwrap().used_blocks, 1);
+    peer.kill();
+    let heap = Heap::options().size(1 << 16).take_over().create(&name.0).unwrap();
+    let stats = heap.stats().unwrap();
+    assert_eq!((stats.len, stats.used_blocks, stats.alloc_bytes, stats.failed_allocs), (1 << 16, 0, 0, 0));
+    assert!(matches!(heap.boxed_slice(&[0u8; 1 << 16]), Err(Error::OutOfMemory { .. })));
+    drop(heap.boxed(1u64).unwrap());
+    let stats = heap.stats().unwrap();
+    assert_eq!((stats.allocs, stats.failed_allocs), (1, 1));
+    assert!((16..=64).contains(&stats.alloc_bytes));
+}
+
+#[test]
+fn makes_and_waits() {
+    let Some(words) = role() else { return };
+    let heap = Heap::options().take_over().create(&words[0]).unwrap();
+    let _object = heap.boxed(5u32).unwrap();
+    say("made");
+    wait_for_death();
+}
+
+struct OfAnySocket(Name);
+
+impl Drop for OfAnySocket {
+    fn drop(&mut self) {
+        for socket in 0..64 {
+            let _ = Heap::remove(&format!("{}.socket{socket}", self.0 .0));
+        }
+    }
+}
+
+/// Processes that are bound to a package get its heap; others are told that there is no telling.
+#[test]
+fn a_heap_of_the_package() {
+    const EXDEV: i32 = 18;
+    let all = OfAnySocket(Name::new());
+    let name = &all.0 .0;
+    match Heap::options().of_socket().create(name) {
+        Ok(heap) => {
+            let object = heap.boxed(7u8).unwrap().send().unwrap();
+            let again = Heap::options().of_socket().open(name).unwrap();
+            assert_eq!(*again.receive::<u8>(object).unwrap(), 7);
+            assert!(matches!(Heap::open(name), Err(Error::NotFound)));
+        }
+        Err(Error::Unsupported) => {}
+        Err(Error::Os(error)) => assert_eq!(error.raw_os_error(), Some(EXDEV)),
+        Err(error) => panic!("{error}"),
+    }
+}

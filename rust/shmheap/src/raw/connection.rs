@@ -80,6 +80,8 @@ pub(crate) const SPARSE: u32 = sys::SHMHEAP_SPARSE;
 pub(crate) const HUGE_PAGES: u32 = sys::SHMHEAP_HUGE_PAGES;
 pub(crate) const ANONYMOUS: u32 = sys::SHMHEAP_ANONYMOUS;
 pub(crate) const FILE: u32 = sys::SHMHEAP_FILE;
+pub(crate) const TAKE_OVER: u32 = sys::SHMHEAP_TAKE_OVER;
+pub(crate) const SOCKET: u32 = sys::SHMHEAP_SOCKET;
 
 /// FORMAT.md, Blocks.
 const HEADER_LEN: usize = 8;

@@ -84,7 +84,9 @@ pub(crate) struct Found {
     pub largest_free: u64,
     pub high_water_bytes: u64,
     pub allocs: u64,
+    pub alloc_bytes: u64,
     pub frees: u64,
+    pub failed_allocs: u64,
     pub grows: u64,
     pub recoveries: u64,
     pub created_ns: u64,
@@ -101,6 +103,8 @@ pub(crate) const SPARSE: u32 = 32;
 pub(crate) const HUGE_PAGES: u32 = 64;
 pub(crate) const ANONYMOUS: u32 = 128;
 pub(crate) const FILE: u32 = 256;
+pub(crate) const TAKE_OVER: u32 = 512;
+pub(crate) const SOCKET: u32 = 1024;
 
 fn layout() -> Layout {
     Layout::from_size_align(LEN, 4096).expect("a layout")
