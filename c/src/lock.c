@@ -9,6 +9,7 @@
 enum {
     SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
     LOOK_NS = 25000,  /* from one look to the next, at most about twice this */
+    STILL_NS = 10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
     SLEEP_MS = 5      /* at most, lest a wake be lost with a waiter that dies just woken */
 };
 
@@ -99,15 +100,20 @@ static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t 
  * takes ten times as long on one processor as on another. */
 static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *result)
 {
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin;
-    for (unsigned pauses = 1; now - begin < SPIN_NS; last = now) {
-        if (lock_take_if_ownerless(heap, load_u64(&heap->control->lock), waiters, result))
+    const struct control *control = heap->control;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin, moved = begin, sequence = load_u64(&control->sequence);
+    for (unsigned pauses = 1; now - begin < SPIN_NS && now - moved < STILL_NS; last = now) {
+        if (lock_take_if_ownerless(heap, load_u64(&control->lock), waiters, result))
             return 1;
         for (unsigned i = 0; i < pauses; i++)
             spin_pause();
         now = clock_ns(CLOCK_MONOTONIC);
         if (now - last < LOOK_NS)
             pauses *= 2;
+        if (load_u64(&control->sequence) != sequence) {
+            sequence = load_u64(&control->sequence);
+            moved = now;
+        }
     }
     return 0;
 }
