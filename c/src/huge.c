@@ -11,7 +11,7 @@
 #endif
 
 enum { HUGE_PAGE = 2 << 20, HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
-       FILL_NS = 1000000 /* for each huge page where nobody asked */ };
+       MAKE_NS = 1000000, GROW_NS = 250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */ };
 
 static int is_wanted(const struct shmheap *heap) { return heap->huge || heap->layout.segment_len >= HUGE_HEAP_MIN; }
 
@@ -41,7 +41,7 @@ void huge_fill(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
     int before = errno;
     uint64_t first = round_up(from, HUGE_PAGE), at = first, begin = clock_ns(CLOCK_MONOTONIC);
-    uint64_t limit = to > first ? (to - first) / HUGE_PAGE * FILL_NS : 0;
+    uint64_t each = load_u64(&heap->len_known) == 0 ? MAKE_NS : GROW_NS, limit = to > first ? (to - first) / HUGE_PAGE * each : 0;
     if (is_wanted(heap))
         while (at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit) && fill_one(heap, at))
             at += HUGE_PAGE;
