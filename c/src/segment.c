@@ -19,10 +19,6 @@
 
 enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
 
-#if !defined(MADV_COLLAPSE) && defined(__x86_64__)
-#define MADV_COLLAPSE 25 /* Linux 6.1; older C libraries do not know it */
-#endif
-
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
 static void segment_view(struct shmheap *heap, const struct control *fixed)
 {
