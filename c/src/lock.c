@@ -67,10 +67,11 @@ void lock_release_waking(struct shmheap *heap, uint64_t word)
     lock_renounce();
 }
 
-static void futex_sleep(struct shmheap *heap, uint32_t value, uint64_t ns)
+/* 1: somebody has woken us, or the word is another already. 0: the time is over. */
+static int futex_sleep(struct shmheap *heap, uint32_t value, uint64_t ns)
 {
     struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-    syscall(SYS_futex, futex_of(heap), FUTEX_WAIT, value, &limit, NULL, 0);
+    return syscall(SYS_futex, futex_of(heap), FUTEX_WAIT, value, &limit, NULL, 0) == 0 || errno != ETIMEDOUT;
 }
 
 /* Replaces the word seen by ours, announced: 1, or 0. Other waiters may sleep, so their bit is kept or set. */
@@ -135,7 +136,9 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
             if (!((uint32_t)*seen & FUTEX_WAITERS) && !swap_if(lock, *seen, *seen | FUTEX_WAITERS))
                 continue;
             syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
-            futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000));
+            /* Not woken: one look. Did all who sleep spin then, where there are many of them they would keep the owner off the processor. */
+            if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000)))
+                continue;
         }
         /* Who unlocked may have the lock again: one look after waking would often come too late. Others may sleep. */
         if (lock_spin(heap, FUTEX_WAITERS, &result))

@@ -222,7 +222,14 @@ static void table_remove(struct shmheap *heap, uint64_t entry)
         store_publish(&table.entries[gap], 0);
 }
 
-static size_t table_len(uint64_t entries) { return sizeof(struct name_table) + entries * sizeof(uint64_t); }
+static uint64_t table_len(uint64_t entries) { return sizeof(struct name_table) + entries * sizeof(uint64_t); }
+
+/* How many names there are is what a peer says: the bytes may be more than a size_t has. Then more granules than any heap has. */
+static uint64_t table_need(const struct shmheap *heap, uint64_t entries)
+{
+    uint64_t len = table_len(entries), need = len <= heap->layout.max_len ? block_granules(heap, (size_t)len) : 0;
+    return need != 0 ? need : HEADER_SIZE_MASK;
+}
 
 /* Twice the names, so that searches stay short. */
 static uint64_t table_entries_for(uint64_t names)
@@ -259,12 +266,12 @@ static void name_enter(struct shmheap *heap, uint64_t granule)
  * dead, or two tables, of which recovery makes one. */
 static int table_replace(struct shmheap *heap, uint64_t entries)
 {
-    int64_t granule = heap->fit->alloc(heap, block_granules(heap, table_len(entries)));
+    int64_t granule = heap->fit->alloc(heap, table_need(heap, entries));
     if (granule < 0)
         return -1;
     struct name_table *fresh = block_payload(heap, (uint64_t)granule);
     struct table old = table_now(heap), table = {fresh->entries, entries - 1, (uint64_t)granule};
-    memset(fresh, 0, table_len(entries));
+    memset(fresh, 0, (size_t)table_len(entries));
     store_u64(&fresh->kind, INTERNAL_TABLE);
     for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++)
         if (load_u64(&old.entries[i]) != 0)
@@ -510,7 +517,7 @@ uint64_t names_space(const struct shmheap *heap, const struct name *name, size_t
     if (need == 0)
         return HEADER_SIZE_MASK;
     return need + record_need(heap, name) + block_granules(heap, sizeof(struct name_more)) +
-           (wanted != 0 ? block_granules(heap, table_len(wanted)) : 0);
+           (wanted != 0 ? table_need(heap, wanted) : 0);
 }
 
 int64_t names_use(struct shmheap *heap, const struct name *name, size_t len)

@@ -156,6 +156,26 @@ static void names_without_room_for_a_table(void)
         names_without_a_table(names);
 }
 
+/* As many names as any heap could have, and more: their table finds no room, whether a size_t has its length or not. */
+static void a_count_of_names_that_cannot_be(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
+    uint64_t *count = &mem.heap->control->names_count;
+    void *one = shmheap_alloc_named(mem, "one", 10);
+    CHECK(one != NULL);
+    for (unsigned bit = 12; bit < HEADER_SIZE_BITS; bit++) {
+        struct test_snapshot before = test_snapshot_take(mem);
+        *count = UINT64_C(1) << bit;
+        CHECK_REFUSED(shmheap_alloc_named(mem, "two", 10) == NULL, ENOMEM);
+        *count = 1;
+        CHECK(test_snapshot_same(mem, &before));
+        CHECK_PTR(shmheap_find(mem, "one", NULL), one);
+        CHECK_SOUND(mem);
+        test_snapshot_drop(&before);
+    }
+    shmheap_disconnect(mem);
+}
+
 /* A record that names what is not there, or says that its object is longer than it is (all of its block): refused, and good again when it is. */
 static void records_that_lie(void)
 {
@@ -318,8 +338,8 @@ static void a_record_begins_without_a_past(void)
 
 static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
                                     TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
-                                    TEST(names_without_room_for_a_table), TEST(records_that_lie),
-                                    TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed),
+                                    TEST(names_without_room_for_a_table), TEST(a_count_of_names_that_cannot_be),
+                                    TEST(records_that_lie), TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed),
                                     TEST(what_a_record_names_wrongly_is_not_freed), TEST(the_one_who_frees_slots_has_the_lock),
                                     TEST(a_record_begins_without_a_past)};
 TEST_MAIN(tests)
