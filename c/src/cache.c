@@ -17,6 +17,7 @@ enum {
     ROOM_FIRST = 8, ROOM_MIN = 2,
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
     RESUMED_LONG_AGO = 16,
+    SORT_FEW = 24, /* entries: with fewer the sort by digits takes longer than one by comparing */
     DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, /* of addresses, to sort by; below the first all are equal */
     IDLE_AFTER = 4 * 64     /* fillings and flushes of other sizes, until a size counts as no longer used */
 };
@@ -66,8 +67,19 @@ static void entries_sort_digit(const struct cache_entry *from, struct cache_entr
         to[place[((uintptr_t)from[i].payload >> shift) % DIGITS]++] = from[i];
 }
 
-/* By address; at most CACHE_DEPTH, often in order already. No branch depends on the addresses. */
-static void entries_sort(struct cache_entry *entries, unsigned count)
+static void entries_sort_few(struct cache_entry *entries, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        struct cache_entry entry = entries[i];
+        unsigned k = i;
+        for (; k > 0 && entry.payload < entries[k - 1].payload; k--)
+            entries[k] = entries[k - 1];
+        entries[k] = entry;
+    }
+}
+
+/* No branch depends on the addresses. */
+static void entries_sort_many(struct cache_entry *entries, unsigned count)
 {
     struct cache_entry others[CACHE_DEPTH], *from = entries, *to = others;
     uintptr_t differing = 0, disorder = 0;
@@ -85,6 +97,15 @@ static void entries_sort(struct cache_entry *entries, unsigned count)
     }
     if (from != entries)
         memcpy(entries, from, count * sizeof *entries);
+}
+
+/* By address; at most CACHE_DEPTH, often in order already. */
+static void entries_sort(struct cache_entry *entries, unsigned count)
+{
+    if (count <= SORT_FEW)
+        entries_sort_few(entries, count);
+    else
+        entries_sort_many(entries, count);
 }
 
 static uint64_t entry_granule(const struct cache *cache, const struct cache_entry *entry)
