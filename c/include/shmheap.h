@@ -13,7 +13,7 @@
  *                EINVAL     the connection is not open, or an argument is outside its range;
  *                EACCES     the connection is read-only;
  *                EBADMSG    the memory holds what no sound heap can hold, and the call left it so;
- *                ETIMEDOUT  a live process has held the heap's lock for 30 s (stopped in a debugger?);
+ *                ETIMEDOUT  the heap's lock was not to be had for 30 s: a live process holds it (stopped in a debugger?), or far too many want it;
  *                EAGAIN     after fork(): the child found all slots of the heap taken.
  *              Calls that succeed leave errno alone.
  *   Threads    Every call may be made from any thread at any time, but for shmheap_disconnect and

@@ -43,7 +43,7 @@ extern __thread struct lock_self lock_self __attribute__((tls_model("initial-exe
 enum lock_result {
     LOCK_TAKEN,   /* the heap is as the last owner left it */
     LOCK_DIED,    /* taken, but the last owner died inside: the index may not fit the headers */
-    LOCK_SUSPECT  /* not taken: the same owner has had it for LOCK_SLICE_MS; see lock_seize */
+    LOCK_SUSPECT  /* not taken for LOCK_SLICE_MS: who has it now may be dead; see lock_seize */
 };
 
 void lock_self_fill(void);
