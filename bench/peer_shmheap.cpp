@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
 #include <cstring>
 #include <shmheap.h>
 #include <sys/prctl.h>
@@ -33,7 +32,9 @@ private:
     static void set(unsigned long disabled) { prctl(PR_SET_THP_DISABLE, disabled, 0, 0, 0); }
 };
 
-template <unsigned flags, class Around = std::nullptr_t>
+struct any_pages {};
+
+template <unsigned flags, class Pages = any_pages>
 class shmheap_peer final : public peer {
 public:
     void open(const std::string &name, std::size_t bytes) override
@@ -42,7 +43,7 @@ public:
         options.len = bytes;
         options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags;
         name_ = name;
-        [[maybe_unused]] Around around{};
+        [[maybe_unused]] Pages pages{};
         if (shmheap_open(&heap_, name.c_str(), &options) != 0)
             fail("shmheap_open");
     }

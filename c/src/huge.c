@@ -39,12 +39,15 @@ static int fill_one(const struct shmheap *heap, uint64_t at)
  * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
 void huge_fill(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
+    uint64_t at = round_up(from, HUGE_PAGE);
+    if (!is_wanted(heap) || at + HUGE_PAGE > to)
+        return;
     int before = errno;
-    uint64_t first = round_up(from, HUGE_PAGE), at = first, begin = clock_ns(CLOCK_MONOTONIC);
-    uint64_t each = load_u64(&heap->len_known) == 0 ? MAKE_NS : GROW_NS, limit = to > first ? (to - first) / HUGE_PAGE * each : 0;
-    if (is_wanted(heap))
-        while (at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit) && fill_one(heap, at))
-            at += HUGE_PAGE;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = load_u64(&heap->len_known) == 0 ? MAKE_NS : GROW_NS;
+    uint64_t limit = (to - at) / HUGE_PAGE * each;
+    for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit); at += HUGE_PAGE)
+        if (!fill_one(heap, at))
+            break;
     errno = before;
 }
 

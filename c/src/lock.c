@@ -111,10 +111,9 @@ static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *r
         now = clock_ns(CLOCK_MONOTONIC);
         if (now - last < LOOK_NS)
             pauses *= 2;
-        if (load_u64(&control->sequence) != sequence) {
-            sequence = load_u64(&control->sequence);
-            moved = now;
-        }
+        uint64_t is = load_u64(&control->sequence);
+        moved = is != sequence ? now : moved;
+        sequence = is;
     }
     return 0;
 }

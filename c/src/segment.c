@@ -155,55 +155,41 @@ static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
     return -1;
 }
 
-/* struct reserved is private: the bytes of the segment's parts that a region of some length needs. */
-struct reserved {
-    uint64_t bits, row[ROW_LEVELS_MAX], level[LEVELS_MAX], region;
-};
+enum { PARTS_MAX = 1 + ROW_LEVELS_MAX + LEVELS_MAX + 1 };
 
-static void reserved_fill(struct reserved *reserved, const struct shmheap *heap, uint64_t len)
+/* Where what a region of len bytes (0: none) needs of each part of the segment ends: how many parts there are. The first begins with the
+ * control. */
+static unsigned parts_end(const struct shmheap *heap, uint64_t len, uint64_t *ends)
 {
     const struct layout *layout = &heap->layout;
-    memset(reserved, 0, sizeof *reserved);
-    if (len == 0)
-        return;
-    uint64_t chunks = (layout_granules(len, heap->shift) + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
-    reserved->bits = layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits); /* with all before them */
+    uint64_t granules = len != 0 ? layout_granules(len, heap->shift) : 0, chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
+    uint64_t groups = chunks;
+    unsigned parts = 0;
+    ends[parts++] = len != 0 ? layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits) : 0;
     for (unsigned level = 0; level < layout->row_levels; level++) {
         groups = (groups + ROWS - 1) / ROWS;
-        reserved->row[level] = groups * ROWS * sizeof(uint64_t);
+        ends[parts++] = layout->row_off[level] + groups * ROWS * sizeof(uint64_t);
     }
     for (unsigned level = 0; level < layout->levels; level++) {
         chunks = round_up(chunks, NODE_CHILDREN);
-        reserved->level[level] = chunks * sizeof(uint32_t);
+        ends[parts++] = layout->level_off[level] + chunks * sizeof(uint32_t);
         chunks /= NODE_CHILDREN;
     }
-    reserved->region = len;
+    ends[parts++] = layout->region_off + len;
+    return parts;
 }
 
 /* What a region of len bytes needs and one of was bytes (0: none) did not. */
 static int reserve_more(struct shmheap *heap, uint64_t was, uint64_t len)
 {
-    const struct layout *layout = &heap->layout;
-    struct reserved had, needed;
-    if (was == 0 && len == layout->max_len)
-        return reserve_range(heap, 0, layout->segment_len); /* one piece, for the sake of huge pages */
-    reserved_fill(&had, heap, was);
-    reserved_fill(&needed, heap, len);
-    if (reserve_range(heap, had.bits, needed.bits) != 0)
-        return -1;
-    for (unsigned level = 0; level < layout->row_levels; level++)
-        if (reserve_range(heap, layout->row_off[level] + had.row[level], layout->row_off[level] + needed.row[level]) != 0)
+    uint64_t had[PARTS_MAX], needed[PARTS_MAX];
+    if (was == 0 && len == heap->layout.max_len)
+        return reserve_range(heap, 0, heap->layout.segment_len); /* one piece, for the sake of huge pages */
+    parts_end(heap, was, had);
+    for (unsigned part = 0, parts = parts_end(heap, len, needed); part < parts; part++)
+        if (reserve_range(heap, had[part], needed[part]) != 0)
             return -1;
-    for (unsigned level = 0; level < layout->levels; level++)
-        if (reserve_range(heap, layout->level_off[level] + had.level[level], layout->level_off[level] + needed.level[level]) != 0)
-            return -1;
-    return reserve_range(heap, layout->region_off + had.region, layout->region_off + needed.region);
-}
-
-static uint64_t reserved_now(const struct shmheap *heap)
-{
-    uint64_t len = load_u64(&heap->len_known);
-    return len != 0 ? heap->layout.region_off + len : 0;
+    return 0;
 }
 
 int segment_reserve(struct shmheap *heap, uint64_t len)
@@ -212,9 +198,10 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
         return 0; /* the caller's memory is there already */
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap->fd, heap->layout.region_off + len);
-    if (memory_suffices(heap->fd, heap->layout.region_off + len - reserved_now(heap)) != 0)
+    uint64_t was = load_u64(&heap->len_known);
+    if (memory_suffices(heap->fd, was != 0 ? len - was : heap->layout.region_off + len) != 0)
         return -1;
-    return reserve_more(heap, load_u64(&heap->len_known), len);
+    return reserve_more(heap, was, len);
 }
 
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
