@@ -115,6 +115,16 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
     return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
 }
 
+/* The free block that the set says there is, if its header agrees: granule, which lies before the tail, or FIT_BAD. It ends before the tail: else
+ * it would be the tail, or the tail's neighbour. */
+static HOT int64_t found_checked(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
+{
+    uint64_t header = block_load(heap, granule);
+    if (UNLIKELY(header != header_free(value_copy(size)) || size < need || size >= tail - granule))
+        return FIT_BAD;
+    return (int64_t)granule;
+}
+
 /* The lowest free block of at least need before the tail: its granule and *size, FIT_NONE or FIT_BAD. */
 static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
 {
@@ -137,11 +147,7 @@ static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_
         return FIT_BAD;
     if (UNLIKELY(*size == SPAN_FAR))
         *size = frees_large_size(heap, granule);
-    uint64_t header = block_load(heap, granule);
-    /* It ends before the tail: else it would be the tail, or the tail's neighbour. */
-    if (UNLIKELY(header != header_free(value_copy(*size)) || *size < need || *size >= tail - granule))
-        return FIT_BAD;
-    return (int64_t)granule;
+    return found_checked(heap, granule, *size, need, tail);
 }
 
 /* The tail, or the end where the last block is in use; GRANULE_NONE when control and header contradict each other. */
@@ -232,9 +238,7 @@ static int64_t find_best(const struct shmheap *heap, uint64_t need, uint64_t tai
     if (*size == 0)
         return find_first(heap, need, tail, size);
     uint64_t granule = frees_find_exact(heap, *size, tail);
-    if (UNLIKELY(granule >= tail || *size >= tail - granule || block_load(heap, granule) != header_free(*size)))
-        return FIT_BAD;
-    return (int64_t)granule;
+    return LIKELY(granule < tail) ? found_checked(heap, granule, *size, need, tail) : FIT_BAD;
 }
 
 /* As many blocks of need as come from one free block, count at most: the lowest that has room for one, or the best. In the first case they are the

@@ -33,14 +33,20 @@ static APART void frees_take_large(const struct shmheap *heap, uint64_t chunk)
     store_u32(first, next != CHUNK_NONE ? first_of_chunk(next) : 0);
 }
 
+/* Of a chunk, the free blocks with a start where they would end if they had this size, 1 to 63; there may be starts in between. Its bits, and the
+ * start bits of the next one. */
+static HOT uint64_t frees_maybe(uint64_t starts, uint64_t edges, uint64_t next, uint64_t size)
+{
+    return starts & edges & (starts >> size | next << (-size & 63));
+}
+
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
  * the one at gone, if that is in the chunk too. */
 static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    /* Free ones with a start where they would end; there may be starts in between. Seldom more than one. */
-    uint64_t may = starts & load_u64(&bits[0].edge) & (starts >> size | next << (-size & 63));
+    uint64_t may = frees_maybe(starts, load_u64(&bits[0].edge), next, size); /* seldom more than one */
     may &= ~bit_of(granule) & ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
     for (;;) {
         uint64_t has = (may != 0) & (span_of(starts, next, bit_lowest_or_64(may) & 63) == size);
@@ -140,15 +146,12 @@ static APART uint64_t frees_large_size(const struct shmheap *heap, uint64_t gran
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
 static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)
 {
-    uint32_t first = load_u32(&heap->control->first[size]);
-    uint64_t chunk = first != 0 ? chunk_of_first(first) : CHUNK_NONE;
-    if (UNLIKELY(chunk > chunk_of(tail)))
+    uint64_t chunk = chunk_of_first(load_u32(&heap->control->first[size]));
+    if (UNLIKELY(chunk > chunk_of(tail))) /* as that of an empty row */
         return GRANULE_NONE;
     const struct chunk_bits *bits = &heap->bits[chunk];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    /* Those with a start where they would end; there may be starts in between. */
-    uint64_t may = starts & load_u64(&bits[0].edge) & (starts >> size | next << (-size & 63));
-    for (; may != 0; may &= may - 1)
+    for (uint64_t may = frees_maybe(starts, load_u64(&bits[0].edge), next, size); may != 0; may &= may - 1)
         if (span_of(starts, next, bit_lowest(may)) == size)
             return chunk * CHUNK_GRANULES + bit_lowest(may);
     return GRANULE_NONE;
