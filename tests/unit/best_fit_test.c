@@ -2,31 +2,24 @@
  * good. In a heap too small for caches each placement can be held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
-#include "tests/unit/model.h"
+#include "tests/unit/held.h"
 
 enum { LEN = 60000, LARGE = 64, CALLS = 40000, BLOCKS_MAX = 1500, MANY = 12, PHASE = 1000, CHECKED_EVERY = 50 };
 
 /* struct world: one heap, its model, and the starts of the blocks that live in it. */
 struct world {
-    shmheap_memory_handle mem;
-    struct model model;
+    struct held held;
     struct test_random random;
-    uint64_t granule;
     uint64_t blocks[BLOCKS_MAX];
     size_t count, target;
     uint64_t sizes_below;
     uint64_t small, large, at_the_end, refused;
 };
 
-static void *payload_of(const struct world *world, uint64_t start)
-{
-    return (unsigned char *)shmheap_underlying(world->mem) + 16 + start * world->granule;
-}
-
 /* The lowest of the smallest free spans with room; that at the end only if there is no other. */
 static uint64_t best_place(const struct world *world, uint64_t need)
 {
-    const struct model *model = &world->model;
+    const struct model *model = &world->held.model;
     uint64_t tail = model_tail(model), best = MODEL_NONE, least = UINT64_MAX;
     for (size_t i = 0; i < model->count; i++) {
         const struct model_span *span = &model->spans[i];
@@ -43,10 +36,10 @@ static void count_place(struct world *world, uint64_t start)
 {
     if (start == MODEL_NONE)
         world->refused++;
-    else if (start == model_tail(&world->model))
+    else if (start == model_tail(&world->held.model))
         world->at_the_end++;
     else
-        model_size(&world->model, start) < LARGE ? world->small++ : world->large++;
+        model_size(&world->held.model, start) < LARGE ? world->small++ : world->large++;
 }
 
 /* Where the next block of need granules has to be, which the model then has too. */
@@ -55,35 +48,35 @@ static uint64_t place_next(struct world *world, uint64_t need)
     uint64_t start = best_place(world, need);
     count_place(world, start);
     if (start != MODEL_NONE)
-        model_alloc_at(&world->model, start, need);
+        model_alloc_at(&world->held.model, start, need);
     return start;
 }
 
 static void check_place(struct world *world, void *ptr, uint64_t start)
 {
-    CHECK_PTR(ptr, start != MODEL_NONE ? payload_of(world, start) : NULL);
+    CHECK_PTR(ptr, start != MODEL_NONE ? held_payload(&world->held, start) : NULL);
     if (start == MODEL_NONE)
         return;
-    CHECK_EQ(shmheap_usable_size(world->mem, ptr), model_size(&world->model, start) * world->granule - 8);
+    CHECK_EQ(shmheap_usable_size(world->held.mem, ptr), model_size(&world->held.model, start) * world->held.granule - 8);
     world->blocks[world->count++] = start;
 }
 
 static uint64_t choose_need(struct world *world)
 {
-    return world->model.block_min + test_random_below(&world->random, world->sizes_below);
+    return world->held.model.block_min + test_random_below(&world->random, world->sizes_below);
 }
 
 static void step_alloc(struct world *world)
 {
     uint64_t need = choose_need(world);
-    check_place(world, shmheap_alloc(world->mem, need * world->granule - 8), place_next(world, need));
+    check_place(world, shmheap_alloc(world->held.mem, need * world->held.granule - 8), place_next(world, need));
 }
 
 static void step_alloc_many(struct world *world)
 {
     void *ptrs[MANY];
     uint64_t need = choose_need(world);
-    size_t got = shmheap_alloc_many(world->mem, need * world->granule - 8, MANY, ptrs);
+    size_t got = shmheap_alloc_many(world->held.mem, need * world->held.granule - 8, MANY, ptrs);
     for (size_t i = 0; i < MANY; i++)
         check_place(world, i < got ? ptrs[i] : NULL, place_next(world, need));
 }
@@ -91,8 +84,7 @@ static void step_alloc_many(struct world *world)
 static void step_free(struct world *world)
 {
     size_t i = (size_t)test_random_below(&world->random, world->count);
-    CHECK_EQ(shmheap_try_free(world->mem, payload_of(world, world->blocks[i])), 0);
-    model_free(&world->model, world->blocks[i]);
+    held_free(&world->held, world->blocks[i]);
     world->blocks[i] = world->blocks[--world->count];
 }
 
@@ -100,16 +92,16 @@ static void step_resize(struct world *world)
 {
     size_t i = (size_t)test_random_below(&world->random, world->count);
     uint64_t start = world->blocks[i], need = choose_need(world);
-    void *ptr = shmheap_realloc(world->mem, payload_of(world, start), need * world->granule - 8);
-    if (model_resize(&world->model, start, need)) {
-        CHECK_PTR(ptr, payload_of(world, start));
+    void *ptr = shmheap_realloc(world->held.mem, held_payload(&world->held, start), need * world->held.granule - 8);
+    if (model_resize(&world->held.model, start, need)) {
+        CHECK_PTR(ptr, held_payload(&world->held, start));
         return;
     }
     uint64_t moved = place_next(world, need);
     world->blocks[i] = world->blocks[--world->count];
     check_place(world, ptr, moved);
     if (moved != MODEL_NONE)
-        model_free(&world->model, start);
+        model_free(&world->held.model, start);
     else
         world->blocks[world->count++] = start;
 }
@@ -127,16 +119,17 @@ static void step(struct world *world)
         step_alloc(world);
 }
 
-static void run(uint64_t granule, const char *simd)
+static void run(uint64_t granule, unsigned simd)
 {
     static struct world world;
     memset(&world, 0, sizeof world);
+    struct held *held = &world.held;
     shmheap_options options = {.len = LEN, .alignment = (size_t)granule, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     size_t calls = test_rounds(CALLS);
-    CHECK((simd != NULL ? setenv("SHMHEAP_SIMD", simd, 1) : unsetenv("SHMHEAP_SIMD")) == 0);
-    CHECK_EQ(shmheap_open(&world.mem, NULL, &options), 0);
-    model_begin(&world.model, LEN, granule);
-    world.granule = granule;
+    held_choose_simd(simd);
+    CHECK_EQ(shmheap_open(&held->mem, NULL, &options), 0);
+    model_begin(&held->model, LEN, granule);
+    held->granule = granule;
     world.random = test_random_begin(granule);
     for (size_t i = 0; i < calls; i++) {
         if (i % PHASE == 0) {
@@ -145,26 +138,25 @@ static void run(uint64_t granule, const char *simd)
         }
         step(&world);
         if (i % CHECKED_EVERY == 0)
-            CHECK_SOUND(world.mem);
+            CHECK_SOUND(held->mem);
     }
+    held_compare(held);
     CHECK(world.small != 0 && world.at_the_end != 0);
     CHECK(calls < CALLS || (world.large != 0 && world.refused != 0));
-    printf("  granule %d, %s: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n", (int)granule,
-           simd != NULL ? simd : "default", (unsigned long long)world.small, (unsigned long long)world.large,
-           (unsigned long long)world.at_the_end, (unsigned long long)world.refused);
+    printf("  granule %d, processor %u: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n", (int)granule, simd,
+           (unsigned long long)world.small, (unsigned long long)world.large, (unsigned long long)world.at_the_end,
+           (unsigned long long)world.refused);
     while (world.count != 0)
         step_free(&world);
-    test_check_empty(world.mem);
-    shmheap_disconnect(world.mem);
-    model_end(&world.model);
+    test_check_empty(held->mem);
+    held_end(held);
 }
 
 static void placements(void)
 {
-    const char *const simd[] = {NULL, "avx2", "portable"};
-    for (size_t i = 0; i < sizeof simd / sizeof *simd; i++) {
-        run(16, simd[i]);
-        run(8, simd[i]);
+    for (unsigned simd = 0; simd < SIMD_CHOICES; simd++) {
+        run(16, simd);
+        run(8, simd);
     }
 }
 

@@ -1,7 +1,7 @@
 /* Every placement of a long random sequence of allocs, frees and reallocs is that of the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
-#include "tests/unit/model.h"
+#include "tests/unit/held.h"
 
 enum {
     OPERATIONS = 1000000,     /* for each alignment and processor */
@@ -176,20 +176,6 @@ static void step(struct world *world)
         step_realloc(world);
 }
 
-/* The whole list of blocks is that of the model. */
-static void check_tiling(struct world *world)
-{
-    struct test_blocks blocks = test_blocks_take(world->mem);
-    CHECK_EQ(blocks.count, world->model.count);
-    for (size_t i = 0; i < blocks.count; i++) {
-        const struct model_span *span = &world->model.spans[i];
-        CHECK_EQ(blocks.blocks[i].offset, 16 + span->start * world->granule);
-        CHECK_EQ(blocks.blocks[i].size, span->size * world->granule);
-        CHECK_EQ(blocks.blocks[i].state != SHMHEAP_STATE_FREE, span->used);
-    }
-    test_blocks_drop(&blocks);
-}
-
 static void world_begin(struct world *world, size_t number)
 {
     static const size_t lens[] = {1 << 20, 65536, 1 << 18, 3024, (1 << 20) + 3, 128, 30000};
@@ -227,7 +213,7 @@ static void run_operations(struct world *world)
         if (i < CHECKED_EACH || i % CHECKED_EVERY == 0)
             CHECK_SOUND(world->mem);
         if (i % CHECKED_EVERY == 0)
-            check_tiling(world);
+            held_compare_blocks(world->mem, &world->model);
     }
     world_end(world);
 }

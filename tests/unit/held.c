@@ -145,14 +145,16 @@ uint64_t held_resize(struct held *held, uint64_t start, uint64_t need)
     return moved;
 }
 
-void held_compare(const struct held *held)
+void held_compare(const struct held *held) { held_compare_blocks(held->mem, &held->model); }
+
+void held_compare_blocks(shmheap_memory_handle mem, const struct model *model)
 {
-    struct test_blocks blocks = test_blocks_take(held->mem);
-    CHECK_EQ(blocks.count, held->model.count);
+    struct test_blocks blocks = test_blocks_take(mem);
+    CHECK_EQ(blocks.count, model->count);
     for (size_t i = 0; i < blocks.count; i++) {
-        const struct model_span *span = &held->model.spans[i];
-        CHECK_EQ(blocks.blocks[i].offset, 16 + span->start * held->granule);
-        CHECK_EQ(blocks.blocks[i].size, span->size * held->granule);
+        const struct model_span *span = &model->spans[i];
+        CHECK_EQ(blocks.blocks[i].offset, 16 + span->start * model->granule);
+        CHECK_EQ(blocks.blocks[i].size, span->size * model->granule);
         CHECK_EQ(blocks.blocks[i].state != SHMHEAP_STATE_FREE, span->used);
     }
     test_blocks_drop(&blocks);

@@ -37,6 +37,7 @@ void held_free_many(struct held *held, const uint64_t *starts, size_t count);
 uint64_t held_resize(struct held *held, uint64_t start, uint64_t need);
 /* The list of blocks is that of the model. */
 void held_compare(const struct held *held);
+void held_compare_blocks(shmheap_memory_handle mem, const struct model *model);
 
 /* Overwrites all that is derived with bytes like that, and lets an owner of the lock die, so that the next call reads it off the headers
  * again; the heap then is sound. */
