@@ -47,10 +47,10 @@ const struct name_record *names_record(const struct shmheap *heap, uint64_t gran
 static uint64_t reference(uint64_t granule, uint64_t header) { return granule | (header & STAMP_BITS); }
 static uint64_t reference_granule(uint64_t word) { return word & HEADER_SIZE_MASK; }
 
-/* The header of the object that the record names, while it is in this state; else 0. */
-static uint64_t object_of(const struct shmheap *heap, const struct name_record *record, unsigned state)
+/* The header of the block that was referred to, while it is in this state; else 0. */
+static uint64_t header_of_reference(const struct shmheap *heap, uint64_t word, unsigned state)
 {
-    uint64_t word = load_u64(&record->object), header = header_in_state(heap, reference_granule(word), state);
+    uint64_t header = header_in_state(heap, reference_granule(word), state);
     return (header & STAMP_BITS) == (word & STAMP_BITS) ? header : 0;
 }
 
@@ -432,8 +432,9 @@ static void name_free_parts(struct shmheap *heap, struct name_record *record, ui
         internal_free(heap, at);
         at = next - 1;
     }
-    if (object_of(heap, record, SHMHEAP_STATE_NAMED) != 0)
-        internal_free(heap, reference_granule(load_u64(&record->object)));
+    uint64_t object = load_u64(&record->object);
+    if (header_of_reference(heap, object, SHMHEAP_STATE_NAMED) != 0)
+        internal_free(heap, reference_granule(object));
     internal_free(heap, granule);
 }
 
@@ -488,8 +489,10 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
         heap->fit->free(heap, (uint64_t)record);
         return object;
     }
+    uint64_t header = header_in_state(heap, (uint64_t)object, SHMHEAP_STATE_USED);
+    if (header == 0)
+        return FIT_BAD;
     store_u64(&heap->control->names_ever, 1);
-    uint64_t header = block_load(heap, (uint64_t)object);
     record_fill(heap, block_payload(heap, (uint64_t)record), name, reference((uint64_t)object, header), len);
     store_u64(object_back(heap, (uint64_t)object, header), reference((uint64_t)record, block_load(heap, (uint64_t)record)));
     block_give(heap, (uint64_t)record, SHMHEAP_STATE_INTERNAL);
@@ -526,14 +529,15 @@ int64_t names_use(struct shmheap *heap, const struct name *name, size_t len)
     if (granule == GRANULE_NONE)
         return name_make_announced(heap, name, len);
     struct name_record *record = record_at(heap, granule);
-    uint64_t header = record != NULL ? object_of(heap, record, SHMHEAP_STATE_NAMED) : 0;
+    uint64_t object = record != NULL ? load_u64(&record->object) : 0;
+    uint64_t header = record != NULL ? header_of_reference(heap, object, SHMHEAP_STATE_NAMED) : 0;
     if (header == 0)
         return FIT_BAD;
     uint64_t has = load_u64(&record->object_len);
     if (len > has || has > object_len_of(heap, header))
         return len > has ? NAMES_TOO_SHORT : FIT_BAD;
     int result = user_add(heap, record, granule);
-    return result == 0 ? (int64_t)reference_granule(load_u64(&record->object)) : result;
+    return result == 0 ? (int64_t)reference_granule(object) : result;
 }
 
 int names_release(struct shmheap *heap, uint64_t granule)
@@ -568,8 +572,8 @@ static int64_t record_read(const struct shmheap *heap, uint64_t granule, const s
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (block_load(heap, granule) != before)
         return FIT_BAD;
-    uint64_t header = header_in_state(heap, reference_granule(object), SHMHEAP_STATE_NAMED);
-    if (header == 0 || (header & STAMP_BITS) != (object & STAMP_BITS) || has > object_len_of(heap, header))
+    uint64_t header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
+    if (header == 0 || has > object_len_of(heap, header))
         return FIT_BAD;
     *len = has;
     return (int64_t)reference_granule(object);
@@ -592,18 +596,18 @@ int64_t names_find(const struct shmheap *heap, const struct name *name, int lock
 int names_sound(const struct shmheap *heap, uint64_t granule)
 {
     const struct name_record *record = record_at(heap, granule);
-    uint64_t len = record != NULL ? load_u64(&record->name_len) : 0, header = 0;
+    uint64_t len = record != NULL ? load_u64(&record->name_len) : 0;
     struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0};
     if (len == 0 || len > NAME_LEN_MAX ||
         internal_at(heap, granule, INTERNAL_NAME, sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
         return 0;
     for (uint64_t i = 0; i < name_words(len); i++)
         name.words[i] = load_u64((const uint64_t *)(const void *)record->name + i);
-    header = object_of(heap, record, SHMHEAP_STATE_NAMED);
+    uint64_t object = load_u64(&record->object), header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
     return header != 0 && names_users(heap, record) != 0 && record_find(heap, &name) == granule &&
            name.hash == hash_words(heap->id, name.words, name_words(len)) &&
            load_u64(&record->object_len) <= object_len_of(heap, header) &&
-           load_u64(object_back(heap, reference_granule(load_u64(&record->object)), header)) ==
+           load_u64(object_back(heap, reference_granule(object), header)) ==
                reference(granule, block_load(heap, granule));
 }
 
@@ -707,10 +711,10 @@ static void name_settle(struct shmheap *heap, uint64_t granule)
     struct name_record *record = record_at(heap, granule);
     if (record == NULL)
         return;
-    uint64_t at = reference_granule(load_u64(&record->object)), header = object_of(heap, record, SHMHEAP_STATE_USED);
-    if (header != 0)
+    uint64_t object = load_u64(&record->object), at = reference_granule(object);
+    if (header_of_reference(heap, object, SHMHEAP_STATE_USED) != 0)
         block_give(heap, at, SHMHEAP_STATE_NAMED);
-    header = object_of(heap, record, SHMHEAP_STATE_NAMED);
+    uint64_t header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
     if (header == 0 || names_users(heap, record) == 0) {
         name_free_parts(heap, record, granule);
         return;

@@ -41,10 +41,37 @@
 #define SHARED_STORE_RELEASE(word, value) __atomic_store_n(word, value, __ATOMIC_RELEASE)
 #endif
 
-static inline uint64_t load_u64(const uint64_t *word) { return SHARED_LOAD(word); }
-static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_ACQUIRE(word); }
-static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
-static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
+/* SHMHEAP_LOAD_HOOK is set in the build for tests in which a peer writes between any two loads. */
+#ifdef SHMHEAP_LOAD_HOOK
+extern void (*shmheap_load_hook)(const void *word);
+#define LOAD_HOOK(word) (shmheap_load_hook ? shmheap_load_hook(word) : (void)0)
+#else
+#define LOAD_HOOK(word) ((void)0)
+#endif
+
+static inline uint64_t load_u64(const uint64_t *word)
+{
+    LOAD_HOOK(word);
+    return SHARED_LOAD(word);
+}
+
+static inline uint64_t load_acquire(const uint64_t *word)
+{
+    LOAD_HOOK(word);
+    return SHARED_LOAD_ACQUIRE(word);
+}
+
+static inline uint32_t load_acquire_u32(const uint32_t *word)
+{
+    LOAD_HOOK(word);
+    return SHARED_LOAD_ACQUIRE(word);
+}
+
+static inline uint32_t load_u32(const uint32_t *word)
+{
+    LOAD_HOOK(word);
+    return SHARED_LOAD(word);
+}
 
 /* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
 #ifdef SHMHEAP_HELGRIND

@@ -1,0 +1,36 @@
+/* arena.h: heaps in memory that a hostile peer writes to, between two pages that nobody may touch.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_MISUSE_ARENA_H
+#define TESTS_MISUSE_ARENA_H
+
+#include "c/src/connection.h"
+#include "tests/misuse/victim.h"
+
+/* struct arena is shared between the victim and who watches it. */
+struct arena {
+    struct victim victim;
+    unsigned char *memory;
+    size_t bytes;
+    volatile uint64_t turn;    /* odd: the peer writes */
+    volatile uint64_t seen;    /* the turn that the peer goes by */
+    volatile uint64_t writes;  /* of the peer */
+    shmheap_memory_handle mem; /* of the process that built it last */
+    struct layout layout;      /* of that heap; the peer reads it, too */
+};
+
+struct arena *arena_begin(void);
+void arena_end(struct arena *arena);
+
+/* A new heap with some objects, two of them with names, of either alignment, growing or not, with caches where it is large enough. */
+void arena_build(struct arena *arena, struct test_random *random);
+
+/* Where a word of what kind lies: control, slots, index, first headers, anything. */
+size_t arena_place(const struct arena *arena, struct test_random *random);
+
+/* Values that are more probable than others to pass a check by mistake, instead of old. */
+uint64_t arena_word(const struct arena *arena, struct test_random *random, uint64_t old);
+
+/* A second connection to what is there now, and calls through it. */
+void arena_attach_again(struct arena *arena, struct test_random *random, unsigned calls);
+
+#endif
