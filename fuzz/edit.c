@@ -16,16 +16,16 @@ struct edit edit_decode(struct input *input)
     return edit;
 }
 
-int edit_is_of_lock(const struct edit *edit) { return edit->how == HOW_LOCK; }
+/* It writes the lock, if that is where it is about. */
+static int edit_is_of_lock(const struct edit *edit) { return edit->how == HOW_LOCK; }
 
 /* From the segment's start; in what is connected to, by its layout. */
 static size_t edit_offset(const struct hostile *hostile, const struct edit *edit)
 {
-    const struct shmheap *heap = hostile->mem[0].heap ? hostile->mem[0].heap : hostile->mem[1].heap;
+    const struct layout *layout = &hostile->layout;
     uint64_t object = hostile->kept[edit->which % HOSTILE_KEPT];
-    if (!heap)
+    if (layout->region_off == 0)
         return edit->at;
-    const struct layout *layout = &heap->layout;
     switch (edit->area) {
     case AREA_CONTROL:
         return edit->at % CONTROL_SIZE;

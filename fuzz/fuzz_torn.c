@@ -1,65 +1,80 @@
-/* Another thread rewrites the segment while calls run on it: what was checked a moment ago may have changed. As in fuzz_image, every
- * call ends, and nothing that comes back leads outside. Which of both is first is chance, so not every finding repeats.
+/* A peer rewrites the segment between any two loads of the calls that run on it: what was checked a moment ago has changed. As in
+ * fuzz_image, every call ends, and nothing that comes back leads outside. The peer is the hook that the library calls before each
+ * load, so what is found repeats.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
-#include <stdlib.h>
-
+#include "c/src/connection.h"
 #include "fuzz/hostile.h"
 #include "fuzz/world.h"
 
-enum { STEPS_MAX = 200, EDITS_MAX = 32, ROUNDS = 3, KEPT_OF_FOUR = 1 };
+enum { STEPS_MAX = 200, EDITS_MAX = 32 };
 
-/* struct peer is the thread that writes: these words, in turn, for as long as writing is 1. */
-static struct peer {
-    struct edit edits[EDITS_MAX];
-    uint64_t *places[EDITS_MAX];
-    unsigned count;
-    int writing;
-    uint64_t writes;
-    sem_t begin, ended;
-    int there;
-} peer;
+void (*shmheap_load_hook)(const void *word);
 
 static struct world world;
 static struct hostile hostile;
 static struct op ops[STEPS_MAX];
 
-/* Mostly back again, so that what was right a moment ago is right a moment later. */
-static void write_once(unsigned turn)
+/* struct peer is who writes: these edits in turn, the first again after the last. When is in what the edit has to spare.
+ *   word, bits 56-61: after how many loads; 62: what is about to be read, not its own place; 63: for good
+ *   which, bits 4-7:  else it is put back before the load that comes so many after the next */
+static struct peer {
+    struct edit edits[EDITS_MAX];
+    unsigned count, turn;
+    uint64_t wait;
+    uint64_t *written, old; /* what will be put back; NULL: nothing */
+} peer;
+
+static unsigned edit_wait(const struct edit *edit) { return edit->word >> 56 & 63; }
+static int edit_is_about(const struct edit *edit) { return edit->word >> 62 & 1; }
+static int edit_stays(const struct edit *edit) { return edit->word >> 63 & 1; }
+static unsigned edit_lasts(const struct edit *edit) { return edit->which >> 4 & 15; }
+
+static void peer_next(void)
 {
-    unsigned index = turn % peer.count;
-    uint64_t *place = peer.places[index], old = __atomic_load_n(place, __ATOMIC_RELAXED);
-    __atomic_store_n(place, edit_value(&hostile, &peer.edits[index], old), __ATOMIC_RELAXED);
-    if (turn / peer.count % 4 >= KEPT_OF_FOUR)
-        __atomic_store_n(place, old, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&peer.writes, 1, __ATOMIC_RELAXED);
+    peer.turn = (peer.turn + 1) % peer.count;
+    peer.wait = edit_wait(&peer.edits[peer.turn]);
 }
 
-static void *write_when_told(void *context)
+/* about: where what is about to be read lies, from the segment's start. */
+static void peer_writes(size_t about)
 {
-    (void)context;
-    for (;;) {
-        while (sem_wait(&peer.begin) != 0)
-            continue;
-        for (unsigned turn = 0; __atomic_load_n(&peer.writing, __ATOMIC_ACQUIRE); turn++)
-            write_once(turn);
-        sem_post(&peer.ended);
+    const struct edit *edit = &peer.edits[peer.turn];
+    uint64_t *place = edit_is_about(edit) ? (uint64_t *)(void *)(hostile.memory[0] + (about & ~(size_t)7)) : edit_place(&hostile, edit);
+    if (place && place != (uint64_t *)(void *)(hostile.memory[0] + offsetof(struct control, lock))) {
+        uint64_t old = *place;
+        *place = edit_value(&hostile, edit, old);
+        SAY("/* a peer, before the load of byte %zu: *(unsigned long *)((char *)memory[0] + %zu) = 0x%llxu%s */", about,
+            (size_t)((unsigned char *)place - hostile.memory[0]), (unsigned long long)*place, edit_stays(edit) ? "" : ", for a moment");
+        if (!edit_stays(edit)) {
+            peer.written = place;
+            peer.old = old;
+            peer.wait = edit_lasts(edit);
+            return;
+        }
     }
-    return NULL;
+    peer_next();
 }
 
-/* Begun with the first input, since fuzzers fork before it. */
-static void peer_begin(void)
+static void peer_puts_back(void)
 {
-    pthread_t thread;
-    sem_init(&peer.begin, 0, 0);
-    sem_init(&peer.ended, 0, 0);
-    if (pthread_create(&thread, NULL, write_when_told, NULL) != 0)
-        exit(1);
-    pthread_detach(thread);
-    peer.there = 1;
+    *peer.written = peer.old;
+    peer.written = NULL;
+    peer_next();
+}
+
+static void peer_hook(const void *word)
+{
+    size_t about = (size_t)((uintptr_t)word - (uintptr_t)hostile.memory[0]);
+    if (about >= hostile.bytes)
+        about = (size_t)((uintptr_t)word - (uintptr_t)hostile.memory[1]);
+    if (about >= hostile.bytes)
+        return;
+    if (peer.wait-- != 0)
+        return;
+    if (peer.written)
+        peer_puts_back();
+    else
+        peer_writes(about);
 }
 
 /* Sound operations, up to the first that is marked, on the heap that is then torn. */
@@ -80,32 +95,25 @@ static unsigned decode(struct input *input)
     unsigned calls = 0;
     peer.count = 0;
     while (calls < STEPS_MAX && peer.count < EDITS_MAX && input_more(input)) {
-        if (!(*input->at & 128)) {
+        if (*input->at & 128)
+            peer.edits[peer.count++] = edit_decode(input);
+        else
             ops[calls++] = op_decode(input);
-            continue;
-        }
-        struct edit edit = edit_decode(input);
-        uint64_t *place = edit_place(&hostile, &edit);
-        if (place && !edit_is_of_lock(&edit)) {
-            peer.edits[peer.count] = edit;
-            peer.places[peer.count++] = place;
-        }
     }
     return calls;
 }
 
 static void call_meanwhile(unsigned calls)
 {
-    uint64_t before = peer.writes;
-    __atomic_store_n(&peer.writing, 1, __ATOMIC_RELEASE);
-    sem_post(&peer.begin);
-    while (__atomic_load_n(&peer.writes, __ATOMIC_RELAXED) == before)
-        sched_yield();
-    for (unsigned i = 0; i < ROUNDS * calls && !hostile.gave_up; i++)
-        hostile_step(&hostile, &ops[i % calls]);
-    __atomic_store_n(&peer.writing, 0, __ATOMIC_RELEASE);
-    while (sem_wait(&peer.ended) != 0)
-        continue;
+    peer.turn = peer.count - 1;
+    peer.written = NULL;
+    peer_next();
+    shmheap_load_hook = peer_hook;
+    for (unsigned i = 0; i < calls && !hostile.gave_up; i++)
+        hostile_step(&hostile, &ops[i]);
+    shmheap_load_hook = NULL;
+    if (peer.written)
+        peer_puts_back();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
@@ -114,8 +122,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct heap_shape shape = shape_decode(&input);
     shape.in_file = 0;
     world_input(bytes, len);
-    if (!peer.there)
-        peer_begin();
     if (world_begin(&world, &shape))
         return 0;
     build(&input);

@@ -15,10 +15,12 @@ static unsigned char *region(const struct hostile *hostile, unsigned side) { ret
 static uint64_t region_most(const struct hostile *hostile, unsigned side) { return hostile->mem[side].heap->layout.max_len; }
 
 /* A lock that seems to be somebody's: not half a minute for each. */
-static void limit_patience(shmheap_memory_handle mem)
+static void connected(struct hostile *hostile, shmheap_memory_handle mem)
 {
-    if (shmheap_valid(mem))
-        mem.heap->lock_limit_ms = 0;
+    if (!shmheap_valid(mem))
+        return;
+    mem.heap->lock_limit_ms = 0;
+    hostile->layout = mem.heap->layout;
 }
 
 void hostile_begin(struct hostile *hostile, size_t bytes, const shmheap_memory_handle *mem)
@@ -28,7 +30,7 @@ void hostile_begin(struct hostile *hostile, size_t bytes, const shmheap_memory_h
     for (unsigned side = 0; side < 2; side++) {
         hostile->memory[side] = arena_memory(side, bytes);
         if (mem)
-            limit_patience(hostile->mem[side] = mem[side]);
+            connected(hostile, hostile->mem[side] = mem[side]);
     }
     for (unsigned i = 0; i < HOSTILE_KEPT; i++)
         hostile->kept[i] = 16 + 16 * i;
@@ -179,7 +181,7 @@ static void call_reconnect(struct hostile *hostile, const struct op *op)
     shmheap_disconnect(hostile->mem[op->side]);
     SAY("shmheap_disconnect(mem[%u]);\n    shmheap_attach_at(&mem[%u], memory[%u], bytes);", op->side, op->side, op->side);
     if (shmheap_attach_at(&hostile->mem[op->side], hostile->memory[op->side], hostile->bytes) == 0)
-        limit_patience(hostile->mem[op->side]);
+        connected(hostile, hostile->mem[op->side]);
 }
 
 /* struct look is one list being visited. */

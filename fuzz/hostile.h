@@ -3,6 +3,7 @@
 #ifndef FUZZ_HOSTILE_H
 #define FUZZ_HOSTILE_H
 
+#include "c/src/layout.h"
 #include "fuzz/op.h"
 #include "shmheap.h"
 
@@ -12,8 +13,8 @@ struct hostile {
     shmheap_memory_handle mem[2];
     unsigned char *memory[2]; /* of the segment, as either side sees it */
     size_t bytes;
+    struct layout layout; /* of who connected last; region_off 0: nobody did */
     uint64_t kept[HOSTILE_KEPT]; /* offsets that calls returned, from the region's start */
-    uint64_t visits;
     int gave_up; /* a call waited for a lock that it could not get: enough of this input */
 };
 
@@ -29,8 +30,6 @@ struct edit {
 };
 
 struct edit edit_decode(struct input *input);
-/* It writes the lock, if that is where it is about. */
-int edit_is_of_lock(const struct edit *edit);
 /* The word that the edit is about, NULL: none. */
 uint64_t *edit_place(const struct hostile *hostile, const struct edit *edit);
 uint64_t edit_value(const struct hostile *hostile, const struct edit *edit, uint64_t old);
