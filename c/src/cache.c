@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "ask.h"
 #include "lock.h"
@@ -14,12 +14,16 @@ enum {
     LIMIT_BYTES = 1 << 20,  /* that a thread keeps at most */
     LIMIT_SHARE = 64,       /* nor more than this part of the heap */
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
-    ROOM_FIRST = 8, ROOM_MIN = 2,
+    BATCH_FIRST = 4,        /* blocks that are fetched at first; then twice as many each time */
+    SHARE = 64,             /* of what may be kept, the part that a size may have before others; it fetches half of that at a time */
+    ROOM_SHARE = 4,         /* for a block that is more than this part of it nothing else is given back */
+    FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
+    ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
+    PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
     RESUMED_LONG_AGO = 16,
     SORT_FEW = 24, /* entries: with fewer the sort by digits takes longer than one by comparing */
-    DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS, /* of addresses, to sort by; below the first all are equal */
-    IDLE_AFTER = 4 * 64     /* fillings and flushes of other sizes, until a size counts as no longer used */
+    DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS /* of addresses, to sort by; below the first all are equal */
 };
 
 /* A connection that nobody has: no pointer of a caller is equal to it. */
@@ -34,23 +38,16 @@ static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 static pthread_key_t cache_key;
 static int cache_key_made;
 
-/* The granules that a cache may hold now. */
-static uint64_t cache_limit(const struct shmheap *heap)
+/* The granules that a cache of a heap of len bytes may hold. */
+static uint64_t cache_limit(const struct shmheap *heap, uint64_t len)
 {
-    uint64_t share = load_u64(&heap->len_known) / LIMIT_SHARE;
+    uint64_t share = len / LIMIT_SHARE;
     return (share < LIMIT_BYTES ? share : LIMIT_BYTES) >> heap->shift;
 }
 
-static struct cache_entry *stack_bottom(struct cache *cache, uint64_t size) { return cache->entries + size * CACHE_STRIDE + 1; }
-
-static unsigned stack_count(struct cache *cache, uint64_t size)
+static unsigned stack_count(const struct cache *cache, uint64_t size)
 {
-    return (unsigned)(cache->stacks[size].top - stack_bottom(cache, size));
-}
-
-static unsigned stack_room(struct cache *cache, uint64_t size)
-{
-    return (unsigned)(cache->stacks[size].limit - stack_bottom(cache, size));
+    return (unsigned)(cache->stacks[size].top - cache->stacks[size].bottom);
 }
 
 /* Flushing -------------------------------------------------------------- */
@@ -81,7 +78,7 @@ static void entries_sort_few(struct cache_entry *entries, unsigned count)
 /* No branch depends on the addresses. */
 static void entries_sort_many(struct cache_entry *entries, unsigned count)
 {
-    struct cache_entry others[CACHE_DEPTH], *from = entries, *to = others;
+    struct cache_entry others[CACHE_BATCH], *from = entries, *to = others;
     uintptr_t differing = 0, disorder = 0;
     for (unsigned i = 1; i < count; i++) {
         differing |= (uintptr_t)entries[i].payload ^ (uintptr_t)entries[i - 1].payload;
@@ -99,7 +96,7 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
         memcpy(entries, from, count * sizeof *entries);
 }
 
-/* By address; at most CACHE_DEPTH, often in order already. */
+/* By address; at most CACHE_BATCH, often in order already. */
 static void entries_sort(struct cache_entry *entries, unsigned count)
 {
     if (count <= SORT_FEW)
@@ -120,11 +117,9 @@ static int entry_holds(const struct cache *cache, const struct shmheap *heap, co
     return index_is_start(heap, granule) && block_load(heap, granule) == entry->header - stack->used + stack->kept;
 }
 
-/* Frees the lowest count blocks of a stack, the oldest, neighbours in one go. A death in here leaves the others in state cached. */
-static void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size, unsigned count)
+/* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state cached. */
+static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size, struct cache_entry *entries, unsigned count)
 {
-    struct cache_stack *stack = &cache->stacks[size];
-    struct cache_entry *entries = stack_bottom(cache, size);
     entries_sort(entries, count);
     for (unsigned i = 0; i < count;) {
         uint64_t first = entry_granule(cache, &entries[i]);
@@ -139,9 +134,18 @@ static void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size
         else
             heap->fit->free_span(heap, first, blocks * size, blocks);
     }
+}
+
+/* Frees the lowest count blocks of a stack, the oldest. */
+static void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size, unsigned count)
+{
+    struct cache_stack *stack = &cache->stacks[size];
+    for (unsigned done = 0; done < count; done += CACHE_BATCH)
+        entries_free(cache, heap, size, stack->bottom + done, count - done < CACHE_BATCH ? count - done : CACHE_BATCH);
     unsigned left = stack_count(cache, size) - count;
-    memmove(entries, entries + count, left * sizeof *entries);
-    stack->top = entries + left;
+    memmove(stack->bottom, stack->bottom + count, left * sizeof *stack->bottom);
+    stack->top = stack->bottom + left;
+    cache->left += count * size;
 }
 
 static void stacks_flush(struct cache *cache, struct shmheap *heap)
@@ -154,50 +158,65 @@ static void stacks_flush(struct cache *cache, struct shmheap *heap)
 static void stacks_forget(struct cache *cache)
 {
     for (uint64_t size = 1; size < CACHE_SIZES; size++)
-        cache->stacks[size].top = stack_bottom(cache, size);
+        cache->stacks[size].top = cache->stacks[size].bottom;
+    cache->left = 0;
+    cache->spare = cache->most;
 }
 
 /* Room ------------------------------------------------------------------ */
 
-static void room_drop(struct cache *cache, struct shmheap *heap, uint64_t size)
+static uint64_t share_of(const struct cache *cache) { return cache->most / SHARE; }
+
+/* What lies on top of a stack: another number after each use, but for a chance in thousands. */
+static uint64_t stack_mark(const struct cache *cache, uint64_t size)
 {
-    stack_flush(cache, heap, size, stack_count(cache, size));
-    cache->reserved -= stack_room(cache, size) * size;
-    cache->stacks[size].limit = stack_bottom(cache, size);
+    const struct cache_entry *top = cache->stacks[size].top - 1;
+    return top->header ^ (uint64_t)(uintptr_t)top->payload << 8 ^ stack_count(cache, size);
 }
 
-/* Takes the room of the size that was used longest ago, if that is long: 1, or 0. Where all is in use it looks but seldom. */
-static int room_regain(struct cache *cache, struct shmheap *heap)
+/* The next size, as a clock's hand goes round, that was not used since the hand came by, or of which more than a share is kept; else
+ * that of which most is kept. */
+static uint64_t room_victim(struct cache *cache)
 {
-    uint64_t oldest = 0;
-    if (cache->clock < cache->regain_from)
-        return 0;
-    for (uint64_t size = 1; size < CACHE_SIZES; size++)
-        if (stack_room(cache, size) != 0 && (oldest == 0 || cache->last[size] < cache->last[oldest]))
-            oldest = size;
-    if (oldest == 0 || cache->clock - cache->last[oldest] < IDLE_AFTER) {
-        cache->regain_from = cache->clock + IDLE_AFTER / 4;
-        return 0;
+    uint64_t largest = 1;
+    for (unsigned i = 1; i < CACHE_SIZES; i++) {
+        uint64_t size = cache->hand = cache->hand % (CACHE_SIZES - 1) + 1;
+        uint64_t count = stack_count(cache, size), mark = stack_mark(cache, size), before = cache->marks[size];
+        cache->marks[size] = mark;
+        if (count != 0 && (mark == before || count * size > share_of(cache)))
+            return size;
+        if (count * size > stack_count(cache, largest) * largest)
+            largest = size;
     }
-    room_drop(cache, heap, oldest);
-    return 1;
+    return largest;
 }
 
-/* A size that runs empty or full gets twice the room, up to its share of the limit. */
-static void room_grow(struct cache *cache, struct shmheap *heap, uint64_t size)
+/* Flushes the older half of a stack, or a part: others wait for the lock meanwhile. But not too small a part, since the rest moves down. */
+static void room_make(struct cache *cache, struct shmheap *heap)
 {
-    uint64_t limit = cache_limit(heap), most = limit / LIMIT_SHARE / size, had = stack_room(cache, size);
-    most = most > CACHE_DEPTH ? CACHE_DEPTH : most < ROOM_MIN ? ROOM_MIN : most;
-    uint64_t room = had == 0 ? ROOM_FIRST : had * 2;
-    room = room > most ? most : room;
-    while (room > had && cache->reserved + (room - had) * size > limit && room_regain(cache, heap))
-        continue;
-    uint64_t left = limit > cache->reserved ? (limit - cache->reserved) / size : 0;
-    room = room > had + left ? had + left : room;
-    if (room > had) {
-        cache->reserved += (room - had) * size;
-        cache->stacks[size].limit += room - had;
-    }
+    uint64_t size = room_victim(cache);
+    unsigned count = stack_count(cache, size);
+    stack_flush(cache, heap, size, count <= 2 * CACHE_BATCH ? (count + 1) / 2 : CACHE_BATCH + count / FLUSH_SHARE);
+}
+
+/* Lets the stacks grow by so many granules, if that is no large part of all, and by a share more until the next look at them. */
+static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t need)
+{
+    while (cache->left + cache->spare < need && need <= cache->most / ROOM_SHARE)
+        room_make(cache, heap);
+    uint64_t room = cache->left + cache->spare, grant = need + share_of(cache);
+    cache->left = room < grant ? room : grant;
+    cache->spare = room - cache->left;
+}
+
+/* How many blocks of this size to fetch. */
+static unsigned batch_next(struct cache *cache, uint64_t size)
+{
+    uint64_t share = share_of(cache) / 2 / size, most = share < CACHE_BATCH ? share : CACHE_BATCH;
+    uint64_t batch = cache->batch[size] == 0 ? BATCH_FIRST : 2 * (uint64_t)cache->batch[size];
+    batch = batch < most ? batch : most != 0 ? most : 1;
+    cache->batch[size] = (uint16_t)batch;
+    return (unsigned)batch;
 }
 
 /* Under the lock -------------------------------------------------------- */
@@ -208,11 +227,11 @@ static void stacks_format(struct cache *cache, const struct shmheap *heap)
     cache->shift = heap->shift;
     for (uint64_t size = 0; size < CACHE_SIZES; size++) {
         struct cache_stack *stack = &cache->stacks[size];
-        stack->top = stack->limit = stack_bottom(cache, size);
+        stack->top = stack->bottom;
         stack->used = header_make(size, SHMHEAP_STATE_USED, heap->slot, 1);
         stack->kept = header_make(size, SHMHEAP_STATE_CACHED, heap->slot, 0);
     }
-    cache->reserved = cache->clock = cache->regain_from = 0;
+    cache->left = cache->spare = cache->most = 0;
 }
 
 /* Gets the shared line. A death in here leaves a used block of the dead, or a line of the dead. */
@@ -273,6 +292,9 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
     if (cache->heap == &nothing && cache_start_if_room(cache, heap) != 0)
         return -1;
+    uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
+    cache->spare += most - cache->most;
+    cache->most = most;
     cache->limit = heap->end > CACHE_SIZES ? heap->end - CACHE_SIZES : 0;
     return load_u32(&cache->line->asked) == 0 ? 0 : cache_answer(cache, heap);
 }
@@ -281,14 +303,15 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
 static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granule)
 {
     uint64_t header = block_load(heap, granule), size = block_size_checked(heap, granule, header, heap->end);
-    struct cache_stack *stack = &cache->stacks[size < CACHE_SIZES ? size : 0];
-    if (stack->top == stack->limit || granule >= cache->limit) {
+    if (size - 1 >= cache->left || size >= CACHE_SIZES || granule >= cache->limit) {
         heap->fit->free_span(heap, granule, size, 1);
         return;
     }
+    struct cache_stack *stack = &cache->stacks[size];
     stack->top->payload = block_payload(heap, granule);
     stack->top->header = header - stack->kept + stack->used;
     stack->top++;
+    cache->left -= size;
 }
 
 /* Puts blocks from alloc_best on the stack of their size, the lowest on top: it is used first. */
@@ -298,7 +321,7 @@ static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t siz
     struct cache_entry *top = stack->top;
     for (int64_t i = count; i-- > 0;) {
         uint64_t header = block_load(heap, granules[i]);
-        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit || top == stack->limit)) {
+        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit || size > cache->left)) {
             stack->top = top;
             entry_push(cache, heap, granules[i]);
             top = stack->top;
@@ -307,20 +330,21 @@ static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t siz
         top->payload = block_payload(heap, granules[i]);
         top->header = header - stack->kept + stack->used;
         top++;
+        cache->left -= size;
     }
     stack->top = top;
 }
 
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
-    uint64_t granules[CACHE_DEPTH];
+    uint64_t granules[CACHE_BATCH];
     if (cache_ready(cache, heap) != 0)
         return 0;
     if (stack_count(cache, size) != 0)
         return 1;
-    cache->last[size] = ++cache->clock;
-    room_grow(cache, heap, size);
-    unsigned wanted = (stack_room(cache, size) + 1) / 2;
+    unsigned wanted = batch_next(cache, size);
+    room_make_for(cache, heap, wanted * size);
+    wanted = wanted * size <= cache->left ? wanted : (unsigned)(cache->left / size);
     int64_t got = wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
     entries_push(cache, heap, size, granules, got);
     return 1;
@@ -330,17 +354,33 @@ int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
     if (cache_ready(cache, heap) != 0)
         return 0;
-    if (stack_count(cache, size) < stack_room(cache, size))
-        return 1;
-    cache->last[size] = ++cache->clock;
-    room_grow(cache, heap, size);
-    unsigned count = stack_count(cache, size);
-    if (count != 0 && count == stack_room(cache, size))
-        stack_flush(cache, heap, size, (count + 1) / 2);
+    /* A thread that has never allocated this size only passes on what others do: where more memory goes round it is slower. */
+    if (cache->batch[size] == 0 && stack_count(cache, size) * size >= share_of(cache))
+        stack_flush(cache, heap, size, (stack_count(cache, size) + 1) / 2);
+    room_make_for(cache, heap, size);
     return 1;
 }
 
 /* Beginning and end ----------------------------------------------------- */
+
+/* Empty, with room for the stacks of at most so many granules; NULL: there is no memory. Pages that are never used cost addresses only. */
+static struct cache *cache_map(uint64_t most)
+{
+    uint64_t entries = most * ENTRIES_SHARE + CACHE_SIZES * (1 + PADDING);
+    size_t bytes = sizeof(struct cache) + (size_t)entries * sizeof(struct cache_entry);
+    struct cache *cache = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (cache == MAP_FAILED)
+        return NULL;
+    cache->bytes = bytes;
+    struct cache_entry *place = cache->entries;
+    for (uint64_t size = 0; size < CACHE_SIZES; size++) {
+        cache->stacks[size].bottom = cache->stacks[size].top = place + 1;
+        place += 1 + PADDING + (size != 0 ? most / size : 0);
+    }
+    return cache;
+}
+
+static void cache_unmap(struct cache *cache) { munmap(cache, cache->bytes); }
 
 /* Gives back what the cache has, its line too. Lock held. */
 static void cache_empty(struct cache *cache, struct shmheap *heap)
@@ -383,7 +423,7 @@ static void caches_of_thread_end(void *list)
             }
             cache_unlist(cache);
         }
-        free(cache);
+        cache_unmap(cache);
     }
     pthread_mutex_unlock(&cache_mutex);
 }
@@ -400,14 +440,14 @@ static void caches_of_thread_tidy(void)
             continue;
         }
         *place = cache->next_of_thread;
-        free(cache);
+        cache_unmap(cache);
     }
 }
 
 static struct cache *cache_new(struct shmheap *heap)
 {
     pthread_once(&cache_once, cache_start);
-    struct cache *cache = cache_key_made ? calloc(1, sizeof *cache + CACHE_SIZES * CACHE_STRIDE * sizeof(struct cache_entry)) : NULL;
+    struct cache *cache = cache_key_made ? cache_map(cache_limit(heap, heap->layout.max_len)) : NULL;
     if (cache == NULL)
         return NULL;
     pthread_mutex_lock(&cache_mutex);
@@ -428,7 +468,7 @@ struct cache *cache_of(struct shmheap *heap)
 {
     int before = errno;
     struct cache *cache;
-    if (!lock_barrier_remote || cache_limit(heap) << heap->shift < LIMIT_BYTES_MIN)
+    if (!lock_barrier_remote || cache_limit(heap, load_u64(&heap->len_known)) << heap->shift < LIMIT_BYTES_MIN)
         return NULL;
     for (cache = cache_all; cache != NULL && SHARED_LOAD(&cache->of) != heap; cache = cache->next_of_thread)
         continue;

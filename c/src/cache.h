@@ -11,9 +11,8 @@
 #include "fit.h"
 
 enum {
-    CACHE_SIZES = 321,            /* blocks of as many granules and more are not kept */
-    CACHE_DEPTH = 256,            /* blocks of one size at most */
-    CACHE_STRIDE = CACHE_DEPTH + 4 /* so that the stacks do not all begin in the same set of the processor's cache */
+    CACHE_SIZES = 321, /* blocks of as many granules and more are not kept */
+    CACHE_BATCH = 256  /* blocks that come or go at a time, at most */
 };
 
 /* struct cache_entry is private: a block that is kept, and the header that makes it an object. */
@@ -22,22 +21,24 @@ struct cache_entry {
     uint64_t header;
 };
 
-/* struct cache_stack is private: blocks of one size. Below the lowest lies an entry of zeros. */
+/* struct cache_stack is private: blocks of one size. Below the lowest lies an entry of zeros, above it is room for as many as a cache may
+ * keep of this size alone. */
 struct cache_stack {
-    struct cache_entry *top;   /* above the highest */
-    struct cache_entry *limit; /* where top is when there is no room */
+    struct cache_entry *bottom; /* the lowest */
+    struct cache_entry *top;    /* above the highest */
     uint64_t used, kept; /* headers without stamp: size, used (and one stamp more) or cached, our slot */
 };
 
 /* struct cache is private to a thread.
  *   1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor in a child after fork
- *   2  the granules of the blocks that there is room for, over all sizes, add up to reserved, at most the limit
+ *   2  the granules of the blocks on all stacks, left and spare add up to most
  *   3  the header of each block on a stack is the stack's kept with a stamp, unless others have taken the blocks since
- *   4  the stack of size 0 has no room, nor have those of any size before heap is set first */
+ *   4  the stack of size 0 is empty, and before heap is set first all are, and most is 0 */
 struct cache {
     const struct shmheap *heap;
     struct cache_line *line;
     unsigned char *first; /* the payload of granule 0 */
+    uint64_t left;        /* granules that may be kept besides those on the stacks, until the cache is looked at again */
     uint64_t limit;       /* blocks that begin before this granule end within the region, whatever size is kept */
     unsigned shift;
     struct cache_stack stacks[CACHE_SIZES];
@@ -48,11 +49,13 @@ struct cache {
     uint64_t taken;       /* the line's, as last seen */
     uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
     uint64_t resumed;     /* the heap's allocs when they last were */
-    uint64_t reserved;    /* granules */
-    uint64_t clock;       /* fillings and flushes */
-    uint64_t regain_from; /* clock before which no room of other sizes is looked for */
-    uint64_t last[CACHE_SIZES]; /* clock when a stack was last filled or flushed */
-    struct cache_entry entries[]; /* CACHE_STRIDE for each size; pages that no stack reaches are never touched */
+    uint64_t spare;       /* granules that may be kept besides, after that */
+    uint64_t most;        /* granules that may be kept in all */
+    size_t bytes;         /* of all of this */
+    uint64_t hand;        /* the size that was looked at last for something to give back */
+    uint64_t marks[CACHE_SIZES];  /* what was on top of the stacks then */
+    uint16_t batch[CACHE_SIZES];  /* blocks that were fetched at a time, the last time */
+    struct cache_entry entries[]; /* of all stacks; pages that none has reached were never touched */
 };
 
 /* The cache that this thread used last; neither it nor its heap is ever NULL. */
@@ -96,6 +99,7 @@ static HOT void *cache_take(struct cache *cache, size_t len)
         if (LIKELY(payload != NULL)) {
             store_publish((uint64_t *)(void *)(payload - HEADER_SIZE), entry->header);
             stack->top = entry;
+            cache->left += size;
         }
     }
     cache_end(line);
@@ -117,14 +121,16 @@ static HOT int cache_add(struct cache *cache, void *ptr)
         uint64_t size = (header << (64 - HEADER_SLOT_SHIFT) >> (64 - HEADER_SLOT_SHIFT)) - SHMHEAP_STATE_USED * CACHE_STATE_ONE;
         if (size >= CACHE_SIZES)
             size -= (SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED) * CACHE_STATE_ONE;
-        struct cache_stack *stack = &cache->stacks[size < CACHE_SIZES ? size : 0];
-        struct cache_entry *top = stack->top;
-        if (LIKELY(top != stack->limit && index_is_start(cache->heap, granule))) {
+        size = size < CACHE_SIZES ? size : 0;
+        if (LIKELY(size - 1 < cache->left && index_is_start(cache->heap, granule))) {
+            struct cache_stack *stack = &cache->stacks[size];
+            struct cache_entry *top = stack->top;
             uint64_t stamp = header >> HEADER_STAMP_SHIFT << HEADER_STAMP_SHIFT;
             store_publish(place, stamp | stack->kept);
             top->payload = ptr;
             top->header = stamp + stack->used;
             stack->top = top + 1;
+            cache->left -= size;
             added = 1;
         }
     }
@@ -140,8 +146,8 @@ struct cache *cache_of(struct shmheap *heap);
  * might take the very room. Lock held. 0, or -1. */
 int cache_start_if_room(struct cache *cache, struct shmheap *heap);
 
-/* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, if
- * possible. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
+/* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, unless it would be
+ * a large part of all that may be kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
 int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
 

@@ -214,6 +214,76 @@ struct visitor {
     struct test_barrier turn;
 };
 
+enum { FLOOD = 120000, FLOOD_LEN = 24, FLOOD_STEP = 7919 };
+
+static void flood(shmheap_memory_handle mem, void **ptrs)
+{
+    for (size_t i = 0; i < FLOOD; i++) {
+        ptrs[i] = shmheap_alloc(mem, FLOOD_LEN);
+        CHECK(ptrs[i] != NULL);
+        test_fill(ptrs[i], FLOOD_LEN, i);
+    }
+    for (size_t i = 0; i < FLOOD; i++)
+        CHECK(test_filled(ptrs[i], FLOOD_LEN, i));
+}
+
+/* Not in the order of their addresses. */
+static void drain(shmheap_memory_handle mem, void **ptrs)
+{
+    for (size_t i = 0; i < FLOOD; i++)
+        CHECK_EQ(shmheap_try_free(mem, ptrs[i * FLOOD_STEP % FLOOD]), 0);
+}
+
+/* All that a thread may keep can be of one size: it then gives back parts of it, and later uses the rest. */
+static void a_flood_of_one_size(void)
+{
+    shmheap_memory_handle mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), looker = second(mem, 0);
+    void **ptrs = calloc(FLOOD, sizeof *ptrs);
+    CHECK(ptrs != NULL);
+    for (unsigned round = 0; round < 3; round++) {
+        flood(mem, ptrs);
+        drain(mem, ptrs);
+        uint64_t kept = cached_bytes(looker);
+        CHECK_LE(kept, most_of_a_thread(looker));
+        CHECK(kept > most_of_a_thread(looker) / 2);
+        CHECK_SOUND(looker);
+    }
+    free(ptrs);
+    shmheap_disconnect(mem);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+/* struct drainer frees in a thread of its own what another allocated. */
+struct drainer {
+    shmheap_memory_handle mem, looker;
+    void **ptrs;
+};
+
+static void *drain_and_look(void *context)
+{
+    struct drainer *drainer = context;
+    drain(drainer->mem, drainer->ptrs);
+    CHECK_LE(cached_bytes(drainer->looker), most_of_a_thread(drainer->looker) / 16);
+    return NULL;
+}
+
+/* Through a thread that only frees memory shall go round quickly. */
+static void who_only_frees_keeps_little(void)
+{
+    struct drainer drainer = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), .ptrs = calloc(FLOOD, sizeof(void *))};
+    pthread_t thread;
+    CHECK(drainer.ptrs != NULL);
+    drainer.looker = second(drainer.mem, 0);
+    flood(drainer.mem, drainer.ptrs);
+    CHECK_EQ(pthread_create(&thread, NULL, drain_and_look, &drainer), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    free(drainer.ptrs);
+    shmheap_disconnect(drainer.mem);
+    test_check_empty(drainer.looker);
+    shmheap_disconnect(drainer.looker);
+}
+
 static void *use_two_heaps(void *context)
 {
     struct visitor *visitor = context;
@@ -596,6 +666,7 @@ static void destructors_that_come_after_the_cache(void)
 static const struct test tests[] = {
     TEST(destructors_that_come_after_the_cache),
     TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
+    TEST(a_flood_of_one_size), TEST(who_only_frees_keeps_little),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
     TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
     TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
