@@ -14,10 +14,11 @@ enum {
     LIMIT_BYTES = 1 << 20,  /* that a thread keeps at most */
     LIMIT_SHARE = 64,       /* nor more than this part of the heap */
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
-    BATCH_FIRST = 4,        /* blocks that are fetched at first; then twice as many each time */
-    SHARE = 64,             /* of what may be kept, the part that a size may have before others; it fetches half of that at a time */
-    ROOM_SHARE = 4,         /* for a block that is more than this part of it nothing else is given back */
+    BATCH_FEW = 4,          /* blocks that are fetched at first */
+    FEW_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
+    SHARE = 64,             /* of what may be kept, the part that a size may have before others; it fetches a quarter of that at a time at most */
     FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
+    LOOK_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
     ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
     PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
@@ -199,22 +200,24 @@ static void room_make(struct cache *cache, struct shmheap *heap)
     stack_flush(cache, heap, size, count <= 2 * CACHE_BATCH ? (count + 1) / 2 : CACHE_BATCH + count / FLUSH_SHARE);
 }
 
-/* Lets the stacks grow by so many granules, if that is no large part of all, and by a share more until the next look at them. */
+/* Lets the stacks grow by so many granules, and by some more until the next look at them. For more than a share nothing else has to go. */
 static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t need)
 {
-    while (cache->left + cache->spare < need && need <= cache->most / ROOM_SHARE)
+    while (cache->left + cache->spare < need && need <= share_of(cache))
         room_make(cache, heap);
-    uint64_t room = cache->left + cache->spare, grant = need + share_of(cache);
+    uint64_t room = cache->left + cache->spare, grant = need + (share_of(cache) > LOOK_LEAST ? share_of(cache) : LOOK_LEAST);
     cache->left = room < grant ? room : grant;
     cache->spare = room - cache->left;
 }
 
-/* How many blocks of this size to fetch. */
+/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a share. In a small heap that may be
+ * nothing: then a few of small blocks, else one. */
 static unsigned batch_next(struct cache *cache, uint64_t size)
 {
-    uint64_t share = share_of(cache) / 2 / size, most = share < CACHE_BATCH ? share : CACHE_BATCH;
-    uint64_t batch = cache->batch[size] == 0 ? BATCH_FIRST : 2 * (uint64_t)cache->batch[size];
-    batch = batch < most ? batch : most != 0 ? most : 1;
+    uint64_t most = share_of(cache) / 4 / size, few = size <= FEW_SIZE && size <= share_of(cache) ? BATCH_FEW : 1;
+    uint64_t batch = cache->batch[size] == 0 ? BATCH_FEW : 2 * (uint64_t)cache->batch[size];
+    batch = batch < most ? batch : most;
+    batch = batch < few ? few : batch < CACHE_BATCH ? batch : CACHE_BATCH;
     cache->batch[size] = (uint16_t)batch;
     return (unsigned)batch;
 }

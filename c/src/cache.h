@@ -147,7 +147,7 @@ struct cache *cache_of(struct shmheap *heap);
 int cache_start_if_room(struct cache *cache, struct shmheap *heap);
 
 /* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, unless it would be
- * a large part of all that may be kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
+ * more than a small part of all that may be kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
 int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
 

@@ -63,8 +63,9 @@ static void is_full_and_shared(struct scene *scene)
 static void has_all(struct scene *scene)
 {
     is_full_and_shared(scene);
-    void *ptr = get(scene, OTHER);
-    CHECK_EQ(shmheap_try_free(scene->own, ptr), 0);
+    for (unsigned i = 0; i < OTHER / SMALL; i++)
+        get(scene, SMALL);
+    CHECK_EQ(shmheap_try_free(scene->own, get(scene, OTHER)), 0);
     scene->ptrs[0] = get(scene, OTHER * 2);
 }
 
