@@ -15,8 +15,10 @@ enum {
     LIMIT_SHARE = 64,       /* nor more than this part of the heap */
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
     BATCH_FEW = 4,          /* blocks that are fetched at first */
+    BATCH_MOST = 512,       /* and at most */
     FEW_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
-    SHARE = 64,             /* of what may be kept, the part that a size may have before others; it fetches a quarter of that at a time at most */
+    SHARE = 64,             /* of what may be kept, the part that a size may have; above it is first to give back */
+    FLUSH_BATCH = 256,      /* blocks that are sorted at a time */
     FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
     LOOK_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
     ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
@@ -79,7 +81,7 @@ static void entries_sort_few(struct cache_entry *entries, unsigned count)
 /* No branch depends on the addresses. */
 static void entries_sort_many(struct cache_entry *entries, unsigned count)
 {
-    struct cache_entry others[CACHE_BATCH], *from = entries, *to = others;
+    struct cache_entry others[FLUSH_BATCH], *from = entries, *to = others;
     uintptr_t differing = 0, disorder = 0;
     for (unsigned i = 1; i < count; i++) {
         differing |= (uintptr_t)entries[i].payload ^ (uintptr_t)entries[i - 1].payload;
@@ -97,7 +99,7 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
         memcpy(entries, from, count * sizeof *entries);
 }
 
-/* By address; at most CACHE_BATCH, often in order already. */
+/* By address; at most FLUSH_BATCH, often in order already. */
 static void entries_sort(struct cache_entry *entries, unsigned count)
 {
     if (count <= SORT_FEW)
@@ -141,8 +143,8 @@ static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t siz
 static void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size, unsigned count)
 {
     struct cache_stack *stack = &cache->stacks[size];
-    for (unsigned done = 0; done < count; done += CACHE_BATCH)
-        entries_free(cache, heap, size, stack->bottom + done, count - done < CACHE_BATCH ? count - done : CACHE_BATCH);
+    for (unsigned done = 0; done < count; done += FLUSH_BATCH)
+        entries_free(cache, heap, size, stack->bottom + done, count - done < FLUSH_BATCH ? count - done : FLUSH_BATCH);
     unsigned left = stack_count(cache, size) - count;
     memmove(stack->bottom, stack->bottom + count, left * sizeof *stack->bottom);
     stack->top = stack->bottom + left;
@@ -197,7 +199,7 @@ static void room_make(struct cache *cache, struct shmheap *heap)
 {
     uint64_t size = room_victim(cache);
     unsigned count = stack_count(cache, size);
-    stack_flush(cache, heap, size, count <= 2 * CACHE_BATCH ? (count + 1) / 2 : CACHE_BATCH + count / FLUSH_SHARE);
+    stack_flush(cache, heap, size, count <= 2 * FLUSH_BATCH ? (count + 1) / 2 : FLUSH_BATCH + count / FLUSH_SHARE);
 }
 
 /* Lets the stacks grow by so many granules, and by some more until the next look at them. For more than a share nothing else has to go. */
@@ -210,16 +212,25 @@ static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t ne
     cache->spare = room - cache->left;
 }
 
-/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a share. In a small heap that may be
- * nothing: then a few of small blocks, else one. */
+/* Of an empty stack, the entries that were fetched last: where nothing was added since, they still lie there. */
+static uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count)
+{
+    uint64_t sum = count;
+    for (unsigned i = 0; i < count; i++)
+        sum ^= cache->stacks[size].bottom[i].header + (uint64_t)(uintptr_t)cache->stacks[size].bottom[i].payload;
+    return sum;
+}
+
+/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a share; up to several shares where the thread
+ * frees none, since then the lock is all that they cost. In a small heap a quarter may be nothing: then a few of small blocks, else one. */
 static unsigned batch_next(struct cache *cache, uint64_t size)
 {
-    uint64_t most = share_of(cache) / 4 / size, few = size <= FEW_SIZE && size <= share_of(cache) ? BATCH_FEW : 1;
-    uint64_t batch = cache->batch[size] == 0 ? BATCH_FEW : 2 * (uint64_t)cache->batch[size];
+    unsigned last = cache->batch[size];
+    int frees_none = last != 0 && stack_sum(cache, size, last) == cache->sums[size];
+    uint64_t most = frees_none ? share_of(cache) * 4 / size : share_of(cache) / 4 / size;
+    uint64_t few = size <= FEW_SIZE && size <= share_of(cache) ? BATCH_FEW : 1, batch = last == 0 ? BATCH_FEW : 2 * (uint64_t)last;
     batch = batch < most ? batch : most;
-    batch = batch < few ? few : batch < CACHE_BATCH ? batch : CACHE_BATCH;
-    cache->batch[size] = (uint16_t)batch;
-    return (unsigned)batch;
+    return (unsigned)(batch < few ? few : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
 
 /* Under the lock -------------------------------------------------------- */
@@ -340,7 +351,7 @@ static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t siz
 
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
-    uint64_t granules[CACHE_BATCH];
+    uint64_t granules[BATCH_MOST];
     if (cache_ready(cache, heap) != 0)
         return 0;
     if (stack_count(cache, size) != 0)
@@ -350,6 +361,8 @@ int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
     wanted = wanted * size <= cache->left ? wanted : (unsigned)(cache->left / size);
     int64_t got = wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
     entries_push(cache, heap, size, granules, got);
+    cache->batch[size] = (uint16_t)stack_count(cache, size);
+    cache->sums[size] = stack_sum(cache, size, stack_count(cache, size));
     return 1;
 }
 

@@ -11,8 +11,7 @@
 #include "fit.h"
 
 enum {
-    CACHE_SIZES = 321, /* blocks of as many granules and more are not kept */
-    CACHE_BATCH = 256  /* blocks that come or go at a time, at most */
+    CACHE_SIZES = 321 /* blocks of as many granules and more are not kept */
 };
 
 /* struct cache_entry is private: a block that is kept, and the header that makes it an object. */
@@ -54,7 +53,8 @@ struct cache {
     size_t bytes;         /* of all of this */
     uint64_t hand;        /* the size that was looked at last for something to give back */
     uint64_t marks[CACHE_SIZES];  /* what was on top of the stacks then */
-    uint16_t batch[CACHE_SIZES];  /* blocks that were fetched at a time, the last time */
+    uint64_t sums[CACHE_SIZES];   /* of the entries that were fetched the last time */
+    uint16_t batch[CACHE_SIZES];  /* how many they were */
     struct cache_entry entries[]; /* of all stacks; pages that none has reached were never touched */
 };
 
