@@ -210,7 +210,8 @@ static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
     return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
-static void *alloc_exact(struct shmheap *heap, size_t sz)
+/* Apart, or it would save registers for the cached alloc, too, which needs none. */
+static APART void *alloc_exact(struct shmheap *heap, size_t sz)
 {
     return LIKELY(recover_enter(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
 }
