@@ -16,7 +16,7 @@
 #include "tests/crash/stepper.h"
 #include "tests/support/test.h"
 
-enum { SCENE_OBJECTS = 11, SCENE_OBJECT_LEN = 200, SCENE_LEN = 16384, SCENE_MAX_LEN = 65536, SCENE_STAGES_MAX = 24, SCENE_PTRS = 264 };
+enum { SCENE_OBJECTS = 11, SCENE_OBJECT_LEN = 200, SCENE_LEN = 16384, SCENE_MAX_LEN = 65536, SCENE_STAGES_MAX = 24, SCENE_PTRS = 136 };
 enum { SCENE_MEMORY = 16384 };
 
 /* struct scene is shared by the survivor and the child. */

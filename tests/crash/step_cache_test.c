@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/scene.h"
 
-enum { LEN = 256 << 10, SMALL = 8, OTHER = 100, SMALLS = 260 }; /* a cache of 256 blocks of 16 bytes, fetched two at a time */
+enum { LEN = 128 << 10, SMALL = 8, OTHER = 24, SMALLS = 132 }; /* a cache of 128 blocks of 16 bytes */
 
 /* How many objects of SMALL bytes are freed until the next free has to flush. Found out once, before all. */
 static unsigned frees_until_flush;
