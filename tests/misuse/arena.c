@@ -3,13 +3,13 @@
 
 #include <sys/mman.h>
 
-enum { OBJECTS = 20, PAGE = 4096, PAGES = 21 };
+enum { OBJECTS = 20, PAGE = 4096 };
 
-struct arena *arena_begin(void)
+struct arena *arena_begin(size_t pages)
 {
     struct arena *arena = test_shared(sizeof *arena);
-    unsigned char *all = test_shared((PAGES + 2) * PAGE);
-    arena->bytes = PAGES * PAGE;
+    unsigned char *all = test_shared((pages + 2) * PAGE);
+    arena->bytes = pages * PAGE;
     arena->memory = all + PAGE;
     CHECK(mprotect(all, PAGE, PROT_NONE) == 0 && mprotect(all + PAGE + arena->bytes, PAGE, PROT_NONE) == 0);
     return arena;
@@ -44,6 +44,13 @@ void arena_build(struct arena *arena, struct test_random *random)
     CHECK(shmheap_alloc_named(arena->mem, "a", 40) != NULL && shmheap_alloc_named(arena->mem, "b", 100) != NULL);
     for (size_t i = 0; i < OBJECTS; i += 2)
         shmheap_free(arena->mem, objects[i]);
+}
+
+void arena_build_cached(struct arena *arena)
+{
+    shmheap_options options = {.flags = SHMHEAP_CACHED};
+    CHECK_EQ(shmheap_create_at(&arena->mem, arena->memory, arena->bytes, &options), 0);
+    arena->layout = arena->mem.heap->layout;
 }
 
 size_t arena_place(const struct arena *arena, struct test_random *random)

@@ -18,11 +18,15 @@ struct arena {
     struct layout layout;      /* of that heap; the peer reads it, too */
 };
 
-struct arena *arena_begin(void);
+enum { ARENA_PAGES = 21 }; /* the least with room for a heap that has caches */
+struct arena *arena_begin(size_t pages);
 void arena_end(struct arena *arena);
 
 /* A new heap with some objects, two of them with names, of either alignment, growing or not, with caches where it is large enough. */
 void arena_build(struct arena *arena, struct test_random *random);
+
+/* A new heap with caches, empty. */
+void arena_build_cached(struct arena *arena);
 
 /* Where a word of what kind lies: control, slots, index, first headers, anything. */
 size_t arena_place(const struct arena *arena, struct test_random *random);

@@ -41,7 +41,7 @@ static void damaged_rounds(void *context)
 
 static void damage_before_the_calls(void)
 {
-    struct arena *arena = arena_begin();
+    struct arena *arena = arena_begin(ARENA_PAGES);
     victim_run(&arena->victim, damaged_rounds, arena);
     arena_end(arena);
 }
@@ -102,7 +102,7 @@ static void scribbled_rounds(void *context)
  * the victim's its writes would be the program's own races. */
 static void damage_during_the_calls(void)
 {
-    struct arena *arena = arena_begin();
+    struct arena *arena = arena_begin(ARENA_PAGES);
     struct test_random random = test_random_begin(1);
     arena_build(arena, &random); /* gives the peer the layout */
     pid_t peer = test_fork(scribble, arena);
