@@ -188,6 +188,31 @@ static void the_bound_holds_at_each_moment(void)
     shmheap_disconnect(churner.mem);
 }
 
+enum { SMALL_HEAP = 64 << 10, SMALL_LEN_MOST = 48, SMALL_HELD = 500, SMALL_ROUNDS = 30000 };
+
+/* In a heap whose caches are small, where one block more would be seen: also of those that are fetched the last may be larger than asked for. */
+static void the_bound_holds_after_each_call(void)
+{
+    shmheap_memory_handle mem = anonymous(SMALL_HEAP, 8, SHMHEAP_CACHED), looker = second(mem, 0);
+    struct test_random random = test_random_begin(18);
+    void *held[SMALL_HELD] = {0};
+    uint64_t largest = 0, most = most_of_a_thread(looker);
+    for (size_t round = 0; round < test_rounds(SMALL_ROUNDS); round++) {
+        void **place = &held[test_random_below(&random, SMALL_HELD)];
+        CHECK_EQ(shmheap_try_free(mem, *place), 0);
+        *place = test_random_below(&random, 8) ? shmheap_alloc(mem, test_random_below(&random, SMALL_LEN_MOST)) : NULL;
+        uint64_t kept = cached_bytes(looker);
+        CHECK_LE(kept, most);
+        largest = kept > largest ? kept : largest;
+    }
+    CHECK(largest > most / 2);
+    for (size_t i = 0; i < SMALL_HELD; i++)
+        CHECK_EQ(shmheap_try_free(mem, held[i]), 0);
+    shmheap_disconnect(mem);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
 /* Caches of threads that live on are given back as well, and those threads find a closed connection. */
 static void disconnecting_gives_all_back(void)
 {
@@ -665,7 +690,7 @@ static void destructors_that_come_after_the_cache(void)
 
 static const struct test tests[] = {
     TEST(destructors_that_come_after_the_cache),
-    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
+    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment), TEST(the_bound_holds_after_each_call),
     TEST(a_flood_of_one_size), TEST(who_only_frees_keeps_little),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
     TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
