@@ -33,7 +33,7 @@ impl Label {
     /// None: more elements than a label can say.
     pub(crate) fn new<T>(kind: Kind, count: usize) -> Option<Label> {
         let count = u64::try_from(count).ok().filter(|&count| count <= COUNT_MAX)?;
-        Some(Label(digest::<T>() << 48 | (kind as u64) << COUNT_BITS | count))
+        Some(Label((digest::<T>() << 48) | ((kind as u64) << COUNT_BITS) | count))
     }
 
     pub(crate) fn from_bits(bits: u64) -> Label {
@@ -45,7 +45,7 @@ impl Label {
     }
 
     pub(crate) fn is_arc(self) -> bool {
-        self.0 >> COUNT_BITS & 15 == Kind::Arc as u64
+        (self.0 >> COUNT_BITS) & 15 == Kind::Arc as u64
     }
 
     /// How many elements of T lie in an object with this label and room for `room` bytes of payload; None where it
@@ -59,7 +59,7 @@ impl Label {
 
     /// For messages.
     pub(crate) fn describe(self) -> &'static str {
-        match self.0 >> COUNT_BITS & 15 {
+        match (self.0 >> COUNT_BITS) & 15 {
             1 => "a value of another size or alignment",
             2 => "a slice of other elements or where none was asked for",
             3 => "a str",
@@ -75,7 +75,7 @@ impl Label {
 fn digest<T>() -> u64 {
     let size = std::mem::size_of::<T>() as u64;
     let align = std::mem::align_of::<T>() as u64;
-    (size << 16 ^ align).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48
+    ((size << 16) ^ align).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48
 }
 
 /// Bytes to ask for so that `len` bytes and the label fit.

@@ -161,7 +161,7 @@ fn threads_share_a_connection() {
             let (heap, sender) = (&heap, sender.clone());
             scope.spawn(move || {
                 for i in 0..2000 {
-                    sender.send(ShmBox::new_in(thread << 32 | i, heap).unwrap()).unwrap();
+                    sender.send(ShmBox::new_in((thread << 32) | i, heap).unwrap()).unwrap();
                 }
             });
         }

@@ -24,7 +24,7 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
     let word = match random.below(4) {
         0 => 0,
         1 => u64::MAX,
-        2 => random.below(1 << 20) | random.draw() << 36,
+        2 => random.below(1 << 20) | (random.draw() << 36),
         _ => random.draw(),
     };
     file.write_all_at(&word.to_le_bytes(), at).unwrap();

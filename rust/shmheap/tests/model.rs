@@ -126,7 +126,7 @@ proptest! {
         let sent = heap.boxed_slice(&[7u32; 9]).unwrap().send().unwrap();
         let arc = heap.arc([5u16; 7]).unwrap();
         for bits in bits {
-            let bits = if near { sent.bits() ^ 1 << (bits % 64) } else { bits };
+            let bits = if near { sent.bits() ^ (1 << (bits % 64)) } else { bits };
             let handle = Handle::<[u64]>::from_bits(bits);
             prop_assert!(heap.receive(handle).is_err());
             prop_assert!(heap.take(handle.cast::<str>()).is_err());

@@ -52,10 +52,10 @@ fn any_bytes_but_zero_make_a_name() {
     let mut expected: Vec<Vec<u8>> = (1..=255u8).map(|byte| vec![byte]).collect();
     expected.extend((2..=255).map(|len| vec![0xff; len]));
     for name in &expected {
-        roots.push(heap.root_with(name, || u64::from(name[0]) << 8 | name.len() as u64).unwrap());
+        roots.push(heap.root_with(name, || (u64::from(name[0]) << 8) | name.len() as u64).unwrap());
     }
     for name in &expected {
-        assert_eq!(*heap.find_root::<u64>(name).unwrap(), u64::from(name[0]) << 8 | name.len() as u64);
+        assert_eq!(*heap.find_root::<u64>(name).unwrap(), (u64::from(name[0]) << 8) | name.len() as u64);
     }
     let mut found: Vec<Vec<u8>> = heap.names().unwrap().into_iter().map(|info| info.name).collect();
     found.sort();
@@ -121,7 +121,8 @@ fn alignments_and_sizes() {
         assert_eq!((address(&*page) % 4096, address(&*page2) % 4096, page2.0), (0, 0, [4; 4096]));
         let wide = heap.root_with("u128", || 1u128 << 100).unwrap();
         assert_eq!((address(&*wide) % 16, *there.root::<u128>("u128").unwrap()), (0, 1 << 100));
-        assert_eq!(*heap.root::<()>("nothing").unwrap(), ());
+        let _nothing = heap.root::<()>("nothing").unwrap();
+        let _nothing2 = there.find_root::<()>("nothing").unwrap();
         // More than a stack has.
         let large = heap.root::<[AtomicU64; 1 << 20]>("large").unwrap();
         assert!(large.iter().all(|word| word.load(SeqCst) == 0));

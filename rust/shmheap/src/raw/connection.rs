@@ -251,9 +251,9 @@ impl Connection {
 
     /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
     pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
-        let tag = (self.id ^ self.id >> 13 ^ self.id >> 39) & 0x1fff;
+        let tag = (self.id ^ (self.id >> 13) ^ (self.id >> 39)) & 0x1fff;
         let granule = (offset - 16) / self.alignment as u64;
-        tag.max(1) << 51 | u64::from(stamp & 0x7fff) << 36 | granule & 0xf_ffff_ffff
+        (tag.max(1) << 51) | (u64::from(stamp & 0x7fff) << 36) | granule & 0xf_ffff_ffff
     }
 
     /// The address of an offset in the region; None where `len` bytes there do not lie in it.
@@ -405,7 +405,7 @@ impl Connection {
             }
         })?;
         let identity = found.ok_or(Error::Corrupt)?;
-        self.identity.store(pid << 32 | u64::from(identity), Ordering::Relaxed);
+        self.identity.store((pid << 32) | u64::from(identity), Ordering::Relaxed);
         Ok(identity)
     }
 

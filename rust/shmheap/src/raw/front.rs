@@ -72,7 +72,7 @@ impl Ticket {
             return Err(Error::Unsupported); // no heap of this format gives that much for 8 bytes
         }
         // SAFETY: C, shmheap_alloc: 8 bytes, aligned to 8, ours alone.
-        unsafe { words::store(place, TICKET_TAG | object >> 3) };
+        unsafe { words::store(place, TICKET_TAG | (object >> 3)) };
         Ok(ticket)
     }
 
@@ -350,7 +350,7 @@ mod tests {
         let arc = Shared::new(&heap, [1u64; 8]).unwrap();
         let own = arc.own().load(Ordering::Relaxed);
         let offset = connection(&heap).offset(arc.place);
-        assert_eq!(connection(&heap).handle_at(offset, (own >> 36 & 0x7fff) as u32), own);
+        assert_eq!(connection(&heap).handle_at(offset, ((own >> 36) & 0x7fff) as u32), own);
         let refused = heap.receive(Handle::<[u8]>::from_bits(own));
         let Err(Error::WrongType { again, .. }) = refused else { panic!("{refused:?}") };
         let refused = heap.receive_bytes(again);

@@ -76,8 +76,8 @@ fn label_of<T>() -> Label {
 }
 
 fn claim(handle: u64, identity: u32) -> u64 {
-    let claim = handle.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 << 32 | u64::from(identity);
-    claim ^ u64::from(claim == handle) << 32
+    let claim = (handle.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 << 32) | u64::from(identity);
+    claim ^ (u64::from(claim == handle) << 32)
 }
 
 impl<T: Shareable> Used<T> {
