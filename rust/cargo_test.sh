@@ -48,8 +48,13 @@ if ! oldest=$(compgen -G "$(dirname "$cargo")/../../$msrv*/bin/rustc" | head -n 
 else
     RUSTC=$oldest step cargo build --locked -p shmheap --target-dir "$CARGO_TARGET_DIR/$msrv"
 fi
-# Each package built from its own tarball, the one against the other's.
-step cargo package --workspace --allow-dirty
+# Each package built from its own tarball, the one against the other's, which cargo can since 1.90.
+if [ "$(cargo --version | sed 's/^cargo 1\.\([0-9]*\)\..*/\1/')" -ge 90 ]; then
+    step cargo package --workspace --allow-dirty
+else
+    step cargo package --allow-dirty -p shmheap-sys
+    echo "skipped: $(cargo --version) packages shmheap only once shmheap-sys is on crates.io"
+fi
 
 # The README's program in a project outside the tree, by one process and another.
 outside=$TEST_TMPDIR/outside
