@@ -35,7 +35,7 @@ std::string resource_name, file_name;
 void name_choose()
 {
     resource_name = std::string("SHARED::") + (test_name() + 1);
-    file_name = "/umpire." + std::to_string(geteuid()) + "." + resource_name;
+    file_name = test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), resource_name.c_str());
 }
 
 bool file_is_there()
