@@ -14,7 +14,7 @@ static unsigned char *region(const struct hostile *hostile, unsigned side) { ret
 
 static uint64_t region_most(const struct hostile *hostile, unsigned side) { return hostile->mem[side].heap->layout.max_len; }
 
-/* A lock that seems to be somebody's: not half a minute for each. */
+/* Keeps the layout for edits; and for a lock that seems to be somebody's not half a minute of patience each. */
 static void connected(struct hostile *hostile, shmheap_memory_handle mem)
 {
     if (!shmheap_valid(mem))

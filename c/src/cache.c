@@ -17,7 +17,7 @@ enum {
     BATCH_FEW = 4,          /* blocks that are fetched at first */
     BATCH_MOST = 512,       /* and at most */
     FEW_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
-    SHARE = 64,             /* of what may be kept, the part that a size may have; above it is first to give back */
+    SHARE = 64,             /* of what may be kept, the part that a size may have; with more it is the first to give back */
     FLUSH_BATCH = 256,      /* blocks that are sorted at a time */
     FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
     LOOK_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */

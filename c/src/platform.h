@@ -20,6 +20,14 @@
 #define APART __attribute__((noinline))
 #define STATIC_ASSERT(condition, name) typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
+/* SHMHEAP_LOAD_HOOK is set in the build for tests in which a peer writes between any two loads. */
+#ifdef SHMHEAP_LOAD_HOOK
+extern void (*shmheap_load_hook)(const void *word);
+#define LOAD_HOOK(word) (shmheap_load_hook ? shmheap_load_hook(word) : (void)0)
+#else
+#define LOAD_HOOK(word) ((void)0)
+#endif
+
 /* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them at any time.
  * On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one instruction, never repeated,
  * kept in order among its like, and by the processor's total store order a release and an acquire); unlike the atomic
@@ -30,48 +38,21 @@
 #endif
 #endif
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(WATCHED_BY_TSAN)
-#define SHARED_LOAD(word) (*(const volatile __typeof__(*(word)) *)(word))
+#define SHARED_LOAD(word) (LOAD_HOOK(word), *(const volatile __typeof__(*(word)) *)(word))
 #define SHARED_LOAD_ACQUIRE(word) SHARED_LOAD(word)
 #define SHARED_STORE(word, value) ((void)(*(volatile __typeof__(*(word)) *)(word) = (value)))
 #define SHARED_STORE_RELEASE(word, value) SHARED_STORE(word, value)
 #else
-#define SHARED_LOAD(word) __atomic_load_n(word, __ATOMIC_RELAXED)
-#define SHARED_LOAD_ACQUIRE(word) __atomic_load_n(word, __ATOMIC_ACQUIRE)
+#define SHARED_LOAD(word) (LOAD_HOOK(word), __atomic_load_n(word, __ATOMIC_RELAXED))
+#define SHARED_LOAD_ACQUIRE(word) (LOAD_HOOK(word), __atomic_load_n(word, __ATOMIC_ACQUIRE))
 #define SHARED_STORE(word, value) __atomic_store_n(word, value, __ATOMIC_RELAXED)
 #define SHARED_STORE_RELEASE(word, value) __atomic_store_n(word, value, __ATOMIC_RELEASE)
 #endif
 
-/* SHMHEAP_LOAD_HOOK is set in the build for tests in which a peer writes between any two loads. */
-#ifdef SHMHEAP_LOAD_HOOK
-extern void (*shmheap_load_hook)(const void *word);
-#define LOAD_HOOK(word) (shmheap_load_hook ? shmheap_load_hook(word) : (void)0)
-#else
-#define LOAD_HOOK(word) ((void)0)
-#endif
-
-static inline uint64_t load_u64(const uint64_t *word)
-{
-    LOAD_HOOK(word);
-    return SHARED_LOAD(word);
-}
-
-static inline uint64_t load_acquire(const uint64_t *word)
-{
-    LOAD_HOOK(word);
-    return SHARED_LOAD_ACQUIRE(word);
-}
-
-static inline uint32_t load_acquire_u32(const uint32_t *word)
-{
-    LOAD_HOOK(word);
-    return SHARED_LOAD_ACQUIRE(word);
-}
-
-static inline uint32_t load_u32(const uint32_t *word)
-{
-    LOAD_HOOK(word);
-    return SHARED_LOAD(word);
-}
+static inline uint64_t load_u64(const uint64_t *word) { return SHARED_LOAD(word); }
+static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_ACQUIRE(word); }
+static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
+static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
 
 /* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
 #ifdef SHMHEAP_HELGRIND

@@ -25,6 +25,12 @@ void arena_end(struct arena *arena)
     test_unshare(arena, sizeof *arena);
 }
 
+static void create(struct arena *arena, const shmheap_options *options)
+{
+    CHECK_EQ(shmheap_create_at(&arena->mem, arena->memory, arena->bytes, options), 0);
+    arena->layout = arena->mem.heap->layout;
+}
+
 void arena_build(struct arena *arena, struct test_random *random)
 {
     shmheap_options options = {.alignment = 8 << test_random_below(random, 2)};
@@ -35,8 +41,7 @@ void arena_build(struct arena *arena, struct test_random *random)
     } else if (test_random_below(random, 2)) {
         options.flags = SHMHEAP_CACHED;
     }
-    CHECK_EQ(shmheap_create_at(&arena->mem, arena->memory, arena->bytes, &options), 0);
-    arena->layout = arena->mem.heap->layout;
+    create(arena, &options);
     for (size_t i = 0; i < OBJECTS; i++) {
         objects[i] = shmheap_alloc(arena->mem, test_random_below(random, 200));
         CHECK(objects[i] != NULL);
@@ -48,9 +53,7 @@ void arena_build(struct arena *arena, struct test_random *random)
 
 void arena_build_cached(struct arena *arena)
 {
-    shmheap_options options = {.flags = SHMHEAP_CACHED};
-    CHECK_EQ(shmheap_create_at(&arena->mem, arena->memory, arena->bytes, &options), 0);
-    arena->layout = arena->mem.heap->layout;
+    create(arena, &(shmheap_options){.flags = SHMHEAP_CACHED});
 }
 
 size_t arena_place(const struct arena *arena, struct test_random *random)

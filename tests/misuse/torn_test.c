@@ -35,7 +35,7 @@ static void peer_writes(const void *about)
 {
     struct arena *arena = peer.arena;
     size_t place = (size_t)((uintptr_t)about - (uintptr_t)arena->memory) & ~(size_t)7;
-    if (!peer.of_caches && (place >= arena->bytes || (place != offsetof(struct control, lock) && test_random_below(&peer.random, 4) == 0)))
+    if (!peer.of_caches && place != offsetof(struct control, lock) && test_random_below(&peer.random, 4) == 0)
         place = arena_place(arena, &peer.random);
     if (place == offsetof(struct control, lock))
         return;
