@@ -97,6 +97,12 @@ static inline uint64_t block_size_checked(const struct shmheap *heap, uint64_t g
     return size >= heap->block_min && size <= end - granule ? size : 0;
 }
 
+/* Has the header there fetched meanwhile; any granule may be given. */
+static inline void block_fetch(const struct shmheap *heap, uint64_t granule)
+{
+    prefetch((const void *)((uintptr_t)heap->region + REGION_LEAD + (uintptr_t)(granule << heap->shift)));
+}
+
 /* Stores a header inside a block, where no walk sees it. A death here leaves the block as it was. */
 static inline void block_prepare(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {

@@ -394,14 +394,14 @@ struct neighbour {
     uint64_t granule, size;
 };
 
-/* 0, or FIT_BAD. */
-static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, struct neighbour *before)
+/* span: index_span_back. 0, or FIT_BAD. */
+static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, unsigned span, struct neighbour *before)
 {
+    uint64_t size = span;
     before->size = 0;
     before->granule = granule;
     if (granule == 0 || !index_is_edge(heap, granule - 1))
         return 0;
-    uint64_t size = index_span_back(heap, granule);
     if (UNLIKELY(size == SPAN_FAR))
         size = granule - index_start_of(heap, granule - 1); /* of none: more than granule */
     if (UNLIKELY(size > granule))
@@ -462,7 +462,11 @@ static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
     struct control *control = heap->control;
     struct neighbour before, behind;
     uint64_t end = heap->end, tail = tail_checked(heap, end), next = granule + size;
-    if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, granule, &before) != 0 ||
+    unsigned back = index_span_back(heap, granule);
+    /* Whether they are free cannot be predicted: their headers would be asked for late. */
+    block_fetch(heap, next);
+    block_fetch(heap, granule - back);
+    if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, granule, back, &before) != 0 ||
                  neighbour_behind(heap, next, tail, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
