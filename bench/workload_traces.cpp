@@ -38,6 +38,7 @@ public:
     {
         for (std::size_t i = from; i < from + count; i++) {
             const trace_call &it = trace_.calls[i];
+            __builtin_prefetch(&trace_.calls[std::min(i + calls_ahead, count_ - 1)]); // the processor's own foresight ends with a page
             if (it.what == call::make)
                 set_.put(it.slot, it.size);
             else if (it.what == call::end)
@@ -58,6 +59,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t calls_ahead = 64;
+
     live_set<checked> set_;
     const program_trace &trace_;
     std::size_t count_;
