@@ -77,6 +77,8 @@ static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t s
     return (int64_t)granule;
 }
 
+enum { TAIL_AHEAD = 8 }; /* blocks as this one, by which memory behind the tail is fetched before it is needed */
+
 /* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
 static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need)
 {
@@ -91,6 +93,7 @@ static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, 
         return (int64_t)tail;
     }
     uint64_t behind = tail + need;
+    block_fetch(heap, behind + TAIL_AHEAD * need);
     block_prepare(heap, behind, header_free(rest));
     block_publish(heap, tail, header_used(heap, need));
     start_set(heap, behind);
