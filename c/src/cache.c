@@ -113,11 +113,10 @@ static uint64_t entry_granule(const struct cache *cache, const struct cache_entr
     return (uint64_t)(entry->payload - cache->first) >> cache->shift;
 }
 
-static int entry_holds(const struct cache *cache, const struct shmheap *heap, const struct cache_entry *entry, uint64_t size)
+static int entry_holds(const struct cache *cache, const struct shmheap *heap, const struct cache_entry *entry)
 {
-    const struct cache_stack *stack = &cache->stacks[size];
     uint64_t granule = entry_granule(cache, entry);
-    return index_is_start(heap, granule) && block_load(heap, granule) == entry->header - stack->used + stack->kept;
+    return index_is_start(heap, granule) && block_load(heap, granule) == entry->header - cache->used + cache->kept;
 }
 
 /* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state cached. */
@@ -128,7 +127,7 @@ static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t siz
         uint64_t first = entry_granule(cache, &entries[i]);
         unsigned blocks = 0;
         while (i < count && entry_granule(cache, &entries[i]) == first + blocks * size &&
-               entry_holds(cache, heap, &entries[i], size)) {
+               entry_holds(cache, heap, &entries[i])) {
             blocks++;
             i++;
         }
@@ -156,6 +155,16 @@ static void stacks_flush(struct cache *cache, struct shmheap *heap)
     for (uint64_t size = 1; size < CACHE_SIZES; size++)
         if (stack_count(cache, size) != 0)
             stack_flush(cache, heap, size, stack_count(cache, size));
+}
+
+static void recent_settle(struct cache *cache)
+{
+    for (unsigned i = 0; i < CACHE_RECENT; i++) {
+        struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], entry = *recent;
+        recent->payload = NULL;
+        if (entry.payload != NULL)
+            cache_push(cache, entry);
+    }
 }
 
 static void stacks_forget(struct cache *cache)
@@ -233,18 +242,30 @@ static unsigned batch_next(struct cache *cache, uint64_t size)
     return (unsigned)(batch < few ? few : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
 
+/* Whether the stack, settled, has enough for some time: blocks that are freed next come back to it only when as many others have been freed
+ * as recent holds. In a small heap or of a large size there are seldom so many. */
+static int stack_suffices(const struct cache *cache, uint64_t size)
+{
+    return stack_count(cache, size) > (2 * CACHE_RECENT * size <= share_of(cache) / 4 ? CACHE_RECENT : 0);
+}
+
+void *cache_take_settled(struct cache *cache, uint64_t size, size_t len)
+{
+    recent_settle(cache);
+    return stack_suffices(cache, size) ? cache_take(cache, len) : NULL;
+}
+
 /* Under the lock -------------------------------------------------------- */
 
 static void stacks_format(struct cache *cache, const struct shmheap *heap)
 {
     cache->first = block_payload(heap, 0);
     cache->shift = heap->shift;
-    for (uint64_t size = 0; size < CACHE_SIZES; size++) {
-        struct cache_stack *stack = &cache->stacks[size];
-        stack->top = stack->bottom;
-        stack->used = header_make(size, SHMHEAP_STATE_USED, heap->slot, 1);
-        stack->kept = header_make(size, SHMHEAP_STATE_CACHED, heap->slot, 0);
-    }
+    cache->used = header_make(0, SHMHEAP_STATE_USED, heap->slot, 1);
+    cache->kept = header_make(0, SHMHEAP_STATE_CACHED, heap->slot, 0);
+    for (uint64_t size = 0; size < CACHE_SIZES; size++)
+        cache->stacks[size].top = cache->stacks[size].bottom;
+    memset(cache->recent, 0, sizeof cache->recent);
     cache->left = cache->spare = cache->most = 0;
 }
 
@@ -301,11 +322,12 @@ int cache_start_if_room(struct cache *cache, struct shmheap *heap)
     return cache->heap == &nothing && !space_is_awaited(heap) ? cache_attach(cache, heap) : -1;
 }
 
-/* 0 when the stacks may be used. */
+/* 0 when the stacks may be used; all that is kept is on them then. */
 static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
     if (cache->heap == &nothing && cache_start_if_room(cache, heap) != 0)
         return -1;
+    recent_settle(cache);
     uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
     cache->spare += most - cache->most;
     cache->most = most;
@@ -321,10 +343,7 @@ static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granu
         heap->fit->free_span(heap, granule, size, 1);
         return;
     }
-    struct cache_stack *stack = &cache->stacks[size];
-    stack->top->payload = block_payload(heap, granule);
-    stack->top->header = header - stack->kept + stack->used;
-    stack->top++;
+    cache_push(cache, (struct cache_entry){block_payload(heap, granule), header - cache->kept + cache->used});
     cache->left -= size;
 }
 
@@ -342,7 +361,7 @@ static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t siz
             continue;
         }
         top->payload = block_payload(heap, granules[i]);
-        top->header = header - stack->kept + stack->used;
+        top->header = header - cache->kept + cache->used;
         top++;
         cache->left -= size;
     }
@@ -354,7 +373,7 @@ int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
     uint64_t granules[BATCH_MOST];
     if (cache_ready(cache, heap) != 0)
         return 0;
-    if (stack_count(cache, size) != 0)
+    if (stack_suffices(cache, size))
         return 1;
     unsigned wanted = batch_next(cache, size);
     room_make_for(cache, heap, wanted * size);
@@ -404,6 +423,7 @@ static void cache_empty(struct cache *cache, struct shmheap *heap)
     struct block_step step = {cache->line_granule, 0, 0};
     if (cache->heap == &nothing)
         return;
+    recent_settle(cache);
     if (load_u64(&cache->line->taken) == cache->taken)
         stacks_flush(cache, heap);
     if (index_is_start(heap, step.granule) && block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK &&

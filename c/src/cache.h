@@ -11,7 +11,8 @@
 #include "fit.h"
 
 enum {
-    CACHE_SIZES = 321 /* blocks of as many granules and more are not kept */
+    CACHE_SIZES = 321, /* blocks of as many granules and more are not kept */
+    CACHE_RECENT = 8   /* blocks freed last, which are not on their stacks yet */
 };
 
 /* struct cache_entry is private: a block that is kept, and the header that makes it an object. */
@@ -25,21 +26,27 @@ struct cache_entry {
 struct cache_stack {
     struct cache_entry *bottom; /* the lowest */
     struct cache_entry *top;    /* above the highest */
-    uint64_t used, kept; /* headers without stamp: size, used (and one stamp more) or cached, our slot */
 };
 
 /* struct cache is private to a thread.
  *   1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor in a child after fork
- *   2  the granules of the blocks on all stacks, left and spare add up to most
- *   3  the header of each block on a stack is the stack's kept with a stamp, unless others have taken the blocks since
- *   4  the stack of size 0 is empty, and before heap is set first all are, and most is 0 */
+ *   2  the granules of the blocks on all stacks and in recent, left and spare add up to most
+ *   3  the header of each of these blocks is kept with a size and a stamp, unless others have taken the blocks since
+ *   4  the stack of size 0 is empty, and before heap is set first all are, as is recent, and most is 0
+ *
+ * Which stack a freed block belongs on its header says, and that may have to come from memory. Would it be put there at once, the
+ * processor had to make loads of the next allocs wait until it knows that they are from another stack. So it is put there when as many
+ * others have been freed as a processor can have under way. */
 struct cache {
     const struct shmheap *heap;
     struct cache_line *line;
     unsigned char *first; /* the payload of granule 0 */
     uint64_t left;        /* granules that may be kept besides those on the stacks, until the cache is looked at again */
     uint64_t limit;       /* blocks that begin before this granule end within the region, whatever size is kept */
+    uint64_t used, kept;  /* headers without size and stamp: used (and one stamp more) or cached, our slot */
     unsigned shift;
+    unsigned freed;       /* where in recent the oldest is, and the next goes, modulo CACHE_RECENT */
+    struct cache_entry recent[CACHE_RECENT]; /* zeros: there are fewer */
     struct cache_stack stacks[CACHE_SIZES];
     /* seldom used */
     struct shmheap *of;   /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
@@ -106,6 +113,13 @@ static HOT void *cache_take(struct cache *cache, size_t len)
     return payload;
 }
 
+/* Private memory, so the size is that of a stack. */
+static HOT void cache_push(struct cache *cache, struct cache_entry entry)
+{
+    struct cache_stack *stack = &cache->stacks[header_size(entry.header)];
+    *stack->top++ = entry;
+}
+
 /* cache_add frees the object at ptr into the cache: 1; 0: it cannot, or there is none. A death before the store to the header leaves
  * the object, after it a block in a dead thread's cache. */
 static HOT int cache_add(struct cache *cache, void *ptr)
@@ -123,15 +137,15 @@ static HOT int cache_add(struct cache *cache, void *ptr)
             size -= (SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED) * CACHE_STATE_ONE;
         size = size < CACHE_SIZES ? size : 0;
         if (LIKELY(size - 1 < cache->left && index_is_start(cache->heap, granule))) {
-            struct cache_stack *stack = &cache->stacks[size];
-            struct cache_entry *top = stack->top;
+            struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], oldest = *recent;
             uint64_t stamp = header >> HEADER_STAMP_SHIFT << HEADER_STAMP_SHIFT;
-            store_publish(place, stamp | stack->kept);
-            top->payload = ptr;
-            top->header = stamp + stack->used;
-            stack->top = top + 1;
+            store_publish(place, (stamp | cache->kept) + size);
+            recent->payload = ptr;
+            recent->header = stamp + cache->used + size;
             cache->left -= size;
             added = 1;
+            if (LIKELY(oldest.payload != NULL))
+                cache_push(cache, oldest);
         }
     }
     cache_end(line);
@@ -145,6 +159,10 @@ struct cache *cache_of(struct shmheap *heap);
 /* cache_start_if_room gets the cache its shared line, without which it cannot be used, where nobody waits for space. After the object that the thread asked for has been had: else the line
  * might take the very room. Lock held. 0, or -1. */
 int cache_start_if_room(struct cache *cache, struct shmheap *heap);
+
+/* cache_take_settled puts what is in recent on the stacks, then does as cache_take for len bytes, a block of size granules (1 to
+ * CACHE_SIZES - 1). NULL also where it would be rather more blocks than that one that are missing. */
+void *cache_take_settled(struct cache *cache, uint64_t size, size_t len);
 
 /* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible. cache_flush makes room for one, unless it would be
  * more than a small part of all that may be kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used then, else 0. */
