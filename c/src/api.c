@@ -13,6 +13,7 @@
 #include "file.h"
 #include "fit.h"
 #include "grow.h"
+#include "huge.h"
 #include "look.h"
 #include "names.h"
 #include "own.h"
@@ -207,7 +208,10 @@ static HOT int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
 {
     recover_leave(heap);
-    return LIKELY(granule >= 0) ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+    if (UNLIKELY(granule < 0))
+        return fail_null(fit_errno(granule));
+    huge_look(heap, (uint64_t)granule);
+    return block_payload(heap, (uint64_t)granule);
 }
 
 /* Apart, or it would save registers for the cached alloc, too, which needs none. */
@@ -226,6 +230,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
         return ptr;
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
         recover_leave(heap);
+        huge_look(heap, block_of_pointer(heap, ptr));
         return ptr;
     }
     int64_t granule = alloc_now(heap, sz, 1);
@@ -297,6 +302,8 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
     recover_leave(heap);
     for (int64_t i = 0; i < got; i++)
         ptrs[i] = block_payload(heap, granules[i]);
+    if (got > 0)
+        huge_look(heap, granules[got - 1]);
     return got;
 }
 

@@ -14,6 +14,7 @@
 #include "file.h"
 #include "fit.h"
 #include "fit_choose.h"
+#include "huge.h"
 #include "lock.h"
 #include "recover.h"
 #include "segment.h"
@@ -96,6 +97,7 @@ static struct shmheap *connection_new(void)
         memset(heap, 0, sizeof *heap);
         heap->next = next;
         heap->fd = -1;
+        heap->huge_next = HUGE_NEVER;
         heap->taken = 1;
         heap->lock_limit_ms = LOCK_LIMIT_MS;
         heap->fit = fit_choose();

@@ -27,6 +27,7 @@ struct shmheap {
     struct chunk_bits *bits;
     uint64_t len_known;    /* written by any thread, upwards */
     uint64_t end;
+    uint64_t huge_next;    /* granule: behind it the memory was reserved in small pages, and nobody here has used it yet; see huge.h */
     uint32_t cached;       /* 1: threads keep free blocks for themselves */
     const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */

@@ -37,9 +37,9 @@ static int fill_one(const struct shmheap *heap, uint64_t at)
 
 /* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
  * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
-void huge_fill(const struct shmheap *heap, uint64_t from, uint64_t to)
+void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to)
 {
-    uint64_t at = round_up(from, HUGE_PAGE);
+    uint64_t at = round_up(from, HUGE_PAGE), region = heap->layout.region_off;
     if (!is_wanted(heap) || at + HUGE_PAGE > to)
         return;
     int before = errno;
@@ -48,7 +48,28 @@ void huge_fill(const struct shmheap *heap, uint64_t from, uint64_t to)
     for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit); at += HUGE_PAGE)
         if (!fill_one(heap, at))
             break;
+    if (load_u64(&heap->huge_next) == HUGE_NEVER)
+        store_u64(&heap->huge_next, at > region ? (at - region) >> heap->shift : 0);
     errno = before;
+}
+
+void huge_used(struct shmheap *heap, uint64_t granule)
+{
+    int before = errno;
+    uint64_t region = heap->layout.region_off, page = (region + (granule << heap->shift)) / HUGE_PAGE * HUGE_PAGE;
+    uint64_t next = (page + HUGE_PAGE - region) >> heap->shift;
+    if (granule >= connection_end(heap))
+        return;
+    if (page + HUGE_PAGE <= region + load_u64(&heap->len_known) && madvise(heap->base + page, HUGE_PAGE, MADV_COLLAPSE) != 0 && errno == EINVAL)
+        next = HUGE_NEVER; /* not with this kernel, or not for this process */
+    store_u64(&heap->huge_next, next);
+    errno = before;
+}
+
+void huge_connected(struct shmheap *heap)
+{
+    if (is_wanted(heap) && !(heap->format_flags & FORMAT_SPARSE))
+        store_u64(&heap->huge_next, load_u64(&heap->control->tail));
 }
 
 void huge_ask(const struct shmheap *heap)

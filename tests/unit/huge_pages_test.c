@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -132,6 +133,61 @@ static void a_large_heap_has_some_unasked(void)
     shmheap_disconnect(writer);
 }
 
+static void allow_huge_pages(int allowed) { CHECK_EQ(prctl(PR_SET_THP_DISABLE, !allowed, 0, 0, 0), 0); }
+
+/* One by one, or all at once. */
+static void get(shmheap_memory_handle mem, void **objects, int at_once)
+{
+    errno = 0;
+    if (at_once)
+        CHECK_EQ(shmheap_alloc_many(mem, OBJECT, OBJECTS, objects), OBJECTS);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        if (!at_once)
+            objects[i] = shmheap_alloc(mem, OBJECT);
+        CHECK(objects[i] != NULL);
+        test_fill(objects[i], OBJECT, i);
+    }
+    CHECK_EQ(errno, 0);
+}
+
+static void memory_without_gets_them_when_it_is_used(void)
+{
+    static const struct { unsigned flags; int at_once; } ways[] = {{0, 0}, {0, 1}, {SHMHEAP_CACHED, 0}};
+    static void *objects[3][OBJECTS];
+    int expected = kernel_has_huge_pages();
+    allow_huge_pages(0);
+    shmheap_memory_handle maker = large(0), mems[3];
+    allow_huge_pages(1);
+    CHECK_EQ(kilobytes_in_huge_pages(maker.heap->base), 0);
+    for (size_t i = 0; i < 3; i++) {
+        shmheap_options options = {.flags = ways[i].flags};
+        CHECK_EQ(shmheap_open_fd(&mems[i], shmheap_fd(maker), &options), 0);
+        CHECK_EQ(kilobytes_in_huge_pages(mems[i].heap->base), 0);
+        get(mems[i], objects[i], ways[i].at_once);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; k < OBJECTS; k++)
+            CHECK(test_filled(shmheap_handle_to_ptr(maker, shmheap_ptr_to_handle(mems[i], objects[i][k])), OBJECT, k));
+        if (expected && kernel_has_huge_pages())
+            CHECK_LE(HUGE_PAGE / 1024, kilobytes_in_huge_pages(mems[i].heap->base));
+    }
+    CHECK_SOUND(maker);
+    for (size_t i = 0; i < 3; i++)
+        shmheap_disconnect(mems[i]);
+    shmheap_disconnect(maker);
+}
+
+static void who_may_not_have_them_is_not_told(void)
+{
+    static void *objects[OBJECTS];
+    allow_huge_pages(0);
+    shmheap_memory_handle mem = large(0);
+    get(mem, objects, 0);
+    CHECK_EQ(kilobytes_in_huge_pages(mem.heap->base), 0);
+    allow_huge_pages(1);
+    shmheap_disconnect(mem);
+}
+
 static long blocks_of(shmheap_memory_handle mem)
 {
     struct stat status;
@@ -171,5 +227,6 @@ static void growth_that_fails_gives_back_what_it_took(void)
 static const struct test tests[] = {TEST(named_heap),          TEST(sparse_heap),
                                     TEST(heap_with_caches),    TEST(heap_in_a_file),
                                     TEST(heap_without_a_name), TEST(a_large_heap_has_some_unasked),
+                                    TEST(memory_without_gets_them_when_it_is_used), TEST(who_may_not_have_them_is_not_told),
                                     TEST(a_sparse_one_is_not_filled), TEST(growth_that_fails_gives_back_what_it_took)};
 TEST_MAIN(tests)
