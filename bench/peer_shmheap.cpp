@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <shmheap.h>
 #include <sys/prctl.h>
 
@@ -20,7 +21,7 @@ namespace {
     throw std::runtime_error(text);
 }
 
-// Prevents huge pages of what this process makes meanwhile, as other heaps have none.
+// Prevents huge pages in this process meanwhile, as other heaps have none: when a heap is made and when its memory is first used.
 class only_small_pages {
 public:
     only_small_pages() { set(1); }
@@ -43,11 +44,15 @@ public:
         options.len = bytes;
         options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags;
         name_ = name;
-        [[maybe_unused]] Pages pages{};
+        pages_.emplace();
         if (shmheap_open(&heap_, name.c_str(), &options) != 0)
             fail("shmheap_open");
     }
-    void close() override { shmheap_disconnect(heap_); }
+    void close() override
+    {
+        shmheap_disconnect(heap_);
+        pages_.reset();
+    }
     void *alloc(std::size_t size) override { return shmheap_alloc(heap_, size); }
     void free(void *object) override { shmheap_free(heap_, object); }
     void *resize(void *object, std::size_t, std::size_t size) override { return shmheap_realloc(heap_, object, size); }
@@ -85,6 +90,7 @@ public:
 private:
     std::string name_;
     shmheap_memory_handle heap_ = {};
+    std::optional<Pages> pages_;
 };
 
 constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers | trait_bounded;
