@@ -85,8 +85,8 @@ enum shmheap_flags {
     SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages also in small and sparse heaps, in those that were made without, and
                                     however long it takes; never an error. Unasked, making or growing one of 16 MiB and more asks for them (from
                                     Linux 6.1 on), but for no longer than half a second for each GiB, an eighth when growing; for two
-                                    megabytes that got none an alloc asks that is the first of its process to use them: some
-                                    hundred microseconds, without the lock. prctl(PR_SET_THP_DISABLE) prevents it all */
+                                    megabytes that got none an alloc asks that is the first of its process to use them: about one
+                                    millisecond, several in a virtual machine that lacks memory, without the lock. prctl(PR_SET_THP_DISABLE) prevents it all */
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
     SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open() */

@@ -371,8 +371,7 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
         return NULL;
     uint64_t need = block_granules(heap, size);
     int64_t granule = need != 0 ? alloc_aligned(heap, need, alignment) : FIT_NONE;
-    recover_leave(heap);
-    return granule >= 0 ? block_payload(heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+    return alloc_done(heap, granule);
 }
 
 /* Lock held; gives it back. */

@@ -159,12 +159,8 @@ static void stacks_flush(struct cache *cache, struct shmheap *heap)
 
 static void recent_settle(struct cache *cache)
 {
-    for (unsigned i = 0; i < CACHE_RECENT; i++) {
-        struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], entry = *recent;
-        recent->payload = NULL;
-        if (entry.payload != NULL)
-            cache_push(cache, entry);
-    }
+    for (unsigned i = 0; i < CACHE_RECENT; i++)
+        cache_defer(cache, (struct cache_entry){NULL, 0});
 }
 
 static void stacks_forget(struct cache *cache)

@@ -34,8 +34,8 @@ struct cache_stack {
  *   3  the header of each of these blocks is kept with a size and a stamp, unless others have taken the blocks since
  *   4  the stack of size 0 is empty, and before heap is set first all are, as is recent, and most is 0
  *
- * Which stack a freed block belongs on its header says, and that may have to come from memory. Would it be put there at once, the
- * processor had to make loads of the next allocs wait until it knows that they are from another stack. So it is put there when as many
+ * Which stack a freed block belongs on its header says, and that may have to come from memory. If it were put there at once, the
+ * processor would have to make the next allocs' loads wait until it knows that they are from another stack. So it is put there when as many
  * others have been freed as a processor can have under way. */
 struct cache {
     const struct shmheap *heap;
@@ -120,6 +120,15 @@ static HOT void cache_push(struct cache *cache, struct cache_entry entry)
     *stack->top++ = entry;
 }
 
+/* Puts an entry, or one of zeros, in the place of the oldest in recent, which goes on its stack. */
+static HOT void cache_defer(struct cache *cache, struct cache_entry entry)
+{
+    struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], oldest = *recent;
+    *recent = entry;
+    if (LIKELY(oldest.payload != NULL))
+        cache_push(cache, oldest);
+}
+
 /* cache_add frees the object at ptr into the cache: 1; 0: it cannot, or there is none. A death before the store to the header leaves
  * the object, after it a block in a dead thread's cache. */
 static HOT int cache_add(struct cache *cache, void *ptr)
@@ -137,15 +146,11 @@ static HOT int cache_add(struct cache *cache, void *ptr)
             size -= (SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED) * CACHE_STATE_ONE;
         size = size < CACHE_SIZES ? size : 0;
         if (LIKELY(size - 1 < cache->left && index_is_start(cache->heap, granule))) {
-            struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], oldest = *recent;
             uint64_t stamp = header >> HEADER_STAMP_SHIFT << HEADER_STAMP_SHIFT;
             store_publish(place, (stamp | cache->kept) + size);
-            recent->payload = ptr;
-            recent->header = stamp + cache->used + size;
+            cache_defer(cache, (struct cache_entry){ptr, stamp + cache->used + size});
             cache->left -= size;
             added = 1;
-            if (LIKELY(oldest.payload != NULL))
-                cache_push(cache, oldest);
         }
     }
     cache_end(line);

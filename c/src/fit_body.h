@@ -149,7 +149,7 @@ static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_
     if (UNLIKELY(granule >= tail))
         return FIT_BAD;
     /* Where will be written next: the caller into the payload, and we the header of what is left. */
-    prefetch(block_header(heap, granule) + 1);
+    prefetch(block_payload(heap, granule));
     block_fetch(heap, granule + need);
     if (UNLIKELY(*size == SPAN_FAR))
         *size = frees_large_size(heap, granule);

@@ -35,31 +35,39 @@ static int fill_one(const struct shmheap *heap, uint64_t at)
     return fallocate(heap->fd, 0, (off_t)at, 1) == 0 && madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
 }
 
+/* Of the block that begins at this offset in the segment, or of the first one. */
+static uint64_t granule_at(const struct shmheap *heap, uint64_t off)
+{
+    uint64_t region = heap->layout.region_off;
+    return off > region ? (off - region) >> heap->shift : 0;
+}
+
 /* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
  * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
 void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to)
 {
-    uint64_t at = round_up(from, HUGE_PAGE), region = heap->layout.region_off;
+    uint64_t at = round_up(from, HUGE_PAGE);
     if (!is_wanted(heap) || at + HUGE_PAGE > to)
         return;
     int before = errno;
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = load_u64(&heap->len_known) == 0 ? MAKE_NS : GROW_NS;
+    int making = load_u64(&heap->len_known) == 0;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = making ? MAKE_NS : GROW_NS;
     uint64_t limit = (to - at) / HUGE_PAGE * each;
     for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit); at += HUGE_PAGE)
         if (!fill_one(heap, at))
             break;
-    if (load_u64(&heap->huge_next) == HUGE_NEVER)
-        store_u64(&heap->huge_next, at > region ? (at - region) >> heap->shift : 0);
+    if (making || load_u64(&heap->huge_next) == HUGE_NEVER) /* made part by part, of which the region is the last */
+        store_u64(&heap->huge_next, granule_at(heap, at));
     errno = before;
 }
 
 void huge_used(struct shmheap *heap, uint64_t granule)
 {
     int before = errno;
-    uint64_t region = heap->layout.region_off, page = (region + (granule << heap->shift)) / HUGE_PAGE * HUGE_PAGE;
-    uint64_t next = (page + HUGE_PAGE - region) >> heap->shift;
     if (granule >= connection_end(heap))
         return;
+    uint64_t region = heap->layout.region_off, page = (region + (granule << heap->shift)) / HUGE_PAGE * HUGE_PAGE;
+    uint64_t next = granule_at(heap, page + HUGE_PAGE);
     if (page + HUGE_PAGE <= region + load_u64(&heap->len_known) && madvise(heap->base + page, HUGE_PAGE, MADV_COLLAPSE) != 0 && errno == EINVAL)
         next = HUGE_NEVER; /* not with this kernel, or not for this process */
     store_u64(&heap->huge_next, next);

@@ -8,7 +8,7 @@
 
 #include "connection.h"
 
-#define HUGE_NEVER UINT64_MAX
+#define HUGE_NEVER UINT64_MAX /* huge_next: no alloc asks */
 
 /* An address for the segment where huge pages of its file can be mapped, which is free now; NULL: any is as good. */
 void *huge_address(const struct shmheap *heap);

@@ -339,8 +339,7 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
         return -1;
     huge_ask(heap);
     segment_view(heap, &fixed);
-    if (!heap->read_only)
-        huge_connected(heap);
+    huge_connected(heap);
     return segment_refresh(heap);
 }
 
