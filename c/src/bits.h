@@ -65,6 +65,11 @@ static inline void edge_set_if(const struct shmheap *heap, uint64_t granule, int
     store_or(&heap->bits[chunk_of(granule)].edge, (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
 }
 
+static inline void edge_clear_if(const struct shmheap *heap, uint64_t granule, int condition)
+{
+    store_and(&heap->bits[chunk_of(granule)].edge, ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
+}
+
 static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
 {
     store_and(&heap->bits[chunk_of(granule)].edge, ~bit_of(granule));

@@ -51,10 +51,10 @@ static HOT uint64_t header_used(struct shmheap *heap, uint64_t size)
 }
 
 /* The index and the counts after [ from        ] => [ TAKEN ][ rest ]  or  [ TAKEN ], one block or several. */
-static HOT void front_taken(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t taken, int lowest)
+static HOT void front_taken(struct shmheap *heap, const struct found *found, uint64_t taken)
 {
-    uint64_t behind = granule + taken, rest = size - taken;
-    frees_shrink(heap, granule, size, behind, rest, lowest);
+    uint64_t granule = found->granule, behind = granule + taken, rest = found->size - taken;
+    frees_shrink(heap, found, behind, rest);
     start_set(heap, behind);
     edge_clear(heap, granule);
     edge_clear(heap, behind - 1);
@@ -63,17 +63,17 @@ static HOT void front_taken(struct shmheap *heap, uint64_t granule, uint64_t siz
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
- * without a rest, behind is where the next block begins already. lowest: no free block of this size begins before it. */
-static HOT int64_t take_front(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, int lowest)
+ * without a rest, behind is where the next block begins already. */
+static HOT int64_t take_front(struct shmheap *heap, const struct found *from, uint64_t need)
 {
-    uint64_t unused, rest = size - need;
+    uint64_t granule = from->granule, size = from->size, unused, rest = size - need;
     rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
     uint64_t taken = size - rest, behind = granule + taken;
     uint64_t *rest_header = block_header(heap, behind);
-    uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest != 0, (uintptr_t)rest_header, (uintptr_t)&unused);
+    uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
     store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
-    front_taken(heap, granule, size, taken, lowest);
+    front_taken(heap, from, taken);
     return (int64_t)granule;
 }
 
@@ -118,42 +118,35 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
     return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
 }
 
-/* The free block that the set says there is, if its header agrees: granule, which lies before the tail, or FIT_BAD. It ends before the tail: else
- * it would be the tail, or the tail's neighbour. */
-static HOT int64_t found_checked(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t tail)
+/* Whether the block found is a free one of at least need. It ends before the tail: else it would be the tail, or the tail's neighbour. 1 or FIT_BAD. */
+static HOT int found_checked(const struct shmheap *heap, const struct found *found, uint64_t need, uint64_t tail)
 {
-    uint64_t header = block_load(heap, granule);
-    if (UNLIKELY(header != header_free(value_copy(size)) || size < need || size >= tail - granule))
-        return FIT_BAD;
-    return (int64_t)granule;
+    uint64_t granule = found->granule, size = found->size, header = block_load(heap, granule);
+    int sound = header == header_free(value_copy(size)) && size >= need && size < tail - granule;
+    return LIKELY(sound) ? 1 : FIT_BAD;
 }
 
-/* The lowest free block of at least need before the tail: its granule and *size, FIT_NONE or FIT_BAD. */
-static HOT int64_t find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
+/* The lowest free block of at least need before the tail: 1, FIT_NONE or FIT_BAD. */
+static HOT int find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    uint64_t granule;
-    if (LIKELY(need < MAXIMUM_CAP)) {
-        uint64_t chunk = frees_find_chunk(heap, need, tail);
-        if (chunk == CHUNK_NONE)
-            return FIT_NONE;
-        if (UNLIKELY(chunk * CHUNK_GRANULES >= tail))
-            return FIT_BAD;
-        granule = need <= ROWS ? frees_find_block(heap, chunk, need, size) : frees_find_large(heap, chunk, size);
-    } else {
-        int64_t found = find_huge(heap, need, tail);
-        if (found < 0)
-            return found;
-        granule = (uint64_t)found;
-        *size = SPAN_FAR;
+    *found = (struct found){GRANULE_NONE, SPAN_FAR, 1, OTHERS_UNKNOWN};
+    if (UNLIKELY(need >= MAXIMUM_CAP)) {
+        int64_t huge = find_huge(heap, need, tail);
+        if (huge < 0)
+            return (int)huge;
+        found->granule = (uint64_t)huge;
+    } else if (!frees_find(heap, need, tail, found)) {
+        return FIT_NONE;
     }
+    uint64_t granule = found->granule;
     if (UNLIKELY(granule >= tail))
         return FIT_BAD;
     /* Where will be written next: the caller into the payload, and we the header of what is left. */
     prefetch(block_payload(heap, granule));
     block_fetch(heap, granule + need);
-    if (UNLIKELY(*size == SPAN_FAR))
-        *size = frees_large_size(heap, granule);
-    return found_checked(heap, granule, *size, need, tail);
+    if (UNLIKELY(found->size == SPAN_FAR))
+        found->size = frees_large_size(heap, granule);
+    return found_checked(heap, found, need, tail);
 }
 
 /* The tail, or the end where the last block is in use; GRANULE_NONE when control and header contradict each other. */
@@ -170,14 +163,15 @@ static inline int tail_is_sound(const struct shmheap *heap, uint64_t tail, uint6
 
 static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
 {
-    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    struct found found;
+    uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (UNLIKELY(tail == GRANULE_NONE))
         return FIT_BAD;
-    int64_t found = find_first(heap, need, tail, &size);
-    if (found >= 0)
-        return take_front(heap, (uint64_t)found, size, need, 1);
-    if (found == FIT_BAD || end - tail < need)
-        return found;
+    int result = find_first(heap, need, tail, &found);
+    if (result > 0)
+        return take_front(heap, &found, need);
+    if (result == FIT_BAD || end - tail < need)
+        return result;
     if (UNLIKELY(!tail_is_sound(heap, tail, end)))
         return FIT_BAD;
     return take_tail(heap, tail, end, need);
@@ -214,10 +208,9 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
     return taken;
 }
 
-static unsigned take_front_many(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, unsigned pieces,
-                                unsigned state)
+static unsigned take_front_many(struct shmheap *heap, const struct found *from, uint64_t need, unsigned pieces, unsigned state)
 {
-    front_taken(heap, granule, size, carve(heap, granule, size, need, pieces, state), 1);
+    front_taken(heap, from, carve(heap, from->granule, from->size, need, pieces, state));
     return pieces;
 }
 
@@ -238,33 +231,33 @@ static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end
 }
 
 /* The lowest of the smallest free blocks that have room for need; large ones count as equally small. As find_first. */
-static int64_t find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, uint64_t *size)
+static int find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    *size = need < ROWS ? frees_smallest(heap, need) : 0;
-    if (*size == 0)
-        return find_first(heap, need, tail, size);
-    uint64_t granule = frees_find_exact(heap, *size, tail);
-    return LIKELY(granule < tail) ? found_checked(heap, granule, *size, need, tail) : FIT_BAD;
+    uint64_t size = need < ROWS ? frees_smallest(heap, need) : 0;
+    if (size == 0)
+        return find_first(heap, need, tail, found);
+    *found = (struct found){frees_find_exact(heap, size, tail), size, 1, OTHERS_UNKNOWN};
+    return LIKELY(found->granule < tail) ? found_checked(heap, found, need, tail) : FIT_BAD;
 }
 
 /* As many blocks of need as come from one free block, count at most: the lowest that has room for one, or the best. In the first case they are the
  * same that one fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
 static HOT int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
 {
-    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    struct found found;
+    uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (UNLIKELY(tail == GRANULE_NONE))
         return FIT_BAD;
-    int64_t found = best ? find_best(heap, need, tail, &size) : find_first(heap, need, tail, &size);
-    if (found == FIT_BAD || (found < 0 && end - tail < need))
-        return found;
-    if (UNLIKELY(found < 0 && !tail_is_sound(heap, tail, end)))
+    int result = best ? find_best(heap, need, tail, &found) : find_first(heap, need, tail, &found);
+    if (result == FIT_BAD || (result < 0 && end - tail < need))
+        return result;
+    if (UNLIKELY(result < 0 && !tail_is_sound(heap, tail, end)))
         return FIT_BAD;
-    uint64_t from = found < 0 ? tail : (uint64_t)found, room = found < 0 ? end - tail : size;
+    uint64_t from = result < 0 ? tail : found.granule, room = result < 0 ? end - tail : found.size;
     unsigned pieces = room / need < count ? (unsigned)(room / need) : count;
     for (unsigned i = 0; i < pieces; i++)
         granules[i] = from + i * need;
-    return found < 0 ? take_tail_many(heap, tail, end, need, pieces, state)
-                     : take_front_many(heap, from, size, need, pieces, state);
+    return result < 0 ? take_tail_many(heap, tail, end, need, pieces, state) : take_front_many(heap, &found, need, pieces, state);
 }
 
 static HOT int64_t alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
@@ -338,12 +331,13 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
 static int64_t take_aligned(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t alignment,
                             uint64_t tail)
 {
+    struct found from = {granule, size, 0, OTHERS_UNKNOWN};
     uint64_t at = align_granule(heap, granule, alignment);
     if (at - granule + need > size)
         return FIT_NONE;
     if (at != granule)
         return take_middle(heap, granule, size, at, need);
-    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, granule, size, need, 0);
+    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, &from, need);
 }
 
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
@@ -366,17 +360,18 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
 
 static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
 {
-    uint64_t end = heap->end, tail = tail_checked(heap, end), size = 0;
+    struct found found;
+    uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (tail == GRANULE_NONE)
         return FIT_BAD;
     if (exhaustive)
         return alloc_aligned_anywhere(heap, need, alignment, tail);
     uint64_t enough = need + (alignment >> heap->shift) + heap->block_min - 1;
-    int64_t found = find_first(heap, enough, tail, &size);
-    if (found >= 0)
-        return take_aligned(heap, (uint64_t)found, size, need, alignment, tail);
-    if (found == FIT_BAD || tail == end)
-        return found;
+    int result = find_first(heap, enough, tail, &found);
+    if (result > 0)
+        return take_aligned(heap, found.granule, found.size, need, alignment, tail);
+    if (result == FIT_BAD || tail == end)
+        return result;
     if (!tail_is_sound(heap, tail, end))
         return FIT_BAD;
     return take_aligned(heap, tail, end - tail, need, alignment, tail);
@@ -452,14 +447,14 @@ static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next
         start_clear(heap, granule);
     if (before->size == 0)
         edge_set(heap, granule);
-    else if (before->size > 1)
-        edge_clear(heap, granule - 1);
+    else
+        edge_clear_if(heap, granule - 1, before->size > 1);
     if (behind->size != 0)
         start_clear(heap, next);
     if (behind->size == 0)
         edge_set(heap, next - 1);
-    else if (behind->size > 1)
-        edge_clear(heap, next);
+    else
+        edge_clear_if(heap, next, behind->size > 1);
 }
 
 /* Frees size granules from granule on, which are one or more whole blocks that are not free. 0 or FIT_BAD. */

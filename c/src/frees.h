@@ -33,11 +33,13 @@ static APART void frees_take_large(const struct shmheap *heap, uint64_t chunk)
     store_u32(first, next != CHUNK_NONE ? first_of_chunk(next) : 0);
 }
 
-/* Of a chunk, the free blocks with a start where they would end if they had this size, 1 to 63; there may be starts in between. Its bits, and the
- * start bits of the next one. */
-static HOT uint64_t frees_maybe(uint64_t starts, uint64_t edges, uint64_t next, uint64_t size)
+/* Of a chunk, the free blocks after which a start comes where they would end if they had this size, 1 to 63, and before that an edge. Seldom
+ * are there starts in between. starts, next: the start bits of the chunk and of the one behind it. */
+static HOT uint64_t frees_maybe(const struct chunk_bits *bits, uint64_t starts, uint64_t next, uint64_t size)
 {
-    return starts & edges & (starts >> size | next << (-size & 63));
+    uint64_t edges = load_u64(&bits[0].edge), next_edges = load_u64(&bits[1].edge);
+    uint64_t ends = starts >> size | next << (-size & 63), last = edges >> (size - 1) | next_edges << 1 << (-size & 63);
+    return starts & edges & ends & last;
 }
 
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
@@ -46,7 +48,7 @@ static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, 
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t may = frees_maybe(starts, load_u64(&bits[0].edge), next, size); /* seldom more than one */
+    uint64_t may = frees_maybe(bits, starts, next, size);
     may &= ~bit_of(granule) & ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
     for (;;) {
         uint64_t has = (may != 0) & (span_of(starts, next, bit_lowest_or_64(may) & 63) == size);
@@ -73,7 +75,7 @@ static HOT void frees_take(const struct shmheap *heap, uint64_t granule, uint64_
     if (UNLIKELY(frees_is_large(size)))
         frees_take_large(heap, chunk);
     else
-        rows_take(heap, chunk, size, frees_another(heap, granule, size, gone), 0);
+        rows_take(heap, chunk, size, frees_another(heap, granule, size, gone));
 }
 
 static APART void frees_shrink_large(const struct shmheap *heap, uint64_t granule, uint64_t behind, uint64_t rest)
@@ -86,30 +88,35 @@ static APART void frees_shrink_large(const struct shmheap *heap, uint64_t granul
     frees_put(heap, behind, rest);
 }
 
-/* [ from        ] => [ FROM ][ rest ]   frees_take of the one, frees_put of the other; rest 0: there is none. lowest: it is
- * the first of its size. */
-static HOT void frees_shrink(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t behind, uint64_t rest, int lowest)
+enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
+
+/* struct found is private: a free block that the set has. */
+struct found {
+    uint64_t granule;
+    uint64_t size;      /* granules, or SPAN_FAR: frees_large_size knows */
+    int lowest;         /* 1: none of its size begins in a chunk before */
+    enum others others; /* of its size, that begin in its chunk */
+};
+
+/* [ found       ] => [ FOUND ][ rest ]   frees_take of the one, frees_put of the other; rest 0: there is none. */
+static HOT void frees_shrink(const struct shmheap *heap, const struct found *found, uint64_t behind, uint64_t rest)
 {
+    uint64_t granule = found->granule, chunk = chunk_of(granule), size = found->size;
     if (UNLIKELY(frees_is_large(size))) {
         frees_shrink_large(heap, granule, behind, rest);
         return;
     }
-    rows_take(heap, chunk_of(granule), size, frees_another(heap, granule, size, granule), lowest);
+    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN) ? found->others : frees_another(heap, granule, size, granule);
+    if (found->lowest)
+        rows_take_first(heap, chunk, size, another);
+    else
+        rows_take(heap, chunk, size, another);
     rows_put(heap, chunk_of(behind), rest);
 }
 
-/* The first chunk in which a free block of at least need begins, by the set; CHUNK_NONE: there is none. need < MAXIMUM_CAP. */
-static HOT uint64_t frees_find_chunk(const struct shmheap *heap, uint64_t need, uint64_t tail)
-{
-    if (UNLIKELY(need > ROWS))
-        return tree_find(heap, (uint32_t)need, tail);
-    uint32_t first = rows_first(heap, need);
-    return first != 0 ? chunk_of_first(first) : CHUNK_NONE;
-}
-
-/* The first block of at least need, 1 to 64, in a chunk where the set promises one, and its size as far as the bits tell, else
- * SPAN_FAR. GRANULE_NONE: the bits hold no such block. Without branches: which of several free blocks will do cannot be predicted. */
-static HOT uint64_t frees_find_block(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t *size)
+/* The lowest free block of at least need, 1 to 64, in this chunk, which the set promises; its size as far as the bits tell, else SPAN_FAR.
+ * GRANULE_NONE: the bits hold no such block. Without branches: which of several free blocks will do cannot be predicted. */
+static APART uint64_t frees_find_any(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t *size)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
     const unsigned char *shifts = erosions[need].shifts;
@@ -128,15 +135,60 @@ static HOT uint64_t frees_find_block(const struct shmheap *heap, uint64_t chunk,
     return chunk * CHUNK_GRANULES + bit;
 }
 
-/* The same of a large need: the last to begin in the chunk. */
-static inline uint64_t frees_find_large(const struct shmheap *heap, uint64_t chunk, uint64_t *size)
+/* The same where the rows say which sizes from need on have their first block in this chunk. Mostly that is one size, and one or two blocks of it
+ * begin in the chunk: then the row's words can be fetched while the bits are on their way, and the rest takes a third of the time. */
+static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t which, struct found *found)
 {
-    uint64_t starts = load_u64(&heap->bits[chunk].start);
-    *size = SPAN_FAR;
-    return starts != 0 ? chunk * CHUNK_GRANULES + bit_highest(starts) : GRANULE_NONE;
+    const struct chunk_bits *bits = &heap->bits[chunk];
+    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), size = need + bit_lowest_or_64(which);
+    if (LIKELY(size < ROWS)) {
+        uint64_t may = frees_maybe(bits, starts, next, size), more = may & (may - 1);
+        unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
+        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && span_of(starts, next, first) == size)) {
+            found->granule = chunk * CHUNK_GRANULES + first;
+            found->size = size;
+            found->others = (more != 0) & (span_of(starts, next, second) == size) ? OTHERS_SOME : OTHERS_NONE;
+            return;
+        }
+    }
+    uint64_t any_size = SPAN_FAR; /* found itself stays in registers */
+    found->granule = frees_find_any(heap, chunk, need, &any_size);
+    found->size = any_size;
 }
 
-/* The size of the block at granule, which frees_find_block has given with SPAN_FAR: the tree has it. */
+/* Of a large need: the last to begin in the chunk. */
+static HOT void frees_find_large(const struct shmheap *heap, uint64_t chunk, struct found *found)
+{
+    uint64_t starts = load_u64(&heap->bits[chunk].start);
+    if (starts != 0)
+        found->granule = chunk * CHUNK_GRANULES + bit_highest(starts);
+}
+
+/* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
+ * each other it is no free block. found: granule none, size far, lowest, others unknown, which is left so where nothing else is known. */
+static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
+{
+    uint64_t which = 0, chunk;
+    if (UNLIKELY(need > ROWS)) {
+        chunk = tree_find(heap, (uint32_t)need, tail);
+        if (chunk == CHUNK_NONE)
+            return 0;
+    } else {
+        uint32_t first = rows_first(heap, need, &which);
+        if (first == 0)
+            return 0;
+        chunk = chunk_of_first(first);
+    }
+    if (UNLIKELY(chunk * CHUNK_GRANULES >= tail))
+        return 1;
+    if (LIKELY(need <= ROWS))
+        frees_find_small(heap, chunk, need, which, found);
+    else
+        frees_find_large(heap, chunk, found);
+    return 1;
+}
+
+/* The size of the block at granule, which was found with SPAN_FAR: the tree has it. */
 static APART uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule)
 {
     uint32_t size = load_u32(heap->level[0] + chunk_of(granule));
@@ -151,7 +203,7 @@ static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size
         return GRANULE_NONE;
     const struct chunk_bits *bits = &heap->bits[chunk];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    for (uint64_t may = frees_maybe(starts, load_u64(&bits[0].edge), next, size); may != 0; may &= may - 1)
+    for (uint64_t may = frees_maybe(bits, starts, next, size); may != 0; may &= may - 1)
         if (span_of(starts, next, bit_lowest(may)) == size)
             return chunk * CHUNK_GRANULES + bit_lowest(may);
     return GRANULE_NONE;

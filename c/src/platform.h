@@ -139,10 +139,15 @@ static inline uint64_t value_copy(uint64_t value)
     return value;
 }
 
-/* One of two, without a branch, which compilers like to make of ?: where nobody can predict it. */
-static inline uint64_t choose(int condition, uint64_t yes, uint64_t no)
+/* yes where condition is not 0, else no. Without a branch, which compilers like to make of ?: where nobody can predict it. */
+static inline uint64_t choose(uint64_t condition, uint64_t yes, uint64_t no)
 {
+#if defined(__x86_64__)
+    __asm__("test %1, %1\n\tcmovne %2, %0" : "+r"(no) : "r"(condition), "r"(yes) : "cc");
+    return no;
+#else
     return no ^ ((yes ^ no) & value_copy((uint64_t)-(int64_t)(condition != 0)));
+#endif
 }
 
 /* Lines that will be written soon; any address may be given. */

@@ -29,37 +29,47 @@ static HOT uint64_t *row_word(const struct shmheap *heap, unsigned level, uint64
     return heap->row[level] + ((i & ~(uint64_t)(ROWS - 1)) | size);
 }
 
-/* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. */
-static HOT uint32_t first_of_rows(const uint32_t *places)
+/* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. which: a bit for each of the places that have it; 0 where
+ * the instructions do not tell. */
+static HOT uint32_t first_of_rows(const uint32_t *places, uint64_t *which)
 {
 #if defined(INDEX_AVX512)
-    return greatest_of_16(_mm512_max_epi32(_mm512_max_epi32(_mm512_loadu_si512(places), _mm512_loadu_si512(places + 16)),
-                                           _mm512_max_epi32(_mm512_loadu_si512(places + 32), _mm512_loadu_si512(places + 48))));
+    __m512i a = _mm512_loadu_si512(places), b = _mm512_loadu_si512(places + 16);
+    __m512i c = _mm512_loadu_si512(places + 32), d = _mm512_loadu_si512(places + 48);
+    __m512i most = greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
+    *which = (uint64_t)_mm512_cmpeq_epi32_mask(a, most) | (uint64_t)_mm512_cmpeq_epi32_mask(b, most) << 16 |
+             (uint64_t)_mm512_cmpeq_epi32_mask(c, most) << 32 | (uint64_t)_mm512_cmpeq_epi32_mask(d, most) << 48;
+    return at_least_0(_mm512_castsi512_si128(most));
 #elif defined(INDEX_AVX2)
     const __m256i *eight = (const __m256i *)(const void *)places;
-    __m256i one = _mm256_max_epi32(_mm256_loadu_si256(eight), _mm256_loadu_si256(eight + 1));
-    __m256i two = _mm256_max_epi32(_mm256_loadu_si256(eight + 2), _mm256_loadu_si256(eight + 3));
-    one = _mm256_max_epi32(one, _mm256_max_epi32(_mm256_loadu_si256(eight + 4), _mm256_loadu_si256(eight + 5)));
-    two = _mm256_max_epi32(two, _mm256_max_epi32(_mm256_loadu_si256(eight + 6), _mm256_loadu_si256(eight + 7)));
-    return greatest_of_8(_mm256_max_epi32(one, two));
+    __m256i a = _mm256_loadu_si256(eight), b = _mm256_loadu_si256(eight + 1), c = _mm256_loadu_si256(eight + 2);
+    __m256i d = _mm256_loadu_si256(eight + 3), e = _mm256_loadu_si256(eight + 4), f = _mm256_loadu_si256(eight + 5);
+    __m256i g = _mm256_loadu_si256(eight + 6), h = _mm256_loadu_si256(eight + 7);
+    __m256i low = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
+    __m256i high = _mm256_max_epi32(_mm256_max_epi32(e, f), _mm256_max_epi32(g, h));
+    __m256i most = greatest_everywhere(_mm256_max_epi32(low, high));
+    *which = equal_of_32(a, b, c, d, most) | (uint64_t)equal_of_32(e, f, g, h, most) << 32;
+    return at_least_0(_mm256_castsi256_si128(most));
 #elif defined(__SSE2__)
     const __m128i *four = (const __m128i *)(const void *)places;
     __m128i most = _mm_setzero_si128();
     for (int i = 0; i < ROWS / 4; i++)
         most = greater_of(_mm_loadu_si128(four + i), most);
+    *which = 0;
     return greatest_of_4(most);
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < ROWS; i++)
         most = (int32_t)places[i] > most ? (int32_t)places[i] : most;
+    *which = 0;
     return (uint32_t)most;
 #endif
 }
 
-/* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first. */
-static HOT uint32_t rows_first(const struct shmheap *heap, uint64_t need)
+/* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first; which: of which sizes, need + bit. */
+static HOT uint32_t rows_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
 {
-    return first_of_rows(heap->control->first + need);
+    return first_of_rows(heap->control->first + need, which);
 }
 
 /* Sets what level 2 and those above it lack for a chunk of this row. */
@@ -83,32 +93,48 @@ static HOT void rows_put(const struct shmheap *heap, uint64_t chunk, uint64_t si
     store_u32(first, was > mine ? was : mine);
 }
 
-/* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word or in
- * another that level 1 knows cannot be predicted. */
+/* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word, in
+ * another that level 1 knows, or nowhere cannot be predicted. */
 static HOT uint32_t rows_next(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
 {
-    uint64_t i = chunk / ROWS, here = left >> chunk % ROWS << chunk % ROWS;
+    uint64_t i = chunk / ROWS, j = i / ROWS, here = left >> chunk % ROWS << chunk % ROWS;
     uint64_t later = load_u64(row_word(heap, 1, i, size)) >> i % ROWS >> 1;
-    if (UNLIKELY((here | later) == 0))
+    uint64_t far = load_u64(row_word(heap, 2, j, size)) >> j % ROWS >> 1 | (heap->layout.row_levels > ROW_LEVELS_MIN);
+    if (UNLIKELY(choose(here | later, 0, far) != 0))
         return rows_next_far(heap, chunk, size);
-    i = choose(here != 0, i, i + 1 + bit_lowest_or_64(later));
-    if (UNLIKELY(i >= heap->layout.row_len[0]))
+    uint64_t ahead = choose(later, i + 1 + bit_lowest_or_64(later), i);
+    if (UNLIKELY(ahead >= heap->layout.row_len[0]))
         return 0;
-    uint64_t word = choose(here != 0, here, load_u64(heap->row[0] + i * ROWS + size));
-    return LIKELY(word != 0) ? first_of_chunk(i * ROWS + bit_lowest(word)) : 0;
+    uint64_t there = choose(later, load_u64(heap->row[0] + ahead * ROWS + size), 0);
+    uint64_t next = choose(there, first_of_chunk(ahead * ROWS + bit_lowest_or_64(there)), 0);
+    return (uint32_t)choose(here, first_of_chunk(i * ROWS + bit_lowest_or_64(here)), next);
 }
 
-/* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. lowest: the
- * caller knows that the chunk is the row's first. */
-static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another, int lowest)
+/* Stores a row's word of level 0, and what follows from it on level 1. */
+static HOT void rows_store(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
 {
-    uint64_t i = chunk / ROWS, *word = row_word(heap, 0, chunk, size);
-    uint64_t left = load_u64(word) & ~((another ^ 1) << chunk % ROWS);
-    uint32_t *first = &heap->control->first[size];
-    store_u64(word, left);
+    uint64_t i = chunk / ROWS;
+    store_u64(row_word(heap, 0, chunk, size), left);
     store_and(row_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % ROWS));
-    if (lowest || UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
+}
+
+/* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
+static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+{
+    uint64_t left = load_u64(row_word(heap, 0, chunk, size)) & ~((another ^ 1) << chunk % ROWS);
+    uint32_t *first = &heap->control->first[size];
+    rows_store(heap, chunk, size, left);
+    if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
         store_u32(first, rows_next(heap, chunk, size, left));
+}
+
+/* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
+static HOT void rows_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+{
+    uint64_t word = load_u64(row_word(heap, 0, chunk, size)), without = word & ~(UINT64_C(1) << chunk % ROWS);
+    uint32_t next = rows_next(heap, chunk, size, without);
+    rows_store(heap, chunk, size, word & ~((another ^ 1) << chunk % ROWS));
+    store_u32(&heap->control->first[size], (uint32_t)choose(another, first_of_chunk(chunk), next));
 }
 
 #endif
