@@ -144,10 +144,11 @@ static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uin
     if (LIKELY(size < ROWS)) {
         uint64_t may = frees_maybe(bits, starts, next, size), more = may & (may - 1);
         unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
+        int two = (more != 0) & (span_of(starts, next, second) == size);
         if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && span_of(starts, next, first) == size)) {
             found->granule = chunk * CHUNK_GRANULES + first;
             found->size = size;
-            found->others = (more != 0) & (span_of(starts, next, second) == size) ? OTHERS_SOME : OTHERS_NONE;
+            found->others = two ? OTHERS_SOME : OTHERS_NONE;
             return;
         }
     }
