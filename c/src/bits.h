@@ -55,11 +55,6 @@ static inline void start_clear(const struct shmheap *heap, uint64_t granule)
     store_and(&heap->bits[chunk_of(granule)].start, ~bit_of(granule));
 }
 
-static inline void edge_set(const struct shmheap *heap, uint64_t granule)
-{
-    store_or(&heap->bits[chunk_of(granule)].edge, bit_of(granule));
-}
-
 static inline void edge_set_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
     store_or(&heap->bits[chunk_of(granule)].edge, (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
@@ -70,10 +65,8 @@ static inline void edge_clear_if(const struct shmheap *heap, uint64_t granule, i
     store_and(&heap->bits[chunk_of(granule)].edge, ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
 }
 
-static inline void edge_clear(const struct shmheap *heap, uint64_t granule)
-{
-    store_and(&heap->bits[chunk_of(granule)].edge, ~bit_of(granule));
-}
+static inline void edge_set(const struct shmheap *heap, uint64_t granule) { edge_set_if(heap, granule, 1); }
+static inline void edge_clear(const struct shmheap *heap, uint64_t granule) { edge_clear_if(heap, granule, 1); }
 
 /* Granules from the one at this bit of a chunk to the next start behind it, 1 to 64, or SPAN_FAR; the start bits of that chunk and the next. */
 static HOT unsigned span_of(uint64_t starts, uint64_t next, unsigned bit)

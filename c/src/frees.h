@@ -136,7 +136,7 @@ static APART uint64_t frees_find_any(const struct shmheap *heap, uint64_t chunk,
 }
 
 /* The same where the rows say which sizes from need on have their first block in this chunk. Mostly that is one size, and one or two blocks of it
- * begin in the chunk: then the row's words can be fetched while the bits are on their way, and the rest takes a third of the time. */
+ * begin in the chunk: then the row's words can be fetched while the bits are on their way. */
 static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t which, struct found *found)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
@@ -157,35 +157,31 @@ static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uin
     found->size = any_size;
 }
 
-/* Of a large need: the last to begin in the chunk. */
-static HOT void frees_find_large(const struct shmheap *heap, uint64_t chunk, struct found *found)
+/* As frees_find, of a need of more than 64: the last to begin in its chunk. */
+static HOT int frees_find_large(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    uint64_t starts = load_u64(&heap->bits[chunk].start);
+    uint64_t chunk = tree_find(heap, (uint32_t)need, tail);
+    if (chunk == CHUNK_NONE)
+        return 0;
+    uint64_t starts = LIKELY(chunk * CHUNK_GRANULES < tail) ? load_u64(&heap->bits[chunk].start) : 0;
     if (starts != 0)
         found->granule = chunk * CHUNK_GRANULES + bit_highest(starts);
+    return 1;
 }
 
 /* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
  * each other it is no free block. found: granule none, size far, lowest, others unknown, which is left so where nothing else is known. */
 static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    uint64_t which = 0, chunk;
-    if (UNLIKELY(need > ROWS)) {
-        chunk = tree_find(heap, (uint32_t)need, tail);
-        if (chunk == CHUNK_NONE)
-            return 0;
-    } else {
-        uint32_t first = rows_first(heap, need, &which);
-        if (first == 0)
-            return 0;
-        chunk = chunk_of_first(first);
-    }
-    if (UNLIKELY(chunk * CHUNK_GRANULES >= tail))
-        return 1;
-    if (LIKELY(need <= ROWS))
+    if (UNLIKELY(need > ROWS))
+        return frees_find_large(heap, need, tail, found);
+    uint64_t which;
+    uint32_t first = rows_first(heap, need, &which);
+    if (first == 0)
+        return 0;
+    uint64_t chunk = chunk_of_first(first);
+    if (LIKELY(chunk * CHUNK_GRANULES < tail))
         frees_find_small(heap, chunk, need, which, found);
-    else
-        frees_find_large(heap, chunk, found);
     return 1;
 }
 

@@ -110,20 +110,21 @@ static HOT uint32_t rows_next(const struct shmheap *heap, uint64_t chunk, uint64
     return (uint32_t)choose(here, first_of_chunk(i * ROWS + bit_lowest_or_64(here)), next);
 }
 
-/* Stores a row's word of level 0, and what follows from it on level 1. */
-static HOT void rows_store(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
+/* Takes the chunk's bit out of word, which is the row's of level 0, unless another block needs it, and what follows out of level 1. Returns the
+ * word that is left. */
+static HOT uint64_t rows_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t word, uint64_t another)
 {
-    uint64_t i = chunk / ROWS;
+    uint64_t i = chunk / ROWS, left = word & ~((another ^ 1) << chunk % ROWS);
     store_u64(row_word(heap, 0, chunk, size), left);
     store_and(row_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % ROWS));
+    return left;
 }
 
 /* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
 static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
 {
-    uint64_t left = load_u64(row_word(heap, 0, chunk, size)) & ~((another ^ 1) << chunk % ROWS);
+    uint64_t left = rows_clear(heap, chunk, size, load_u64(row_word(heap, 0, chunk, size)), another);
     uint32_t *first = &heap->control->first[size];
-    rows_store(heap, chunk, size, left);
     if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
         store_u32(first, rows_next(heap, chunk, size, left));
 }
@@ -131,9 +132,9 @@ static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t s
 /* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
 static HOT void rows_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
 {
-    uint64_t word = load_u64(row_word(heap, 0, chunk, size)), without = word & ~(UINT64_C(1) << chunk % ROWS);
-    uint32_t next = rows_next(heap, chunk, size, without);
-    rows_store(heap, chunk, size, word & ~((another ^ 1) << chunk % ROWS));
+    uint64_t word = load_u64(row_word(heap, 0, chunk, size));
+    uint32_t next = rows_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % ROWS));
+    rows_clear(heap, chunk, size, word, another);
     store_u32(&heap->control->first[size], (uint32_t)choose(another, first_of_chunk(chunk), next));
 }
 

@@ -23,12 +23,18 @@ static HOT __m128i greater_of(__m128i a, __m128i b)
 #endif
 
 #if defined(INDEX_AVX2) || defined(INDEX_AVX512) || defined(__SSE2__)
+/* The first of them, or 0 if that is less. */
+static HOT uint32_t at_least_0(__m128i numbers)
+{
+    int32_t first = _mm_cvtsi128_si32(numbers);
+    return first > 0 ? (uint32_t)first : 0;
+}
+
 static HOT uint32_t greatest_of_4(__m128i four)
 {
     four = greater_of(four, _mm_shuffle_epi32(four, 0x4e));
     four = greater_of(four, _mm_shuffle_epi32(four, 0xb1));
-    int32_t greatest = _mm_cvtsi128_si32(four);
-    return greatest > 0 ? (uint32_t)greatest : 0;
+    return at_least_0(four);
 }
 #endif
 
@@ -43,15 +49,6 @@ static HOT uint32_t greatest_of_8(__m256i eight)
 static HOT uint32_t greatest_of_16(__m512i all)
 {
     return greatest_of_8(_mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1)));
-}
-#endif
-
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
-/* The first of them, or 0 if that is less. */
-static HOT uint32_t at_least_0(__m128i numbers)
-{
-    int32_t first = _mm_cvtsi128_si32(numbers);
-    return first > 0 ? (uint32_t)first : 0;
 }
 #endif
 
