@@ -130,7 +130,7 @@ SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
  *   EBADMSG          what has that name is no heap, or one that was cut short or damaged;
  *   EPROTONOSUPPORT  a heap in another version of the format;
  *   ETIMEDOUT        nobody finished creating it in that time (what is there is empty);
- *   EAGAIN           as many processes are connected as the heap has slots (1,023);
+ *   EAGAIN           as many processes are connected as the heap can have slots (1,022), or there is no memory for more slots;
  *   or what shm_open() and mmap() report. */
 SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
 
@@ -197,7 +197,7 @@ SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
  * fork(). -1 with errno ENOTSUP for a heap in the caller's memory. */
 SHMHEAP_API int shmheap_fd(shmheap_memory_handle mem);
 
-/* shmheap_underlying is where the region begins in this process, aligned to the page size for heaps
+/* shmheap_underlying is where the region begins in this process, aligned to 64 bytes for heaps
  * that have a file; NULL with errno EINVAL when mem is not valid. What lies there is the heap's; the
  * address serves for computing offsets. */
 SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
@@ -369,7 +369,7 @@ SHMHEAP_API int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmhe
 /* shmheap_stats: figures of a heap at one instant. */
 typedef struct shmheap_stats {
     uint64_t len, max_len;      /* bytes of the region now, and at most */
-    uint64_t segment_len;       /* bytes of the whole segment now: control, index and region */
+    uint64_t segment_len;       /* bytes of the whole segment now: control, index and region (not the slots behind it) */
     uint64_t alignment;         /* 8 or 16 */
     uint64_t id;                /* random, of this heap */
     uint64_t used_blocks, used_bytes;   /* blocks that are not free, those in caches too; their bytes with headers */

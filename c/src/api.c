@@ -343,7 +343,7 @@ static int alignment_possible(const struct shmheap *heap, size_t alignment)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (size_t)sysconf(_SC_PAGESIZE))
         return 0;
-    return heap->fd >= 0 ? alignment <= heap->region_align : (uintptr_t)heap->base % alignment == 0;
+    return heap->fd >= 0 || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
 }
 
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)

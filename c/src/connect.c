@@ -157,8 +157,7 @@ static int plan_fill(struct segment_plan *plan, const shmheap_options *options)
     plan->shift = options->alignment == 8 ? 3 : 4;
     plan->flags = (options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0) | (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
     plan->slot_count = SLOTS_MAX;
-    long page = sysconf(_SC_PAGESIZE);
-    plan->region_align = page > (long)SEGMENT_ALIGN_MIN ? (uint32_t)page : SEGMENT_ALIGN_MIN;
+    plan->region_align = FILE_ALIGN;
     if (plan->len < REGION_LEN_MIN || plan->max_len < plan->len ||
         (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) || options->mode > 07777)
         return invalid();

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; older kernels refuse it */
@@ -80,14 +79,13 @@ void huge_connected(struct shmheap *heap)
         store_u64(&heap->huge_next, load_u64(&heap->control->tail));
 }
 
-void huge_ask(const struct shmheap *heap)
+void huge_ask(const struct shmheap *heap, uint64_t len)
 {
     int before = errno;
-    struct stat status;
     if (heap->huge) {
         madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
-        if (!(heap->format_flags & FORMAT_SPARSE) && fstat(heap->fd, &status) == 0) /* in a sparse heap it would fill the holes */
-            madvise(heap->base, (size_t)status.st_size / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
+        if (!(heap->format_flags & FORMAT_SPARSE)) /* in a sparse heap it would fill the holes */
+            madvise(heap->base, (size_t)len / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
     }
     errno = before;
 }

@@ -29,7 +29,7 @@ static inline void huge_look(struct shmheap *heap, uint64_t granule)
 /* Of a segment that others have made: up to the tail all has been used. */
 void huge_connected(struct shmheap *heap);
 
-/* Makes huge pages of those that a mapped segment has, in use or not, where they were asked for. Slow: each is copied. */
-void huge_ask(const struct shmheap *heap);
+/* Makes huge pages of those that a mapped segment of len bytes has, in use or not, where they were asked for. Slow: each is copied. */
+void huge_ask(const struct shmheap *heap, uint64_t len);
 
 #endif

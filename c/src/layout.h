@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 3u
+#define FORMAT_VERSION 4u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -31,6 +31,9 @@ enum {
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
     SLOTS_MIN = 8,
+    SLOTS_FIRST_MIN = 16,     /* of the entries in a file so many at least lie before the index, */
+    SLOTS_FIRST_EACH = 65536, /* and one for each so many bytes that the region may have */
+    FILE_ALIGN = 64,          /* of a region in a file, at least; less only in the caller's memory */
     CONTROL_SIZE = 768,
     SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
@@ -123,7 +126,8 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
-/* struct slot lives in shared memory. Who takes a slot of a heap in a file first locks byte s of the file (an
+/* struct slot lives in shared memory. In the file of a small heap the first entries alone lie before the index; the others lie behind the
+ * region, where the file reaches only as far as somebody needed them: those behind its end count as free. Who takes a slot of a heap in a file first locks byte s of the file (an
  * open-file-description lock, gone with the process), then fills the entry and stores word; who takes one
  * of a heap without a file swaps word from 0. */
 struct slot {
@@ -201,6 +205,8 @@ STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 struct layout {
     uint64_t max_len, granules_max, chunks_max;
     uint64_t slots_off, bits_off, region_off, segment_len;
+    uint32_t slots_first;  /* entries at slots_off; the others, if any, are at more_off */
+    uint64_t more_off, map_len; /* map_len: where all of it ends */
     uint64_t row_off[ROW_LEVELS_MAX], row_len[ROW_LEVELS_MAX]; /* groups of one word a row */
     unsigned row_levels;
     uint64_t level_off[LEVELS_MAX];
@@ -214,6 +220,15 @@ static inline uint64_t layout_granules(uint64_t len, unsigned shift) { return (l
 /* The fewest granules of a block: a header and 8 bytes. */
 static inline unsigned layout_block_min(unsigned shift) { return shift == 3 ? 2 : 1; }
 
+/* Entries of the table that are always there. In a file the others come when they are needed: all 1023 would be 40 KiB. In the caller's memory
+ * there is no room behind the region. */
+static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count, uint32_t region_align)
+{
+    uint64_t first = max_len / SLOTS_FIRST_EACH;
+    first = first < SLOTS_FIRST_MIN ? SLOTS_FIRST_MIN : first;
+    return region_align < FILE_ALIGN || first > slot_count ? slot_count : (uint32_t)first;
+}
+
 /* layout_compute fills *plan; -1 where the numbers cannot be those of a heap. */
 static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned shift, uint32_t slot_count,
                                  uint32_t region_align)
@@ -226,7 +241,8 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->granules_max = layout_granules(max_len, shift);
     plan->chunks_max = (plan->granules_max + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
     plan->slots_off = CONTROL_SIZE;
-    plan->bits_off = round_up(plan->slots_off + (uint64_t)slot_count * SLOT_SIZE, 64);
+    plan->slots_first = layout_slots_first(max_len, slot_count, region_align);
+    plan->bits_off = round_up(plan->slots_off + (uint64_t)plan->slots_first * SLOT_SIZE, 64);
     /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for the last. */
     uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
     uint64_t groups = (plan->chunks_max + ROWS - 1) / ROWS;
@@ -249,6 +265,9 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     }
     plan->region_off = round_up(off, region_align);
     plan->segment_len = plan->region_off + max_len;
+    plan->more_off = round_up(plan->segment_len, region_align);
+    plan->map_len = plan->slots_first == slot_count ? plan->segment_len
+                                                    : plan->more_off + (uint64_t)(slot_count - plan->slots_first) * SLOT_SIZE;
     return 0;
 }
 

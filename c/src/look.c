@@ -69,10 +69,10 @@ static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
     return most != 0 ? block_payload_len(heap, most) : 0;
 }
 
-static void stat_slots(const struct shmheap *heap, shmheap_stats *stats)
+static void stat_slots(struct shmheap *heap, shmheap_stats *stats)
 {
     stats->slots = heap->slot_count - 1;
-    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_state_of(heap, slot) == SLOT_TAKEN)
             ++*(slot_alive(heap, slot) ? &stats->processes : &stats->dead);
 }
@@ -275,7 +275,7 @@ int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info
     int before = errno;
     if (look_at(heap, run_held, &held) != 0)
         return -1;
-    for (unsigned slot = 1; slot < heap->slot_count; slot++) {
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         shmheap_process_info info;
         if (slot_state_of(heap, slot) != SLOT_TAKEN)
             continue;

@@ -49,11 +49,11 @@ struct dead {
     uint64_t slots[SLOTS_MAX / 64 + 1];
 };
 
-static struct dead dead_slots(const struct shmheap *heap)
+static struct dead dead_slots(struct shmheap *heap)
 {
     struct dead dead = {{0}};
     dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
-    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_dead(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
     return dead;
@@ -90,5 +90,5 @@ long own_reap(struct shmheap *heap, int shared)
         return -1;
     }
     long named = names_reap(heap, dead.slots);
-    return named >= 0 && recover_slots(heap) >= 0 ? freed + named : -1;
+    return named >= 0 && recover_slots(heap, 1) >= 0 ? freed + named : -1;
 }

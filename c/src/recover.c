@@ -97,7 +97,7 @@ static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, cons
     }
 }
 
-int recover_slots(struct shmheap *heap)
+int recover_slots(struct shmheap *heap, int dead_too)
 {
     uint64_t gone[SLOTS_MAX / 64 + 1] = {0}, left[SLOTS_MAX / 64 + 1] = {0};
     int freed = 0;
@@ -105,15 +105,16 @@ int recover_slots(struct shmheap *heap)
         errno = EBADMSG;
         return -1;
     }
-    for (unsigned slot = 1; slot < heap->slot_count; slot++) {
-        if (slot_dead(heap, slot))
+    const unsigned limit = slot_limit(heap);
+    for (unsigned slot = 1; slot < limit; slot++) {
+        if (dead_too && slot_dead(heap, slot))
             gone[slot / 64] |= UINT64_C(1) << slot % 64;
         else if (slot_state_of(heap, slot) == SLOT_VACATED)
             left[slot / 64] |= UINT64_C(1) << slot % 64;
     }
     slots_relabel(heap, gone, left);
     names_relabel(heap, gone, left);
-    for (unsigned slot = 1; slot < heap->slot_count; slot++)
+    for (unsigned slot = 1; slot < limit; slot++)
         if (((gone[slot / 64] | left[slot / 64]) >> slot % 64) & 1) {
             slot_clear(heap, slot);
             freed++;
@@ -162,25 +163,38 @@ int recover_enter_grown(struct shmheap *heap)
     return -1;
 }
 
-/* Frees slots when none is left, holding the lock as SLOT_COLLECTOR: the number freed, or -1 with errno. */
+/* All slots there are taken. What a dead process held is told by its slot, so that goes to another only when there is no room for more. 0, or
+ * -1 with errno. Lock held. */
+static int slots_find(struct shmheap *heap)
+{
+    unsigned knew = load_u32(&heap->slots_there), there = slot_limit(heap);
+    if (there > knew)
+        return 0; /* another has just made room */
+    int whole = there == heap->slot_count, freed = recover_slots(heap, whole);
+    if (freed == 0 && !whole && slot_table_extend(heap) < 0)
+        freed = recover_slots(heap, 1);
+    return freed < 0 ? -1 : 0;
+}
+
+/* The same without the lock, which it takes as SLOT_COLLECTOR. */
 static int slots_collect(struct shmheap *heap)
 {
-    int freed = -1;
+    int found = -1;
     if (slot_collector_begin(heap) != 0)
         return -1;
     if (enter_locked(heap) == 0) {
-        freed = recover_slots(heap);
+        found = slots_find(heap);
         lock_release(heap);
     }
     slot_collector_end(heap);
-    return freed;
+    return found;
 }
 
 int recover_take_slot(struct shmheap *heap)
 {
     int taken = -1;
     slot_mutex_lock();
-    if (heap->slot != 0 || slot_take(heap) == 0 || (slots_collect(heap) >= 0 && slot_take(heap) == 0)) {
+    if (heap->slot != 0 || slot_take(heap) == 0 || (slots_collect(heap) == 0 && slot_take(heap) == 0)) {
         __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
         taken = 0;
     }

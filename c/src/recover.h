@@ -40,8 +40,8 @@ static inline void recover_leave_freed(struct shmheap *heap)
 /* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN, ETIMEDOUT, EBADMSG. */
 int recover_take_slot(struct shmheap *heap);
 
-/* recover_slots frees the slots of the dead and of those who left, relabelling the blocks that name them. Lock held. The number
- * of slots freed, or -1 with errno EBADMSG. */
-int recover_slots(struct shmheap *heap);
+/* recover_slots frees the slots of those who left, and with dead_too of the dead, relabelling the blocks that name them. Lock held. The
+ * number of slots freed, or -1 with errno EBADMSG. */
+int recover_slots(struct shmheap *heap, int dead_too);
 
 #endif

@@ -37,6 +37,7 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->format_flags = fixed->flags;
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
+    heap->slots_there = 0;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
     heap->len_known = 0;
@@ -45,11 +46,11 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
 
 static int segment_mmap(struct shmheap *heap)
 {
-    if (heap->layout.segment_len > (size_t)-1 / 2) {
+    if (heap->layout.map_len > (size_t)-1 / 2) {
         errno = ENOMEM;
         return -1;
     }
-    size_t len = (size_t)heap->layout.segment_len;
+    size_t len = (size_t)heap->layout.map_len;
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
@@ -102,14 +103,6 @@ static void control_fill(struct shmheap *heap, const struct control *fixed, cons
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
-static int file_extend(int fd, uint64_t len)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
-}
-
 /* A number of /proc/meminfo in bytes; UINT64_MAX: unknown. */
 static uint64_t meminfo(const char *text, const char *name)
 {
@@ -137,18 +130,13 @@ static int memory_suffices(int fd, uint64_t len)
     return -1;
 }
 
-/* Not posix_fallocate(): where the file system cannot reserve, it rewrites single bytes, which others may be writing. */
 static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
 {
-    int result;
     if (from >= to)
         return 0;
     huge_fill(heap, from, to);
-    do
-        result = fallocate(heap->fd, 0, (off_t)from, (off_t)(to - from));
-    while (result != 0 && errno == EINTR);
-    if (result == 0 || errno == EOPNOTSUPP)
-        return result == 0 ? 0 : file_extend(heap->fd, to);
+    if (file_reserve(heap->fd, from, to) == 0)
+        return 0;
     int reason = errno;
     fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
     errno = reason;
@@ -218,7 +206,7 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
         scope_place(plan->scope, heap->base, heap->map_len);
     if (segment_reserve(heap, plan->len) != 0)
         return -1;
-    huge_ask(heap);
+    huge_ask(heap, heap->layout.region_off + plan->len);
     segment_view(heap, &fixed);
     control_fill(heap, &fixed, plan);
     return 0;
@@ -324,7 +312,7 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
     }
     if (fixed_wait(fd, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
-    if (fixed.region_align < SEGMENT_ALIGN_MIN) {
+    if (fixed.region_align < FILE_ALIGN) {
         errno = EBADMSG; /* made for memory of the caller, then copied into a file */
         return -1;
     }
@@ -337,10 +325,12 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
     heap->format_flags = fixed.flags;
     if (segment_mmap(heap) != 0)
         return -1;
-    huge_ask(heap);
     segment_view(heap, &fixed);
+    if (segment_refresh(heap) != 0)
+        return -1;
+    huge_ask(heap, heap->layout.region_off + heap->len_known);
     huge_connected(heap);
-    return segment_refresh(heap);
+    return 0;
 }
 
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)

@@ -7,8 +7,6 @@
 #include "scope.h"
 #include "shmheap.h"
 
-#define SEGMENT_ALIGN_MIN 4096u /* of a region in a file, whatever the page size of who made it */
-
 /* struct segment_plan is private: a heap to be made. */
 struct segment_plan {
     uint64_t len, max_len, flags;

@@ -18,9 +18,46 @@
 #define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
 
+/* Entries before the index, and behind the region as far as the file reaches. It becomes no shorter. */
+static unsigned entries_there(const struct shmheap *heap)
+{
+    const struct layout *layout = &heap->layout;
+    struct stat status;
+    if (layout->slots_first == heap->slot_count)
+        return heap->slot_count;
+    uint64_t len = heap->fd < 0 ? heap->map_len : fstat(heap->fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+    uint64_t more = len > layout->more_off ? (len - layout->more_off) / SLOT_SIZE : 0;
+    return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more : heap->slot_count;
+}
+
+unsigned slot_limit(struct shmheap *heap)
+{
+    unsigned there = entries_there(heap);
+    store_u32(&heap->slots_there, there); /* so that slot_entry need not ask */
+    return there;
+}
+
+int slot_table_extend(struct shmheap *heap)
+{
+    const struct layout *layout = &heap->layout;
+    unsigned there = entries_there(heap), wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
+    if (wanted == there || heap->fd < 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    uint64_t from = layout->more_off, to = from + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE;
+    return heap->format_flags & FORMAT_SPARSE ? file_extend(heap->fd, to) : file_reserve(heap->fd, from, to);
+}
+
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
 {
-    return (struct slot *)(void *)(heap->base + heap->layout.slots_off) + slot;
+    static struct slot none;
+    unsigned first = heap->layout.slots_first;
+    if (slot < first)
+        return (struct slot *)(void *)(heap->base + heap->layout.slots_off) + slot;
+    if (slot >= load_u32(&heap->slots_there) && slot >= entries_there(heap))
+        return &none;
+    return (struct slot *)(void *)(heap->base + heap->layout.more_off) + (slot - first);
 }
 
 static uint64_t slot_word(enum slot_state state, pid_t pid) { return state | (uint64_t)(uint32_t)pid << SLOT_PID_SHIFT; }
@@ -129,7 +166,7 @@ static int slot_take_in_memory(struct shmheap *heap, unsigned slot)
 
 int slot_take(struct shmheap *heap)
 {
-    for (unsigned slot = 1; slot < heap->slot_count; slot++) {
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         if (slot_state_of(heap, slot) != SLOT_FREE)
             continue;
         if (heap->fd >= 0 ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot)) {

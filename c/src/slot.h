@@ -10,12 +10,19 @@
 #include "connection.h"
 
 /* slot_take takes a free slot for this connection: 0; -1 with errno EAGAIN when there is none (vacated and dead ones
- * may become free: recover_slots). */
+ * may become free: recover_slots; or there is room for more: slot_table_extend). */
 int slot_take(struct shmheap *heap);
 
 /* slot_leave gives the slot up in order. Blocks that name it stay; nobody gets it before recover_slots, whether there are any or not:
  * who looks for the dead must not find a newcomer where somebody has just left. */
 void slot_leave(struct shmheap *heap);
+
+/* slot_limit is the entries of the table that are there now, entry 0 included. Those behind are free, and nobody's. */
+unsigned slot_limit(struct shmheap *heap);
+
+/* slot_table_extend makes room for twice as many entries, slot_count at most: 0; -1 with errno, EAGAIN when there are so many already, ENOSPC
+ * and the like. Lock held. */
+int slot_table_extend(struct shmheap *heap);
 
 /* 1 when a living process holds the slot. Any number may be asked for. */
 int slot_alive(const struct shmheap *heap, unsigned slot);
@@ -24,7 +31,7 @@ int slot_alive(const struct shmheap *heap, unsigned slot);
 int slot_dead(const struct shmheap *heap, unsigned slot);
 
 enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot);
-struct slot *slot_entry(const struct shmheap *heap, unsigned slot);
+struct slot *slot_entry(const struct shmheap *heap, unsigned slot); /* of one that is not there: a free one */
 int64_t slot_pid(const struct shmheap *heap, unsigned slot);
 
 /* slot_clear makes a vacated or dead slot free; no block may name it any more. Lock held. */
