@@ -134,11 +134,11 @@ std::size_t plays_in(peer &heap, const job &job, const program_trace &trace, std
 
 outcome least_run(peer &heap, const job &job)
 {
-    constexpr std::size_t page = 4096, doublings = 12;
-    constexpr double resolution = 0.002;
+    constexpr std::size_t unit = 64, doublings = 12; // pages are too coarse where a heap has 200 of them
+    constexpr double resolution = 0.0002;
     const program_trace &trace = trace_wanted(job);
     double live = static_cast<double>(live_most(trace, std::min(trace.calls.size(), job.size.trace_events)));
-    auto bytes_of = [&](double times) { return (static_cast<std::size_t>(times * live) + page - 1) / page * page; };
+    auto bytes_of = [&](double times) { return (static_cast<std::size_t>(times * live) + unit - 1) / unit * unit; };
     double low = 0.75, high = 1.5;
     std::size_t segment = 0;
     for (unsigned i = 0; i < doublings && (segment = plays_in(heap, job, trace, bytes_of(high))) == 0; i++) {
