@@ -1,10 +1,11 @@
 /* A process dies after each single instruction of the calls that make a heap, connect to one and leave it.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/crash/scene.h"
 
-enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 24 };
+enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 24, SLOTS_FIRST = 15 /* of a small heap with a file */, SLOT_LEN = 40 };
 
 static char new_name[64]; /* of the heap that is being made */
 
@@ -60,6 +61,60 @@ static void check_all_slots(struct scene *scene, unsigned stage)
     CHECK(stage <= 1);
 }
 
+/* Of the survivor, beside the one that it has in every scene; the last scene's are closed with the next. */
+static shmheap_memory_handle crowd[SLOTS_FIRST];
+
+static void fill_slots(struct scene *scene)
+{
+    for (unsigned i = 1; i < SLOTS_FIRST; i++) {
+        if (shmheap_valid(crowd[i]))
+            shmheap_disconnect(crowd[i]);
+        crowd[i] = test_connect(scene->name);
+    }
+}
+
+/* The slots that one leaves. */
+static void fill_slots_and_leave(struct scene *scene)
+{
+    fill_slots(scene);
+    for (unsigned i = 1; i < SLOTS_FIRST; i += 4) {
+        shmheap_disconnect(crowd[i]);
+        crowd[i].heap = NULL;
+    }
+}
+
+static unsigned crowd_count(void)
+{
+    unsigned count = 1;
+    for (unsigned i = 1; i < SLOTS_FIRST; i++)
+        count += shmheap_valid(crowd[i]);
+    return count;
+}
+
+/* The table is as long as it was or twice as long, its entries are those of the living, and who comes next gets one and works. */
+static void check_table(struct scene *scene, unsigned stage)
+{
+    struct stat status;
+    shmheap_stats stats = test_stat(scene->mem);
+    CHECK_EQ(fstat(shmheap_fd(scene->mem), &status), 0);
+    uint64_t table_off = stats.segment_len - stats.len + stats.max_len, table_end = table_off + (SLOTS_FIRST + 1) * SLOT_LEN;
+    CHECK((uint64_t)status.st_size == stats.segment_len || (uint64_t)status.st_size == table_end);
+    CHECK_EQ(stats.processes, crowd_count());
+    CHECK_LE(stats.dead, 1);
+    shmheap_memory_handle next[3];
+    for (unsigned i = 0; i < 3; i++) {
+        next[i] = test_connect(scene->name);
+        void *ptr = shmheap_alloc(next[i], SCENE_OBJECT_LEN);
+        CHECK(ptr != NULL);
+        CHECK_EQ(shmheap_try_free(next[i], ptr), 0);
+    }
+    CHECK_EQ(test_stat(scene->mem).processes, crowd_count() + 3);
+    CHECK_SOUND(scene->mem);
+    for (unsigned i = 0; i < 3; i++)
+        shmheap_disconnect(next[i]);
+    CHECK(stage <= 1);
+}
+
 static void create(struct scene *scene)
 {
     scene->own = shmheap_create(new_name, NEW_LEN);
@@ -105,6 +160,10 @@ static const struct scene_call calls[] = {
      .in_memory = 1},
     {.text = "disconnect, from memory without a file", .prepare = attach, .operate = disconnect, .afterwards = check_all_slots,
      .in_memory = 1, .without_lock = 1},
+    {.text = "connect, all slots taken", .build = fill_slots, .prepare = nothing, .operate = connect, .afterwards = check_table,
+     .named_heap = 1},
+    {.text = "connect, all slots taken, some left", .build = fill_slots_and_leave, .prepare = nothing, .operate = connect,
+     .afterwards = check_table, .named_heap = 1},
     {.text = "create", .build = unlink_new, .prepare = nothing, .operate = create, .afterwards = check_created, .without_lock = 1},
 };
 
