@@ -40,7 +40,7 @@ struct shmheap {
     uint64_t format_flags;
     uint32_t region_align;
     uint32_t slot_count;
-    uint32_t slots_there;  /* of them, as far as was looked; upwards */
+    uint32_t slots_there;  /* how many of them there were when somebody here looked last */
     int taken;             /* 1 from the first step of connecting to the last of disconnecting; under the register's mutex */
     int open, read_only;
     int huge;              /* huge pages were asked for */

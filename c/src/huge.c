@@ -18,7 +18,7 @@ void *huge_address(const struct shmheap *heap)
 {
     if (!is_wanted(heap))
         return NULL;
-    size_t len = (size_t)heap->layout.segment_len + HUGE_PAGE;
+    size_t len = (size_t)heap->layout.map_len + HUGE_PAGE;
     unsigned char *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED)
         return NULL;

@@ -127,9 +127,9 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
 /* struct slot lives in shared memory. In the file of a small heap the first entries alone lie before the index; the others lie behind the
- * region, where the file reaches only as far as somebody needed them: those behind its end count as free. Who takes a slot of a heap in a file first locks byte s of the file (an
- * open-file-description lock, gone with the process), then fills the entry and stores word; who takes one
- * of a heap without a file swaps word from 0. */
+ * region, where the file reaches only as far as somebody needed them: those behind its end count as free.
+ * Who takes a slot of a heap in a file first locks byte s of the file (an open-file-description lock, gone with the process), then fills
+ * the entry and stores word; who takes one of a heap without a file swaps word from 0. */
 struct slot {
     uint64_t word;         /* bits 0-7 enum slot_state, 8-31 (without a file) which PID namespace pid is meant in, 32-63 pid */
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
@@ -205,8 +205,9 @@ STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 struct layout {
     uint64_t max_len, granules_max, chunks_max;
     uint64_t slots_off, bits_off, region_off, segment_len;
-    uint32_t slots_first;  /* entries at slots_off; the others, if any, are at more_off */
-    uint64_t more_off, map_len; /* map_len: where all of it ends */
+    uint32_t slots_first;  /* entries at slots_off */
+    uint64_t more_off;     /* the others, as far as there are any */
+    uint64_t map_len;      /* with all of them */
     uint64_t row_off[ROW_LEVELS_MAX], row_len[ROW_LEVELS_MAX]; /* groups of one word a row */
     unsigned row_levels;
     uint64_t level_off[LEVELS_MAX];
