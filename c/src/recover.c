@@ -163,17 +163,17 @@ int recover_enter_grown(struct shmheap *heap)
     return -1;
 }
 
-/* All slots there are taken. What a dead process held is told by its slot, so that goes to another only when there is no room for more. 0, or
- * -1 with errno. Lock held. */
+/* All slots there are taken. What a dead process held is told by its slot, so that goes to another only when there is no room for more. More than
+ * 0 when there were any to be found, 0, or -1 with errno. Lock held. */
 static int slots_find(struct shmheap *heap)
 {
     unsigned knew = load_u32(&heap->slots_there), there = slot_limit(heap);
     if (there > knew)
-        return 0; /* another has just made room */
+        return 1; /* another has just made room */
     int whole = there == heap->slot_count, freed = recover_slots(heap, whole);
-    if (freed == 0 && !whole && slot_table_extend(heap) < 0)
-        freed = recover_slots(heap, 1);
-    return freed < 0 ? -1 : 0;
+    if (freed != 0 || whole)
+        return freed;
+    return slot_table_extend(heap) == 0 ? 1 : recover_slots(heap, 1);
 }
 
 /* The same without the lock, which it takes as SLOT_COLLECTOR. */
@@ -187,17 +187,22 @@ static int slots_collect(struct shmheap *heap)
         lock_release(heap);
     }
     slot_collector_end(heap);
+    if (found == 0)
+        errno = EAGAIN;
     return found;
 }
 
+enum { TAKE_TRIES = 64 };
+
 int recover_take_slot(struct shmheap *heap)
 {
-    int taken = -1;
     slot_mutex_lock();
-    if (heap->slot != 0 || slot_take(heap) == 0 || (slots_collect(heap) == 0 && slot_take(heap) == 0)) {
+    int taken = heap->slot != 0 ? 0 : slot_take(heap);
+    /* Others may be quicker to take what was found. Not for ever: a peer may pretend that. */
+    for (unsigned i = 0; taken != 0 && i < TAKE_TRIES && slots_collect(heap) > 0; i++)
+        taken = slot_take(heap);
+    if (taken == 0)
         __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
-        taken = 0;
-    }
     slot_mutex_unlock();
     return taken;
 }

@@ -128,9 +128,12 @@ static void slots_of_those_who_left_come_first(void)
     static struct crowd crowd;
     crowd_begin(&crowd, &small_heap, FIRST);
     off_t before = file_len(crowd.mems[0]);
-    for (unsigned i = 1; i < 500; i++) {
-        shmheap_disconnect(crowd.mems[i % FIRST == 0 ? 1 : i % FIRST]);
-        crowd.mems[i % FIRST == 0 ? 1 : i % FIRST] = join(crowd.mems[0], 0);
+    for (unsigned i = 0; i < 500; i++) {
+        unsigned who = 1 + i % (FIRST - 1);
+        uint64_t offset = test_offset(crowd.mems[who], crowd.ptrs[who]);
+        shmheap_disconnect(crowd.mems[who]);
+        crowd.mems[who] = join(crowd.mems[0], 0);
+        crowd.ptrs[who] = (char *)shmheap_underlying(crowd.mems[who]) + offset;
     }
     CHECK_EQ(file_len(crowd.mems[0]), before);
     crowd_grow(&crowd, FIRST, FIRST + 1);
@@ -326,9 +329,9 @@ static void rush_in(void *context)
 
 static void many_need_them_at_once(void)
 {
-    enum { TOGETHER = 16 };
+    enum { TOGETHER = 120 };
     static struct crowd crowd;
-    for (unsigned round = 0; round < test_rounds(20); round++) {
+    for (unsigned round = 0; round < test_rounds(10); round++) {
         crowd_begin(&crowd, &small_heap, FIRST - 3);
         struct victim *victim = victim_begin(crowd.mems[0]);
         victim_die(victim);
