@@ -74,7 +74,7 @@ static void stat_slots(struct shmheap *heap, shmheap_stats *stats)
     stats->slots = heap->slot_count - 1;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_state_of(heap, slot) == SLOT_TAKEN)
-            ++*(slot_alive(heap, slot) ? &stats->processes : &stats->dead);
+            ++*(slot_dead(heap, slot) ? &stats->dead : &stats->processes);
 }
 
 static int run_stat(struct shmheap *heap, void *context)
@@ -261,7 +261,7 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     memcpy(info->name, entry->name, sizeof info->name);
     info->name[sizeof info->name - 1] = 0;
     info->connected_ns = load_u64(&entry->connected_ns);
-    info->alive = slot_alive(heap, slot);
+    info->alive = !slot_dead(heap, slot); /* who has left since it was seen taken is not dead */
     info->self = slot == heap->slot;
     info->blocks = held->by[slot].blocks;
     info->bytes = held->by[slot].granules << heap->shift;
