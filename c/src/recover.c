@@ -187,8 +187,6 @@ static int slots_collect(struct shmheap *heap)
         lock_release(heap);
     }
     slot_collector_end(heap);
-    if (found == 0)
-        errno = EAGAIN;
     return found;
 }
 
@@ -197,10 +195,11 @@ enum { TAKE_TRIES = 64 };
 int recover_take_slot(struct shmheap *heap)
 {
     slot_mutex_lock();
-    int taken = heap->slot != 0 ? 0 : slot_take(heap);
-    /* Others may be quicker to take what was found. Not for ever: a peer may pretend that. */
-    for (unsigned i = 0; taken != 0 && i < TAKE_TRIES && slots_collect(heap) > 0; i++)
-        taken = slot_take(heap);
+    int taken = heap->slot != 0 ? 0 : slot_take(heap), found = 1;
+    /* Others may have found some just before us, or be quicker to take what we found. Not for ever: a peer may pretend that. */
+    for (unsigned i = 0; taken != 0 && found > 0 && i < TAKE_TRIES; i++)
+        if ((found = slots_collect(heap)) >= 0)
+            taken = slot_take(heap);
     if (taken == 0)
         __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
     slot_mutex_unlock();

@@ -73,7 +73,7 @@ static void fill_slots(struct scene *scene)
     }
 }
 
-/* The slots that one leaves. */
+/* All are taken, some by those who have left. */
 static void fill_slots_and_leave(struct scene *scene)
 {
     fill_slots(scene);

@@ -14,7 +14,10 @@ enum {
     SOME = 100,                  /* more than that */
     TWICE = 40 * (FIRST + 1),    /* bytes that the table becomes longer by for one more, */
     TABLE = 40 * (128 - FIRST - 1), /* and for some */
-    OBJECT_LEN = 100
+    OBJECT_LEN = 100,
+    RUSH_MOST = 120,
+    MEMORY = 16384,              /* bytes of a heap without a file, */
+    MEMORY_SLOTS = 24            /* and its slots */
 };
 
 /* A heap and who is connected to it, all by this process; mems[0] made it. */
@@ -309,17 +312,22 @@ static void without_memory_for_more_there_are_no_more(void)
     victim_end(victim);
 }
 
-/* All at once find the table full: one makes it longer, once. */
+/* All at once find the table full. */
 struct rush {
     shmheap_memory_handle first;
+    void *memory; /* that the heap lies in, where it has no file */
     struct test_barrier barrier, connected;
 };
 
 static void rush_in(void *context)
 {
     struct rush *rush = context;
+    shmheap_memory_handle mem;
     test_barrier_wait(&rush->barrier);
-    shmheap_memory_handle mem = join(rush->first, 0);
+    if (rush->memory != NULL)
+        CHECK_EQ(shmheap_attach_at(&mem, rush->memory, MEMORY), 0);
+    else
+        mem = join(rush->first, 0);
     void *ptr = shmheap_alloc(mem, OBJECT_LEN);
     CHECK(ptr != NULL);
     test_barrier_wait(&rush->connected);
@@ -327,32 +335,58 @@ static void rush_in(void *context)
     shmheap_disconnect(mem);
 }
 
+/* So many processes connect at the same time, and each gets a slot; then they leave. dead: whose slots nobody needed. */
+static void rush_all(shmheap_memory_handle first, void *memory, unsigned together, unsigned dead)
+{
+    struct rush *rush = test_shared(sizeof *rush);
+    pid_t pids[RUSH_MOST];
+    unsigned before = test_stat(first).processes;
+    rush->first = first;
+    rush->memory = memory;
+    test_barrier_begin(&rush->barrier, together);
+    test_barrier_begin(&rush->connected, together + 1);
+    for (unsigned i = 0; i < together; i++)
+        pids[i] = test_fork(rush_in, rush);
+    test_barrier_wait(&rush->connected);
+    CHECK_EQ(test_stat(first).dead, dead);
+    for (unsigned i = 0; i < together; i++)
+        test_join(pids[i]);
+    CHECK_EQ(test_stat(first).processes, before);
+    test_barrier_end(&rush->barrier);
+    test_barrier_end(&rush->connected);
+    test_unshare(rush, sizeof *rush);
+}
+
+/* The table becomes longer several times, and nobody is refused. */
 static void many_need_them_at_once(void)
 {
-    enum { TOGETHER = 120 };
     static struct crowd crowd;
     for (unsigned round = 0; round < test_rounds(10); round++) {
         crowd_begin(&crowd, &small_heap, FIRST - 3);
         struct victim *victim = victim_begin(crowd.mems[0]);
         victim_die(victim);
-        struct rush *rush = test_shared(sizeof *rush);
-        pid_t pids[TOGETHER];
-        rush->first = crowd.mems[0];
-        test_barrier_begin(&rush->barrier, TOGETHER);
-        test_barrier_begin(&rush->connected, TOGETHER + 1);
-        for (unsigned i = 0; i < TOGETHER; i++)
-            pids[i] = test_fork(rush_in, rush);
-        test_barrier_wait(&rush->connected);
-        CHECK_EQ(test_stat(crowd.mems[0]).dead, 1); /* there was no need of his slot */
-        for (unsigned i = 0; i < TOGETHER; i++)
-            test_join(pids[i]);
-        CHECK_EQ(test_stat(crowd.mems[0]).processes, FIRST - 3);
+        rush_all(crowd.mems[0], NULL, RUSH_MOST, 1);
         CHECK_EQ(shmheap_reap(crowd.mems[0], 0), 1);
-        test_barrier_end(&rush->barrier);
-        test_barrier_end(&rush->connected);
-        test_unshare(rush, sizeof *rush);
         crowd_end(&crowd, FIRST - 3);
         victim_end(victim);
+    }
+}
+
+/* Where the table has its full length, one frees the slots of all who left, and all find them. */
+static void many_find_those_of_who_left(void)
+{
+    for (unsigned round = 0; round < test_rounds(100); round++) {
+        void *memory = test_shared(MEMORY);
+        shmheap_memory_handle first, others[MEMORY_SLOTS];
+        CHECK_EQ(shmheap_create_at(&first, memory, MEMORY, NULL), 0);
+        CHECK_EQ(test_stat(first).slots, MEMORY_SLOTS);
+        for (unsigned i = 1; i < MEMORY_SLOTS; i++)
+            CHECK_EQ(shmheap_attach_at(&others[i], memory, MEMORY), 0);
+        for (unsigned i = 1; i < MEMORY_SLOTS; i++)
+            shmheap_disconnect(others[i]);
+        rush_all(first, memory, MEMORY_SLOTS - 1, 0);
+        shmheap_disconnect(first);
+        test_unshare(memory, MEMORY);
     }
 }
 
@@ -364,5 +398,6 @@ static const struct test tests[] = {TEST(a_small_heap_pays_for_few_slots),
                                     TEST(the_dead_keep_theirs_until_they_are_reaped),
                                     TEST(a_forked_child_gets_one),
                                     TEST(without_memory_for_more_there_are_no_more),
-                                    TEST(many_need_them_at_once)};
+                                    TEST(many_need_them_at_once),
+                                    TEST(many_find_those_of_who_left)};
 TEST_MAIN(tests)
