@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "few.h"
 #include "fit.h"
 #include "index.h"
 #include "names.h"
@@ -39,7 +40,7 @@ static const char *const rule_text[] = {
     [RULE_TAIL] = "the tail is not where the last free block is",
     [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
     [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
-    [RULE_SIZES] = "the rows or the tree do not have the sizes of a chunk's free blocks",
+    [RULE_SIZES] = "the list, or the rows or the tree, do not have the free blocks",
     [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
     [RULE_COUNTS] = "the counts do not fit the blocks",
     [RULE_NAMES] = "a name, its object and the table of names do not fit each other"
@@ -114,13 +115,38 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* The rows' words for the last 64 chunks. */
-static int check_rows(const struct shmheap *heap, const struct index_expected *expected, shmheap_report *report)
+/* The rows' words for the last 64 chunks. list: the free blocks are in one. */
+static int check_rows(const struct shmheap *heap, const struct index_expected *expected, int list, shmheap_report *report)
 {
     uint64_t chunk = expected->chunk & ~(uint64_t)(ROWS - 1);
     for (unsigned size = 0; size < ROWS; size++)
-        if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE, expected->rows[size],
-                        load_u64(heap->row[0] + chunk + size)))
+        if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
+                        list ? 0 : expected->rows[size], load_u64(heap->row[0] + chunk + size)))
+            return 1;
+    return 0;
+}
+
+/* The list: each free block before the tail is in it, and nothing else, which the number of them tells. */
+static int check_few(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t few = few_count(heap), tail = load_u64(&heap->control->tail), blocks = 0;
+    if (!few_is_list(few))
+        return check_equal(report, RULE_SIZES, 0, FEW_NOT, few);
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        if (!header_is_free(step.header) || step.granule == tail)
+            continue;
+        blocks++;
+        uint64_t place = few_place(heap, few, step.granule), off = block_payload_off(heap, step.granule);
+        if (place >= few)
+            return broken(report, RULE_SIZES, off, step.size, 0);
+        if (check_equal(report, RULE_SIZES, off, step.size, load_u32(few_size(heap, place))))
+            return 1;
+    }
+    if (check_equal(report, RULE_SIZES, 0, blocks, few))
+        return 1;
+    for (uint64_t place = few; place < FEW_MAX; place++)
+        if (check_equal(report, RULE_SIZES, 0, 0, load_u32(few_entry(heap, place)) | load_u32(few_size(heap, place))))
             return 1;
     return 0;
 }
@@ -130,14 +156,15 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
 {
     const struct control *control = heap->control;
     struct index_expected expected;
+    int list = few_is_list(few_count(heap));
     index_expect(&expected, heap, heap->end);
     while (index_expect_next(&expected)) {
         const struct chunk_bits *bits = &heap->bits[expected.chunk];
         uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
         if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
             check_equal(report, RULE_EDGE_BITS, off, expected.edge, load_u64(&bits->edge)) ||
-            check_equal(report, RULE_SIZES, off, expected.large, load_u32(heap->level[0] + expected.chunk)) ||
-            (index_expect_rows(&expected) && check_rows(heap, &expected, report)))
+            check_equal(report, RULE_SIZES, off, list ? 0 : expected.large, load_u32(heap->level[0] + expected.chunk)) ||
+            (index_expect_rows(&expected) && check_rows(heap, &expected, list, report)))
             return 1;
     }
     *chunks = expected.chunk;
@@ -168,7 +195,7 @@ static int check_row_levels(const struct shmheap *heap, shmheap_report *report, 
 
 static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 {
-    for (unsigned place = 0; place < 2 * ROWS; place++)
+    for (unsigned place = 0; place < 2 * ROWS && !few_is_list(few_count(heap)); place++)
         if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
             return 1;
     return 0;
@@ -212,7 +239,7 @@ int check_heap(const struct shmheap *heap, shmheap_report *report)
     uint64_t chunks = 0;
     memset(report, 0, sizeof *report);
     int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
-                  check_row_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
+                  check_few(heap, report) || check_row_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
                   check_firsts(heap, report) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;

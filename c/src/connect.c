@@ -101,6 +101,7 @@ static struct shmheap *connection_new(void)
         heap->taken = 1;
         heap->lock_limit_ms = LOCK_LIMIT_MS;
         heap->fit = fit_choose();
+        heap->few_max = fit_choose_few();
     }
     pthread_mutex_unlock(&connections_mutex);
     return heap;

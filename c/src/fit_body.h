@@ -60,6 +60,8 @@ static HOT void front_taken(struct shmheap *heap, const struct found *found, uin
     edge_clear(heap, behind - 1);
     edge_set_if(heap, behind, rest != 0);
     count_alloc(heap->control, taken, rest == 0);
+    if (!few_is_list(found->few))
+        frees_settle(heap);
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
@@ -118,18 +120,20 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
     return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
 }
 
-/* Whether the block found is a free one of at least need. It ends before the tail: else it would be the tail, or the tail's neighbour. 1 or FIT_BAD. */
+/* Whether the block found is a free one of at least need, for the bits too. It ends before the tail: else it would be the tail, or the tail's
+ * neighbour. 1 or FIT_BAD. */
 static HOT int found_checked(const struct shmheap *heap, const struct found *found, uint64_t need, uint64_t tail)
 {
     uint64_t granule = found->granule, size = found->size, header = block_load(heap, granule);
     int sound = header == header_free(value_copy(size)) && size >= need && size < tail - granule;
+    if (few_is_list(found->few))
+        sound &= index_is_free_start(heap, granule);
     return LIKELY(sound) ? 1 : FIT_BAD;
 }
 
-/* The lowest free block of at least need before the tail: 1, FIT_NONE or FIT_BAD. */
+/* The lowest free block of at least need before the tail: 1, FIT_NONE or FIT_BAD. found: as found_none made it. */
 static HOT int find_first(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    *found = (struct found){GRANULE_NONE, SPAN_FAR, 1, OTHERS_UNKNOWN};
     if (UNLIKELY(need >= MAXIMUM_CAP)) {
         int64_t huge = find_huge(heap, need, tail);
         if (huge < 0)
@@ -144,7 +148,7 @@ static HOT int find_first(const struct shmheap *heap, uint64_t need, uint64_t ta
     /* Where will be written next: the caller into the payload, and we the header of what is left. */
     prefetch(block_payload(heap, granule));
     block_fetch(heap, granule + need);
-    if (UNLIKELY(found->size == SPAN_FAR))
+    if (!few_is_list(found->few) && UNLIKELY(found->size == SPAN_FAR))
         found->size = frees_large_size(heap, granule);
     return found_checked(heap, found, need, tail);
 }
@@ -161,9 +165,9 @@ static inline int tail_is_sound(const struct shmheap *heap, uint64_t tail, uint6
     return block_load(heap, tail) == header_free(end - tail);
 }
 
-static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
+static HOT int64_t alloc_from(struct shmheap *heap, uint64_t need, uint64_t few)
 {
-    struct found found;
+    struct found found = found_none(few);
     uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (UNLIKELY(tail == GRANULE_NONE))
         return FIT_BAD;
@@ -175,6 +179,13 @@ static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
     if (UNLIKELY(!tail_is_sound(heap, tail, end)))
         return FIT_BAD;
     return take_tail(heap, tail, end, need);
+}
+
+/* Once for each form of the set: what is common to them is less than what can be left out. */
+static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
+{
+    uint64_t few = few_count(heap);
+    return few_is_list(few) ? alloc_from(heap, need, few) : alloc_from(heap, need, FEW_NOT);
 }
 
 /* Sets the start bits of last, last - need and so on down to, without, from: a store for each word. */
@@ -233,10 +244,8 @@ static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end
 /* The lowest of the smallest free blocks that have room for need; large ones count as equally small. As find_first. */
 static int find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    uint64_t size = need < ROWS ? frees_smallest(heap, need) : 0;
-    if (size == 0)
+    if (need >= ROWS || !frees_find_best(heap, need, tail, found))
         return find_first(heap, need, tail, found);
-    *found = (struct found){frees_find_exact(heap, size, tail), size, 1, OTHERS_UNKNOWN};
     return LIKELY(found->granule < tail) ? found_checked(heap, found, need, tail) : FIT_BAD;
 }
 
@@ -244,7 +253,7 @@ static int find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, s
  * same that one fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
 static HOT int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
 {
-    struct found found;
+    struct found found = found_none(few_count(heap));
     uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (UNLIKELY(tail == GRANULE_NONE))
         return FIT_BAD;
@@ -328,16 +337,14 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     return (int64_t)at;
 }
 
-static int64_t take_aligned(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need, uint64_t alignment,
-                            uint64_t tail)
+static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint64_t need, uint64_t alignment, uint64_t tail)
 {
-    struct found from = {granule, size, 0, OTHERS_UNKNOWN};
-    uint64_t at = align_granule(heap, granule, alignment);
+    uint64_t granule = from->granule, size = from->size, at = align_granule(heap, granule, alignment);
     if (at - granule + need > size)
         return FIT_NONE;
     if (at != granule)
         return take_middle(heap, granule, size, at, need);
-    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, &from, need);
+    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, from, need);
 }
 
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
@@ -347,9 +354,12 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
     while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
         if (header_is_free(step.header)) {
             /* The bits have to agree before they are changed. */
-            if (!index_is_free_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail))
+            const uint64_t few = few_count(heap);
+            const struct found from = {step.granule, step.size, few, frees_place(heap, few, step.granule), 0, OTHERS_UNKNOWN};
+            if (!index_is_free_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail) ||
+                (few_is_list(few) && from.place == FEW_MAX && step.granule != tail))
                 return FIT_BAD;
-            int64_t taken = take_aligned(heap, step.granule, step.size, need, alignment, tail);
+            int64_t taken = take_aligned(heap, &from, need, alignment, tail);
             if (taken != FIT_NONE)
                 return taken;
         }
@@ -360,7 +370,7 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
 
 static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
 {
-    struct found found;
+    struct found found = found_none(few_count(heap));
     uint64_t end = heap->end, tail = tail_checked(heap, end);
     if (tail == GRANULE_NONE)
         return FIT_BAD;
@@ -369,12 +379,14 @@ static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t a
     uint64_t enough = need + (alignment >> heap->shift) + heap->block_min - 1;
     int result = find_first(heap, enough, tail, &found);
     if (result > 0)
-        return take_aligned(heap, found.granule, found.size, need, alignment, tail);
+        return take_aligned(heap, &found, need, alignment, tail);
     if (result == FIT_BAD || tail == end)
         return result;
     if (!tail_is_sound(heap, tail, end))
         return FIT_BAD;
-    return take_aligned(heap, tail, end - tail, need, alignment, tail);
+    found.granule = tail;
+    found.size = end - tail;
+    return take_aligned(heap, &found, need, alignment, tail);
 }
 
 /* Clears the start bits from granule from on up to, without, granule to. */
@@ -396,7 +408,7 @@ struct neighbour {
 };
 
 /* span: index_span_back. 0, or FIT_BAD. */
-static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, unsigned span, struct neighbour *before)
+static HOT int neighbour_before(const struct shmheap *heap, uint64_t few, uint64_t granule, unsigned span, struct neighbour *before)
 {
     uint64_t size = span;
     before->size = 0;
@@ -404,7 +416,7 @@ static HOT int neighbour_before(const struct shmheap *heap, uint64_t granule, un
     if (granule == 0 || !index_is_edge(heap, granule - 1))
         return 0;
     if (UNLIKELY(size == SPAN_FAR))
-        size = granule - index_start_of(heap, granule - 1); /* of none: more than granule */
+        size = granule - frees_start_before(heap, few, granule); /* of none: more than granule */
     if (UNLIKELY(size > granule))
         return FIT_BAD;
     before->size = size;
@@ -429,20 +441,33 @@ static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint6
     return LIKELY(sound) ? 0 : FIT_BAD;
 }
 
-/* The index after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
-static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next, const struct neighbour *before,
-                           const struct neighbour *behind)
+/* The set after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
+static HOT void free_set(struct shmheap *heap, uint64_t few, uint64_t next, const struct neighbour *before, const struct neighbour *behind)
 {
     uint64_t first = before->granule, last = next + behind->size;
-    if (before->size != 0)
-        frees_take(heap, first, before->size, first);
-    if (UNLIKELY(last == heap->end)) {
+    int is_tail = last == heap->end;
+    if (few_is_list(few) && LIKELY(!is_tail)) {
+        frees_merge_few(heap, few, first, before->size != 0, next, behind->size != 0, last - first);
+        return;
+    }
+    if (before->size != 0 && few_is_list(few))
+        frees_take_few(heap, few, first);
+    else if (before->size != 0)
+        frees_take_many(heap, first, before->size, first);
+    if (UNLIKELY(is_tail)) {
         store_u64(&heap->control->tail, first);
     } else {
         if (behind->size != 0)
-            frees_take(heap, next, behind->size, first);
-        frees_put(heap, first, last - first);
+            frees_take_many(heap, next, behind->size, first);
+        frees_put_many(heap, first, last - first);
     }
+}
+
+/* The index after the same. */
+static HOT void free_index(struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t next, const struct neighbour *before,
+                           const struct neighbour *behind)
+{
+    free_set(heap, few, next, before, behind);
     if (before->size != 0)
         start_clear(heap, granule);
     if (before->size == 0)
@@ -458,7 +483,7 @@ static HOT void free_index(struct shmheap *heap, uint64_t granule, uint64_t next
 }
 
 /* Frees size granules from granule on, which are one or more whole blocks that are not free. 0 or FIT_BAD. */
-static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
+static HOT int free_span_into(struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size, unsigned blocks)
 {
     struct control *control = heap->control;
     struct neighbour before, behind;
@@ -467,17 +492,26 @@ static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
     /* Whether they are free cannot be predicted: their headers would be asked for late. */
     block_fetch(heap, next);
     block_fetch(heap, granule - back);
-    if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, granule, back, &before) != 0 ||
+    if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, few, granule, back, &before) != 0 ||
                  neighbour_behind(heap, next, tail, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
     if (blocks > 1)
         starts_clear(heap, granule + 1, next);
-    free_index(heap, granule, next, &before, &behind);
+    free_index(heap, few, granule, next, &before, &behind);
     store_add(&control->used_granules, -size);
     store_add(&control->free_blocks, (uint64_t)1 - (before.size != 0) - (behind.size != 0));
     store_add(&control->frees, blocks);
+    if (!few_is_list(few))
+        frees_settle(heap);
     return 0;
+}
+
+/* Once for each form of the set, as fit_alloc. */
+static HOT int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
+{
+    uint64_t few = few_count(heap);
+    return few_is_list(few) ? free_span_into(heap, few, granule, size, blocks) : free_span_into(heap, FEW_NOT, granule, size, blocks);
 }
 
 static int fit_free(struct shmheap *heap, uint64_t granule)
@@ -507,13 +541,15 @@ static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
  * block behind began, if any) to border (where one begins now, unless border is the end of what was free). */
 static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, const struct neighbour *behind)
 {
-    uint64_t last = next + behind->size;
+    uint64_t last = next + behind->size, few = few_count(heap);
     if (last == heap->end) {
         store_u64(&heap->control->tail, border); /* the end, where nothing is left */
+    } else if (few_is_list(few)) {
+        frees_move_few(heap, few, next, behind->size != 0, border, last - border);
     } else {
         if (behind->size != 0)
-            frees_take(heap, next, behind->size, next);
-        frees_put(heap, border, last - border);
+            frees_take_many(heap, next, behind->size, next);
+        frees_put_many(heap, border, last - border);
     }
     if (behind->size != 0) {
         start_clear(heap, next);

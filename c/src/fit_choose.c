@@ -32,3 +32,11 @@ const struct fit_calls *fit_choose(void)
 const struct fit_calls *fit_choose(void) { return &fit_calls_portable; }
 
 #endif
+
+uint32_t fit_choose_few(void)
+{
+    const char *asked = getenv("SHMHEAP_FEW");
+    char *behind = NULL;
+    unsigned long few = asked != NULL ? strtoul(asked, &behind, 10) : FEW_MAX;
+    return few < FEW_MAX && behind != asked && *behind == 0 ? (uint32_t)few : FEW_MAX;
+}

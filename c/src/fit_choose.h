@@ -9,4 +9,7 @@
  * for less: for tests, and to compare. */
 const struct fit_calls *fit_choose(void);
 
+/* How many free blocks may be in the list (few.h): FEW_MAX. SHMHEAP_FEW=N in the environment asks for less, 0: no list, for the same reason. */
+uint32_t fit_choose_few(void);
+
 #endif

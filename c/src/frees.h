@@ -1,12 +1,14 @@
 /* frees.h: the set of free blocks, but for the tail: finding the first that is large enough, putting in, taking out.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Small ones are in rows (rows.h), large ones in a tree (tree.h); in which place of its chunk a block begins the bits say.
+ * As long as there are at most FEW_MAX they are in a list (few.h). When another comes all go into rows and tree: small ones into rows (rows.h),
+ * large ones into a tree (tree.h); in which place of its chunk a block begins the bits say. When there are few again they go back.
  * Lock held. Compiled with fit_body.h for several processors. */
 #ifndef SHMHEAP_FREES_H
 #define SHMHEAP_FREES_H
 
 #include "erosion.h"
+#include "few.h"
 #include "index.h"
 #include "rows.h"
 #include "tree.h"
@@ -58,8 +60,14 @@ static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, 
     }
 }
 
-/* A free block of this size begins at granule now. Size 0: nothing changes. */
-static HOT void frees_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
+/* The rows and the tree get all that the list has. */
+void frees_spill(const struct shmheap *heap, uint64_t few);
+
+/* The list gets all that the rows and the tree have, unless these contradict the bits: then nothing changes. */
+void frees_gather(const struct shmheap *heap);
+
+/* Into rows or tree. Size 0: nothing changes. */
+static HOT void frees_put_many(const struct shmheap *heap, uint64_t granule, uint64_t size)
 {
     if (UNLIKELY(frees_is_large(size)))
         frees_put_large(heap, chunk_of(granule), size);
@@ -67,15 +75,93 @@ static HOT void frees_put(const struct shmheap *heap, uint64_t granule, uint64_t
         rows_put(heap, chunk_of(granule), size);
 }
 
-/* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
- * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static HOT void frees_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static APART void frees_put_one_more(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
+{
+    frees_spill(heap, few);
+    frees_put_many(heap, granule, size);
+}
+
+/* Into the list, which few says there is. */
+static HOT void frees_put_few(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
+{
+    if (UNLIKELY(few >= heap->few_max)) {
+        frees_put_one_more(heap, few, granule, size);
+        return;
+    }
+    few_set(heap, few, granule, size);
+    store_u64(&heap->control->few, few + 1);
+}
+
+/* A free block of this size begins at granule now. Size 0: nothing changes. */
+static inline void frees_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
+{
+    uint64_t few = few_count(heap);
+    if (!few_is_list(few))
+        frees_put_many(heap, granule, size);
+    else if (size != 0)
+        frees_put_few(heap, few, granule, size);
+}
+
+/* Out of rows or tree: as frees_take. */
+static HOT void frees_take_many(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
     uint64_t chunk = chunk_of(granule);
     if (UNLIKELY(frees_is_large(size)))
         frees_take_large(heap, chunk);
     else
         rows_take(heap, chunk, size, frees_another(heap, granule, size, gone));
+}
+
+static HOT void frees_take_few(const struct shmheap *heap, uint64_t few, uint64_t granule)
+{
+    uint64_t place = few_place(heap, few, granule);
+    if (LIKELY(place < FEW_MAX))
+        few_drop(heap, few, place);
+}
+
+/* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
+ * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
+static inline void frees_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+{
+    uint64_t few = few_count(heap);
+    if (few_is_list(few))
+        frees_take_few(heap, few, granule);
+    else
+        frees_take_many(heap, granule, size, gone);
+}
+
+/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: what it has of before, at granule, and of behind, at next, where there are
+ * any, becomes one of this size. */
+static HOT void frees_merge_few(const struct shmheap *heap, uint64_t few, uint64_t granule, int is_before, uint64_t next, int is_behind,
+                                uint64_t size)
+{
+    uint64_t before = is_before ? few_place(heap, few, granule) : FEW_MAX, behind = is_behind ? few_place(heap, few, next) : FEW_MAX;
+    if (before < FEW_MAX) {
+        store_u32(few_size(heap, before), (uint32_t)size);
+        if (behind < FEW_MAX)
+            few_drop(heap, few, behind);
+    } else if (behind < FEW_MAX) {
+        few_set(heap, behind, granule, size);
+    } else {
+        frees_put_few(heap, few, granule, size);
+    }
+}
+
+/* [ free ] => [ rest ], or the other way, where its front moves from next, where one begins if is_one, to border; rest 0: it vanishes. */
+static inline void frees_move_few(const struct shmheap *heap, uint64_t few, uint64_t next, int is_one, uint64_t border, uint64_t rest)
+{
+    uint64_t place = is_one ? few_place(heap, few, next) : FEW_MAX;
+    if (place < FEW_MAX)
+        few_shrink(heap, few, place, border, rest);
+    else if (rest != 0)
+        frees_put_few(heap, few, border, rest);
+}
+
+/* Whether the rows and the tree have become so empty that a list is better: after everything else. */
+static HOT void frees_settle(const struct shmheap *heap)
+{
+    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->few_again))
+        frees_gather(heap);
 }
 
 static APART void frees_shrink_large(const struct shmheap *heap, uint64_t granule, uint64_t behind, uint64_t rest)
@@ -85,7 +171,7 @@ static APART void frees_shrink_large(const struct shmheap *heap, uint64_t granul
         return;
     }
     frees_take_large(heap, chunk_of(granule));
-    frees_put(heap, behind, rest);
+    frees_put_many(heap, behind, rest);
 }
 
 enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
@@ -93,15 +179,28 @@ enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
 /* struct found is private: a free block that the set has. */
 struct found {
     uint64_t granule;
-    uint64_t size;      /* granules, or SPAN_FAR: frees_large_size knows */
+    uint64_t size;      /* granules; out of rows or tree it may be SPAN_FAR: frees_large_size knows */
+    uint64_t few;       /* as few_count said; FEW_NOT: it is in rows or tree */
+    uint64_t place;     /* in the list */
     int lowest;         /* 1: none of its size begins in a chunk before */
     enum others others; /* of its size, that begin in its chunk */
 };
+
+/* few: as few_count says. */
+static HOT struct found found_none(uint64_t few)
+{
+    struct found found = {GRANULE_NONE, SPAN_FAR, few, FEW_MAX, 1, OTHERS_UNKNOWN};
+    return found;
+}
 
 /* [ found       ] => [ FOUND ][ rest ]   frees_take of the one, frees_put of the other; rest 0: there is none. */
 static HOT void frees_shrink(const struct shmheap *heap, const struct found *found, uint64_t behind, uint64_t rest)
 {
     uint64_t granule = found->granule, chunk = chunk_of(granule), size = found->size;
+    if (few_is_list(found->few)) {
+        few_shrink(heap, found->few, found->place, behind, rest);
+        return;
+    }
     if (UNLIKELY(frees_is_large(size))) {
         frees_shrink_large(heap, granule, behind, rest);
         return;
@@ -145,7 +244,7 @@ static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uin
         uint64_t may = frees_maybe(bits, starts, next, size), more = may & (may - 1);
         unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
         int two = (more != 0) & (span_of(starts, next, second) == size);
-        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && span_of(starts, next, first) == size)) {
+        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && may != 0 && span_of(starts, next, first) == size)) {
             found->granule = chunk * CHUNK_GRANULES + first;
             found->size = size;
             found->others = two ? OTHERS_SOME : OTHERS_NONE;
@@ -169,10 +268,23 @@ static HOT int frees_find_large(const struct shmheap *heap, uint64_t need, uint6
     return 1;
 }
 
+/* As frees_find, by the list. */
+static HOT int frees_find_few(const struct shmheap *heap, uint64_t need, struct found *found)
+{
+    uint32_t entry = few_find(heap, found->few, need, &found->place);
+    if (entry == 0)
+        return 0;
+    found->granule = granule_of_few(entry); /* known before the place is */
+    found->size = load_u32(few_size(heap, found->place));
+    return 1;
+}
+
 /* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
- * each other it is no free block. found: granule none, size far, lowest, others unknown, which is left so where nothing else is known. */
+ * each other it is no free block. found: as found_none made it, and so left where nothing else is known. */
 static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
+    if (few_is_list(found->few))
+        return frees_find_few(heap, need, found);
     if (UNLIKELY(need > ROWS))
         return frees_find_large(heap, need, tail, found);
     uint64_t which;
@@ -186,11 +298,19 @@ static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t ta
 }
 
 /* The size of the block at granule, which was found with SPAN_FAR: the tree has it. */
-static APART uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule)
+uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule);
+
+/* Where the free block begins that ends before granule, and is longer than the bits are looked at; GRANULE_NONE: nothing says so. */
+static HOT uint64_t frees_start_before(const struct shmheap *heap, uint64_t few, uint64_t granule)
 {
-    uint32_t size = load_u32(heap->level[0] + chunk_of(granule));
-    return size != MAXIMUM_CAP ? size : header_size(block_load(heap, granule));
+    if (!few_is_list(few))
+        return index_start_of(heap, granule - 1);
+    uint64_t place = few_place_before(heap, few, granule);
+    return place < FEW_MAX ? granule_of_few(load_u32(few_entry(heap, place))) : GRANULE_NONE;
 }
+
+/* The place in the list of the block at granule; FEW_MAX where there is no list, or it is not in it. */
+uint64_t frees_place(const struct shmheap *heap, uint64_t few, uint64_t granule);
 
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
 static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)
@@ -206,12 +326,25 @@ static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size
     return GRANULE_NONE;
 }
 
-/* The size, 1 to 63, of the smallest free blocks of at least need; 0: all are large, if there are any. */
-static APART uint64_t frees_smallest(const struct shmheap *heap, uint64_t need)
+/* The lowest of the smallest free blocks of at least need, 1 to 63, which is small itself: 1, or 0 when all are large, if there are any. Otherwise as
+ * frees_find. */
+static inline int frees_find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    for (uint64_t size = need; size < ROWS; size++)
-        if (load_u32(&heap->control->first[size]) != 0)
-            return size;
+    if (few_is_list(found->few)) {
+        found->place = few_best(heap, found->few, need);
+        if (found->place == FEW_MAX)
+            return 0;
+        found->granule = granule_of_few(load_u32(few_entry(heap, found->place)));
+        found->size = load_u32(few_size(heap, found->place));
+        return 1;
+    }
+    for (uint64_t size = need; size < ROWS; size++) {
+        if (load_u32(&heap->control->first[size]) == 0)
+            continue;
+        found->granule = frees_find_exact(heap, size, tail);
+        found->size = size;
+        return 1;
+    }
     return 0;
 }
 

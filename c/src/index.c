@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "few.h"
 #include "rows.h"
 #include "tree.h"
 
@@ -114,7 +115,12 @@ uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
 
 uint64_t index_largest(const struct shmheap *heap)
 {
-    uint64_t size = node_maximum(heap->level[heap->layout.levels - 1]);
+    uint64_t size = 0, few = few_count(heap);
+    for (uint64_t place = 0; few_is_list(few) && place < few; place++)
+        size = load_u32(few_size(heap, place)) > size ? load_u32(few_size(heap, place)) : size;
+    if (few_is_list(few))
+        return size;
+    size = node_maximum(heap->level[heap->layout.levels - 1]);
     if (size != 0)
         return size;
     for (size = ROWS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)
@@ -152,6 +158,7 @@ void index_rebuild(struct shmheap *heap)
 {
     struct control *control = heap->control;
     struct index_expected expected;
+    store_u64(&control->few, FEW_NOT);
     index_expect(&expected, heap, heap->end);
     while (index_expect_next(&expected)) {
         store_u64(&heap->bits[expected.chunk].edge, expected.edge);

@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 4u
+#define FORMAT_VERSION 5u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -27,6 +27,7 @@ enum {
     ROWS = 64,         /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
     ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
     ROW_LEVELS_MAX = 5,
+    FEW_MAX = 64,      /* free blocks that the list has room for */
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
@@ -74,10 +75,10 @@ enum {
  *   8  tail is the first granule of the last block if that is free, else the end
  *   9  the start bits are set where blocks start, and nowhere else
  *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
- *   11 each chunk's bits in the rows of level 0 are those of the sizes of free blocks that start in it, and its entry in the tree's
- *      level 0 is the size of the large one that does, or 0; the tail left out
+ *   11 the tail left out: where few is FEW_NOT, each chunk's bits in the rows of level 0 are those of the sizes of free blocks that start in it,
+ *      and its entry in the tree's level 0 is the size of the large one that does, or 0. Else all of these are 0, and the list has all free blocks
  *   12 each bit and each entry of higher levels, and each row's first chunk, is what follows from the level below; in the rows, from level 2
- *      on, a bit may be set though it need not
+ *      on, a bit may be set though it need not. Where there is a list, first is the list
  *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free
  *   14 each name has a record, an object of its own in state named, and is found; each object in state named has a name */
 struct control {
@@ -100,7 +101,8 @@ struct control {
     uint32_t space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
     uint64_t caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
     uint64_t stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
-    uint64_t lock_pad[2];
+    uint64_t few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
+    uint64_t lock_pad;
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
@@ -115,7 +117,7 @@ struct control {
     uint64_t names_changes; /* odd while names come or go: for who looks without the lock */
     uint64_t names_ever;    /* 1: there may be blocks that belong to names */
     /* under the lock, with each operation */
-    uint32_t first[2 * ROWS]; /* rule 12 */
+    uint32_t first[2 * ROWS]; /* rule 12: see rows.h; or rule 11, the list: see few.h */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
@@ -123,6 +125,8 @@ STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
 STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 
+#define FEW_NOT UINT64_MAX        /* the free blocks are in the rows and the tree */
+#define FEW_BASE UINT32_C(0x7fffffff) /* more granules than a heap with a list may have: so all numbers in it are below 2^31 */
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
