@@ -4,7 +4,7 @@
 struct heap_shape shape_decode(struct input *input)
 {
     unsigned flags = input_byte(input), len = input_byte(input);
-    struct heap_shape shape = {128 + 40 * (size_t)len, 0, flags & 1 ? 8 : 16, (flags & 4) != 0, flags >> 3 == 31};
+    struct heap_shape shape = {128 + 40 * (size_t)len, 0, flags & 1 ? 8 : 16, (flags & 4) != 0, flags >> 3 == 31, flags >> 3 & 3};
     if (shape.cached) /* the core caches in heaps of 64 KiB and more */
         shape.len += 96 << 10;
     if (flags & 2)

@@ -46,7 +46,11 @@ static int is_free_object(unsigned i) { return i == 1 || i == 3 || i == 7 || i =
 
 static void scene_build(struct scene *scene)
 {
+    if (scene->call->rows)
+        test_choose_few(0);
     heap_make(scene);
+    if (scene->call->rows)
+        test_choose_few(FEW_MAX);
     for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
         scene->objects[i] = shmheap_alloc(scene->mem, SCENE_OBJECT_LEN);
         CHECK(scene->objects[i] != NULL);
@@ -88,6 +92,19 @@ static void child_operates(void *context)
 }
 
 int scene_whole(const struct scene *scene) { return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1); }
+
+static unsigned free_before_the_tail(const struct scene *scene) { return (unsigned)test_stat(scene->mem).free_blocks - 1; }
+
+void scene_build_many(struct scene *scene, unsigned most, unsigned last)
+{
+    for (unsigned i = 0; i < SCENE_PTRS; i++)
+        CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_FEW_LEN)) != NULL);
+    for (scene->count = 1; free_before_the_tail(scene) < most; scene->count += 2)
+        CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[scene->count]), 0);
+    CHECK_LE(scene->count, SCENE_PTRS - 2);
+    while (free_before_the_tail(scene) > last)
+        CHECK(shmheap_alloc(scene->mem, SCENE_FEW_LEN) != NULL);
+}
 
 /* Pictures -------------------------------------------------------------- */
 
@@ -291,7 +308,7 @@ static unsigned stride_choose(const struct stepper_trace *trace)
 
 static void sweep_print(const struct sweep *sweep, double seconds)
 {
-    printf("  %-44s %6u %6u %5u  ", sweep->call->text, sweep->trace.count, sweep->deaths, (unsigned)sweep->scene->recoveries);
+    printf("  %-50s %6u %6u %5u  ", sweep->call->text, sweep->trace.count, sweep->deaths, (unsigned)sweep->scene->recoveries);
     for (unsigned stage = 0; stage <= sweep->stages; stage++)
         printf("%s%u", stage == 0 ? "" : " + ", sweep->found[stage]);
     if (sweep->went_other_way != 0)
@@ -347,8 +364,21 @@ void scene_sweep(const struct scene_call *calls, unsigned count)
 {
     struct scene *scene = test_shared(sizeof *scene);
     struct test_random random = test_random_begin(1);
-    printf("  %-44s %6s %6s %5s  %s\n", "call", "instr.", "deaths", "rec.", "as before + as after each stage");
+    printf("  %-50s %6s %6s %5s  %s\n", "call", "instr.", "deaths", "rec.", "as before + as after each stage");
     for (unsigned i = 0; i < count; i++)
         sweep_call(scene, &calls[i], &random);
     test_unshare(scene, sizeof *scene);
+}
+
+void scene_sweep_both(const struct scene_call *calls, unsigned count)
+{
+    scene_sweep(calls, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct scene_call in_rows = calls[i];
+        char text[80];
+        snprintf(text, sizeof text, "%s; in rows", calls[i].text);
+        in_rows.text = text;
+        in_rows.rows = 1;
+        scene_sweep(&in_rows, 1);
+    }
 }

@@ -51,6 +51,7 @@ struct scene_call {
     int loose;                            /* what the dead hold is only looked at when it has been reaped */
     int table_moves;                      /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
     int in_thread;                        /* a thread of the child's makes the call and ends */
+    int rows;                             /* free blocks are in rows and tree, also where they are few */
     int without_lock;                     /* the call takes none: no recovery is expected */
 };
 
@@ -58,6 +59,14 @@ struct scene_call {
  * at where a call has few; of longer ones every n-th, from one that depends on the seed; with SHMHEAP_STEP_ALL=1 in the environment
  * every one of all (another number n: every n-th). */
 void scene_sweep(const struct scene_call *calls, unsigned count);
+
+/* The same, and once more with rows 1. */
+void scene_sweep_both(const struct scene_call *calls, unsigned count);
+
+/* For build: so many free blocks before the tail as most, and then, by allocs of SCENE_FEW_LEN, as last; in a heap of len SCENE_FEW_HEAP. ptrs[count] is one
+ * of that length between two that are not free. */
+enum { SCENE_FEW_LEN = 300, SCENE_FEW_HEAP = 65536 };
+void scene_build_many(struct scene *scene, unsigned most, unsigned last);
 
 /* For operate: how far to go. */
 int scene_whole(const struct scene *scene);

@@ -1,5 +1,6 @@
 /* A process dies after each single instruction of the calls that free and resize.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/layout.h"
 #include "tests/crash/scene.h"
 
 static void free_of(struct scene *scene, unsigned object) { shmheap_free(scene->mem, scene->objects[object]); }
@@ -30,7 +31,7 @@ static const struct scene_call calls_free[] = {
     {.text = "free_many, 5 in three rows", .operate = free_many, .touched = 1u << 0 | 7u << 4 | 1u << 10, .stages = 3},
 };
 
-static void free_at_every_instruction(void) { scene_sweep(calls_free, sizeof calls_free / sizeof *calls_free); }
+static void free_at_every_instruction(void) { scene_sweep_both(calls_free, sizeof calls_free / sizeof *calls_free); }
 
 static void resize(struct scene *scene, size_t len) { shmheap_realloc(scene->mem, scene->objects[2], len); }
 static void shrink(struct scene *scene) { resize(scene, 60); }
@@ -53,7 +54,21 @@ static const struct scene_call calls_realloc[] = {
     {.text = "realloc, moving", .operate = move, .touched = 1u << 2, .stages = 2},
 };
 
-static void realloc_at_every_instruction(void) { scene_sweep(calls_realloc, sizeof calls_realloc / sizeof *calls_realloc); }
+static void realloc_at_every_instruction(void) { scene_sweep_both(calls_realloc, sizeof calls_realloc / sizeof *calls_realloc); }
 
-static const struct test tests[] = {TEST(free_at_every_instruction), TEST(realloc_at_every_instruction)};
+static void free_one_more(struct scene *scene) { shmheap_free(scene->mem, scene->ptrs[scene->count]); }
+static void build_full_list(struct scene *scene) { scene_build_many(scene, FEW_MAX, FEW_MAX); }
+static void build_few_but_one(struct scene *scene) { scene_build_many(scene, FEW_MAX + 1, FEW_MAX / 4 - 1); }
+static void free_between_two(struct scene *scene) { free_of(scene, 2); }
+
+/* One more than the list has room for; so few that they go back into it. */
+static const struct scene_call calls_forms[] = {
+    {.text = "free, of one more than the list has room for", .build = build_full_list, .operate = free_one_more, .len = SCENE_FEW_HEAP},
+    {.text = "free, free blocks go back into the list", .build = build_few_but_one, .operate = free_between_two, .touched = 1u << 2,
+     .len = SCENE_FEW_HEAP}};
+
+static void other_form_at_every_instruction(void) { scene_sweep(calls_forms, sizeof calls_forms / sizeof *calls_forms); }
+
+static const struct test tests[] = {TEST(free_at_every_instruction), TEST(realloc_at_every_instruction),
+                                    TEST(other_form_at_every_instruction)};
 TEST_MAIN(tests)

@@ -189,6 +189,7 @@ static void try_image(struct images *images, const unsigned char *bytes, size_t 
     struct test_random random = test_random_begin(round);
     shmheap_memory_handle mem;
     close(create_segment(images->name, bytes, len));
+    test_choose_few(round % 2 ? 64 : 0);
     snprintf(images->victim.call, sizeof images->victim.call, "open");
     errno = 0;
     if (shmheap_open(&mem, images->name, round % 8 ? &soon : &soon_read_only) != 0) {

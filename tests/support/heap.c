@@ -13,6 +13,29 @@ void test_check_sound(const char *file, int line, shmheap_memory_handle mem)
                   (unsigned long long)report.found, report.text);
 }
 
+static void set_or_unset(const char *name, const char *value)
+{
+    CHECK((value != NULL ? setenv(name, value, 1) : unsetenv(name)) == 0);
+}
+
+const char *test_choose_core(unsigned choice)
+{
+    static const struct {
+        const char *text, *simd, *few;
+    } cores[TEST_CORES] = {{"default", NULL, NULL}, {"avx2", "avx2", NULL}, {"portable", "portable", NULL},
+                           {"rows", NULL, "0"}, {"avx2, rows", "avx2", "0"}, {"portable, rows", "portable", "0"}};
+    set_or_unset("SHMHEAP_SIMD", cores[choice].simd);
+    set_or_unset("SHMHEAP_FEW", cores[choice].few);
+    return cores[choice].text;
+}
+
+void test_choose_few(unsigned most)
+{
+    char text[12];
+    snprintf(text, sizeof text, "%u", most);
+    set_or_unset("SHMHEAP_FEW", text);
+}
+
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment)
 {
     shmheap_options options;

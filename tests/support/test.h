@@ -120,6 +120,13 @@ void test_barrier_begin(struct test_barrier *barrier, unsigned parties);
 void test_barrier_wait(struct test_barrier *barrier);
 void test_barrier_end(struct test_barrier *barrier);
 
+/* The core is compiled for several processors, and keeps the free blocks in two forms. Connections made from now on are as the choice says, 0 to TEST_CORES
+ * - 1, where this processor can: its name. 0 is what users have. */
+enum { TEST_CORES = 6 };
+const char *test_choose_core(unsigned choice);
+/* Connections made from now on take at most so many free blocks to the list, 0 to 64. */
+void test_choose_few(unsigned most);
+
 /* Heaps. */
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment);
 shmheap_memory_handle test_connect(const char *name);

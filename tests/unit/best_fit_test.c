@@ -119,14 +119,14 @@ static void step(struct world *world)
         step_alloc(world);
 }
 
-static void run(uint64_t granule, unsigned simd)
+static void run(uint64_t granule, unsigned core)
 {
     static struct world world;
     memset(&world, 0, sizeof world);
     struct held *held = &world.held;
     shmheap_options options = {.len = LEN, .alignment = (size_t)granule, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     size_t calls = test_rounds(CALLS);
-    held_choose_simd(simd);
+    const char *name = test_choose_core(core);
     CHECK_EQ(shmheap_open(&held->mem, NULL, &options), 0);
     model_begin(&held->model, LEN, granule);
     held->granule = granule;
@@ -143,7 +143,7 @@ static void run(uint64_t granule, unsigned simd)
     held_compare(held);
     CHECK(world.small != 0 && world.at_the_end != 0);
     CHECK(calls < CALLS || (world.large != 0 && world.refused != 0));
-    printf("  granule %d, processor %u: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n", (int)granule, simd,
+    printf("  granule %d, %s: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n", (int)granule, name,
            (unsigned long long)world.small, (unsigned long long)world.large, (unsigned long long)world.at_the_end,
            (unsigned long long)world.refused);
     while (world.count != 0)
@@ -154,9 +154,9 @@ static void run(uint64_t granule, unsigned simd)
 
 static void placements(void)
 {
-    for (unsigned simd = 0; simd < SIMD_CHOICES; simd++) {
-        run(16, simd);
-        run(8, simd);
+    for (unsigned core = 0; core < TEST_CORES; core++) {
+        run(16, core);
+        run(8, core);
     }
 }
 

@@ -13,7 +13,7 @@
 
 enum {
     LEN = 256000, MAX_LEN = 2 * LEN, ARENA = 512 << 10, /* of 249.98 chunks of 64 granules of 16, so that all rows of entries have an end */
-    OBJECT_LEN = 200, LARGE_LEN = 2000, OBJECTS = 1000, FREED_FROM = 10, WRITES_MAX = 16, SLOT_UNUSED = 500, STATE_UNKNOWN = 7, WAYS_MAX = 10
+    OBJECT_LEN = 200, LARGE_LEN = 2000, OBJECTS = 1000, FREED_FROM = 10, WRITES_MAX = 16, LIST_STEP = 40, SLOT_UNUSED = 500, STATE_UNKNOWN = 7, WAYS_MAX = 10
 };
 
 /* struct image is private: a heap as a peer sees it, and what that peer has overwritten.
@@ -29,7 +29,8 @@ struct image {
     struct layout layout;
     uint64_t granules; /* in the region now */
     unsigned shift;
-    uint64_t used, hole, large, tail, record, named, table; /* granules of blocks of each kind */
+    int list; /* fewer are free: every tenth of those, so that they are in a list, not in rows and tree */
+    uint64_t used, hole, large, large_first, tail, record, named, table; /* granules of blocks of each kind */
     struct {
         void *at;
         uint64_t was;
@@ -102,7 +103,7 @@ static void undo(struct image *image)
 static void image_find_blocks(struct image *image)
 {
     uint64_t granule = 0;
-    image->hole = image->large = image->named = image->record = image->table = 0;
+    image->hole = image->large_first = image->large = image->named = image->record = image->table = 0;
     for (; granule < image->granules; granule += size_at(image, granule)) {
         unsigned state = state_at(image, granule);
         uint64_t kind = *(uint64_t *)payload_at(image, granule);
@@ -110,7 +111,7 @@ static void image_find_blocks(struct image *image)
         if (is_free && image->hole == 0)
             image->hole = granule;
         if (is_free && size_at(image, granule) >= ROWS && granule + size_at(image, granule) != image->granules)
-            image->large = granule;
+            image->large = granule, image->large_first = image->large_first != 0 ? image->large_first : granule;
         if (state == SHMHEAP_STATE_USED)
             image->used = granule;
         if (state == SHMHEAP_STATE_NAMED)
@@ -135,7 +136,7 @@ static void image_fill(struct image *image)
     CHECK(shmheap_alloc_named(image->mem, "rule", 100) != NULL);
     CHECK_EQ(shmheap_try_free(image->mem, large), 0);
     CHECK_EQ(shmheap_try_free(image->mem, objects[FREED_FROM]), 0);
-    for (size_t i = FREED_FROM + 2; i < OBJECTS - 4; i += 4)
+    for (size_t i = FREED_FROM + 2; i < OBJECTS - 4; i += image->list ? LIST_STEP : 4)
         CHECK_EQ(shmheap_free_many(image->mem, objects + i, 3), 3);
 }
 
@@ -151,6 +152,7 @@ static void image_begin(struct image *image, unsigned char *base)
     CHECK_EQ(image->layout.region_off, image->control->region_off);
     image->granules = layout_granules(image->control->len, image->shift);
     image_find_blocks(image);
+    CHECK((image->control->few <= FEW_MAX) == image->list && (image->list || image->control->few == FEW_NOT));
     CHECK_SOUND(image->mem);
 }
 
@@ -286,7 +288,7 @@ static uint64_t break_edge(struct image *image, unsigned way)
 }
 
 /* Rows: a size that is missing, one too many, in the row of no size; with what is above made to fit. The tree: too small, none, the tail counted,
- * with all above made to fit. */
+ * with all above made to fit. Where there is a list all of these are too many, but for none. */
 static uint64_t break_sizes(struct image *image, unsigned way)
 {
     const uint64_t size = size_at(image, image->hole), chunk = image->hole / CHUNK_GRANULES;
@@ -300,7 +302,7 @@ static uint64_t break_sizes(struct image *image, unsigned way)
     }
     const uint64_t at = (way < 5 ? image->large : image->tail) / CHUNK_GRANULES;
     const uint64_t values[] = {size_at(image, image->large) - 1, 0, image->granules - image->tail};
-    if (way >= 6)
+    if (way >= 6 || (way == 4 && image->list))
         return no_such_way;
     for (unsigned level = 0; level < image->layout.levels; level++)
         poke_u32(image, entry_of(image, level, at >> 4 * level), (uint32_t)values[way - 3]);
@@ -342,11 +344,36 @@ static uint64_t break_firsts(struct image *image, unsigned way)
 {
     const uint64_t size = size_at(image, image->hole);
     const unsigned places[] = {(unsigned)size, (unsigned)size, ROWS - 1, 0, ROWS, ROWS + 1};
-    if (way >= 6)
+    if (way >= 6 || image->list)
         return no_such_way;
     uint32_t *first = &image->control->first[places[way]];
     poke_u32(image, first, way == 1 ? 0 : *first == 0 ? 1 : *first - 1);
     return 0;
+}
+
+/* The list: of no possible length, which says that there is none; too short, too long, a block of another size, another block, something
+ * behind the last. */
+static uint64_t break_list(struct image *image, unsigned way)
+{
+    struct control *control = image->control;
+    const uint64_t few = control->few;
+    if (way == 0) {
+        poke_u64(image, &control->few, FEW_MAX + 1);
+        uint64_t large = image->large_first / CHUNK_GRANULES; /* before the first 64 chunks are through, and with them their rows */
+        return !image->list ? 0 : chunk_off(image, large < ROWS ? large : 0);
+    }
+    if (way >= 7 || !image->list)
+        return no_such_way;
+    uint32_t *hole = control->first, *last = hole + few - 1;
+    while (FEW_BASE - *hole != image->hole)
+        hole++;
+    if (way <= 2)
+        poke_u64(image, &control->few, way == 1 ? few - 1 : few + 1);
+    else if (way <= 4)
+        poke_u32(image, way == 3 ? hole + FEW_MAX : hole, (way == 3 ? hole[FEW_MAX] : *hole) + 1);
+    else
+        poke_u32(image, way == 5 ? last + 1 : last + 1 + FEW_MAX, 1);
+    return way == 1 ? payload_off(image, FEW_BASE - *last) : way == 3 || way == 4 ? payload_off(image, image->hole) : 0;
 }
 
 static uint64_t break_counts(struct image *image, unsigned way)
@@ -410,7 +437,7 @@ static const struct {
     unsigned rule;
     uint64_t (*write)(struct image *image, unsigned way);
 } breaks[] = {{1, break_fixed}, {3, break_size}, {4, break_state}, {5, break_free_header}, {6, break_slot},
-              {7, break_free_pair}, {8, break_tail}, {9, break_start}, {10, break_edge}, {11, break_sizes},
+              {7, break_free_pair}, {8, break_tail}, {9, break_start}, {10, break_edge}, {11, break_sizes}, {11, break_list},
               {12, break_tree}, {12, break_row_levels}, {12, break_firsts}, {13, break_counts}, {14, break_record}, {14, break_named}, {14, break_names_count}};
 
 /* Reporting ------------------------------------------------------------- */
@@ -442,7 +469,7 @@ static unsigned break_all_ways(struct image *image, shmheap_memory_handle reader
         CHECK_SOUND(image->mem);
         done++;
     }
-    CHECK(done > 0);
+    CHECK(done > 0 || (image->list && write == break_firsts));
     return done;
 }
 
@@ -455,15 +482,18 @@ static void each_rule(struct image *image)
         CHECK_EQ(shmheap_open_fd(&reader, shmheap_fd(image->mem), &options), 0);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
         done += break_all_ways(image, reader, breaks[i].rule, breaks[i].write);
-    printf("  granule %u, %s: %u damages\n", 1u << image->shift, shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
+    printf("  granule %u, %s, %s: %u damages\n", 1u << image->shift, image->list ? "list" : "rows and tree", shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
     if (shmheap_valid(reader))
         shmheap_disconnect(reader);
 }
 
 static void each_rule_is_reported(void)
 {
-    struct image image;
-    for (size_t alignment = 8; alignment <= 16; alignment *= 2) {
+    struct image image = {.list = 0};
+    test_choose_core(0);
+    for (int form = 0; form < 4; form++) {
+        const size_t alignment = form % 2 == 0 ? 8 : 16;
+        image.list = form / 2;
         image_in_file(&image, alignment);
         each_rule(&image);
         image_end(&image);
@@ -476,7 +506,7 @@ static void each_rule_is_reported(void)
 /* The same with a heap whose last block is in use: the tail is the end, and there is nothing in it. */
 static void the_tail_of_a_full_heap(void)
 {
-    struct image image;
+    struct image image = {.list = 0};
     image_in_file(&image, 16);
     CHECK(shmheap_alloc(image.mem, ((image.granules - image.tail) << image.shift) - HEADER_SIZE) != NULL);
     CHECK_SOUND(image.mem);
@@ -494,7 +524,7 @@ static void the_tail_of_a_full_heap(void)
  * call says that it could not look, and what is behind it, held against such a heap, names the rule. */
 static void an_impossible_length(void)
 {
-    struct image image;
+    struct image image = {.list = 0};
     image_in_file(&image, 16);
     const uint64_t lens[] = {0, REGION_LEN_MIN - 1, LEN - 1, LEN - 4096, MAX_LEN, MAX_LEN + 1, UINT64_MAX};
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {

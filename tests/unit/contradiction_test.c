@@ -70,10 +70,9 @@ static void refused(const struct scene *scene, unsigned calls, uint64_t *word, u
 static void for_all(void (*run)(size_t granule, size_t len))
 {
     const size_t lens[] = {40, 500, 900, 3000}; /* small; 63 granules and less; large */
-    const char *const simd[] = {"portable", "avx2", ""};
-    for (size_t i = 0; i < sizeof simd / sizeof *simd; i++)
+    for (unsigned core = 0; core < TEST_CORES; core++)
         for (size_t j = 0; j < sizeof lens / sizeof *lens; j++) {
-            CHECK(setenv("SHMHEAP_SIMD", simd[i], 1) == 0);
+            test_choose_core(core);
             run(8, lens[j]);
             run(16, lens[j]);
         }
@@ -118,6 +117,35 @@ static void wrong_hole(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
+/* The list's one entry: another granule, another size. In rows and tree the places are 0. */
+static void wrong_list(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    struct control *control = control_of(&scene);
+    if (control->few == 1) {
+        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + FEW_MAX);
+        const uint64_t others[] = {*pair - 1, *pair + 1, FEW_BASE, 1, 0x80000000, 0xffffffff, FEW_BASE - granule_of(&scene, 0),
+                                   FEW_BASE - control->tail, FEW_BASE - scene.mem.heap->end};
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            refused(&scene, (int32_t)others[i] > 0 ? ALLOC_HOLE : 0, pair, others[i]);
+        refused(&scene, ALLOC_HOLE, sizes, *sizes + 1);
+        refused(&scene, ALLOC_HOLE, sizes, 0x7fffffff);
+    }
+    shmheap_disconnect(scene.mem);
+}
+
+/* The bits of the hole's front say that it is none, or that it is no block. */
+static void wrong_bits(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    uint64_t at = granule_of(&scene, HOLE), bit = UINT64_C(1) << at % CHUNK_GRANULES;
+    struct chunk_bits *bits = &scene.mem.heap->bits[at / CHUNK_GRANULES];
+    refused(&scene, ALLOC_HOLE, &bits->start, bits->start & ~bit);
+    if (control_of(&scene)->few == 1)
+        refused(&scene, ALLOC_HOLE, &bits->edge, bits->edge & ~bit);
+    shmheap_disconnect(scene.mem);
+}
+
 static void wrong_object(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
@@ -131,8 +159,11 @@ static void wrong_object(size_t granule, size_t len)
 static void a_tail_that_is_none(void) { for_all(wrong_tail); }
 static void a_tail_where_none_is(void) { for_all(wrong_tail_of_a_full_heap); }
 static void a_free_block_with_another_header(void) { for_all(wrong_hole); }
+static void a_list_with_other_blocks(void) { for_all(wrong_list); }
+static void a_free_block_with_other_bits(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
 static const struct test tests[] = {TEST(a_tail_that_is_none), TEST(a_tail_where_none_is), TEST(a_free_block_with_another_header),
+                                    TEST(a_list_with_other_blocks), TEST(a_free_block_with_other_bits),
                                     TEST(an_object_with_another_length)};
 TEST_MAIN(tests)

@@ -218,34 +218,29 @@ static void run_operations(struct world *world)
     world_end(world);
 }
 
-/* The core is compiled for several processors; SHMHEAP_SIMD asks for less than this one has. */
-static void run_sequence(uint64_t granule, const char *simd)
+static void run_sequence(uint64_t granule, unsigned core)
 {
     static struct world world;
     memset(&world, 0, sizeof world);
     world.random = test_random_begin(granule);
     world.granule = granule;
-    if (simd)
-        CHECK(setenv("SHMHEAP_SIMD", simd, 1) == 0);
-    else
-        CHECK(unsetenv("SHMHEAP_SIMD") == 0);
+    const char *name = test_choose_core(core);
     run_operations(&world);
     CHECK(world.allocs && world.frees && world.moves && world.in_place && world.refused && world.grown);
     printf("  %s, %zu operations: %llu allocs, %llu frees, %llu resized in place, %llu moved, %llu refused, %llu growths\n",
-           simd ? simd : "default", test_rounds(OPERATIONS), (unsigned long long)world.allocs,
+           name, test_rounds(OPERATIONS), (unsigned long long)world.allocs,
            (unsigned long long)world.frees, (unsigned long long)world.in_place, (unsigned long long)world.moves,
            (unsigned long long)world.refused, (unsigned long long)world.grown);
 }
 
-static void run_all_processors(uint64_t granule)
+static void run_all_cores(uint64_t granule)
 {
-    run_sequence(granule, NULL);
-    run_sequence(granule, "avx2");
-    run_sequence(granule, "portable");
+    for (unsigned core = 0; core < TEST_CORES; core++)
+        run_sequence(granule, core);
 }
 
-static void placements_with_alignment_16(void) { run_all_processors(16); }
-static void placements_with_alignment_8(void) { run_all_processors(8); }
+static void placements_with_alignment_16(void) { run_all_cores(16); }
+static void placements_with_alignment_8(void) { run_all_cores(8); }
 
 static const struct test tests[] = {TEST(placements_with_alignment_16), TEST(placements_with_alignment_8)};
 TEST_MAIN(tests)

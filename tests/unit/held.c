@@ -7,15 +7,6 @@
 
 enum { MANY_MAX = 512 };
 
-void held_choose_simd(unsigned choice)
-{
-    static const char *const names[SIMD_CHOICES] = {NULL, "avx2", "portable"};
-    if (names[choice] != NULL)
-        CHECK(setenv("SHMHEAP_SIMD", names[choice], 1) == 0);
-    else
-        CHECK(unsetenv("SHMHEAP_SIMD") == 0);
-}
-
 int held_begin(struct held *held, uint64_t len, uint64_t granule)
 {
     const shmheap_options options = {.len = (size_t)len, .alignment = (size_t)granule,

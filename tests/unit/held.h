@@ -13,10 +13,6 @@ struct held {
     uint64_t granule; /* bytes: 8 or 16 */
 };
 
-/* Processors that the core is compiled for; entry 0 is this one's own. */
-enum { SIMD_CHOICES = 3 };
-void held_choose_simd(unsigned choice);
-
 /* A heap without a name and of a fixed length, which takes no memory but what is touched. 0: there is no room for one that large in the
  * address space, or files may not get that long. */
 int held_begin(struct held *held, uint64_t len, uint64_t granule);

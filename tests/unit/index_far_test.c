@@ -139,9 +139,9 @@ static void far_heaps(uint64_t len, uint64_t granule, size_t steps, size_t check
 
 static void for_all(uint64_t len, size_t steps, size_t check_every)
 {
-    for (unsigned simd = 0; simd < SIMD_CHOICES; simd++)
+    for (unsigned core = 0; core < TEST_CORES; core++)
         for (uint64_t granule = 8; granule <= 16; granule += 8) {
-            held_choose_simd(simd);
+            test_choose_core(core);
             far_heaps(len * granule / 16, granule, steps, check_every);
         }
 }
@@ -156,7 +156,7 @@ static void over_16_gib_checked(void)
 {
     struct far far = {.random = test_random_begin(0)};
     const uint64_t sizes[] = {8, 200};
-    held_choose_simd(0);
+    test_choose_core(0);
     if (!held_begin(&far.held, UINT64_C(8500) * MIB, 8))
         return;
     far_fill(&far, sizes, 2, 0);
@@ -211,8 +211,8 @@ static void sizes_that_the_tree_does_not_tell(uint64_t granule)
 
 static void huge_sizes(void)
 {
-    for (unsigned simd = 0; simd < SIMD_CHOICES; simd++) {
-        held_choose_simd(simd);
+    for (unsigned core = 0; core < TEST_CORES; core++) {
+        test_choose_core(core);
         sizes_that_the_tree_does_not_tell(8);
     }
     sizes_that_the_tree_does_not_tell(16);

@@ -8,9 +8,9 @@ enum { CHUNK = 64, LEN = 12000, BLOCKS_MAX = 200, MIXED_HEAPS = 66, MIXED_CALLS 
 
 static void for_all(void (*run)(uint64_t granule))
 {
-    for (unsigned simd = 0; simd < SIMD_CHOICES; simd++)
+    for (unsigned core = 0; core < TEST_CORES; core++)
         for (uint64_t granule = 8; granule <= 16; granule += 8) {
-            held_choose_simd(simd);
+            test_choose_core(core);
             run(granule);
         }
 }

@@ -224,34 +224,29 @@ static void run_operations(struct twins *twins)
     twins_end(twins);
 }
 
-/* The core is compiled for several processors; SHMHEAP_SIMD asks for less than this one has. */
-static void run_twins(size_t alignment, const char *simd)
+static void run_twins(size_t alignment, unsigned core)
 {
     static struct twins twins;
     memset(&twins, 0, sizeof twins);
     twins.random = test_random_begin(alignment);
     twins.alignment = alignment;
-    if (simd)
-        CHECK(setenv("SHMHEAP_SIMD", simd, 1) == 0);
-    else
-        CHECK(unsetenv("SHMHEAP_SIMD") == 0);
+    const char *name = test_choose_core(core);
     run_operations(&twins);
     CHECK(twins.objects_made && twins.short_batches && twins.frees && twins.refused && twins.grown);
     printf("  %s: %llu batches of %llu objects, %llu of them cut short; %llu freed, %llu refused, %llu growths\n",
-           simd ? simd : "default", (unsigned long long)twins.batches, (unsigned long long)twins.objects_made,
+           name, (unsigned long long)twins.batches, (unsigned long long)twins.objects_made,
            (unsigned long long)twins.short_batches, (unsigned long long)twins.frees, (unsigned long long)twins.refused,
            (unsigned long long)twins.grown);
 }
 
-static void run_all_processors(size_t alignment)
+static void run_all_cores(size_t alignment)
 {
-    run_twins(alignment, NULL);
-    run_twins(alignment, "avx2");
-    run_twins(alignment, "portable");
+    for (unsigned core = 0; core < TEST_CORES; core++)
+        run_twins(alignment, core);
 }
 
-static void as_single_calls_with_alignment_16(void) { run_all_processors(16); }
-static void as_single_calls_with_alignment_8(void) { run_all_processors(8); }
+static void as_single_calls_with_alignment_16(void) { run_all_cores(16); }
+static void as_single_calls_with_alignment_8(void) { run_all_cores(8); }
 
 /* Nothing asked for, nothing done; what cannot be done at all changes nothing. */
 static void limits_and_refusals(void)

@@ -1,0 +1,191 @@
+/* The list of free blocks: when all go from it into rows and tree and back, by whom, and that nothing is lost where the index contradicts itself on the way.
+ * Each heap is held against the model, and checked.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/connection.h"
+#include "tests/support/test.h"
+#include "tests/unit/held.h"
+
+enum { LEN = 400000, PAIRS = 100, SIZES = 9, TURNS = 40, AGAIN = FEW_MAX / 4 };
+
+static uint64_t few_of(const struct held *held) { return held->mem.heap->control->few; }
+static uint64_t free_of(const struct held *held) { return test_stat(held->mem).free_blocks - 1; } /* without the tail */
+
+/* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules on. */
+static uint64_t size_of(size_t i)
+{
+    static const unsigned char sizes[SIZES] = {3, 2, 40, 63, 64, 9, 65, 130, 2};
+    return sizes[i % SIZES];
+}
+
+static void begin(struct held *held, uint64_t granule, uint64_t *starts)
+{
+    CHECK(held_begin(held, LEN, granule));
+    for (size_t i = 0; i < PAIRS; i++) {
+        starts[i] = held_take(held, size_of(i));
+        held_take(held, 2);
+    }
+}
+
+static void for_all(void (*run)(uint64_t granule))
+{
+    for (unsigned core = 0; core < TEST_CORES / 2; core++) /* those that have a list */
+        for (uint64_t granule = 8; granule <= 16; granule += 8) {
+            test_choose_core(core);
+            run(granule);
+        }
+}
+
+/* Frees until there are so many; in the list as long as they fit. */
+static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
+{
+    for (size_t i = 0; free_of(held) < count; i++) {
+        CHECK(i < PAIRS);
+        if (starts[i] == MODEL_NONE)
+            continue;
+        uint64_t before = few_of(held);
+        held_free(held, starts[i]);
+        starts[i] = MODEL_NONE;
+        CHECK_EQ(few_of(held), before == FEW_NOT || free_of(held) > FEW_MAX ? FEW_NOT : free_of(held));
+        CHECK_SOUND(held->mem);
+    }
+    held_compare(held);
+}
+
+/* Fills free blocks, wholly, until there are so many; in the list again when there are few enough. */
+static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
+{
+    for (size_t i = 0; free_of(held) > count; i++) {
+        CHECK(i < PAIRS);
+        if (starts[i] != MODEL_NONE)
+            continue;
+        uint64_t before = few_of(held), blocks = free_of(held);
+        uint64_t start = held_take(held, size_of(i));
+        CHECK_EQ(few_of(held), before == FEW_NOT && free_of(held) + 1 >= AGAIN ? FEW_NOT : free_of(held));
+        CHECK_SOUND(held->mem);
+        if (free_of(held) == blocks)
+            held_free(held, start); /* it was part of a larger one, or of the tail */
+        else
+            starts[i] = start;
+    }
+    held_compare(held);
+}
+
+/* The lowest free blocks are filled by others than were there: starts says which places are taken, not by whom. So a heap that is filled in the same order
+ * as it was emptied gets each back. */
+static void to_and_fro(uint64_t granule)
+{
+    struct held held;
+    uint64_t starts[PAIRS];
+    begin(&held, granule, starts);
+    CHECK_EQ(few_of(&held), 0);
+    free_up_to(&held, starts, FEW_MAX);
+    fill_down_to(&held, starts, FEW_MAX - 10);
+    CHECK_EQ(few_of(&held), FEW_MAX - 10);
+    free_up_to(&held, starts, FEW_MAX + 1);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    fill_down_to(&held, starts, AGAIN - 1);
+    CHECK_EQ(few_of(&held), FEW_NOT); /* and the tail: AGAIN in all */
+    fill_down_to(&held, starts, AGAIN - 2);
+    CHECK_EQ(few_of(&held), AGAIN - 2);
+    free_up_to(&held, starts, FEW_MAX + 10);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    held_recover_from(&held, 0xff);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    fill_down_to(&held, starts, 0);
+    CHECK_EQ(few_of(&held), 0);
+    held_end(&held);
+}
+
+/* One connection wants no list: it makes rows of one, and the other makes a list of those. */
+static void two_ways_in_one_heap(uint64_t granule)
+{
+    struct held held;
+    uint64_t starts[PAIRS];
+    shmheap_memory_handle rows;
+    begin(&held, granule, starts);
+    test_choose_few(0);
+    CHECK_EQ(shmheap_open_fd(&rows, shmheap_fd(held.mem), NULL), 0);
+    struct held other = {rows, held.model, granule};
+    for (size_t i = 0; i < TURNS; i++) {
+        struct held *one = i % 2 == 0 ? &held : &other;
+        one->model = i % 2 == 0 ? other.model : held.model;
+        held_free(one, starts[i]);
+        CHECK_SOUND(one->mem);
+        if (one == &other)
+            CHECK_EQ(few_of(one), FEW_NOT);
+        else if (free_of(one) + 1 < AGAIN)
+            CHECK_EQ(few_of(one), free_of(one));
+        uint64_t again = held_take(one, size_of(i));
+        CHECK_SOUND(one->mem);
+        if (i % 4 < 2)
+            held_free(one, again);
+    }
+    held_compare(&other);
+    shmheap_disconnect(rows);
+    held.model = other.model;
+    held_end(&held);
+}
+
+/* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
+static void contradictions(uint64_t granule)
+{
+    const uint64_t counts[] = {FEW_MAX + 1, AGAIN + 5};
+    struct held held;
+    uint64_t starts[PAIRS];
+    begin(&held, granule, starts);
+    struct shmheap *heap = held.mem.heap;
+    for (size_t i = 0; i < 2; i++) {
+        free_up_to(&held, starts, FEW_MAX + 1);
+        fill_down_to(&held, starts, counts[i]);
+        uint64_t less = heap->control->free_blocks - 5;
+        heap->control->free_blocks -= less;
+        held_free(&held, held_take(&held, 1000));
+        heap->control->free_blocks += less;
+        CHECK_EQ(few_of(&held), FEW_NOT);
+        CHECK_SOUND(held.mem);
+        held_compare(&held);
+    }
+    uint64_t first = MODEL_NONE, last = MODEL_NONE;
+    for (size_t i = 0; i < held.model.count; i++)
+        if (!held.model.spans[i].used && held.model.spans[i].start != model_tail(&held.model)) {
+            first = first == MODEL_NONE ? held.model.spans[i].start : first;
+            last = held.model.spans[i].start;
+        }
+    const uint64_t gone[] = {first, last};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t *edge = &heap->bits[gone[i] / CHUNK_GRANULES].edge, was = *edge, less = heap->control->free_blocks - 5;
+        heap->control->free_blocks -= less;
+        *edge &= ~(UINT64_C(1) << gone[i] % CHUNK_GRANULES);
+        held_free(&held, held_take(&held, 1000)); /* in the tail */
+        *edge = was;
+        heap->control->free_blocks += less;
+        CHECK_EQ(few_of(&held), FEW_NOT);
+        CHECK_SOUND(held.mem);
+    }
+    fill_down_to(&held, starts, 0);
+    CHECK_EQ(few_of(&held), 0);
+    held_end(&held);
+}
+
+/* Granules that a list has no numbers for. */
+static void too_large_for_a_list(void)
+{
+    struct held held;
+    if (!held_begin(&held, (UINT64_C(0x7fffffff) + 1) * 8, 8))
+        return;
+    uint64_t start = held_take(&held, 5);
+    held_take(&held, 2);
+    held_free(&held, start);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    CHECK_EQ(held_take(&held, 5), start);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    held_end(&held);
+}
+
+static void into_rows_and_back(void) { for_all(to_and_fro); }
+static void two_connections_of_two_minds(void) { for_all(two_ways_in_one_heap); }
+static void going_back_against_contradictions(void) { for_all(contradictions); }
+
+static const struct test tests[] = {TEST(into_rows_and_back), TEST(two_connections_of_two_minds), TEST(going_back_against_contradictions),
+                                    TEST(too_large_for_a_list)};
+TEST_MAIN(tests)
