@@ -126,7 +126,7 @@ static int check_rows(const struct shmheap *heap, const struct index_expected *e
     return 0;
 }
 
-/* The list: each free block before the tail is in it, and nothing else, which the number of them tells. */
+/* The list: the free blocks but for the tail, one after the other, and nothing else. */
 static int check_few(const struct shmheap *heap, shmheap_report *report)
 {
     struct block_step step = {0, 0, 0};
@@ -136,11 +136,11 @@ static int check_few(const struct shmheap *heap, shmheap_report *report)
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         if (!header_is_free(step.header) || step.granule == tail)
             continue;
-        blocks++;
-        uint64_t place = few_place(heap, few, step.granule), off = block_payload_off(heap, step.granule);
+        uint64_t place = blocks++, off = block_payload_off(heap, step.granule);
         if (place >= few)
-            return broken(report, RULE_SIZES, off, step.size, 0);
-        if (check_equal(report, RULE_SIZES, off, step.size, load_u32(few_size(heap, place))))
+            return broken(report, RULE_SIZES, off, blocks, few);
+        if (check_equal(report, RULE_SIZES, off, few_of_granule(step.granule), load_u32(few_entry(heap, place))) ||
+            check_equal(report, RULE_SIZES, off, step.size, load_u32(few_size(heap, place))))
             return 1;
     }
     if (check_equal(report, RULE_SIZES, 0, blocks, few))

@@ -3,9 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  *   few    how many are in the list: 0 to FEW_MAX; FEW_NOT: there were more, and the rows and the tree have them
- *   first  entry i, below few: FEW_BASE - granule of a free block, not the tail; entry FEW_MAX + i: its size in granules. Others: 0
+ *   first  entry i, below few: the granule of the i-th free block plus 1, by address, without the tail; entry FEW_MAX + i: its size in
+ *          granules. Others: 0
  *
- * In any order. The lowest block with room is the greatest entry whose size will do. Heaps that may have FEW_BASE granules or more have no list.
+ * All these are below 2^31: heaps that may have FEW_GRANULES granules or more have no list.
  *
  * Derived, as the bits. Called under the lock. */
 #ifndef SHMHEAP_FEW_H
@@ -14,8 +15,7 @@
 #include "block.h"
 #include "vector.h"
 
-static inline uint32_t few_of_granule(uint64_t granule) { return FEW_BASE - (uint32_t)granule; }
-static inline uint64_t granule_of_few(uint32_t entry) { return FEW_BASE - entry; }
+static inline uint32_t few_of_granule(uint64_t granule) { return (uint32_t)granule + 1; }
 
 static HOT uint64_t few_count(const struct shmheap *heap) { return load_u64(&heap->control->few); }
 
@@ -25,39 +25,38 @@ static HOT int few_is_list(uint64_t few) { return few <= FEW_MAX; }
 static HOT uint32_t *few_entry(const struct shmheap *heap, uint64_t place) { return heap->control->first + place; }
 static HOT uint32_t *few_size(const struct shmheap *heap, uint64_t place) { return heap->control->first + FEW_MAX + place; }
 
-/* The entry of the lowest block of at least need, 1 to 2^31 - 1, and its place; 0: there is none. few: as few_count says, also below. */
-static HOT uint32_t few_find(const struct shmheap *heap, uint64_t few, uint64_t need, uint64_t *place)
+static HOT uint64_t few_granule(const struct shmheap *heap, uint64_t place) { return (uint64_t)load_u32(few_entry(heap, place)) - 1; }
+
+/* The place of the lowest block of at least need, 1 to 2^31 - 1; FEW_MAX: there is none. few: as few_count says, also below. */
+static HOT uint64_t few_find(const struct shmheap *heap, uint64_t few, uint64_t need)
 {
-    uint32_t entry = greatest_where(few_entry(heap, 0), few_size(heap, 0), few, (uint32_t)need, place);
-    *place %= FEW_MAX; /* also where a peer has been at work */
-    return entry;
+    return bit_lowest_or_64(above_of_64(few_size(heap, 0), few, (uint32_t)need - 1));
 }
 
 /* The place of the lowest of the smallest blocks from need up to, without, ROWS; FEW_MAX: all are smaller or larger. */
 static inline uint64_t few_best(const struct shmheap *heap, uint64_t few, uint64_t need)
 {
-    uint64_t best = FEW_MAX, best_size = ROWS, best_entry = 0;
+    uint64_t best = FEW_MAX, least = ROWS;
     for (uint64_t place = 0; place < few; place++) {
-        uint64_t size = load_u32(few_size(heap, place)), entry = load_u32(few_entry(heap, place));
-        if (size < need || size > best_size || (size == best_size && entry <= best_entry))
+        uint64_t size = load_u32(few_size(heap, place));
+        if (size < need || size >= least)
             continue;
         best = place;
-        best_size = size;
-        best_entry = entry;
+        least = size;
     }
-    return best_size != ROWS ? best : FEW_MAX;
+    return best;
 }
 
 /* The place of the block at granule; FEW_MAX: it is not in the list. */
 static HOT uint64_t few_place(const struct shmheap *heap, uint64_t few, uint64_t granule)
 {
-    return equal_where(few_entry(heap, 0), NULL, few, few_of_granule(granule));
+    return bit_lowest_or_64(sums_of_64(few_entry(heap, 0), NULL, few, few_of_granule(granule)));
 }
 
 /* The place of the block that ends before granule; FEW_MAX: none does. */
 static HOT uint64_t few_place_before(const struct shmheap *heap, uint64_t few, uint64_t granule)
 {
-    return equal_where(few_size(heap, 0), few_entry(heap, 0), few, (uint32_t)granule - FEW_BASE);
+    return bit_lowest_or_64(sums_of_64(few_entry(heap, 0), few_size(heap, 0), few, few_of_granule(granule)));
 }
 
 static HOT void few_set(const struct shmheap *heap, uint64_t place, uint64_t granule, uint64_t size)
@@ -66,15 +65,22 @@ static HOT void few_set(const struct shmheap *heap, uint64_t place, uint64_t gra
     store_u32(few_size(heap, place), (uint32_t)size);
 }
 
-/* The last entry comes to this place. few: not 0, where no peer lies. */
+/* few: not 0, where no peer lies. */
 static HOT void few_drop(const struct shmheap *heap, uint64_t few, uint64_t place)
 {
-    uint64_t last = (few - 1) % FEW_MAX;
-    store_u32(few_entry(heap, place), load_u32(few_entry(heap, last)));
-    store_u32(few_size(heap, place), load_u32(few_size(heap, last)));
-    store_u32(few_entry(heap, last), 0);
-    store_u32(few_size(heap, last), 0);
+    numbers_drop(few_entry(heap, 0), few, place);
+    numbers_drop(few_size(heap, 0), few, place);
     store_u64(&heap->control->few, few - 1);
+}
+
+/* few: less than FEW_MAX. */
+static HOT void few_insert(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
+{
+    uint64_t behind = above_of_64(few_entry(heap, 0), few, few_of_granule(granule));
+    uint64_t place = bit_lowest(behind | UINT64_C(1) << few); /* at most few, whatever is there */
+    numbers_insert(few_entry(heap, 0), few, place, few_of_granule(granule));
+    numbers_insert(few_size(heap, 0), few, place, (uint32_t)size);
+    store_u64(&heap->control->few, few + 1);
 }
 
 /* The block in this place becomes [ behind, behind + rest ); rest 0: it is none any more. */

@@ -41,7 +41,7 @@ void frees_spill(const struct shmheap *heap, uint64_t few)
 {
     struct collected blocks = {.count = 0};
     for (uint64_t place = 0; place < few; place++)
-        collect(&blocks, granule_of_few(load_u32(few_entry(heap, place))), load_u32(few_size(heap, place)));
+        collect(&blocks, few_granule(heap, place), load_u32(few_size(heap, place)));
     for (unsigned i = 0; i < 2 * FEW_MAX; i++)
         store_u32(few_entry(heap, i), 0);
     store_u64(&heap->control->few, FEW_NOT);
@@ -95,8 +95,7 @@ void frees_gather(const struct shmheap *heap)
         collected_put_many(heap, &blocks);
         return;
     }
-    for (uint64_t i = 0; i < FEW_MAX; i++)
-        if (i < blocks.count)
-            few_set(heap, i, blocks.blocks[i].granule, blocks.blocks[i].size);
-    store_u64(&heap->control->few, blocks.count);
+    store_u64(&heap->control->few, 0);
+    for (uint64_t few = 0; few < blocks.count; few++)
+        few_insert(heap, few, blocks.blocks[few].granule, blocks.blocks[few].size);
 }

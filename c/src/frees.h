@@ -88,8 +88,7 @@ static HOT void frees_put_few(const struct shmheap *heap, uint64_t few, uint64_t
         frees_put_one_more(heap, few, granule, size);
         return;
     }
-    few_set(heap, few, granule, size);
-    store_u64(&heap->control->few, few + 1);
+    few_insert(heap, few, granule, size);
 }
 
 /* A free block of this size begins at granule now. Size 0: nothing changes. */
@@ -268,15 +267,21 @@ static HOT int frees_find_large(const struct shmheap *heap, uint64_t need, uint6
     return 1;
 }
 
+/* The one in this place of the list: 1, or 0 where place is FEW_MAX. */
+static HOT int frees_at(const struct shmheap *heap, uint64_t place, struct found *found)
+{
+    if (place == FEW_MAX)
+        return 0;
+    found->granule = few_granule(heap, place);
+    found->size = load_u32(few_size(heap, place));
+    found->place = place;
+    return 1;
+}
+
 /* As frees_find, by the list. */
 static HOT int frees_find_few(const struct shmheap *heap, uint64_t need, struct found *found)
 {
-    uint32_t entry = few_find(heap, found->few, need, &found->place);
-    if (entry == 0)
-        return 0;
-    found->granule = granule_of_few(entry); /* known before the place is */
-    found->size = load_u32(few_size(heap, found->place));
-    return 1;
+    return frees_at(heap, few_find(heap, found->few, need), found);
 }
 
 /* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
@@ -306,7 +311,7 @@ static HOT uint64_t frees_start_before(const struct shmheap *heap, uint64_t few,
     if (!few_is_list(few))
         return index_start_of(heap, granule - 1);
     uint64_t place = few_place_before(heap, few, granule);
-    return place < FEW_MAX ? granule_of_few(load_u32(few_entry(heap, place))) : GRANULE_NONE;
+    return place < FEW_MAX ? few_granule(heap, place) : GRANULE_NONE;
 }
 
 /* The place in the list of the block at granule; FEW_MAX where there is no list, or it is not in it. */
@@ -330,14 +335,8 @@ static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size
  * frees_find. */
 static inline int frees_find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
 {
-    if (few_is_list(found->few)) {
-        found->place = few_best(heap, found->few, need);
-        if (found->place == FEW_MAX)
-            return 0;
-        found->granule = granule_of_few(load_u32(few_entry(heap, found->place)));
-        found->size = load_u32(few_size(heap, found->place));
-        return 1;
-    }
+    if (few_is_list(found->few))
+        return frees_at(heap, few_best(heap, found->few, need), found);
     for (uint64_t size = need; size < ROWS; size++) {
         if (load_u32(&heap->control->first[size]) == 0)
             continue;

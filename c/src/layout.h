@@ -126,7 +126,7 @@ STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_thei
 STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 
 #define FEW_NOT UINT64_MAX        /* the free blocks are in the rows and the tree */
-#define FEW_BASE UINT32_C(0x7fffffff) /* more granules than a heap with a list may have: so all numbers in it are below 2^31 */
+#define FEW_GRANULES UINT64_C(0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 

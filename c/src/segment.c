@@ -38,7 +38,7 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
     heap->slots_there = 0;
-    if (heap->layout.granules_max >= FEW_BASE)
+    if (heap->layout.granules_max >= FEW_GRANULES)
         heap->few_max = 0;
     heap->few_again = heap->few_max / 4;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;

@@ -1,4 +1,5 @@
-/* vector.h: the greatest of several numbers, which they are, and which are equal to one, by the instructions that the file is compiled for.
+/* vector.h: the greatest of several numbers and which they are, which are above or equal to one, by the instructions that the file is compiled
+ * for; and moving them up and down.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Signed, since that is what all of them compare; the results are at least 0. */
@@ -83,163 +84,151 @@ static HOT uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m256i d, __m2
 }
 #endif
 
-/* greatest_where: of 64 numbers, the greatest above 0 whose partner in sizes is at least need, 1 to INT32_MAX, and its place; 0: there is none.
- * equal_where: the place of a number that less its partner in minus (NULL: as it is) is value; 64: there is none.
- * count: as many at the front are not 0; of the others as many are looked at as come in handy. */
+/* Of 32 numbers below 2^31 those above bound, and those that with their partners in plus (NULL: by themselves) are value: as bits. */
 #if defined(INDEX_AVX512)
-static HOT __m512i where_more(const uint32_t *numbers, const uint32_t *sizes, __m512i less)
+static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
 {
-    return _mm512_maskz_mov_epi32(_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(sizes), less), _mm512_loadu_si512(numbers));
+    const __m512i least = _mm512_set1_epi32((int)bound);
+    return (uint64_t)_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers), least) |
+           (uint64_t)_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers + 16), least) << 16;
 }
 
-static HOT uint64_t equal_of_32(const uint32_t *numbers, const uint32_t *minus, __m512i one)
+static HOT __m512i sum_of_16(const uint32_t *numbers, const uint32_t *plus)
 {
-    __m512i low = _mm512_loadu_si512(numbers), high = _mm512_loadu_si512(numbers + 16);
-    if (minus != NULL) {
-        low = _mm512_sub_epi32(low, _mm512_loadu_si512(minus));
-        high = _mm512_sub_epi32(high, _mm512_loadu_si512(minus + 16));
-    }
-    return (uint64_t)_mm512_cmpeq_epi32_mask(low, one) | (uint64_t)_mm512_cmpeq_epi32_mask(high, one) << 16;
+    __m512i all = _mm512_loadu_si512(numbers);
+    return plus != NULL ? _mm512_add_epi32(all, _mm512_loadu_si512(plus)) : all;
 }
 
-static HOT uint32_t greatest_where(const uint32_t *numbers, const uint32_t *sizes, uint64_t count, uint32_t need, uint64_t *place)
-{
-    const __m512i less = _mm512_set1_epi32((int)(need - 1));
-    __m512i most = _mm512_max_epi32(where_more(numbers, sizes, less), where_more(numbers + 16, sizes + 16, less));
-    if (UNLIKELY(count > 32))
-        most = _mm512_max_epi32(most, _mm512_max_epi32(where_more(numbers + 32, sizes + 32, less), where_more(numbers + 48, sizes + 48, less)));
-    most = greatest_everywhere(most);
-    uint64_t which = equal_of_32(numbers, NULL, most);
-    if (UNLIKELY(count > 32))
-        which |= equal_of_32(numbers + 32, NULL, most) << 32;
-    *place = bit_lowest_or_64(which);
-    return at_least_0(_mm512_castsi512_si128(most));
-}
-
-static HOT uint64_t equal_where(const uint32_t *numbers, const uint32_t *minus, uint64_t count, uint32_t value)
+static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
 {
     const __m512i one = _mm512_set1_epi32((int)value);
-    uint64_t which = equal_of_32(numbers, minus, one);
-    if (UNLIKELY(count > 32))
-        which |= equal_of_32(numbers + 32, minus != NULL ? minus + 32 : NULL, one) << 32;
-    return bit_lowest_or_64(which);
+    return (uint64_t)_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one) |
+           (uint64_t)_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL), one) << 16;
 }
 #elif defined(INDEX_AVX2)
-static HOT __m256i load_of_8(const uint32_t *numbers) { return _mm256_loadu_si256((const __m256i *)(const void *)numbers); }
-
-static HOT __m256i where_more(const uint32_t *numbers, const uint32_t *sizes, __m256i less)
+static HOT __m256i above_of_8(const uint32_t *numbers, __m256i bound)
 {
-    return _mm256_and_si256(_mm256_cmpgt_epi32(load_of_8(sizes), less), load_of_8(numbers));
+    return _mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(const void *)numbers), bound);
 }
 
-static HOT __m256i greatest_of_32_where(const uint32_t *numbers, const uint32_t *sizes, __m256i less)
+static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
 {
-    return _mm256_max_epi32(
-        _mm256_max_epi32(where_more(numbers, sizes, less), where_more(numbers + 8, sizes + 8, less)),
-        _mm256_max_epi32(where_more(numbers + 16, sizes + 16, less), where_more(numbers + 24, sizes + 24, less)));
+    const __m256i least = _mm256_set1_epi32((int)bound), all_ones = _mm256_set1_epi32(-1);
+    return equal_of_32(above_of_8(numbers, least), above_of_8(numbers + 8, least), above_of_8(numbers + 16, least),
+                       above_of_8(numbers + 24, least), all_ones);
 }
 
-static HOT __m256i difference_of_8(const uint32_t *numbers, const uint32_t *minus, unsigned i)
+static HOT __m256i sum_of_8(const uint32_t *numbers, const uint32_t *plus, unsigned i)
 {
-    return minus != NULL ? _mm256_sub_epi32(load_of_8(numbers + i), load_of_8(minus + i)) : load_of_8(numbers + i);
+    __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)(numbers + i));
+    return plus != NULL ? _mm256_add_epi32(all, _mm256_loadu_si256((const __m256i *)(const void *)(plus + i))) : all;
 }
 
-static HOT uint64_t equal_where_from(const uint32_t *numbers, const uint32_t *minus, unsigned i, __m256i one)
+static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
 {
-    return (uint64_t)equal_of_32(difference_of_8(numbers, minus, i), difference_of_8(numbers, minus, i + 8),
-                                 difference_of_8(numbers, minus, i + 16), difference_of_8(numbers, minus, i + 24), one)
-           << i;
+    return equal_of_32(sum_of_8(numbers, plus, 0), sum_of_8(numbers, plus, 8), sum_of_8(numbers, plus, 16), sum_of_8(numbers, plus, 24),
+                       _mm256_set1_epi32((int)value));
+}
+#elif defined(__SSE2__)
+/* Which of 16 are all ones, of numbers that else are 0. */
+static HOT uint64_t ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
+{
+    return (uint64_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
 }
 
-static HOT uint32_t greatest_where(const uint32_t *numbers, const uint32_t *sizes, uint64_t count, uint32_t need, uint64_t *place)
+static HOT __m128i above_of_4(const uint32_t *numbers, __m128i bound)
 {
-    const __m256i less = _mm256_set1_epi32((int)(need - 1));
-    __m256i most = greatest_of_32_where(numbers, sizes, less);
-    if (UNLIKELY(count > 32))
-        most = _mm256_max_epi32(most, greatest_of_32_where(numbers + 32, sizes + 32, less));
-    most = greatest_everywhere(most);
-    uint64_t which = equal_where_from(numbers, NULL, 0, most);
-    if (UNLIKELY(count > 32))
-        which |= equal_where_from(numbers, NULL, 32, most);
-    *place = bit_lowest_or_64(which);
-    return at_least_0(_mm256_castsi256_si128(most));
+    return _mm_cmpgt_epi32(_mm_loadu_si128((const __m128i *)(const void *)numbers), bound);
 }
 
-static HOT uint64_t equal_where(const uint32_t *numbers, const uint32_t *minus, uint64_t count, uint32_t value)
+static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
 {
-    const __m256i one = _mm256_set1_epi32((int)value);
-    uint64_t which = equal_where_from(numbers, minus, 0, one);
-    if (UNLIKELY(count > 32))
-        which |= equal_where_from(numbers, minus, 32, one);
-    return bit_lowest_or_64(which);
-}
-#elif defined(__SSE2__) || defined(__aarch64__)
-/* Four numbers, by the instructions that every processor of the kind has. */
-typedef int32_t four_numbers __attribute__((vector_size(16)));
-
-static HOT four_numbers load_of_4(const uint32_t *numbers)
-{
-    four_numbers all;
-    memcpy(&all, numbers, sizeof all);
-    return all;
+    const __m128i least = _mm_set1_epi32((int)bound);
+    uint64_t which = 0;
+    for (unsigned i = 0; i < 32; i += 16)
+        which |= ones_of_16(above_of_4(numbers + i, least), above_of_4(numbers + i + 4, least), above_of_4(numbers + i + 8, least),
+                            above_of_4(numbers + i + 12, least))
+                 << i;
+    return which;
 }
 
-static HOT four_numbers greater_of_fours(four_numbers a, four_numbers b)
+static HOT __m128i equal_of_4(const uint32_t *numbers, const uint32_t *plus, unsigned i, __m128i one)
 {
-    four_numbers greater = a > b;
-    return (greater & a) | (~greater & b);
+    __m128i all = _mm_loadu_si128((const __m128i *)(const void *)(numbers + i));
+    if (plus != NULL)
+        all = _mm_add_epi32(all, _mm_loadu_si128((const __m128i *)(const void *)(plus + i)));
+    return _mm_cmpeq_epi32(all, one);
 }
 
-static HOT int32_t greatest_in(four_numbers all)
+static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
 {
-    int32_t a = all[0] > all[1] ? all[0] : all[1], b = all[2] > all[3] ? all[2] : all[3];
-    return a > b ? a : b;
-}
-
-static HOT uint64_t equal_where(const uint32_t *numbers, const uint32_t *minus, uint64_t count, uint32_t value)
-{
-    const four_numbers one = {(int32_t)value, (int32_t)value, (int32_t)value, (int32_t)value};
-    four_numbers places = {1, 2, 3, 4}, found = {0, 0, 0, 0};
-    for (unsigned i = 0; i < count; i += 4, places += 4) {
-        four_numbers number = load_of_4(numbers + i);
-        if (minus != NULL)
-            number -= load_of_4(minus + i);
-        found |= (number == one) & places;
-    }
-    int32_t place = greatest_in(found);
-    return place != 0 ? (uint64_t)place - 1 : 64;
-}
-
-static HOT uint32_t greatest_where(const uint32_t *numbers, const uint32_t *sizes, uint64_t count, uint32_t need, uint64_t *place)
-{
-    const four_numbers less = {(int32_t)need - 1, (int32_t)need - 1, (int32_t)need - 1, (int32_t)need - 1};
-    four_numbers most = {0, 0, 0, 0};
-    for (unsigned i = 0; i < count; i += 4)
-        most = greater_of_fours((load_of_4(sizes + i) > less) & load_of_4(numbers + i), most);
-    uint32_t greatest = (uint32_t)greatest_in(most);
-    *place = equal_where(numbers, NULL, count, greatest);
-    return greatest;
+    const __m128i one = _mm_set1_epi32((int)value);
+    uint64_t which = 0;
+    for (unsigned i = 0; i < 32; i += 16)
+        which |= ones_of_16(equal_of_4(numbers, plus, i, one), equal_of_4(numbers, plus, i + 4, one), equal_of_4(numbers, plus, i + 8, one),
+                            equal_of_4(numbers, plus, i + 12, one))
+                 << i;
+    return which;
 }
 #else
-static HOT uint64_t equal_where(const uint32_t *numbers, const uint32_t *minus, uint64_t count, uint32_t value)
+static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
 {
-    for (uint64_t i = 0; i < count; i++)
-        if (numbers[i] - (minus != NULL ? minus[i] : 0) == value)
-            return i;
-    return 64;
+    uint64_t which = 0;
+    for (unsigned i = 0; i < 32; i++)
+        which |= (uint64_t)((int32_t)numbers[i] > (int32_t)bound) << i;
+    return which;
 }
 
-static HOT uint32_t greatest_where(const uint32_t *numbers, const uint32_t *sizes, uint64_t count, uint32_t need, uint64_t *place)
+static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
 {
-    int32_t greatest = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        if ((int32_t)sizes[i] < (int32_t)need || (int32_t)numbers[i] <= greatest)
-            continue;
-        greatest = (int32_t)numbers[i];
-        *place = i;
-    }
-    return (uint32_t)greatest;
+    uint64_t which = 0;
+    for (unsigned i = 0; i < 32; i++)
+        which |= (uint64_t)(numbers[i] + (plus != NULL ? plus[i] : 0) == value) << i;
+    return which;
 }
 #endif
+
+/* The same of 64 numbers, of which only the first count, at most 64, need be looked at. */
+static HOT uint64_t above_of_64(const uint32_t *numbers, uint64_t count, uint32_t bound)
+{
+    uint64_t which = above_of_32(numbers, bound);
+    return LIKELY(count <= 32) ? which : which | above_of_32(numbers + 32, bound) << 32;
+}
+
+static HOT uint64_t sums_of_64(const uint32_t *numbers, const uint32_t *plus, uint64_t count, uint32_t value)
+{
+    uint64_t which = sums_of_32(numbers, plus, value);
+    return LIKELY(count <= 32) ? which : which | sums_of_32(numbers + 32, plus != NULL ? plus + 32 : NULL, value) << 32;
+}
+
+static HOT void move_8(uint32_t *to, const uint32_t *from)
+{
+    uint32_t eight[8];
+    STORE_HOOK();
+    memcpy(eight, from, sizeof eight);
+    memcpy(to, eight, sizeof eight);
+}
+
+/* Of count numbers, at most 64, behind which there are zeros up to the 64th, the one in this place goes, and those behind come down. */
+static HOT void numbers_drop(uint32_t *numbers, uint64_t count, uint64_t place)
+{
+    for (; place < count && place + 8 < 64; place += 8)
+        move_8(numbers + place, numbers + place + 1);
+    for (; UNLIKELY(place < count); place++)
+        store_u32(numbers + place, place + 1 < 64 ? load_u32(numbers + place + 1) : 0);
+}
+
+/* The same, less than 64, and another comes to this place, at most count: those there and behind go up. */
+static HOT void numbers_insert(uint32_t *numbers, uint64_t count, uint64_t place, uint32_t number)
+{
+    uint64_t rest = count - place;
+    if (LIKELY(count <= 56))
+        for (uint64_t at = place + ((rest + 7) & ~(uint64_t)7); at > place; at -= 8)
+            move_8(numbers + at - 7, numbers + at - 8);
+    else
+        for (; count > place; count--)
+            store_u32(numbers + count, load_u32(numbers + count - 1));
+    store_u32(numbers + place, number);
+}
 
 #endif

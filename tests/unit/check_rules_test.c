@@ -351,8 +351,8 @@ static uint64_t break_firsts(struct image *image, unsigned way)
     return 0;
 }
 
-/* The list: of no possible length, which says that there is none; too short, too long, a block of another size, another block, something
- * behind the last. */
+/* The list: of no possible length, which says that there is none; too short, too long, a block of another size, another block, two in the wrong order,
+ * something behind the last. */
 static uint64_t break_list(struct image *image, unsigned way)
 {
     struct control *control = image->control;
@@ -362,18 +362,25 @@ static uint64_t break_list(struct image *image, unsigned way)
         uint64_t large = image->large_first / CHUNK_GRANULES; /* before the first 64 chunks are through, and with them their rows */
         return !image->list ? 0 : chunk_off(image, large < ROWS ? large : 0);
     }
-    if (way >= 7 || !image->list)
+    if (way >= 8 || !image->list)
         return no_such_way;
-    uint32_t *hole = control->first, *last = hole + few - 1;
-    while (FEW_BASE - *hole != image->hole)
-        hole++;
+    uint32_t *hole = control->first, *sizes = hole + FEW_MAX; /* which is the first of all */
+    CHECK_EQ(*hole - 1, image->hole);
+    const uint64_t last = hole[few - 1] - 1;
     if (way <= 2)
         poke_u64(image, &control->few, way == 1 ? few - 1 : few + 1);
     else if (way <= 4)
-        poke_u32(image, way == 3 ? hole + FEW_MAX : hole, (way == 3 ? hole[FEW_MAX] : *hole) + 1);
-    else
-        poke_u32(image, way == 5 ? last + 1 : last + 1 + FEW_MAX, 1);
-    return way == 1 ? payload_off(image, FEW_BASE - *last) : way == 3 || way == 4 ? payload_off(image, image->hole) : 0;
+        poke_u32(image, way == 3 ? sizes : hole, (way == 3 ? *sizes : *hole) + 1);
+    else if (way <= 6)
+        poke_u32(image, way == 5 ? hole + few : sizes + few, 1);
+    if (way == 7) {
+        uint32_t first = *hole, second = hole[1], first_size = *sizes, second_size = sizes[1];
+        poke_u32(image, hole, second);
+        poke_u32(image, hole + 1, first);
+        poke_u32(image, sizes, second_size);
+        poke_u32(image, sizes + 1, first_size);
+    }
+    return way == 1 ? payload_off(image, last) : way == 3 || way == 4 || way == 7 ? payload_off(image, image->hole) : 0;
 }
 
 static uint64_t break_counts(struct image *image, unsigned way)

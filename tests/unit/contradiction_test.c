@@ -123,11 +123,11 @@ static void wrong_list(size_t granule, size_t len)
     struct scene scene = scene_begin(granule, len, 1);
     struct control *control = control_of(&scene);
     if (control->few == 1) {
-        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + FEW_MAX);
-        const uint64_t others[] = {*pair - 1, *pair + 1, FEW_BASE, 1, 0x80000000, 0xffffffff, FEW_BASE - granule_of(&scene, 0),
-                                   FEW_BASE - control->tail, FEW_BASE - scene.mem.heap->end};
+        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + FEW_MAX); /* the second ones are 0 */
+        const uint64_t others[] = {*pair - 1, *pair + 1, 0, 1, 0x7fffffff, 0x80000000, 0xffffffff, granule_of(&scene, HOLE - 1) + 1,
+                                   control->tail + 1, scene.mem.heap->end + 1};
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-            refused(&scene, (int32_t)others[i] > 0 ? ALLOC_HOLE : 0, pair, others[i]);
+            refused(&scene, ALLOC_HOLE, pair, others[i]);
         refused(&scene, ALLOC_HOLE, sizes, *sizes + 1);
         refused(&scene, ALLOC_HOLE, sizes, 0x7fffffff);
     }
