@@ -93,6 +93,10 @@ static void to_and_fro(uint64_t granule)
     CHECK_EQ(few_of(&held), FEW_NOT);
     fill_down_to(&held, starts, 0);
     CHECK_EQ(few_of(&held), 0);
+    held_recover_from(&held, 0);
+    CHECK_EQ(few_of(&held), FEW_NOT);
+    held_free(&held, held_take(&held, 1000)); /* in the tail: there is nothing to go back */
+    CHECK_EQ(few_of(&held), 0);
     held_end(&held);
 }
 
@@ -129,13 +133,13 @@ static void two_ways_in_one_heap(uint64_t granule)
 /* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
-    const uint64_t counts[] = {FEW_MAX + 1, AGAIN + 5};
+    const uint64_t counts[] = {PAIRS - 1, FEW_MAX + 1, AGAIN + 5}; /* of the first, more small ones than the list has room for */
     struct held held;
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
     struct shmheap *heap = held.mem.heap;
-    for (size_t i = 0; i < 2; i++) {
-        free_up_to(&held, starts, FEW_MAX + 1);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        free_up_to(&held, starts, PAIRS - 1);
         fill_down_to(&held, starts, counts[i]);
         uint64_t less = heap->control->free_blocks - 5;
         heap->control->free_blocks -= less;
