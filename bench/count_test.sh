@@ -14,6 +14,8 @@ at_most() {
                        END { if (!found) exit 1 }' "$TEST_TMPDIR/table"
 }
 
+at_most 625 1 exact
+at_most 765 30 exact # the free blocks are in the list; below, in rows and tree
 at_most 1030 1000 exact
 at_most 1030 10000 exact
 at_most 1105 100000 exact
