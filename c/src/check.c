@@ -195,7 +195,9 @@ static int check_row_levels(const struct shmheap *heap, shmheap_report *report, 
 
 static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 {
-    for (unsigned place = 0; place < 2 * ROWS && !few_is_list(few_count(heap)); place++)
+    if (few_is_list(few_count(heap)))
+        return 0; /* first is the list */
+    for (unsigned place = 0; place < 2 * ROWS; place++)
         if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
             return 1;
     return 0;

@@ -30,7 +30,6 @@ struct shmheap {
     uint64_t huge_next;    /* granule: behind it the memory was reserved in small pages, and nobody here has used it yet; see huge.h */
     uint32_t cached;       /* 1: threads keep free blocks for themselves */
     uint32_t few_max;      /* free blocks that go into the list, at most FEW_MAX */
-    uint32_t few_again;    /* where they are in rows and tree: when there are fewer than this they go into the list again */
     const struct fit_calls *fit; /* first fit for this processor */
     uint64_t handle_tag;   /* bits 51-63, in place */
     uint64_t *row[ROW_LEVELS_MAX]; /* ROW_LEVELS_MIN at least: those that the segment lacks are spare_row */

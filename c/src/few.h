@@ -47,6 +47,17 @@ static inline uint64_t few_best(const struct shmheap *heap, uint64_t few, uint64
     return best;
 }
 
+/* The size of the largest; 0: there is none. */
+static inline uint64_t few_largest(const struct shmheap *heap, uint64_t few)
+{
+    uint64_t most = 0;
+    for (uint64_t place = 0; place < few; place++) {
+        uint64_t size = load_u32(few_size(heap, place));
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
 /* The place of the block at granule; FEW_MAX: it is not in the list. */
 static HOT uint64_t few_place(const struct shmheap *heap, uint64_t few, uint64_t granule)
 {

@@ -319,7 +319,7 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     if (was_tail) {
         store_u64(&control->tail, at + need);
     } else {
-        frees_take(heap, granule, size, granule);
+        frees_take(heap, few_count(heap), granule, size, granule);
         frees_put(heap, at + need, rest);
     }
     frees_put(heap, granule, gap);
@@ -355,7 +355,7 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
         if (header_is_free(step.header)) {
             /* The bits have to agree before they are changed. */
             const uint64_t few = few_count(heap);
-            const struct found from = {step.granule, step.size, few, frees_place(heap, few, step.granule), 0, OTHERS_UNKNOWN};
+            const struct found from = {step.granule, step.size, few, few_place(heap, few, step.granule), 0, OTHERS_UNKNOWN};
             if (!index_is_free_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail) ||
                 (few_is_list(few) && from.place == FEW_MAX && step.granule != tail))
                 return FIT_BAD;
@@ -445,18 +445,15 @@ static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint6
 static HOT void free_set(struct shmheap *heap, uint64_t few, uint64_t next, const struct neighbour *before, const struct neighbour *behind)
 {
     uint64_t first = before->granule, last = next + behind->size;
-    int is_tail = last == heap->end;
-    if (few_is_list(few) && LIKELY(!is_tail)) {
-        frees_merge_few(heap, few, first, before->size != 0, next, behind->size != 0, last - first);
-        return;
-    }
-    if (before->size != 0 && few_is_list(few))
-        frees_take_few(heap, few, first);
-    else if (before->size != 0)
-        frees_take_many(heap, first, before->size, first);
-    if (UNLIKELY(is_tail)) {
+    if (UNLIKELY(last == heap->end)) {
+        if (before->size != 0)
+            frees_take(heap, few, first, before->size, first);
         store_u64(&heap->control->tail, first);
+    } else if (few_is_list(few)) {
+        frees_merge_few(heap, few, first, before->size != 0, next, behind->size != 0, last - first);
     } else {
+        if (before->size != 0)
+            frees_take_many(heap, first, before->size, first);
         if (behind->size != 0)
             frees_take_many(heap, next, behind->size, first);
         frees_put_many(heap, first, last - first);

@@ -7,11 +7,6 @@ uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule)
     return size != MAXIMUM_CAP ? size : header_size(block_load(heap, granule));
 }
 
-uint64_t frees_place(const struct shmheap *heap, uint64_t few, uint64_t granule)
-{
-    return few_is_list(few) ? few_place(heap, few, granule) : FEW_MAX;
-}
-
 /* struct collected is private: free blocks, from one form of the set on their way to the other. */
 struct collected {
     uint64_t count;
@@ -37,7 +32,7 @@ static void collected_put_many(const struct shmheap *heap, const struct collecte
             frees_put_many(heap, blocks->blocks[i].granule, blocks->blocks[i].size);
 }
 
-void frees_spill(const struct shmheap *heap, uint64_t few)
+void frees_spill(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
 {
     struct collected blocks = {.count = 0};
     for (uint64_t place = 0; place < few; place++)
@@ -46,6 +41,7 @@ void frees_spill(const struct shmheap *heap, uint64_t few)
         store_u32(few_entry(heap, i), 0);
     store_u64(&heap->control->few, FEW_NOT);
     collected_put_many(heap, &blocks);
+    frees_put_many(heap, granule, size);
 }
 
 /* Takes what begins in the row's first chunk. 0 where the bits hold nothing, or there are too many. */

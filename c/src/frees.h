@@ -60,8 +60,8 @@ static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, 
     }
 }
 
-/* The rows and the tree get all that the list has. */
-void frees_spill(const struct shmheap *heap, uint64_t few);
+/* The rows and the tree get all that the list has, and this one more. */
+void frees_spill(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size);
 
 /* The list gets all that the rows and the tree have, unless these contradict the bits: then nothing changes. */
 void frees_gather(const struct shmheap *heap);
@@ -75,20 +75,13 @@ static HOT void frees_put_many(const struct shmheap *heap, uint64_t granule, uin
         rows_put(heap, chunk_of(granule), size);
 }
 
-static APART void frees_put_one_more(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
-{
-    frees_spill(heap, few);
-    frees_put_many(heap, granule, size);
-}
-
 /* Into the list, which few says there is. */
 static HOT void frees_put_few(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
 {
-    if (UNLIKELY(few >= heap->few_max)) {
-        frees_put_one_more(heap, few, granule, size);
-        return;
-    }
-    few_insert(heap, few, granule, size);
+    if (UNLIKELY(few >= heap->few_max))
+        frees_spill(heap, few, granule, size);
+    else
+        few_insert(heap, few, granule, size);
 }
 
 /* A free block of this size begins at granule now. Size 0: nothing changes. */
@@ -120,9 +113,8 @@ static HOT void frees_take_few(const struct shmheap *heap, uint64_t few, uint64_
 
 /* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
  * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static inline void frees_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static HOT void frees_take(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size, uint64_t gone)
 {
-    uint64_t few = few_count(heap);
     if (few_is_list(few))
         frees_take_few(heap, few, granule);
     else
@@ -156,10 +148,10 @@ static inline void frees_move_few(const struct shmheap *heap, uint64_t few, uint
         frees_put_few(heap, few, border, rest);
 }
 
-/* Whether the rows and the tree have become so empty that a list is better: after everything else. */
+/* Whether the rows and the tree have become so empty, well below few_max, that a list is better: after everything else. */
 static HOT void frees_settle(const struct shmheap *heap)
 {
-    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->few_again))
+    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->few_max / 4))
         frees_gather(heap);
 }
 
@@ -313,9 +305,6 @@ static HOT uint64_t frees_start_before(const struct shmheap *heap, uint64_t few,
     uint64_t place = few_place_before(heap, few, granule);
     return place < FEW_MAX ? few_granule(heap, place) : GRANULE_NONE;
 }
-
-/* The place in the list of the block at granule; FEW_MAX where there is no list, or it is not in it. */
-uint64_t frees_place(const struct shmheap *heap, uint64_t few, uint64_t granule);
 
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
 static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)

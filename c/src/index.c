@@ -115,12 +115,10 @@ uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
 
 uint64_t index_largest(const struct shmheap *heap)
 {
-    uint64_t size = 0, few = few_count(heap);
-    for (uint64_t place = 0; few_is_list(few) && place < few; place++)
-        size = load_u32(few_size(heap, place)) > size ? load_u32(few_size(heap, place)) : size;
+    uint64_t few = few_count(heap);
     if (few_is_list(few))
-        return size;
-    size = node_maximum(heap->level[heap->layout.levels - 1]);
+        return few_largest(heap, few);
+    uint64_t size = node_maximum(heap->level[heap->layout.levels - 1]);
     if (size != 0)
         return size;
     for (size = ROWS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)

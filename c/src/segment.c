@@ -40,7 +40,6 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->slots_there = 0;
     if (heap->layout.granules_max >= FEW_GRANULES)
         heap->few_max = 0;
-    heap->few_again = heap->few_max / 4;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
     heap->len_known = 0;

@@ -19,31 +19,7 @@
 static inline uint32_t maximum_of_size(uint64_t size) { return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP); }
 
 /* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
-static inline unsigned node_at_least(const uint32_t *node, uint32_t need)
-{
-#if defined(INDEX_AVX512)
-    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(node), _mm512_set1_epi32((int)(need - 1)));
-#elif defined(INDEX_AVX2)
-    const __m256i less = _mm256_set1_epi32((int)(need - 1));
-    const __m256i *half = (const __m256i *)(const void *)node;
-    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half), less)));
-    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half + 1), less)));
-    return low | high << 8;
-#elif defined(__SSE2__)
-    const __m128i less = _mm_set1_epi32((int)(need - 1));
-    const __m128i *quarter = (const __m128i *)(const void *)node;
-    __m128i low = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(quarter), less),
-                                  _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 1), less));
-    __m128i high = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(quarter + 2), less),
-                                   _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 3), less));
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
-#else
-    unsigned mask = 0;
-    for (unsigned i = 0; i < NODE_CHILDREN; i++)
-        mask |= (unsigned)((int32_t)node[i] >= (int32_t)need) << i;
-    return mask;
-#endif
-}
+static inline unsigned node_at_least(const uint32_t *node, uint32_t need) { return above_of_16(node, need - 1); }
 
 /* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
  * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a

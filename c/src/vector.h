@@ -84,15 +84,45 @@ static HOT uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m256i d, __m2
 }
 #endif
 
-/* Of 32 numbers below 2^31 those above bound, and those that with their partners in plus (NULL: by themselves) are value: as bits. */
-#if defined(INDEX_AVX512)
-static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
+#if !defined(INDEX_AVX2) && !defined(INDEX_AVX512) && defined(__SSE2__)
+/* Which of 16 are all ones, of numbers that else are 0. */
+static HOT unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
 {
-    const __m512i least = _mm512_set1_epi32((int)bound);
-    return (uint64_t)_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers), least) |
-           (uint64_t)_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers + 16), least) << 16;
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
+}
+#endif
+
+/* Which of 16 numbers are above bound, as bits. */
+static HOT unsigned above_of_16(const uint32_t *numbers, uint32_t bound)
+{
+#if defined(INDEX_AVX512)
+    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers), _mm512_set1_epi32((int)bound));
+#elif defined(INDEX_AVX2)
+    const __m256i least = _mm256_set1_epi32((int)bound);
+    const __m256i *half = (const __m256i *)(const void *)numbers;
+    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half), least)));
+    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half + 1), least)));
+    return low | high << 8;
+#elif defined(__SSE2__)
+    const __m128i least = _mm_set1_epi32((int)bound);
+    const __m128i *quarter = (const __m128i *)(const void *)numbers;
+    return ones_of_16(_mm_cmpgt_epi32(_mm_loadu_si128(quarter), least), _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 1), least),
+                      _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 2), least), _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 3), least));
+#else
+    unsigned which = 0;
+    for (unsigned i = 0; i < 16; i++)
+        which |= (unsigned)((int32_t)numbers[i] > (int32_t)bound) << i;
+    return which;
+#endif
 }
 
+static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
+{
+    return above_of_16(numbers, bound) | (uint64_t)above_of_16(numbers + 16, bound) << 16;
+}
+
+/* Which of 32 numbers, with their partners in plus (NULL: by themselves), are value, as bits. */
+#if defined(INDEX_AVX512)
 static HOT __m512i sum_of_16(const uint32_t *numbers, const uint32_t *plus)
 {
     __m512i all = _mm512_loadu_si512(numbers);
@@ -106,18 +136,6 @@ static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, ui
            (uint64_t)_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL), one) << 16;
 }
 #elif defined(INDEX_AVX2)
-static HOT __m256i above_of_8(const uint32_t *numbers, __m256i bound)
-{
-    return _mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(const void *)numbers), bound);
-}
-
-static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
-{
-    const __m256i least = _mm256_set1_epi32((int)bound), all_ones = _mm256_set1_epi32(-1);
-    return equal_of_32(above_of_8(numbers, least), above_of_8(numbers + 8, least), above_of_8(numbers + 16, least),
-                       above_of_8(numbers + 24, least), all_ones);
-}
-
 static HOT __m256i sum_of_8(const uint32_t *numbers, const uint32_t *plus, unsigned i)
 {
     __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)(numbers + i));
@@ -130,28 +148,6 @@ static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, ui
                        _mm256_set1_epi32((int)value));
 }
 #elif defined(__SSE2__)
-/* Which of 16 are all ones, of numbers that else are 0. */
-static HOT uint64_t ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
-{
-    return (uint64_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
-}
-
-static HOT __m128i above_of_4(const uint32_t *numbers, __m128i bound)
-{
-    return _mm_cmpgt_epi32(_mm_loadu_si128((const __m128i *)(const void *)numbers), bound);
-}
-
-static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
-{
-    const __m128i least = _mm_set1_epi32((int)bound);
-    uint64_t which = 0;
-    for (unsigned i = 0; i < 32; i += 16)
-        which |= ones_of_16(above_of_4(numbers + i, least), above_of_4(numbers + i + 4, least), above_of_4(numbers + i + 8, least),
-                            above_of_4(numbers + i + 12, least))
-                 << i;
-    return which;
-}
-
 static HOT __m128i equal_of_4(const uint32_t *numbers, const uint32_t *plus, unsigned i, __m128i one)
 {
     __m128i all = _mm_loadu_si128((const __m128i *)(const void *)(numbers + i));
@@ -165,20 +161,12 @@ static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, ui
     const __m128i one = _mm_set1_epi32((int)value);
     uint64_t which = 0;
     for (unsigned i = 0; i < 32; i += 16)
-        which |= ones_of_16(equal_of_4(numbers, plus, i, one), equal_of_4(numbers, plus, i + 4, one), equal_of_4(numbers, plus, i + 8, one),
-                            equal_of_4(numbers, plus, i + 12, one))
+        which |= (uint64_t)ones_of_16(equal_of_4(numbers, plus, i, one), equal_of_4(numbers, plus, i + 4, one),
+                                      equal_of_4(numbers, plus, i + 8, one), equal_of_4(numbers, plus, i + 12, one))
                  << i;
     return which;
 }
 #else
-static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
-{
-    uint64_t which = 0;
-    for (unsigned i = 0; i < 32; i++)
-        which |= (uint64_t)((int32_t)numbers[i] > (int32_t)bound) << i;
-    return which;
-}
-
 static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
 {
     uint64_t which = 0;
@@ -188,7 +176,7 @@ static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, ui
 }
 #endif
 
-/* The same of 64 numbers, of which only the first count, at most 64, need be looked at. */
+/* Both of 64 numbers, of which only the first count, at most 64, need be looked at. */
 static HOT uint64_t above_of_64(const uint32_t *numbers, uint64_t count, uint32_t bound)
 {
     uint64_t which = above_of_32(numbers, bound);

@@ -95,14 +95,21 @@ int scene_whole(const struct scene *scene) { return scene->stage == (scene->call
 
 static unsigned free_before_the_tail(const struct scene *scene) { return (unsigned)test_stat(scene->mem).free_blocks - 1; }
 
-void scene_build_many(struct scene *scene, unsigned most, unsigned last)
+static void build_free(struct scene *scene, unsigned most)
 {
     for (unsigned i = 0; i < SCENE_PTRS; i++)
         CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_FEW_LEN)) != NULL);
     for (scene->count = 1; free_before_the_tail(scene) < most; scene->count += 2)
         CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[scene->count]), 0);
     CHECK_LE(scene->count, SCENE_PTRS - 2);
-    while (free_before_the_tail(scene) > last)
+}
+
+void scene_build_full_list(struct scene *scene) { build_free(scene, FEW_MAX); }
+
+void scene_build_few_in_rows(struct scene *scene)
+{
+    build_free(scene, FEW_MAX + 1);
+    while (test_stat(scene->mem).free_blocks > FEW_MAX / 4)
         CHECK(shmheap_alloc(scene->mem, SCENE_FEW_LEN) != NULL);
 }
 

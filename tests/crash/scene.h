@@ -63,10 +63,11 @@ void scene_sweep(const struct scene_call *calls, unsigned count);
 /* The same, and once more with rows 1. */
 void scene_sweep_both(const struct scene_call *calls, unsigned count);
 
-/* For build: so many free blocks before the tail as most, and then, by allocs of SCENE_FEW_LEN, as last; in a heap of len SCENE_FEW_HEAP. ptrs[count] is one
- * of that length between two that are not free. */
+/* For build, in a heap of len SCENE_FEW_HEAP: as many free blocks before the tail as the list has room for; or one more, and then so few, by allocs of
+ * SCENE_FEW_LEN, that with one less they go back into the list. ptrs[count] is an object of that length between two that are not free. */
 enum { SCENE_FEW_LEN = 300, SCENE_FEW_HEAP = 65536 };
-void scene_build_many(struct scene *scene, unsigned most, unsigned last);
+void scene_build_full_list(struct scene *scene);
+void scene_build_few_in_rows(struct scene *scene);
 
 /* For operate: how far to go. */
 int scene_whole(const struct scene *scene);

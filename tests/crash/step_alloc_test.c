@@ -1,6 +1,5 @@
 /* A process dies after each single instruction of the calls that allocate.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/layout.h"
 #include "tests/crash/scene.h"
 
 enum { MANY = 20, MANY_LEN = 24 };
@@ -47,11 +46,10 @@ static const struct scene_call calls_many[] = {{.text = "alloc_many, 20 from thr
 static void alloc_many_at_every_instruction(void) { scene_sweep_both(calls_many, 1); }
 
 static void alloc_gathering(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_FEW_LEN); }
-static void build_few_but_one(struct scene *scene) { scene_build_many(scene, FEW_MAX + 1, FEW_MAX / 4 - 1); }
 
 /* Of the free blocks that have gone into rows so few are left that they go back into the list. */
 static const struct scene_call calls_gather[] = {
-    {.text = "alloc, free blocks go back into the list", .build = build_few_but_one, .operate = alloc_gathering, .len = SCENE_FEW_HEAP}};
+    {.text = "alloc, free blocks go back into the list", .build = scene_build_few_in_rows, .operate = alloc_gathering, .len = SCENE_FEW_HEAP}};
 
 static void gather_at_every_instruction(void) { scene_sweep(calls_gather, 1); }
 

@@ -1,6 +1,5 @@
 /* A process dies after each single instruction of the calls that free and resize.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/layout.h"
 #include "tests/crash/scene.h"
 
 static void free_of(struct scene *scene, unsigned object) { shmheap_free(scene->mem, scene->objects[object]); }
@@ -57,14 +56,11 @@ static const struct scene_call calls_realloc[] = {
 static void realloc_at_every_instruction(void) { scene_sweep_both(calls_realloc, sizeof calls_realloc / sizeof *calls_realloc); }
 
 static void free_one_more(struct scene *scene) { shmheap_free(scene->mem, scene->ptrs[scene->count]); }
-static void build_full_list(struct scene *scene) { scene_build_many(scene, FEW_MAX, FEW_MAX); }
-static void build_few_but_one(struct scene *scene) { scene_build_many(scene, FEW_MAX + 1, FEW_MAX / 4 - 1); }
-static void free_between_two(struct scene *scene) { free_of(scene, 2); }
 
 /* One more than the list has room for; so few that they go back into it. */
 static const struct scene_call calls_forms[] = {
-    {.text = "free, of one more than the list has room for", .build = build_full_list, .operate = free_one_more, .len = SCENE_FEW_HEAP},
-    {.text = "free, free blocks go back into the list", .build = build_few_but_one, .operate = free_between_two, .touched = 1u << 2,
+    {.text = "free, of one more than the list has room for", .build = scene_build_full_list, .operate = free_one_more, .len = SCENE_FEW_HEAP},
+    {.text = "free, free blocks go back into the list", .build = scene_build_few_in_rows, .operate = free_merging_both, .touched = 1u << 2,
      .len = SCENE_FEW_HEAP}};
 
 static void other_form_at_every_instruction(void) { scene_sweep(calls_forms, sizeof calls_forms / sizeof *calls_forms); }

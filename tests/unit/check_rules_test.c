@@ -489,7 +489,8 @@ static void each_rule(struct image *image)
         CHECK_EQ(shmheap_open_fd(&reader, shmheap_fd(image->mem), &options), 0);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
         done += break_all_ways(image, reader, breaks[i].rule, breaks[i].write);
-    printf("  granule %u, %s, %s: %u damages\n", 1u << image->shift, image->list ? "list" : "rows and tree", shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
+    printf("  granule %u, %s, %s: %u damages\n", 1u << image->shift, image->list ? "list" : "rows and tree",
+           shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
     if (shmheap_valid(reader))
         shmheap_disconnect(reader);
 }

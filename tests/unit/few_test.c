@@ -26,14 +26,8 @@ static void begin(struct held *held, uint64_t granule, uint64_t *starts)
     }
 }
 
-static void for_all(void (*run)(uint64_t granule))
-{
-    for (unsigned core = 0; core < TEST_CORES / 2; core++) /* those that have a list */
-        for (uint64_t granule = 8; granule <= 16; granule += 8) {
-            test_choose_core(core);
-            run(granule);
-        }
-}
+/* Those cores that have a list. */
+static void for_all(void (*run)(uint64_t granule)) { held_for_all(TEST_CORES / 2, run); }
 
 /* Frees until there are so many; in the list as long as they fit. */
 static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
@@ -51,7 +45,8 @@ static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
     held_compare(held);
 }
 
-/* Fills free blocks, wholly, until there are so many; in the list again when there are few enough. */
+/* Fills free blocks, wholly, until there are so many; in the list again when there are few enough. starts says which places are taken, not by whom: the
+ * lowest with room may be another than was freed. */
 static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
 {
     for (size_t i = 0; free_of(held) > count; i++) {
@@ -70,8 +65,6 @@ static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
     held_compare(held);
 }
 
-/* The lowest free blocks are filled by others than were there: starts says which places are taken, not by whom. So a heap that is filled in the same order
- * as it was emptied gets each back. */
 static void to_and_fro(uint64_t granule)
 {
     struct held held;
@@ -130,6 +123,17 @@ static void two_ways_in_one_heap(uint64_t granule)
     held_end(&held);
 }
 
+/* Allocates and frees, in the tail, while free_blocks says that there are few: they stay in rows and tree. */
+static void free_as_if_few(struct held *held)
+{
+    struct control *control = held->mem.heap->control;
+    uint64_t less = control->free_blocks - 5;
+    control->free_blocks -= less;
+    held_free(held, held_take(held, 1000));
+    control->free_blocks += less;
+    CHECK_EQ(few_of(held), FEW_NOT);
+}
+
 /* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
@@ -137,15 +141,10 @@ static void contradictions(uint64_t granule)
     struct held held;
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
-    struct shmheap *heap = held.mem.heap;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         free_up_to(&held, starts, PAIRS - 1);
         fill_down_to(&held, starts, counts[i]);
-        uint64_t less = heap->control->free_blocks - 5;
-        heap->control->free_blocks -= less;
-        held_free(&held, held_take(&held, 1000));
-        heap->control->free_blocks += less;
-        CHECK_EQ(few_of(&held), FEW_NOT);
+        free_as_if_few(&held);
         CHECK_SOUND(held.mem);
         held_compare(&held);
     }
@@ -157,13 +156,10 @@ static void contradictions(uint64_t granule)
         }
     const uint64_t gone[] = {first, last};
     for (size_t i = 0; i < 2; i++) {
-        uint64_t *edge = &heap->bits[gone[i] / CHUNK_GRANULES].edge, was = *edge, less = heap->control->free_blocks - 5;
-        heap->control->free_blocks -= less;
+        uint64_t *edge = &held.mem.heap->bits[gone[i] / CHUNK_GRANULES].edge, was = *edge;
         *edge &= ~(UINT64_C(1) << gone[i] % CHUNK_GRANULES);
-        held_free(&held, held_take(&held, 1000)); /* in the tail */
+        free_as_if_few(&held);
         *edge = was;
-        heap->control->free_blocks += less;
-        CHECK_EQ(few_of(&held), FEW_NOT);
         CHECK_SOUND(held.mem);
     }
     fill_down_to(&held, starts, 0);

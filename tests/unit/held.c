@@ -7,6 +7,15 @@
 
 enum { MANY_MAX = 512 };
 
+void held_for_all(unsigned cores, void (*run)(uint64_t granule))
+{
+    for (unsigned core = 0; core < cores; core++)
+        for (uint64_t granule = 8; granule <= 16; granule += 8) {
+            test_choose_core(core);
+            run(granule);
+        }
+}
+
 int held_begin(struct held *held, uint64_t len, uint64_t granule)
 {
     const shmheap_options options = {.len = (size_t)len, .alignment = (size_t)granule,

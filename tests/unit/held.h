@@ -13,6 +13,9 @@ struct held {
     uint64_t granule; /* bytes: 8 or 16 */
 };
 
+/* Runs run for the first so many cores of test_choose_core and both granules. */
+void held_for_all(unsigned cores, void (*run)(uint64_t granule));
+
 /* A heap without a name and of a fixed length, which takes no memory but what is touched. 0: there is no room for one that large in the
  * address space, or files may not get that long. */
 int held_begin(struct held *held, uint64_t len, uint64_t granule);

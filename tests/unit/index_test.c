@@ -6,14 +6,7 @@
 
 enum { CHUNK = 64, LEN = 12000, BLOCKS_MAX = 200, MIXED_HEAPS = 66, MIXED_CALLS = 3000, MANY = 90 };
 
-static void for_all(void (*run)(uint64_t granule))
-{
-    for (unsigned core = 0; core < TEST_CORES; core++)
-        for (uint64_t granule = 8; granule <= 16; granule += 8) {
-            test_choose_core(core);
-            run(granule);
-        }
-}
+static void for_all(void (*run)(uint64_t granule)) { held_for_all(TEST_CORES, run); }
 
 static struct held begin(uint64_t len, uint64_t granule)
 {
