@@ -566,12 +566,23 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
+/* As cache_add: with caches this process's own objects change without an atomic instruction, which would wait for all the caller has
+ * stored so far, such as the handle before, in a line that its receiver is reading. */
+static int shares_at_once(const struct shmheap *heap, uint64_t header)
+{
+    return heap->cached && header_state(header) == SHMHEAP_STATE_USED && header_slot(header) == heap->slot && heap->slot != 0;
+}
+
 /* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
  * is still the one seen, which a free or another object at this place would have changed. */
 static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
     const uint64_t shared = (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT;
+    if (shares_at_once(heap, header)) {
+        block_publish(heap, granule, header - used + shared);
+        return header;
+    }
     for (int i = 0; i < 4 && header != 0 && header_state(header) == SHMHEAP_STATE_USED; i++) {
         if (heap->read_only) {
             errno = EACCES;

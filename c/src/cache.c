@@ -25,6 +25,7 @@ enum {
     PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
     RESUMED_LONG_AGO = 16,
+    RUN_LEAST = 8, /* blocks, on the average: when neighbours are freed in such runs they are not sorted */
     SORT_FEW = 24, /* entries: with fewer the sort by digits takes longer than one by comparing */
     DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS /* of addresses, to sort by; below the first all are equal */
 };
@@ -108,6 +109,16 @@ static void entries_sort(struct cache_entry *entries, unsigned count)
         entries_sort_many(entries, count);
 }
 
+/* Whether so many follow their neighbours that sorting would save no more than a few frees: what one thread allocated in a batch
+ * another frees in the same order. */
+static int entries_are_runs(const struct cache_entry *entries, unsigned count, uint64_t block_size)
+{
+    unsigned gaps = 0;
+    for (unsigned i = 1; i < count; i++)
+        gaps += entries[i].payload != entries[i - 1].payload + block_size;
+    return gaps <= count / RUN_LEAST;
+}
+
 static uint64_t entry_granule(const struct cache *cache, const struct cache_entry *entry)
 {
     return (uint64_t)(entry->payload - cache->first) >> cache->shift;
@@ -122,7 +133,8 @@ static int entry_holds(const struct cache *cache, const struct shmheap *heap, co
 /* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state cached. */
 static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size, struct cache_entry *entries, unsigned count)
 {
-    entries_sort(entries, count);
+    if (!entries_are_runs(entries, count, size << cache->shift))
+        entries_sort(entries, count);
     for (unsigned i = 0; i < count;) {
         uint64_t first = entry_granule(cache, &entries[i]);
         unsigned blocks = 0;

@@ -53,6 +53,14 @@ static void is_full(struct scene *scene)
     frees(scene, frees_until_flush);
 }
 
+/* As many as fill the cache: not in the order of their addresses, so that they are sorted. */
+static void is_full_in_disorder(struct scene *scene)
+{
+    has_many(scene);
+    for (unsigned i = 0; i < frees_until_flush; i++)
+        CHECK_EQ(shmheap_try_free(scene->own, scene->ptrs[i % 2 ? i / 2 : frees_until_flush - 1 - i / 2]), 0);
+}
+
 static void is_full_and_shared(struct scene *scene)
 {
     is_full(scene);
@@ -70,6 +78,7 @@ static void has_all(struct scene *scene)
 }
 
 static void alloc(struct scene *scene) { shmheap_alloc(scene->own, SMALL); }
+static void share_first(struct scene *scene) { shmheap_ptr_to_handle(scene->own, scene->ptrs[0]); }
 static void free_first(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[0]); }
 static void free_flushing(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[frees_until_flush]); }
 static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
@@ -121,6 +130,8 @@ static const struct scene_call calls[] = {
     {.text = "cached alloc, refilling", .prepare = connect_and_use, .operate = alloc, .len = LEN, .loose = 1},
     {.text = "cached alloc, from the cache", .prepare = has_some, .operate = alloc, .len = LEN, .without_lock = 1},
     {.text = "cached free, into the cache", .prepare = has_some, .operate = free_first, .len = LEN, .without_lock = 1},
+    {.text = "ptr_to_handle, of an object from the cache", .prepare = has_some, .operate = share_first, .len = LEN, .without_lock = 1},
+    {.text = "cached free, flushing, in disorder", .prepare = is_full_in_disorder, .operate = free_flushing, .len = LEN, .loose = 1},
     {.text = "cached free, flushing", .prepare = is_full, .operate = free_flushing, .len = LEN, .loose = 1},
     {.text = "cached free, flushing, of what is shared", .prepare = is_full_and_shared, .operate = free_flushing, .len = LEN, .loose = 1},
 };

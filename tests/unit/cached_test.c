@@ -409,6 +409,81 @@ static void freeing_twice(void)
     }
 }
 
+/* The block of the object at ptr. */
+static shmheap_block_info block_of(shmheap_memory_handle mem, const void *ptr)
+{
+    struct test_blocks all = test_blocks_take(mem);
+    shmheap_block_info block = {0};
+    for (size_t i = 0; i < all.count; i++)
+        if (all.blocks[i].offset == test_offset(mem, ptr))
+            block = all.blocks[i];
+    test_blocks_drop(&all);
+    CHECK(block.size != 0);
+    return block;
+}
+
+/* The object becomes shared, and nothing else of its block changes. */
+static void check_sharing(shmheap_memory_handle mem, void *ptr)
+{
+    shmheap_block_info before = block_of(mem, ptr);
+    CHECK_EQ(before.state, SHMHEAP_STATE_USED);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(mem, ptr);
+    shmheap_block_info block = block_of(mem, ptr);
+    CHECK_EQ(block.state, SHMHEAP_STATE_SHARED);
+    CHECK_EQ(block.slot, before.slot);
+    CHECK_EQ(block.size, before.size);
+    CHECK_PTR(shmheap_handle_to_ptr(mem, handle), ptr);
+    CHECK_EQ(shmheap_ptr_to_handle(mem, ptr).bits, handle.bits);
+}
+
+static void check_sharing_in_child(void *context)
+{
+    const struct freed *of_parent = context;
+    check_sharing(of_parent->mem, of_parent->ptr);
+}
+
+/* Its own objects, which nobody else changes meanwhile, another connection's, and the parent's. */
+static void sharing_what_is_ours_and_what_is_not(void)
+{
+    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), other = second(mem, SHMHEAP_CACHED), looker = second(mem, 0);
+    struct freed objects[] = {{mem, shmheap_alloc(mem, 100)}, {mem, shmheap_alloc(mem, 100)}, {other, shmheap_alloc(other, 100)}};
+    CHECK(block_of(mem, objects[0].ptr).slot != block_of(other, objects[2].ptr).slot);
+    check_sharing(mem, objects[0].ptr);
+    check_sharing(mem, (char *)shmheap_underlying(mem) + test_offset(other, objects[2].ptr));
+    test_in_child(check_sharing_in_child, &objects[1]);
+    CHECK_EQ(block_of(mem, objects[1].ptr).state, SHMHEAP_STATE_SHARED);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(shmheap_try_free(objects[i].mem, objects[i].ptr), 0);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+    shmheap_disconnect(other);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
+/* A consumer frees what a producer allocated, in the same order, backwards, and mixed: most of it is flushed, and merges. */
+static void flushing_in_any_order(void)
+{
+    enum { COUNT = 3000, LEN = 64 };
+    static const unsigned steps[] = {1, COUNT - 1, 7, 1009};
+    shmheap_memory_handle producer = anonymous(4 << 20, 0, SHMHEAP_CACHED), consumer = second(producer, SHMHEAP_CACHED);
+    shmheap_memory_handle looker = second(producer, 0);
+    size_t away = (size_t)((char *)shmheap_underlying(consumer) - (char *)shmheap_underlying(producer));
+    for (unsigned order = 0; order < sizeof steps / sizeof *steps; order++) {
+        char *ptrs[COUNT];
+        for (unsigned i = 0; i < COUNT; i++)
+            CHECK((ptrs[i] = shmheap_alloc(producer, LEN)) != NULL);
+        for (unsigned i = 0; i < COUNT; i++)
+            CHECK_EQ(shmheap_try_free(consumer, ptrs[(uint64_t)i * steps[order] % COUNT] + away), 0);
+        CHECK_SOUND(consumer);
+        CHECK(cached_bytes(consumer) <= 2 * most_of_a_thread(consumer) && 2 * most_of_a_thread(consumer) < COUNT * LEN);
+    }
+    shmheap_disconnect(producer);
+    shmheap_disconnect(consumer);
+    test_check_empty(looker);
+    shmheap_disconnect(looker);
+}
+
 static void check_stale(shmheap_memory_handle mem, const shmheap_object_handle *handles, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -693,7 +768,8 @@ static const struct test tests[] = {
     TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment), TEST(the_bound_holds_after_each_call),
     TEST(a_flood_of_one_size), TEST(who_only_frees_keeps_little),
     TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
-    TEST(handles_of_what_was_freed_are_stale), TEST(threads_free_what_others_allocated),
+    TEST(handles_of_what_was_freed_are_stale), TEST(sharing_what_is_ours_and_what_is_not),
+    TEST(flushing_in_any_order), TEST(threads_free_what_others_allocated),
     TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
     TEST(no_room_is_lost_to_caches), TEST(the_only_block_that_fits_is_in_a_cache)};
 TEST_MAIN(tests)
