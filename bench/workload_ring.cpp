@@ -229,7 +229,8 @@ void run_in_processes(endpoint &side)
 outcome ring_run(peer &heap, const job &job)
 {
     shared_ring shared;
-    std::size_t count = std::max<std::size_t>(job.size.steps, 4 * ring::places); // some times round, also in tests
+    // Long enough that the start of a second process does not count; some times round, also in tests.
+    std::size_t count = std::max<std::size_t>(4 * job.size.steps, 4 * ring::places);
     endpoint side = {heap, *shared, job, count / 10, count + count / 10};
     heap.open(job.name, job.heap_bytes(ring::places));
     if (job.traits & trait_shared)
