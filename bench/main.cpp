@@ -25,7 +25,7 @@ constexpr const char *help_text =
     "  -p, --peers LIST       only these, separated by commas\n"
     "  -w, --workloads LIST   only these\n"
     "  -r, --rounds N         how often each is measured (default 5)\n"
-    "  -j, --json FILE        write the figures of all rounds to FILE, for bench/plot.py\n"
+    "  -j, --json FILE        write the figures of all rounds to FILE, for bench/page.py\n"
     "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json (under bazel run)\n"
     "  -l, --list             show peers and workloads, measure nothing\n"
     "  -h, --help             this\n"

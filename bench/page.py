@@ -57,8 +57,7 @@ class Figures:
         return [it for it in self.workloads if it["quantity"] in kinds]
 
     def ratio(self, workload, peer):
-        mine, theirs = self.value(workload, peer), self.value(workload, self.all["reference"])
-        return theirs / mine if mine and theirs else None
+        return self.cells.get((workload, peer), {}).get("ratio")
 
 
 def number(value):

@@ -36,13 +36,17 @@ std::string lines(const List &list, Text text)
     return out + "\n  ";
 }
 
-std::string cell_json(const workload &what, const peer_entry &entry, const cell &it)
+std::string cell_json(const suite &all, std::size_t row, std::size_t column)
 {
+    const workload &what = *all.workloads[row];
+    const peer_entry &entry = *all.peers[column];
+    const cell &it = all.cells[row][column];
+    double ratio = all.ratio(row, column);
     std::string out = "{\"workload\": " + quoted(what.name) + ", \"peer\": " + quoted(entry.name);
     if (!it.has_figure())
         return out + (it.state == status::failed ? ", \"failed\": " : ", \"unavailable\": ") + quoted(it.reason) + "}";
     out += ", \"median\": " + number(it.median()) + ", \"min\": " + number(it.least()) + ", \"max\": " + number(it.most()) +
-           ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
+           (ratio > 0 ? ", \"ratio\": " + number(ratio) : "") + ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
     for (std::size_t i = 0; i < it.values.size(); i++)
         out += (i ? ", " : "") + number(it.values[i]);
     return out + "]}";
@@ -53,7 +57,7 @@ std::string cells_json(const suite &all)
     std::vector<std::string> list;
     for (std::size_t row = 0; row < all.workloads.size(); row++)
         for (std::size_t column = 0; column < all.peers.size(); column++)
-            list.push_back(cell_json(*all.workloads[row], *all.peers[column], all.cells[row][column]));
+            list.push_back(cell_json(all, row, column));
     return lines(list, [](const std::string &it) { return it; });
 }
 

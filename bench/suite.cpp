@@ -10,6 +10,13 @@ namespace bench {
 
 namespace {
 
+double median_of(std::vector<double> values)
+{
+    std::sort(values.begin(), values.end());
+    std::size_t half = values.size() / 2;
+    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 // On a terminal one line that changes, elsewhere one line a round.
 void progress(const suite &all, std::size_t row, unsigned round, std::size_t column)
 {
@@ -24,13 +31,7 @@ void progress(const suite &all, std::size_t row, unsigned round, std::size_t col
 
 } // namespace
 
-double cell::median() const
-{
-    std::vector<double> sorted = values;
-    std::sort(sorted.begin(), sorted.end());
-    std::size_t half = sorted.size() / 2;
-    return sorted.size() % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
+double cell::median() const { return median_of(values); }
 
 double cell::least() const { return *std::min_element(values.begin(), values.end()); }
 
@@ -40,7 +41,7 @@ void suite::run_round(std::size_t row, unsigned round)
 {
     for (std::size_t column = 0; column < peers.size(); column++) {
         cell &it = cells[row][column];
-        if (it.state != status::measured || it.cut || it.spent_ns > size.limit_ns)
+        if (it.state != status::measured || it.cut || it.over || it.spent_ns > size.limit_ns)
             continue;
         progress(*this, row, round, column);
         std::uint64_t begin = now_ns();
@@ -54,6 +55,22 @@ void suite::run_round(std::size_t row, unsigned round)
     }
 }
 
+const cell *suite::reference(std::size_t row) const
+{
+    for (std::size_t i = 0; i < peers.size(); i++)
+        if (std::strcmp(peers[i]->name, reference_peer) == 0)
+            return &cells[row][i];
+    return nullptr;
+}
+
+void suite::end_slow_ones(std::size_t row)
+{
+    constexpr std::uint64_t times = 2;
+    const cell *scale = reference(row);
+    for (cell &it : cells[row])
+        it.over = scale != nullptr && it.spent_ns > times * scale->spent_ns;
+}
+
 void suite::run_row(std::size_t row)
 {
     constexpr unsigned rounds_least = 3;
@@ -61,10 +78,12 @@ void suite::run_row(std::size_t row)
     unsigned most = what.kind == quantity::ns ? rounds : 1;
     if (what.prepare != nullptr)
         what.prepare(what);
+    for (unsigned round = 0; round < most && round < rounds_least; round++)
+        run_round(row, round);
+    end_slow_ones(row);
     std::uint64_t begin = now_ns();
-    for (unsigned round = 0; round < most; round++)
-        if (round < rounds_least || now_ns() - begin < size.row_ns)
-            run_round(row, round);
+    for (unsigned round = rounds_least; round < most && now_ns() - begin < size.row_ns; round++)
+        run_round(row, round);
 }
 
 void suite::run()
@@ -76,13 +95,16 @@ void suite::run()
         std::fprintf(stderr, "\r%-70s\r", "");
 }
 
+// Nobody drops out and comes back, so the same places are of the same rounds.
 double suite::ratio(std::size_t row, std::size_t column) const
 {
-    for (std::size_t i = 0; i < peers.size(); i++)
-        if (std::strcmp(peers[i]->name, reference_peer) == 0 && cells[row][i].has_figure() && cells[row][column].has_figure())
-            return workloads[row]->kind == quantity::percent ? cells[row][column].median() / cells[row][i].median()
-                                                             : cells[row][i].median() / cells[row][column].median();
-    return 0;
+    const cell *theirs = reference(row), &mine = cells[row][column];
+    if (theirs == nullptr || !theirs->has_figure() || !mine.has_figure())
+        return 0;
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < theirs->values.size() && i < mine.values.size(); i++)
+        ratios.push_back(workloads[row]->kind == quantity::percent ? mine.values[i] / theirs->values[i] : theirs->values[i] / mine.values[i]);
+    return median_of(ratios);
 }
 
 bool suite::failed() const

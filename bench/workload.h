@@ -18,7 +18,7 @@ struct scale {
     std::size_t fill_heap;     // bytes of the heaps that are filled
     std::size_t replacements;  // that a heap must bear to count as one that can be kept that full
     std::size_t trace_events;  // of each recorded program, at most
-    std::uint64_t row_ns;      // rounds of one workload end after this long, but for the first three
+    std::uint64_t row_ns;      // rounds of one workload behind the first three begin no later than so long after these
     std::size_t live_max;      // objects alive at once; workloads with more are left out
     std::size_t steps;         // timed, at least
     std::size_t warm_laps;     // before that, this many times the live objects are replaced
