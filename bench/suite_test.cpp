@@ -55,10 +55,11 @@ int no_reference_no_ratio()
 
 int slow_ones_end()
 {
-    bench::suite all = suite_of({&reference, &other, &slow}, {{cell_of({1}, 100), cell_of({1}, 200), cell_of({1}, 201)}, {cell_of({1}, 0), cell_of({1}, 0), cell_of({1}, 0)}});
+    bench::suite all = suite_of({&reference, &other, &slow}, {{cell_of({1}, 100), cell_of({1}, 400), cell_of({1}, 401)}, {cell_of({}, 0), cell_of({1}, 0), cell_of({1}, 401)}});
     all.end_slow_ones(0);
-    return expect("the reference goes on", all.cells[0][0].over, 0) + expect("so does who takes twice as long", all.cells[0][1].over, 0) +
-           expect("a slower one does not", all.cells[0][2].over, 1) + expect("of this workload only", all.cells[1][2].over, 0);
+    all.end_slow_ones(1);
+    return expect("the reference goes on", all.cells[0][0].over, 0) + expect("so does who takes four times as long", all.cells[0][1].over, 0) +
+           expect("a slower one does not", all.cells[0][2].over, 1) + expect("where the reference has no figure all go on", all.cells[1][2].over, 0);
 }
 
 } // namespace
