@@ -49,13 +49,12 @@ static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t siz
 {
     if (chunk * CHUNK_GRANULES >= heap->end)
         return 0;
-    const struct chunk_bits *bits = &heap->bits[chunk];
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), before = blocks->count;
-    for (uint64_t may = frees_maybe(bits, starts, next, size); may != 0; may &= may - 1)
-        if (span_of(starts, next, bit_lowest(may)) == size && !collect(blocks, chunk * CHUNK_GRANULES + bit_lowest(may), size))
-            return 0;
-    if (blocks->count == before)
+    uint64_t there = frees_of_size(&heap->bits[chunk], size);
+    if (there == 0)
         return 0;
+    for (; there != 0; there &= there - 1)
+        if (!collect(blocks, chunk * CHUNK_GRANULES + bit_lowest(there), size))
+            return 0;
     rows_take(heap, chunk, size, 0);
     return 1;
 }

@@ -44,6 +44,15 @@ static HOT uint64_t frees_maybe(const struct chunk_bits *bits, uint64_t starts, 
     return starts & edges & ends & last;
 }
 
+/* The free blocks of a chunk that have this size, 1 to 63, as far as the bits say. */
+static inline uint64_t frees_of_size(const struct chunk_bits *bits, uint64_t size)
+{
+    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), blocks = 0;
+    for (uint64_t may = frees_maybe(bits, starts, next, size); may != 0; may &= may - 1)
+        blocks |= (uint64_t)(span_of(starts, next, bit_lowest(may)) == size) << bit_lowest(may);
+    return blocks;
+}
+
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
  * the one at gone, if that is in the chunk too. */
 static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
@@ -312,12 +321,8 @@ static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size
     uint64_t chunk = chunk_of_first(load_u32(&heap->control->first[size]));
     if (UNLIKELY(chunk > chunk_of(tail))) /* as that of an empty row */
         return GRANULE_NONE;
-    const struct chunk_bits *bits = &heap->bits[chunk];
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    for (uint64_t may = frees_maybe(bits, starts, next, size); may != 0; may &= may - 1)
-        if (span_of(starts, next, bit_lowest(may)) == size)
-            return chunk * CHUNK_GRANULES + bit_lowest(may);
-    return GRANULE_NONE;
+    uint64_t blocks = frees_of_size(&heap->bits[chunk], size);
+    return blocks != 0 ? chunk * CHUNK_GRANULES + bit_lowest(blocks) : GRANULE_NONE;
 }
 
 /* The lowest of the smallest free blocks of at least need, 1 to 63, which is small itself: 1, or 0 when all are large, if there are any. Otherwise as

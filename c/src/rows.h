@@ -56,7 +56,7 @@ static HOT uint32_t first_of_rows(const uint32_t *places, uint64_t *which)
     for (int i = 0; i < ROWS / 4; i++)
         most = greater_of(_mm_loadu_si128(four + i), most);
     *which = 0;
-    return greatest_of_4(most);
+    return greatest_of(most);
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < ROWS; i++)

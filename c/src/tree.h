@@ -27,12 +27,12 @@ static inline unsigned node_at_least(const uint32_t *node, uint32_t need) { retu
 static inline uint32_t node_maximum_without(const uint32_t *node, unsigned without)
 {
 #if defined(INDEX_AVX512)
-    return greatest_of_16(_mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node));
+    return greatest_of(_mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node));
 #elif defined(INDEX_AVX2)
     const __m256i *half = (const __m256i *)(const void *)node;
     const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
-    return greatest_of_8(
+    return greatest_of(
         _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), _mm256_loadu_si256(half)),
                          _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), _mm256_loadu_si256(half + 1))));
 #elif defined(__SSE2__)
@@ -43,7 +43,7 @@ static inline uint32_t node_maximum_without(const uint32_t *node, unsigned witho
         most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), _mm_loadu_si128(quarter + i)), most);
         place = _mm_add_epi32(place, four);
     }
-    return greatest_of_4(most);
+    return greatest_of(most);
 #else
     int32_t most = 0;
     for (unsigned i = 0; i < NODE_CHILDREN; i++)
