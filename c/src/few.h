@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  *   few    how many are in the list: 0 to FEW_MAX; FEW_NOT: there were more, and the rows and the tree have them
+ *   edge   the edge bits, for which the list is as good, are 0
  *   first  entry i, below few: the granule of the i-th free block plus 1, by address, without the tail; entry FEW_MAX + i: its size in
  *          granules. Others: 0
  *

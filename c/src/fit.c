@@ -11,8 +11,6 @@ void fit_format(struct shmheap *heap)
     uint64_t end = heap->end;
     block_publish(heap, 0, header_free(end));
     start_set(heap, 0);
-    edge_set(heap, 0);
-    edge_set(heap, end - 1);
     store_u64(&heap->control->tail, 0);
     store_u64(&heap->control->free_blocks, 1);
 }
@@ -21,6 +19,7 @@ int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
 {
     struct control *control = heap->control;
     uint64_t end = heap->end, tail = tail_checked(heap, end);
+    int list = few_is_list(few_count(heap));
     if (tail == GRANULE_NONE || (tail != end && !tail_is_sound(heap, tail, end)))
         return FIT_BAD;
     /* [ tail ]|  =>  [ tail ][ new ]|  =>  [ tail ------- ]|   A death in between leaves two free neighbours. */
@@ -29,14 +28,13 @@ int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
     store_u64(&heap->end, new_end);
     if (tail != end) {
         block_publish(heap, tail, header_free(new_end - tail));
-        if (end - 1 != tail)
-            edge_clear(heap, end - 1);
+        edge_clear_if(heap, end - 1, end - 1 != tail && !list);
     } else {
         start_set(heap, end);
-        edge_set(heap, end);
+        edge_set_if(heap, end, !list);
         store_u64(&control->free_blocks, load_u64(&control->free_blocks) + 1);
     }
-    edge_set(heap, new_end - 1);
+    edge_set_if(heap, new_end - 1, !list);
     store_u64(&control->grows, load_u64(&control->grows) + 1);
     return 0;
 }

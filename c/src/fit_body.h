@@ -56,12 +56,13 @@ static HOT void front_taken(struct shmheap *heap, const struct found *found, uin
     uint64_t granule = found->granule, behind = granule + taken, rest = found->size - taken;
     frees_shrink(heap, found, behind, rest);
     start_set(heap, behind);
+    count_alloc(heap->control, taken, rest == 0);
+    if (few_is_list(found->few))
+        return;
     edge_clear(heap, granule);
     edge_clear(heap, behind - 1);
     edge_set_if(heap, behind, rest != 0);
-    count_alloc(heap->control, taken, rest == 0);
-    if (!few_is_list(found->few))
-        frees_settle(heap);
+    frees_settle(heap);
 }
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
@@ -82,14 +83,15 @@ static HOT int64_t take_front(struct shmheap *heap, const struct found *from, ui
 enum { TAIL_AHEAD = 8 }; /* blocks as this one, by which memory behind the tail is fetched before it is needed */
 
 /* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
-static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need)
+static HOT int64_t take_tail(struct shmheap *heap, uint64_t few, uint64_t tail, uint64_t end, uint64_t need)
 {
     struct control *control = heap->control;
     uint64_t size = end - tail, rest = size - need;
+    int edges = !few_is_list(few);
     if (rest < heap->block_min) {
         block_publish(heap, tail, header_used(heap, size));
-        edge_clear(heap, tail);
-        edge_clear(heap, end - 1);
+        edge_clear_if(heap, tail, edges);
+        edge_clear_if(heap, end - 1, edges);
         store_u64(&control->tail, end);
         count_alloc(control, size, 1);
         return (int64_t)tail;
@@ -99,8 +101,10 @@ static HOT int64_t take_tail(struct shmheap *heap, uint64_t tail, uint64_t end, 
     block_prepare(heap, behind, header_free(rest));
     block_publish(heap, tail, header_used(heap, need));
     start_set(heap, behind);
-    edge_set(heap, behind);
-    edge_clear(heap, tail);
+    if (edges) {
+        edge_set(heap, behind);
+        edge_clear(heap, tail);
+    }
     store_u64(&control->tail, behind);
     count_alloc(control, need, 0);
     return (int64_t)tail;
@@ -127,7 +131,7 @@ static HOT int found_checked(const struct shmheap *heap, const struct found *fou
     uint64_t granule = found->granule, size = found->size, header = block_load(heap, granule);
     int sound = header == header_free(value_copy(size)) && size >= need && size < tail - granule;
     if (few_is_list(found->few))
-        sound &= index_is_free_start(heap, granule);
+        sound &= index_is_start(heap, granule);
     return LIKELY(sound) ? 1 : FIT_BAD;
 }
 
@@ -178,7 +182,7 @@ static HOT int64_t alloc_from(struct shmheap *heap, uint64_t need, uint64_t few)
         return result;
     if (UNLIKELY(!tail_is_sound(heap, tail, end)))
         return FIT_BAD;
-    return take_tail(heap, tail, end, need);
+    return take_tail(heap, few, tail, end, need);
 }
 
 /* Once for each form of the set: what is common to them is less than what can be left out. */
@@ -229,12 +233,12 @@ static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end
                                unsigned state)
 {
     uint64_t taken = carve(heap, tail, end - tail, need, pieces, state), behind = tail + taken;
-    edge_clear(heap, tail);
+    int edges = !few_is_list(few_count(heap));
+    edge_clear_if(heap, tail, edges);
+    edge_clear_if(heap, end - 1, edges && behind == end);
     if (behind != end) {
         start_set(heap, behind);
-        edge_set(heap, behind);
-    } else {
-        edge_clear(heap, end - 1);
+        edge_set_if(heap, behind, edges);
     }
     store_u64(&heap->control->tail, behind);
     count_alloc(heap->control, taken, behind == end);
@@ -324,12 +328,13 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     }
     frees_put(heap, granule, gap);
     start_set(heap, at);
-    edge_set(heap, at - 1);
-    if (rest != 0) {
+    if (rest != 0)
         start_set(heap, at + need);
-        edge_set(heap, at + need);
-    } else {
-        edge_clear(heap, last - 1);
+    if (!few_is_list(few_count(heap))) { /* perhaps since just now, when there were one too many */
+        edge_set(heap, granule);
+        edge_set(heap, at - 1);
+        edge_set_if(heap, at + need, rest != 0);
+        edge_clear_if(heap, last - 1, rest == 0);
     }
     count_alloc(control, need, 0);
     if (rest != 0)
@@ -344,7 +349,13 @@ static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint
         return FIT_NONE;
     if (at != granule)
         return take_middle(heap, granule, size, at, need);
-    return granule == tail ? take_tail(heap, tail, heap->end, need) : take_front(heap, from, need);
+    return granule == tail ? take_tail(heap, from->few, tail, heap->end, need) : take_front(heap, from, need);
+}
+
+/* Whether a free block begins at this granule, as the set has it; place: of the list, or FEW_MAX. */
+static HOT int is_free_at(const struct shmheap *heap, uint64_t few, uint64_t place, uint64_t granule, uint64_t tail)
+{
+    return few_is_list(few) ? place != FEW_MAX || granule == tail : index_is_free_start(heap, granule);
 }
 
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
@@ -353,11 +364,11 @@ static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, 
     enum block_walk walk;
     while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
         if (header_is_free(step.header)) {
-            /* The bits have to agree before they are changed. */
+            /* The index has to agree before it is changed. */
             const uint64_t few = few_count(heap);
             const struct found from = {step.granule, step.size, few, few_place(heap, few, step.granule), 0, OTHERS_UNKNOWN};
-            if (!index_is_free_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail) ||
-                (few_is_list(few) && from.place == FEW_MAX && step.granule != tail))
+            if (!index_is_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail) ||
+                !is_free_at(heap, few, from.place, step.granule, tail))
                 return FIT_BAD;
             int64_t taken = take_aligned(heap, &from, need, alignment, tail);
             if (taken != FIT_NONE)
@@ -402,21 +413,29 @@ static void starts_clear(struct shmheap *heap, uint64_t from, uint64_t to)
     }
 }
 
-/* struct neighbour is private: a free block beside a live one. size 0: there is none, and granule is where it would be. */
+/* struct neighbour is private: a free block beside a live one. size 0: there is none, and granule is where it would be. place: in the list. */
 struct neighbour {
-    uint64_t granule, size;
+    uint64_t granule, size, place;
 };
 
-/* span: index_span_back. 0, or FIT_BAD. */
+/* span: index_span_back, which the list can do without. 0, or FIT_BAD. */
 static HOT int neighbour_before(const struct shmheap *heap, uint64_t few, uint64_t granule, unsigned span, struct neighbour *before)
 {
     uint64_t size = span;
     before->size = 0;
     before->granule = granule;
-    if (granule == 0 || !index_is_edge(heap, granule - 1))
-        return 0;
-    if (UNLIKELY(size == SPAN_FAR))
-        size = granule - frees_start_before(heap, few, granule); /* of none: more than granule */
+    before->place = FEW_MAX;
+    if (few_is_list(few)) {
+        before->place = few_place_before(heap, few, granule);
+        if (before->place == FEW_MAX)
+            return 0;
+        size = load_u32(few_size(heap, before->place));
+    } else {
+        if (granule == 0 || !index_is_edge(heap, granule - 1))
+            return 0;
+        if (UNLIKELY(size == SPAN_FAR))
+            size = granule - index_start_of(heap, granule - 1); /* of none: more than granule */
+    }
     if (UNLIKELY(size > granule))
         return FIT_BAD;
     before->size = size;
@@ -425,17 +444,23 @@ static HOT int neighbour_before(const struct shmheap *heap, uint64_t few, uint64
 }
 
 /* 0, or FIT_BAD. */
-static HOT int neighbour_behind(const struct shmheap *heap, uint64_t next, uint64_t tail, struct neighbour *behind)
+static HOT int neighbour_behind(const struct shmheap *heap, uint64_t few, uint64_t next, uint64_t tail, struct neighbour *behind)
 {
     uint64_t end = heap->end;
     behind->size = 0;
     behind->granule = next;
+    behind->place = few_is_list(few) ? few_place(heap, few, next) : FEW_MAX;
     if (UNLIKELY(next == end))
         return LIKELY(tail == end) ? 0 : FIT_BAD;
-    if (!index_is_free_start(heap, next))
+    int is_free = is_free_at(heap, few, behind->place, next, tail);
+    if (few_is_list(few) && UNLIKELY(is_free != header_is_free(block_load(heap, next))))
+        return FIT_BAD;
+    if (!is_free)
         return LIKELY(next != tail) ? 0 : FIT_BAD;
     uint64_t header = block_load(heap, next);
-    behind->size = next == tail ? end - tail : index_size(heap, next, header);
+    behind->size = next == tail                ? end - tail
+                   : behind->place != FEW_MAX ? load_u32(few_size(heap, behind->place))
+                                              : index_size(heap, next, header);
     int sound = header == header_free(value_copy(behind->size)) && behind->size - 1 < end - next &&
                 (next + behind->size == end) == (next == tail);
     return LIKELY(sound) ? 0 : FIT_BAD;
@@ -446,11 +471,13 @@ static HOT void free_set(struct shmheap *heap, uint64_t few, uint64_t next, cons
 {
     uint64_t first = before->granule, last = next + behind->size;
     if (UNLIKELY(last == heap->end)) {
-        if (before->size != 0)
-            frees_take(heap, few, first, before->size, first);
+        if (before->place != FEW_MAX)
+            few_drop(heap, few, before->place);
+        else if (before->size != 0)
+            frees_take_many(heap, first, before->size, first);
         store_u64(&heap->control->tail, first);
     } else if (few_is_list(few)) {
-        frees_merge_few(heap, few, first, before->size != 0, next, behind->size != 0, last - first);
+        frees_merge_few(heap, few, before->place, behind->place, first, last - first);
     } else {
         if (before->size != 0)
             frees_take_many(heap, first, before->size, first);
@@ -467,12 +494,14 @@ static HOT void free_index(struct shmheap *heap, uint64_t few, uint64_t granule,
     free_set(heap, few, next, before, behind);
     if (before->size != 0)
         start_clear(heap, granule);
+    if (behind->size != 0)
+        start_clear(heap, next);
+    if (few_is_list(few))
+        return;
     if (before->size == 0)
         edge_set(heap, granule);
     else
         edge_clear_if(heap, granule - 1, before->size > 1);
-    if (behind->size != 0)
-        start_clear(heap, next);
     if (behind->size == 0)
         edge_set(heap, next - 1);
     else
@@ -485,12 +514,14 @@ static HOT int free_span_into(struct shmheap *heap, uint64_t few, uint64_t granu
     struct control *control = heap->control;
     struct neighbour before, behind;
     uint64_t end = heap->end, tail = tail_checked(heap, end), next = granule + size;
-    unsigned back = index_span_back(heap, granule);
+    unsigned back = few_is_list(few) ? 0 : index_span_back(heap, granule);
     /* Whether they are free cannot be predicted: their headers would be asked for late. */
-    block_fetch(heap, next);
-    block_fetch(heap, granule - back);
+    if (!few_is_list(few)) {
+        block_fetch(heap, next);
+        block_fetch(heap, granule - back);
+    }
     if (UNLIKELY(size - 1 >= end - granule || tail == GRANULE_NONE || neighbour_before(heap, few, granule, back, &before) != 0 ||
-                 neighbour_behind(heap, next, tail, &behind) != 0))
+                 neighbour_behind(heap, few, next, tail, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
     if (blocks > 1)
@@ -542,21 +573,21 @@ static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, c
     if (last == heap->end) {
         store_u64(&heap->control->tail, border); /* the end, where nothing is left */
     } else if (few_is_list(few)) {
-        frees_move_few(heap, few, next, behind->size != 0, border, last - border);
+        frees_move_few(heap, few, behind->place, border, last - border);
     } else {
         if (behind->size != 0)
             frees_take_many(heap, next, behind->size, next);
         frees_put_many(heap, border, last - border);
     }
-    if (behind->size != 0) {
+    if (behind->size != 0)
         start_clear(heap, next);
-        edge_clear(heap, next);
-        edge_clear(heap, last - 1);
-    }
-    if (border != last) {
+    if (border != last)
         start_set(heap, border);
-        edge_set(heap, border);
-        edge_set(heap, last - 1);
+    if (!few_is_list(few_count(heap))) { /* perhaps since just now, as in take_middle */
+        edge_clear_if(heap, next, behind->size != 0);
+        edge_clear_if(heap, last - 1, behind->size != 0);
+        edge_set_if(heap, border, border != last);
+        edge_set_if(heap, last - 1, border != last);
     }
 }
 
@@ -581,7 +612,7 @@ static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = block_size_checked(heap, granule, header, end), next = granule + size;
-    if (UNLIKELY(size == 0 || tail == GRANULE_NONE || neighbour_behind(heap, next, tail, &behind) != 0))
+    if (UNLIKELY(size == 0 || tail == GRANULE_NONE || neighbour_behind(heap, few_count(heap), next, tail, &behind) != 0))
         return FIT_BAD;
     uint64_t room = size + behind.size;
     if (room < need)

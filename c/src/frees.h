@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * As long as there are at most FEW_MAX they are in a list (few.h). When another comes all go into rows and tree: small ones into rows (rows.h),
- * large ones into a tree (tree.h); in which place of its chunk a block begins the bits say. When there are few again they go back.
+ * large ones into a tree (tree.h); in which place of its chunk a block begins the edge bits say, which the list can do without: there are none
+ * then, of the tail either. When there are few again they go back.
  * Lock held. Compiled with fit_body.h for several processors. */
 #ifndef SHMHEAP_FREES_H
 #define SHMHEAP_FREES_H
@@ -130,12 +131,10 @@ static HOT void frees_take(const struct shmheap *heap, uint64_t few, uint64_t gr
         frees_take_many(heap, granule, size, gone);
 }
 
-/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: what it has of before, at granule, and of behind, at next, where there are
- * any, becomes one of this size. */
-static HOT void frees_merge_few(const struct shmheap *heap, uint64_t few, uint64_t granule, int is_before, uint64_t next, int is_behind,
-                                uint64_t size)
+/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: those in the places before and behind, FEW_MAX where there is none, become
+ * one block of this size at granule. */
+static HOT void frees_merge_few(const struct shmheap *heap, uint64_t few, uint64_t before, uint64_t behind, uint64_t granule, uint64_t size)
 {
-    uint64_t before = is_before ? few_place(heap, few, granule) : FEW_MAX, behind = is_behind ? few_place(heap, few, next) : FEW_MAX;
     if (before < FEW_MAX) {
         store_u32(few_size(heap, before), (uint32_t)size);
         if (behind < FEW_MAX)
@@ -147,10 +146,9 @@ static HOT void frees_merge_few(const struct shmheap *heap, uint64_t few, uint64
     }
 }
 
-/* [ free ] => [ rest ], or the other way, where its front moves from next, where one begins if is_one, to border; rest 0: it vanishes. */
-static inline void frees_move_few(const struct shmheap *heap, uint64_t few, uint64_t next, int is_one, uint64_t border, uint64_t rest)
+/* [ free ] => [ rest ], or the other way, where the front of the one in this place, FEW_MAX: there is none yet, moves to border; rest 0: it vanishes. */
+static inline void frees_move_few(const struct shmheap *heap, uint64_t few, uint64_t place, uint64_t border, uint64_t rest)
 {
-    uint64_t place = is_one ? few_place(heap, few, next) : FEW_MAX;
     if (place < FEW_MAX)
         few_shrink(heap, few, place, border, rest);
     else if (rest != 0)
@@ -305,15 +303,6 @@ static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t ta
 
 /* The size of the block at granule, which was found with SPAN_FAR: the tree has it. */
 uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule);
-
-/* Where the free block begins that ends before granule, and is longer than the bits are looked at; GRANULE_NONE: nothing says so. */
-static HOT uint64_t frees_start_before(const struct shmheap *heap, uint64_t few, uint64_t granule)
-{
-    if (!few_is_list(few))
-        return index_start_of(heap, granule - 1);
-    uint64_t place = few_place_before(heap, few, granule);
-    return place < FEW_MAX ? few_granule(heap, place) : GRANULE_NONE;
-}
 
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
 static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)

@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 5u
+#define FORMAT_VERSION 6u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -74,7 +74,7 @@ enum {
  *   7  no two free blocks are neighbours
  *   8  tail is the first granule of the last block if that is free, else the end
  *   9  the start bits are set where blocks start, and nowhere else
- *   10 the edge bits are set at the first and the last granule of free blocks, and nowhere else
+ *   10 where few is FEW_NOT, the edge bits are set at the first and the last granule of free blocks, and nowhere else; else all are 0
  *   11 the tail left out: where few is FEW_NOT, each chunk's bits in the rows of level 0 are those of the sizes of free blocks that start in it,
  *      and its entry in the tree's level 0 is the size of the large one that does, or 0. Else all of these are 0, and the list has all free blocks
  *   12 each bit and each entry of higher levels, and each row's first chunk, is what follows from the level below; in the rows, from level 2

@@ -30,7 +30,7 @@ struct image {
     uint64_t granules; /* in the region now */
     unsigned shift;
     int list; /* fewer are free: every tenth of those, so that they are in a list, not in rows and tree */
-    uint64_t used, hole, large, large_first, tail, record, named, table; /* granules of blocks of each kind */
+    uint64_t used, hole, large, tail, record, named, table; /* granules of blocks of each kind */
     struct {
         void *at;
         uint64_t was;
@@ -103,7 +103,7 @@ static void undo(struct image *image)
 static void image_find_blocks(struct image *image)
 {
     uint64_t granule = 0;
-    image->hole = image->large_first = image->large = image->named = image->record = image->table = 0;
+    image->hole = image->large = image->named = image->record = image->table = 0;
     for (; granule < image->granules; granule += size_at(image, granule)) {
         unsigned state = state_at(image, granule);
         uint64_t kind = *(uint64_t *)payload_at(image, granule);
@@ -111,7 +111,7 @@ static void image_find_blocks(struct image *image)
         if (is_free && image->hole == 0)
             image->hole = granule;
         if (is_free && size_at(image, granule) >= ROWS && granule + size_at(image, granule) != image->granules)
-            image->large = granule, image->large_first = image->large_first != 0 ? image->large_first : granule;
+            image->large = granule;
         if (state == SHMHEAP_STATE_USED)
             image->used = granule;
         if (state == SHMHEAP_STATE_NAMED)
@@ -253,7 +253,8 @@ static uint64_t break_free_pair(struct image *image, unsigned way)
     poke_u64(image, header_at(image, rest), size_at(image, image->hole) - front);
     poke_u64(image, header_at(image, image->hole), front);
     poke_u64(image, &bits->start, bits->start | bit(rest));
-    poke_u64(image, &bits->edge, bits->edge | bit(rest - 1) | bit(rest));
+    if (!image->list)
+        poke_u64(image, &bits->edge, bits->edge | bit(rest - 1) | bit(rest));
     poke_u64(image, &image->control->free_blocks, image->control->free_blocks + 1);
     return payload_off(image, rest);
 }
@@ -277,6 +278,7 @@ static uint64_t break_start(struct image *image, unsigned way)
     return chunk_off(image, at[way] / CHUNK_GRANULES);
 }
 
+/* One too few, one too many; where there is a list all are too many. */
 static uint64_t break_edge(struct image *image, unsigned way)
 {
     const uint64_t last = image->hole + size_at(image, image->hole) - 1;
@@ -359,8 +361,7 @@ static uint64_t break_list(struct image *image, unsigned way)
     const uint64_t few = control->few;
     if (way == 0) {
         poke_u64(image, &control->few, FEW_MAX + 1);
-        uint64_t large = image->large_first / CHUNK_GRANULES; /* before the first 64 chunks are through, and with them their rows */
-        return !image->list ? 0 : chunk_off(image, large < ROWS ? large : 0);
+        return 0;
     }
     if (way >= 8 || !image->list)
         return no_such_way;

@@ -102,7 +102,7 @@ static void wrong_tail_of_a_full_heap(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
-/* The length of what is longer than SPAN granules only the header knows where no search asks the tree. */
+/* The length of what is longer than SPAN granules only the header knows where no search asks the tree; and the list. */
 static void wrong_hole(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
@@ -110,7 +110,7 @@ static void wrong_hole(size_t granule, size_t len)
     const uint64_t wrong[] = {right + 1, right - 1, 0, HEADER_SIZE_MASK, right | UINT64_C(1) << HEADER_STATE_SHIFT,
                               right | UINT64_C(1) << HEADER_STAMP_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
     unsigned calls = ALLOC_HOLE;
-    if (len < SPAN * granule)
+    if (len < SPAN * granule || control_of(&scene)->few == 1)
         calls |= FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refused(&scene, calls, header, wrong[i]);
@@ -130,19 +130,20 @@ static void wrong_list(size_t granule, size_t len)
             refused(&scene, ALLOC_HOLE, pair, others[i]);
         refused(&scene, ALLOC_HOLE, sizes, *sizes + 1);
         refused(&scene, ALLOC_HOLE, sizes, 0x7fffffff);
+        refused(&scene, FREE_FIRST, pair, granule_of(&scene, 1) + 1);
+        refused(&scene, FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, pair, 0);
+        refused(&scene, FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, sizes, *sizes + 1);
     }
     shmheap_disconnect(scene.mem);
 }
 
-/* The bits of the hole's front say that it is none, or that it is no block. */
+/* The bit of the hole's front says that it is no block. */
 static void wrong_bits(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
     uint64_t at = granule_of(&scene, HOLE), bit = UINT64_C(1) << at % CHUNK_GRANULES;
     struct chunk_bits *bits = &scene.mem.heap->bits[at / CHUNK_GRANULES];
     refused(&scene, ALLOC_HOLE, &bits->start, bits->start & ~bit);
-    if (control_of(&scene)->few == 1)
-        refused(&scene, ALLOC_HOLE, &bits->edge, bits->edge & ~bit);
     shmheap_disconnect(scene.mem);
 }
 
@@ -160,10 +161,10 @@ static void a_tail_that_is_none(void) { for_all(wrong_tail); }
 static void a_tail_where_none_is(void) { for_all(wrong_tail_of_a_full_heap); }
 static void a_free_block_with_another_header(void) { for_all(wrong_hole); }
 static void a_list_with_other_blocks(void) { for_all(wrong_list); }
-static void a_free_block_with_other_bits(void) { for_all(wrong_bits); }
+static void a_free_block_that_begins_nowhere(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
 static const struct test tests[] = {TEST(a_tail_that_is_none), TEST(a_tail_where_none_is), TEST(a_free_block_with_another_header),
-                                    TEST(a_list_with_other_blocks), TEST(a_free_block_with_other_bits),
+                                    TEST(a_list_with_other_blocks), TEST(a_free_block_that_begins_nowhere),
                                     TEST(an_object_with_another_length)};
 TEST_MAIN(tests)
