@@ -566,8 +566,8 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
-/* header 0: no, and heap may be none. As cache_add: with caches this process's own objects change without an atomic instruction, which would wait for all the caller has
- * stored so far, such as the handle before, in a line that its receiver is reading. */
+/* header 0: no, and then heap may be NULL. As in cache_add: with caches this process's own objects change without an atomic instruction, which would
+ * wait for all that the caller has stored so far, such as the handle before, in a line that its receiver is reading. */
 static int shares_at_once(const struct shmheap *heap, uint64_t header)
 {
     return header_state(header) == SHMHEAP_STATE_USED && heap->cached && header_slot(header) == heap->slot && heap->slot != 0;
