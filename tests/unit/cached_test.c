@@ -468,13 +468,13 @@ static void flushing_in_any_order(void)
     static const unsigned steps[] = {1, COUNT - 1, 7, 1009};
     shmheap_memory_handle producer = anonymous(4 << 20, 0, SHMHEAP_CACHED), consumer = second(producer, SHMHEAP_CACHED);
     shmheap_memory_handle looker = second(producer, 0);
-    size_t away = (size_t)((char *)shmheap_underlying(consumer) - (char *)shmheap_underlying(producer));
     for (unsigned order = 0; order < sizeof steps / sizeof *steps; order++) {
         char *ptrs[COUNT];
         for (unsigned i = 0; i < COUNT; i++)
             CHECK((ptrs[i] = shmheap_alloc(producer, LEN)) != NULL);
         for (unsigned i = 0; i < COUNT; i++)
-            CHECK_EQ(shmheap_try_free(consumer, ptrs[(uint64_t)i * steps[order] % COUNT] + away), 0);
+            CHECK_EQ(shmheap_try_free(consumer, (char *)shmheap_underlying(consumer) +
+                                                    test_offset(producer, ptrs[(uint64_t)i * steps[order] % COUNT])), 0);
         CHECK_SOUND(consumer);
         CHECK(cached_bytes(consumer) <= 2 * most_of_a_thread(consumer) && 2 * most_of_a_thread(consumer) < COUNT * LEN);
     }
