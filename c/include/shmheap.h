@@ -76,9 +76,9 @@ enum shmheap_flags {
                                     an object lies is no longer first fit: what no thread keeps is placed by best fit, which fills a heap
                                     better. What is kept goes back when the thread ends, when the connection is closed, and when
                                     anybody's alloc would fail, all but 128 bytes for each thread that caches and lives. Two frees of one object
-                                    at the same time, or a free and shmheap_ptr_to_handle, from two threads or processes, which else would be
-                                    recognised, may here both succeed: then the object's place may be given to two, or later calls, which find the
-                                    contradiction, fail with EBADMSG. Nothing is kept where the
+                                    at the same time, or shmheap_ptr_to_handle and a free, realloc or send of it, from two threads or
+                                    processes, of which else the later one would be refused, may here both succeed: then the object's place may be
+                                    given to two, its handle be stale (ESTALE), or later calls, which find the contradiction, fail with EBADMSG. Nothing is kept where the
                                     kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
     SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
