@@ -82,31 +82,32 @@ static HOT int64_t take_front(struct shmheap *heap, const struct found *from, ui
 
 enum { TAIL_AHEAD = 8 }; /* blocks as this one, by which memory behind the tail is fetched before it is needed */
 
-/* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
-static HOT int64_t take_tail(struct shmheap *heap, uint64_t few, uint64_t tail, uint64_t end, uint64_t need)
+/* As front_taken, after [ tail        ]| => [ TAKEN ][ tail ]|  or  [ TAKEN ]| */
+static HOT void tail_taken(struct shmheap *heap, uint64_t few, uint64_t tail, uint64_t taken)
 {
-    struct control *control = heap->control;
-    uint64_t size = end - tail, rest = size - need;
-    int edges = !few_is_list(few);
-    if (rest < heap->block_min) {
-        block_publish(heap, tail, header_used(heap, size));
-        edge_clear_if(heap, tail, edges);
-        edge_clear_if(heap, end - 1, edges);
-        store_u64(&control->tail, end);
-        count_alloc(control, size, 1);
-        return (int64_t)tail;
-    }
-    uint64_t behind = tail + need;
-    block_fetch(heap, behind + TAIL_AHEAD * need);
-    block_prepare(heap, behind, header_free(rest));
-    block_publish(heap, tail, header_used(heap, need));
-    start_set(heap, behind);
-    if (edges) {
-        edge_set(heap, behind);
+    uint64_t end = heap->end, behind = tail + taken;
+    int is_all = behind == end;
+    if (!is_all)
+        start_set(heap, behind);
+    if (!few_is_list(few)) {
         edge_clear(heap, tail);
+        edge_clear_if(heap, end - 1, is_all);
+        edge_set_if(heap, behind, !is_all);
     }
-    store_u64(&control->tail, behind);
-    count_alloc(control, need, 0);
+    store_u64(&heap->control->tail, behind);
+    count_alloc(heap->control, taken, is_all);
+}
+
+/* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
+static HOT int64_t take_tail(struct shmheap *heap, uint64_t few, uint64_t tail, uint64_t need)
+{
+    uint64_t size = heap->end - tail, taken = size - need < heap->block_min ? size : need;
+    if (LIKELY(taken != size)) {
+        block_fetch(heap, tail + (1 + TAIL_AHEAD) * need);
+        block_prepare(heap, tail + taken, header_free(size - taken));
+    }
+    block_publish(heap, tail, header_used(heap, taken));
+    tail_taken(heap, few, tail, taken);
     return (int64_t)tail;
 }
 
@@ -182,7 +183,7 @@ static HOT int64_t alloc_from(struct shmheap *heap, uint64_t need, uint64_t few)
         return result;
     if (UNLIKELY(!tail_is_sound(heap, tail, end)))
         return FIT_BAD;
-    return take_tail(heap, few, tail, end, need);
+    return take_tail(heap, few, tail, need);
 }
 
 /* Once for each form of the set: what is common to them is less than what can be left out. */
@@ -229,19 +230,9 @@ static unsigned take_front_many(struct shmheap *heap, const struct found *from, 
     return pieces;
 }
 
-static unsigned take_tail_many(struct shmheap *heap, uint64_t tail, uint64_t end, uint64_t need, unsigned pieces,
-                               unsigned state)
+static unsigned take_tail_many(struct shmheap *heap, uint64_t few, uint64_t tail, uint64_t need, unsigned pieces, unsigned state)
 {
-    uint64_t taken = carve(heap, tail, end - tail, need, pieces, state), behind = tail + taken;
-    int edges = !few_is_list(few_count(heap));
-    edge_clear_if(heap, tail, edges);
-    edge_clear_if(heap, end - 1, edges && behind == end);
-    if (behind != end) {
-        start_set(heap, behind);
-        edge_set_if(heap, behind, edges);
-    }
-    store_u64(&heap->control->tail, behind);
-    count_alloc(heap->control, taken, behind == end);
+    tail_taken(heap, few, tail, carve(heap, tail, heap->end - tail, need, pieces, state));
     return pieces;
 }
 
@@ -270,7 +261,7 @@ static HOT int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned
     unsigned pieces = room / need < count ? (unsigned)(room / need) : count;
     for (unsigned i = 0; i < pieces; i++)
         granules[i] = from + i * need;
-    return result < 0 ? take_tail_many(heap, tail, end, need, pieces, state) : take_front_many(heap, &found, need, pieces, state);
+    return result < 0 ? take_tail_many(heap, found.few, tail, need, pieces, state) : take_front_many(heap, &found, need, pieces, state);
 }
 
 static HOT int64_t alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
@@ -323,7 +314,7 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     if (was_tail) {
         store_u64(&control->tail, at + need);
     } else {
-        frees_take(heap, few_count(heap), granule, size, granule);
+        frees_take(heap, granule, size, granule);
         frees_put(heap, at + need, rest);
     }
     frees_put(heap, granule, gap);
@@ -349,7 +340,7 @@ static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint
         return FIT_NONE;
     if (at != granule)
         return take_middle(heap, granule, size, at, need);
-    return granule == tail ? take_tail(heap, from->few, tail, heap->end, need) : take_front(heap, from, need);
+    return granule == tail ? take_tail(heap, from->few, tail, need) : take_front(heap, from, need);
 }
 
 /* Whether a free block begins at this granule, as the set has it; place: of the list, or FEW_MAX. */
@@ -453,11 +444,11 @@ static HOT int neighbour_behind(const struct shmheap *heap, uint64_t few, uint64
     if (UNLIKELY(next == end))
         return LIKELY(tail == end) ? 0 : FIT_BAD;
     int is_free = is_free_at(heap, few, behind->place, next, tail);
-    if (few_is_list(few) && UNLIKELY(is_free != header_is_free(block_load(heap, next))))
-        return FIT_BAD;
-    if (!is_free)
+    if (!is_free && !few_is_list(few))
         return LIKELY(next != tail) ? 0 : FIT_BAD;
     uint64_t header = block_load(heap, next);
+    if (!is_free) /* beside a list no edge tells that the tail is wrong, so the header has to */
+        return LIKELY(!header_is_free(header)) ? 0 : FIT_BAD;
     behind->size = next == tail                ? end - tail
                    : behind->place != FEW_MAX ? load_u32(few_size(heap, behind->place))
                                               : index_size(heap, next, header);

@@ -32,24 +32,23 @@ static void collected_put_many(const struct shmheap *heap, const struct collecte
             frees_put_many(heap, blocks->blocks[i].granule, blocks->blocks[i].size);
 }
 
-/* The edges of a free block, in rows and tree. */
-static void edges_set(const struct shmheap *heap, uint64_t granule, uint64_t size, int set)
+/* The edges of a free block, which rows and tree need and the list has not. */
+static void edges_put(const struct shmheap *heap, uint64_t granule, uint64_t size, int set)
 {
     if (granule >= heap->end || size - 1 >= heap->end - granule)
         return;
-    edge_set_if(heap, granule, set);
-    edge_set_if(heap, granule + size - 1, set);
-    edge_clear_if(heap, granule, !set);
-    edge_clear_if(heap, granule + size - 1, !set);
+    void (*put)(const struct shmheap *, uint64_t) = set ? edge_set : edge_clear;
+    put(heap, granule);
+    put(heap, granule + size - 1);
 }
 
 /* Of those collected, and of the tail. */
-static void collected_edges_set(const struct shmheap *heap, const struct collected *blocks, int set)
+static void collected_edges_put(const struct shmheap *heap, const struct collected *blocks, int set)
 {
     uint64_t tail = load_u64(&heap->control->tail);
     for (uint64_t i = 0; i < blocks->count; i++)
-        edges_set(heap, blocks->blocks[i].granule, blocks->blocks[i].size, set);
-    edges_set(heap, tail, heap->end - tail, set);
+        edges_put(heap, blocks->blocks[i].granule, blocks->blocks[i].size, set);
+    edges_put(heap, tail, heap->end - tail, set);
 }
 
 void frees_spill(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
@@ -62,8 +61,8 @@ void frees_spill(const struct shmheap *heap, uint64_t few, uint64_t granule, uin
     store_u64(&heap->control->few, FEW_NOT);
     collected_put_many(heap, &blocks);
     frees_put_many(heap, granule, size);
-    collected_edges_set(heap, &blocks, 1);
-    edges_set(heap, granule, size, 1);
+    collected_edges_put(heap, &blocks, 1);
+    edges_put(heap, granule, size, 1);
 }
 
 /* Takes what begins in the row's first chunk. 0 where the bits hold nothing, or there are too many. */
@@ -112,7 +111,7 @@ void frees_gather(const struct shmheap *heap)
         collected_put_many(heap, &blocks);
         return;
     }
-    collected_edges_set(heap, &blocks, 0);
+    collected_edges_put(heap, &blocks, 0);
     store_u64(&heap->control->few, 0);
     for (uint64_t few = 0; few < blocks.count; few++)
         few_insert(heap, few, blocks.blocks[few].granule, blocks.blocks[few].size);

@@ -123,8 +123,9 @@ static HOT void frees_take_few(const struct shmheap *heap, uint64_t few, uint64_
 
 /* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
  * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static HOT void frees_take(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size, uint64_t gone)
+static inline void frees_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
+    uint64_t few = few_count(heap);
     if (few_is_list(few))
         frees_take_few(heap, few, granule);
     else
