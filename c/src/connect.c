@@ -268,7 +268,11 @@ static int connection_use(struct shmheap *heap, int fd, const char *name, unsign
     const struct anchor_file file = {fd, name, heap->is_path, heap->read_only};
     if (name != NULL && (heap->name = strdup(name)) == NULL)
         return -1;
-    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0 || file_use(heap->use.fd, timeout_ms) != 0)
+    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
+        errno = errno == ENODEV ? EBADMSG : errno; /* what cannot be mapped is no heap */
+        return -1;
+    }
+    if (file_use(heap->use.fd, timeout_ms) != 0)
         return -1;
     if (had_name && file_is_nameless(fd)) {
         errno = ESTALE;
