@@ -116,6 +116,8 @@ static void connection_release(struct shmheap *heap)
 
 static struct shmheap *connection_opened(struct shmheap *heap)
 {
+    if (heap->layout.granules_max >= UPPER_SIZES)
+        heap->cached = 0; /* block.h says why */
     pthread_mutex_lock(&connections_mutex);
     heap->open = 1;
     pthread_mutex_unlock(&connections_mutex);

@@ -118,6 +118,17 @@ static inline void store_publish(uint64_t *word, uint64_t value)
     SHARED_STORE_RELEASE(word, value);
 }
 
+/* The upper half of a word of 8 bytes by itself. The lower half stays whatever it is, or becomes meanwhile. */
+typedef uint32_t __attribute__((may_alias)) upper_half;
+static inline uint32_t load_upper(const uint64_t *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)word + 1); }
+static inline uint32_t load_lower(const uint64_t *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)word); }
+
+static inline void store_publish_upper(uint64_t *word, uint32_t value)
+{
+    STORE_HOOK();
+    SHARED_STORE_RELEASE((upper_half *)word + 1, value);
+}
+
 /* 1 when *word was expected and now is value. */
 static inline int swap_if(uint64_t *word, uint64_t expected, uint64_t value)
 {
