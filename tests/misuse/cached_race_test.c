@@ -98,11 +98,11 @@ static void other_frees(struct scene *scene) { shmheap_free(scene->other, scene-
 static void other_sends(struct scene *scene) { shmheap_send(scene->other, scene->object_there); }
 static void other_reaps(struct scene *scene) { CHECK(shmheap_reap(scene->other, SHMHEAP_REAP_SHARED) >= 0); }
 
+/* The place is another object's then, which ends elsewhere: where the old one ended is the new one's contents. */
 static void other_frees_and_allocates(struct scene *scene)
 {
     shmheap_free(scene->other, scene->object_there);
-    shmheap_free(scene->other, shmheap_alloc(scene->other, 3 * LONG));
-    CHECK(shmheap_alloc(scene->other, SHORT / 2));
+    object_in(scene->other, LONG + 300, 4);
 }
 
 static void other_wants_all(struct scene *scene) { CHECK(!shmheap_alloc(scene->other, HEAP)); }
