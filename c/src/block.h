@@ -60,9 +60,9 @@ static inline struct block header_open(uint64_t header)
 }
 
 /* The granule must be below connection_end. */
-static inline uint64_t *block_header(const struct shmheap *heap, uint64_t granule)
+static inline shared_u64 *block_header(const struct shmheap *heap, uint64_t granule)
 {
-    return (uint64_t *)(void *)(heap->region + REGION_LEAD + (granule << heap->shift));
+    return (shared_u64 *)(void *)(heap->region + REGION_LEAD + (granule << heap->shift));
 }
 
 static inline uint64_t block_payload_off(const struct shmheap *heap, uint64_t granule)

@@ -79,12 +79,12 @@ static inline int cache_is_of(const struct cache *cache, const struct shmheap *h
  * others' matter, as in lock.h; where they cannot have it there are no caches. */
 static HOT int cache_begin(struct cache_line *line)
 {
-    SHARED_STORE(&line->busy, 1u);
+    SHARED_STORE(SHARED_VALUE(&line->busy), 1u);
     compiler_barrier();
     return LIKELY(load_acquire_u32(&line->asked) == 0);
 }
 
-static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(&line->busy, 0u); }
+static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u); }
 
 /* Both calls below are short on purpose: where memory is slow, what counts is how many of them the processor can have under
  * way at a time. */
@@ -106,7 +106,7 @@ static HOT void *cache_take(struct cache *cache, size_t len)
         if (LIKELY(payload != NULL)) {
             /* Loaded as it was stored, in one piece: some processors take longer to find half of it in the store that is under way. */
             uint64_t header = value_copy(entry->header);
-            store_publish_upper((uint64_t *)(void *)(payload - HEADER_SIZE), header_upper(header));
+            store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE), header_upper(header));
             stack->top = entry;
             cache->left += size;
         }
@@ -142,7 +142,8 @@ static HOT int cache_add(struct cache *cache, void *ptr)
     struct cache_line *line = cache->line;
     int added = 0;
     if (cache_begin(line)) {
-        uint64_t *place = (uint64_t *)(void *)((unsigned char *)ptr - HEADER_SIZE), size = load_lower(place);
+        shared_u64 *place = (shared_u64 *)(void *)((unsigned char *)ptr - HEADER_SIZE);
+        uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
         if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left && index_is_start(cache->heap, granule))) {
             uint32_t stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;

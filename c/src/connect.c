@@ -66,7 +66,7 @@ static void fork_child(void)
     slot_forget_process();
     cache_fork_child();
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
-        heap->ready = 0;
+        store_u32(&heap->ready, 0);
         heap->slot = 0;
         cache_fork_child_of(heap);
         if (heap->open && heap->fd >= 0)
@@ -97,7 +97,7 @@ static struct shmheap *connection_new(void)
         memset(heap, 0, sizeof *heap);
         heap->next = next;
         heap->fd = -1;
-        heap->huge_next = HUGE_NEVER;
+        store_u64(&heap->huge_next, HUGE_NEVER);
         heap->taken = 1;
         heap->lock_limit_ms = LOCK_LIMIT_MS;
         heap->fit = fit_choose();
@@ -414,7 +414,7 @@ void connect_close(struct shmheap *heap)
     cache_close(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 0;
-    heap->ready = 0;
+    store_u32(&heap->ready, 0);
     pthread_mutex_unlock(&connections_mutex);
     slot_leave(heap);
     segment_unmap(heap);

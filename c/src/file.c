@@ -108,11 +108,18 @@ int file_is_nameless(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
+/* struct file_begin is private: a copy of what a file begins with. */
+struct file_begin {
+    struct fixed fixed;
+    unsigned char rest[sizeof(struct control) - sizeof(struct fixed)];
+};
+
 /* Empty, or as a heap's maker leaves it who dies before the magic. */
-static int file_is_begun(const struct control *fixed)
+static int file_is_begun(const struct file_begin *begin)
 {
-    static const struct control nothing;
-    return fixed->magic == 0 && (memcmp(fixed, &nothing, sizeof nothing) == 0 ||
+    static const struct file_begin nothing;
+    const struct fixed *fixed = &begin->fixed;
+    return fixed->magic == 0 && (memcmp(begin, &nothing, sizeof nothing) == 0 ||
                                  (fixed->version == FORMAT_VERSION && (fixed->shift == 3 || fixed->shift == 4)));
 }
 
@@ -120,15 +127,16 @@ static int file_is_begun(const struct control *fixed)
 static int file_is_ours(int fd)
 {
     struct stat status;
-    struct control fixed;
-    memset(&fixed, 0, sizeof fixed);
+    struct file_begin begin;
+    const struct fixed *fixed = &begin.fixed;
+    memset(&begin, 0, sizeof begin);
     if (fstat(fd, &status) != 0)
         return -1;
-    ssize_t got = S_ISREG(status.st_mode) ? pread(fd, &fixed, sizeof fixed, 0) : -1;
-    if (got >= 0 && file_is_begun(&fixed))
+    ssize_t got = S_ISREG(status.st_mode) ? pread(fd, &begin, sizeof begin, 0) : -1;
+    if (got >= 0 && file_is_begun(&begin))
         return 0;
-    errno = got < (ssize_t)offsetof(struct control, lock) || fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
-    return errno != EBADMSG && fixed.version == FORMAT_VERSION ? 0 : -1;
+    errno = got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
 }
 
 /* Under a lock that keeps users out. */

@@ -201,7 +201,7 @@ int recover_take_slot(struct shmheap *heap)
         if ((found = slots_collect(heap)) >= 0)
             taken = slot_take(heap);
     if (taken == 0)
-        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(SHARED_VALUE(&heap->ready), 1, __ATOMIC_RELEASE);
     slot_mutex_unlock();
     return taken;
 }

@@ -17,18 +17,18 @@
 #include "file.h"
 #include "huge.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = sizeof(struct fixed), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
 
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
-static void segment_view(struct shmheap *heap, const struct control *fixed)
+static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
     for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
-        heap->row[level] = level < heap->layout.row_levels ? (uint64_t *)(void *)(heap->base + heap->layout.row_off[level])
+        heap->row[level] = level < heap->layout.row_levels ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
                                                            : heap->spare_row;
     for (unsigned level = 0; level < heap->layout.levels; level++)
-        heap->level[level] = (uint32_t *)(void *)(heap->base + heap->layout.level_off[level]);
+        heap->level[level] = (shared_u32 *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
     heap->shift = fixed->shift;
     heap->block_min = layout_block_min(fixed->shift);
@@ -37,12 +37,12 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->format_flags = fixed->flags;
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
-    heap->slots_there = 0;
+    store_u32(&heap->slots_there, 0);
     if (heap->layout.granules_max >= FEW_GRANULES)
         heap->few_max = 0;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
-    heap->len_known = 0;
+    store_u64(&heap->len_known, 0);
     heap->end = 0;
 }
 
@@ -73,7 +73,7 @@ void segment_unmap(struct shmheap *heap)
 
 /* Making ---------------------------------------------------------------- */
 
-static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct segment_plan *plan)
+static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct segment_plan *plan)
 {
     memset(fixed, 0, sizeof *fixed);
     if (getrandom(&fixed->id, sizeof fixed->id, 0) != sizeof fixed->id)
@@ -94,14 +94,14 @@ static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct 
 }
 
 /* All of the control but magic; the memory is zero. */
-static void control_fill(struct shmheap *heap, const struct control *fixed, const struct segment_plan *plan)
+static void control_fill(struct shmheap *heap, const struct fixed *fixed, const struct segment_plan *plan)
 {
     struct control *control = heap->control;
     memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
            FIXED_SIZE - sizeof fixed->magic);
     store_u64(&control->stamps, fixed->id);
     store_u64(&control->len, plan->len);
-    heap->len_known = plan->len;
+    store_u64(&heap->len_known, plan->len);
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
@@ -196,7 +196,7 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
 
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     heap->fd = fd;
     if (fixed_fill(&fixed, heap, plan) != 0)
         return -1;
@@ -216,7 +216,7 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
 
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     heap->fd = -1;
     if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
         errno = ENOMEM;
@@ -250,7 +250,7 @@ void segment_announce(struct shmheap *heap) { store_publish(&heap->control->magi
 /* Connecting ------------------------------------------------------------ */
 
 /* The fixed fields are a heap's, and its layout is plausible: 0; -1 with errno. */
-static int fixed_check(struct shmheap *heap, const struct control *fixed)
+static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
 {
     errno = EBADMSG;
     if (fixed->magic != FORMAT_MAGIC)
@@ -266,7 +266,7 @@ static int fixed_check(struct shmheap *heap, const struct control *fixed)
 }
 
 /* One look at a file: 1 when a heap's fixed fields are there, 0 when it is empty as yet, -1 when it is no heap. */
-static int fixed_read(int fd, struct control *fixed)
+static int fixed_read(int fd, struct fixed *fixed)
 {
     memset(fixed, 0, sizeof *fixed);
     ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
@@ -281,7 +281,7 @@ static int fixed_read(int fd, struct control *fixed)
 }
 
 /* -1, errno ESTALE: the file has lost its name meanwhile, so that whoever was making it may have given up. */
-static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms, int had_name)
+static int fixed_wait(int fd, struct fixed *fixed, unsigned timeout_ms, int had_name)
 {
     uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
     for (;;) {
@@ -303,7 +303,7 @@ static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms, int ha
 
 int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
 {
-    struct control fixed;
+    struct fixed fixed;
     struct stat status;
     heap->fd = fd;
     if (fstat(fd, &status) != 0)
@@ -330,21 +330,21 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
     segment_view(heap, &fixed);
     if (segment_refresh(heap) != 0)
         return -1;
-    huge_ask(heap, heap->layout.region_off + heap->len_known);
+    huge_ask(heap, heap->layout.region_off + load_u64(&heap->len_known));
     huge_connected(heap);
     return 0;
 }
 
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 {
-    struct control fixed;
+    struct fixed fixed;
     errno = EBADMSG;
     if (bytes < CONTROL_SIZE)
         return -1;
-    memset(&fixed, 0, sizeof fixed);
-    fixed.magic = load_acquire((const uint64_t *)memory);
-    memcpy((unsigned char *)&fixed + sizeof fixed.magic, (const unsigned char *)memory + sizeof fixed.magic,
-           FIXED_SIZE - sizeof fixed.magic);
+    /* magic comes last, so it is loaded first. */
+    uint64_t words[FIXED_SIZE / sizeof(uint64_t)];
+    words_load(words, memory, FIXED_SIZE / sizeof(uint64_t));
+    memcpy(&fixed, words, sizeof fixed);
     heap->fd = -1;
     if (fixed_check(heap, &fixed) != 0)
         return -1;
@@ -361,7 +361,7 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 /* Threads refresh side by side; what one knows is never taken back by another. */
 static void raise_to(uint64_t *word, uint64_t value)
 {
-    uint64_t now = load_u64(word);
+    uint64_t now = SHARED_LOAD(word);
     while (now < value && !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
 }
@@ -377,6 +377,6 @@ int segment_refresh(struct shmheap *heap)
         return -1;
     }
     raise_to(&heap->end, layout_granules(len, heap->shift));
-    raise_to(&heap->len_known, len);
+    raise_to(SHARED_VALUE(&heap->len_known), len);
     return 0;
 }

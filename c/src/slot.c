@@ -96,7 +96,7 @@ static uint64_t process_start(int64_t pid, int *zombie)
     return field != NULL ? strtoull(field + 1, NULL, 10) : 0;
 }
 
-static uint64_t own_start; /* of this process, read once */
+static shared_u64 own_start; /* of this process, read once */
 
 static uint64_t own_start_ticks(void)
 {
@@ -104,7 +104,7 @@ static uint64_t own_start_ticks(void)
     uint64_t start = load_u64(&own_start);
     if (start == 0) {
         start = process_start(getpid(), &zombie);
-        __atomic_store_n(&own_start, start, __ATOMIC_RELAXED);
+        __atomic_store_n(SHARED_VALUE(&own_start), start, __ATOMIC_RELAXED);
     }
     return start;
 }
@@ -124,7 +124,7 @@ void slot_mutex_unlock(void) { pthread_mutex_unlock(&slot_mutex); }
 
 void slot_forget_process(void)
 {
-    __atomic_store_n(&own_start, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(SHARED_VALUE(&own_start), 0, __ATOMIC_RELAXED);
     pthread_mutex_init(&slot_mutex, NULL); /* whoever held it is not here */
 }
 
@@ -132,8 +132,11 @@ void slot_forget_process(void)
 static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
+    uint64_t words[sizeof name / sizeof(uint64_t)];
     strncpy(name, program_invocation_short_name, sizeof name - 1);
-    memcpy(entry->name, name, sizeof name);
+    memcpy(words, name, sizeof name);
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        store_u64(&entry->name[i], words[i]);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
     store_u64(&entry->start_ticks, own_start_ticks());
 }
@@ -243,7 +246,7 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
 
 int slot_dead(const struct shmheap *heap, unsigned slot)
 {
-    const uint64_t *word = &slot_entry(heap, slot)->word;
+    const shared_u64 *word = &slot_entry(heap, slot)->word;
     uint64_t seen = load_acquire(word), state = seen & SLOT_STATE_MASK;
     /* Who left between both looks is not dead; nobody else has the slot then, since a vacated one is not given before the lock is ours. */
     return state != SLOT_FREE && state != SLOT_VACATED && !slot_alive(heap, slot) && load_acquire(word) == seen;
