@@ -2,7 +2,6 @@
 #include "ask.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -10,6 +9,7 @@
 
 #include "fit.h"
 #include "index.h"
+#include "kernel.h"
 #include "slot.h"
 
 enum { BUSY_LIMIT_MS = 50 };

@@ -2,7 +2,6 @@
 #include "lock.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -13,11 +13,11 @@
 #ifndef SHMHEAP_LOCK_H
 #define SHMHEAP_LOCK_H
 
-#include <linux/futex.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "connection.h"
+#include "kernel.h"
 
 #define LOCK_SLOT_SHIFT 32
 #define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */

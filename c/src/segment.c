@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "file.h"
 #include "huge.h"
+#include "kernel.h"
 
 enum { FIXED_SIZE = sizeof(struct fixed), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
 
