@@ -2,7 +2,6 @@
 #include "anchor.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "kernel.h"
 
 enum { FORK_WAITS_NS = 100000000 };
 

@@ -598,23 +598,12 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
-/* header 0: no, and then heap may be NULL. As in cache_add: with caches this process's own objects change without an atomic instruction, which would
- * wait for all that the caller has stored so far, such as the handle before, in a line that its receiver is reading. */
-static int shares_at_once(const struct shmheap *heap, uint64_t header)
-{
-    return header_state(header) == SHMHEAP_STATE_USED && heap->cached && header_slot(header) == heap->slot && heap->slot != 0;
-}
-
 /* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
  * is still the one seen, which a free or another object at this place would have changed. */
 static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
     const uint64_t shared = (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT;
-    if (shares_at_once(heap, header)) {
-        block_publish(heap, granule, header - used + shared);
-        return header;
-    }
     for (int i = 0; i < 4 && header != 0 && header_state(header) == SHMHEAP_STATE_USED; i++) {
         if (heap->read_only) {
             errno = EACCES;
@@ -646,10 +635,29 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
+/* With caches, an object of this process that is not shared yet becomes so without an atomic instruction, which would wait for all that the
+ * caller has stored so far, such as the handle before, in a line that its receiver is reading. The upper half alone is loaded: the processor
+ * has it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+static HOT uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
+{
+    const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
+    const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
+    if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
+        return 0;
+    uint32_t upper = load_upper(block_header(heap, granule)), stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;
+    if ((upper ^ stamp) != header_upper(mine))
+        return 0;
+    store_publish_upper(block_header(heap, granule), stamp | header_upper(shared));
+    return upper;
+}
+
 shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
     uint64_t granule = usable(mem) ? granule_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint32_t upper = granule != GRANULE_NONE ? share_at_once(heap, granule) : 0;
+    if (upper != 0)
+        return handle_make(heap, granule, (uint64_t)upper << 32);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     if (header == 0 && granule != GRANULE_NONE && (header = header_named(heap, granule)) != 0)
         return handle_make(heap, granule, header);

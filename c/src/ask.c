@@ -2,7 +2,6 @@
 #include "ask.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -10,6 +9,7 @@
 
 #include "fit.h"
 #include "index.h"
+#include "kernel.h"
 #include "slot.h"
 
 enum { BUSY_LIMIT_MS = 50 };
@@ -48,7 +48,7 @@ static void line_ask(struct asked *asked, struct cache_line *line, unsigned slot
 {
     if (load_acquire_u32(&line->asked) != 0 && load_acquire_u32(&line->busy) != 0)
         asked->may_take[slot] = 0;
-    __atomic_store_n(&line->asked, 1u, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&line->asked), 1u, __ATOMIC_RELEASE);
 }
 
 /* A thread that has seen asked waits for the lock, which we have; one that has not ends what it does within some instructions. */

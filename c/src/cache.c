@@ -324,7 +324,7 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
     cache->taken = taken;
     cache->resumed = allocs;
     store_u64(&heap->control->caching, 1);
-    __atomic_store_n(&cache->line->asked, 0u, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&cache->line->asked), 0u, __ATOMIC_RELEASE);
     return 0;
 }
 

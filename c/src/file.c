@@ -204,32 +204,33 @@ int file_is_nameless(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
-int file_is_begun(const struct control *fixed, int empty_too)
+int file_is_begun(const struct file_begin *begin, int empty_too)
 {
-    static const struct control nothing;
+    static const struct file_begin nothing;
+    const struct fixed *fixed = &begin->fixed;
     if (fixed->magic != 0)
         return 0;
     return (fixed->version == FORMAT_VERSION && (fixed->shift == 3 || fixed->shift == 4)) ||
-           (empty_too && memcmp(fixed, &nothing, sizeof nothing) == 0);
+           (empty_too && memcmp(begin, &nothing, sizeof nothing) == 0);
 }
 
 /* The first bytes of a regular file, zeros behind its end: how many there are, or -1 with errno. */
-static ssize_t control_read(int fd, struct control *fixed)
+static ssize_t begin_read(int fd, struct file_begin *begin)
 {
     struct stat status;
-    memset(fixed, 0, sizeof *fixed);
+    memset(begin, 0, sizeof *begin);
     if (fstat(fd, &status) != 0)
         return -1;
     if (S_ISREG(status.st_mode))
-        return pread(fd, fixed, sizeof *fixed, 0);
+        return pread(fd, begin, sizeof *begin, 0);
     errno = EBADMSG;
     return -1;
 }
 
 static int is_begun_now(int fd)
 {
-    struct control fixed;
-    return control_read(fd, &fixed) >= 0 && file_is_begun(&fixed, 0);
+    struct file_begin begin;
+    return begin_read(fd, &begin) >= 0 && file_is_begun(&begin, 0);
 }
 
 int file_was_abandoned(int fd)
@@ -242,14 +243,15 @@ int file_was_abandoned(int fd)
 /* A heap of ours, or the begin of one: 0; -1 with errno. */
 static int file_is_ours(int fd)
 {
-    struct control fixed;
-    ssize_t got = control_read(fd, &fixed);
+    struct file_begin begin;
+    const struct fixed *fixed = &begin.fixed;
+    ssize_t got = begin_read(fd, &begin);
     if (got < 0)
         return -1;
-    if (file_is_begun(&fixed, 1))
+    if (file_is_begun(&begin, 1))
         return 0;
-    errno = got < (ssize_t)offsetof(struct control, lock) || fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
-    return errno != EBADMSG && fixed.version == FORMAT_VERSION ? 0 : -1;
+    errno = got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
 }
 
 /* Under a lock that keeps users out. */

@@ -50,9 +50,15 @@ int file_reserve(int fd, uint64_t from, uint64_t to);
 /* 1 when a process uses it, 0 when none does, -1 with errno. */
 int file_in_use(int fd);
 
+/* struct file_begin is private: a copy of what a file begins with. */
+struct file_begin {
+    struct fixed fixed;
+    unsigned char rest[sizeof(struct control) - sizeof(struct fixed)];
+};
+
 /* file_is_begun tells from the first bytes of a file whether it is what a process leaves that dies while it makes a heap: 1 or 0.
  * empty_too: a file of zeros counts as well. */
-int file_is_begun(const struct control *fixed, int empty_too);
+int file_is_begun(const struct file_begin *begin, int empty_too);
 
 /* file_was_abandoned: 1 when the file is a heap in the making whose maker has died. */
 int file_was_abandoned(int fd);

@@ -25,7 +25,7 @@ int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
     /* [ tail ]|  =>  [ tail ][ new ]|  =>  [ tail ------- ]|   A death in between leaves two free neighbours. */
     block_prepare(heap, end, header_free(new_end - end));
     store_publish(&control->len, len);
-    store_u64(&heap->end, new_end);
+    SHARED_STORE(&heap->end, new_end);
     if (tail != end) {
         block_publish(heap, tail, header_free(new_end - tail));
         edge_clear_if(heap, end - 1, end - 1 != tail && !list);

@@ -69,11 +69,12 @@ static HOT void front_taken(struct shmheap *heap, const struct found *found, uin
  * without a rest, behind is where the next block begins already. */
 static HOT int64_t take_front(struct shmheap *heap, const struct found *from, uint64_t need)
 {
-    uint64_t granule = from->granule, size = from->size, unused, rest = size - need;
+    shared_u64 unused;
+    uint64_t granule = from->granule, size = from->size, rest = size - need;
     rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
     uint64_t taken = size - rest, behind = granule + taken;
-    uint64_t *rest_header = block_header(heap, behind);
-    uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
+    shared_u64 *rest_header = block_header(heap, behind);
+    shared_u64 *rest_place = (shared_u64 *)(uintptr_t)choose(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
     store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
     front_taken(heap, from, taken);
@@ -395,7 +396,8 @@ static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t a
 static void starts_clear(struct shmheap *heap, uint64_t from, uint64_t to)
 {
     for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < to; chunk++) {
-        uint64_t *word = &heap->bits[chunk].start, keep = 0;
+        shared_u64 *word = &heap->bits[chunk].start;
+        uint64_t keep = 0;
         if (chunk == chunk_of(from))
             keep |= bits_below(from);
         if (chunk == chunk_of(to))

@@ -185,16 +185,21 @@ struct names {
     shmheap_name_info found[BATCH_NAMES];
 };
 
-static void name_describe(const struct shmheap *heap, const struct name_record *record, shmheap_name_info *info)
+/* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as checked. */
+static int name_describe(const struct shmheap *heap, const struct name_record *record, uint64_t payload_len, shmheap_name_info *info)
 {
-    uint64_t len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
-    info->name_len = len <= NAME_LEN_MAX ? len : NAME_LEN_MAX;
-    for (uint64_t i = 0; i < info->name_len; i++)
-        info->name[i] = (char)record->name[i];
-    info->name[info->name_len] = 0;
+    uint64_t words[(NAME_LEN_MAX + 1) / 8], len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
+    uint64_t count = (len + 7) / 8;
+    if (len == 0 || len > NAME_LEN_MAX || sizeof *record + count * sizeof *words > payload_len)
+        return 0;
+    words_load(words, record->name, count);
+    memcpy(info->name, words, (size_t)len);
+    info->name[len] = 0;
+    info->name_len = (size_t)len;
     info->offset = block_payload_off(heap, object);
     info->len = load_u64(&record->object_len);
     info->users = names_users(heap, record);
+    return 1;
 }
 
 static int run_names(struct shmheap *heap, void *context)
@@ -208,8 +213,8 @@ static int run_names(struct shmheap *heap, void *context)
         if (walk == BLOCK_WALK_BAD)
             return -EBADMSG;
         const struct name_record *record = names_record(heap, step.granule);
-        if (record != NULL && sizeof *record + load_u64(&record->name_len) <= block_payload_len(heap, step.size))
-            name_describe(heap, record, &names->found[names->count++]);
+        if (record != NULL)
+            names->count += (unsigned)name_describe(heap, record, block_payload_len(heap, step.size), &names->found[names->count]);
     }
     names->next = step.granule;
     return 0;
@@ -262,7 +267,9 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     const struct slot *entry = slot_entry(heap, slot);
     info->slot = slot;
     info->pid = slot_pid(heap, slot);
-    memcpy(info->name, entry->name, sizeof info->name);
+    uint64_t name[sizeof entry->name / sizeof(uint64_t)];
+    words_load(name, entry->name, sizeof name / sizeof *name);
+    memcpy(info->name, name, sizeof info->name);
     info->name[sizeof info->name - 1] = 0;
     info->connected_ns = load_u64(&entry->connected_ns);
     info->alive = !slot_dead(heap, slot); /* who has left since it was seen taken is not dead */

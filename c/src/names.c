@@ -55,10 +55,10 @@ static uint64_t header_of_reference(const struct shmheap *heap, uint64_t word, u
 }
 
 /* The last 8 bytes of an object with a name: its record. */
-static uint64_t *object_back(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static shared_u64 *object_back(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     unsigned char *payload = block_payload(heap, granule);
-    return (uint64_t *)(void *)(payload + block_payload_len(heap, header_size(header)) - sizeof(uint64_t));
+    return (shared_u64 *)(void *)(payload + block_payload_len(heap, header_size(header)) - sizeof(uint64_t));
 }
 
 static uint64_t object_len_of(const struct shmheap *heap, uint64_t header)
@@ -127,7 +127,7 @@ static int record_is(const struct shmheap *heap, uint64_t granule, const struct 
     const struct name_record *record = internal_at(heap, granule, INTERNAL_NAME, sizeof *record + words * 8);
     if (record == NULL || load_u64(&record->name_len) != name->len)
         return 0;
-    const uint64_t *text = (const uint64_t *)(const void *)record->name;
+    const shared_u64 *text = record->name;
     for (uint64_t i = 0; i < words; i++)
         if (load_u64(text + i) != name->words[i])
             return 0;
@@ -138,7 +138,7 @@ static int record_is(const struct shmheap *heap, uint64_t granule, const struct 
 
 /* struct table is private: the table as found now; entries NULL: there is none. */
 struct table {
-    uint64_t *entries;
+    shared_u64 *entries;
     uint64_t mask, granule;
 };
 
@@ -273,9 +273,11 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     struct table old = table_now(heap), table = {fresh->entries, entries - 1, (uint64_t)granule};
     memset(fresh, 0, (size_t)table_len(entries));
     store_u64(&fresh->kind, INTERNAL_TABLE);
-    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++)
-        if (load_u64(&old.entries[i]) != 0)
-            table_insert(&table, load_u64(&old.entries[i]));
+    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++) {
+        uint64_t entry = load_u64(&old.entries[i]);
+        if (entry != 0)
+            table_insert(&table, entry);
+    }
     block_give(heap, (uint64_t)granule, SHMHEAP_STATE_INTERNAL);
     store_publish(&heap->control->names_table, (uint64_t)granule + 1);
     if (old.entries != NULL)
@@ -311,18 +313,19 @@ static uint64_t user_count(uint64_t word) { return word >> USER_COUNT_SHIFT; }
 /* struct users is private: goes through the words of a record's users. */
 struct users {
     const struct shmheap *heap;
-    uint64_t *words, next;
+    shared_u64 *words;
+    uint64_t next;
     unsigned left, chain;
 };
 
 static struct users users_of(const struct shmheap *heap, const struct name_record *record)
 {
-    struct users users = {heap, (uint64_t *)(uintptr_t)record->users, load_u64(&record->more), NAME_USERS, 0};
+    struct users users = {heap, (shared_u64 *)(uintptr_t)record->users, load_u64(&record->more), NAME_USERS, 0};
     return users;
 }
 
 /* The next word, or NULL. Bounded, whatever the links say. */
-static uint64_t *users_next(struct users *users)
+static shared_u64 *users_next(struct users *users)
 {
     if (users->left == 0) {
         struct name_more *more = users->chain++ < CHAIN_MAX ? more_at(users->heap, users->next - 1) : NULL;
@@ -340,38 +343,41 @@ uint64_t names_users(const struct shmheap *heap, const struct name_record *recor
 {
     struct users users = users_of(heap, record);
     uint64_t sum = 0;
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;)
         sum += user_count(load_u64(word));
     return sum;
 }
 
 /* The word of this slot, with a count; NULL: it has none. */
-static uint64_t *user_find(const struct shmheap *heap, const struct name_record *record, unsigned slot)
+static shared_u64 *user_find(const struct shmheap *heap, const struct name_record *record, unsigned slot)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
-        if (user_slot(load_u64(word)) == slot && user_count(load_u64(word)) != 0)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        if (user_slot(user) == slot && user_count(user) != 0)
             return word;
+    }
     return NULL;
 }
 
 /* Uses that nobody will give back: of those who left in order, whether their slots were given away since or not. */
-static uint64_t *user_that_left(const struct shmheap *heap, const struct name_record *record)
+static shared_u64 *user_that_left(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;) {
-        unsigned slot = user_slot(load_u64(word));
-        if (user_count(load_u64(word)) != 0 &&
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        unsigned slot = user_slot(user);
+        if (user_count(user) != 0 &&
             (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;
 }
 
-static uint64_t *user_vacancy(const struct shmheap *heap, const struct name_record *record)
+static shared_u64 *user_vacancy(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;)
         if (load_u64(word) == 0)
             return word;
     return NULL;
@@ -404,11 +410,12 @@ static int user_add_block(struct shmheap *heap, struct name_record *record, uint
 static int user_add(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     const uint64_t one = UINT64_C(1) << USER_COUNT_SHIFT;
-    uint64_t *word = user_find(heap, record, heap->slot);
+    shared_u64 *word = user_find(heap, record, heap->slot);
     if (word != NULL) {
-        if (user_count(load_u64(word)) == UINT32_MAX)
+        uint64_t user = load_u64(word);
+        if (user_count(user) == UINT32_MAX)
             return FIT_NONE;
-        store_publish(word, load_u64(word) + one);
+        store_publish(word, user + one);
         return 0;
     }
     word = user_vacancy(heap, record);
@@ -442,8 +449,9 @@ static void name_remove(struct shmheap *heap, struct name_record *record, uint64
     changes_begin(heap);
     table_remove(heap, entry_of(granule, load_u64(&record->hash)));
     name_free_parts(heap, record, granule);
-    store_u64(&heap->control->names_count, load_u64(&heap->control->names_count) - 1);
-    if (load_u64(&heap->control->names_count) == 0)
+    uint64_t left = load_u64(&heap->control->names_count) - 1;
+    store_u64(&heap->control->names_count, left);
+    if (left == 0)
         table_drop(heap);
     changes_end(heap);
 }
@@ -461,7 +469,7 @@ static uint64_t object_need(const struct shmheap *heap, size_t len)
 
 static void record_fill(struct shmheap *heap, struct name_record *record, const struct name *name, uint64_t object, size_t len)
 {
-    uint64_t *text = (uint64_t *)(void *)record->name;
+    shared_u64 *text = record->name;
     store_u64(&record->kind, INTERNAL_NAME);
     store_u64(&record->object, object);
     store_u64(&record->object_len, len);
@@ -548,7 +556,7 @@ int names_release(struct shmheap *heap, uint64_t granule)
     struct name_record *record = record_at(heap, at);
     if (record == NULL || load_u64(&record->object) != reference(granule, header))
         return FIT_BAD;
-    uint64_t *word = user_find(heap, record, heap->slot);
+    shared_u64 *word = user_find(heap, record, heap->slot);
     if (word == NULL && (word = user_that_left(heap, record)) == NULL)
         return NAMES_NO_USER;
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
@@ -601,7 +609,7 @@ int names_sound(const struct shmheap *heap, uint64_t granule)
         internal_at(heap, granule, INTERNAL_NAME, sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
         return 0;
     for (uint64_t i = 0; i < name_words(len); i++)
-        name.words[i] = load_u64((const uint64_t *)(const void *)record->name + i);
+        name.words[i] = load_u64(&record->name[i]);
     uint64_t object = load_u64(&record->object), header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
     return header != 0 && names_users(heap, record) != 0 && record_find(heap, &name) == granule &&
            name.hash == hash_words(heap->id, name.words, name_words(len)) &&
@@ -628,7 +636,7 @@ static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER
 static void users_relabel(struct shmheap *heap, const struct name_record *record, const uint64_t *gone, const uint64_t *left)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;) {
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
         uint64_t was = load_u64(word), count = was & ~UINT64_C(0xffffffff);
         if (count != 0 && slot_in(gone, user_slot(was)))
             store_u64(word, count | SLOT_GONE);
@@ -652,9 +660,11 @@ void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *l
 static void users_reap(struct shmheap *heap, const struct name_record *record, const uint64_t *dead)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
-        if (user_count(load_u64(word)) != 0 && slot_in(dead, user_slot(load_u64(word))))
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        if (user_count(user) != 0 && slot_in(dead, user_slot(user)))
             store_publish(word, 0);
+    }
 }
 
 long names_reap(struct shmheap *heap, const uint64_t *dead)

@@ -213,7 +213,7 @@ int recover_take_slot(struct shmheap *heap)
     if (heap->open)
         connection_settle(heap);
     if (taken == 0)
-        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(SHARED_VALUE(&heap->ready), 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&heap->slot_mutex);
     process_calm_end(calm);
     return taken;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,20 +16,21 @@
 
 #include "file.h"
 #include "huge.h"
+#include "kernel.h"
 #include "pause.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = sizeof(struct fixed), MEMORY_ASK_MIN = 64 << 20 };
 
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
-static void segment_view(struct shmheap *heap, const struct control *fixed)
+static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
     for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
-        heap->row[level] = level < heap->layout.row_levels ? (uint64_t *)(void *)(heap->base + heap->layout.row_off[level])
+        heap->row[level] = level < heap->layout.row_levels ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
                                                            : heap->spare_row;
     for (unsigned level = 0; level < heap->layout.levels; level++)
-        heap->level[level] = (uint32_t *)(void *)(heap->base + heap->layout.level_off[level]);
+        heap->level[level] = (shared_u32 *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
     heap->shift = fixed->shift;
     heap->block_min = layout_block_min(fixed->shift);
@@ -40,12 +39,12 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->format_flags = fixed->flags;
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
-    heap->slots_there = 0;
+    store_u32(&heap->slots_there, 0);
     if (heap->layout.granules_max >= FEW_GRANULES)
         heap->few_max = 0;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
-    heap->len_known = 0;
+    store_u64(&heap->len_known, 0);
     heap->end = 0;
 }
 
@@ -89,7 +88,7 @@ int segment_is_there(const struct shmheap *heap)
 
 /* Making ---------------------------------------------------------------- */
 
-static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct segment_plan *plan)
+static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct segment_plan *plan)
 {
     memset(fixed, 0, sizeof *fixed);
     if (getrandom(&fixed->id, sizeof fixed->id, 0) != sizeof fixed->id)
@@ -110,14 +109,14 @@ static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct 
 }
 
 /* All of the control but magic; the memory is zero. */
-static void control_fill(struct shmheap *heap, const struct control *fixed, const struct segment_plan *plan)
+static void control_fill(struct shmheap *heap, const struct fixed *fixed, const struct segment_plan *plan)
 {
     struct control *control = heap->control;
     memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
            FIXED_SIZE - sizeof fixed->magic);
     store_u64(&control->stamps, fixed->id);
     store_u64(&control->len, plan->len);
-    heap->len_known = plan->len;
+    store_u64(&heap->len_known, plan->len);
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
@@ -211,7 +210,7 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
 }
 
 /* The fixed fields, but for magic, tell those who find the file that a heap is being made. */
-static int begin_mark(const struct shmheap *heap, const struct control *fixed)
+static int begin_mark(const struct shmheap *heap, const struct fixed *fixed)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FIXED_SIZE) {
@@ -223,7 +222,7 @@ static int begin_mark(const struct shmheap *heap, const struct control *fixed)
 
 int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     if (fixed_fill(&fixed, heap, plan) != 0 || begin_mark(heap, &fixed) != 0)
         return -1;
     heap->shift = plan->shift;
@@ -242,7 +241,7 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
         errno = ENOMEM;
         return -1;
@@ -283,7 +282,7 @@ void segment_announce(struct shmheap *heap)
 /* Connecting ------------------------------------------------------------ */
 
 /* The fixed fields are a heap's, and its layout is plausible: 0; -1 with errno. */
-static int fixed_check(struct shmheap *heap, const struct control *fixed)
+static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
 {
     errno = EBADMSG;
     if (fixed->magic != FORMAT_MAGIC)
@@ -299,7 +298,7 @@ static int fixed_check(struct shmheap *heap, const struct control *fixed)
 }
 
 /* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1 with errno when it is no heap. */
-static int fixed_read(int fd, struct control *fixed)
+static int fixed_read(int fd, struct fixed *fixed)
 {
     memset(fixed, 0, sizeof *fixed);
     /* magic comes last, but the first read may have read the rest before magic: so two reads. */
@@ -332,7 +331,7 @@ static int fixed_sleep(struct control *first_page, struct pause *pause)
 }
 
 /* The fixed fields of a heap that may be in the making. */
-static int fixed_wait(const struct shmheap *heap, struct control *fixed, unsigned timeout_ms, int had_name)
+static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned timeout_ms, int had_name)
 {
     struct pause pause = pause_begin(timeout_ms);
     void *first_page = MAP_FAILED;
@@ -358,7 +357,7 @@ static int fixed_wait(const struct shmheap *heap, struct control *fixed, unsigne
 
 int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
-    struct control fixed;
+    struct fixed fixed;
     struct stat status;
     if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
@@ -378,21 +377,21 @@ int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
     segment_view(heap, &fixed);
     if (segment_refresh(heap) != 0)
         return -1;
-    huge_ask(heap, heap->layout.region_off + heap->len_known);
+    huge_ask(heap, heap->layout.region_off + load_u64(&heap->len_known));
     huge_connected(heap);
     return 0;
 }
 
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 {
-    struct control fixed;
+    struct fixed fixed;
     errno = EBADMSG;
     if (bytes < CONTROL_SIZE)
         return -1;
-    memset(&fixed, 0, sizeof fixed);
-    fixed.magic = load_acquire((const uint64_t *)memory);
-    memcpy((unsigned char *)&fixed + sizeof fixed.magic, (const unsigned char *)memory + sizeof fixed.magic,
-           FIXED_SIZE - sizeof fixed.magic);
+    /* magic comes last, so it is loaded first. */
+    uint64_t words[FIXED_SIZE / sizeof(uint64_t)];
+    words_load(words, memory, FIXED_SIZE / sizeof(uint64_t));
+    memcpy(&fixed, words, sizeof fixed);
     if (fixed_check(heap, &fixed) != 0)
         return -1;
     if (heap->layout.segment_len > bytes) {
@@ -408,7 +407,7 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 /* Threads refresh side by side; what one knows is never taken back by another. */
 static void raise_to(uint64_t *word, uint64_t value)
 {
-    uint64_t now = load_u64(word);
+    uint64_t now = SHARED_LOAD(word);
     while (now < value && !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
 }
@@ -427,6 +426,6 @@ int segment_refresh(struct shmheap *heap)
         return -1;
     }
     raise_to(&heap->end, layout_granules(len, heap->shift));
-    raise_to(&heap->len_known, len);
+    raise_to(SHARED_VALUE(&heap->len_known), len);
     return 0;
 }

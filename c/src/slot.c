@@ -93,22 +93,26 @@ int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return word_pid(sl
 static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
+    uint64_t words[sizeof name / sizeof(uint64_t)];
     strncpy(name, program_invocation_short_name, sizeof name - 1);
-    memcpy(entry->name, name, sizeof name);
+    memcpy(words, name, sizeof name);
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        store_u64(&entry->name[i], words[i]);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
     store_u64(&entry->start_ticks, process_start());
 }
 
 static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
 {
-    uint64_t *word = &slot_entry(heap, slot)->word, seen = load_u64(word);
+    shared_u64 *word = &slot_entry(heap, slot)->word;
+    uint64_t seen = load_u64(word);
     return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
 }
 
 /* The word of a slot with other bits in place of those in mask. The holder and its children change it alone, but a peer may write it for ever. */
 static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint64_t bits)
 {
-    uint64_t *word = &slot_entry(heap, slot)->word;
+    shared_u64 *word = &slot_entry(heap, slot)->word;
     for (unsigned i = 0; i < CHANGE_TRIES; i++) {
         uint64_t seen = load_u64(word);
         if (swap_if(word, seen, (seen & ~mask) | bits))

@@ -2,9 +2,10 @@
 #include "space.h"
 
 #include <limits.h>
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "kernel.h"
 
 uint32_t space_expect(struct shmheap *heap)
 {
