@@ -11,6 +11,15 @@
 struct cache;
 struct fit_calls;
 
+/* enum file_kind: what file system a heap's file lies on, as far as reserving memory must know. */
+enum file_kind {
+    FILE_ON_DISK,         /* or anywhere else */
+    FILE_ON_BTRFS,
+    FILE_IN_MEMORY,       /* tmpfs, ramfs */
+    FILE_MAYBE_IN_MEMORY, /* overlayfs, which does not tell */
+    FILE_IN_HUGE_PAGES    /* hugetlbfs */
+};
+
 /* struct shmheap is private to the process (a child made by fork has its own copy). The fixed fields of the
  * segment are copied here once and checked; the segment's own are not read again.
  *   1  ready is 1 only while the connection is open, may write and holds a slot
@@ -46,6 +55,9 @@ struct shmheap {
     int open, read_only;
     int huge;              /* huge pages were asked for */
     int fd;                /* -1: memory without a file */
+    enum file_kind file_kind;
+    int file_zeros;        /* the file system cannot reserve: zeros are written. Under the heap's lock */
+    uint64_t file_page;    /* bytes that the file system gives at once: a page, on hugetlbfs a huge one */
     unsigned char *base;
     size_t map_len;
     int unmap;             /* the mapping is ours to remove */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "fit.h"
+#include "reserve.h"
 #include "segment.h"
 
 enum { GROW_STEP = 65536 };
@@ -11,7 +12,7 @@ enum { GROW_STEP = 65536 };
 static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
-    if (end < heap->end + heap->block_min || segment_reserve(heap, len) != 0) {
+    if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
         errno = ENOMEM;
         return -1;
     }

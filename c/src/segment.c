@@ -3,21 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "huge.h"
+#include "reserve.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000 };
 
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
 static void segment_view(struct shmheap *heap, const struct control *fixed)
@@ -48,11 +44,12 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
 
 static int segment_mmap(struct shmheap *heap)
 {
-    if (heap->layout.map_len > (size_t)-1 / 2) {
+    reserve_begin(heap);
+    if (reserve_map_len(heap) > (size_t)-1 / 2) {
         errno = ENOMEM;
         return -1;
     }
-    size_t len = (size_t)heap->layout.map_len;
+    size_t len = (size_t)reserve_map_len(heap);
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
@@ -105,95 +102,6 @@ static void control_fill(struct shmheap *heap, const struct control *fixed, cons
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
-/* A number of /proc/meminfo in bytes; UINT64_MAX: unknown. */
-static uint64_t meminfo(const char *text, const char *name)
-{
-    const char *line = strstr(text, name);
-    return line != NULL ? strtoull(line + strlen(name), NULL, 10) * 1024 : UINT64_MAX;
-}
-
-/* Memory files take pages as long as there are any, and then the kernel kills processes, anybody's: so ask before. 0, or -1 with
- * errno ENOSPC. For small ones it is not worth the time. */
-static int memory_suffices(int fd, uint64_t len)
-{
-    char text[2048];
-    struct statfs status;
-    if (len < MEMORY_ASK_MIN || fstatfs(fd, &status) != 0 || status.f_type != TMPFS_MAGIC)
-        return 0;
-    int info = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-    ssize_t got = info >= 0 ? read(info, text, sizeof text - 1) : 0;
-    if (info >= 0)
-        close(info);
-    text[got > 0 ? got : 0] = 0;
-    uint64_t available = meminfo(text, "\nMemAvailable:"), swap = meminfo(text, "\nSwapFree:");
-    if (available == UINT64_MAX || len <= available + (swap != UINT64_MAX ? swap : 0))
-        return 0;
-    errno = ENOSPC;
-    return -1;
-}
-
-static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
-{
-    if (from >= to)
-        return 0;
-    huge_fill(heap, from, to);
-    if (file_reserve(heap->fd, from, to) == 0)
-        return 0;
-    int reason = errno;
-    fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
-    errno = reason;
-    return -1;
-}
-
-enum { PARTS_MAX = 1 + ROW_LEVELS_MAX + LEVELS_MAX + 1 };
-
-/* Where what a region of len bytes (0: none) needs of each part of the segment ends: how many parts there are. The first begins with the
- * control. */
-static unsigned parts_end(const struct shmheap *heap, uint64_t len, uint64_t *ends)
-{
-    const struct layout *layout = &heap->layout;
-    uint64_t granules = len != 0 ? layout_granules(len, heap->shift) : 0, chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
-    uint64_t groups = chunks;
-    unsigned parts = 0;
-    ends[parts++] = len != 0 ? layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits) : 0;
-    for (unsigned level = 0; level < layout->row_levels; level++) {
-        groups = (groups + ROWS - 1) / ROWS;
-        ends[parts++] = layout->row_off[level] + groups * ROWS * sizeof(uint64_t);
-    }
-    for (unsigned level = 0; level < layout->levels; level++) {
-        chunks = round_up(chunks, NODE_CHILDREN);
-        ends[parts++] = layout->level_off[level] + chunks * sizeof(uint32_t);
-        chunks /= NODE_CHILDREN;
-    }
-    ends[parts++] = layout->region_off + len;
-    return parts;
-}
-
-/* What a region of len bytes needs and one of was bytes (0: none) did not. */
-static int reserve_more(struct shmheap *heap, uint64_t was, uint64_t len)
-{
-    uint64_t had[PARTS_MAX], needed[PARTS_MAX];
-    if (was == 0 && len == heap->layout.max_len)
-        return reserve_range(heap, 0, heap->layout.segment_len); /* one piece, for the sake of huge pages */
-    parts_end(heap, was, had);
-    for (unsigned part = 0, parts = parts_end(heap, len, needed); part < parts; part++)
-        if (reserve_range(heap, had[part], needed[part]) != 0)
-            return -1;
-    return 0;
-}
-
-int segment_reserve(struct shmheap *heap, uint64_t len)
-{
-    if (heap->fd < 0)
-        return 0; /* the caller's memory is there already */
-    if (heap->format_flags & FORMAT_SPARSE)
-        return file_extend(heap->fd, heap->layout.region_off + len);
-    uint64_t was = load_u64(&heap->len_known);
-    if (memory_suffices(heap->fd, was != 0 ? len - was : heap->layout.region_off + len) != 0)
-        return -1;
-    return reserve_more(heap, was, len);
-}
-
 int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
 {
     struct control fixed;
@@ -206,7 +114,7 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
         return -1;
     if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as well */
         scope_place(plan->scope, heap->base, heap->map_len);
-    if (segment_reserve(heap, plan->len) != 0)
+    if (reserve_region(heap, plan->len) != 0)
         return -1;
     huge_ask(heap, heap->layout.region_off + plan->len);
     segment_view(heap, &fixed);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "reserve.h"
 
 #define SLOT_STATE_MASK 0xffu
 #define SLOT_SPACE_SHIFT 8
@@ -45,8 +46,7 @@ int slot_table_extend(struct shmheap *heap)
         errno = EAGAIN;
         return -1;
     }
-    uint64_t from = layout->more_off, to = from + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE;
-    return heap->format_flags & FORMAT_SPARSE ? file_extend(heap->fd, to) : file_reserve(heap->fd, from, to);
+    return reserve_slots(heap, layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
