@@ -11,10 +11,11 @@
 struct cache;
 struct fit_calls;
 
-/* enum file_kind: what file system a heap's file lies on, as far as reserving memory must know. */
+/* enum file_kind: what a heap's file lies on, as far as reserving its memory must know. */
 enum file_kind {
-    FILE_ON_DISK,         /* or anywhere else */
-    FILE_ON_BTRFS,
+    FILE_ELSEWHERE,       /* a disk, a network, unknown */
+    FILE_ON_EXT,          /* ext2, ext3, ext4: blocks are given when a page is written */
+    FILE_ON_BTRFS,        /* copies on write, unless told otherwise */
     FILE_IN_MEMORY,       /* tmpfs, ramfs */
     FILE_MAYBE_IN_MEMORY, /* overlayfs, which does not tell */
     FILE_IN_HUGE_PAGES    /* hugetlbfs */
@@ -56,8 +57,10 @@ struct shmheap {
     int huge;              /* huge pages were asked for */
     int fd;                /* -1: memory without a file */
     enum file_kind file_kind;
-    int file_zeros;        /* the file system cannot reserve: zeros are written. Under the heap's lock */
-    uint64_t file_page;    /* bytes that the file system gives at once: a page, on hugetlbfs a huge one */
+    int file_zeros;        /* the file system lacks fallocate(2): zeros are written */
+    uint64_t file_page;    /* bytes that the file system gives at once: a page, or a huge one */
+    uint64_t grow_most;    /* bytes that one growth asks for at most: fewer after a refusal.
+                              Under the heap's lock, as file_zeros */
     unsigned char *base;
     size_t map_len;
     int unmap;             /* the mapping is ours to remove */
@@ -69,6 +72,12 @@ struct shmheap {
     struct cache *caches;  /* of threads; under the mutex of cache.c */
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */
 };
+
+/* Whether pages of the file come from the page cache of a file system, or may do so. */
+static inline int connection_is_on_disk(const struct shmheap *heap)
+{
+    return heap->file_kind != FILE_IN_MEMORY && heap->file_kind != FILE_IN_HUGE_PAGES;
+}
 
 /* Granules that the segment is known to have behind it. */
 static inline uint64_t connection_end(const struct shmheap *heap) { return load_u64(&heap->end); }

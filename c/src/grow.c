@@ -7,7 +7,7 @@
 #include "reserve.h"
 #include "segment.h"
 
-enum { GROW_STEP = 65536 };
+enum { GROW_STEP = 65536, GROW_LEAST = 4096 };
 
 static int grow_to(struct shmheap *heap, uint64_t len)
 {
@@ -32,19 +32,28 @@ int grow_for(struct shmheap *heap, uint64_t need)
         return -1;
     }
     uint64_t least = REGION_LEAD + ((tail + need) << heap->shift);
-    least = round_up(least < len + heap->block_min * 16u ? len + heap->block_min * 16u : least, 4096);
+    uint64_t one_more = len + heap->block_min * 16u;
+    least = round_up(least < one_more ? one_more : least, GROW_LEAST);
     if (least > max)
         least = max;
     if (layout_granules(least, heap->shift) - tail < need) {
         errno = ENOMEM;
         return -1;
     }
-    uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / 4096 * 4096;
+    uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
+    if (step > heap->grow_most)
+        step = heap->grow_most;
+    uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
         wanted = max;
     int before = errno;
-    if (wanted > least && grow_to(heap, wanted) == 0)
-        return 0;
+    if (wanted > least) {
+        if (grow_to(heap, wanted) == 0) {
+            heap->grow_most = heap->grow_most < max ? 2 * heap->grow_most : max;
+            return 0;
+        }
+        heap->grow_most = step / 2 > GROW_LEAST ? step / 2 : GROW_LEAST;
+    }
     errno = before; /* there may be memory for less */
     return grow_to(heap, least);
 }

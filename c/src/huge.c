@@ -89,7 +89,9 @@ void huge_connected(struct shmheap *heap)
 void huge_ask(const struct shmheap *heap, uint64_t len)
 {
     int before = errno;
-    if (heap->huge) {
+    int has_holes = len < heap->layout.segment_len || (heap->format_flags & FORMAT_SPARSE);
+    /* In a file on a disk, huge pages would fill the holes. */
+    if (heap->huge && !(has_holes && connection_is_on_disk(heap))) {
         madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
         if (!(heap->format_flags & FORMAT_SPARSE)) /* in a sparse heap it would fill the holes */
             madvise(heap->base, (size_t)len / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);

@@ -12,17 +12,17 @@
 enum { TEXT_ROOM = 4096, PATH_ROOM = 1024, FILE_ROOM = PATH_ROOM + 64, HIERARCHIES = 2 };
 
 #define NO_LIMIT UINT64_MAX
-#define LIMIT_V1_NONE (UINT64_C(1) << 62) /* a group without a limit shows the largest page count, in bytes */
+#define LIMIT_V1_NONE (UINT64_C(1) << 62) /* version 1 shows a number near 2^63 where no limit is */
 #define SPARE (UINT64_C(1) << 20)
 #define SPARE_PART 64 /* the kernel's tables of pages take about 1/200 of what they describe */
 
-/* struct hierarchy: where a hierarchy of control groups that limits memory is mounted. point is empty where there is none. */
+/* struct hierarchy: where a hierarchy of control groups is mounted that may limit memory. */
 struct hierarchy {
     char root[PATH_ROOM];  /* the group that is shown at the mount point */
-    char point[PATH_ROOM];
+    char point[PATH_ROOM]; /* empty: there is no such hierarchy */
 };
 
-/* hierarchy[0] is version 2, hierarchy[1] version 1. A machine may have both; one of them has the memory controller. */
+/* of[0] is version 2, of[1] version 1. A machine may have both; memory is limited by one of them. */
 struct hierarchies {
     struct hierarchy of[HIERARCHIES];
 };
@@ -34,9 +34,10 @@ struct limit_files {
 };
 
 static const struct limit_files files_of[HIERARCHIES] = {
-    {"memory.max", "memory.current", "memory.swap.max", "memory.swap.current", "\ninactive_file ", "\nactive_file ", 0},
-    {"memory.limit_in_bytes", "memory.usage_in_bytes", "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes",
-     "\ntotal_inactive_file ", "\ntotal_active_file ", 1},
+    {"memory.max", "memory.current", "memory.swap.max", "memory.swap.current", "\ninactive_file ",
+     "\nactive_file ", 0},
+    {"memory.limit_in_bytes", "memory.usage_in_bytes", "memory.memsw.limit_in_bytes",
+     "memory.memsw.usage_in_bytes", "\ntotal_inactive_file ", "\ntotal_active_file ", 1},
 };
 
 /* The file's text as far as there is room, ended by NUL. Returns 0, or -1: it cannot be read. */
@@ -79,19 +80,24 @@ static uint64_t sum(uint64_t a, uint64_t b) { return a > NO_LIMIT - b ? NO_LIMIT
 static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t left_of(uint64_t limit, uint64_t used) { return limit > used ? limit - used : 0; }
 
-/* What the group at folder leaves, at least as far as need. The page cache costs a longer look. */
-static uint64_t group_left(const char *folder, const struct limit_files *files, uint64_t swap_free, uint64_t need)
+/* What the group at folder leaves. The page cache costs a longer look, which stays out where
+ * there is as much as needed. */
+static uint64_t group_left(const char *folder, const struct limit_files *files, uint64_t swap_free,
+                           uint64_t need)
 {
-    uint64_t limit = number_in(folder, files->limit), used = limit != NO_LIMIT ? number_in(folder, files->used) : NO_LIMIT;
-    if (limit == NO_LIMIT || used == NO_LIMIT)
+    char text[TEXT_ROOM];
+    uint64_t limit = number_in(folder, files->limit);
+    uint64_t used = limit != NO_LIMIT ? number_in(folder, files->used) : NO_LIMIT;
+    if (used == NO_LIMIT)
         return NO_LIMIT;
     uint64_t left = left_of(limit, used);
     if (left >= need && !files->swap_counts_memory)
         return left;
-    char text[TEXT_ROOM];
     text_read(text, sizeof text, folder, "memory.stat");
-    uint64_t cache = number_behind(text, files->inactive, 0) + number_behind(text, files->active, 0);
-    uint64_t swap_limit = number_in(folder, files->swap_limit), swap_used = number_in(folder, files->swap_used);
+    uint64_t cache = number_behind(text, files->inactive, 0);
+    cache = sum(cache, number_behind(text, files->active, 0));
+    uint64_t swap_limit = number_in(folder, files->swap_limit);
+    uint64_t swap_used = number_in(folder, files->swap_used);
     left = sum(left, cache);
     if (swap_limit == NO_LIMIT || swap_used == NO_LIMIT)
         return sum(left, swap_free);
@@ -100,24 +106,27 @@ static uint64_t group_left(const char *folder, const struct limit_files *files, 
     return sum(left, lesser(left_of(swap_limit, swap_used), swap_free));
 }
 
-/* The group's path below the mount point: NULL where the mount does not show the group, but its root limits the process all the same. */
+/* The group's path below the mount point. NULL: the mount does not show the group; the limits of
+ * the group that it shows hold for the process all the same, as in a container. */
 static const char *path_below(const char *root, const char *path)
 {
     size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(path, root, len) != 0 || (path[len] != '/' && path[len] != 0) || strncmp(path, "/..", 3) == 0)
+    if (strncmp(path, root, len) != 0 || (path[len] != '/' && path[len] != 0) ||
+        strncmp(path, "/..", 3) == 0)
         return NULL;
     return strcmp(path + len, "/") == 0 ? "" : path + len;
 }
 
 /* The least that the group of this path and those above it leave. */
-static uint64_t path_left(const struct hierarchy *hierarchy, const struct limit_files *files, const char *path,
-                          uint64_t swap_free, uint64_t need)
+static uint64_t path_left(const struct hierarchy *hierarchy, const struct limit_files *files,
+                          const char *path, uint64_t swap_free, uint64_t need)
 {
     char folder[PATH_ROOM];
     const char *below = path_below(hierarchy->root, path);
     size_t top = strlen(hierarchy->point);
     uint64_t left = NO_LIMIT;
-    if (snprintf(folder, sizeof folder, "%s%s", hierarchy->point, below != NULL ? below : "") >= (int)sizeof folder)
+    if (snprintf(folder, sizeof folder, "%s%s", hierarchy->point, below != NULL ? below : "") >=
+        (int)sizeof folder)
         return NO_LIMIT;
     for (;;) {
         left = lesser(left, group_left(folder, files, swap_free, need));
@@ -128,7 +137,8 @@ static uint64_t path_left(const struct hierarchy *hierarchy, const struct limit_
     }
 }
 
-/* /proc/self/mountinfo: "36 35 98:0 /root /point rw,noatime master:1 - cgroup2 source options" ---------------- */
+/* Lines of /proc/self/mountinfo: 36 35 98:0 /root /point rw,noatime master:1 - cgroup2 source
+ * options */
 
 /* The kernel writes blanks and the like as three octal digits. */
 static void octal_decode(char *text)
@@ -189,14 +199,18 @@ static void hierarchies_find(struct hierarchies *found, const char *proc)
     fclose(mounts);
 }
 
-/* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, "4:cpu,memory:/path" for one of version 1. */
-static uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc, uint64_t swap_free, uint64_t need)
+/* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
+ * "4:cpu,memory:/path" for a hierarchy of version 1. */
+static uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
+                            uint64_t swap_free, uint64_t need)
 {
     char text[TEXT_ROOM], *rest = NULL;
     uint64_t left = NO_LIMIT;
     text_read(text, sizeof text, proc, "self/cgroup");
-    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        char *controllers = strchr(line, ':'), *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+    char *line = strtok_r(text, "\n", &rest);
+    for (; line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        char *controllers = strchr(line, ':');
+        char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
         if (path == NULL)
             continue;
         *path++ = 0;
@@ -204,7 +218,8 @@ static uint64_t groups_left(const struct hierarchies *hierarchies, const char *p
         const struct hierarchy *hierarchy = &hierarchies->of[version_1];
         if (hierarchy->point[0] == 0 || (version_1 && !has_word(controllers + 1, "memory")))
             continue;
-        left = lesser(left, path_left(hierarchy, &files_of[version_1], path, swap_free, need));
+        uint64_t here = path_left(hierarchy, &files_of[version_1], path, swap_free, need);
+        left = lesser(left, here);
     }
     return left;
 }
@@ -213,7 +228,8 @@ static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc
 {
     char text[TEXT_ROOM];
     text_read(text, sizeof text, proc, "meminfo");
-    uint64_t available = number_behind(text, "\nMemAvailable:", NO_LIMIT), swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
+    uint64_t available = number_behind(text, "\nMemAvailable:", NO_LIMIT);
+    uint64_t swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
     uint64_t machine = available != NO_LIMIT ? sum(available * 1024, swap_free) : NO_LIMIT;
     return lesser(machine, groups_left(hierarchies, proc, swap_free, need));
 }
@@ -225,7 +241,8 @@ uint64_t memory_left(const char *proc, uint64_t need)
     return all_left(&hierarchies, proc, need);
 }
 
-/* Where the hierarchies are mounted is found once in a process; a thread that cannot wait for another to note it finds it again. */
+/* A process finds once where the hierarchies are mounted. A thread that comes while another notes
+ * it does not wait, but finds it for itself; so does a child that was forked in that moment. */
 static uint64_t process_left(uint64_t need)
 {
     enum { UNKNOWN, BEING_NOTED, NOTED };
@@ -236,7 +253,8 @@ static uint64_t process_left(uint64_t need)
         return all_left(&noted, "/proc", need);
     hierarchies_find(&found, "/proc");
     uint32_t unknown = UNKNOWN;
-    if (__atomic_compare_exchange_n(&state, &unknown, BEING_NOTED, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    if (__atomic_compare_exchange_n(&state, &unknown, BEING_NOTED, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {
         noted = found;
         __atomic_store_n(&state, NOTED, __ATOMIC_RELEASE);
     }
@@ -251,7 +269,8 @@ int memory_suffices(uint64_t bytes)
     int before = errno;
     uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE);
     int suffices = process_left(need) >= need;
-    __atomic_store_n(&unseen, suffices ? 0 : MEMORY_UNSEEN, __ATOMIC_RELAXED); /* after a refusal the next request is looked at, too */
+    /* After a refusal the next request is looked at, however small. */
+    __atomic_store_n(&unseen, suffices ? 0 : MEMORY_UNSEEN, __ATOMIC_RELAXED);
     errno = suffices ? before : ENOSPC;
     return suffices ? 0 : -1;
 }

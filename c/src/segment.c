@@ -40,6 +40,7 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
     heap->len_known = 0;
     heap->end = 0;
+    heap->grow_most = heap->layout.max_len;
 }
 
 static int segment_mmap(struct shmheap *heap)
@@ -114,6 +115,8 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
         return -1;
     if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as well */
         scope_place(plan->scope, heap->base, heap->map_len);
+    if (plan->len < plan->max_len)
+        reserve_holes_keep(heap);
     if (reserve_region(heap, plan->len) != 0)
         return -1;
     huge_ask(heap, heap->layout.region_off + plan->len);
@@ -238,6 +241,8 @@ int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
     segment_view(heap, &fixed);
     if (segment_refresh(heap) != 0)
         return -1;
+    if (heap->len_known < heap->layout.max_len)
+        reserve_holes_keep(heap);
     huge_ask(heap, heap->layout.region_off + heap->len_known);
     huge_connected(heap);
     return 0;
