@@ -22,7 +22,7 @@ struct hierarchy {
     char point[PATH_ROOM]; /* empty: there is no such hierarchy */
 };
 
-/* of[0] is version 2, of[1] version 1. A machine may have both; memory is limited by one of them. */
+/* of[0] is version 2, of[1] version 1. A machine may have both; one of them limits memory. */
 struct hierarchies {
     struct hierarchy of[HIERARCHIES];
 };

@@ -1,10 +1,10 @@
 /* memory.h: how much memory this process may still take.
  * SPDX-License-Identifier: Apache-2.0
  *
- * * The kernel gives a memory file pages as long as there are any, and then kills a process. So
+ * The kernel gives a memory file pages as long as there are any, and then kills a process. So
  * the library asks first: what the machine has left (/proc/meminfo), and what the memory limits
  * of the process's control group leave, and of each group above it that the process can see. A
- * group's page cache of ordinary files counts as free, since the kernel drops it before it kills. */
+ * group's page cache of ordinary files counts as free: the kernel drops it before it kills. */
 #ifndef SHMHEAP_MEMORY_H
 #define SHMHEAP_MEMORY_H
 

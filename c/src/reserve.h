@@ -9,7 +9,7 @@
  *   EINTR    signals come faster than the kernel reserves one page.
  * A call that fails gives back what it got.
  *
- * * fallocate(2) reserves a range piece by piece. Where the file system lacks that call, the
+ * fallocate(2) reserves a range piece by piece. Where the file system lacks that call, the
  * library writes zeros: into a new file, or where the heap has never been, so that they overwrite
  * nothing. */
 #ifndef SHMHEAP_RESERVE_H
@@ -17,7 +17,7 @@
 
 #include "connection.h"
 
-/* reserve_begin notes which file system heap->fd lies on. All calls below need that. Never fails. */
+/* reserve_begin notes which file system heap->fd lies on; all calls below need that. No errors. */
 void reserve_begin(struct shmheap *heap);
 
 /* reserve_map_len returns the bytes of a mapping of the whole segment: those of the layout, on
