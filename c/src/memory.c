@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform.h"
+
 /* The rooms suit small stacks. A path that is longer is a limit that the library does not see. */
 enum { TEXT_ROOM = 4096, PATH_ROOM = 1024, FILE_ROOM = PATH_ROOM + 64, HIERARCHIES = 2 };
 
@@ -15,6 +17,9 @@ enum { TEXT_ROOM = 4096, PATH_ROOM = 1024, FILE_ROOM = PATH_ROOM + 64, HIERARCHI
 #define LIMIT_V1_NONE (UINT64_C(1) << 62) /* version 1 shows a number near 2^63 where no limit is */
 #define SPARE (UINT64_C(1) << 20)
 #define SPARE_PART 64 /* the kernel's tables of pages take about 1/200 of what they describe */
+#define BUDGET_PART 8
+#define BUDGET_MOST (UINT64_C(64) << 20)
+#define BUDGET_NS UINT64_C(1000000000)
 
 /* struct hierarchy: where a hierarchy of control groups is mounted that may limit memory. */
 struct hierarchy {
@@ -261,16 +266,31 @@ static uint64_t process_left(uint64_t need)
     return all_left(&found, "/proc", need);
 }
 
+/* What the last look found to spare, and until when that holds. Threads may take a little more than
+ * it: less than one request each. */
+static int64_t budget;
+static uint64_t budget_end_ns;
+
+static int budget_take(uint64_t bytes, uint64_t now)
+{
+    return now < load_u64(&budget_end_ns) && bytes <= BUDGET_MOST &&
+           __atomic_fetch_sub(&budget, (int64_t)bytes, __ATOMIC_RELAXED) >= (int64_t)bytes;
+}
+
+static void budget_set(uint64_t bytes, uint64_t now)
+{
+    __atomic_store_n(&budget, (int64_t)lesser(bytes, BUDGET_MOST), __ATOMIC_RELAXED);
+    __atomic_store_n(&budget_end_ns, now + BUDGET_NS, __ATOMIC_RELAXED);
+}
+
 int memory_suffices(uint64_t bytes)
 {
-    static uint64_t unseen;
-    if (__atomic_add_fetch(&unseen, bytes, __ATOMIC_RELAXED) < MEMORY_UNSEEN)
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (budget_take(bytes, now))
         return 0;
     int before = errno;
-    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE);
-    int suffices = process_left(need) >= need;
-    /* After a refusal the next request is looked at, however small. */
-    __atomic_store_n(&unseen, suffices ? 0 : MEMORY_UNSEEN, __ATOMIC_RELAXED);
-    errno = suffices ? before : ENOSPC;
-    return suffices ? 0 : -1;
+    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
+    budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
+    errno = left >= need ? before : ENOSPC;
+    return left >= need ? 0 : -1;
 }

@@ -10,12 +10,10 @@
 
 #include <stdint.h>
 
-#define MEMORY_UNSEEN (UINT64_C(1) << 20)
-
 /* memory_suffices tells whether the process may take so many bytes more, and a little for the
- * kernel's own tables. Returns 0, or -1 with errno ENOSPC. Looks once for each MEMORY_UNSEEN
- * bytes that the process asks for in all, so that it costs small heaps nothing. Any thread may
- * call it. */
+ * kernel's own tables. Returns 0, or -1 with errno ENOSPC. A look takes some 50 microseconds. Where
+ * it finds plenty, requests of the next second up to an eighth of that (64 MiB at most) need no look
+ * of their own. Any thread may call it. */
 int memory_suffices(uint64_t bytes);
 
 /* memory_left returns the bytes that a process may still take, as the files below the folder proc

@@ -21,6 +21,7 @@
 
 enum {
     PIECE = 16 << 20, /* takes the kernel some milliseconds */
+    SMALL = 1 << 20,
     ZEROS = 64 << 10,
     INTERRUPTIONS = 100000, /* of one page, one after the other */
     PARTS_MAX = 1 + ROW_LEVELS_MAX + LEVELS_MAX + 1
@@ -112,18 +113,18 @@ static int file_len(const struct shmheap *heap, uint64_t *len)
 static int file_system_check(const struct shmheap *heap, uint64_t bytes)
 {
     struct statfs status;
-    if (fstatfs(heap->fd, &status) != 0 || status.f_blocks == 0 || status.f_bsize <= 0 ||
+    if (bytes < SMALL || fstatfs(heap->fd, &status) != 0 || status.f_blocks == 0 || status.f_bsize <= 0 ||
         bytes / (uint64_t)status.f_bsize <= status.f_bfree)
         return 0;
     errno = ENOSPC;
     return -1;
 }
 
-/* Before the first of `bytes` bytes is reserved, in a file that has len bytes at least then. */
-static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t len)
+/* Before the first of `bytes` bytes is reserved, in a file of now bytes that has len bytes at least
+ * then. */
+static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now, uint64_t len)
 {
-    uint64_t now;
-    if (file_len(heap, &now) != 0 || (len > now && length_check(len) != 0))
+    if (len > now && length_check(len) != 0)
         return -1;
     if (heap->file_kind != FILE_IN_MEMORY)
         return 0;
@@ -358,7 +359,8 @@ int reserve_region(struct shmheap *heap, uint64_t len)
     if (was == 0)
         copy_on_write_prevent(heap);
     unsigned count = ranges_find(heap, was, len, ranges), done = 0;
-    if (limits_check(heap, ranges_len(ranges, count), end) != 0 || file_len(heap, &before) != 0)
+    if (file_len(heap, &before) != 0 ||
+        limits_check(heap, ranges_len(ranges, count), before, end) != 0)
         return -1;
     while (done < count && range_reserve(heap, ranges[done].from, ranges[done].to) == 0)
         done++;
@@ -372,11 +374,12 @@ int reserve_slots(struct shmheap *heap, uint64_t end)
 {
     const struct layout *layout = &heap->layout;
     struct part parts[PARTS_MAX];
-    uint64_t from;
+    uint64_t from, now;
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap, end);
-    if (file_len(heap, &from) != 0)
+    if (file_len(heap, &now) != 0)
         return -1;
+    from = now;
     /* Processes may have taken the entries that the file holds by now. Before the first entry, the
      * file needs what else lies in its page, behind the pages of the region. */
     if (from <= layout->more_off) {
@@ -386,7 +389,7 @@ int reserve_slots(struct shmheap *heap, uint64_t end)
     }
     if (from >= end)
         return 0;
-    if (limits_check(heap, end - from, end) != 0 || pieces_reserve(heap, from, end, 0) != 0)
+    if (limits_check(heap, end - from, now, end) != 0 || pieces_reserve(heap, from, end, 0) != 0)
         return -1;
     return zeros_arrive(heap);
 }
