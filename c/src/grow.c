@@ -23,6 +23,16 @@ static int grow_to(struct shmheap *heap, uint64_t len)
     return 0;
 }
 
+/* A step that was refused halves what the next growth asks for, any other growth doubles it: so the
+ * last memory is taken in a few steps, and large steps come back with the memory. Returns 0. */
+static int most_note(struct shmheap *heap, uint64_t step, int refused)
+{
+    uint64_t most = refused ? step / 2 : 2 * heap->grow_most;
+    most = most > GROW_LEAST ? most : GROW_LEAST;
+    heap->grow_most = most < heap->layout.max_len ? most : heap->layout.max_len;
+    return 0;
+}
+
 int grow_for(struct shmheap *heap, uint64_t need)
 {
     uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
@@ -46,14 +56,13 @@ int grow_for(struct shmheap *heap, uint64_t need)
     uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
         wanted = max;
-    int before = errno;
+    int before = errno, refused = 0;
     if (wanted > least) {
-        if (grow_to(heap, wanted) == 0) {
-            heap->grow_most = heap->grow_most < max ? 2 * heap->grow_most : max;
-            return 0;
-        }
-        heap->grow_most = step / 2 > GROW_LEAST ? step / 2 : GROW_LEAST;
+        if (grow_to(heap, wanted) == 0)
+            return most_note(heap, step, 0);
+        refused = 1;
+        errno = before; /* there may be memory for less */
     }
-    errno = before; /* there may be memory for less */
+    most_note(heap, step, refused);
     return grow_to(heap, least);
 }

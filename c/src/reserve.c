@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -15,9 +13,17 @@
 #include "huge.h"
 #include "memory.h"
 
-#ifndef FS_NOCOW_FL
-#define FS_NOCOW_FL 0x00800000
-#endif
+/* As the kernel's headers linux/fs.h and linux/magic.h have them; not every C library comes with
+ * these. */
+#define FLAGS_GET _IOR('f', 1, long)
+#define FLAGS_SET _IOW('f', 2, long)
+#define FLAG_NO_COPY_ON_WRITE 0x00800000
+#define MAGIC_BTRFS 0x9123683eu
+#define MAGIC_EXT 0xef53u /* ext2 and ext3 too */
+#define MAGIC_HUGETLBFS 0x958458f6u
+#define MAGIC_OVERLAYFS 0x794c7630u
+#define MAGIC_RAMFS 0x858458f6u
+#define MAGIC_TMPFS 0x01021994u
 
 enum {
     PIECE = 16 << 20, /* takes the kernel some milliseconds */
@@ -30,16 +36,16 @@ enum {
 static enum file_kind kind_of(uint32_t magic)
 {
     switch (magic) {
-    case TMPFS_MAGIC:
-    case RAMFS_MAGIC:
+    case MAGIC_TMPFS:
+    case MAGIC_RAMFS:
         return FILE_IN_MEMORY;
-    case OVERLAYFS_SUPER_MAGIC:
+    case MAGIC_OVERLAYFS:
         return FILE_MAYBE_IN_MEMORY;
-    case HUGETLBFS_MAGIC:
+    case MAGIC_HUGETLBFS:
         return FILE_IN_HUGE_PAGES;
-    case BTRFS_SUPER_MAGIC:
+    case MAGIC_BTRFS:
         return FILE_ON_BTRFS;
-    case EXT4_SUPER_MAGIC: /* ext2 and ext3 too */
+    case MAGIC_EXT:
         return FILE_ON_EXT;
     default:
         return FILE_ELSEWHERE;
@@ -113,8 +119,8 @@ static int file_len(const struct shmheap *heap, uint64_t *len)
 static int file_system_check(const struct shmheap *heap, uint64_t bytes)
 {
     struct statfs status;
-    if (bytes < SMALL || fstatfs(heap->fd, &status) != 0 || status.f_blocks == 0 || status.f_bsize <= 0 ||
-        bytes / (uint64_t)status.f_bsize <= status.f_bfree)
+    if (bytes < SMALL || fstatfs(heap->fd, &status) != 0 || status.f_blocks == 0 ||
+        status.f_bsize <= 0 || bytes / (uint64_t)status.f_bsize <= status.f_bfree)
         return 0;
     errno = ENOSPC;
     return -1;
@@ -331,9 +337,9 @@ static void ranges_undo(const struct shmheap *heap, const struct part *ranges, u
 static void copy_on_write_prevent(const struct shmheap *heap)
 {
     int before = errno, flags = 0;
-    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FS_IOC_GETFLAGS, &flags) == 0) {
-        flags |= FS_NOCOW_FL;
-        ioctl(heap->fd, FS_IOC_SETFLAGS, &flags);
+    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FLAGS_GET, &flags) == 0) {
+        flags |= FLAG_NO_COPY_ON_WRITE;
+        ioctl(heap->fd, FLAGS_SET, &flags);
     }
     errno = before;
 }

@@ -1,8 +1,8 @@
 /* Signals that come in while the kernel reserves memory.
  *
- * Until Linux 6.17 fallocate(2) on tmpfs undoes all it has done, and fails with EINTR, when any signal
- * comes in. fallocate is wrapped here by a model of that: a signal comes each time that so many bytes
- * have been reserved, and what the interrupted call did is lost.
+ * Until Linux 6.17, fallocate(2) on tmpfs undoes all it has done, and fails with EINTR, when any
+ * signal comes in. fallocate is wrapped here by a model of that: a signal comes each time that so
+ * many bytes have been reserved, and what the interrupted call did is lost.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -85,7 +85,7 @@ static void growing(void)
     shmheap_disconnect(mem);
 }
 
-/* Where not one page can be had between two signals, the call ends all the same, and undoes it all. */
+/* Where not one page can be had between two signals, the call ends all the same, and undoes all. */
 static void never_enough_time(void)
 {
     const char *name = test_name();

@@ -10,13 +10,15 @@
 enum { PATH_ROOM = 600, FILES_MAX = 16 };
 
 #define MIB(n) ((uint64_t)(n) << 20)
-#define MUCH "MemTotal: 9999999 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n" /* 4 GiB */
+#define MUCH "MemTotal: 9999999 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 #define SWAP "MemTotal: 9999999 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFree: 20480 kB\n"
 #define V2 "31 23 0:28 / @ rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-#define V1 "30 23 0:27 / /nowhere rw - cgroup cpu rw,cpu\n31 23 0:28 / @ rw - cgroup cgroup rw,memory\n"
+#define V1 "30 23 0:27 / /nowhere rw - cgroup cpu rw,cpu\n" \
+           "31 23 0:28 / @ rw - cgroup cgroup rw,memory\n"
+#define OF_HOST "31 23 0:28 /docker/0af @ ro - cgroup2 cgroup rw\n"
 #define NONE "9223372036854771712\n"
 
-/* struct machine: files below a folder, and what they mean. In texts @ stands for the folder sys. */
+/* struct machine: files below a folder, and what they mean. In texts, @ is the folder sys. */
 struct machine {
     const char *text;
     const char *meminfo, *cgroup, *mountinfo;
@@ -28,13 +30,16 @@ struct machine {
 
 static const struct machine machines[] = {
     {"no control groups", MUCH, NULL, NULL, {{NULL, NULL}}, MIB(4096)},
-    {"none mounted", SWAP, "0::/a\n", "22 27 0:21 / /proc rw - proc proc rw\n", {{NULL, NULL}}, MIB(4116)},
+    {"none mounted", SWAP, "0::/a\n", "22 27 0:21 / /proc rw - proc proc rw\n", {{NULL, NULL}},
+     MIB(4116)},
     {"an old kernel", "MemTotal: 99 kB\nMemFree: 9 kB\n", NULL, NULL, {{NULL, NULL}}, UINT64_MAX},
-    {"2: no limit", MUCH, "0::/a/b\n", V2, {{"a/memory.max", "max\n"}, {"a/b/memory.max", "max\n"}}, MIB(4096)},
+    {"2: no limit", MUCH, "0::/a/b\n", V2,
+     {{"a/memory.max", "max\n"}, {"a/b/memory.max", "max\n"}}, MIB(4096)},
     {"2: a limit", MUCH, "0::/a/b\n", V2,
      {{"a/b/memory.max", "104857600\n"}, {"a/b/memory.current", "41943040\n"}}, MIB(60)},
     {"2: a limit far above", MUCH, "0::/a/b/c/d\n", V2,
-     {{"a/memory.max", "104857600\n"}, {"a/memory.current", "94371840\n"}, {"a/b/c/d/memory.max", "max\n"}}, MIB(10)},
+     {{"a/memory.max", "104857600\n"}, {"a/memory.current", "94371840\n"},
+      {"a/b/c/d/memory.max", "max\n"}}, MIB(10)},
     {"2: the least of both", MUCH, "0::/a/b\n", V2,
      {{"a/memory.max", "104857600\n"}, {"a/memory.current", "94371840\n"},
       {"a/b/memory.max", "20971520\n"}, {"a/b/memory.current", "18874368\n"}}, MIB(2)},
@@ -55,11 +60,11 @@ static const struct machine machines[] = {
     {"2: a group beside the container's", MUCH, "0::/../other\n", V2,
      {{"memory.max", "104857600\n"}, {"memory.current", "41943040\n"}}, MIB(60)},
     {"2: a container that sees the host's path", MUCH, "0::/docker/0af\n",
-     "31 23 0:28 /docker/0af @ ro - cgroup2 cgroup rw\n",
+     OF_HOST,
      {{"memory.max", "104857600\n"}, {"memory.current", "41943040\n"}}, MIB(60)},
-    {"2: and a group in it", MUCH, "0::/docker/0af/job\n", "31 23 0:28 /docker/0af @ ro - cgroup2 cgroup rw\n",
+    {"2: and a group in it", MUCH, "0::/docker/0af/job\n", OF_HOST,
      {{"job/memory.max", "104857600\n"}, {"job/memory.current", "41943040\n"}}, MIB(60)},
-    {"2: a path that only begins so", MUCH, "0::/docker/0afff\n", "31 23 0:28 /docker/0af @ ro - cgroup2 cgroup rw\n",
+    {"2: a path that only begins so", MUCH, "0::/docker/0afff\n", OF_HOST,
      {{"memory.max", "104857600\n"}, {"memory.current", "41943040\n"},
       {"ff/memory.max", "1\n"}, {"ff/memory.current", "1\n"}}, MIB(60)},
     {"2: a group that was removed", MUCH, "0::/a/b (deleted)\n", V2,
@@ -69,16 +74,19 @@ static const struct machine machines[] = {
     {"1: no limit", MUCH, "5:cpu:/x\n4:memory:/a\n", V1,
      {{"a/memory.limit_in_bytes", NONE}, {"a/memory.usage_in_bytes", "1\n"}}, MIB(4096)},
     {"1: a limit", MUCH, "5:cpu:/x\n4:memory:/a\n", V1,
-     {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "41943040\n"}}, MIB(60)},
+     {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "41943040\n"}},
+     MIB(60)},
     {"1: page cache", MUCH, "4:hugetlb,memory:/a\n", V1,
      {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "104857600\n"},
       {"a/memory.stat", "cache 9\ninactive_file 1\nactive_file 1\ntotal_inactive_file 1048576\n"
                         "total_active_file 2097152\n"}}, MIB(3)},
     {"1: swap and memory together", SWAP, "4:memory:/a\n", V1,
      {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "94371840\n"},
-      {"a/memory.memsw.limit_in_bytes", "110100480\n"}, {"a/memory.memsw.usage_in_bytes", "94371840\n"}}, MIB(15)},
+      {"a/memory.memsw.limit_in_bytes", "110100480\n"},
+      {"a/memory.memsw.usage_in_bytes", "94371840\n"}}, MIB(15)},
     {"1: without swap accounting", SWAP, "4:memory:/a\n", V1,
-     {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "94371840\n"}}, MIB(30)},
+     {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "94371840\n"}},
+     MIB(30)},
     {"both: memory in version 1", MUCH, "4:memory:/a\n0::/b\n", V1,
      {{"a/memory.limit_in_bytes", "104857600\n"}, {"a/memory.usage_in_bytes", "41943040\n"},
       {"b/memory.max", "1\n"}, {"b/memory.current", "1\n"}}, MIB(60)},
@@ -98,7 +106,7 @@ static void put(const char *folder, const char *name, const char *text)
     CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-/* text with each @ replaced by the folder's name, in which a blank is written as the kernel does. */
+/* text with each @ replaced by the folder's name, its blanks written as the kernel writes them. */
 static const char *with_folder(const char *text, const char *folder)
 {
     static char out[4096];

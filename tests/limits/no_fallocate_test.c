@@ -1,8 +1,8 @@
-/* A file system that cannot reserve (ext2, ext3, NFS 3 ...): zeros are written instead, and overwrite
- * nothing.
+/* A file system that cannot reserve (ext2, ext3, NFS 3 ...): zeros are written instead, and they
+ * overwrite nothing.
  *
- * fallocate is wrapped: the file system does not know it. pwrite is wrapped: it writes less than asked,
- * is interrupted, comes to the end of the disk, or never returns.
+ * fallocate is wrapped: the file system does not know it. pwrite is wrapped: it writes less than
+ * asked, is interrupted, comes to the end of the disk, or never returns.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
@@ -83,8 +83,8 @@ static struct stat file_of(shmheap_memory_handle mem)
 
 static shmheap_memory_handle make(const char *path, size_t max_len, unsigned flags)
 {
-    shmheap_options options = {.len = LEN, .max_len = max_len, .flags = SHMHEAP_FILE | SHMHEAP_CREATE};
-    options.flags |= flags;
+    shmheap_options options = {.len = LEN, .max_len = max_len};
+    options.flags = SHMHEAP_FILE | SHMHEAP_CREATE | flags;
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_open(&mem, path, &options), 0);
     return mem;

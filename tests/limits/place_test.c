@@ -15,16 +15,16 @@
 enum { ROOM = 1200, LEN = 1 << 20, LARGE = 1 << 30, OBJECT = 100000, OBJECTS = 8000, CROWD = 40 };
 enum { HUGE_PAGES = 40, GROUP_LIMIT = 48 << 20, HEAPS = 100 };
 
-/* struct place: a file system. prepare makes it, in a folder with an empty one "on", and may use a file
- * "image"; PATH has the folders of mkfs. again: clean pages can be written a second time in time. */
+/* struct place: a file system. prepare mounts it on the folder "on", and may use a file "image".
+ * again: writing to clean pages once more takes no minutes. */
 struct place {
     const char *text, *prepare;
     int again, huge_pages;
 };
 
 #define IMAGE(size, mkfs) "truncate -s " size " image && " mkfs " image && mount -o loop image on"
-#define OVER "mkdir below on/u on/w over && mount -t overlay -o lowerdir=below,upperdir=on/u,workdir=on/w " \
-             "none over && mount --move over on"
+#define OVER "mkdir below on/u on/w over && mount -t overlay " \
+             "-o lowerdir=below,upperdir=on/u,workdir=on/w none over && mount --move over on"
 
 static const struct place places[] = {
     {"tmpfs", "mount -t tmpfs -o size=64m none on", 1, 0},
@@ -45,8 +45,8 @@ static void *objects[OBJECTS];
 static int run(const char *folder, const char *command)
 {
     char text[ROOM];
-    CHECK(snprintf(text, sizeof text, "cd '%s' && PATH=$PATH:/usr/sbin:/sbin && (%s) >log 2>&1", folder,
-                   command) < ROOM);
+    CHECK(snprintf(text, sizeof text, "cd '%s' && PATH=$PATH:/usr/sbin:/sbin && (%s) >log 2>&1",
+                   folder, command) < ROOM);
     test_tolerate_crashes(1);
     int status = system(text);
     test_tolerate_crashes(0);
@@ -98,7 +98,8 @@ static void fill_again(size_t count, int fd)
 
 static void grow_to_the_end(const char *path, unsigned flags, int again)
 {
-    shmheap_options options = {.len = LEN, .max_len = LARGE, .flags = SHMHEAP_FILE | SHMHEAP_CREATE | flags};
+    shmheap_options options = {.len = LEN, .max_len = LARGE};
+    options.flags = SHMHEAP_FILE | SHMHEAP_CREATE | flags;
     shmheap_memory_handle mem, crowd[CROWD];
     CHECK_EQ(shmheap_open(&mem, path, &options), 0);
     for (unsigned i = 0; i < CROWD; i++)
@@ -137,7 +138,7 @@ static void use_place(const struct visit *visit)
     snprintf(path, sizeof path, "%s/heap", folder);
     uint64_t before = free_blocks(folder);
     too_large(path);
-    CHECK_LE(before, free_blocks(folder) + before / 16); /* XFS and btrfs keep some for themselves */
+    CHECK_LE(before, free_blocks(folder) + before / 16); /* XFS and btrfs keep some */
     grow_to_the_end(path, 0, visit->place->again);
     grow_to_the_end(path, SHMHEAP_HUGE_PAGES, visit->place->again);
     CHECK_EQ(mappings_of(path), 0);
@@ -228,8 +229,8 @@ static int group_make(char *folder, size_t room)
         line[strcspn(line, "\n")] = 0;
         if (path == NULL || (!version_1 && strncmp(line, "0::", 3) != 0))
             continue;
-        snprintf(folder, room, "/sys/fs/cgroup%s%s/shmheap-test-%d", version_1 ? "/memory" : "", path + 1,
-                 (int)getpid());
+        snprintf(folder, room, "/sys/fs/cgroup%s%s/shmheap-test-%d", version_1 ? "/memory" : "",
+                 path + 1, (int)getpid());
         if (mkdir(folder, 0755) != 0)
             continue;
         made = write_to(folder, version_1 ? "memory.limit_in_bytes" : "memory.max", limit);
@@ -290,7 +291,8 @@ static void group_with_a_limit(void)
         return;
     }
     test_tolerate_crashes(1);
-    int large = test_wait(test_fork(makes_large, folder)), grown = test_wait(test_fork(grows, folder));
+    int large = test_wait(test_fork(makes_large, folder));
+    int grown = test_wait(test_fork(grows, folder));
     int many = test_wait(test_fork(makes_many, folder));
     test_tolerate_crashes(0);
     CHECK_EQ(rmdir(folder), 0);
