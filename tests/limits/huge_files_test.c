@@ -1,5 +1,5 @@
-/* A heap in a file on hugetlbfs, where everything is a multiple of a huge page. Wrapped calls make a
- * memory file behave so. place_test.c has the real thing.
+/* A heap in a file on hugetlbfs, where everything is a multiple of a huge page. Wrapped calls make
+ * a memory file behave so. place_test.c has the real thing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <linux/magic.h>
