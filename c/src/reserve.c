@@ -63,6 +63,19 @@ void reserve_begin(struct shmheap *heap)
     errno = before;
 }
 
+/* A file system that copies on write needs new room for each change. btrfs changes in place the
+ * files that were marked while they were empty. */
+void reserve_new(struct shmheap *heap)
+{
+    int before = errno, flags = 0;
+    reserve_begin(heap);
+    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FLAGS_GET, &flags) == 0) {
+        flags |= FLAG_NO_COPY_ON_WRITE;
+        ioctl(heap->fd, FLAGS_SET, &flags);
+    }
+    errno = before;
+}
+
 static uint64_t page_up(const struct shmheap *heap, uint64_t off)
 {
     return round_up(off, heap->file_page);
@@ -146,6 +159,8 @@ static int zeros_write(const struct shmheap *heap, uint64_t from, uint64_t to)
     unsigned interrupted = 0;
     if (length_check(to) != 0) /* RLIMIT_FSIZE ends a write inside a long file, too */
         return -1;
+    if (from < offsetof(struct control, lock)) /* the maker's mark is there */
+        from = offsetof(struct control, lock);
     while (from < to) {
         uint64_t len = to - from < ZEROS ? to - from : ZEROS;
         ssize_t put = pwrite(heap->fd, zeros, (size_t)len, (off_t)from);
@@ -323,25 +338,14 @@ static void ranges_undo(const struct shmheap *heap, const struct part *ranges, u
     const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     int reason = errno, punched = 0;
     uint64_t now;
-    for (unsigned range = 0; range < count; range++)
-        if (ranges[range].from < ranges[range].to)
-            punched = fallocate(heap->fd, mode, (off_t)ranges[range].from,
-                                (off_t)(ranges[range].to - ranges[range].from));
+    for (unsigned range = 0; range < count; range++) {
+        uint64_t from = ranges[range].from != 0 ? ranges[range].from : heap->file_page;
+        if (from < ranges[range].to) /* the first page has the maker's mark */
+            punched = fallocate(heap->fd, mode, (off_t)from, (off_t)(ranges[range].to - from));
+    }
     if (punched != 0 && file_len(heap, &now) == 0 && now > len)
         punched = ftruncate(heap->fd, (off_t)len);
     errno = reason;
-}
-
-/* A file system that copies on write needs new room for each change. btrfs changes in place the
- * files that were marked while they were empty. */
-static void copy_on_write_prevent(const struct shmheap *heap)
-{
-    int before = errno, flags = 0;
-    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FLAGS_GET, &flags) == 0) {
-        flags |= FLAG_NO_COPY_ON_WRITE;
-        ioctl(heap->fd, FLAGS_SET, &flags);
-    }
-    errno = before;
 }
 
 static int file_extend(const struct shmheap *heap, uint64_t len)
@@ -358,12 +362,12 @@ int reserve_region(struct shmheap *heap, uint64_t len)
 {
     struct part ranges[PARTS_MAX + 1];
     uint64_t was = load_u64(&heap->len_known), end = heap->layout.region_off + len, before;
-    if (heap->fd < 0)
+    if (!heap->has_file)
         return 0; /* the caller's memory is there already */
+    if (was != 0 && connection_fd(heap) < 0) /* else heap->fd is the file's from here on */
+        return -1;
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap, end);
-    if (was == 0)
-        copy_on_write_prevent(heap);
     unsigned count = ranges_find(heap, was, len, ranges), done = 0;
     if (file_len(heap, &before) != 0 ||
         limits_check(heap, ranges_len(ranges, count), before, end) != 0)
@@ -381,6 +385,8 @@ int reserve_slots(struct shmheap *heap, uint64_t end)
     const struct layout *layout = &heap->layout;
     struct part parts[PARTS_MAX];
     uint64_t from, now;
+    if (connection_fd(heap) < 0)
+        return -1;
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap, end);
     if (file_len(heap, &now) != 0)

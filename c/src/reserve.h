@@ -20,6 +20,10 @@
 /* reserve_begin notes which file system heap->fd lies on; all calls below need that. No errors. */
 void reserve_begin(struct shmheap *heap);
 
+/* reserve_new does the same for a file that is still empty, and switches copying on write off for it
+ * where it can. No errors. */
+void reserve_new(struct shmheap *heap);
+
 /* reserve_map_len returns the bytes of a mapping of the whole segment: those of the layout, on
  * hugetlbfs rounded up to whole huge pages. */
 uint64_t reserve_map_len(const struct shmheap *heap);

@@ -3,21 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
+#include "process.h"
 #include "reserve.h"
 
-#define SLOT_STATE_MASK 0xffu
+#define SLOT_STATE_MASK 0x3fu
+#define SLOT_HAS_HEIRS 0x40u
+#define SLOT_BY_PID 0x80u
 #define SLOT_SPACE_SHIFT 8
 #define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
+#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
+#define SLOT_PARENT_SHIFT 54
+
+enum { CHANGE_TRIES = 100 };
+
+/* The table ------------------------------------------------------------- */
 
 /* Entries before the index, and behind the region as far as the file reaches. It becomes no shorter. */
 static unsigned entries_there(const struct shmheap *heap)
@@ -26,7 +31,7 @@ static unsigned entries_there(const struct shmheap *heap)
     struct stat status;
     if (layout->slots_first == heap->slot_count)
         return heap->slot_count;
-    uint64_t len = heap->fd < 0 ? heap->map_len : fstat(heap->fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+    uint64_t len = !heap->has_file ? heap->map_len : fstat(connection_fd(heap), &status) == 0 ? (uint64_t)status.st_size : 0;
     uint64_t more = len > layout->more_off ? (len - layout->more_off) / SLOT_SIZE : 0;
     return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more : heap->slot_count;
 }
@@ -42,7 +47,7 @@ int slot_table_extend(struct shmheap *heap)
 {
     const struct layout *layout = &heap->layout;
     unsigned there = entries_there(heap), wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
-    if (wanted == there || heap->fd < 0) {
+    if (wanted == there || !heap->has_file) {
         errno = EAGAIN;
         return -1;
     }
@@ -60,167 +65,169 @@ struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
     return (struct slot *)(void *)(heap->base + heap->layout.more_off) + (slot - first);
 }
 
-static uint64_t slot_word(enum slot_state state, pid_t pid) { return state | (uint64_t)(uint32_t)pid << SLOT_PID_SHIFT; }
-
-enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot)
+/* This process, as the holder of a slot. */
+static uint64_t slot_word(enum slot_state state)
 {
-    return (enum slot_state)(load_acquire(&slot_entry(heap, slot)->word) & SLOT_STATE_MASK);
+    return state | ((uint64_t)(uint32_t)getpid() & SLOT_PID_MASK) << SLOT_PID_SHIFT;
 }
 
-int64_t slot_pid(const struct shmheap *heap, unsigned slot)
+static uint64_t slot_word_by_pid(enum slot_state state)
 {
-    return (int32_t)(load_u64(&slot_entry(heap, slot)->word) >> SLOT_PID_SHIFT);
+    return slot_word(state) | SLOT_BY_PID | (uint64_t)process_space() << SLOT_SPACE_SHIFT;
 }
 
-/* When the process started, in ticks since boot, and whether it is a zombie; 0: unknown. By its first thread, which began with it:
- * qemu-user invents /proc/PID/stat where PID is the asking process, and others would read another time there. */
-static uint64_t process_start(int64_t pid, int *zombie)
-{
-    char path[60], text[512];
-    snprintf(path, sizeof path, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
-    *zombie = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (got <= 0)
-        return 0;
-    text[got] = 0;
-    char *field = strrchr(text, ')'); /* field 2 may hold anything, blanks too */
-    if (field == NULL || field[1] == 0)
-        return 0;
-    *zombie = field[2] == 'Z' || field[2] == 'X';
-    for (int i = 2; i < 22 && field != NULL; i++)
-        field = strchr(field + 1, ' ');
-    return field != NULL ? strtoull(field + 1, NULL, 10) : 0;
-}
+static enum slot_state word_state(uint64_t word) { return (enum slot_state)(word & SLOT_STATE_MASK); }
 
-static uint64_t own_start; /* of this process, read once */
+static uint64_t slot_load(const struct shmheap *heap, unsigned slot) { return load_acquire(&slot_entry(heap, slot)->word); }
 
-static uint64_t own_start_ticks(void)
-{
-    int zombie;
-    uint64_t start = load_u64(&own_start);
-    if (start == 0) {
-        start = process_start(getpid(), &zombie);
-        __atomic_store_n(&own_start, start, __ATOMIC_RELAXED);
-    }
-    return start;
-}
+enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot) { return word_state(slot_load(heap, slot)); }
 
-/* The PID namespace of this process, folded to 24 bits, in place in a slot's word; 0: unknown. */
-static uint64_t own_pid_space(void)
-{
-    struct stat status;
-    uint64_t number = stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
-    return ((number ^ number >> 24) & SLOT_SPACE_MASK) << SLOT_SPACE_SHIFT;
-}
+static int64_t word_pid(uint64_t word) { return (int64_t)(word >> SLOT_PID_SHIFT & SLOT_PID_MASK); }
 
-static pthread_mutex_t slot_mutex = PTHREAD_MUTEX_INITIALIZER;
+int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return word_pid(slot_load(heap, slot)); }
 
-void slot_mutex_lock(void) { pthread_mutex_lock(&slot_mutex); }
-void slot_mutex_unlock(void) { pthread_mutex_unlock(&slot_mutex); }
+/* Taking ---------------------------------------------------------------- */
 
-void slot_forget_process(void)
-{
-    __atomic_store_n(&own_start, 0, __ATOMIC_RELAXED);
-    pthread_mutex_init(&slot_mutex, NULL); /* whoever held it is not here */
-}
-
-/* The entry is ours alone: in a file by the byte's lock, else since word was swapped. */
+/* The entry is ours alone since word was swapped. A death before word leaves the slot free, after it a dead one that holds nothing. */
 static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
     strncpy(name, program_invocation_short_name, sizeof name - 1);
     memcpy(entry->name, name, sizeof name);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
-    store_u64(&entry->start_ticks, own_start_ticks());
+    store_u64(&entry->start_ticks, process_start());
 }
 
-/* A death before the entry's word says so leaves the slot free, after it a dead one that holds nothing. */
+static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
+{
+    uint64_t *word = &slot_entry(heap, slot)->word, seen = load_u64(word);
+    return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
+}
+
+/* The word of a slot with other bits in place of those in mask. The holder and its children change it alone, but a peer may write it for ever. */
+static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint64_t bits)
+{
+    uint64_t *word = &slot_entry(heap, slot)->word;
+    for (unsigned i = 0; i < CHANGE_TRIES; i++) {
+        uint64_t seen = load_u64(word);
+        if (swap_if(word, seen, (seen & ~mask) | bits))
+            return;
+    }
+    store_publish(word, (load_u64(word) & ~mask) | bits);
+}
+
+/* Children may know what the holder holds, and no claim shows it. */
+static void slot_note_heirs(struct shmheap *heap, unsigned slot) { slot_change(heap, slot, SLOT_HAS_HEIRS, SLOT_HAS_HEIRS); }
+
+static off_t claim_byte(const struct shmheap *heap, unsigned slot)
+{
+    const struct slot *entry = slot_entry(heap, slot);
+    uint64_t hash = load_u64(&entry->connected_ns) ^ (uint64_t)slot_pid(heap, slot) << 40 ^ (uint64_t)slot << 54;
+    hash = (hash ^ hash >> 31) * UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing (Knuth, TAOCP 3, 6.4) */
+    return (off_t)(CLAIM_FIRST + (hash >> 32) % CLAIM_RANGE);
+}
+
 static int slot_take_in_file(struct shmheap *heap, unsigned slot)
 {
-    struct slot *entry = slot_entry(heap, slot);
-    if (file_lock(heap->fd, F_OFD_SETLK, F_WRLCK, slot, 1) < 0)
+    uint64_t word = slot_word(SLOT_TAKEN);
+    int locked = file_lock(heap->life.fd, F_WRLCK, slot, 1);
+    if (locked == 1 && file_locked_by_writer(heap->life.fd, slot, 1) == 0)
+        word = slot_word_by_pid(SLOT_TAKEN); /* a process that may only read the file is in the way */
+    else if (locked != 0)
         return 0;
-    if (slot_state_of(heap, slot) != SLOT_FREE) {
-        file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, slot, 1);
+    if (!slot_swap(heap, slot, word)) {
+        if (locked == 0)
+            file_unlock(heap->life.fd, slot, 1);
         return 0;
     }
-    slot_fill(entry);
-    store_publish(&entry->word, slot_word(SLOT_TAKEN, getpid()));
+    slot_fill(slot_entry(heap, slot));
+    if (file_lock(heap->use.fd, F_WRLCK, claim_byte(heap, slot), 1) != 0)
+        slot_note_heirs(heap, slot);
     return 1;
 }
 
-/* The word says all by which others find a death from here on. */
-static int slot_take_in_memory(struct shmheap *heap, unsigned slot)
+static int slot_take_in_memory(struct shmheap *heap, unsigned slot, enum slot_state state)
 {
-    struct slot *entry = slot_entry(heap, slot);
-    uint64_t word = load_u64(&entry->word), mine = slot_word(SLOT_TAKEN, getpid()) | own_pid_space();
-    if ((word & SLOT_STATE_MASK) != SLOT_FREE || !swap_if(&entry->word, word, mine))
+    if (!slot_swap(heap, slot, slot_word_by_pid(state) | (uint64_t)heap->heir_of << SLOT_PARENT_SHIFT))
         return 0;
-    slot_fill(entry);
+    slot_fill(slot_entry(heap, slot));
     return 1;
+}
+
+/* The first that is free, for this process, in that state: 1, or 0. */
+static int slot_take_free(struct shmheap *heap, enum slot_state state)
+{
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+        if (slot_state_of(heap, slot) == SLOT_FREE &&
+            (heap->has_file ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot, state))) {
+            heap->slot_copy = slot;
+            return 1;
+        }
+    return 0;
 }
 
 int slot_take(struct shmheap *heap)
 {
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        if (slot_state_of(heap, slot) != SLOT_FREE)
-            continue;
-        if (heap->fd >= 0 ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot)) {
-            heap->slot = slot;
-            return 0;
-        }
+    if (heap->slot_copy != 0) {
+        slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_TAKEN); /* it was an heir's */
+    } else if (!slot_take_free(heap, SLOT_TAKEN)) {
+        errno = EAGAIN;
+        return -1;
     }
-    errno = EAGAIN;
-    return -1;
-}
-
-void slot_clear(struct shmheap *heap, unsigned slot)
-{
-    struct slot *entry = slot_entry(heap, slot);
-    store_u64(&entry->start_ticks, 0);
-    store_publish(&entry->word, slot_word(SLOT_FREE, 0));
-}
-
-void slot_leave(struct shmheap *heap)
-{
-    unsigned slot = heap->slot;
-    if (slot == 0)
-        return;
-    heap->slot = 0;
-    store_publish(&slot_entry(heap, slot)->word, slot_word(SLOT_VACATED, getpid()));
-    if (heap->fd >= 0)
-        file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, slot, 1);
+    heap->slot = heap->slot_copy;
+    return 0;
 }
 
 int slot_collector_begin(struct shmheap *heap)
 {
-    while (heap->fd >= 0 && file_lock(heap->fd, F_OFD_SETLKW, F_WRLCK, COLLECTOR_BYTE, 1) < 0)
-        if (errno != EINTR)
-            return -1;
+    int locked = heap->has_file ? file_lock_wait(heap->life.fd, F_WRLCK, COLLECTOR_BYTE, heap->lock_limit_ms) : 0;
+    if (locked == 1)
+        errno = ETIMEDOUT;
+    if (locked != 0)
+        return -1;
     heap->slot = SLOT_COLLECTOR;
     return 0;
 }
 
 void slot_collector_end(struct shmheap *heap)
 {
-    int reason = errno;
     heap->slot = 0;
-    if (heap->fd >= 0)
-        file_lock(heap->fd, F_OFD_SETLK, F_UNLCK, COLLECTOR_BYTE, 1);
-    errno = reason;
+    if (heap->has_file)
+        file_unlock(heap->life.fd, COLLECTOR_BYTE, 1);
 }
 
-static int process_alive(int64_t pid, uint64_t start)
+/* Giving up ------------------------------------------------------------- */
+
+void slot_clear(struct shmheap *heap, unsigned slot)
 {
-    int zombie;
-    if (pid <= 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH))
-        return 0;
-    uint64_t now = process_start(pid, &zombie);
-    return !zombie && (start == 0 || now == 0 || now == start);
+    struct slot *entry = slot_entry(heap, slot);
+    store_u64(&entry->start_ticks, 0);
+    store_publish(&entry->word, SLOT_FREE);
+}
+
+
+void slot_leave(struct shmheap *heap)
+{
+    if (heap->slot_copy != 0)
+        slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_VACATED);
+    heap->slot = heap->slot_copy = 0;
+    anchor_drop(&heap->life);
+}
+
+void slot_announce_leaving(struct shmheap *heap)
+{
+    if (heap->slot != 0)
+        slot_change(heap, heap->slot, SLOT_STATE_MASK, SLOT_LEAVING);
+}
+
+/* Looking --------------------------------------------------------------- */
+
+/* As a living process's entry says it: its pid in this space, not ended. */
+static int lives_by_pid(const struct slot *entry, uint64_t word)
+{
+    /* A pid of another space says nothing here: a process that cannot be seen is not called dead. */
+    return (word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK) != process_space() ||
+           process_lives(word_pid(word), load_u64(&entry->start_ticks));
 }
 
 int slot_alive(const struct shmheap *heap, unsigned slot)
@@ -228,23 +235,89 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     if (slot == heap->slot && slot != 0)
         return 1;
     if (slot == SLOT_COLLECTOR)
-        return heap->fd < 0 || file_lock(heap->fd, F_OFD_GETLK, F_WRLCK, COLLECTOR_BYTE, 1) != 0;
+        return !heap->has_file || file_locked_by_writer(connection_fd(heap), COLLECTOR_BYTE, 1) != 0;
     if (slot == 0 || slot >= heap->slot_count)
         return 0;
-    if (heap->fd >= 0)
-        return file_lock(heap->fd, F_OFD_GETLK, F_WRLCK, slot, 1) != 0;
     const struct slot *entry = slot_entry(heap, slot);
-    if (slot_state_of(heap, slot) != SLOT_TAKEN)
-        return 0;
-    /* A number of another namespace says nothing here: who cannot be seen is not called dead. */
-    uint64_t space = load_u64(&entry->word) & (uint64_t)SLOT_SPACE_MASK << SLOT_SPACE_SHIFT;
-    return space != own_pid_space() || process_alive(slot_pid(heap, slot), load_u64(&entry->start_ticks));
+    uint64_t word = load_acquire(&entry->word);
+    if (heap->has_file && !(word & SLOT_BY_PID))
+        return file_locked_by_writer(connection_fd(heap), slot, 1) != 0;
+    enum slot_state state = word_state(word);
+    return (state == SLOT_TAKEN || state == SLOT_LEAVING || state == SLOT_HEIR) && lives_by_pid(entry, word);
 }
 
 int slot_dead(const struct shmheap *heap, unsigned slot)
 {
-    const uint64_t *word = &slot_entry(heap, slot)->word;
-    uint64_t seen = load_acquire(word), state = seen & SLOT_STATE_MASK;
-    /* Who left between both looks is not dead; nobody else has the slot then, since a vacated one is not given before the lock is ours. */
-    return state != SLOT_FREE && state != SLOT_VACATED && !slot_alive(heap, slot) && load_acquire(word) == seen;
+    uint64_t seen = slot_load(heap, slot);
+    enum slot_state state = word_state(seen);
+    /* A slot vacated between the two loads is not dead; no other process has it then, since a vacated one is not given before the lock is
+     * ours. */
+    return state != SLOT_FREE && state != SLOT_VACATED && state != SLOT_LEAVING && state != SLOT_HEIR &&
+           !slot_alive(heap, slot) && slot_load(heap, slot) == seen;
+}
+
+int slot_departed(const struct shmheap *heap, unsigned slot)
+{
+    if (slot == 0 || slot >= heap->slot_count)
+        return 0;
+    enum slot_state state = slot_state_of(heap, slot);
+    return state == SLOT_VACATED || ((state == SLOT_LEAVING || state == SLOT_HEIR) && !slot_alive(heap, slot));
+}
+
+int slot_is_taken(const struct shmheap *heap, unsigned slot)
+{
+    enum slot_state state = slot_state_of(heap, slot);
+    return state == SLOT_TAKEN || (state == SLOT_LEAVING && slot_alive(heap, slot));
+}
+
+/* Claims ---------------------------------------------------------------- */
+
+/* Whether the process of one slot descends from that of another, by the entries. Bounded: a peer may have written a circle. */
+static int descends(const struct shmheap *heap, unsigned slot, unsigned from)
+{
+    for (unsigned steps = 0; steps < heap->slot_count && slot != 0 && slot < heap->slot_count; steps++) {
+        slot = (unsigned)(slot_load(heap, slot) >> SLOT_PARENT_SHIFT);
+        if (slot == from)
+            return 1;
+    }
+    return 0;
+}
+
+static int heir_lives(struct shmheap *heap, unsigned slot)
+{
+    for (unsigned heir = 1, limit = slot_limit(heap); heir < limit; heir++)
+        if (heir != slot && descends(heap, heir, slot) && slot_alive(heap, heir))
+            return 1;
+    return 0;
+}
+
+int slot_claimed(struct shmheap *heap, unsigned slot)
+{
+    if (slot_load(heap, slot) & SLOT_HAS_HEIRS)
+        return 1;
+    if (!heap->has_file)
+        return heir_lives(heap, slot);
+    /* A claim of our own is on another description than that of connection_fd, so it is seen as others' are. */
+    return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;
+}
+
+void slot_inherit(struct shmheap *heap)
+{
+    unsigned parents = heap->slot_copy;
+    heap->slot_copy = 0;
+    if (parents == 0)
+        return;
+    heap->heir_of = parents;
+    if (!slot_take_free(heap, SLOT_HEIR))
+        slot_note_heirs(heap, parents);
+}
+
+void slot_take_over(struct shmheap *heap)
+{
+    unsigned slot = heap->slot_copy;
+    if (slot == 0)
+        return;
+    store_publish(&slot_entry(heap, slot)->word, slot_word_by_pid(SLOT_TAKEN));
+    store_u64(&slot_entry(heap, slot)->start_ticks, process_start());
+    heap->slot = slot;
 }
