@@ -46,6 +46,27 @@
  *              call here reads or writes outside the heap's memory, loops without end or aborts. Who
  *              truncates the file below a heap raises SIGBUS in its users (memfd heaps are sealed
  *              against that).
+ *   Memory     The library reserves the memory of a heap before it uses it, unless SHMHEAP_SPARSE is
+ *              set. A call that cannot get it fails with an errno, leaves nothing behind, and harms
+ *              nothing; a later access to the heap does not raise SIGBUS for want of memory. The
+ *              library keeps to the size of the file system, RLIMIT_FSIZE, the machine's memory and
+ *              the memory limits of the process's control groups (versions 1 and 2). Where the file
+ *              system has no fallocate(2) (ext2, ext3, NFS before 4.2), it writes zeros, which takes
+ *              as long as the disk needs. Restrictions:
+ *                - ZFS, and other file systems that copy on write or compress, reserve nothing, or
+ *                  not for a second change. On btrfs the library switches copying off for the file of
+ *                  a new heap (chattr +C): the promise holds until a snapshot or a reflink of it is
+ *                  made. On XFS, too, it ends with a reflink.
+ *                - NFS, CIFS and FUSE promise what their server promises; a thin volume or a sparse
+ *                  image promises nothing.
+ *                - A copy of a heap's file may have holes where the heap's file has none.
+ *                - A heap in a disk file that may still grow has holes. When another program reads
+ *                  the file on a disk that is full, the kernel may join a hole and reserved pages
+ *                  (large folios: XFS, ext4 from Linux 6.16), and a store then raises SIGBUS.
+ *                - The limits of control groups above a container, memory bound to some NUMA nodes,
+ *                  and an upper layer of overlayfs that lies in memory are not seen in full. Several
+ *                  processes that take the last memory at the same time may still meet the kernel's
+ *                  OOM killer.
  *   Units      Sizes and lengths are bytes.
  */
 #ifndef SHMHEAP_H
@@ -99,7 +120,8 @@ enum shmheap_flags {
                                     kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
     SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
-                                    the machine runs out of it, touching the heap raises SIGBUS */
+                                    the file system or the machine runs out of it, touching the heap
+                                    raises SIGBUS, or the kernel kills a process */
     SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages also in small and sparse heaps, in those that were made without, and
                                     however long it takes; never an error. Unasked, making or growing one of 16 MiB and more asks for them (from
                                     Linux 6.1 on), but for no longer than half a second for each GiB, an eighth when growing; for two
@@ -107,7 +129,8 @@ enum shmheap_flags {
                                     millisecond, several in a virtual machine that lacks memory, without the lock. prctl(PR_SET_THP_DISABLE) prevents it all */
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
-    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open() */
+    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open(). Also on hugetlbfs: the file and its
+                                    mapping are whole huge pages then */
     SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name that no process uses any more is replaced by a new
                                     one, and so is an empty file; with SHMHEAP_EXCLUSIVE, too, EEXIST only where a process uses it.
                                     What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
@@ -136,8 +159,12 @@ typedef struct shmheap_options {
  * Failure: a handle that shmheap_valid denies, nothing made, and errno
  *   EEXIST     there is something of that name (unless a creator has left it that died before it was done);
  *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
- *   ENOMEM, EFBIG  len is more than can be mapped or described;
- *   ENOSPC     there is not that much memory left in the system's shared memory;
+ *   ENOMEM     len is more than can be mapped (RLIMIT_AS), or the kernel found no memory;
+ *   EFBIG      len is more than can be described, or than RLIMIT_FSIZE or the file system allow;
+ *   ENOSPC     the file system, the machine, or a control group of the process (a container's memory
+ *              limit) has not that much memory left;
+ *   EDQUOT     the user's quota is used up;
+ *   EINTR      signals came faster than the kernel reserves one page;
  *   or what shm_open(), ftruncate(), mmap() report (EACCES, EMFILE, ENAMETOOLONG ...). */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
@@ -232,7 +259,8 @@ SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
  * contents: in the free block of lowest address that is large enough. sz 0 gives a smallest object (8 bytes).
  * A heap that may grow does so when nothing fits. The object lives until it is freed, also
  * beyond the process.
- * Failure: NULL, errno ENOMEM (nothing fits, and growing is not possible). A caller that dies inside has the object or has not;
+ * Failure: NULL, errno ENOMEM (nothing fits, and growing is not possible: max_len is reached, or a limit under "Memory" above). A caller that
+ * dies inside has the object or has not;
  * nothing else is lost. */
 SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
 

@@ -15,6 +15,16 @@
 struct cache;
 struct fit_calls;
 
+/* enum file_kind: what a heap's file lies on, as far as reserving its memory must know. */
+enum file_kind {
+    FILE_ELSEWHERE,       /* a disk, a network, unknown */
+    FILE_ON_EXT,          /* ext2, ext3, ext4: blocks are given when a page is written */
+    FILE_ON_BTRFS,        /* copies on write, unless told otherwise */
+    FILE_IN_MEMORY,       /* tmpfs, ramfs */
+    FILE_MAYBE_IN_MEMORY, /* overlayfs, which does not tell */
+    FILE_IN_HUGE_PAGES    /* hugetlbfs */
+};
+
 /* struct shmheap is private to the process. The fixed fields of the segment are copied here once and checked; the segment's own are
  * not read again. The struct lies in memory from process_memory: a child made by fork(), _Fork() or clone() has its own copy, in
  * which the first line is zero, so that the child cannot take its parent's slot for its own.
@@ -58,6 +68,11 @@ struct shmheap {
     int fd;                /* of the file, perhaps closed by the program since: connection_fd; -1: none */
     dev_t device;          /* by which the file is known, whatever number the program gave to another file */
     ino_t inode;
+    enum file_kind file_kind;
+    int file_zeros;        /* the file system lacks fallocate(2): zeros are written */
+    uint64_t file_page;    /* bytes that the file system gives at once: a page, or a huge one */
+    uint64_t grow_most;    /* bytes that one growth asks for at most: fewer after a refusal.
+                              Under the heap's lock, as file_zeros */
     int lent_fd[2];        /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not lent yet */
     char *name;            /* by which the file was opened; NULL: it had none */
     struct anchor use;     /* "a process uses the heap", and the claim on what the slot holds: shared with children of fork() */
@@ -80,6 +95,12 @@ struct shmheap {
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */
 };
 STATIC_ASSERT(offsetof(struct shmheap, shift) == PROCESS_WIPED, what_a_child_must_not_have_is_wiped);
+
+/* Whether pages of the file come from the page cache of a file system, or may do so. */
+static inline int connection_is_on_disk(const struct shmheap *heap)
+{
+    return heap->file_kind != FILE_IN_MEMORY && heap->file_kind != FILE_IN_HUGE_PAGES;
+}
 
 /* Granules that the segment is known to have behind it. */
 static inline uint64_t connection_end(const struct shmheap *heap) { return SHARED_LOAD(&heap->end); }

@@ -176,26 +176,6 @@ int file_in_use(int fd)
     return lock_command(fd, F_OFD_GETLK, &lock, F_WRLCK, 0, USERS_END) != 0 ? -1 : lock.l_type != F_UNLCK;
 }
 
-/* Lengths --------------------------------------------------------------- */
-
-int file_extend(int fd, uint64_t len)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
-}
-
-/* Not posix_fallocate(): where the file system cannot reserve, it rewrites single bytes, which others may be writing. */
-int file_reserve(int fd, uint64_t from, uint64_t to)
-{
-    int result;
-    do
-        result = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
-    while (result != 0 && errno == EINTR);
-    return result == 0 || errno != EOPNOTSUPP ? result : file_extend(fd, to);
-}
-
 /* Names ----------------------------------------------------------------- */
 
 int file_is_nameless(int fd)

@@ -40,13 +40,6 @@ int file_locked_by_writer(int fd, off_t from, off_t len);
  * let go in that time. What is no regular file, or cannot be locked, is left as it is: 0. */
 int file_use(int fd, unsigned timeout_ms);
 
-/* file_extend makes the file at least so long: 0, or -1 with errno. Not for two processes at once. */
-int file_extend(int fd, uint64_t len);
-
-/* file_reserve gets the memory of these bytes of the file, which becomes as long where it is shorter: 0, or -1 with errno ENOSPC and the
- * like, some of it perhaps reserved. Where the file system cannot reserve, it becomes as long. */
-int file_reserve(int fd, uint64_t from, uint64_t to);
-
 /* 1 when a process uses it, 0 when none does, -1 with errno. */
 int file_in_use(int fd);
 

@@ -9,6 +9,7 @@
 
 #include "file.h"
 #include "process.h"
+#include "reserve.h"
 
 #define SLOT_STATE_MASK 0x3fu
 #define SLOT_HAS_HEIRS 0x40u
@@ -50,9 +51,7 @@ int slot_table_extend(struct shmheap *heap)
         errno = EAGAIN;
         return -1;
     }
-    int fd = connection_fd(heap);
-    uint64_t from = layout->more_off, to = from + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE;
-    return heap->format_flags & FORMAT_SPARSE ? file_extend(fd, to) : file_reserve(fd, from, to);
+    return reserve_slots(heap, layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
