@@ -309,7 +309,7 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 
 /* shmheap_alloc_named gives the object of this name, 1 to 255 bytes, and makes it, of size bytes, if there is none: always the same object
  * for all processes, aligned as any other, with undefined contents when just made. Counts the caller as a user: each success is to
- * be followed by one shmheap_free of the object, which counts down; the last one frees object and name. Uses of a process that died are
+ * be followed by one shmheap_free of the object, which counts down; the last one frees object and name, unless the name is kept. Uses of a process that died are
  * given back by shmheap_reap; those of one that left in order may be given back by any process that has no use of its own to
  * give. The object cannot be resized, sent, or freed by who does not use it (EPERM). Costs some more than an alloc, and the same with a million names.
  * Failure: NULL, nothing changed, errno
@@ -318,6 +318,24 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
  *   ENOMEM        no space for object, name and table.
  * A caller that dies inside leaves no name, or a whole one that it uses. */
 SHMHEAP_API void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size);
+
+/* shmheap_alloc_kept does what shmheap_alloc_named does, and the name is kept from then on: it stays without users, through exits and deaths of all
+ * processes, until shmheap_name_remove removes it by name. So a heap in a file has roots to come back to. A name that exists already becomes kept.
+ * The caller counts as a user, too; a use that it does not give back does no harm. Failure: as shmheap_alloc_named.
+ * A caller that dies inside leaves no name, or a whole one that it uses; a new one is kept from its first instant. */
+SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size);
+
+/* shmheap_name_keep makes a name that exists a kept one, as shmheap_alloc_kept does, without counting a use. Keeping a kept name
+ * changes nothing. Success: 0. Failure: -1, nothing changed, errno ENOENT (there is none of this name), EINVAL, ENAMETOOLONG.
+ * A caller that dies inside leaves the name kept or as it was. */
+SHMHEAP_API int shmheap_name_keep(shmheap_memory_handle mem, const char *name);
+
+/* shmheap_name_remove removes a name, kept or not: it is kept no longer, and the uses of processes that died or left in order count no longer.
+ * Without uses of living processes object and name are gone when it returns; else the last of these uses that is given back frees
+ * both, as with shmheap_alloc_named. Until then the name is found, and may be kept again.
+ * Success: 0, the name is gone; 1, living processes still use it. Failure: -1, nothing changed, errno ENOENT (there is none of this
+ * name), EINVAL, ENAMETOOLONG. A caller that dies inside leaves a whole name, or none. */
+SHMHEAP_API int shmheap_name_remove(shmheap_memory_handle mem, const char *name);
 
 /* shmheap_find is the object of this name, without counting: who uses it must know that it stays. *size (which may be NULL) is what was asked
  * for when it was made. Also on read-only connections. Takes no lock, unless names change at the same time.
@@ -330,6 +348,7 @@ typedef struct shmheap_name_info {
     uint64_t name_len;    /* bytes without the NUL */
     uint64_t offset, len; /* of its object: bytes from shmheap_underlying(), bytes asked for */
     uint64_t users;       /* uses that have not been given back */
+    uint64_t kept;        /* 1: stays without users, until shmheap_name_remove; else 0 */
 } shmheap_name_info;
 
 /* shmheap_names calls visit for each name, in no particular order, until visit returns other than 0. As shmheap_walk, also in what it returns. */

@@ -703,17 +703,49 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
     return granule;
 }
 
-void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+static void *alloc_named(shmheap_memory_handle mem, const char *name, size_t size, unsigned kept)
 {
     struct name wanted;
     if (!usable(mem))
         return fail_null(EINVAL);
     if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
         return NULL;
+    wanted.kept = kept;
     int64_t granule = use_named(mem.heap, &wanted, size);
     recover_leave(mem.heap);
     return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
+
+void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 0);
+}
+
+void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 1);
+}
+
+/* Does change with the name, under the lock: its result, or -1 with errno. */
+static int name_change(shmheap_memory_handle mem, const char *name, int (*change)(struct shmheap *, const struct name *))
+{
+    struct name wanted;
+    int before = errno;
+    if (!usable(mem))
+        return fail(EINVAL);
+    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+        return -1;
+    int result = change(mem.heap, &wanted);
+    recover_leave_freed(mem.heap);
+    if (result < 0)
+        return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
+    errno = before; /* asking after processes is not the caller's business */
+    return result;
+}
+
+int shmheap_name_keep(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_keep); }
+
+int shmheap_name_remove(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_remove); }
 
 /* Names change too fast: under the lock. */
 static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)

@@ -166,7 +166,7 @@ STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_f
 #define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
 
 /* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that makes the object at `object` the
- * one of this name. It is there as long as somebody counts as its user; the rest (states of objects, links, table) follows from it.
+ * one of this name. It is there as long as it has a user or is kept; the rest (states of objects, links, table) follows from it.
  * A user is a word: bits 0-31 slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
 enum { NAME_USERS = 4, NAME_LEN_MAX = 255, USERS_MORE = 28 };
 struct name_record {
@@ -176,6 +176,7 @@ struct name_record {
     uint64_t hash;
     uint64_t more;       /* granule of the first block of more users, plus 1; derived */
     uint64_t users[NAME_USERS];
+    uint64_t kept;       /* not 0: the name stays without users, until it is removed by name */
     uint64_t name_len;   /* 1 to 255 */
     unsigned char name[]; /* rounded up to a multiple of 8, filled up with zeros */
 };

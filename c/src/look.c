@@ -191,6 +191,7 @@ static void name_describe(const struct shmheap *heap, const struct name_record *
     info->offset = block_payload_off(heap, object);
     info->len = load_u64(&record->object_len);
     info->users = names_users(heap, record);
+    info->kept = load_u64(&record->kept) != 0;
 }
 
 static int run_names(struct shmheap *heap, void *context)
