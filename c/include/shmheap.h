@@ -175,12 +175,20 @@ SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size
  * process stay. A handle that is not valid is ignored; errno EINVAL then. */
 SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
 
-/* shmheap_destroy disconnects and removes the name (of shm_open(), or the path where mem was opened with
- * SHMHEAP_FILE; with SHMHEAP_SOCKET, the name as it was given to shmheap_open). Who is still connected goes on unharmed; the memory is freed with the last of them.
- * errno as shm_unlink() sets it when the name could not be removed. A name NULL is skipped. */
+/* shmheap_destroy removes the name (of shm_open(), or the path where mem was opened with SHMHEAP_FILE; with SHMHEAP_SOCKET, the name
+ * as it was given to shmheap_open) if it still is that of this heap, and disconnects in any case. Other connected processes go on unharmed; the
+ * memory is freed with the last of them. A name NULL is skipped. Success leaves errno alone. Where the name was not removed, errno
+ *   ESTALE   another file has it now: a heap of another job, for example, after an administrator removed this heap's name;
+ *   ENOENT   nothing has it any more;
+ *   ENOTSUP  the heap lies in the caller's memory and has no name;
+ *   EINVAL   mem is not valid, and nothing was done;
+ *   or what shm_open() and shm_unlink() report (EACCES ...).
+ * Processes that destroy, take over or remove unused heaps keep out of each other's way. One case remains: a process that removes the name by force
+ * (shm_unlink(), shmheap_unlink, rm) between the last look at the name and its removal, and another that makes a heap of this name in the same
+ * moment; then the new heap loses its name. */
 SHMHEAP_API void shmheap_destroy(const char *name, shmheap_memory_handle mem);
 
-/* shmheap_unlink removes the name of a heap, as shm_unlink() does. 0, or -1 with errno ENOENT, EACCES,
+/* shmheap_unlink removes a name of shm_open(), whatever file has it now, as shm_unlink() does; shmheap_destroy removes only that of its heap. 0, or -1 with errno ENOENT, EACCES,
  * EINVAL (name NULL). */
 SHMHEAP_API int shmheap_unlink(const char *name);
 

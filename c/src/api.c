@@ -112,17 +112,31 @@ void shmheap_disconnect(shmheap_memory_handle mem)
     errno = before;
 }
 
-void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+/* 0, or -1 with errno, as shmheap_destroy says. */
+static int name_of_heap_remove(const struct shmheap *heap, const char *name)
 {
     char of_socket[PATH_MAX];
-    int is_path = usable(mem) && mem.heap->is_path, fits = 1;
-    if (name != NULL && usable(mem) && mem.heap->is_of_socket) {
-        fits = scope_name(of_socket, sizeof of_socket, name, mem.heap->socket) == 0;
+    if (heap->fd < 0)
+        return fail(ENOTSUP);
+    if (heap->is_of_socket) {
+        if (scope_name(of_socket, sizeof of_socket, name, heap->socket) != 0)
+            return -1;
         name = of_socket;
     }
-    shmheap_disconnect(mem);
-    if (name != NULL && fits)
-        file_remove(name, is_path);
+    return file_remove_own(name, heap->is_path, heap->fd);
+}
+
+/* The name first: as long as this connection uses the file, the name is not given away as that of an unused heap. */
+void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+{
+    int before = errno;
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return;
+    }
+    int failed = name != NULL && name_of_heap_remove(mem.heap, name) != 0 ? errno : 0;
+    connect_close(mem.heap);
+    errno = failed != 0 ? failed : before;
 }
 
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_NS = 200000, USERS_END = USERS_BYTE + 1 };
+enum { POLL_NS = 200000, USERS_END = USERS_BYTE + 1, REMOVER_WAIT_MS = 100 };
 
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
 {
@@ -30,6 +30,61 @@ int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
 }
 
 int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
+
+/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
+static int open_to_compare(const char *name, int is_path)
+{
+    int fd = file_open_named(name, is_path, O_RDWR, 0);
+    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY, 0);
+}
+
+/* 1 when both are the same file. */
+static int same_file(int fd, int other)
+{
+    struct stat one, two;
+    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+/* The name is that of the file fd: 0; -1 with errno. */
+static int name_compare(const char *name, int is_path, int fd)
+{
+    int there = open_to_compare(name, is_path);
+    if (there < 0)
+        return -1;
+    int same = same_file(fd, there);
+    close(there);
+    errno = same ? errno : ESTALE;
+    return same ? 0 : -1;
+}
+
+/* Waits for other removers. Not for long, since a mere reader can hold the lock as well: without it a remover only has no protection against
+ * another one that is just as far. */
+static void remover_lock(int fd)
+{
+    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + REMOVER_WAIT_MS * UINT64_C(1000000);
+    while (file_lock(fd, F_OFD_SETLK, F_WRLCK, REMOVER_BYTE, 1) < 0 && (errno == EAGAIN || errno == EACCES) &&
+           clock_ns(CLOCK_MONOTONIC) < limit) {
+        struct timespec pause = {0, POLL_NS};
+        nanosleep(&pause, NULL);
+    }
+}
+
+int file_remove_own(const char *name, int is_path, int fd)
+{
+    int there = open_to_compare(name, is_path), removed = -1;
+    if (there < 0)
+        return -1;
+    errno = ESTALE;
+    if (same_file(fd, there)) {
+        remover_lock(there);
+        if (name_compare(name, is_path, fd) == 0) /* once more: the remover before may have been the one for this name */
+            removed = file_remove(name, is_path);
+    }
+    int reason = errno;
+    close(there);
+    errno = reason;
+    return removed;
+}
 
 int file_memory(const char *name)
 {
@@ -138,7 +193,13 @@ static int remove_locked(int fd, const char *name, int is_path)
         errno = ENOENT;
         return -1;
     }
-    return file_is_ours(fd) != 0 ? -1 : file_remove(name, is_path);
+    if (file_is_ours(fd) != 0)
+        return -1;
+    if (name_compare(name, is_path, fd) != 0) {
+        errno = errno == ESTALE ? EBUSY : errno; /* another process has just put its file there */
+        return -1;
+    }
+    return file_remove(name, is_path);
 }
 
 int file_remove_unused(const char *name, int is_path)

@@ -12,6 +12,11 @@
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
 int file_remove(const char *name, int is_path);
 
+/* file_remove_own removes the name if it is still that of the file fd: 0; -1 with errno ESTALE when another file has it now, ENOENT,
+ * EACCES ... The caller uses the file (file_use), so file_remove_unused cannot give the name away between looking and removing, and a lock keeps
+ * other callers of file_remove_own out. What remains: a process that removes the name by force at that very moment. */
+int file_remove_own(const char *name, int is_path, int fd);
+
 /* file_memory makes a file without a name that cannot be shrunk any more. */
 int file_memory(const char *name);
 

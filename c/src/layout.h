@@ -39,7 +39,8 @@ enum {
     SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
-    COLLECTOR_BYTE = 1025  /* of the file: locked by the collector */
+    COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
+    REMOVER_BYTE = 1030    /* of the file: locked by a user that compares the name with the file and then removes it */
 };
 
 /* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.

@@ -50,8 +50,9 @@ shmem_heap *ShmemHeap_connect(const char *name);
 /* ShmemHeap_delete ends the connection. The heap and its blocks stay, for others. 0, or -1: no heap. */
 int ShmemHeap_delete(shmem_heap *heap);
 
-/* ShmemHeap_destroy ends the connection and removes the name, if the heap has one; who is still connected goes on. 0, or -1:
- * no heap, or the name could not be removed (errno; the connection has ended all the same). */
+/* ShmemHeap_destroy ends the connection and removes the name, if the heap has one and the name still is that of this heap; other connected
+ * processes go on. 0, or -1: no heap, or the name was not removed (errno as shmheap_destroy sets it, ESTALE where another heap has it now;
+ * the connection has ended all the same). */
 int ShmemHeap_destroy(shmem_heap *heap);
 
 /* Blocks -------------------------------------------------------------------------------------- */
