@@ -197,6 +197,25 @@ SHMHEAP_API int shmheap_unlink(const char *name);
  * EPROTONOSUPPORT (a heap in another version of the format). */
 SHMHEAP_API int shmheap_unlink_unused(const char *name);
 
+/* shmheap_copy makes a copy of the heap in a new file of this path, to be opened with SHMHEAP_FILE, while other processes go on using the
+ * heap. The copy's blocks, names and figures are those of one instant: it is the heap as it would be had all its processes been killed then.
+ *   - Handles mean the same objects in both, since the copy has the heap's identity; so a process that opens both must not mix them up.
+ *   - Kept names and names in use are there; uses and unshared objects of processes are given back by shmheap_reap, as after a death.
+ *   - Of an object that a process writes meanwhile, with locks of its own or without, the copy has some of what was written. To have several
+ *     objects as they belong together, hold the lock that protects them during the call.
+ *   - Free memory is not copied: the file has holes there, and the copy is a heap with SHMHEAP_SPARSE. It has the heap's permissions, less the umask.
+ * A copy is on the disk when the call returns; the heap's own file is not protected against a crash of the kernel or a loss of power.
+ * Success: 0. Failure: -1, no file of this path left behind, errno
+ *   EEXIST   there is something of this path;
+ *   EINVAL   mem is not valid, path NULL or empty;
+ *   ENOTSUP  the heap lies in the caller's memory;
+ *   EFBIG    the file would be longer than RLIMIT_FSIZE allows;
+ *   EAGAIN   on read-only connections as for shmheap_walk; else the heap changed faster than it could be written;
+ *   EBADMSG, ETIMEDOUT, ENOMEM, or what open(), pwrite(), fsync() and linkat() report (ENOSPC, EACCES, ENOENT ...).
+ * Other calls on the heap wait while the call compares: some tenths of a second for each GiB in use. A caller that dies inside
+ * leaves no file; where the file system has no O_TMPFILE, a file of this path that is no heap, and which SHMHEAP_TAKE_OVER replaces. */
+SHMHEAP_API int shmheap_copy(shmheap_memory_handle mem, const char *path);
+
 /* shmheap_valid tells whether mem is an open connection: 1 or 0. Never fails, never sets errno. A copy of a
  * handle that was disconnected is denied until a later connection of the process takes its place. */
 SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);

@@ -10,6 +10,7 @@
 #include "ask.h"
 #include "cache.h"
 #include "connect.h"
+#include "copy.h"
 #include "file.h"
 #include "fit.h"
 #include "grow.h"
@@ -142,6 +143,13 @@ void shmheap_destroy(const char *name, shmheap_memory_handle mem)
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
 
 int shmheap_unlink_unused(const char *name) { return name != NULL ? file_remove_unused(name, 0) : fail(EINVAL); }
+
+int shmheap_copy(shmheap_memory_handle mem, const char *path)
+{
+    if (!usable(mem) || path == NULL || path[0] == 0)
+        return fail(EINVAL);
+    return copy_make(mem.heap, path);
+}
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 

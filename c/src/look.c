@@ -45,7 +45,7 @@ static COLD int look_read_only(struct shmheap *heap, const struct look *look)
     return fail(EAGAIN);
 }
 
-static int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
+int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
 {
     const struct look look = {run, context};
     if (heap->read_only)
