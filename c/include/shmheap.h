@@ -23,6 +23,11 @@
  *   Processes  Every call may be made while other processes make any call on the same heap. A process
  *              may be killed at any instruction: the next caller finds that out, rebuilds what has to
  *              be rebuilt from the headers of the blocks and goes on.
+ *   Files      A heap with a name of shm_open() or in a file (SHMHEAP_FILE) lives as long as that file, also without processes. After kill -9 of
+ *              every process, in the midst of any calls, it opens again: sound, each call that was finished in it, each that was not
+ *              done or undone, with its kept names (shmheap_alloc_kept) and the objects they lead to. This is not so after a loss of power or a
+ *              crash of the kernel: the kernel writes a file's pages to the disk in any order, at any time. msync() and fsync() do not help,
+ *              since processes change the heap between one page and the next. Take copies then: shmheap_copy, or `shmheap copy`.
  *   fork       The child may go on with its parent's connections; before its first change it takes
  *              a slot of its own. After exec connections are gone.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
