@@ -105,12 +105,13 @@ pub struct shmheap_name_info {
     pub offset: u64,
     pub len: u64,
     pub users: u64,
+    pub kept: u64,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
     [
         "Size of shmheap_name_info",
-    ][::core::mem::size_of::<shmheap_name_info>() - 288usize];
+    ][::core::mem::size_of::<shmheap_name_info>() - 296usize];
     [
         "Alignment of shmheap_name_info",
     ][::core::mem::align_of::<shmheap_name_info>() - 8usize];
@@ -129,6 +130,9 @@ const _: () = {
     [
         "Offset of field: shmheap_name_info::users",
     ][::core::mem::offset_of!(shmheap_name_info, users) - 280usize];
+    [
+        "Offset of field: shmheap_name_info::kept",
+    ][::core::mem::offset_of!(shmheap_name_info, kept) - 288usize];
 };
 impl Default for shmheap_name_info {
     fn default() -> Self {
@@ -429,6 +433,10 @@ extern "C" {
     pub fn shmheap_destroy(name: *const ::core::ffi::c_char, mem: shmheap_memory_handle);
     pub fn shmheap_unlink(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn shmheap_unlink_unused(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
+    pub fn shmheap_copy(
+        mem: shmheap_memory_handle,
+        path: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_underlying(mem: shmheap_memory_handle) -> *mut ::core::ffi::c_void;
@@ -501,6 +509,19 @@ extern "C" {
         name: *const ::core::ffi::c_char,
         size: usize,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_alloc_kept(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+        size: usize,
+    ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_name_keep(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
+    pub fn shmheap_name_remove(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_find(
         mem: shmheap_memory_handle,
         name: *const ::core::ffi::c_char,
