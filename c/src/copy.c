@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@
 #include "segment.h"
 #include "slot.h"
 
-enum { ROUNDS_AHEAD = 3, ROUNDS_MAX = 32, FLUSH_PAGES = 64, CHANGED_MIN = 256, DESCRIPTOR_MIN = 3 };
+enum { ROUNDS_AHEAD = 3, ROUNDS_MAX = 32, FLUSH_PAGES = 64, CHANGED_MIN = 256 };
 
 /* struct changed is private: a page that is put aside; its bytes are in copy.bytes. */
 struct changed {
@@ -96,17 +95,6 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
-/* A number that standard streams never have. */
-static int fd_move_up(int fd)
-{
-    if (fd < 0 || fd >= DESCRIPTOR_MIN)
-        return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_MIN), reason = errno;
-    close(fd);
-    errno = reason;
-    return moved;
-}
-
 /* A file without a name, which vanishes with its maker; where that is not to be had, one with its name, marked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
 {
@@ -115,16 +103,17 @@ static int target_open(struct copy *copy, const char *path)
         errno = EEXIST;
         return -1;
     }
-    if (fstat(copy->heap->fd, &status) != 0)
-        return -1;
-    mode_t mode = status.st_mode & 0777;
+    mode_t mode = fstat(copy->image.source, &status) == 0 ? status.st_mode & 0777 : 0600;
     copy->visible = 0;
-    copy->fd = access("/proc/self/fd", X_OK) == 0 ? fd_move_up(folder_open(path, O_TMPFILE | O_RDWR, mode)) : -1;
+    copy->fd = access("/proc/self/fd", X_OK) == 0 ? file_above_standard(folder_open(path, O_TMPFILE | O_RDWR, mode)) : -1;
     if (copy->fd >= 0)
         return 0;
     copy->visible = 1;
-    copy->fd = fd_move_up(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    return copy->fd >= 0 ? file_use(copy->fd, 0) : -1;
+    copy->fd = file_above_standard(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (copy->fd < 0)
+        return -1;
+    file_lock(copy->fd, F_WRLCK, MAKER_BYTE, 1);
+    return file_use(copy->fd, 0);
 }
 
 /* All of it is on the disk before the file gets its name. */
@@ -146,8 +135,10 @@ static int target_publish(const struct copy *copy, const char *path)
 
 static void target_drop(const struct copy *copy, const char *path)
 {
-    if (copy->fd >= 0 && copy->visible)
-        file_remove_own(path, 1, copy->fd);
+    dev_t device;
+    ino_t inode;
+    if (copy->fd >= 0 && copy->visible && file_identify(copy->fd, &device, &inode) == 0)
+        file_remove_own(path, 1, device, inode);
 }
 
 /* Pages ----------------------------------------------------------------- */
@@ -250,7 +241,16 @@ static int run_copy(struct shmheap *heap, void *context)
     return result;
 }
 
-/* The control of a heap that nobody is in: the lock free, no thread waiting. */
+/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has neither, and no child's claim. */
+static void slots_settle(struct slot *slots, unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < count; i++) {
+        slots[i].word &= ~(uint64_t)SLOT_BY_PID;
+        slots[i].claim = 0;
+    }
+}
+
+/* The control of a heap that no process is in: the lock free, no thread waiting. */
 static void head_settle(struct copy *copy)
 {
     struct control *control = (struct control *)(void *)copy->head;
@@ -269,6 +269,8 @@ static int head_write(struct copy *copy)
     const uint64_t magic = FORMAT_MAGIC, more_len = (uint64_t)copy->more_slots * SLOT_SIZE;
     uint64_t len = more_len != 0 ? layout->more_off + more_len : copy->image.len;
     head_settle(copy);
+    slots_settle((struct slot *)(void *)((unsigned char *)copy->head + layout->slots_off), 1, layout->slots_first);
+    slots_settle((struct slot *)(void *)copy->more, 0, copy->more_slots);
     if (len_allowed(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 || write_at(copy->fd, copy->head, layout->bits_off, 0) != 0 ||
         write_at(copy->fd, copy->more, more_len, layout->more_off) != 0)
         return -1;
@@ -304,26 +306,28 @@ static int copy_to(struct copy *copy, const char *path)
 
 int copy_make(struct shmheap *heap, const char *path)
 {
-    int before = errno, failed = -1, cancel;
-    if (heap->fd < 0) {
+    int failed = -1;
+    if (!heap->has_file) {
         errno = ENOTSUP;
         return -1;
     }
     struct copy *copy = calloc(1, sizeof *copy);
     if (copy == NULL)
         return -1;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* files are cancellation points, and the lock is held meanwhile */
     copy->heap = heap;
     if (image_begin(&copy->image, heap) == 0) {
+        int fd = connection_fd(heap);
+        copy->image.source = fd >= 0 ? file_reopen(fd, heap->name, heap->is_path, 1) : -1;
         if (room_make(copy) == 0) {
             failed = copy_to(copy, path);
             munmap(copy->memory, (size_t)copy->memory_len);
         }
+        int reason = errno;
+        if (copy->image.source >= 0)
+            close(copy->image.source);
         image_end(&copy->image);
+        errno = reason;
     }
-    int reason = errno;
-    pthread_setcancelstate(cancel, NULL);
     free(copy);
-    errno = failed == 0 ? before : reason;
     return failed;
 }

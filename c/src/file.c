@@ -7,16 +7,27 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { POLL_NS = 200000, USERS_END = USERS_BYTE + 1, REMOVER_WAIT_MS = 100 };
+#include "pause.h"
+
+enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
+
+int file_above_standard(int fd)
+{
+    if (fd < 0 || fd >= STANDARD_STREAMS)
+        return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS), reason = errno;
+    close(fd);
+    errno = reason;
+    return higher;
+}
 
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
 {
-    /* Not blocking: the name may be that of a pipe that nobody writes. */
+    /* Not blocking: the name may be that of a pipe without a writer. */
     oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int fd = is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600);
+    int fd = file_above_standard(is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600));
     if (fd < 0)
         return -1;
     if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
@@ -31,64 +42,9 @@ int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
 
 int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
 
-/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
-static int open_to_compare(const char *name, int is_path)
-{
-    int fd = file_open_named(name, is_path, O_RDWR, 0);
-    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY, 0);
-}
-
-/* 1 when both are the same file. */
-static int same_file(int fd, int other)
-{
-    struct stat one, two;
-    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
-}
-
-/* The name is that of the file fd: 0; -1 with errno. */
-static int name_compare(const char *name, int is_path, int fd)
-{
-    int there = open_to_compare(name, is_path);
-    if (there < 0)
-        return -1;
-    int same = same_file(fd, there);
-    close(there);
-    errno = same ? errno : ESTALE;
-    return same ? 0 : -1;
-}
-
-/* Waits for other removers. Not for long, since a mere reader can hold the lock as well: without it a remover only has no protection against
- * another one that is just as far. */
-static void remover_lock(int fd)
-{
-    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + REMOVER_WAIT_MS * UINT64_C(1000000);
-    while (file_lock(fd, F_OFD_SETLK, F_WRLCK, REMOVER_BYTE, 1) < 0 && (errno == EAGAIN || errno == EACCES) &&
-           clock_ns(CLOCK_MONOTONIC) < limit) {
-        struct timespec pause = {0, POLL_NS};
-        nanosleep(&pause, NULL);
-    }
-}
-
-int file_remove_own(const char *name, int is_path, int fd)
-{
-    int there = open_to_compare(name, is_path), removed = -1;
-    if (there < 0)
-        return -1;
-    errno = ESTALE;
-    if (same_file(fd, there)) {
-        remover_lock(there);
-        if (name_compare(name, is_path, fd) == 0) /* once more: the remover before may have been the one for this name */
-            removed = file_remove(name, is_path);
-    }
-    int reason = errno;
-    close(there);
-    errno = reason;
-    return removed;
-}
-
 int file_memory(const char *name)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = file_above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
         int reason = errno;
         close(fd);
@@ -98,24 +54,107 @@ int file_memory(const char *name)
     return fd;
 }
 
-int file_reopen(int fd, int read_only)
+int file_identify(int fd, dev_t *device, ino_t *inode)
 {
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    *device = status.st_dev;
+    *inode = status.st_ino;
+    return 0;
 }
 
-int file_lock(int fd, int command, short type, off_t from, off_t len)
+int file_is(int fd, dev_t device, ino_t inode)
+{
+    dev_t its_device;
+    ino_t its_inode;
+    int before = errno, known = file_identify(fd, &its_device, &its_inode) == 0;
+    errno = before;
+    return known && its_device == device && its_inode == inode;
+}
+
+void file_close(int fd, dev_t device, ino_t inode)
+{
+    if (fd >= 0 && file_is(fd, device, inode))
+        close(fd);
+}
+
+/* The file of this name, if it is that of fd. */
+static int reopen_by_name(int fd, const char *name, int is_path, int oflags)
+{
+    dev_t device;
+    ino_t inode;
+    int again = file_identify(fd, &device, &inode) == 0 ? file_open_named(name, is_path, oflags, 0) : -1;
+    if (again >= 0 && !file_is(again, device, inode)) {
+        close(again);
+        errno = ENOENT;
+        return -1;
+    }
+    return again;
+}
+
+int file_reopen(int fd, const char *name, int is_path, int read_only)
+{
+    char path[40];
+    int oflags = read_only ? O_RDONLY : O_RDWR;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int again = file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (again >= 0 || errno != ENOENT || name == NULL)
+        return again;
+    again = reopen_by_name(fd, name, is_path, oflags);
+    if (again < 0)
+        errno = ENOENT; /* of /proc */
+    return again;
+}
+
+/* Locks ----------------------------------------------------------------- */
+
+static int lock_command(int fd, int command, struct flock *lock, short type, off_t from, off_t len)
+{
+    memset(lock, 0, sizeof *lock);
+    lock->l_type = type;
+    lock->l_whence = SEEK_SET;
+    lock->l_start = from;
+    lock->l_len = len;
+    return fcntl(fd, command, lock);
+}
+
+int file_lock(int fd, short type, off_t from, off_t len)
 {
     struct flock lock;
-    memset(&lock, 0, sizeof lock);
-    lock.l_type = type;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = from;
-    lock.l_len = len;
-    if (fcntl(fd, command, &lock) != 0)
+    int before = errno;
+    if (lock_command(fd, F_OFD_SETLK, &lock, type, from, len) == 0)
+        return 0;
+    if (errno != EAGAIN && errno != EACCES)
         return -1;
-    return lock.l_type == F_UNLCK ? 0 : 1; /* of F_OFD_GETLK: 1 when somebody holds it */
+    errno = before;
+    return 1;
+}
+
+int file_lock_wait(int fd, short type, off_t byte, unsigned limit_ms)
+{
+    struct pause pause = pause_begin(limit_ms);
+    int locked;
+    while ((locked = file_lock(fd, type, byte, 1)) == 1 && pause_sleep(&pause))
+        continue;
+    return locked;
+}
+
+void file_unlock(int fd, off_t from, off_t len)
+{
+    struct flock lock;
+    int before = errno;
+    lock_command(fd, F_OFD_SETLK, &lock, F_UNLCK, from, len);
+    errno = before;
+}
+
+/* A read lock is what is looked for, so that write locks alone exclude it. */
+int file_locked_by_writer(int fd, off_t from, off_t len)
+{
+    struct flock lock;
+    if (lock_command(fd, F_OFD_GETLK, &lock, F_RDLCK, from, len) != 0)
+        return -1;
+    return lock.l_type != F_UNLCK;
 }
 
 int file_use(int fd, unsigned timeout_ms)
@@ -123,19 +162,20 @@ int file_use(int fd, unsigned timeout_ms)
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
         return 0;
-    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
-    while (file_lock(fd, F_OFD_SETLK, F_RDLCK, USERS_BYTE, 1) < 0) {
-        if (errno != EAGAIN && errno != EACCES)
-            return 0;
-        if (clock_ns(CLOCK_MONOTONIC) >= limit) {
-            errno = ETIMEDOUT;
-            return -1;
-        }
-        struct timespec pause = {0, POLL_NS}; /* held for a few system calls; not waited for, since a peer may hold it for ever */
-        nanosleep(&pause, NULL);
-    }
-    return 0;
+    /* Held for a few system calls; not for ever, since a peer may do that. */
+    if (file_lock_wait(fd, F_RDLCK, USERS_BYTE, timeout_ms) != 1)
+        return 0;
+    errno = ETIMEDOUT;
+    return -1;
 }
+
+int file_in_use(int fd)
+{
+    struct flock lock;
+    return lock_command(fd, F_OFD_GETLK, &lock, F_WRLCK, 0, USERS_END) != 0 ? -1 : lock.l_type != F_UNLCK;
+}
+
+/* Lengths --------------------------------------------------------------- */
 
 int file_extend(int fd, uint64_t len)
 {
@@ -155,7 +195,7 @@ int file_reserve(int fd, uint64_t from, uint64_t to)
     return result == 0 || errno != EOPNOTSUPP ? result : file_extend(fd, to);
 }
 
-int file_in_use(int fd) { return file_lock(fd, F_OFD_GETLK, F_WRLCK, 0, USERS_END); }
+/* Names ----------------------------------------------------------------- */
 
 int file_is_nameless(int fd)
 {
@@ -163,27 +203,85 @@ int file_is_nameless(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
-/* Empty, or as a heap's maker leaves it who dies before the magic. */
-static int file_is_begun(const struct control *fixed)
+int file_is_begun(const struct control *fixed, int empty_too)
 {
     static const struct control nothing;
-    return fixed->magic == 0 && (memcmp(fixed, &nothing, sizeof nothing) == 0 ||
-                                 (fixed->version == FORMAT_VERSION && (fixed->shift == 3 || fixed->shift == 4)));
+    if (fixed->magic != 0)
+        return 0;
+    return (fixed->version == FORMAT_VERSION && (fixed->shift == 3 || fixed->shift == 4)) ||
+           (empty_too && memcmp(fixed, &nothing, sizeof nothing) == 0);
+}
+
+/* The first bytes of a regular file, zeros behind its end: 0, or -1 with errno. */
+static int control_read(int fd, struct control *fixed)
+{
+    struct stat status;
+    memset(fixed, 0, sizeof *fixed);
+    if (fstat(fd, &status) != 0)
+        return -1;
+    if (S_ISREG(status.st_mode) && pread(fd, fixed, sizeof *fixed, 0) >= 0)
+        return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+int file_was_abandoned(int fd)
+{
+    struct control fixed;
+    /* The maker locks its byte before it writes the first bytes, and unlocks it after magic: so what is begun still when the byte is seen
+     * unlocked, stays so. */
+    return control_read(fd, &fixed) == 0 && file_is_begun(&fixed, 0) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 &&
+           control_read(fd, &fixed) == 0 && file_is_begun(&fixed, 0);
 }
 
 /* A heap of ours, or the begin of one: 0; -1 with errno. */
 static int file_is_ours(int fd)
 {
-    struct stat status;
     struct control fixed;
-    memset(&fixed, 0, sizeof fixed);
-    if (fstat(fd, &status) != 0)
+    if (control_read(fd, &fixed) != 0)
         return -1;
-    ssize_t got = S_ISREG(status.st_mode) ? pread(fd, &fixed, sizeof fixed, 0) : -1;
-    if (got >= 0 && file_is_begun(&fixed))
+    if (file_is_begun(&fixed, 1))
         return 0;
-    errno = got < (ssize_t)offsetof(struct control, lock) || fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    errno = fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
     return errno != EBADMSG && fixed.version == FORMAT_VERSION ? 0 : -1;
+}
+
+/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
+static int open_to_compare(const char *name, int is_path)
+{
+    int fd = file_open_named(name, is_path, O_RDWR, 0);
+    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY, 0);
+}
+
+/* The name is that of this file: 0; -1 with errno. */
+static int name_compare(const char *name, int is_path, dev_t device, ino_t inode)
+{
+    int there = open_to_compare(name, is_path);
+    if (there < 0)
+        return -1;
+    int same = file_is(there, device, inode);
+    close(there);
+    errno = same ? errno : ESTALE;
+    return same ? 0 : -1;
+}
+
+int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode)
+{
+    int there = open_to_compare(name, is_path), removed = -1;
+    if (there < 0)
+        return -1;
+    errno = ESTALE;
+    if (file_is(there, device, inode)) {
+        /* Not for long: a process that may write the file can keep the lock. Without it the caller has no protection
+         * against another one that is just as far. */
+        file_lock_wait(there, F_WRLCK, REMOVER_BYTE, REMOVER_WAIT_MS);
+        if (name_compare(name, is_path, device, inode) == 0) /* once more: the remover before may have been the one for this name */
+            removed = file_remove(name, is_path);
+    }
+    int reason = errno;
+    close(there);
+    errno = reason;
+    return removed;
 }
 
 /* Under a lock that keeps users out. */
@@ -193,9 +291,11 @@ static int remove_locked(int fd, const char *name, int is_path)
         errno = ENOENT;
         return -1;
     }
-    if (file_is_ours(fd) != 0)
+    dev_t device;
+    ino_t inode;
+    if (file_is_ours(fd) != 0 || file_identify(fd, &device, &inode) != 0)
         return -1;
-    if (name_compare(name, is_path, fd) != 0) {
+    if (name_compare(name, is_path, device, inode) != 0) {
         errno = errno == ESTALE ? EBUSY : errno; /* another process has just put its file there */
         return -1;
     }
@@ -208,9 +308,10 @@ int file_remove_unused(const char *name, int is_path)
     if (fd < 0)
         return -1;
     int removed = -1;
-    if (file_lock(fd, F_OFD_SETLK, F_WRLCK, 0, USERS_END) >= 0)
+    int locked = file_lock(fd, F_WRLCK, 0, USERS_END);
+    if (locked == 0)
         removed = remove_locked(fd, name, is_path);
-    else if (errno == EAGAIN || errno == EACCES)
+    else if (locked == 1)
         errno = EBUSY; /* whatever it is: its maker may be at it */
     int reason = removed == 0 ? before : errno;
     close(fd);

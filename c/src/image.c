@@ -40,6 +40,7 @@ int image_begin(struct image *image, struct shmheap *heap)
     uint64_t pages = pages_max(heap), sums = pages * sizeof *image->sums, written = pages / 8 + sizeof *image->written;
     memset(image, 0, sizeof *image);
     image->heap = heap;
+    image->source = -1;
     image->memory_len = sums + written;
     for (size_t got = 0; got < sizeof image->key; got += 256) /* as much as no signal interrupts */
         if (getrandom((unsigned char *)image->key + got, (size_t)least(256, sizeof image->key - got), 0) < 0)
@@ -78,8 +79,8 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
 /* Of a sparse heap, the next bytes from there on that have memory: touching others would get it some. */
 static void data_find(struct image *image, uint64_t from)
 {
-    off_t data = lseek(image->heap->fd, (off_t)from, SEEK_DATA);
-    off_t hole = data >= 0 ? lseek(image->heap->fd, data, SEEK_HOLE) : -1;
+    off_t data = lseek(image->source, (off_t)from, SEEK_DATA);
+    off_t hole = data >= 0 ? lseek(image->source, data, SEEK_HOLE) : -1;
     image->data_from = data >= 0 ? (uint64_t)data : UINT64_MAX;
     image->data_to = hole >= 0 ? (uint64_t)hole : UINT64_MAX;
 }
@@ -88,7 +89,7 @@ static void data_find(struct image *image, uint64_t from)
 static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
 {
     const struct shmheap *heap = image->heap;
-    if ((heap->format_flags & FORMAT_SPARSE) && from < to) {
+    if ((heap->format_flags & FORMAT_SPARSE) && image->source >= 0 && from < to) {
         if (from < image->data_from || from >= image->data_to)
             data_find(image, from);
         from = from < image->data_from ? round_up(image->data_from, 8) : from;

@@ -29,6 +29,7 @@ struct image_page {
  *   2  bit p of written is set where the copy's file has page p; the other pages are holes, and their sums 0 */
 struct image {
     struct shmheap *heap;
+    int source;              /* a description of the heap's file of its own; -1: none */
     uint64_t len;            /* bytes of the file that image_compare looked at last */
     struct image_sum *sums;
     uint64_t *written;

@@ -369,8 +369,7 @@ static uint64_t *user_that_left(const struct shmheap *heap, const struct name_re
     for (uint64_t *word; (word = users_next(&users)) != NULL;) {
         unsigned slot = user_slot(load_u64(word));
         if (user_count(load_u64(word)) != 0 &&
-            (slot == SLOT_LEFT || slot == SLOT_GONE ||
-             (slot < heap->slot_count && slot_state_of(heap, slot) == SLOT_VACATED)))
+            (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;
@@ -588,8 +587,8 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
     for (uint64_t *word; (word = users_next(&users)) != NULL;) {
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
-        int departed = slot == SLOT_GONE || slot == SLOT_LEFT ||
-                       (slot < heap->slot_count && (slot_dead(heap, slot) || slot_state_of(heap, slot) == SLOT_VACATED));
+        int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
+                       (slot < heap->slot_count && slot_dead(heap, slot));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);
     }

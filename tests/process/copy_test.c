@@ -184,6 +184,46 @@ static void copies_of_other_kinds(void)
     shmheap_disconnect(mem);
 }
 
+/* struct family is shared. */
+struct family {
+    shmheap_memory_handle mem;
+    volatile pid_t child;
+};
+
+static void wait_to_be_killed(void *context)
+{
+    (void)context;
+    for (;;)
+        pause();
+}
+
+static void hold_and_fork_and_die(void *context)
+{
+    struct family *family = context;
+    CHECK(shmheap_alloc(family->mem, 100) != NULL);
+    family->child = test_fork(wait_to_be_killed, NULL);
+    raise(SIGKILL);
+}
+
+/* What a dead process held is known to its child; in the copy, where no process lives, to none. */
+static void claims_of_children_are_not_copied(void)
+{
+    struct family *family = test_shared(sizeof *family);
+    const char *path = copy_path();
+    family->mem = test_anonymous(LEN, 0, 0);
+    int status = test_wait(test_fork(hold_and_fork_and_die, family));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    CHECK_EQ(shmheap_reap(family->mem, 0), 0);
+    CHECK_EQ(shmheap_copy(family->mem, path), 0);
+    shmheap_memory_handle copy = open_copy(path, 0);
+    CHECK_EQ(shmheap_reap(copy, 0), 1);
+    test_check_empty(copy);
+    CHECK_EQ(kill(family->child, SIGKILL), 0);
+    shmheap_destroy(path, copy);
+    shmheap_disconnect(family->mem);
+    test_unshare(family, sizeof *family);
+}
+
 /* A busy heap ------------------------------------------------------------ */
 
 /* struct root lies in the heap, lowest of all objects: the handles of whole objects, taken out before they are freed. A copy reads low
@@ -470,6 +510,7 @@ static void the_copier_is_killed(void)
 static const struct test tests[] = {
     TEST(copy_of_a_heap_at_rest),
     TEST(copies_of_other_kinds),
+    TEST(claims_of_children_are_not_copied),
     TEST(copies_of_a_busy_heap),
     TEST(copies_of_a_busy_heap_with_caches),
     TEST(what_is_refused),
