@@ -58,6 +58,7 @@ pub const SHMHEAP_HUGE_PAGES: shmheap_flags = 64;
 pub const SHMHEAP_ANONYMOUS: shmheap_flags = 128;
 pub const SHMHEAP_FILE: shmheap_flags = 256;
 pub const SHMHEAP_TAKE_OVER: shmheap_flags = 512;
+pub const SHMHEAP_NO_DUMP: shmheap_flags = 2048;
 pub const SHMHEAP_SOCKET: shmheap_flags = 1024;
 pub type shmheap_flags = ::core::ffi::c_uint;
 #[repr(C)]
@@ -439,6 +440,7 @@ extern "C" {
     ) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
+    pub fn shmheap_fd_writable(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_underlying(mem: shmheap_memory_handle) -> *mut ::core::ffi::c_void;
     pub fn shmheap_alloc(
         mem: shmheap_memory_handle,
