@@ -75,6 +75,14 @@ void *ShmemHeap_alloc_named(shmem_heap *heap, const char *name, size_t num_bytes
  * it was made. NULL, *num_bytes 0: no heap, or no such name. */
 void *ShmemHeap_find(shmem_heap *heap, const char *name, size_t *num_bytes);
 
+/* ShmemHeap_keep makes the block of this name stay without uses, also when all processes have died or left, until ShmemHeap_remove_name.
+ * 0, or -1: no heap, or no such name (errno as shmheap_name_keep sets it). */
+int32_t ShmemHeap_keep(shmem_heap *heap, const char *name);
+
+/* ShmemHeap_remove_name removes the name, kept or not. 0, block and name are gone; 1, living processes still use the block, and the last
+ * ShmemHeap_free_block of these uses frees both; -1: no heap, or no such name. */
+int32_t ShmemHeap_remove_name(shmem_heap *heap, const char *name);
+
 /* ShmemHeap_free_block gives a block back. 0, or -1: no heap, or not the address of a live block. */
 int32_t ShmemHeap_free_block(shmem_heap *heap, void *block);
 
