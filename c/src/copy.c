@@ -241,13 +241,11 @@ static int run_copy(struct shmheap *heap, void *context)
     return result;
 }
 
-/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has neither, and no child's claim. */
+/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has neither, and no heirs. */
 static void slots_settle(struct slot *slots, unsigned first, unsigned count)
 {
-    for (unsigned i = first; i < count; i++) {
-        slots[i].word &= ~(uint64_t)SLOT_BY_PID;
-        slots[i].claim = 0;
-    }
+    for (unsigned i = first; i < count; i++)
+        slots[i].word &= ~(uint64_t)(SLOT_BY_PID | SLOT_HAS_HEIRS);
 }
 
 /* The control of a heap that no process is in: the lock free, no thread waiting. */
