@@ -242,22 +242,24 @@ static int run_copy(struct shmheap *heap, void *context)
 }
 
 /* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has neither, and no heirs. */
-static void slots_settle(struct slot *slots, unsigned first, unsigned count)
+static void slots_settle(uint64_t *words, unsigned first, unsigned count)
 {
     for (unsigned i = first; i < count; i++)
-        slots[i].word &= ~(uint64_t)(SLOT_BY_PID | SLOT_HAS_HEIRS);
+        words[(i * SLOT_SIZE + offsetof(struct slot, word)) / 8] &= ~(uint64_t)(SLOT_BY_PID | SLOT_HAS_HEIRS);
 }
+
+static uint64_t *head_word(struct copy *copy, size_t off) { return &copy->head[off / 8]; }
 
 /* The control of a heap that no process is in: the lock free, no thread waiting. */
 static void head_settle(struct copy *copy)
 {
-    struct control *control = (struct control *)(void *)copy->head;
-    control->magic = 0;
-    control->flags |= FORMAT_SPARSE; /* what is free has no memory */
-    control->lock = 0;
-    control->sequence = (control->sequence + 1) & ~UINT64_C(1);
-    control->waiting = 0;
-    control->space_waiting = 0;
+    *head_word(copy, offsetof(struct control, magic)) = 0;
+    *head_word(copy, offsetof(struct control, flags)) |= FORMAT_SPARSE; /* what is free has no memory */
+    *head_word(copy, offsetof(struct control, lock)) = 0;
+    *head_word(copy, offsetof(struct control, waiting)) = 0;
+    *head_word(copy, offsetof(struct control, space_waiting)) &= ~UINT64_C(0xffffffff); /* the upper half is space_futex */
+    uint64_t *sequence = head_word(copy, offsetof(struct control, sequence));
+    *sequence = (*sequence + 1) & ~UINT64_C(1);
 }
 
 /* All but the pages; the magic last, as when a heap is made. */
@@ -267,8 +269,8 @@ static int head_write(struct copy *copy)
     const uint64_t magic = FORMAT_MAGIC, more_len = (uint64_t)copy->more_slots * SLOT_SIZE;
     uint64_t len = more_len != 0 ? layout->more_off + more_len : copy->image.len;
     head_settle(copy);
-    slots_settle((struct slot *)(void *)((unsigned char *)copy->head + layout->slots_off), 1, layout->slots_first);
-    slots_settle((struct slot *)(void *)copy->more, 0, copy->more_slots);
+    slots_settle(head_word(copy, layout->slots_off), 1, layout->slots_first);
+    slots_settle(copy->more, 0, copy->more_slots);
     if (len_allowed(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 || write_at(copy->fd, copy->head, layout->bits_off, 0) != 0 ||
         write_at(copy->fd, copy->more, more_len, layout->more_off) != 0)
         return -1;

@@ -680,9 +680,9 @@ static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER
 
 /* All uses with one label share a word, so that a kept name does not grow by a word with each process that used it and departed. A death
  * between both stores leaves some uses counted twice, of departed processes. */
-static void user_relabel(struct shmheap *heap, const struct name_record *record, uint64_t *word, unsigned label)
+static void user_relabel(struct shmheap *heap, const struct name_record *record, uint64_t *word, uint64_t count, unsigned label)
 {
-    uint64_t *same = user_find(heap, record, label), count = user_count(load_u64(word));
+    uint64_t *same = user_find(heap, record, label);
     if (same == NULL || same == word) {
         store_u64(word, count << USER_COUNT_SHIFT | label);
         return;
@@ -696,11 +696,11 @@ static void users_relabel(struct shmheap *heap, const struct name_record *record
 {
     struct users users = users_of(heap, record);
     for (uint64_t *word; (word = users_next(&users)) != NULL;) {
-        uint64_t was = load_u64(word);
-        if (user_count(was) != 0 && slot_in(gone, user_slot(was)))
-            user_relabel(heap, record, word, SLOT_GONE);
-        else if (user_count(was) != 0 && slot_in(left, user_slot(was)))
-            user_relabel(heap, record, word, SLOT_LEFT);
+        uint64_t was = load_u64(word), count = user_count(was);
+        if (count != 0 && slot_in(gone, user_slot(was)))
+            user_relabel(heap, record, word, count, SLOT_GONE);
+        else if (count != 0 && slot_in(left, user_slot(was)))
+            user_relabel(heap, record, word, count, SLOT_LEFT);
     }
 }
 
