@@ -10,6 +10,7 @@
 #include "ask.h"
 #include "cache.h"
 #include "connect.h"
+#include "copy.h"
 #include "file.h"
 #include "fit.h"
 #include "grow.h"
@@ -132,17 +133,32 @@ void shmheap_disconnect(shmheap_memory_handle mem)
     call_end(&call, 0);
 }
 
-void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+/* 0, or -1 with errno, as shmheap_destroy says. */
+static int name_of_heap_remove(const struct shmheap *heap, const char *name)
 {
     char of_socket[PATH_MAX];
-    int is_path = usable(mem) && mem.heap->is_path, fits = 1;
-    if (name != NULL && usable(mem) && mem.heap->is_of_socket) {
-        fits = scope_name(of_socket, sizeof of_socket, name, mem.heap->socket) == 0;
+    if (!heap->has_file)
+        return fail(ENOTSUP);
+    if (heap->is_of_socket) {
+        if (scope_name(of_socket, sizeof of_socket, name, heap->socket) != 0)
+            return -1;
         name = of_socket;
     }
-    shmheap_disconnect(mem);
-    if (name != NULL && fits)
-        file_remove(name, is_path);
+    return file_remove_own(name, heap->is_path, heap->device, heap->inode);
+}
+
+/* The name first: as long as this connection uses the file, the name is not given away as that of an unused heap. */
+void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+{
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return;
+    }
+    struct call call = call_begin();
+    int failed = name != NULL && name_of_heap_remove(mem.heap, name) != 0 ? errno : 0;
+    connect_close(mem.heap);
+    call_end(&call, 0);
+    errno = failed != 0 ? failed : errno;
 }
 
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
@@ -151,6 +167,14 @@ int shmheap_unlink_unused(const char *name)
 {
     struct call call = call_begin();
     return call_end(&call, name != NULL ? file_remove_unused(name, 0) : fail(EINVAL));
+}
+
+int shmheap_copy(shmheap_memory_handle mem, const char *path)
+{
+    if (!usable(mem) || path == NULL || path[0] == 0)
+        return fail(EINVAL);
+    struct call call = call_begin();
+    return call_end(&call, copy_make(mem.heap, path));
 }
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
@@ -746,17 +770,50 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
     return granule;
 }
 
-void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+static void *alloc_named(shmheap_memory_handle mem, const char *name, size_t size, unsigned kept)
 {
     struct name wanted;
     if (!usable(mem))
         return fail_null(EINVAL);
     if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
         return NULL;
+    wanted.kept = kept;
     int64_t granule = use_named(mem.heap, &wanted, size);
     recover_leave(mem.heap);
     return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
+
+void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 0);
+}
+
+void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 1);
+}
+
+/* Does change with the name, under the lock: its result, or -1 with errno. */
+static int name_change(shmheap_memory_handle mem, const char *name, int (*change)(struct shmheap *, const struct name *))
+{
+    struct name wanted;
+    int before = errno;
+    if (!usable(mem))
+        return fail(EINVAL);
+    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+        return -1;
+    int calm = process_calm(), result = change(mem.heap, &wanted);
+    process_calm_end(calm);
+    recover_leave_freed(mem.heap);
+    if (result < 0)
+        return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
+    errno = before; /* asking after processes is not the caller's business */
+    return result;
+}
+
+int shmheap_name_keep(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_keep); }
+
+int shmheap_name_remove(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_remove); }
 
 /* Names change too fast: under the lock. */
 static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)

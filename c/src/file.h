@@ -12,6 +12,15 @@
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
 int file_remove(const char *name, int is_path);
 
+/* file_remove_own removes the name if it is still that of this file: 0; -1 with errno ESTALE when another file has it now, ENOENT,
+ * EACCES ... The caller uses the file (file_use), so file_remove_unused cannot give the name away between looking and removing, and a lock keeps
+ * other callers of file_remove_own out. What remains: a process that removes the name by force at that very moment. */
+int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode);
+
+/* file_above_standard is the same file under a number that is no standard stream's: what a program prints must not go into a heap.
+ * fd is closed; -1 where it is, or where there is no such number (errno). */
+int file_above_standard(int fd);
+
 /* file_memory makes a file without a name that cannot be shrunk any more. */
 int file_memory(const char *name);
 

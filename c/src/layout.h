@@ -40,7 +40,8 @@ enum {
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
-    MAKER_BYTE = 1026      /* of the file: locked by the process that makes the heap, until it is made */
+    MAKER_BYTE = 1026,     /* of the file: locked by the process that makes the heap, until it is made */
+    REMOVER_BYTE = 1030    /* of the file: locked by a user that compares the name with the file and then removes it */
 };
 
 /* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.
@@ -155,6 +156,9 @@ struct slot {
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
+#define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
+#define SLOT_BY_PID 0x80u    /* in word, bit 7 */
+
 /* In a file, the holder of a slot and each child since keep a byte of the file locked, at CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and
  * connected_ns: another one each time that the slot is taken, since children may keep theirs for long. */
 #define CLAIM_FIRST UINT64_C(4096)
@@ -186,7 +190,7 @@ STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_f
 #define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
 
 /* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that makes the object at `object` the
- * one of this name. It is there as long as somebody counts as its user; the rest (states of objects, links, table) follows from it.
+ * one of this name. It is there as long as it has a user or is kept; the rest (states of objects, links, table) follows from it.
  * A user is a word: bits 0-31 slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
 enum { NAME_USERS = 4, NAME_LEN_MAX = 255, USERS_MORE = 28 };
 struct name_record {
@@ -196,6 +200,7 @@ struct name_record {
     shared_u64 hash;
     shared_u64 more;       /* granule of the first block of more users, plus 1; derived */
     shared_u64 users[NAME_USERS];
+    shared_u64 kept;       /* not 0: the name stays without users, until it is removed by name */
     shared_u64 name_len;   /* 1 to 255 */
     shared_u64 name[];      /* rounded up to a multiple of 8, filled up with zeros */
 };

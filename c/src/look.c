@@ -46,7 +46,7 @@ static COLD int look_read_only(struct shmheap *heap, const struct look *look)
     return fail(EAGAIN);
 }
 
-static int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
+int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
 {
     const struct look look = {run, context};
     if (heap->read_only)
@@ -199,6 +199,7 @@ static int name_describe(const struct shmheap *heap, const struct name_record *r
     info->offset = block_payload_off(heap, object);
     info->len = load_u64(&record->object_len);
     info->users = names_users(heap, record);
+    info->kept = load_u64(&record->kept) != 0;
     return 1;
 }
 

@@ -117,6 +117,7 @@ int name_set(const struct shmheap *heap, struct name *name, const char *text)
     memset(name->words, 0, sizeof name->words);
     memcpy(name->words, text, len);
     name->len = len;
+    name->kept = 0;
     name->hash = hash_words(heap->id, name->words, name_words(len));
     return 0;
 }
@@ -360,6 +361,12 @@ static shared_u64 *user_find(const struct shmheap *heap, const struct name_recor
     return NULL;
 }
 
+/* Something holds the name: a user, or the mark that it is kept. Any value but 0 is the mark: a forged one costs a name that stays. */
+static int record_is_held(const struct shmheap *heap, const struct name_record *record)
+{
+    return load_u64(&record->kept) != 0 || names_users(heap, record) != 0;
+}
+
 /* Uses that nobody will give back: of those who left in order, whether their slots were given away since or not. */
 static shared_u64 *user_that_left(const struct shmheap *heap, const struct name_record *record)
 {
@@ -427,7 +434,7 @@ static int user_add(struct shmheap *heap, struct name_record *record, uint64_t g
 
 /* Making and removing --------------------------------------------------- */
 
-/* The parts of a name without users, in an order in which a death leaves what recovery finds and goes on with. */
+/* The parts of a name that nothing holds, in an order in which a death leaves what recovery finds and goes on with. */
 static void name_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     struct name_more *more;
@@ -477,6 +484,7 @@ static void record_fill(struct shmheap *heap, struct name_record *record, const 
     store_u64(&record->more, 0);
     for (unsigned i = 0; i < NAME_USERS; i++)
         store_u64(&record->users[i], i == 0 ? heap->slot | UINT64_C(1) << USER_COUNT_SHIFT : 0);
+    store_u64(&record->kept, name->kept);
     store_u64(&record->name_len, name->len);
     for (uint64_t i = 0; i < name_words(name->len); i++)
         store_u64(text + i, name->words[i]);
@@ -544,6 +552,8 @@ int64_t names_use(struct shmheap *heap, const struct name *name, size_t len)
     if (len > has || has > object_len_of(heap, header))
         return len > has ? NAMES_TOO_SHORT : FIT_BAD;
     int result = user_add(heap, record, granule);
+    if (result == 0 && name->kept)
+        store_publish(&record->kept, 1);
     return result == 0 ? (int64_t)reference_granule(object) : result;
 }
 
@@ -561,8 +571,51 @@ int names_release(struct shmheap *heap, uint64_t granule)
         return NAMES_NO_USER;
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
     store_publish(word, user_count(less) != 0 ? less : 0);
-    if (names_users(heap, record) == 0)
+    if (!record_is_held(heap, record))
         name_remove(heap, record, at);
+    return 0;
+}
+
+int names_keep(struct shmheap *heap, const struct name *name)
+{
+    uint64_t granule = record_find(heap, name);
+    if (granule == GRANULE_NONE)
+        return FIT_UNKNOWN;
+    struct name_record *record = record_at(heap, granule);
+    if (record == NULL)
+        return FIT_BAD;
+    store_publish(&record->kept, 1);
+    return 0;
+}
+
+/* The uses of dead processes, and of those that left in order. */
+static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
+{
+    struct users users = users_of(heap, record);
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t seen = load_u64(word);
+        unsigned slot = user_slot(seen);
+        int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
+                       (slot < heap->slot_count && slot_dead(heap, slot));
+        if (user_count(seen) != 0 && departed)
+            store_publish(word, 0);
+    }
+}
+
+/* A death behind the first store leaves a name in use by departed processes, or one that nothing holds, which recovery removes. */
+int names_remove(struct shmheap *heap, const struct name *name)
+{
+    uint64_t granule = record_find(heap, name);
+    if (granule == GRANULE_NONE)
+        return FIT_UNKNOWN;
+    struct name_record *record = record_at(heap, granule);
+    if (record == NULL)
+        return FIT_BAD;
+    store_publish(&record->kept, 0);
+    users_drop_departed(heap, record);
+    if (record_is_held(heap, record))
+        return 1;
+    name_remove(heap, record, granule);
     return 0;
 }
 
@@ -604,14 +657,14 @@ int names_sound(const struct shmheap *heap, uint64_t granule)
 {
     const struct name_record *record = record_at(heap, granule);
     uint64_t len = record != NULL ? load_u64(&record->name_len) : 0;
-    struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0};
+    struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0, 0};
     if (len == 0 || len > NAME_LEN_MAX ||
         internal_at(heap, granule, INTERNAL_NAME, sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
         return 0;
     for (uint64_t i = 0; i < name_words(len); i++)
         name.words[i] = load_u64(&record->name[i]);
     uint64_t object = load_u64(&record->object), header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
-    return header != 0 && names_users(heap, record) != 0 && record_find(heap, &name) == granule &&
+    return header != 0 && record_is_held(heap, record) && record_find(heap, &name) == granule &&
            name.hash == hash_words(heap->id, name.words, name_words(len)) &&
            load_u64(&record->object_len) <= object_len_of(heap, header) &&
            load_u64(object_back(heap, reference_granule(object), header)) ==
@@ -633,15 +686,29 @@ uint64_t names_object_len(const struct shmheap *heap, uint64_t granule)
 
 static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER_SLOT_MASK && (slots[slot / 64] >> slot % 64) & 1; }
 
+/* All uses with one label share a word, so that a kept name does not grow by a word with each process that used it and departed. A death
+ * between both stores leaves some uses counted twice, of departed processes. */
+static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word, uint64_t count, unsigned label)
+{
+    shared_u64 *same = user_find(heap, record, label);
+    if (same == NULL || same == word) {
+        store_u64(word, count << USER_COUNT_SHIFT | label);
+        return;
+    }
+    uint64_t sum = user_count(load_u64(same)) + count;
+    store_publish(same, (sum < UINT32_MAX ? sum : UINT32_MAX) << USER_COUNT_SHIFT | label);
+    store_publish(word, 0);
+}
+
 static void users_relabel(struct shmheap *heap, const struct name_record *record, const uint64_t *gone, const uint64_t *left)
 {
     struct users users = users_of(heap, record);
     for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
-        uint64_t was = load_u64(word), count = was & ~UINT64_C(0xffffffff);
+        uint64_t was = load_u64(word), count = user_count(was);
         if (count != 0 && slot_in(gone, user_slot(was)))
-            store_u64(word, count | SLOT_GONE);
+            user_relabel(heap, record, word, count, SLOT_GONE);
         else if (count != 0 && slot_in(left, user_slot(was)))
-            store_u64(word, count | SLOT_LEFT);
+            user_relabel(heap, record, word, count, SLOT_LEFT);
     }
 }
 
@@ -678,7 +745,7 @@ long names_reap(struct shmheap *heap, const uint64_t *dead)
         uint64_t next = step.granule + step.size;
         if (record != NULL) {
             users_reap(heap, record, dead);
-            if (names_users(heap, record) == 0) {
+            if (!record_is_held(heap, record)) {
                 name_remove(heap, record, step.granule);
                 freed++;
                 next = index_next_start(heap, next);
@@ -714,7 +781,7 @@ static void more_relink(struct shmheap *heap, uint64_t granule)
         internal_free(heap, granule);
 }
 
-/* A name with users gets its object in the state it should have; one without goes. */
+/* A name that is held gets its object in the state it should have; one that nothing holds goes. */
 static void name_settle(struct shmheap *heap, uint64_t granule)
 {
     struct name_record *record = record_at(heap, granule);
@@ -724,7 +791,7 @@ static void name_settle(struct shmheap *heap, uint64_t granule)
     if (header_of_reference(heap, object, SHMHEAP_STATE_USED) != 0)
         block_give(heap, at, SHMHEAP_STATE_NAMED);
     uint64_t header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
-    if (header == 0 || names_users(heap, record) == 0) {
+    if (header == 0 || !record_is_held(heap, record)) {
         name_free_parts(heap, record, granule);
         return;
     }

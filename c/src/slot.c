@@ -12,8 +12,6 @@
 #include "reserve.h"
 
 #define SLOT_STATE_MASK 0x3fu
-#define SLOT_HAS_HEIRS 0x40u
-#define SLOT_BY_PID 0x80u
 #define SLOT_SPACE_SHIFT 8
 #define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
