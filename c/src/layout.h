@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 6u
+#define FORMAT_VERSION 7u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -28,6 +28,7 @@ enum {
     ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
     ROW_LEVELS_MAX = 5,
     FEW_MAX = 64,      /* free blocks that the list has room for */
+    SPACE_CLASSES = 9, /* of sizes that threads wait for: each has 4 bits of granules more than the one before */
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
@@ -35,7 +36,7 @@ enum {
     SLOTS_FIRST_MIN = 16,     /* of the entries in a file so many at least lie before the index, */
     SLOTS_FIRST_EACH = 65536, /* and one for each so many bytes that the region may have */
     FILE_ALIGN = 64,          /* of a region in a file, at least; less only in the caller's memory */
-    CONTROL_SIZE = 768,
+    CONTROL_SIZE = 832,
     SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
@@ -97,12 +98,12 @@ struct control {
     uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
     uint64_t sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
     uint64_t waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    uint32_t space_waiting; /* 1: somebody waits for space. Under the lock */
-    uint32_t space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
+    uint32_t space_waiting; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
+    uint32_t space_futex;  /* they sleep on it; changes before a wake. Under the lock */
     uint64_t caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
     uint64_t stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
     uint64_t few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
-    uint64_t lock_pad;
+    uint64_t cache_lines;  /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
     /* under the lock, with each operation */
     uint64_t len;          /* bytes of the region now. Truth, as the headers are */
     uint64_t tail;         /* rule 8 */
@@ -118,12 +119,19 @@ struct control {
     uint64_t names_ever;    /* 1: there may be blocks that belong to names */
     /* under the lock, with each operation */
     uint32_t first[2 * ROWS]; /* rule 12: see rows.h; or rule 11, the list: see few.h */
+    /* under the lock, where an alloc fails. Hints: a wrong one costs a walk, or delays what is found */
+    uint64_t reap_wanted;    /* 1: blocks of slot SLOT_GONE may be reaped */
+    uint64_t reap_after_ns;  /* the monotonic clock: before, no alloc that fails asks which processes are dead */
+    uint64_t ask_after_ns;   /* the same clock: before, no thread that waits for space asks caches again */
+    uint32_t space_least[SPACE_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
+    uint32_t space_pad;
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
 STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
 STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
+STATIC_ASSERT(offsetof(struct control, reap_wanted) == 768, hints_have_their_line);
 
 #define FEW_NOT UINT64_MAX        /* the free blocks are in the rows and the tree */
 #define FEW_GRANULES UINT64_C(0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
@@ -154,12 +162,15 @@ enum slot_state {
  *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
  *   3  asked is set by others, under the lock: the thread does not touch its cache before it has got the lock and answered;
  *      so who has set it, has waited for a barrier on all processors and then sees busy 0, may take the blocks
- *   4  taken changes, under the lock, when they were taken: the thread then forgets them */
+ *   4  taken changes, under the lock, when they were taken: the thread then forgets them
+ *   5  the line of each living thread is in the list that begins at control->cache_lines. Each store to the list leaves it so:
+ *      a death leaves at most a line of the dead that is not in it */
 struct cache_line {
     uint64_t kind;
     uint32_t busy, asked;
     uint64_t taken;
-    uint64_t pad[12];
+    uint64_t next; /* granule of the next line, plus 1; 0: this is the last. Under the lock */
+    uint64_t pad[11];
 };
 STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_fill_two_lines);
 
