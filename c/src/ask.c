@@ -22,6 +22,7 @@ enum {
 struct asked {
     const struct shmheap *heap;
     uint64_t limit; /* until when to wait for those who are busy; the monotonic clock, ns */
+    unsigned slot;  /* whose caches; 0: all */
     unsigned char may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
 };
 
@@ -96,7 +97,8 @@ static int lines_each(struct shmheap *heap, struct asked *asked,
         struct cache_line *line = i < LINES_MAX ? line_at(heap, next - 1, &slot) : NULL;
         if (line == NULL)
             return -1;
-        visit(asked, line, slot);
+        if (asked->slot == 0 || asked->slot == slot)
+            visit(asked, line, slot);
         next = load_u64(&line->next);
     }
     return 0;
@@ -160,38 +162,53 @@ static long bad(void)
     return -1;
 }
 
+static long ask_for(struct shmheap *heap, struct asked *asked)
+{
+    long freed = 0;
+    asked->heap = heap;
+    if (lines_each(heap, asked, line_ask) != 0 && (lines_relink(heap) != 0 || lines_each(heap, asked, line_ask) != 0))
+        return bad();
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
+        return 0;
+    asked->limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
+    if (lines_each(heap, asked, line_settle) != 0 || lines_each(heap, asked, line_note_taken) != 0)
+        return bad(); /* damaged just now */
+    if (take_all(heap, asked, &freed) != 0)
+        return -1;
+    return freed;
+}
+
 int ask_is_paced(struct shmheap *heap)
 {
+    uint64_t *after = &connection_hints(heap)->ask_after_ns;
     uint64_t now = clock_ns(CLOCK_MONOTONIC), pace = PACE_MS * UINT64_C(1000000);
     if (load_u64(&heap->control->caching) == 0)
         return 0; /* asking costs nothing */
-    uint64_t left = load_u64(&heap->control->ask_after_ns) - now; /* huge: it is over, or a peer's invention */
-    if (left <= pace)
+    if (load_u64(after) - now <= pace) /* else it is over, or a peer's invention */
         return 1;
-    store_u64(&heap->control->ask_after_ns, now + pace);
+    store_u64(after, now + pace);
     return 0;
 }
 
 long ask_for_caches(struct shmheap *heap)
 {
     struct asked asked;
-    long freed = 0;
     if (load_u64(&heap->control->caching) == 0)
         return 0;
-    asked.heap = heap;
+    asked.slot = 0;
     memset(asked.may_take, 1, sizeof asked.may_take);
-    if (lines_each(heap, &asked, line_ask) != 0 &&
-        (lines_relink(heap) != 0 || lines_each(heap, &asked, line_ask) != 0))
-        return bad();
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
-        return 0;
-    asked.limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
-    if (lines_each(heap, &asked, line_settle) != 0 || lines_each(heap, &asked, line_note_taken) != 0)
-        return bad(); /* damaged just now */
-    if (take_all(heap, &asked, &freed) != 0)
-        return -1;
+    long freed = ask_for(heap, &asked);
     /* Those who keep blocks from now on say so again. */
-    if (memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
+    if (freed >= 0 && memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
         store_u64(&heap->control->caching, 0);
     return freed;
+}
+
+long ask_for_caches_of(struct shmheap *heap, unsigned slot)
+{
+    struct asked asked;
+    asked.slot = slot;
+    memset(asked.may_take, 0, sizeof asked.may_take);
+    asked.may_take[slot & HEADER_SLOT_MASK] = 1;
+    return ask_for(heap, &asked);
 }

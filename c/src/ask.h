@@ -15,6 +15,8 @@ long ask_for_caches(struct shmheap *heap);
 
 /* ask_is_paced: a thread that waits for space asked so short a time ago that another one need not ask now. Lock held. */
 int ask_is_paced(struct shmheap *heap);
+/* The same for the caches of one slot. */
+long ask_for_caches_of(struct shmheap *heap, unsigned slot);
 
 /* ask_is_line tells whether a block in state internal is a thread's struct cache_line. */
 int ask_is_line(const struct shmheap *heap, const struct block_step *step);

@@ -51,7 +51,7 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     return 0;
 }
 
-/* struct dead is private: a bit a slot whose process died. */
+/* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
 struct dead {
     uint64_t slots[SLOTS_MAX / 64 + 1];
 };
@@ -61,7 +61,7 @@ static struct dead dead_slots(struct shmheap *heap)
     struct dead dead = {{0}};
     dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
-        if (slot_dead(heap, slot))
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
     return dead;
 }
@@ -101,33 +101,34 @@ long own_reap(struct shmheap *heap, int shared)
     long named = names_reap(heap, dead.slots);
     if (named < 0 || recover_slots_reaped(heap, dead.slots) < 0)
         return -1;
-    store_u64(&heap->control->reap_wanted, 0);
+    store_u64(&connection_hints(heap)->reap_wanted, 0);
     return freed + named;
 }
 
-/* Whether one of the slots is dead. */
+/* Whether the holder of a slot is dead, and what it held can be reaped. */
 static int slots_ask(struct shmheap *heap)
 {
     uint64_t taken = 0;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        if (slot_state_of(heap, slot) == SLOT_FREE)
+        enum slot_state state = slot_state_of(heap, slot);
+        if (state == SLOT_FREE || state == SLOT_VACATED)
             continue;
-        if (slot_dead(heap, slot))
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             return 1;
         taken++;
     }
     if (taken > ASK_ALWAYS)
-        store_u64(&heap->control->reap_after_ns, clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+        store_u64(&connection_hints(heap)->reap_after_ns, clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
     return 0;
 }
 
 int own_reap_is_due(struct shmheap *heap)
 {
-    const struct control *control = heap->control;
+    const struct hints *hints = connection_hints(heap);
     const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * ASK_PACE_NS;
-    if (load_u64(&control->reap_wanted) != 0)
+    if (load_u64(&hints->reap_wanted) != 0)
         return 1;
-    uint64_t after = load_u64(&control->reap_after_ns);
+    uint64_t after = load_u64(&hints->reap_after_ns);
     /* A time that is further away than any pause is an invention of a peer's, or of another boot. */
     if (after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest)
         return 0;

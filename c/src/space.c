@@ -29,7 +29,7 @@ static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
 uint32_t space_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
 {
     unsigned class = class_of(need);
-    uint32_t *least = &heap->control->space_least[class], known = load_u32(least);
+    uint32_t *least = &connection_hints(heap)->space_least[class], known = load_u32(least);
     /* There is space for the least need of the class, which is not ours: it is that of another sleeper, or was. */
     if (known != 0 && known <= largest && known < least_of(need)) {
         known = 0;
@@ -53,7 +53,7 @@ void space_offer(struct shmheap *heap, uint64_t largest)
     struct control *control = heap->control;
     uint32_t served = 0, waiting = 0;
     for (unsigned class = 0; class < SPACE_CLASSES; class++) {
-        uint32_t least = load_u32(&control->space_least[class]);
+        uint32_t least = load_u32(&connection_hints(heap)->space_least[class]);
         waiting |= (uint32_t)(least != 0) << class;
         served |= (uint32_t)(least != 0 && least <= largest && least != UINT32_MAX) << class;
     }
@@ -63,7 +63,7 @@ void space_offer(struct shmheap *heap, uint64_t largest)
     }
     for (unsigned class = 0; class < SPACE_CLASSES; class++)
         if (served >> class & 1)
-            store_u32(&control->space_least[class], 0); /* none sleeps there */
+            store_u32(&connection_hints(heap)->space_least[class], 0); /* none sleeps there */
     waiting &= ~served;
     if (load_u32(&control->space_waiting) != (waiting != 0))
         store_u32(&control->space_waiting, waiting != 0);

@@ -1,7 +1,7 @@
 /* space.h: waiting for space.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A thread that waits says how many granules it needs, in control->space_least of its class of size, and sleeps on
+ * A thread that waits says how many granules it needs, in space_least of its class of size, and sleeps on
  * control->space_futex with the bit of that class. A free wakes one thread, and only where the largest free block
  * serves a class. The woken thread tries, and passes the wake on while there is more space:
  *
