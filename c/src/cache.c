@@ -351,6 +351,10 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
     if (cache->heap == &nothing && cache_start_if_room(cache, heap) != 0)
         return -1;
+    if (cache->pause > 1) {
+        cache->pause--; /* nothing is kept, and nothing is to be answered yet */
+        return -1;
+    }
     recent_settle(cache);
     uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
     cache->spare += most - cache->most;
