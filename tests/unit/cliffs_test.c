@@ -24,6 +24,7 @@ void (*shmheap_load_hook)(const void *word);
 static struct {
     uint64_t loads, barriers, wakes, woken, lock_questions, reservations;
 } counted;
+static const uint32_t *waited_on; /* the futex whose wakes count */
 static struct timespec stopped; /* tv_sec not 0: the monotonic clock stands there */
 
 static void count_load(const void *word) { counted.loads += word != NULL; }
@@ -48,7 +49,7 @@ long __wrap_syscall(long number, ...)
     va_end(list);
     long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     counted.barriers += number == SYS_membarrier;
-    if (number == SYS_futex && (int)a[1] == FUTEX_WAKE_BITSET) {
+    if (number == SYS_futex && (uint32_t *)a[0] == waited_on && ((int)a[1] == FUTEX_WAKE || (int)a[1] == FUTEX_WAKE_BITSET)) {
         counted.wakes++;
         counted.woken += result > 0 ? (uint64_t)result : 0;
     }
@@ -316,6 +317,7 @@ static struct waiting *waiting_begin(size_t len, unsigned flags, void **filler)
     shmheap_options options = {.len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     CHECK_EQ(shmheap_open(&waiting->mem, NULL, &options), 0);
     waiting->len = len;
+    waited_on = &waiting->mem.heap->control->space_futex;
     CHECK((*filler = shmheap_alloc(waiting->mem, 900000)) != NULL);
     return waiting;
 }
