@@ -262,17 +262,13 @@ static void name_enter(struct shmheap *heap, uint64_t granule)
         table_insert(&table, entry_of(granule, load_u64(&record->hash)));
 }
 
-/* A new table below this granule with what is in the old one, which goes: 0, or -1 when there is no space. A death in here leaves a
- * used block of the dead, or two tables, of which recovery makes one. */
-static int table_replace_below(struct shmheap *heap, uint64_t entries, uint64_t below)
+/* A new table with what is in the old one, which goes: 0, or -1 when there is no space. A death in here leaves a used block of the
+ * dead, or two tables, of which recovery makes one. */
+static int table_replace(struct shmheap *heap, uint64_t entries)
 {
     int64_t granule = heap->fit->alloc(heap, table_need(heap, entries));
     if (granule < 0)
         return -1;
-    if ((uint64_t)granule >= below) {
-        heap->fit->free(heap, (uint64_t)granule);
-        return -1;
-    }
     struct name_table *fresh = block_payload(heap, (uint64_t)granule);
     struct table old = table_now(heap), table = {fresh->entries, entries - 1, (uint64_t)granule};
     memset(fresh, 0, (size_t)table_len(entries));
@@ -289,8 +285,6 @@ static int table_replace_below(struct shmheap *heap, uint64_t entries, uint64_t 
     return 0;
 }
 
-static int table_replace(struct shmheap *heap, uint64_t entries) { return table_replace_below(heap, entries, GRANULE_NONE); }
-
 /* After a name has gone, whose lowest block began at freed: a table that is far too large becomes smaller, and the smallest one
  * goes to where it would be made now. So what stays is as if the names that have gone had never come. */
 static void table_settle(struct shmheap *heap, uint64_t freed)
@@ -301,8 +295,9 @@ static void table_settle(struct shmheap *heap, uint64_t freed)
         table_replace(heap, table_entries_for(names)); /* there was no space for one */
     else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)
         table_replace(heap, table_entries_for(2 * names));
-    else if (entries <= TABLE_LEAST && freed < table.granule)
-        table_replace_below(heap, TABLE_LEAST, table.granule);
+    else if (entries <= TABLE_LEAST && freed < table.granule &&
+             fit_place(heap, table_need(heap, TABLE_LEAST)) < table.granule)
+        table_replace(heap, TABLE_LEAST);
 }
 
 /* Without names there is no table: a heap is as it was before the first one. A death in here leaves a table that nothing refers
