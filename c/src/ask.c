@@ -166,7 +166,8 @@ static long ask_for(struct shmheap *heap, struct asked *asked)
 {
     long freed = 0;
     asked->heap = heap;
-    if (lines_each(heap, asked, line_ask) != 0 && (lines_relink(heap) != 0 || lines_each(heap, asked, line_ask) != 0))
+    if ((load_u64(&heap->control->cache_lines) == 0 || lines_each(heap, asked, line_ask) != 0) &&
+        (lines_relink(heap) != 0 || lines_each(heap, asked, line_ask) != 0))
         return bad();
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
         return 0;

@@ -114,6 +114,15 @@ static void *by_many(shmheap_memory_handle mem, void *object)
     return shmheap_alloc_many(mem, LARGE, 3, ptrs) != 0 ? ptrs[0] : NULL;
 }
 
+static void pairs(shmheap_memory_handle mem, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        void *ptr = shmheap_alloc(mem, 100);
+        CHECK(ptr != NULL);
+        CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+    }
+}
+
 static void *(*const ways[])(shmheap_memory_handle mem, void *object) = {by_alloc, by_calloc, by_aligned, by_realloc,
                                                                           by_name,  by_wait,   by_many};
 enum { WAYS = sizeof ways / sizeof *ways };
@@ -211,6 +220,56 @@ static void what_never_fits_disturbs_nothing(void)
     CHECK_EQ(counted.barriers, 0);
     CHECK_SOUND(mem);
     shmheap_disconnect(mem);
+}
+
+/* A peer writes anything where the lines of caches are linked: they are found by a walk, and nothing is lost. */
+static void a_damaged_list_of_caches_is_made_anew(void)
+{
+    for (unsigned damage = 0; damage < 4; damage++) {
+        shmheap_memory_handle mem;
+        shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+        CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+        for (unsigned i = 0; i < 20; i++)
+            CHECK_EQ(shmheap_try_free(mem, shmheap_alloc(mem, OBJECT_LEN)), 0);
+        CHECK(cached_blocks(mem) != 0);
+        struct control *control = mem.heap->control;
+        uint64_t first = control->cache_lines;
+        CHECK(first != 0);
+        struct cache_line *line = (void *)(mem.heap->region + 16 + ((first - 1) << mem.heap->shift));
+        CHECK_EQ(line->kind, INTERNAL_CACHE);
+        if (damage == 0)
+            line->next = first; /* a ring */
+        else
+            control->cache_lines = damage == 1 ? 0 : damage == 2 ? UINT64_MAX : first + 1;
+        CHECK_REFUSED(shmheap_alloc(mem, LEN - 64) == NULL, ENOMEM);
+        CHECK_EQ(cached_blocks(mem), 0);
+        CHECK_EQ(control->cache_lines, first);
+        CHECK_EQ(line->next, 0);
+        pairs(mem, 1000); /* the thread knows that its blocks are gone */
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
+/* The same of the hints: calls end, as they would. */
+static void wrong_hints_do_no_harm(void)
+{
+    static const uint64_t values[] = {0, 1, UINT64_MAX, UINT64_MAX / 2, UINT64_C(0x100000001)};
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+        void *object = NULL;
+        shmheap_memory_handle mem = full_heap(SHMHEAP_REAP, &object);
+        struct hints *hints = connection_hints(mem.heap);
+        hints->reap_wanted = hints->reap_after_ns = hints->ask_after_ns = values[i];
+        for (unsigned class = 0; class < SPACE_CLASSES; class++)
+            hints->space_least[class] = (uint32_t)values[i];
+        mem.heap->control->space_waiting = 1;
+        CHECK_REFUSED(shmheap_alloc(mem, LARGE) == NULL, ENOMEM);
+        CHECK_EQ(shmheap_try_free(mem, object), 0);
+        CHECK_PTR(shmheap_alloc(mem, OBJECT_LEN), object);
+        CHECK_REFUSED(shmheap_alloc_wait(mem, LARGE, 1) == NULL, ETIMEDOUT);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
 }
 
 /* Deaths ---------------------------------------------------------------- */
@@ -327,15 +386,6 @@ static void waiting_end(struct waiting *waiting)
     CHECK_SOUND(waiting->mem);
     shmheap_disconnect(waiting->mem);
     test_unshare(waiting, sizeof *waiting);
-}
-
-static void pairs(shmheap_memory_handle mem, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        void *ptr = shmheap_alloc(mem, 100);
-        CHECK(ptr != NULL);
-        CHECK_EQ(shmheap_try_free(mem, ptr), 0);
-    }
 }
 
 static void a_free_that_serves_nobody_wakes_nobody(void)
@@ -534,7 +584,7 @@ static void growth_that_fails_is_cheap(void)
 
 static const struct test tests[] = {
     TEST(a_failing_alloc_does_not_walk), TEST(asking_is_in_proportion_to_what_caches_do), TEST(what_never_fits_disturbs_nothing),
-    TEST(a_death_is_found_by_the_next_alloc), TEST(who_lives_is_not_asked_each_time), TEST(a_free_that_serves_nobody_wakes_nobody),
+    TEST(a_damaged_list_of_caches_is_made_anew), TEST(wrong_hints_do_no_harm), TEST(a_death_is_found_by_the_next_alloc), TEST(who_lives_is_not_asked_each_time), TEST(a_free_that_serves_nobody_wakes_nobody),
     TEST(the_dead_are_not_woken_for_ever), TEST(all_that_fit_are_served), TEST(caches_work_while_a_thread_waits),
     TEST(names_leave_the_heap_as_it_was), TEST(a_name_that_fails_leaves_the_heap_as_it_was), TEST(growth_that_fails_is_cheap),
 };
