@@ -123,7 +123,8 @@ enum shmheap_flags {
                                     processes, of which else the later one would be refused, may here both succeed: then the object's place may be
                                     given to two, its handle be stale (ESTALE), or later calls, which find the contradiction, fail with EBADMSG. Nothing is kept where the
                                     kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
-    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
+    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0). With n
+                                    processes, more than 16, it may notice a death n * n * 64 ns late: 64 ms with a thousand */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
                                     the file system or the machine runs out of it, touching the heap
                                     raises SIGBUS, or the kernel kills a process */
@@ -297,9 +298,10 @@ SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
 SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
 
 /* shmheap_alloc_wait is shmheap_alloc, but where nothing fits it waits until somebody frees something, and tries again: for timeout_ms
- * milliseconds at most, 0: not at all, negative: without a limit. While anybody waits, blocks that are freed go back to the
- * heap at once, also from connections with SHMHEAP_CACHED. Sleeps, does not poll (but looks once a second, lest a process that died between freeing
- * and waking be missed).
+ * milliseconds at most, 0: not at all, negative: without a limit. A free wakes one waiting thread, if
+ * the largest free block serves one. On connections with SHMHEAP_CACHED the blocks that are freed first go back to the heap at once. After some hundred
+ * such calls, or more in a heap of many blocks, they may be kept again; then the waiting thread takes them by its own look. It sleeps, and looks once a
+ * second, ten times where connections cache: a process may have died between freeing and waking.
  * Failure: NULL, errno ENOMEM (at once: it could not fit even if the heap were empty and had grown to max_len; or timeout_ms is 0), or
  * ETIMEDOUT (not enough was freed in time). Signals do not end the waiting. */
 SHMHEAP_API void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms);

@@ -15,6 +15,7 @@
 #include "fit.h"
 #include "grow.h"
 #include "huge.h"
+#include "index.h"
 #include "look.h"
 #include "names.h"
 #include "own.h"
@@ -204,21 +205,33 @@ int shmheap_in_use(int fd) { return file_in_use(fd); }
 /* Allocating ------------------------------------------------------------ */
 
 enum { FIT_LOCK = -10 };                    /* beside the results of fit: the lock was not to be had, errno says why */
-enum { BATCH = 256, WAIT_SLICE_MS = 1000 }; /* objects under one lock */
+enum {
+    BATCH = 256,                                     /* objects under one lock */
+    WAIT_SLICE_MS = 1000, WAIT_SLICE_CACHES_MS = 100 /* a thread that waits for space looks by itself so often */
+};
 
 static int fit_errno(int64_t result)
 {
     return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : result == NAMES_NO_USER ? EPERM : EINVAL;
 }
 
-/* Takes back what lies in caches, and in heaps for that what the dead held: 1 if there was anything. Lock held. */
-static COLD int space_found(struct shmheap *heap)
+enum looks { LOOK_FIRST, LOOK_AGAIN }; /* LOOK_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
+
+/* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was anything. Walks over the blocks only where
+ * a thread has used its cache, or a process has died, since the last time. Lock held. */
+static COLD int space_found(struct shmheap *heap, enum looks look)
 {
-    long found = ask_for_caches(heap);
-    if (found >= 0 && (heap->format_flags & FORMAT_REAP))
+    long found = look == LOOK_AGAIN && ask_is_paced(heap) ? 0 : ask_for_caches(heap);
+    if (found >= 0 && (heap->format_flags & FORMAT_REAP) && own_reap_is_due(heap))
         found += own_reap(heap, 0);
     return found > 0;
 }
+
+/* Not even an empty heap that has grown to its end has room for so many granules. */
+static int never_fits(const struct shmheap *heap, uint64_t need) { return need - 1 >= heap->layout.granules_max; }
+
+/* Lock held. */
+static void count_failed(struct shmheap *heap) { store_add(&heap->control->failed_allocs, 1); }
 
 /* By first fit, or where caches decide anyhow by best fit, which wastes less room. Lock held. */
 static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned count, uint64_t *granules)
@@ -234,15 +247,18 @@ static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
     return got > 0 ? (int64_t)granule : got;
 }
 
-/* Grows, or finds space, and tries again. Lock held. */
-static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
+/* Grows, or finds space, and tries again; for what never fits neither. Lock held. */
+static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum looks look)
 {
     int before = errno, calm = process_calm();
-    int64_t granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
-    if (granule == FIT_NONE && space_found(heap))
-        granule = alloc_fitting(heap, need);
+    int64_t granule = FIT_NONE;
+    if (!never_fits(heap, need)) {
+        granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+        if (granule == FIT_NONE && space_found(heap, look))
+            granule = alloc_fitting(heap, need);
+    }
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     process_calm_end(calm);
     errno = before; /* the caller says what was wrong */
     return granule;
@@ -255,7 +271,7 @@ static HOT int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
     int64_t granule = UNLIKELY(need == 0) ? FIT_NONE : cached ? alloc_fitting(heap, need) : heap->fit->alloc(heap, need);
-    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need, LOOK_FIRST);
 }
 
 /* Gives the lock back. */
@@ -304,22 +320,32 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     return caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
 }
 
-/* Waits for what somebody frees, until limit (of the monotonic clock, ns): the result of alloc_otherwise. */
+/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a free puts there wakes no thread. */
+static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
+{
+    uint64_t left_ms = left_ns / 1000000 + 1;
+    unsigned slice = load_u64(&heap->control->cache_lines) != 0 ? WAIT_SLICE_CACHES_MS : WAIT_SLICE_MS;
+    return left_ms < slice ? (unsigned)left_ms : slice;
+}
+
+/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise. Whatever it is, other waiting threads
+ * are offered what is left, since the wake may have been for them. */
 static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
 {
-    for (;;) {
+    for (enum looks look = LOOK_FIRST;; look = LOOK_AGAIN) {
         if (recover_enter(heap) != 0)
             return FIT_LOCK;
         int64_t granule = alloc_fitting(heap, need);
         if (granule == FIT_NONE)
-            granule = alloc_otherwise(heap, need);
-        uint32_t expected = granule == FIT_NONE ? space_expect(heap) : 0;
-        recover_leave(heap);
+            granule = alloc_otherwise(heap, need, look);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
-        if (granule != FIT_NONE || now >= limit)
+        int goes_on = granule == FIT_NONE && now < limit;
+        uint32_t expected = goes_on ? space_expect(heap, need, index_largest_of_all(heap)) : 0;
+        recover_offer(heap);
+        recover_leave(heap);
+        if (!goes_on)
             return granule;
-        uint64_t left_ms = (limit - now) / 1000000 + 1;
-        space_sleep(heap, expected, left_ms < WAIT_SLICE_MS ? (unsigned)left_ms : WAIT_SLICE_MS);
+        space_sleep(heap, expected, need, wait_slice_ms(heap, limit - now));
     }
 }
 
@@ -330,7 +356,7 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
     if (ptr != NULL || errno != ENOMEM || timeout_ms == 0)
         return ptr;
     uint64_t need = block_granules(mem.heap, sz);
-    if (need == 0 || need > mem.heap->layout.granules_max)
+    if (never_fits(mem.heap, need))
         return NULL;
     uint64_t limit = timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
     int64_t granule = alloc_waiting(mem.heap, need, limit);
@@ -349,7 +375,7 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
         return FIT_LOCK;
     int64_t got = alloc_fitting_many(heap, need, count, granules);
     if (got == FIT_NONE) {
-        int64_t granule = alloc_otherwise(heap, need);
+        int64_t granule = alloc_otherwise(heap, need, LOOK_FIRST);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
         got = granule >= 0 ? 1 : granule;
     }
@@ -400,17 +426,28 @@ static int alignment_possible(const struct shmheap *heap, size_t alignment)
     return heap->has_file || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
 }
 
+/* As never_fits; what lies before the lowest place that is aligned cannot be had. */
+static int never_fits_aligned(const struct shmheap *heap, uint64_t need, size_t alignment)
+{
+    uint64_t lost = (uint64_t)(-(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;
+    return never_fits(heap, need) || need > heap->layout.granules_max - lost;
+}
+
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
 {
+    if (never_fits_aligned(heap, need, alignment)) {
+        count_failed(heap);
+        return FIT_NONE;
+    }
     int64_t granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE && grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
-    if (granule == FIT_NONE && space_found(heap))
+    if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     return granule;
 }
 
@@ -425,7 +462,7 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
         return NULL;
     uint64_t need = block_granules(heap, size);
     int calm = process_calm();
-    int64_t granule = need != 0 ? alloc_aligned(heap, need, alignment) : FIT_NONE;
+    int64_t granule = alloc_aligned(heap, need, alignment);
     process_calm_end(calm);
     return alloc_done(heap, granule);
 }
@@ -759,12 +796,14 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
 {
     int before = errno, calm = process_calm();
     int64_t granule = names_use(heap, name, size);
-    if (granule == FIT_NONE && grow_for(heap, names_space(heap, name, size)) == 0)
-        granule = names_use(heap, name, size);
-    if (granule == FIT_NONE && space_found(heap))
-        granule = names_use(heap, name, size);
+    if (granule == FIT_NONE && !never_fits(heap, block_granules(heap, size))) {
+        if (grow_for(heap, names_space(heap, name, size)) == 0)
+            granule = names_use(heap, name, size);
+        if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
+            granule = names_use(heap, name, size);
+    }
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     process_calm_end(calm);
     errno = before;
     return granule;

@@ -62,6 +62,7 @@ struct cache {
     uint64_t line_granule;
     uint64_t taken;       /* the line's, as last seen */
     uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
+    uint64_t held_back;   /* calls that did without a line, since threads waited for space */
     uint64_t resumed;     /* the heap's allocs when they last were */
     uint64_t spare;       /* granules that may be kept besides, after that */
     uint64_t most;        /* granules that may be kept in all */
@@ -170,7 +171,7 @@ static HOT int cache_add(struct cache *cache, void *ptr)
  * to be had, or it would be too small to be of use. No lock held. */
 struct cache *cache_of(struct shmheap *heap);
 
-/* cache_start_if_room gets the cache its shared line, without which it cannot be used, where nobody waits for space. After the object that the thread asked for has been had: else the line
+/* cache_start_if_room gets the cache its shared line, without which it cannot be used; while threads wait for space only after some calls. After the object that the thread asked for has been had: else the line
  * might take the very room. Lock held. 0, or -1. */
 int cache_start_if_room(struct cache *cache, struct shmheap *heap);
 

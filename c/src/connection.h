@@ -102,6 +102,11 @@ static inline int connection_is_on_disk(const struct shmheap *heap)
     return heap->file_kind != FILE_IN_MEMORY && heap->file_kind != FILE_IN_HUGE_PAGES;
 }
 
+static inline struct hints *connection_hints(const struct shmheap *heap)
+{
+    return (struct hints *)(void *)(heap->base + heap->layout.slots_off);
+}
+
 /* Granules that the segment is known to have behind it. */
 static inline uint64_t connection_end(const struct shmheap *heap) { return SHARED_LOAD(&heap->end); }
 

@@ -28,6 +28,7 @@ enum {
     ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
     ROW_LEVELS_MAX = 5,
     FEW_MAX = 64,      /* free blocks that the list has room for */
+    SPACE_CLASSES = 4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
@@ -99,12 +100,12 @@ struct control {
     shared_u64 lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
     shared_u64 sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
     shared_u64 waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    shared_u32 space_waiting; /* 1: somebody waits for space. Under the lock */
-    shared_u32 space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
+    shared_u32 space_waiting; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
+    shared_u32 space_futex;  /* they sleep on it; changes before a wake. Under the lock */
     shared_u64 caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
     shared_u64 stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
     shared_u64 few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
-    shared_u64 lock_pad;
+    shared_u64 cache_lines;  /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
     /* under the lock, with each operation */
     shared_u64 len;          /* bytes of the region now. Truth, as the headers are */
     shared_u64 tail;         /* rule 8 */
@@ -164,6 +165,16 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 #define CLAIM_FIRST UINT64_C(4096)
 #define CLAIM_RANGE (UINT64_C(1) << 30)
 
+/* struct hints lives in shared memory, in the place of slot entry 0, which is no slot's. Under the lock. A wrong one costs a walk, or
+ * delays what an alloc or a thread that waits could have found. */
+struct hints {
+    shared_u64 reap_wanted;   /* 1: there may be blocks of slot SLOT_GONE to be reaped */
+    shared_u64 reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
+    shared_u64 ask_after_ns;  /* the same clock: before, no thread that waits for space asks caches again */
+    shared_u32 space_least[SPACE_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
+};
+STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
+
 enum slot_state {
     SLOT_FREE = 0,    /* no block names this slot */
     SLOT_TAKEN = 1,   /* by a process, alive or dead */
@@ -178,12 +189,15 @@ enum slot_state {
  *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
  *   3  asked is set by others, under the lock: the thread does not touch its cache before it has got the lock and answered;
  *      so who has set it, has waited for a barrier on all processors and then sees busy 0, may take the blocks
- *   4  taken changes, under the lock, when they were taken: the thread then forgets them */
+ *   4  taken changes, under the lock, when they were taken: the thread then forgets them
+ *   5  the line of each living thread is in the list that begins at control->cache_lines. Each store to the list leaves it so:
+ *      a death leaves at most a line of the dead that is not in it */
 struct cache_line {
     shared_u64 kind;
     shared_u32 busy, asked;
     shared_u64 taken;
-    shared_u64 pad[12];
+    shared_u64 next; /* granule of the next line, plus 1; 0: this is the last. Under the lock */
+    shared_u64 pad[11];
 };
 STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_fill_two_lines);
 

@@ -64,11 +64,9 @@ static int run_check(struct shmheap *heap, void *context) { return check_heap(he
 
 int look_check(struct shmheap *heap, shmheap_report *report) { return look_at(heap, run_check, report); }
 
-static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
+static uint64_t largest_free(const struct shmheap *heap)
 {
-    uint64_t most = index_largest(heap);
-    if (tail <= heap->end && heap->end - tail > most)
-        most = heap->end - tail;
+    uint64_t most = index_largest_of_all(heap);
     return most != 0 ? block_payload_len(heap, most) : 0;
 }
 
@@ -93,7 +91,7 @@ static int run_stat(struct shmheap *heap, void *context)
     stats->used_bytes = load_u64(&control->used_granules) << heap->shift;
     stats->free_blocks = load_u64(&control->free_blocks);
     stats->free_bytes = (heap->end << heap->shift) - stats->used_bytes;
-    stats->largest_free = largest_free(heap, load_u64(&control->tail));
+    stats->largest_free = largest_free(heap);
     stats->high_water_bytes = load_u64(&control->high_granules) << heap->shift;
     stats->allocs = load_u64(&control->allocs);
     stats->frees = load_u64(&control->frees);

@@ -7,7 +7,7 @@
 #include "index.h"
 #include "slot.h"
 
-enum { TABLE_LEAST = 64, CHAIN_MAX = 64, FIND_TRIES = 16 };
+enum { TABLE_LEAST = 64, TABLE_SPARSE = 8, CHAIN_MAX = 64, FIND_TRIES = 16 };
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 
 #define STAMP_BITS (~UINT64_C(0) << HEADER_STAMP_SHIFT)
@@ -288,6 +288,21 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     return 0;
 }
 
+/* After a name has gone, whose lowest block began at freed: a table that is far too large becomes smaller, and the smallest one
+ * goes to where it would be made now. So what stays is as if the names that have gone had never come. */
+static void table_settle(struct shmheap *heap, uint64_t freed)
+{
+    struct table table = table_now(heap);
+    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK, entries = table.mask + 1;
+    if (table.entries == NULL)
+        table_replace(heap, table_entries_for(names)); /* there was no space for one */
+    else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)
+        table_replace(heap, table_entries_for(2 * names));
+    else if (entries <= TABLE_LEAST && freed < table.granule &&
+             fit_place(heap, table_need(heap, TABLE_LEAST)) < table.granule)
+        table_replace(heap, TABLE_LEAST);
+}
+
 /* Without names there is no table: a heap is as it was before the first one. A death in here leaves a table that nothing refers
  * to, which recovery frees. */
 static void table_drop(struct shmheap *heap)
@@ -453,6 +468,7 @@ static void name_free_parts(struct shmheap *heap, struct name_record *record, ui
 
 static void name_remove(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
+    uint64_t object = reference_granule(load_u64(&record->object));
     changes_begin(heap);
     table_remove(heap, entry_of(granule, load_u64(&record->hash)));
     name_free_parts(heap, record, granule);
@@ -460,6 +476,8 @@ static void name_remove(struct shmheap *heap, struct name_record *record, uint64
     store_u64(&heap->control->names_count, left);
     if (left == 0)
         table_drop(heap);
+    else
+        table_settle(heap, object < granule ? object : granule);
     changes_end(heap);
 }
 
@@ -520,11 +538,16 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
 /* Readers without the lock find out that names have come or gone. */
 static int64_t name_make_announced(struct shmheap *heap, const struct name *name, size_t len)
 {
+    uint64_t need = object_need(heap, len), wanted = table_wanted(heap);
+    if (need == 0 || need > index_largest_of_all(heap))
+        return FIT_NONE; /* before the table is made larger in vain */
+    const struct table before = table_now(heap);
     changes_begin(heap);
-    uint64_t wanted = table_wanted(heap);
     int64_t object = wanted == 0 || table_replace(heap, wanted) == 0 ? name_make(heap, name, len) : FIT_NONE;
     if (object < 0 && load_u64(&heap->control->names_count) == 0)
         table_drop(heap);
+    else if (object < 0 && before.entries != NULL && table_now(heap).granule != before.granule)
+        table_replace(heap, before.mask + 1);
     changes_end(heap);
     return object;
 }

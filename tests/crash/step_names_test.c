@@ -37,6 +37,31 @@ static void fill_table(struct scene *scene)
     }
 }
 
+/* The table lies above a hole that the child's name takes, so that the table goes there with the name's end. */
+static void make_hole_below(struct scene *scene)
+{
+    enum { HOLE = 900 };
+    void *hole = shmheap_alloc(scene->mem, HOLE);
+    CHECK(hole != NULL);
+    make_kept(scene);
+    shmheap_free(scene->mem, hole);
+}
+
+/* Names that have come and gone, but for an eighth of what the table has room for. */
+static void make_sparse_table(struct scene *scene)
+{
+    enum { NAMES = 2 * NAMES_IN_TABLE / 2 + 2, STAY = 2 * 2 * NAMES_IN_TABLE / 8 };
+    char text[32];
+    void *names[NAMES];
+    make_kept(scene);
+    for (unsigned i = 1; i < NAMES; i++) {
+        snprintf(text, sizeof text, "other %u", i);
+        CHECK((names[i] = shmheap_alloc_named(scene->mem, text, 16)) != NULL);
+    }
+    for (unsigned i = STAY; i < NAMES; i++)
+        CHECK_EQ(shmheap_try_free(scene->mem, names[i]), 0);
+}
+
 static void use_and_die(void *context) { use(context); }
 
 /* The survivor and as many dead as the record has room for beside it. */
@@ -254,6 +279,10 @@ static const struct scene_call calls_free[] = {
      .afterwards = check_only_ours},
     {.text = "free of a name, the last use", .build = make_kept, .prepare = child_uses, .operate = free_named, .check = check_name,
      .afterwards = check_gone},
+    {.text = "free of a name, the table moves down", .build = make_hole_below, .prepare = child_uses, .operate = free_named, .check = check_name,
+     .afterwards = check_gone, .loose = 1, .table_moves = 1},
+    {.text = "free of a name, the table becomes smaller", .build = make_sparse_table, .prepare = child_uses, .operate = free_named,
+     .check = check_name, .afterwards = check_gone, .loose = 1, .table_moves = 1, .len = LEN},
     {.text = "free of a name, by the fifth user", .build = fill_record, .prepare = child_uses, .operate = free_named, .check = check_name,
      .afterwards = check_only_ours},
     {.text = "reap, of uses by the dead", .build = one_user_too_many, .operate = reap, .check = check_name, .afterwards = check_only_ours},
