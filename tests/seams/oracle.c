@@ -101,11 +101,15 @@ static int taken_again(const struct object *object)
     return 0;
 }
 
-static void gone_check(const struct object *object, unsigned owner)
+static int is_gone(const struct object *object)
 {
-    EXPECT(shmheap_usable_size(mem, object_place(object)) == 0 || taken_again(object),
-           "the object at %llu, which only dead participant %u knew (kind %d), is expected to be gone after "
-           "shmheap_reap; it is still there", (unsigned long long)object->offset, owner, (int)object->kind);
+    return shmheap_usable_size(mem, object_place(object)) == 0 || taken_again(object);
+}
+
+/* Objects may have been reaped before the witness reaps: the heap does, or the event. */
+static int reaps_otherwise(void)
+{
+    return row_is(FLAGS, FLAGS_REAP) || row_is(EVENT, EVENT_READER) || row_is(EVENT, EVENT_CANCEL);
 }
 
 /* Whether the common name has a user that did not die. */
@@ -125,20 +129,26 @@ static enum knows common_known(void)
     return best;
 }
 
+/* After reaping, what is gone leaves the account too. */
 static void dead_object_check(unsigned owner, unsigned index, int reaped)
 {
-    const struct object *object = &stage->peers[owner].objects[index];
+    struct object *object = &stage->peers[owner].objects[index];
     enum knows knows = object->kind == KIND_COMMON ? common_known() : known(owner, index);
     int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT || knows == KNOWS_LIVING ||
-                (!reaped && !row_is(FLAGS, FLAGS_REAP));
+                (!reaped && !reaps_otherwise());
     if (object->state != OBJECT_LIVES)
         return;
-    if (stays)
+    if (!stays && reaped) {
+        int gone = is_gone(object);
+        EXPECT(gone || knows == KNOWS_UNSURE, "the object at %llu, which only dead participant %u knew (kind %d), is "
+               "expected to be gone after shmheap_reap; it is still there", (unsigned long long)object->offset, owner,
+               (int)object->kind);
+        if (gone)
+            object_forget(object);
+    } else if (stays)
         object_check(object, knows == KNOWS_LIVING ? "a dead process's (a living child inherited it)"
                              : reaped              ? "a dead process's (sent, or a handle was taken)"
                                                    : "a dead process's (nobody has reaped)");
-    else if (reaped && knows == KNOWS_NONE)
-        gone_check(object, owner);
 }
 
 static void objects_check(int reaped)

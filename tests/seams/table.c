@@ -118,6 +118,8 @@ const struct table_constraint table_constraints[] = {
     {FLAGS, ONE(FLAGS_SPARSE) | TWO(FLAGS_HUGE, FLAGS_TAKE_OVER), MEMORY, CALLERS_MEMORY,
      "shmheap_create_at refuses the flag"},
     {FLAGS, ONE(FLAGS_TAKE_OVER), MEMORY, ALL_BUT(NAMED_MEMORY), "only a name can be taken over"},
+    {FLAGS, ONE(FLAGS_TAKE_OVER), OPENED, ONE(OPENED_DURING),
+     "those that connect first would find what the dead process left, and live on it"},
     {FLAGS, ONE(FLAGS_OBSERVER), MEMORY, CALLERS_MEMORY | ONE(MEMORY_ANON_FORK),
      "nothing that could be opened read-only: no name and no descriptor"},
     {MEMORY, ONE(MEMORY_ANON_FORK), OPENED, ALL_BUT(BY_INHERITANCE),
