@@ -11,7 +11,8 @@ struct tuple {
     unsigned char factor[STRENGTH_MAX], value[STRENGTH_MAX];
 };
 
-/* struct cover: state of a tuple, by its number; the numbers of those not covered yet, in any order. */
+/* struct cover: state of a tuple, by its number; the numbers of those not covered yet, in any
+ * order. */
 struct cover {
     unsigned strength;
     int with_long;
@@ -63,7 +64,8 @@ static int completable(const struct row *row, int with_long)
     return 0;
 }
 
-int cover_pair_possible(enum factor a, unsigned a_value, enum factor b, unsigned b_value, int with_long)
+int cover_pair_possible(enum factor a, unsigned a_value, enum factor b, unsigned b_value,
+                        int with_long)
 {
     struct row row;
     memset(row.value, NONE, sizeof row.value);
@@ -158,8 +160,8 @@ struct cover_counts cover_count(const struct cover *cover)
     return counts;
 }
 
-/* New tuples that a row has, all of them or those with factor `with` alone (NONE: all); open factors count for
- * nothing. mark: they are covered now. */
+/* New tuples that a row has, all of them or those with factor `with` alone (NONE: all); open
+ * factors count for nothing. mark: they are covered now. */
 static size_t row_gain(struct cover *cover, const struct row *row, unsigned with, int mark)
 {
     size_t gain = 0;
@@ -176,7 +178,8 @@ static size_t row_gain(struct cover *cover, const struct row *row, unsigned with
                     t.factor[i] = (unsigned char)factors[i];
                     t.value[i] = row->value[factors[i]];
                 }
-                uint32_t number = !wanted || open ? UINT32_MAX : cover->number[place_of(&t, last + 1)];
+                uint32_t number =
+                    !wanted || open ? UINT32_MAX : cover->number[place_of(&t, last + 1)];
                 if (number == UINT32_MAX || !cover->uncovered[number])
                     continue;
                 gain++;
@@ -194,8 +197,8 @@ static unsigned row_cost(const struct row *row)
     return cost;
 }
 
-/* Puts into *row the value of factor f that has most new tuples, the cheapest of those, among those that leave
- * the row completable. */
+/* Puts into *row the value of factor f that has most new tuples, the cheapest of those, among
+ * those that leave the row completable. */
 static void value_choose(struct cover *cover, struct row *row, unsigned f)
 {
     unsigned best = NONE, start = (unsigned)(cover_random(&cover->random) % table_factors[f].count);
@@ -204,7 +207,8 @@ static void value_choose(struct cover *cover, struct row *row, unsigned f)
         unsigned v = (start + i) % table_factors[f].count;
         struct row tried = *row;
         tried.value[f] = (unsigned char)v;
-        if (!value_usable(f, v, cover->with_long) || !fits(row, f, v) || !completable(&tried, cover->with_long))
+        if (!value_usable(f, v, cover->with_long) || !fits(row, f, v) ||
+            !completable(&tried, cover->with_long))
             continue;
         size_t gain = row_gain(cover, &tried, f, 0);
         unsigned cost = table_factors[f].values[v].cost;
@@ -228,7 +232,8 @@ static struct row candidate(struct cover *cover)
     for (unsigned i = 0; i < cover->strength; i++)
         row.value[cover->tuples[number].factor[i]] = cover->tuples[number].value[i];
     unsigned start = (unsigned)(cover_random(&cover->random) % FACTORS);
-    unsigned step = 1 + 2 * (unsigned)(cover_random(&cover->random) % (FACTORS / 2)); /* FACTORS is 8 */
+    unsigned step =
+        1 + 2 * (unsigned)(cover_random(&cover->random) % (FACTORS / 2)); /* FACTORS is 8 */
     for (unsigned i = 0; i < FACTORS; i++) {
         unsigned f = (start + i * step) % FACTORS;
         if (row.value[f] == NONE)

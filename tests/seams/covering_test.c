@@ -1,5 +1,5 @@
-/* The covering arrays themselves: every pair that the constraints allow is in some row, no row has a pair that
- * they exclude, and the same seed gives the same rows. Prints the counts.
+/* The covering arrays themselves: every pair that the constraints allow is in some row, no row
+ * has a pair that they exclude, and the same seed gives the same rows. Prints the counts.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,14 @@ static int failures;
 
 static void fail(const char *what, enum factor a, unsigned a_value, enum factor b, unsigned b_value)
 {
-    fprintf(stderr, "%s: %s=%s with %s=%s\n", what, table_factors[a].name, table_factors[a].values[a_value].word,
-            table_factors[b].name, table_factors[b].values[b_value].word);
+    fprintf(stderr, "%s: %s=%s with %s=%s\n", what, table_factors[a].name,
+            table_factors[a].values[a_value].word, table_factors[b].name,
+            table_factors[b].values[b_value].word);
     failures++;
 }
 
-static size_t rows_take(uint64_t seed, unsigned strength, int with_long, struct cover_counts *counts)
+static size_t rows_take(uint64_t seed, unsigned strength, int with_long,
+                        struct cover_counts *counts)
 {
     struct cover *cover = cover_begin(seed, strength, with_long);
     size_t count = 0;
@@ -39,7 +41,8 @@ static int rows_have(size_t count, enum factor a, unsigned a_value, enum factor 
     return 0;
 }
 
-static void pair_check(size_t count, enum factor a, unsigned a_value, enum factor b, unsigned b_value, int with_long)
+static void pair_check(size_t count, enum factor a, unsigned a_value, enum factor b,
+                       unsigned b_value, int with_long)
 {
     int excluded = table_forbids(a, a_value, b, b_value) != NULL;
     int usable = with_long || (!table_factors[a].values[a_value].long_only &&
@@ -82,9 +85,10 @@ static void run(uint64_t seed, unsigned strength, int with_long)
     size_t count = rows_take(seed, strength, with_long, &counts);
     pairs_check(count, with_long);
     texts_check(count);
-    printf("seed %llu, strength %u%s: %zu rows; %zu tuples possible, %zu covered, %zu excluded, %zu implied\n",
-           (unsigned long long)seed, strength, with_long ? ", long" : "", count, counts.possible, counts.covered,
-           counts.forbidden, counts.implied);
+    printf("seed %llu, strength %u%s: %zu rows; %zu tuples possible, %zu covered, %zu excluded, "
+           "%zu implied\n",
+           (unsigned long long)seed, strength, with_long ? ", long" : "", count, counts.possible,
+           counts.covered, counts.forbidden, counts.implied);
     if (counts.covered != counts.possible || (strength == 2 && counts.implied != 0)) {
         fprintf(stderr, "not all are covered, or a pair is excluded without a reason\n");
         failures++;

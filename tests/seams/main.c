@@ -1,9 +1,10 @@
 /* Runs the rows of the table: `seams_test --help`.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Each row has a director, a child of this program, which has a time limit. However it ends, all processes of the
- * row are ended here, and what they left in folders is removed. */
+ * Each row has a director, a child of this program, which has a time limit. However it ends, all
+ * processes of the row are ended here, and what they left in folders is removed. */
 #include <dirent.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ static struct {
     long row;
     double seconds, started;
     unsigned strength, limit_s;
+    long triples;
     int with_long, list, verbose;
     const char *situation;
     unsigned passed, failed, skipped;
@@ -40,7 +42,7 @@ static struct {
         char text[120];
         unsigned count;
     } reasons[REASONS];
-} run = {.seed = 1, .row = -1, .strength = 2, .limit_s = LIMIT_S};
+} run = {.row = -1, .strength = 2, .limit_s = LIMIT_S};
 
 static double now(void)
 {
@@ -67,13 +69,17 @@ static void grow(void)
         row_is(EVENT, EVENT_FULL))
         return;
     long error = ask(stage->witness, act_grow, 0);
-    EXPECT(error == 0 || (error == ENOMEM && stage->len / stage->processes < 1024), "a heap that may grow is expected "
-           "to grow for an object of %llu bytes; errno %ld (%s)", (unsigned long long)stage->len, error,
-           strerror((int)error));
+    EXPECT(error == 0 || (error == ENOMEM && stage->len / stage->processes < 1024),
+           "a heap that may grow is expected "
+           "to grow for an object of %llu bytes; errno %ld (%s)",
+           (unsigned long long)stage->len, error, strerror((int)error));
 }
 
 static void direct(void)
 {
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     sizes_fill();
     place_make();
@@ -105,11 +111,25 @@ static void children_end(void)
     do {
         DIR *entries = opendir("/proc");
         for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
-            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == getpid())
+            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+                parent_of(entry->d_name) == getpid())
                 kill((pid_t)atol(entry->d_name), SIGKILL);
         if (entries != NULL)
             closedir(entries);
     } while (waitpid(-1, NULL, 0) > 0);
+}
+
+/* A time limit from outside, or Ctrl-C: the row ends, and then the program. */
+static volatile sig_atomic_t stopped;
+static void stop(int signal) { stopped = signal; }
+
+static void stop_watch(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = stop;
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
 }
 
 /* Waits for the director: 0, or 1 when its time is over. */
@@ -133,13 +153,24 @@ static void skipped_note(const char *reason)
     run.skipped++;
 }
 
+static void late_print(void)
+{
+    unsigned index;
+    const char *act = peer_waited_for(&index);
+    printf("the row is expected to end within %u s; it hangs", run.limit_s);
+    if (act != NULL)
+        printf(" in %s of participant %u", act, index);
+    putchar('\n');
+}
+
 static void report(const struct row *row, long number, int late, int status, double seconds)
 {
     char text[ROW_TEXT_MAX], which[120] = "";
     table_row_print(row, text);
     if (number >= 0)
-        snprintf(which, sizeof which, "--row %ld --seed %llu%s%s", number, (unsigned long long)run.seed,
-                 run.strength == 3 ? " --strength 3" : "", run.with_long ? " --long" : "");
+        snprintf(which, sizeof which, "--row %ld --seed %llu%s%s", number,
+                 (unsigned long long)run.seed, run.strength == 3 ? " --strength 3" : "",
+                 run.with_long ? " --long" : "");
     if (stage->skipped) {
         skipped_note(stage->text);
     } else if (!late && !stage->failed && status == 0) {
@@ -152,13 +183,14 @@ static void report(const struct row *row, long number, int late, int status, dou
         if (stage->failed)
             printf("%s\n", stage->text);
         else if (late)
-            printf("the row is expected to end within %u s; it hangs\n", run.limit_s);
+            late_print();
         else
             printf("the director ended with status %#x\n", (unsigned)status);
         if (number >= 0)
             printf("  replay: seams_test %s\n", which);
         else
-            printf("  replay: seams_test --situation \"%s\" --seed %llu\n", text, (unsigned long long)run.seed);
+            printf("  replay: seams_test --situation \"%s\" --seed %llu\n", text,
+                   (unsigned long long)run.seed);
     }
     fflush(stdout);
 }
@@ -181,17 +213,25 @@ static void row_run(const struct row *row, long number)
     children_end();
     if (!stage->place.private_mounts)
         place_remove();
+    if (stopped)
+        exit(fprintf(stderr, "seams_test: ended by signal %d\n", (int)stopped) != 0);
     report(row, number, late, status, now() - begin);
 }
 
 static void usage(void)
 {
-    puts("usage: seams_test [--seed S] [--row N | --situation TEXT] [--strength 2|3] [--long] [--seconds S]\n"
-         "                  [--library LIBSHMHEAP.SO] [--limit S] [--list] [--verbose]\n"
-         "Runs the rows that cover all pairs of the table (tests/seams/table.c), or all triples, each with real\n"
-         "processes. --row: that one alone. --situation: \"size=1MiB flags=none ...\", as rows are printed. --long:\n"
-         "also the values that take long. --seconds: goes on, pairs first, then triples, then with the next seed,\n"
-         "until the time is over. --limit: seconds that a row may take. --list: prints the rows, runs none.");
+    puts("usage: seams_test [--seed S] [--row N | --situation TEXT] [--strength 2|3] [--long] "
+         "[--seconds S]\n"
+         "                  [--triples N] [--library LIBSHMHEAP.SO] [--limit S] [--list] "
+         "[--verbose]\n"
+         "Runs the rows that cover all pairs of the table (tests/seams/table.c), or all triples, "
+         "each with real\n"
+         "processes. --row: that one alone. --situation: \"size=1MiB flags=none ...\", as rows are "
+         "printed. --long:\n"
+         "also the values that take long. --seconds: goes on, pairs first, then triples, then with "
+         "the next seed,\n"
+         "until the time is over. --limit: seconds that a row may take. --list: prints the rows, "
+         "runs none.");
 }
 
 static int option_parse(int argc, char **argv, int i)
@@ -207,6 +247,8 @@ static int option_parse(int argc, char **argv, int i)
         run.strength = (unsigned)atoi(value);
     else if (strcmp(argv[i], "--seconds") == 0)
         run.seconds = atof(value);
+    else if (strcmp(argv[i], "--triples") == 0)
+        run.triples = atol(value);
     else if (strcmp(argv[i], "--library") == 0)
         seams_library = value;
     else if (strcmp(argv[i], "--limit") == 0)
@@ -235,19 +277,24 @@ static int options_parse(int argc, char **argv)
         }
         i += used;
     }
+    while (run.seed == 0) /* the long run begins elsewhere each time */
+        if (run.seconds == 0 || getrandom(&run.seed, sizeof run.seed, 0) < 0)
+            run.seed = 1;
     return run.strength == 2 || run.strength == 3 ? 0 : -1;
 }
 
 static int time_left(void) { return run.seconds == 0 || now() - run.started < run.seconds; }
 
-/* All rows of a seed, or the one asked for. */
-static void rows_run(void)
+/* The rows of a seed, most of them at most, or the one asked for. */
+static void rows_run(long most)
 {
     struct cover *cover = cover_begin(run.seed, run.strength, run.with_long);
     struct row row;
     char text[ROW_TEXT_MAX];
     long number = 0;
-    for (; time_left() && (run.row < 0 || number <= run.row) && cover_next(cover, &row); number++) {
+    if (run.row >= 0)
+        most = run.row + 1;
+    for (; number < most && time_left() && cover_next(cover, &row); number++) {
         if (run.row >= 0 && number != run.row)
             continue;
         table_row_print(&row, text);
@@ -257,8 +304,10 @@ static void rows_run(void)
             row_run(&row, number);
     }
     struct cover_counts counts = cover_count(cover);
-    printf("seed %llu, strength %u: %ld rows, %zu of %zu tuples of values (%zu are excluded by the table)\n",
-           (unsigned long long)run.seed, run.strength, number, counts.covered, counts.possible, counts.forbidden);
+    printf("seed %llu, strength %u: %ld rows, %zu of %zu tuples of values (%zu are excluded by the "
+           "table)\n",
+           (unsigned long long)run.seed, run.strength, number, counts.covered, counts.possible,
+           counts.forbidden);
     cover_end(cover);
 }
 
@@ -270,12 +319,18 @@ static int all_run(void)
             return fprintf(stderr, "seams_test: no row of the table: %s\n", run.situation), 2;
         row_run(&row, -1);
     } else {
-        rows_run();
+        rows_run(LONG_MAX);
     }
-    while (run.seconds > 0 && time_left()) {
+    if (run.triples > 0 && run.failed == 0 && run.row < 0) {
+        run.strength = 3;
+        rows_run(run.triples);
+    }
+    /* The values that take long are in the first pairs alone: triples of them would take days. */
+    while (run.seconds > 0 && run.situation == NULL && time_left()) {
+        run.with_long = 0;
         run.seed += run.strength == 3;
         run.strength = run.strength == 2 ? 3 : 2;
-        rows_run();
+        rows_run(LONG_MAX);
     }
     for (unsigned i = 0; i < REASONS && run.reasons[i].count != 0; i++)
         printf("skipped %u rows: %s\n", run.reasons[i].count, run.reasons[i].text);
@@ -294,6 +349,7 @@ int main(int argc, char **argv)
     if (options_parse(argc, argv) != 0)
         return usage(), 2;
     setrlimit(RLIMIT_CORE, &none);
+    stop_watch();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (stage == MAP_FAILED)

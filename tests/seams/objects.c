@@ -18,7 +18,10 @@ static uint64_t random_below(uint64_t limit)
 }
 
 /* Contents: bytes that depend on mark and place, at the edges alone where there are many. */
-static unsigned char byte_at(uint64_t i, uint64_t mark) { return (unsigned char)(mark * 31 + i * 7 + i / 251); }
+static unsigned char byte_at(uint64_t i, uint64_t mark)
+{
+    return (unsigned char)(mark * 31 + i * 7 + i / 251);
+}
 static int is_filled(uint64_t i, uint64_t len)
 {
     return len <= FILL_WHOLE || i < FILL_EDGE || i >= len - FILL_EDGE;
@@ -59,18 +62,21 @@ void object_check(const struct object *object, const char *whose)
     char name[40];
     uint64_t usable = object->kind == KIND_SENT ? object->len : shmheap_usable_size(mem, ptr);
     EXPECT(usable >= object->len,
-           "%s object at %llu is expected to have %llu bytes; shmheap_usable_size says %llu (errno %d)", whose,
-           (unsigned long long)object->offset, (unsigned long long)object->len, (unsigned long long)usable, errno);
-    EXPECT(bytes_filled(ptr, object->len, object->mark), "%s object at %llu (%llu bytes) is expected to be as it "
-           "was written; its contents have changed", whose, (unsigned long long)object->offset,
-           (unsigned long long)object->len);
+           "%s object at %llu is expected to have %llu bytes; shmheap_usable_size says %llu (errno "
+           "%d)",
+           whose, (unsigned long long)object->offset, (unsigned long long)object->len,
+           (unsigned long long)usable, errno);
+    EXPECT(bytes_filled(ptr, object->len, object->mark),
+           "%s object at %llu (%llu bytes) is expected to be as it "
+           "was written; its contents have changed",
+           whose, (unsigned long long)object->offset, (unsigned long long)object->len);
     if (object->kind == KIND_SHARED)
-        EXPECT(shmheap_handle_to_ptr(mem, handle) == ptr, "%s object's handle is expected to be good (errno %d)",
-               whose, errno);
+        EXPECT(shmheap_handle_to_ptr(mem, handle) == ptr,
+               "%s object's handle is expected to be good (errno %d)", whose, errno);
     if (object->kind == KIND_NAMED || object->kind == KIND_COMMON) {
         name_of(object, name);
-        EXPECT(shmheap_find(mem, name, NULL) == ptr, "the name %s of %s object is expected to lead to it (errno %d)",
-               name, whose, errno);
+        EXPECT(shmheap_find(mem, name, NULL) == ptr,
+               "the name %s of %s object is expected to lead to it (errno %d)", name, whose, errno);
     }
 }
 
@@ -79,8 +85,9 @@ void check_sound(const char *when)
     shmheap_report report;
     memset(&report, 0, sizeof report);
     int result = shmheap_check(mem, &report);
-    EXPECT(result == 0, "the heap is expected to be sound %s; shmheap_check returns %d, rule %u: %s (errno %d)", when,
-           result, report.rule, report.text, result < 0 ? errno : 0);
+    EXPECT(result == 0,
+           "the heap is expected to be sound %s; shmheap_check returns %d, rule %u: %s (errno %d)",
+           when, result, report.rule, report.text, result < 0 ? errno : 0);
 }
 
 uint64_t object_len(void)
@@ -108,7 +115,8 @@ static int has_common(void)
     return 0;
 }
 
-/* Errors that a change may have: the heap is full; or, after fork(), no descriptor of its own was to be had. */
+/* Errors that a change may have: the heap is full; or, after fork(), no descriptor of its own
+ * was to be had. */
 static int refusal_documented(int error)
 {
     if (error == ENOMEM)
@@ -160,8 +168,10 @@ struct object *object_make(enum kind kind, uint64_t len)
     void *ptr = object_allocate(object);
     if (ptr == NULL) {
         int error = errno;
-        EXPECT(refusal_documented(error), "an allocation of %llu bytes is expected to succeed, or to fail as "
-               "shmheap.h says; errno is %d (%s)", (unsigned long long)len, error, strerror(error));
+        EXPECT(refusal_documented(error),
+               "an allocation of %llu bytes is expected to succeed, or to fail as "
+               "shmheap.h says; errno is %d (%s)",
+               (unsigned long long)len, error, strerror(error));
         __atomic_fetch_add(&stage->refusals, 1, __ATOMIC_RELAXED);
         object->state = OBJECT_NONE;
         errno = error;
@@ -177,7 +187,8 @@ struct object *object_make(enum kind kind, uint64_t len)
 
 long act_fill(uint64_t count)
 {
-    static const enum kind kinds[] = {KIND_PRIVATE, KIND_SHARED, KIND_NAMED, KIND_SENT, KIND_PRIVATE, KIND_COMMON};
+    static const enum kind kinds[] = {KIND_PRIVATE, KIND_SHARED,  KIND_NAMED,
+                                      KIND_SENT,    KIND_PRIVATE, KIND_COMMON};
     long made = 0;
     for (uint64_t i = 0; i < count; i++)
         made += object_make(kinds[i % (sizeof kinds / sizeof *kinds)], object_len()) != NULL;
@@ -189,8 +200,9 @@ static void object_free(struct object *object)
     void *ptr = object_place(object);
     object->state = OBJECT_DOUBTFUL;
     int result = shmheap_try_free(mem, ptr);
-    EXPECT(result == 0, "shmheap_try_free of an object of the caller's is expected to succeed (errno %d, %s)", errno,
-           strerror(errno));
+    EXPECT(result == 0,
+           "shmheap_try_free of an object of the caller's is expected to succeed (errno %d, %s)",
+           errno, strerror(errno));
     object->state = OBJECT_NONE;
 }
 
@@ -201,7 +213,8 @@ static void object_resize(struct object *object)
     object->state = OBJECT_DOUBTFUL;
     unsigned char *ptr = shmheap_realloc(mem, object_place(object), len);
     if (ptr == NULL) {
-        EXPECT(errno == ENOMEM, "shmheap_realloc is expected to succeed or to fail with ENOMEM (errno %d)", errno);
+        EXPECT(errno == ENOMEM,
+               "shmheap_realloc is expected to succeed or to fail with ENOMEM (errno %d)", errno);
     } else {
         EXPECT(bytes_filled(ptr, least, object->mark) || least > FILL_WHOLE,
                "shmheap_realloc is expected to keep the contents");
@@ -266,7 +279,9 @@ long act_grow(uint64_t unused)
         return errno;
     fill_bytes(ptr, len, 3);
     EXPECT(shmheap_usable_size(mem, ptr) >= len && bytes_filled(ptr, len, 3),
-           "the object for which the heap grew is expected to be %llu bytes long", (unsigned long long)len);
-    EXPECT(shmheap_try_free(mem, ptr) == 0, "the object for which the heap grew is expected to be freed");
+           "the object for which the heap grew is expected to be %llu bytes long",
+           (unsigned long long)len);
+    EXPECT(shmheap_try_free(mem, ptr) == 0,
+           "the object for which the heap grew is expected to be freed");
     return 0;
 }

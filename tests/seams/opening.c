@@ -14,10 +14,11 @@ enum { TABLE = 3, FILLED = 6, OPEN_TIMEOUT_MS = 20000, WAITS_FOR_GO = 256 };
 
 void options_fill(shmheap_options *options, int make)
 {
-    static const unsigned of_maker[FLAGS_VALUES] = {
-        [FLAGS_REAP] = SHMHEAP_REAP, [FLAGS_SPARSE] = SHMHEAP_SPARSE, [FLAGS_TAKE_OVER] = SHMHEAP_TAKE_OVER};
-    static const unsigned of_all[FLAGS_VALUES] = {
-        [FLAGS_CACHED] = SHMHEAP_CACHED, [FLAGS_HUGE] = SHMHEAP_HUGE_PAGES};
+    static const unsigned of_maker[FLAGS_VALUES] = {[FLAGS_REAP] = SHMHEAP_REAP,
+                                                    [FLAGS_SPARSE] = SHMHEAP_SPARSE,
+                                                    [FLAGS_TAKE_OVER] = SHMHEAP_TAKE_OVER};
+    static const unsigned of_all[FLAGS_VALUES] = {[FLAGS_CACHED] = SHMHEAP_CACHED,
+                                                  [FLAGS_HUGE] = SHMHEAP_HUGE_PAGES};
     memset(options, 0, sizeof *options);
     options->flags = of_all[row_value(FLAGS)];
     if (row_is(MEMORY, MEMORY_FILE_TMPFS) || row_is(MEMORY, MEMORY_FILE_DISK))
@@ -39,7 +40,9 @@ static int fd_receive(void)
 {
     char byte, control[CMSG_SPACE(sizeof(int))];
     struct iovec bytes = {&byte, 1};
-    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &bytes,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = sizeof control};
     int fd = -1;
     ssize_t got;
@@ -57,7 +60,9 @@ long act_post_fd(uint64_t unused)
 {
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec bytes = {(void *)(uintptr_t)"d", 1};
-    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &bytes,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = sizeof control};
     int fd = shmheap_fd(mem);
     (void)unused;
@@ -127,14 +132,17 @@ long act_open(uint64_t argument)
         go_wait();
     if (forking)
         fork_opening_begin();
-    while ((result = open_once(how, &options)) != 0 && how == HOW_CONNECT_SOON && not_there_yet(errno))
+    while ((result = open_once(how, &options)) != 0 && how == HOW_CONNECT_SOON &&
+           not_there_yet(errno))
         sched_yield();
     int error = errno;
     if (forking)
         fork_opening_end();
-    static const char *const words[] = {"making the heap", "making the heap or connecting to it", "connecting",
-                                        "connecting while the heap is made", "opening by a descriptor"};
-    EXPECT(result == 0, "%s is expected to succeed; errno %d (%s)", words[how], error, strerror(error));
+    static const char *const words[] = {"making the heap", "making the heap or connecting to it",
+                                        "connecting", "connecting while the heap is made",
+                                        "opening by a descriptor"};
+    EXPECT(result == 0, "%s is expected to succeed; errno %d (%s)", words[how], error,
+           strerror(error));
     place_note_file(shmheap_fd(mem));
     me()->has_slot = self != stage->observer;
     me()->end = END_LIVES;
@@ -169,7 +177,8 @@ static void daemonize(void)
 
 static int joins_by_fd(unsigned index)
 {
-    return stage->nameless || row_is(MEMORY, MEMORY_ANON_FD) || (row_is(OPENED, OPENED_BY_FD) && index == stage->subject);
+    return stage->nameless || row_is(MEMORY, MEMORY_ANON_FD) ||
+           (row_is(OPENED, OPENED_BY_FD) && index == stage->subject);
 }
 
 /* from: a connected participant, by which this one gets the heap where there is no other way. */
@@ -214,7 +223,10 @@ static void open_at_once(void)
         event_prelude(i);
     }
     for (unsigned i = 0; i < stage->processes; i++)
-        tell(i, act_open, WAITS_FOR_GO | (making ? HOW_MAKE_OR_CONNECT : i == 0 ? HOW_MAKE : HOW_CONNECT_SOON));
+        tell(i, act_open,
+             WAITS_FOR_GO | (making   ? HOW_MAKE_OR_CONNECT
+                             : i == 0 ? HOW_MAKE
+                                      : HOW_CONNECT_SOON));
     go_all();
     for (unsigned i = 0; i < stage->processes; i++)
         answer(i);
@@ -234,7 +246,8 @@ static void open_in_turn(void)
         join(i, from);
 }
 
-/* Who is who: the subject is the maker where it makes the heap; the witness is never the subject. */
+/* Who is who: the subject is the maker where it makes the heap; the witness is never the
+ * subject. */
 static void roles_give(void)
 {
     stage->maker = 0;

@@ -1,13 +1,19 @@
-/* What must hold after the event, whatever it was. The witness, a participant that nothing happened to, looks.
+/* What must hold after the event, whatever it was. The witness, a participant to which nothing
+ * happened, looks.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   sound      shmheap_check finds nothing, before and after reaping, for the witness and for a newcomer.
- *   alive      shmheap_processes shows each living participant as alive, no dead one as alive, and none that left.
- *   reaping    shmheap_reap takes what only dead processes knew, and nothing else: not what living processes or
- *              those that left made, not what was sent or shared, not what a living child inherited.
- *   contents   each object that must be there is as it was written, by its address, handle and name.
- *   the end    when all have left and what they left is freed, no block is used; no descriptor, no mapping, no file
- *              is left; and the name of a heap without users can be removed as unused. */
+ *   sound      shmheap_check finds nothing, before and after reaping, in the witness and in a
+ *              newcomer.
+ *   alive      shmheap_processes shows each living participant as alive, no dead participant as
+ *              alive, and no participant that left.
+ *   reaping    shmheap_reap takes what only dead processes knew, and nothing else: not what
+ *              living or departed processes made, not what was sent or shared, not what a living
+ *              child inherited.
+ *   contents   each object that must be there is as it was written, by its address, handle and
+ *              name.
+ *   the end    all leave and what they left is freed: then no block is used; no descriptor, no
+ *              mapping and no file is left; the name of a heap without users is removed as unused.
+ */
 #include "tests/seams/seams.h"
 
 #include <signal.h>
@@ -52,22 +58,27 @@ static void alive_check(void)
     static struct seen seen;
     static const char *const words[] = {"not at all", "as dead", "as alive"};
     seen.count = 0;
-    EXPECT(shmheap_processes(mem, see, &seen) == 0, "shmheap_processes is expected to succeed (errno %d)", errno);
+    EXPECT(shmheap_processes(mem, see, &seen) == 0,
+           "shmheap_processes is expected to succeed (errno %d)", errno);
     for (unsigned i = 0; i < PEERS_MAX; i++) {
         const struct peer *peer = &stage->peers[i];
         int found = peer->end != END_STARTS ? shown(&seen, peer->pid) : 0;
         if (peer->end == END_LIVES && peer->has_slot)
-            EXPECT(found == 2, "participant %u lives and is expected to be shown as alive; it is shown %s", i,
+            EXPECT(found == 2,
+                   "participant %u lives and is expected to be shown as alive; it is shown %s", i,
                    words[found]);
         if (peer->end == END_DEAD)
-            EXPECT(found != 2, "participant %u is dead and is expected not to be shown as alive; it is", i);
+            EXPECT(found != 2,
+                   "participant %u is dead and is expected not to be shown as alive; it is", i);
         if (peer->end == END_LEFT)
-            EXPECT(found == 0, "participant %u left in order and is expected not to be shown; it is shown %s", i,
-                   words[found]);
+            EXPECT(found == 0,
+                   "participant %u left in order and is expected not to be shown; it is shown %s",
+                   i, words[found]);
     }
 }
 
-/* Who knows an object of a dead process: a living process that inherited it from a fork, perhaps by several. */
+/* Who knows an object of a dead process: a living process that inherited it from a fork, perhaps
+ * by several. */
 enum knows { KNOWS_NONE, KNOWS_UNSURE, KNOWS_LIVING };
 
 static enum knows known(unsigned owner, unsigned object)
@@ -79,10 +90,11 @@ static enum knows known(unsigned owner, unsigned object)
         while (stage->peers[child].end != END_STARTS && stage->peers[child].parent != owner &&
                stage->peers[child].parent != NO_PEER && steps++ < HELPERS)
             child = stage->peers[child].parent;
-        if (end == END_STARTS || end == END_DEAD || i == owner || stage->peers[child].parent != owner ||
-            !(stage->peers[child].claims >> object & 1))
+        if (end == END_STARTS || end == END_DEAD || i == owner ||
+            stage->peers[child].parent != owner || !(stage->peers[child].claims >> object & 1))
             continue;
-        enum knows this = end == END_LIVES && !stage->peers[child].claims_unsure ? KNOWS_LIVING : KNOWS_UNSURE;
+        enum knows this =
+            end == END_LIVES && !stage->peers[child].claims_unsure ? KNOWS_LIVING : KNOWS_UNSURE;
         best = this > best ? this : best;
     }
     return best;
@@ -121,9 +133,9 @@ static enum knows common_known(void)
             const struct object *object = &stage->peers[i].objects[j];
             if (object->state == OBJECT_NONE || object->kind != KIND_COMMON)
                 continue;
-            enum knows this = object->state == OBJECT_DOUBTFUL    ? KNOWS_UNSURE
+            enum knows this = object->state == OBJECT_DOUBTFUL  ? KNOWS_UNSURE
                               : stage->peers[i].end == END_DEAD ? known(i, j)
-                                                                  : KNOWS_LIVING;
+                                                                : KNOWS_LIVING;
             best = this > best ? this : best;
         }
     return best;
@@ -140,15 +152,17 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
         return;
     if (!stays && reaped) {
         int gone = is_gone(object);
-        EXPECT(gone || knows == KNOWS_UNSURE, "the object at %llu, which only dead participant %u knew (kind %d), is "
-               "expected to be gone after shmheap_reap; it is still there", (unsigned long long)object->offset, owner,
-               (int)object->kind);
+        EXPECT(gone || knows == KNOWS_UNSURE,
+               "the object at %llu, which only dead participant %u knew (kind %d), is "
+               "expected to be gone after shmheap_reap; it is still there",
+               (unsigned long long)object->offset, owner, (int)object->kind);
         if (gone)
             object_forget(object);
     } else if (stays)
-        object_check(object, knows == KNOWS_LIVING ? "a dead process's (a living child inherited it)"
-                             : reaped              ? "a dead process's (sent, or a handle was taken)"
-                                                   : "a dead process's (nobody has reaped)");
+        object_check(object, knows == KNOWS_LIVING
+                                 ? "a dead process's (a living child inherited it)"
+                             : reaped ? "a dead process's (sent, or a handle was taken)"
+                                      : "a dead process's (nobody has reaped)");
 }
 
 static void objects_check(int reaped)
@@ -159,7 +173,8 @@ static void objects_check(int reaped)
             if (stage->peers[i].end == END_DEAD)
                 dead_object_check(i, j, reaped);
             else if (object->state == OBJECT_LIVES)
-                object_check(object, stage->peers[i].end == END_LEFT ? "a departed process's" : "a living process's");
+                object_check(object, stage->peers[i].end == END_LEFT ? "a departed process's"
+                                                                     : "a living process's");
         }
 }
 
@@ -201,10 +216,13 @@ static long act_observe(uint64_t unused)
     uint64_t blocks = 0;
     (void)unused;
     check_sound("for a read-only connection");
-    EXPECT(shmheap_walk(mem, count_block, &blocks) == 0 && blocks > 0, "a read-only connection is expected to walk");
+    EXPECT(shmheap_walk(mem, count_block, &blocks) == 0 && blocks > 0,
+           "a read-only connection is expected to walk");
     errno = 0;
-    EXPECT(shmheap_alloc(mem, 1) == NULL && errno == EACCES, "a read-only connection is expected to be refused an "
-           "allocation with EACCES; errno is %d", errno);
+    EXPECT(shmheap_alloc(mem, 1) == NULL && errno == EACCES,
+           "a read-only connection is expected to be refused an "
+           "allocation with EACCES; errno is %d",
+           errno);
     return 0;
 }
 
@@ -250,13 +268,17 @@ static void object_collect(struct object *object, const struct peer *owner)
     void *ptr = object_place(object);
     if (object->kind == KIND_SENT) {
         ptr = shmheap_receive(mem, handle);
-        EXPECT(ptr == object_place(object), "an object that was sent is expected to be received once (errno %d)", errno);
-        EXPECT(shmheap_receive(mem, handle) == NULL && errno == ESTALE, "an object is expected to be received once; "
-               "the second time errno is %d", errno);
+        EXPECT(ptr == object_place(object),
+               "an object that was sent is expected to be received once (errno %d)", errno);
+        EXPECT(shmheap_receive(mem, handle) == NULL && errno == ESTALE,
+               "an object is expected to be received once; "
+               "the second time errno is %d",
+               errno);
     } else if (owner->end == END_DEAD && shmheap_usable_size(mem, ptr) == 0) {
         object->state = OBJECT_NONE;
         return;
-    } else if (owner->end == END_DEAD && (object->kind == KIND_NAMED || object->kind == KIND_COMMON)) {
+    } else if (owner->end == END_DEAD &&
+               (object->kind == KIND_NAMED || object->kind == KIND_COMMON)) {
         shmheap_free(mem, ptr); /* a use that a child inherited, if any */
         object->state = OBJECT_NONE;
         return;
@@ -264,7 +286,8 @@ static void object_collect(struct object *object, const struct peer *owner)
         object_check(object, "a departed process's");
     }
     object->state = OBJECT_NONE;
-    EXPECT(shmheap_try_free(mem, ptr) == 0, "the witness is expected to free what a process left (kind %d, errno %d)",
+    EXPECT(shmheap_try_free(mem, ptr) == 0,
+           "the witness is expected to free what a process left (kind %d, errno %d)",
            (int)object->kind, errno);
 }
 
@@ -273,7 +296,8 @@ static long act_collect(uint64_t unused)
     struct remains remains;
     uint64_t doubtful = 0;
     (void)unused;
-    EXPECT(shmheap_reap(mem, SHMHEAP_REAP_SHARED) >= 0, "shmheap_reap is expected to succeed (errno %d)", errno);
+    EXPECT(shmheap_reap(mem, SHMHEAP_REAP_SHARED) >= 0,
+           "shmheap_reap is expected to succeed (errno %d)", errno);
     for (unsigned i = 0; i < PEERS_MAX; i++)
         for (unsigned j = 0; j < OBJECTS_MAX; j++) {
             struct object *object = &stage->peers[(stage->witness + i) % PEERS_MAX].objects[j];
@@ -282,11 +306,13 @@ static long act_collect(uint64_t unused)
                 object_collect(object, &stage->peers[(stage->witness + i) % PEERS_MAX]);
         }
     memset(&remains, 0, sizeof remains);
-    EXPECT(shmheap_walk(mem, remain, &remains) == 0, "shmheap_walk is expected to succeed (errno %d)", errno);
-    EXPECT(remains.blocks == 0, "no object is expected at the end; %llu are left that no process knows, the first at "
-           "%llu, %llu bytes, state %d, slot %u", (unsigned long long)remains.blocks,
-           (unsigned long long)remains.first.offset, (unsigned long long)remains.first.len, (int)remains.first.state,
-           remains.first.slot);
+    EXPECT(shmheap_walk(mem, remain, &remains) == 0,
+           "shmheap_walk is expected to succeed (errno %d)", errno);
+    EXPECT(remains.blocks == 0,
+           "no object is expected at the end; %llu are left that no process knows, the first at "
+           "%llu, %llu bytes, state %d, slot %u",
+           (unsigned long long)remains.blocks, (unsigned long long)remains.first.offset,
+           (unsigned long long)remains.first.len, (int)remains.first.state, remains.first.slot);
     EXPECT(remains.sent <= doubtful, "no object in transit is expected at the end; %llu are left",
            (unsigned long long)remains.sent);
     check_sound("at the end");
@@ -310,9 +336,12 @@ void oracle_end(void)
     if (row_named() && stage->nameless)
         ;
     else if (row_is(MEMORY, MEMORY_SHM))
-        EXPECT(shmheap_unlink_unused(stage->place.name) == 0, "the name of a heap that all have left is expected to "
-               "be removed by shmheap_unlink_unused; errno %d (%s)", errno, strerror(errno));
+        EXPECT(shmheap_unlink_unused(stage->place.name) == 0,
+               "the name of a heap that all have left is expected to "
+               "be removed by shmheap_unlink_unused; errno %d (%s)",
+               errno, strerror(errno));
     else if (row_named())
-        EXPECT(unlink(stage->place.name) == 0, "the heap's file is expected to be there still (errno %d)", errno);
+        EXPECT(unlink(stage->place.name) == 0,
+               "the heap's file is expected to be there still (errno %d)", errno);
     place_check_end();
 }

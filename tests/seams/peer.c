@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TURN_IDLE, TURN_TOLD, TURN_ANSWERED, SLICE_MS = 20 };
+enum { TURN_IDLE, TURN_TOLD, TURN_ANSWERED, SLICE_MS = 20, WAIT_MS = 60000 };
 
 struct stage *stage;
 unsigned self = NO_PEER;
@@ -31,7 +31,8 @@ static void text_write(volatile int *what, const char *format, va_list arguments
     char text[sizeof stage->text];
     int nothing = 0;
     vsnprintf(text, sizeof text, format, arguments);
-    if (__atomic_compare_exchange_n(&stage->ended, &nothing, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (__atomic_compare_exchange_n(&stage->ended, &nothing, 1, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
         memcpy(stage->text, text, sizeof text);
         __atomic_store_n(what, 1, __ATOMIC_RELEASE);
     }
@@ -42,8 +43,8 @@ void seams_fail(const char *file, int line, const char *format, ...)
     char longer[500];
     const char *name = strrchr(file, '/');
     va_list arguments;
-    snprintf(longer, sizeof longer, "%s (participant %d, %s:%d)", format, self == NO_PEER ? -1 : (int)self,
-             name ? name + 1 : file, line);
+    snprintf(longer, sizeof longer, "%s (participant %d, %s:%d)", format,
+             self == NO_PEER ? -1 : (int)self, name ? name + 1 : file, line);
     va_start(arguments, format);
     text_write(&stage->failed, longer, arguments);
     va_end(arguments);
@@ -81,7 +82,7 @@ static uint32_t load(volatile uint32_t *word) { return __atomic_load_n(word, __A
 void go_wait(void)
 {
     while (load(&stage->go) == 0)
-        futex_wait(&stage->go, 0, 1000);
+        futex_wait(&stage->go, 0, WAIT_MS);
 }
 
 void go_all(void) { futex_set(&stage->go, 1); }
@@ -93,7 +94,7 @@ void peer_serve(void)
     for (;;) {
         struct peer *peer = me();
         for (uint32_t turn; (turn = load(&peer->turn)) != TURN_TOLD;)
-            futex_wait(&peer->turn, turn, 1000);
+            futex_wait(&peer->turn, turn, WAIT_MS);
         long (*act)(uint64_t) = peer->act;
         peer->answer = act(peer->argument);
         futex_set(&me()->turn, TURN_ANSWERED);
@@ -154,20 +155,31 @@ void peer_start(unsigned index)
     stage->peers[index].fds_known = 1;
     pid_t pid = fork();
     EXPECT(pid >= 0, "fork() is expected to succeed: %s", strerror(errno));
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* the director ends: so does the row */
         peer_become(index);
+    }
     stage->peers[index].pid = pid;
     peer_await_start(index);
 }
 
 void peer_await_start(unsigned index) { answer(index); }
 
-void tell(unsigned index, long (*act)(uint64_t), uint64_t argument)
+void tell_act(unsigned index, long (*act)(uint64_t), const char *name, uint64_t argument)
 {
     struct peer *peer = &stage->peers[index];
     peer->act = act;
+    peer->act_name = name;
     peer->argument = argument;
     futex_set(&peer->turn, TURN_TOLD);
+}
+
+const char *peer_waited_for(unsigned *index)
+{
+    for (*index = 0; *index < PEERS_MAX; ++*index)
+        if (stage->peers[*index].turn == TURN_TOLD && stage->peers[*index].end != END_DEAD)
+            return stage->peers[*index].act_name;
+    return NULL;
 }
 
 /* 1: there; 0: a zombie, or gone. */
@@ -185,37 +197,39 @@ static int process_runs(pid_t pid)
 int peer_running(unsigned index)
 {
     const struct peer *peer = &stage->peers[index];
-    return peer->pid != 0 && peer->end != END_DEAD && peer->end != END_LEFT && process_runs(peer->pid);
+    return peer->pid != 0 && peer->end != END_DEAD && peer->end != END_LEFT &&
+           process_runs(peer->pid);
+}
+
+/* A participant that was to answer has ended. */
+static void ended_unasked(unsigned index)
+{
+    int status = 0;
+    const char *act = stage->peers[index].act_name;
+    int known = waitpid(stage->peers[index].pid, &status, WNOHANG) > 0;
+    int by_signal = known && WIFSIGNALED(status);
+    EXPECT(0, "participant %u is expected to live and to answer %s; it has ended%s%.0d", index,
+           act != NULL ? act : "its start",
+           !known      ? ", how is known to its parent alone"
+           : by_signal ? " by signal "
+                       : " with status ",
+           !known      ? 0
+           : by_signal ? WTERMSIG(status)
+                       : WEXITSTATUS(status));
 }
 
 long answer(unsigned index)
 {
     struct peer *peer = &stage->peers[index];
-    int status = 0;
-    while (load(&peer->turn) != TURN_ANSWERED) {
-        uint32_t turn = load(&peer->turn);
-        if (turn == TURN_ANSWERED)
-            break;
+    for (uint32_t turn; (turn = load(&peer->turn)) != TURN_ANSWERED;) {
         futex_wait(&peer->turn, turn, SLICE_MS);
         if (stage->ended)
             _exit(REFUSED_STATUS);
-        if (load(&peer->turn) == TURN_ANSWERED || peer->pid == 0 || process_runs(peer->pid))
-            continue;
-        if (load(&peer->turn) == TURN_ANSWERED)
-            break;
-        if (stage->ended || waitpid(peer->pid, &status, WNOHANG) < 0)
-            status = 0;
-        EXPECT(0, "participant %u is expected to live and to answer; it has ended, %s %d", index,
-               WIFSIGNALED(status) ? "by signal" : "with status",
-               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        int runs = peer->pid == 0 || process_runs(peer->pid);
+        if (!runs && load(&peer->turn) != TURN_ANSWERED)
+            ended_unasked(index);
     }
     return peer->answer;
-}
-
-long ask(unsigned index, long (*act)(uint64_t), uint64_t argument)
-{
-    tell(index, act, argument);
-    return answer(index);
 }
 
 int peer_await_end(unsigned index, enum end end)
@@ -237,6 +251,7 @@ int peer_await_end(unsigned index, enum end end)
 
 int peer_kill(unsigned index)
 {
-    EXPECT(kill(stage->peers[index].pid, SIGKILL) == 0, "participant %u is expected to be there still", index);
+    EXPECT(kill(stage->peers[index].pid, SIGKILL) == 0,
+           "participant %u is expected to be there still", index);
     return peer_await_end(index, END_DEAD);
 }

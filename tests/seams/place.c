@@ -1,5 +1,5 @@
-/* Where a row's heap lies: names that no other row has, folders, the caller's memory, and the proof that nothing
- * of it is left at the end.
+/* Where a row's heap lies: names that no other row has, folders, the caller's memory, and the
+ * proof that nothing of it is left at the end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/seams/cover.h"
 #include "tests/seams/seams.h"
@@ -18,7 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS_MAX = 4096, TMPFS_MAGIC_NUMBER = 0x01021994 };
+enum { DESCRIPTORS_MAX = 1024, TMPFS_MAGIC_NUMBER = 0x01021994 };
 static const char shm_folder[] = "/dev/shm";
 
 static int folder_is_tmpfs(const char *folder)
@@ -31,7 +31,8 @@ static const char *folder_on_disk(void)
 {
     const char *candidates[] = {getenv("TEST_TMPDIR"), "/var/tmp", "/tmp"};
     for (unsigned i = 0; i < 3; i++)
-        if (candidates[i] != NULL && access(candidates[i], W_OK) == 0 && !folder_is_tmpfs(candidates[i]))
+        if (candidates[i] != NULL && access(candidates[i], W_OK) == 0 &&
+            !folder_is_tmpfs(candidates[i]))
             return candidates[i];
     return NULL;
 }
@@ -65,9 +66,10 @@ static void memory_make(struct place *place)
 {
     int flags = row_is(MEMORY, MEMORY_SHARED) ? MAP_SHARED : MAP_PRIVATE;
     place->memory_len = stage->max_len + stage->max_len / 16 + (4 << 20);
-    place->memory = mmap(NULL, place->memory_len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE,
-                         -1, 0);
-    EXPECT(place->memory != MAP_FAILED, "memory of the caller's is expected to be had: %s", strerror(errno));
+    place->memory = mmap(NULL, place->memory_len, PROT_READ | PROT_WRITE,
+                         flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    EXPECT(place->memory != MAP_FAILED, "memory of the caller's is expected to be had: %s",
+           strerror(errno));
 }
 
 void place_make(void)
@@ -84,7 +86,8 @@ void place_make(void)
         folder_make(place);
     if (row_callers())
         memory_make(place);
-    EXPECT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, place->post) == 0, "a socket is expected");
+    EXPECT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, place->post) == 0,
+           "a socket is expected");
 }
 
 void place_note_file(int fd)
@@ -99,8 +102,8 @@ void place_note_file(int fd)
 static int descriptor_of_heap(int fd)
 {
     struct stat status;
-    return fstat(fd, &status) == 0 && stage->place.inode != 0 && status.st_ino == stage->place.inode &&
-           status.st_dev == stage->place.device;
+    return fstat(fd, &status) == 0 && stage->place.inode != 0 &&
+           status.st_ino == stage->place.inode && status.st_dev == stage->place.device;
 }
 
 int descriptors_open(void)
@@ -127,16 +130,20 @@ void place_check_process(void)
     int of_heap = 0;
     for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
         of_heap += descriptor_of_heap(fd);
-    EXPECT(of_heap == 0, "after shmheap_disconnect no descriptor of the heap's file is expected; %d are left",
+    EXPECT(of_heap == 0,
+           "after shmheap_disconnect no descriptor of the heap's file is expected; %d are left",
            of_heap);
     if (me()->fds_known) {
         int now = descriptors_open();
-        EXPECT(now == me()->fds_before, "after shmheap_disconnect %d open descriptors are expected, as before "
-               "opening; there are %d", me()->fds_before, now);
+        EXPECT(now == me()->fds_before,
+               "after shmheap_disconnect %d open descriptors are expected, as before "
+               "opening; there are %d",
+               me()->fds_before, now);
     }
     FILE *maps = fopen("/proc/self/maps", "re"); /* not there after chroot() */
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
-        EXPECT(!mapping_of_heap(line), "after shmheap_disconnect no mapping of the heap is expected; left: %s", line);
+        EXPECT(!mapping_of_heap(line),
+               "after shmheap_disconnect no mapping of the heap is expected; left: %s", line);
     if (maps != NULL)
         fclose(maps);
 }
@@ -169,7 +176,8 @@ void place_check_end(void)
     if (stage->place.folder[0] != 0) {
         left = folder_clear(stage->place.folder, 0, found, sizeof found);
         EXPECT(left == 0, "no file is expected in the heap's folder at the end; left: %s", found);
-        EXPECT(rmdir(stage->place.folder) == 0, "the heap's folder is expected to be empty: %s", strerror(errno));
+        EXPECT(rmdir(stage->place.folder) == 0, "the heap's folder is expected to be empty: %s",
+               strerror(errno));
     }
     left = folder_clear(shm_folder, 0, found, sizeof found);
     EXPECT(left == 0, "nothing of the row is expected in /dev/shm at the end; left: %s", found);

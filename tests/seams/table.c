@@ -1,9 +1,11 @@
-/* The table of situations: factors, their values, and the pairs of values that cannot be together.
+/* The table of situations: factors, their values, and the pairs of values that cannot be
+ * together.
  * SPDX-License-Identifier: Apache-2.0
  *
- * To add a value: its constant in table.h, its word here at the same place, what it does in place.c
- * (memory), opening.c (openings) or events/ (events). To add a constraint: two sets of values and the
- * reason. covering_test fails when a pair can be in no row although no constraint says so. */
+ * To add a value: its constant in table.h, its word here at the same place, what it does in
+ * place.c (memory), opening.c (openings) or events/ (events). To add a constraint: two sets of
+ * values and the reason. covering_test fails when a pair can be in no row although no constraint
+ * says so. */
 #include "tests/seams/table.h"
 
 #include <stdio.h>
@@ -14,14 +16,17 @@ static const struct table_value sizes[SIZES] = {
     {"1MiB", 0, 0},  /* the default */
     {"4KiB", 0, 0},  /* fewer bytes than the processes want */
     {"16MiB", 1, 0}, /* from here on making takes long enough to be met in the middle */
-    {"64MiB", 3, 0},
-    {"1GiB", 4, 0}, /* always sparse */
+    {"64MiB", 3, 0}, /* growing doubles it */
+    {"1GiB", 4, 0},  /* always sparse */
 };
 
 /* What is asked for besides. */
 static const struct table_value flags[FLAGS_VALUES] = {
-    {"none", 0, 0},      {"cached", 0, 0}, {"reap", 0, 0},
-    {"sparse", 0, 0},    {"huge", 2, 0},
+    {"none", 0, 0},      /* nothing */
+    {"cached", 0, 0},    /* SHMHEAP_CACHED */
+    {"reap", 0, 0},      /* SHMHEAP_REAP */
+    {"sparse", 0, 0},    /* SHMHEAP_SPARSE */
+    {"huge", 2, 0},      /* SHMHEAP_HUGE_PAGES */
     {"take-over", 1, 0}, /* a dead process has left a heap of that name */
     {"observer", 1, 0},  /* none, and one more process that is connected read-only */
 };
@@ -33,11 +38,13 @@ static const struct table_value growths[GROWTHS] = {{"fixed", 0, 0}, {"grows", 1
 
 /* What the heap lies in. */
 static const struct table_value memories[MEMORIES] = {
-    {"shm", 0, 0},       {"file-tmpfs", 0, 0}, {"file-disk", 1, 0},
-    {"anon-fork", 0, 0}, /* SHMHEAP_ANONYMOUS; all others are forked by its maker */
-    {"anon-fd", 0, 0},   /* SHMHEAP_ANONYMOUS; others get the descriptor over a socket */
-    {"shared", 0, 0},    /* shmheap_create_at in a mapping with MAP_SHARED */
-    {"array", 0, 0},     /* shmheap_create_at in private memory: each child has a copy */
+    {"shm", 0, 0},        /* a name of shm_open() */
+    {"file-tmpfs", 0, 0}, /* SHMHEAP_FILE, in /dev/shm */
+    {"file-disk", 1, 0},  /* SHMHEAP_FILE, in a folder on a disk */
+    {"anon-fork", 0, 0},  /* SHMHEAP_ANONYMOUS; all others are forked by its maker */
+    {"anon-fd", 0, 0},    /* SHMHEAP_ANONYMOUS; others get the descriptor over a socket */
+    {"shared", 0, 0},     /* shmheap_create_at in a mapping with MAP_SHARED */
+    {"array", 0, 0},      /* shmheap_create_at in private memory: each child has a copy */
 };
 
 /* How the process to which the event happens (the subject) comes to its connection. */
@@ -57,37 +64,37 @@ static const struct table_value processes[PROCESSES_VALUES] = {
 
 /* What happens to the subject. */
 static const struct table_value events[EVENTS] = {
-    {"nothing", 0, 0},
-    {"fork-child", 0, 0},      /* it forks, and the child works on */
-    {"fork-opening", 0, 0},    /* one thread opens, another forks a helper that lives on; then a kill */
-    {"fork-busy", 1, 0},       /* it forks while its threads are inside calls; the children work */
-    {"raw-clone", 0, 0},       /* clone(2) without the handlers of fork(); the child works, is killed */
-    {"spawn", 0, 0},           /* vfork and exec of a program that looks at its descriptors */
-    {"exec", 0, 0},            /* it executes another program */
-    {"return", 0, 0},          /* from main */
-    {"exit", 0, 0},            /* exit(3) */
-    {"_exit", 0, 0},
-    {"quick-exit", 0, 0},
-    {"abort", 0, 0},
-    {"kill-store", 0, 0},      /* SIGKILL before some store to the shared memory, mostly under the lock */
-    {"kill-random", 0, 0},     /* SIGKILL at any moment of its work */
-    {"kill-parent", 0, 0},     /* SIGKILL while a child that it forked lives */
-    {"maker-dies", 1, 0},      /* another process is killed while it makes a heap of another name */
-    {"stop", 0, 0},            /* SIGSTOP before some store, mostly under the lock; later SIGCONT */
-    {"cancel", 0, 0},          /* threads make calls with a deferred cancellation pending */
-    {"closefrom", 0, 0},       /* closes all descriptors from 3 up after opening */
-    {"stdout", 0, 0},          /* closes 0, 1 and 2 before opening */
-    {"setuid", 0, 0},          /* gives its rights up after opening, then forks */
-    {"chroot", 0, 0},          /* to an empty folder after opening, then forks */
-    {"nofile", 0, 0},          /* has no descriptor left after opening, then forks */
-    {"fsize", 0, 0},           /* RLIMIT_FSIZE below what it then asks for */
-    {"as", 0, 0},              /* RLIMIT_AS below what it then asks for */
-    {"full", 1, 0},            /* the file system becomes full */
-    {"timer", 1, 0},           /* a signal each millisecond, from before opening on */
-    {"reader", 0, 0},          /* a process that may only read holds shared locks on all bytes */
-    {"main-gone", 0, 0},       /* its main thread has ended by pthread_exit() */
-    {"dlclose", 0, 0},         /* a process unloads the library while a thread that used it lives */
-    {"renamed", 0, 0},         /* the name is removed, made anew, and the old heap destroyed by name */
+    {"nothing", 0, 0},      /* all go on working */
+    {"fork-child", 0, 0},   /* it forks, and the child works on */
+    {"fork-opening", 0, 0}, /* one thread opens, another forks; then the subject is killed */
+    {"fork-busy", 1, 0},    /* it forks while its threads are inside calls; the children work */
+    {"raw-clone", 0, 0},   /* clone(2) without the handlers of fork(); the child works, is killed */
+    {"spawn", 0, 0},       /* vfork and exec of a program that looks at its descriptors */
+    {"exec", 0, 0},        /* it executes another program */
+    {"return", 0, 0},      /* from main */
+    {"exit", 0, 0},        /* exit(3) */
+    {"_exit", 0, 0},       /* _exit(2), which runs no destructors */
+    {"quick-exit", 0, 0},  /* quick_exit(3) */
+    {"abort", 0, 0},       /* abort(3) */
+    {"kill-store", 0, 0},  /* SIGKILL before some store to the shared memory */
+    {"kill-random", 0, 0}, /* SIGKILL at any moment of its work */
+    {"kill-parent", 0, 0}, /* SIGKILL while a child that it forked lives */
+    {"maker-dies", 1, 0},  /* another process is killed while it makes a heap of another name */
+    {"stop", 0, 0},        /* SIGSTOP before some store, mostly under the lock; later SIGCONT */
+    {"cancel", 0, 0},      /* threads make calls with a deferred cancellation pending */
+    {"closefrom", 0, 0},   /* closes all descriptors from 3 up after opening */
+    {"stdout", 0, 0},      /* closes 0, 1 and 2 before opening */
+    {"setuid", 0, 0},      /* gives its rights up after opening, then forks */
+    {"chroot", 0, 0},      /* to an empty folder after opening, then forks */
+    {"nofile", 0, 0},      /* has no descriptor left after opening, then forks */
+    {"fsize", 0, 0},       /* RLIMIT_FSIZE below what it then asks for */
+    {"as", 0, 0},          /* RLIMIT_AS below what it then asks for */
+    {"full", 1, 0},        /* the file system becomes full */
+    {"timer", 1, 0},       /* a signal each millisecond, from before opening on */
+    {"reader", 0, 0},      /* a process that may only read holds shared locks on all bytes */
+    {"main-gone", 0, 0},   /* its main thread has ended by pthread_exit() */
+    {"dlclose", 0, 0},     /* a process unloads the library while a thread that used it lives */
+    {"renamed", 0, 0},     /* the name is removed, made anew, and the old heap destroyed by name */
 };
 
 #define FACTOR(name, values) {name, sizeof(values) / sizeof *(values), values}
@@ -110,7 +117,8 @@ const struct table_factor table_factors[FACTORS] = {
 #define BY_INHERITANCE (ONE(OPENED_CREATE) | TWO(OPENED_INHERITED, OPENED_DAEMON))
 
 const struct table_constraint table_constraints[] = {
-    {SIZE, ONE(SIZE_1G), FLAGS, ONE(FLAGS_HUGE), "would ask the kernel for a gigabyte of real pages"},
+    {SIZE, ONE(SIZE_1G), FLAGS, ONE(FLAGS_HUGE),
+     "would ask the kernel for a gigabyte of real pages"},
     {SIZE, ONE(SIZE_1G), EVENT, ONE(EVENT_FULL),
      "the gigabyte is sparse: a full file system raises SIGBUS, as shmheap.h says"},
     {FLAGS, ONE(FLAGS_SPARSE), EVENT, ONE(EVENT_FULL),
@@ -153,8 +161,10 @@ const char *table_forbids(enum factor a, unsigned a_value, enum factor b, unsign
 {
     for (size_t i = 0; i < table_constraints_count; i++) {
         const struct table_constraint *c = &table_constraints[i];
-        if ((c->a == a && c->b == b && in_set(c->a_values, a_value) && in_set(c->b_values, b_value)) ||
-            (c->a == b && c->b == a && in_set(c->a_values, b_value) && in_set(c->b_values, a_value)))
+        if ((c->a == a && c->b == b && in_set(c->a_values, a_value) &&
+             in_set(c->b_values, b_value)) ||
+            (c->a == b && c->b == a && in_set(c->a_values, b_value) &&
+             in_set(c->b_values, a_value)))
             return c->reason;
     }
     return NULL;

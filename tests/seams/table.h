@@ -1,7 +1,8 @@
 /* table.h: the table of situations, as table.c fills it.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A situation is one value of each factor. The order of an enum is the order of its texts in table.c. */
+ * A situation is one value of each factor. The order of an enum is the order of its texts in
+ * table.c. */
 #ifndef TESTS_SEAMS_TABLE_H
 #define TESTS_SEAMS_TABLE_H
 
@@ -12,31 +13,76 @@ enum factor { SIZE, FLAGS, ALIGNMENT, GROWTH, MEMORY, OPENED, PROCESSES, EVENT, 
 
 enum size { SIZE_1M, SIZE_4K, SIZE_16M, SIZE_64M, SIZE_1G, SIZES };
 enum flags {
-    FLAGS_NONE, FLAGS_CACHED, FLAGS_REAP, FLAGS_SPARSE, FLAGS_HUGE, FLAGS_TAKE_OVER, FLAGS_OBSERVER,
+    FLAGS_NONE,
+    FLAGS_CACHED,
+    FLAGS_REAP,
+    FLAGS_SPARSE,
+    FLAGS_HUGE,
+    FLAGS_TAKE_OVER,
+    FLAGS_OBSERVER,
     FLAGS_VALUES
 };
 enum alignment { ALIGNMENT_8, ALIGNMENT_16, ALIGNMENTS };
 enum growth { GROWTH_FIXED, GROWTH_GROWS, GROWTHS };
 enum memory {
-    MEMORY_SHM, MEMORY_FILE_TMPFS, MEMORY_FILE_DISK, MEMORY_ANON_FORK, MEMORY_ANON_FD, MEMORY_SHARED,
-    MEMORY_ARRAY, MEMORIES
+    MEMORY_SHM,
+    MEMORY_FILE_TMPFS,
+    MEMORY_FILE_DISK,
+    MEMORY_ANON_FORK,
+    MEMORY_ANON_FD,
+    MEMORY_SHARED,
+    MEMORY_ARRAY,
+    MEMORIES
 };
 enum opened {
-    OPENED_CREATE, OPENED_AT_ONCE, OPENED_DURING, OPENED_LATER, OPENED_INHERITED, OPENED_BY_FD,
-    OPENED_DAEMON, OPENINGS
+    OPENED_CREATE,
+    OPENED_AT_ONCE,
+    OPENED_DURING,
+    OPENED_LATER,
+    OPENED_INHERITED,
+    OPENED_BY_FD,
+    OPENED_DAEMON,
+    OPENINGS
 };
 enum processes { PROCESSES_2, PROCESSES_4, PROCESSES_64, PROCESSES_1000, PROCESSES_VALUES };
 enum event {
-    EVENT_NOTHING, EVENT_FORK_CHILD, EVENT_FORK_OPENING, EVENT_FORK_BUSY, EVENT_RAW_CLONE, EVENT_SPAWN,
-    EVENT_EXEC, EVENT_RETURN, EVENT_EXIT, EVENT_UNDERSCORE_EXIT, EVENT_QUICK_EXIT, EVENT_ABORT,
-    EVENT_KILL_STORE, EVENT_KILL_RANDOM, EVENT_KILL_PARENT, EVENT_MAKER_DIES, EVENT_STOP, EVENT_CANCEL,
-    EVENT_CLOSEFROM, EVENT_STDOUT, EVENT_SETUID, EVENT_CHROOT, EVENT_NOFILE, EVENT_FSIZE, EVENT_AS,
-    EVENT_FULL, EVENT_TIMER, EVENT_READER, EVENT_MAIN_GONE, EVENT_DLCLOSE, EVENT_RENAMED, EVENTS
+    EVENT_NOTHING,
+    EVENT_FORK_CHILD,
+    EVENT_FORK_OPENING,
+    EVENT_FORK_BUSY,
+    EVENT_RAW_CLONE,
+    EVENT_SPAWN,
+    EVENT_EXEC,
+    EVENT_RETURN,
+    EVENT_EXIT,
+    EVENT_UNDERSCORE_EXIT,
+    EVENT_QUICK_EXIT,
+    EVENT_ABORT,
+    EVENT_KILL_STORE,
+    EVENT_KILL_RANDOM,
+    EVENT_KILL_PARENT,
+    EVENT_MAKER_DIES,
+    EVENT_STOP,
+    EVENT_CANCEL,
+    EVENT_CLOSEFROM,
+    EVENT_STDOUT,
+    EVENT_SETUID,
+    EVENT_CHROOT,
+    EVENT_NOFILE,
+    EVENT_FSIZE,
+    EVENT_AS,
+    EVENT_FULL,
+    EVENT_TIMER,
+    EVENT_READER,
+    EVENT_MAIN_GONE,
+    EVENT_DLCLOSE,
+    EVENT_RENAMED,
+    EVENTS
 };
 enum { VALUES_MAX = 32 };
 
-/* A value: its word in a row's text, what it costs (of rows that cover as much the cheapest is taken),
- * and whether only the long run has it. */
+/* A value: its word in a row's text, what it costs (of rows that cover as much the cheapest is
+ * taken), and whether only the long run has it. */
 struct table_value {
     const char *word;
     unsigned cost;
@@ -50,7 +96,8 @@ struct table_factor {
 };
 extern const struct table_factor table_factors[FACTORS];
 
-/* No row has one of the values a_values of factor a together with one of the values b_values of b. */
+/* No row has one of the values a_values of factor a together with one of the values b_values of
+ * b. */
 struct table_constraint {
     enum factor a;
     uint32_t a_values;

@@ -9,7 +9,7 @@
 
 #include "tests/seams/events/events.h"
 
-enum { DESCRIPTORS_MAX = 4096, FOREIGN = 8, NOBODY_ID = 65534 };
+enum { DESCRIPTORS_MAX = 1024, FOREIGN = 8, NOBODY_ID = 65534 };
 
 /* Then files of the program's own get the numbers, and must stay open. */
 static long act_closefrom(uint64_t unused)
@@ -40,7 +40,8 @@ static long act_print(uint64_t unused)
     int fd = shmheap_fd(mem);
     (void)unused;
     EXPECT(fd < 0 || fd > 2, "no descriptor of the heap is expected below 3; shmheap_fd is %d", fd);
-    EXPECT(write(1, "listening\n", 10) == -1, "standard output is closed; writing to it is expected to fail");
+    EXPECT(write(1, "listening\n", 10) == -1,
+           "standard output is closed; writing to it is expected to fail");
     check_sound("after the program has printed to a closed standard output");
     act_churn(50);
     return 0;
@@ -52,7 +53,8 @@ static long act_setuid(uint64_t unused)
 {
     (void)unused;
     if (geteuid() != 0 || setgid(NOBODY_ID) != 0 || setuid(NOBODY_ID) != 0)
-        seams_skip("the user cannot be changed here: %s", geteuid() != 0 ? "not root" : strerror(errno));
+        seams_skip("the user cannot be changed here: %s",
+                   geteuid() != 0 ? "not root" : strerror(errno));
     return 0;
 }
 
@@ -92,7 +94,8 @@ static long act_nofile(uint64_t unused)
     me()->fds_known = 0;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = 64;
-    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit is expected to be set: %s", strerror(errno));
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit is expected to be set: %s",
+           strerror(errno));
     while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
         continue;
     EXPECT(errno == EMFILE, "the limit is expected to be reached (errno %d)", errno);
@@ -101,7 +104,9 @@ static long act_nofile(uint64_t unused)
         options_fill(&options, 1);
         options.flags &= ~(unsigned)SHMHEAP_TAKE_OVER;
         EXPECT(shmheap_open(&other, stage->place.other, &options) != 0 && errno == EMFILE,
-               "without a descriptor left another heap is expected to be refused with EMFILE; errno %d", errno);
+               "without a descriptor left another heap is expected to be refused with EMFILE; "
+               "errno %d",
+               errno);
     }
     return 0;
 }

@@ -82,8 +82,10 @@ static void subject_ends(long (*act)(uint64_t), enum end end, int status_expecte
 {
     tell(stage->subject, act, 0);
     int status = peer_await_end(stage->subject, end);
-    EXPECT(status == -1 || (status & ~0x80) == status_expected, "the subject is expected to end with status %#x; its "
-           "status is %#x", status_expected, status);
+    EXPECT(status == -1 || (status & ~0x80) == status_expected,
+           "the subject is expected to end with status %#x; its "
+           "status is %#x",
+           status_expected, status);
 }
 
 void event_return(void) { subject_ends(act_return, END_LEFT, 0); }
@@ -164,17 +166,22 @@ static long act_after_maker(uint64_t unused)
     (void)unused;
     other_options(&options, 0);
     int result = shmheap_open(&other, stage->place.other, &options), error = errno;
-    EXPECT(now() - begin < SLACK_S, "connecting with a timeout of %d ms is expected to come back", BRIEF_MS);
+    EXPECT(now() - begin < SLACK_S, "connecting with a timeout of %d ms is expected to come back",
+           BRIEF_MS);
     if (result == 0)
         shmheap_disconnect(other);
     else
-        EXPECT(error == ETIMEDOUT || error == ENOENT, "connecting to what a dead maker left is expected to fail with "
-               "ETIMEDOUT (or ENOENT); errno %d (%s)", error, strerror(error));
+        EXPECT(error == ETIMEDOUT || error == ENOENT,
+               "connecting to what a dead maker left is expected to fail with "
+               "ETIMEDOUT (or ENOENT); errno %d (%s)",
+               error, strerror(error));
     other_options(&options, SHMHEAP_CREATE);
     result = shmheap_open(&other, stage->place.other, &options);
-    EXPECT(result == 0, "SHMHEAP_CREATE is expected to replace what a maker left that died; errno %d (%s)", errno,
-           strerror(errno));
-    EXPECT(shmheap_alloc(other, 8) != NULL && shmheap_check(other, NULL) == 0, "the new heap is expected to work");
+    EXPECT(result == 0,
+           "SHMHEAP_CREATE is expected to replace what a maker left that died; errno %d (%s)",
+           errno, strerror(errno));
+    EXPECT(shmheap_alloc(other, 8) != NULL && shmheap_check(other, NULL) == 0,
+           "the new heap is expected to work");
     shmheap_destroy(stage->place.other, other);
     return 0;
 }
@@ -206,9 +213,11 @@ static long act_while_stopped(uint64_t unused)
     pid_t pid = fork();
     if (pid == 0)
         _exit(0);
-    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0, "fork() is expected to work while a peer that "
+    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0,
+           "fork() is expected to work while a peer that "
            "may hold the lock is stopped");
-    EXPECT(shmheap_open(&other, NULL, &options) == 0, "another heap is expected to be made while a peer is stopped");
+    EXPECT(shmheap_open(&other, NULL, &options) == 0,
+           "another heap is expected to be made while a peer is stopped");
     shmheap_free(other, shmheap_alloc(other, 100));
     shmheap_disconnect(other);
     return 0;
@@ -219,7 +228,8 @@ void event_stop(void)
     char line[200] = "";
     pid_t pid = stage->peers[stage->subject].pid;
     tell(stage->subject, act_stop_at_store, 1 + stage->seed % STORES);
-    for (char *state = NULL; (state == NULL || state[2] != 'T') && !stage->ended; state = strrchr(line, ')')) {
+    for (char *state = NULL; (state == NULL || state[2] != 'T') && !stage->ended;
+         state = strrchr(line, ')')) {
         proc_read(pid, "stat", line, sizeof line);
         sched_yield();
     }

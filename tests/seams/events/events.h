@@ -10,7 +10,8 @@ void event_run(void);
 /* Before participant index opens; the event decides whether that concerns it. */
 void event_prelude(unsigned index);
 
-/* hooks.c: what happens before the n-th store from now on to the shared memory of this thread's calls. */
+/* hooks.c: what happens before the n-th store from now on to the shared memory of this thread's
+ * calls. */
 void hook_set(uint64_t stores, void (*run)(void));
 void hook_clear(void);
 /* Calls that store, of all kinds, until the hook has run. */
@@ -21,9 +22,11 @@ void fork_opening_begin(void);
 void fork_opening_end(void);
 void event_fork_child(void), event_fork_opening(void), event_fork_busy(void), event_raw_clone(void);
 void event_spawn(void);
-/* A program that execs this one: exits with 1 where it finds a descriptor of the file that text names. */
+/* A program that execs this one: exits with 1 where it finds a descriptor of the file that text
+ * names. */
 int spawned_main(const char *text);
-/* The subject forks a child that has given up rights before: it works, or its first change is refused. */
+/* The subject forks a child that has given up rights before: it works, or its first change is
+ * refused. */
 void fork_with_less(void);
 
 /* endings.c */
@@ -32,7 +35,8 @@ void event_quick_exit(void), event_abort(void), event_kill_store(void), event_ki
 void event_kill_parent(void), event_maker_dies(void), event_stop(void);
 
 /* descriptors.c */
-void event_closefrom(void), event_stdout(void), event_setuid(void), event_chroot(void), event_nofile(void);
+void event_closefrom(void), event_stdout(void), event_setuid(void), event_chroot(void),
+    event_nofile(void);
 long act_close_standard(uint64_t unused);
 
 /* limits.c */

@@ -35,8 +35,9 @@ void event_fork_child(void)
     peer_kill(grandchild);
 }
 
-/* fork() in one thread while another opens. The opener does not wait for the fork to be complete, which the library
- * may hold up until the opening is; it only gives it the time of MEET_MS to fall into the middle. */
+/* fork() in one thread while another opens. The opener does not wait for the fork to be
+ * complete, which the library may hold up until the opening is; it only gives it the time of
+ * MEET_MS to fall into the middle. */
 static sem_t in_the_middle, forked;
 static pthread_t forker;
 static unsigned fork_helper_of_child;
@@ -47,7 +48,8 @@ static void *fork_once_told(void *unused)
     while (sem_wait(&in_the_middle) != 0)
         continue;
     pid_t pid = fork();
-    EXPECT(pid >= 0, "fork() is expected to succeed while another thread opens a heap: %s", strerror(errno));
+    EXPECT(pid >= 0, "fork() is expected to succeed while another thread opens a heap: %s",
+           strerror(errno));
     if (pid == 0)
         peer_become(fork_helper_of_child);
     sem_post(&forked);
@@ -72,7 +74,8 @@ void fork_opening_begin(void)
     peer_expect_child(fork_helper_of_child);
     sem_init(&in_the_middle, 0, 0);
     sem_init(&forked, 0, 0);
-    EXPECT(pthread_create(&forker, NULL, fork_once_told, NULL) == 0, "a thread is expected to be made");
+    EXPECT(pthread_create(&forker, NULL, fork_once_told, NULL) == 0,
+           "a thread is expected to be made");
     hook_set(1 + stage->seed % 12, middle_reached);
 }
 
@@ -99,8 +102,10 @@ static void *busy(void *unused)
     (void)unused;
     while (!busy_stop) {
         void *ptr = shmheap_alloc(mem, 100);
-        EXPECT(ptr != NULL || errno == ENOMEM, "an allocation is expected to succeed while other threads fork; errno "
-               "%d", errno);
+        EXPECT(ptr != NULL || errno == ENOMEM,
+               "an allocation is expected to succeed while other threads fork; errno "
+               "%d",
+               errno);
         shmheap_free(mem, ptr);
     }
     return NULL;
@@ -109,8 +114,10 @@ static void *busy(void *unused)
 static void busy_child(void)
 {
     void *ptr = shmheap_alloc(mem, 50);
-    EXPECT(ptr != NULL || errno == ENOMEM, "a child that was forked while threads were inside calls is expected to "
-           "allocate; errno %d (%s)", errno, strerror(errno));
+    EXPECT(ptr != NULL || errno == ENOMEM,
+           "a child that was forked while threads were inside calls is expected to "
+           "allocate; errno %d (%s)",
+           errno, strerror(errno));
     check_sound("in a child that was forked while threads were inside calls");
     shmheap_free(mem, ptr);
     shmheap_disconnect(mem);
@@ -124,14 +131,17 @@ static long act_fork_busy(uint64_t unused)
     (void)unused;
     busy_stop = 0;
     for (unsigned i = 0; i < BUSY_THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, busy, NULL) == 0, "a thread is expected to be made");
+        EXPECT(pthread_create(&threads[i], NULL, busy, NULL) == 0,
+               "a thread is expected to be made");
     for (unsigned i = 0; i < BUSY_FORKS; i++) {
         pid_t pid = fork();
         EXPECT(pid >= 0, "fork() is expected to succeed: %s", strerror(errno));
         if (pid == 0)
             busy_child();
-        EXPECT(waitpid(pid, &status, 0) == pid && status == 0, "a child that was forked while threads were inside "
-               "calls is expected to end well; its status is %#x", status);
+        EXPECT(waitpid(pid, &status, 0) == pid && status == 0,
+               "a child that was forked while threads were inside "
+               "calls is expected to end well; its status is %#x",
+               status);
     }
     busy_stop = 1;
     for (unsigned i = 0; i < BUSY_THREADS; i++)
@@ -188,9 +198,12 @@ static long act_spawn(uint64_t unused)
         execl("/proc/self/exe", "seams_test", "--spawned", stage->place.tag, (char *)NULL);
         _exit(2);
     }
-    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid, "vfork() is expected to succeed: %s", strerror(errno));
-    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a program that was executed is expected to have no "
-           "descriptor of the heap; its status is %#x", status);
+    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid, "vfork() is expected to succeed: %s",
+           strerror(errno));
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+           "a program that was executed is expected to have no "
+           "descriptor of the heap; its status is %#x",
+           status);
     return 0;
 }
 

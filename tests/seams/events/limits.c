@@ -14,8 +14,8 @@
 
 enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500 };
 
-/* A second heap, which is refused with one of two errors and leaves nothing. A heap in the caller's memory or
- * without a name has an anonymous one beside it. */
+/* A second heap, which is refused with one of two errors and leaves nothing. A heap in the
+ * caller's memory or without a name has an anonymous one beside it. */
 static void other_refused(uint64_t len, int error, int or_error, const char *why)
 {
     shmheap_memory_handle other;
@@ -26,15 +26,20 @@ static void other_refused(uint64_t len, int error, int or_error, const char *why
     options.len = len;
     options.max_len = 0;
     int result = shmheap_open(&other, stage->place.other, &options), reason = errno;
-    EXPECT(result != 0, "a heap of %llu bytes is expected to be refused: %s", (unsigned long long)len, why);
-    EXPECT(reason == error || reason == or_error, "a heap is expected to be refused with errno %d (%s) because %s; "
-           "errno is %d (%s)", error, strerror(error), why, reason, strerror(reason));
+    EXPECT(result != 0, "a heap of %llu bytes is expected to be refused: %s",
+           (unsigned long long)len, why);
+    EXPECT(reason == error || reason == or_error,
+           "a heap is expected to be refused with errno %d (%s) because %s; "
+           "errno is %d (%s)",
+           error, strerror(error), why, reason, strerror(reason));
     if (!row_named())
         return;
     options.flags &= (unsigned)SHMHEAP_FILE;
     options.timeout_ms = 1;
-    EXPECT(shmheap_open(&other, stage->place.other, &options) != 0 && errno == ENOENT, "nothing is expected to be left "
-           "of a heap that was refused; errno %d (%s)", errno, strerror(errno));
+    EXPECT(shmheap_open(&other, stage->place.other, &options) != 0 && errno == ENOENT,
+           "nothing is expected to be left "
+           "of a heap that was refused; errno %d (%s)",
+           errno, strerror(errno));
 }
 
 static void limit_set(int what, rlim_t value, struct rlimit *before)
@@ -55,8 +60,9 @@ static long act_fsize(uint64_t unused)
     other_refused(stage->len + (1 << 20), EFBIG, EFBIG, "files may not be so long");
     if (row_is(GROWTH, GROWTH_GROWS) && !row_callers()) {
         long error = act_grow(0);
-        EXPECT(error == ENOMEM, "growing beyond RLIMIT_FSIZE is expected to fail with ENOMEM; errno is %ld (%s)", error,
-               strerror((int)error));
+        EXPECT(error == ENOMEM,
+               "growing beyond RLIMIT_FSIZE is expected to fail with ENOMEM; errno is %ld (%s)",
+               error, strerror((int)error));
     }
     act_churn(50);
     check_sound("after growing was refused");
@@ -84,8 +90,8 @@ static long act_as(uint64_t unused)
     other_refused(LARGE, ENOMEM, ENOMEM, "the process may not have so many addresses");
     if (row_is(GROWTH, GROWTH_GROWS)) {
         long error = act_grow(0);
-        EXPECT(error == 0 || error == ENOMEM, "growing is expected to succeed or to fail with ENOMEM; errno is %ld",
-               error);
+        EXPECT(error == 0 || error == ENOMEM,
+               "growing is expected to succeed or to fail with ENOMEM; errno is %ld", error);
     }
     act_churn(50);
     check_sound("with little address space left");
@@ -123,8 +129,10 @@ static long act_full(uint64_t unused)
     other_refused(stage->len, ENOSPC, ENOSPC, "the file system is full");
     if (row_is(GROWTH, GROWTH_GROWS)) {
         long error = act_grow(0);
-        EXPECT(error == ENOMEM || error == ENOSPC, "growing is expected to fail with ENOMEM where the file system is "
-               "full; errno is %ld (%s)", error, strerror((int)error));
+        EXPECT(error == ENOMEM || error == ENOSPC,
+               "growing is expected to fail with ENOMEM where the file system is "
+               "full; errno is %ld (%s)",
+               error, strerror((int)error));
     }
     act_churn(100);
     check_sound("on a full file system");
@@ -171,7 +179,8 @@ long act_timer_start(uint64_t unused)
     (void)unused;
     memset(&action, 0, sizeof action);
     action.sa_handler = tick;
-    EXPECT(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &timer, NULL) == 0, "a timer is expected");
+    EXPECT(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &timer, NULL) == 0,
+           "a timer is expected");
     return 0;
 }
 
@@ -182,8 +191,10 @@ static long act_timer(uint64_t unused)
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = LARGE};
     (void)unused;
     act_timer_start(0); /* fork() does not hand it on */
-    EXPECT(shmheap_open(&other, NULL, &options) == 0, "a heap of 64 MiB is expected to be made under a timer's "
-           "signals; errno %d (%s)", errno, strerror(errno));
+    EXPECT(shmheap_open(&other, NULL, &options) == 0,
+           "a heap of 64 MiB is expected to be made under a timer's "
+           "signals; errno %d (%s)",
+           errno, strerror(errno));
     shmheap_disconnect(other);
     if (row_is(GROWTH, GROWTH_GROWS) && row_value(PROCESSES) < PROCESSES_64)
         EXPECT(act_grow(0) == 0, "the heap is expected to grow under a timer's signals");
@@ -202,7 +213,8 @@ static long act_read_locks(uint64_t unused)
 {
     char path[300];
     (void)unused;
-    snprintf(path, sizeof path, "%s%s", row_is(MEMORY, MEMORY_SHM) ? "/dev/shm" : "", stage->place.name);
+    snprintf(path, sizeof path, "%s%s", row_is(MEMORY, MEMORY_SHM) ? "/dev/shm" : "",
+             stage->place.name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     EXPECT(fd >= 0, "the heap's file is expected to be readable: %s", strerror(errno));
     if (geteuid() == 0 && (setgid(NOBODY_ID) != 0 || setuid(NOBODY_ID) != 0))
@@ -222,7 +234,8 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Whatever the reader holds, connecting comes back: connected, or with an errno for a wait that had a limit. */
+/* Whatever the reader holds, connecting comes back: connected, or with an errno for a wait that
+ * had a limit. */
 static long act_connect_beside_reader(uint64_t unused)
 {
     shmheap_memory_handle other;
@@ -232,10 +245,14 @@ static long act_connect_beside_reader(uint64_t unused)
     options_fill(&options, 0);
     options.timeout_ms = BRIEF_MS;
     int result = shmheap_open(&other, stage->place.name, &options), error = errno;
-    EXPECT(now() - begin < SLACK_S, "connecting with a timeout of %d ms is expected to come back while a reader holds "
-           "locks; it took %.0f s", BRIEF_MS, now() - begin);
-    EXPECT(result == 0 || error == ETIMEDOUT || error == EAGAIN || error == EBUSY, "connecting is expected to succeed "
-           "or to give up waiting; errno %d (%s)", error, strerror(error));
+    EXPECT(now() - begin < SLACK_S,
+           "connecting with a timeout of %d ms is expected to come back while a reader holds "
+           "locks; it took %.0f s",
+           BRIEF_MS, now() - begin);
+    EXPECT(result == 0 || error == ETIMEDOUT || error == EAGAIN || error == EBUSY,
+           "connecting is expected to succeed "
+           "or to give up waiting; errno %d (%s)",
+           error, strerror(error));
     if (result == 0)
         shmheap_disconnect(other);
     return 0;

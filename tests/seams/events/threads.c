@@ -33,7 +33,8 @@ static void call_open(void)
 {
     shmheap_memory_handle other;
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
-    EXPECT(shmheap_open(&other, NULL, &options) == 0, "another heap is expected to be made (errno %d)", errno);
+    EXPECT(shmheap_open(&other, NULL, &options) == 0,
+           "another heap is expected to be made (errno %d)", errno);
     shmheap_disconnect(other);
 }
 static void call_connect(void)
@@ -51,9 +52,12 @@ static void call_connect(void)
 static const struct {
     const char *words;
     void (*call)(void);
-} calls[] = {{"shmheap_alloc and shmheap_free", call_alloc}, {"shmheap_alloc_named", call_named},
-             {"shmheap_reap", call_reap},                    {"shmheap_check", call_check},
-             {"shmheap_processes", call_processes},          {"making a heap", call_open},
+} calls[] = {{"shmheap_alloc and shmheap_free", call_alloc},
+             {"shmheap_alloc_named", call_named},
+             {"shmheap_reap", call_reap},
+             {"shmheap_check", call_check},
+             {"shmheap_processes", call_processes},
+             {"making a heap", call_open},
              {"connecting", call_connect}};
 enum { CALLS = sizeof calls / sizeof *calls };
 
@@ -72,10 +76,13 @@ static long act_cancel(uint64_t unused)
     (void)unused;
     for (uintptr_t i = 0; i < CALLS; i++) {
         returned = 0;
-        EXPECT(pthread_create(&thread, NULL, call_cancelled, (void *)i) == 0, "a thread is expected to be made");
+        EXPECT(pthread_create(&thread, NULL, call_cancelled, (void *)i) == 0,
+               "a thread is expected to be made");
         pthread_join(thread, NULL);
-        EXPECT(returned, "%s is expected to return although a cancellation is pending; the thread ended inside",
-               calls[i].words);
+        EXPECT(
+            returned,
+            "%s is expected to return although a cancellation is pending; the thread ended inside",
+            calls[i].words);
         calls[i].call();
     }
     me()->has_slot = 1;
@@ -171,8 +178,10 @@ static long act_dlclose(uint64_t unused)
     symbol(library, "shmheap_destroy", &plugin.destroy);
     options_fill(&options, 1);
     options.flags |= SHMHEAP_CACHED;
-    EXPECT(plugin.open(&plugin.mem, stage->place.other, &options) == 0, "the library is expected to make a heap; errno "
-           "%d (%s)", errno, strerror(errno));
+    EXPECT(plugin.open(&plugin.mem, stage->place.other, &options) == 0,
+           "the library is expected to make a heap; errno "
+           "%d (%s)",
+           errno, strerror(errno));
     pthread_barrier_init(&plugin.used, NULL, 2);
     pthread_barrier_init(&plugin.unloaded, NULL, 2);
     EXPECT(pthread_create(&thread, NULL, use_plugin, NULL) == 0, "a thread is expected to be made");
@@ -193,7 +202,8 @@ void event_dlclose(void)
     ask(host, act_dlclose, 0);
 }
 
-/* The name goes and is made anew for another heap; then a user of the old one destroys it by name. */
+/* The name goes and is made anew for another heap; then a user of the old one destroys it by
+ * name. */
 
 static uint64_t heap_id(shmheap_memory_handle of)
 {
@@ -204,7 +214,8 @@ static uint64_t heap_id(shmheap_memory_handle of)
 
 static void name_remove(void)
 {
-    int result = row_is(MEMORY, MEMORY_SHM) ? shm_unlink(stage->place.name) : unlink(stage->place.name);
+    int result =
+        row_is(MEMORY, MEMORY_SHM) ? shm_unlink(stage->place.name) : unlink(stage->place.name);
     EXPECT(result == 0, "the name is expected to be removed: %s", strerror(errno));
 }
 
@@ -215,7 +226,8 @@ static long act_make_anew(uint64_t unused)
     options_fill(&options, 1);
     options.flags |= SHMHEAP_EXCLUSIVE;
     int result = shmheap_open(&mem, stage->place.name, &options);
-    EXPECT(result == 0, "a heap is expected to be made under a name that was removed; errno %d", errno);
+    EXPECT(result == 0, "a heap is expected to be made under a name that was removed; errno %d",
+           errno);
     return (long)(heap_id(mem) >> 1);
 }
 
@@ -232,8 +244,10 @@ static long act_name_leads_to(uint64_t id)
     shmheap_memory_handle other;
     shmheap_options options;
     options_fill(&options, 0);
-    EXPECT(shmheap_open(&other, stage->place.name, &options) == 0, "shmheap_destroy of an old heap is expected to leave "
-           "alone the name of a new one; connecting fails with errno %d (%s)", errno, strerror(errno));
+    EXPECT(shmheap_open(&other, stage->place.name, &options) == 0,
+           "shmheap_destroy of an old heap is expected to leave "
+           "alone the name of a new one; connecting fails with errno %d (%s)",
+           errno, strerror(errno));
     EXPECT(heap_id(other) >> 1 == id, "the name is expected to lead to the new heap");
     shmheap_disconnect(other);
     return 0;
