@@ -105,18 +105,26 @@ static pid_t parent_of(const char *pid)
     return end != NULL && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
 }
 
+static unsigned children_kill(void)
+{
+    unsigned killed = 0;
+    DIR *entries = opendir("/proc");
+    for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+            parent_of(entry->d_name) == getpid())
+            killed += kill((pid_t)atol(entry->d_name), SIGKILL) == 0;
+    if (entries != NULL)
+        closedir(entries);
+    return killed;
+}
+
 /* All processes that the row left: those whose parent has ended are children of this program. */
 static void children_end(void)
 {
-    do {
-        DIR *entries = opendir("/proc");
-        for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
-            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-                parent_of(entry->d_name) == getpid())
-                kill((pid_t)atol(entry->d_name), SIGKILL);
-        if (entries != NULL)
-            closedir(entries);
-    } while (waitpid(-1, NULL, 0) > 0);
+    do
+        for (unsigned killed = children_kill(); killed > 1; killed--)
+            waitpid(-1, NULL, 0);
+    while (waitpid(-1, NULL, 0) > 0);
 }
 
 /* A time limit from outside, or Ctrl-C: the row ends, and then the program. */
