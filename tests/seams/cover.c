@@ -21,7 +21,8 @@ struct cover {
     unsigned char *uncovered;
     size_t count, left;
     struct cover_counts counts;
-    uint32_t *number; /* by factors and values: the tuple, or UINT32_MAX */
+    size_t first[FACTORS], values; /* the number of a factor's first value, and of all values */
+    uint32_t *number;              /* by factors and values: the tuple, or UINT32_MAX */
 };
 
 uint64_t cover_random(uint64_t *state)
@@ -74,21 +75,27 @@ int cover_pair_possible(enum factor a, unsigned a_value, enum factor b, unsigned
     return table_forbids(a, a_value, b, b_value) == NULL && completable(&row, with_long);
 }
 
-/* A number for factors and values of a tuple, below FACTORS^s * VALUES_MAX^s. */
-static size_t place_of(const struct tuple *tuple, unsigned strength)
+/* All values of all factors are numbered in one row. */
+static size_t value_number(unsigned factor, unsigned value)
+{
+    size_t number = value;
+    for (unsigned f = 0; f < factor; f++)
+        number += table_factors[f].count;
+    return number;
+}
+
+/* A number for the values of a tuple, below places(strength). */
+static size_t place_of(const struct cover *cover, const struct tuple *tuple)
 {
     size_t place = 0;
-    for (unsigned i = 0; i < strength; i++)
-        place = (place * FACTORS + tuple->factor[i]) * VALUES_MAX + tuple->value[i];
+    for (unsigned i = 0; i < cover->strength; i++)
+        place = place * cover->values + cover->first[tuple->factor[i]] + tuple->value[i];
     return place;
 }
 
-static size_t places(unsigned strength)
+static size_t places(const struct cover *cover)
 {
-    size_t count = 1;
-    for (unsigned i = 0; i < strength; i++)
-        count *= (size_t)FACTORS * VALUES_MAX;
-    return count;
+    return cover->values * cover->values * (cover->strength == 3 ? cover->values : 1);
 }
 
 static void tuple_add(struct cover *cover, const struct tuple *tuple)
@@ -105,7 +112,7 @@ static void tuple_add(struct cover *cover, const struct tuple *tuple)
     } else if (!completable(&row, cover->with_long)) {
         cover->counts.implied++;
     } else {
-        cover->number[place_of(tuple, cover->strength)] = (uint32_t)cover->count;
+        cover->number[place_of(cover, tuple)] = (uint32_t)cover->count;
         cover->tuples[cover->count] = *tuple;
         cover->uncovered[cover->count++] = 1;
     }
@@ -136,10 +143,13 @@ struct cover *cover_begin(uint64_t seed, unsigned strength, int with_long)
     cover->strength = strength;
     cover->with_long = with_long;
     cover->random = seed;
+    for (unsigned f = 0; f < FACTORS; f++)
+        cover->first[f] = value_number(f, 0);
+    cover->values = value_number(FACTORS, 0);
     cover->tuples = calloc(room, sizeof *cover->tuples);
     cover->uncovered = calloc(room, 1);
-    cover->number = malloc(places(strength) * sizeof *cover->number);
-    memset(cover->number, 0xff, places(strength) * sizeof *cover->number);
+    cover->number = malloc(places(cover) * sizeof *cover->number);
+    memset(cover->number, 0xff, places(cover) * sizeof *cover->number);
     tuples_add(cover, &tuple, 0);
     cover->left = cover->counts.possible = cover->count;
     return cover;
@@ -178,8 +188,7 @@ static size_t row_gain(struct cover *cover, const struct row *row, unsigned with
                     t.factor[i] = (unsigned char)factors[i];
                     t.value[i] = row->value[factors[i]];
                 }
-                uint32_t number =
-                    !wanted || open ? UINT32_MAX : cover->number[place_of(&t, last + 1)];
+                uint32_t number = !wanted || open ? UINT32_MAX : cover->number[place_of(cover, &t)];
                 if (number == UINT32_MAX || !cover->uncovered[number])
                     continue;
                 gain++;

@@ -163,11 +163,11 @@ static void skipped_note(const char *reason)
 
 static void late_print(void)
 {
-    unsigned index;
-    const char *act = peer_waited_for(&index);
+    unsigned index = 0;
+    const char *act;
     printf("the row is expected to end within %u s; it hangs", run.limit_s);
-    if (act != NULL)
-        printf(" in %s of participant %u", act, index);
+    for (unsigned i = 0; i < 4 && (act = peer_waited_for(&index)) != NULL; i++)
+        printf("%s %s of participant %u", i == 0 ? " in" : ",", act, index++);
     putchar('\n');
 }
 

@@ -36,7 +36,7 @@ void options_fill(shmheap_options *options, int make)
 }
 
 /* A descriptor that another participant has sent. */
-static int fd_receive(void)
+int fd_receive(void)
 {
     char byte, control[CMSG_SPACE(sizeof(int))];
     struct iovec bytes = {&byte, 1};

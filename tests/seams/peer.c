@@ -176,7 +176,7 @@ void tell_act(unsigned index, long (*act)(uint64_t), const char *name, uint64_t 
 
 const char *peer_waited_for(unsigned *index)
 {
-    for (*index = 0; *index < PEERS_MAX; ++*index)
+    for (; *index < PEERS_MAX; ++*index)
         if (stage->peers[*index].turn == TURN_TOLD && stage->peers[*index].end != END_DEAD)
             return stage->peers[*index].act_name;
     return NULL;

@@ -20,7 +20,7 @@
 
 enum {
     CROWD_MAX = 1000, /* participants of a row without those that an event adds */
-    HELPERS = 16,     /* those that an event, an observer or an oracle adds */
+    HELPERS = 22,     /* those that an event, an observer or an oracle adds */
     PEERS_MAX = CROWD_MAX + HELPERS,
     OBJECTS_MAX = 16, /* that a participant has at a time */
     NO_PEER = PEERS_MAX,
@@ -123,7 +123,8 @@ void tell_act(unsigned index, long (*act)(uint64_t), const char *name, uint64_t 
 #define tell(index, act, argument) tell_act((index), (act), #act, (argument))
 long answer(unsigned index);
 #define ask(index, act, argument) (tell((index), (act), (argument)), answer(index))
-const char *peer_waited_for(unsigned *index); /* the act that has no answer yet, or NULL */
+/* From *index on the first participant that has not answered, and what it was told; or NULL. */
+const char *peer_waited_for(unsigned *index);
 /* Waits until the process has ended and returns its status as waitpid() does, or -1 if its
  * parent has that. */
 int peer_await_end(unsigned index, enum end end);
@@ -167,6 +168,7 @@ enum how { HOW_MAKE, HOW_MAKE_OR_CONNECT, HOW_CONNECT, HOW_CONNECT_SOON, HOW_BY_
 void opening_run(void); /* all participants get their connections and fill the heap */
 long act_open(uint64_t how);
 long act_leave(uint64_t unused);   /* disconnects: nothing of the heap is left in the process */
+int fd_receive(void);              /* what another has sent by act_post_fd */
 long act_post_fd(uint64_t unused); /* sends the heap's descriptor to the next that opens by one */
 unsigned newcomer(void);           /* one more participant, connected as the memory allows */
 void options_fill(shmheap_options *options, int make);

@@ -95,6 +95,9 @@ static const struct table_value events[EVENTS] = {
     {"main-gone", 0, 0},   /* its main thread has ended by pthread_exit() */
     {"dlclose", 0, 0},     /* a process unloads the library while a thread that used it lives */
     {"renamed", 0, 0},     /* the name is removed, made anew, and the old heap destroyed by name */
+    {"exit-busy", 0, 0},   /* exit(3) while a thread is inside calls on another heap */
+    {"kill-all", 0, 0},    /* SIGKILL of all while they work; then a process connects */
+    {"fd-lent", 0, 0},     /* another process has what shmheap_fd gives, and unlocks all of it */
 };
 
 #define FACTOR(name, values) {name, sizeof(values) / sizeof *(values), values}
@@ -109,9 +112,9 @@ const struct table_factor table_factors[FACTORS] = {
     [EVENT] = FACTOR("event", events),
 };
 
-#define ONE(value) (UINT32_C(1) << (value))
+#define ONE(value) (UINT64_C(1) << (value))
 #define TWO(a, b) (ONE(a) | ONE(b))
-#define ALL_BUT(values) (~(uint32_t)(values))
+#define ALL_BUT(values) (~(uint64_t)(values))
 #define NAMED_MEMORY (ONE(MEMORY_SHM) | TWO(MEMORY_FILE_TMPFS, MEMORY_FILE_DISK))
 #define CALLERS_MEMORY TWO(MEMORY_SHARED, MEMORY_ARRAY)
 #define BY_INHERITANCE (ONE(OPENED_CREATE) | TWO(OPENED_INHERITED, OPENED_DAEMON))
@@ -141,11 +144,15 @@ const struct table_constraint table_constraints[] = {
     {MEMORY, ONE(MEMORY_ARRAY), EVENT,
      TWO(EVENT_FORK_OPENING, EVENT_EXEC) | TWO(EVENT_RETURN, EVENT_EXIT) |
          TWO(EVENT_UNDERSCORE_EXIT, EVENT_QUICK_EXIT) | TWO(EVENT_ABORT, EVENT_KILL_STORE) |
-         TWO(EVENT_KILL_RANDOM, EVENT_KILL_PARENT) | ONE(EVENT_STOP),
+         TWO(EVENT_KILL_RANDOM, EVENT_KILL_PARENT) | TWO(EVENT_STOP, EVENT_EXIT_BUSY) |
+         ONE(EVENT_KILL_ALL),
      "no other process sees the memory, so its end concerns no other process"},
     {MEMORY, ALL_BUT(NAMED_MEMORY), EVENT,
      TWO(EVENT_MAKER_DIES, EVENT_READER) | TWO(EVENT_DLCLOSE, EVENT_RENAMED),
      "needs a heap with a name"},
+    {MEMORY, TWO(MEMORY_ANON_FORK, MEMORY_ANON_FD), EVENT, ONE(EVENT_KILL_ALL),
+     "the heap goes with its last process"},
+    {MEMORY, CALLERS_MEMORY, EVENT, ONE(EVENT_FD_LENT), "this memory has no descriptor"},
     {MEMORY, ALL_BUT(TWO(MEMORY_SHM, MEMORY_FILE_TMPFS)), EVENT, ONE(EVENT_FULL),
      "only a tmpfs can be made full without harm to the machine"},
     {OPENED, TWO(OPENED_INHERITED, OPENED_DAEMON), EVENT, ONE(EVENT_FORK_OPENING),
@@ -155,7 +162,7 @@ const struct table_constraint table_constraints[] = {
 };
 const size_t table_constraints_count = sizeof table_constraints / sizeof *table_constraints;
 
-static int in_set(uint32_t set, unsigned value) { return (int)(set >> value & 1); }
+static int in_set(uint64_t set, unsigned value) { return (int)(set >> value & 1); }
 
 const char *table_forbids(enum factor a, unsigned a_value, enum factor b, unsigned b_value)
 {

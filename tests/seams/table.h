@@ -77,10 +77,11 @@ enum event {
     EVENT_MAIN_GONE,
     EVENT_DLCLOSE,
     EVENT_RENAMED,
+    EVENT_EXIT_BUSY,
+    EVENT_KILL_ALL,
+    EVENT_FD_LENT,
     EVENTS
 };
-enum { VALUES_MAX = 32 };
-
 /* A value: its word in a row's text, what it costs (of rows that cover as much the cheapest is
  * taken), and whether only the long run has it. */
 struct table_value {
@@ -100,9 +101,9 @@ extern const struct table_factor table_factors[FACTORS];
  * b. */
 struct table_constraint {
     enum factor a;
-    uint32_t a_values;
+    uint64_t a_values;
     enum factor b;
-    uint32_t b_values;
+    uint64_t b_values;
     const char *reason;
 };
 extern const struct table_constraint table_constraints[];

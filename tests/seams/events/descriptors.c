@@ -1,6 +1,7 @@
 /* The subject loses descriptors or rights.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -115,4 +116,29 @@ void event_nofile(void)
 {
     ask(stage->subject, act_nofile, 0);
     fork_with_less();
+}
+
+/* A process keeps what shmheap_fd lends, and releases all locks on it that are its to release. */
+static long act_borrow(uint64_t unused)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    int fd = fd_receive();
+    (void)unused;
+    EXPECT(fd >= 0, "a descriptor is expected by the socket");
+    fcntl(fd, F_OFD_SETLK, &lock);
+    return 0;
+}
+
+void event_fd_lent(void)
+{
+    unsigned borrower = helper_new();
+    peer_start(borrower);
+    ask(stage->subject, act_post_fd, 0);
+    ask(borrower, act_borrow, 0);
+    ask(stage->subject, act_churn, 50);
+    oracle_run();
+    peer_kill(stage->subject);
+    oracle_run();
+    kill(stage->peers[borrower].pid, SIGKILL);
+    peer_await_end(borrower, END_DEAD);
 }

@@ -1,12 +1,11 @@
 /* How the subject ends, or stands still.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,21 +19,6 @@ static long act_exec(uint64_t unused)
     execl("/proc/self/exe", "seams_test", "--asleep", (char *)NULL);
     EXPECT(0, "the program is expected to execute itself: %s", strerror(errno));
     return 0;
-}
-
-/* What /proc says of the process: its file's beginning, or nothing. */
-static void proc_read(pid_t pid, const char *file, char *text, size_t room)
-{
-    char path[60];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, text, room - 1) : 0;
-    text[got > 0 ? got : 0] = 0;
-    for (ssize_t i = 0; i < got; i++)
-        if (text[i] == 0)
-            text[i] = ' ';
-    if (fd >= 0)
-        close(fd);
 }
 
 /* The process lives and is no user of the heap any more. */
@@ -195,47 +179,51 @@ void event_maker_dies(void)
     ask(stage->witness, act_after_maker, 0);
 }
 
-static void stand_still(void) { raise(SIGSTOP); }
-static long act_stop_at_store(uint64_t stores)
+/* exit() while a thread works on a heap of its own: neither a crash nor a hang. */
+static volatile int for_ever = 1;
+static void *work_apart(void *context)
 {
-    hook_set(stores, stand_still);
-    return act_until_hook(0);
+    shmheap_memory_handle other = *(shmheap_memory_handle *)context;
+    while (for_ever)
+        shmheap_free(other, shmheap_alloc(other, 100));
+    return NULL;
 }
 
-/* What needs no lock of this heap: handles, fork(), other heaps. */
-static long act_while_stopped(uint64_t unused)
+static long act_exit_busy(uint64_t unused)
 {
-    shmheap_memory_handle other;
-    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
-    int status = 0;
+    static shmheap_memory_handle other;
+    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    pthread_t thread;
+    shmheap_stats stats = {.allocs = 0};
     (void)unused;
-    act_check(0);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(0);
-    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0,
-           "fork() is expected to work while a peer that "
-           "may hold the lock is stopped");
+    options.flags |= row_is(FLAGS, FLAGS_CACHED) ? (unsigned)SHMHEAP_CACHED : 0;
     EXPECT(shmheap_open(&other, NULL, &options) == 0,
-           "another heap is expected to be made while a peer is stopped");
-    shmheap_free(other, shmheap_alloc(other, 100));
-    shmheap_disconnect(other);
-    return 0;
+           "another heap is expected to be made (errno %d)", errno);
+    EXPECT(pthread_create(&thread, NULL, work_apart, &other) == 0,
+           "a thread is expected to be made");
+    while (stats.allocs == 0)
+        shmheap_stat(other, &stats);
+    exit(0);
 }
 
-void event_stop(void)
+void event_exit_busy(void) { subject_ends(act_exit_busy, END_LEFT, 0); }
+
+/* Then there is a heap without processes; a newcomer finds all that was there. */
+void event_kill_all(void)
 {
-    char line[200] = "";
-    pid_t pid = stage->peers[stage->subject].pid;
-    tell(stage->subject, act_stop_at_store, 1 + stage->seed % STORES);
-    for (char *state = NULL; (state == NULL || state[2] != 'T') && !stage->ended;
-         state = strrchr(line, ')')) {
-        proc_read(pid, "stat", line, sizeof line);
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (stage->peers[i].end == END_LIVES && i != stage->observer)
+            tell(i, act_churn, MANY);
+    struct peer *subject = &stage->peers[stage->subject];
+    uint64_t until = subject->progress + stage->seed % OPERATIONS;
+    while (subject->progress < until && !stage->ended)
         sched_yield();
-    }
-    ask(stage->witness, act_while_stopped, 0);
-    tell(stage->witness, act_first_change, 0); /* waits for the lock, if the subject has it */
-    EXPECT(kill(pid, SIGCONT) == 0, "the stopped process is expected to be there");
-    answer(stage->witness);
-    answer(stage->subject);
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (stage->peers[i].end == END_LIVES)
+            kill(stage->peers[i].pid, SIGKILL);
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (stage->peers[i].end == END_LIVES)
+            peer_await_end(i, END_DEAD);
+    stage->observer = NO_PEER;
+    stage->witness = newcomer();
 }

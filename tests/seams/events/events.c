@@ -40,6 +40,9 @@ static void (*const events[EVENTS])(void) = {
     [EVENT_MAIN_GONE] = event_main_gone,
     [EVENT_DLCLOSE] = event_dlclose,
     [EVENT_RENAMED] = event_renamed,
+    [EVENT_EXIT_BUSY] = event_exit_busy,
+    [EVENT_KILL_ALL] = event_kill_all,
+    [EVENT_FD_LENT] = event_fd_lent,
 };
 
 void event_run(void) { events[row_value(EVENT)](); }

@@ -32,11 +32,18 @@ void fork_with_less(void);
 /* endings.c */
 void event_exec(void), event_return(void), event_exit(void), event_underscore_exit(void);
 void event_quick_exit(void), event_abort(void), event_kill_store(void), event_kill_random(void);
-void event_kill_parent(void), event_maker_dies(void), event_stop(void);
+void event_kill_parent(void), event_maker_dies(void), event_exit_busy(void);
+void event_kill_all(void);
+
+/* stops.c */
+void event_stop(void);
+/* The beginning of a file of /proc/PID, blanks for NULs; empty where there is none. */
+void proc_read(pid_t pid, const char *file, char *text, size_t room);
 
 /* descriptors.c */
 void event_closefrom(void), event_stdout(void), event_setuid(void), event_chroot(void),
     event_nofile(void);
+void event_fd_lent(void);
 long act_close_standard(uint64_t unused);
 
 /* limits.c */
