@@ -35,7 +35,7 @@ static struct {
     double seconds, started;
     unsigned strength, limit_s;
     long triples;
-    int with_long, list, verbose;
+    int with_long, list, verbose, strict;
     const char *situation;
     unsigned passed, failed, skipped;
     struct {
@@ -210,6 +210,7 @@ static void row_run(const struct row *row, long number)
     memset(stage, 0, offsetof(struct stage, peers));
     madvise(stage, sizeof *stage, MADV_REMOVE); /* the rest, zeros again */
     stage->row = *row;
+    stage->strict = run.strict;
     stage->seed = run.seed * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)(number + 2);
     stage->seed = cover_random(&stage->seed);
     pid_t pid = fork();
@@ -278,6 +279,8 @@ static int options_parse(int argc, char **argv)
                 run.with_long = 1;
             else if (strcmp(argv[i], "--list") == 0)
                 run.list = 1;
+            else if (strcmp(argv[i], "--strict") == 0)
+                run.strict = 1;
             else if (strcmp(argv[i], "--verbose") == 0)
                 run.verbose = 1;
             else

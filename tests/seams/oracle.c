@@ -77,25 +77,39 @@ static void alive_check(void)
     }
 }
 
-/* Who knows an object of a dead process: a living process that inherited it from a fork, perhaps
- * by several. */
+/* Whether a living process may know an object of a dead process: a child that was forked when the
+ * object was there, or a child of that child, knows it. Of a child that was forked before, the
+ * library does not know that it cannot: such objects may stay until it has ended (--strict: they
+ * must not). */
 enum knows { KNOWS_NONE, KNOWS_UNSURE, KNOWS_LIVING };
+
+/* The ancestor of participant index, or itself, that is a child of owner; NO_PEER: there is none. */
+static unsigned child_of(unsigned owner, unsigned index)
+{
+    for (unsigned steps = 0; index != NO_PEER && steps < HELPERS; steps++) {
+        if (stage->peers[index].end == END_STARTS)
+            return NO_PEER;
+        if (stage->peers[index].parent == owner)
+            return index;
+        index = stage->peers[index].parent;
+    }
+    return NO_PEER;
+}
 
 static enum knows known(unsigned owner, unsigned object)
 {
     enum knows best = KNOWS_NONE;
     for (unsigned i = 0; i < PEERS_MAX; i++) {
-        unsigned child = i, steps = 0;
-        enum end end = stage->peers[i].end;
-        while (stage->peers[child].end != END_STARTS && stage->peers[child].parent != owner &&
-               stage->peers[child].parent != NO_PEER && steps++ < HELPERS)
-            child = stage->peers[child].parent;
-        if (end == END_STARTS || end == END_DEAD || i == owner ||
-            stage->peers[child].parent != owner || !(stage->peers[child].claims >> object & 1))
+        if (i == owner || stage->peers[i].end != END_LIVES)
             continue;
-        enum knows this =
-            end == END_LIVES && !stage->peers[child].claims_unsure ? KNOWS_LIVING : KNOWS_UNSURE;
-        best = this > best ? this : best;
+        unsigned child = child_of(owner, i);
+        if (child == NO_PEER)
+            continue;
+        int sure = stage->peers[child].claims >> object & 1;
+        enum knows knows = !sure && stage->strict                       ? KNOWS_NONE
+                           : sure && !stage->peers[child].claims_unsure ? KNOWS_LIVING
+                                                                        : KNOWS_UNSURE;
+        best = knows > best ? knows : best;
     }
     return best;
 }
@@ -246,75 +260,106 @@ void oracle_run(void)
 /* The end. */
 
 struct remains {
-    uint64_t blocks, sent;
+    uint64_t blocks, sent, named;
     shmheap_block_info first;
 };
 
 static int remain(const shmheap_block_info *block, void *context)
 {
     struct remains *remains = context;
-    int used = block->state == SHMHEAP_STATE_USED || block->state == SHMHEAP_STATE_SHARED ||
-               block->state == SHMHEAP_STATE_NAMED;
+    int used = block->state == SHMHEAP_STATE_USED || block->state == SHMHEAP_STATE_SHARED;
+    remains->named += block->state == SHMHEAP_STATE_NAMED;
     if (used && remains->blocks++ == 0)
         remains->first = *block;
     remains->sent += block->state == SHMHEAP_STATE_SENT;
     return 0;
 }
 
-/* The witness frees an object of a process that is not there any more. */
-static void object_collect(struct object *object, const struct peer *owner)
+static void sent_collect(const struct object *object)
 {
     shmheap_object_handle handle = {object->handle};
+    void *ptr = shmheap_receive(mem, handle);
+    EXPECT(ptr == object_place(object),
+           "an object that was sent is expected to be received once (errno %d)", errno);
+    EXPECT(shmheap_receive(mem, handle) == NULL && errno == ESTALE,
+           "an object is expected to be received once; the second time errno is %d", errno);
+}
+
+/* Frees an object of a process that is not there any more, where that has not been reaped. Uses of
+ * names that dead processes had are for shmheap_reap alone. */
+static void object_collect(struct object *object, const struct peer *owner)
+{
     void *ptr = object_place(object);
-    if (object->kind == KIND_SENT) {
-        ptr = shmheap_receive(mem, handle);
-        EXPECT(ptr == object_place(object),
-               "an object that was sent is expected to be received once (errno %d)", errno);
-        EXPECT(shmheap_receive(mem, handle) == NULL && errno == ESTALE,
-               "an object is expected to be received once; "
-               "the second time errno is %d",
-               errno);
-    } else if (owner->end == END_DEAD && shmheap_usable_size(mem, ptr) == 0) {
-        object->state = OBJECT_NONE;
-        return;
-    } else if (owner->end == END_DEAD &&
-               (object->kind == KIND_NAMED || object->kind == KIND_COMMON)) {
-        shmheap_free(mem, ptr); /* a use that a child inherited, if any */
-        object->state = OBJECT_NONE;
-        return;
-    } else {
-        object_check(object, "a departed process's");
-    }
+    int dead = owner->end == END_DEAD;
     object->state = OBJECT_NONE;
+    if (object->kind == KIND_SENT)
+        sent_collect(object);
+    else if (dead && (object->kind == KIND_NAMED || object->kind == KIND_COMMON ||
+                      shmheap_usable_size(mem, ptr) == 0))
+        return;
+    else
+        object_check(object, "a departed process's");
     EXPECT(shmheap_try_free(mem, ptr) == 0,
-           "the witness is expected to free what a process left (kind %d, errno %d)",
+           "what a process left is expected to be freed by another (kind %d, errno %d)",
            (int)object->kind, errno);
+}
+
+/* Names that stay as long as this process does: it inherited them from one that is dead. */
+static uint64_t names_inherited(void)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        for (unsigned j = 0; j < OBJECTS_MAX; j++)
+            count += stage->peers[i].end == END_DEAD && child_of(i, self) != NO_PEER &&
+                     stage->peers[i].objects[j].state != OBJECT_NONE &&
+                     stage->peers[i].objects[j].kind >= KIND_NAMED;
+    return count;
+}
+
+/* Doubtful objects that stay as long as this process does: it may have inherited them. */
+static uint64_t doubtful_inherited(void)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        for (unsigned j = 0; j < OBJECTS_MAX; j++)
+            count += stage->peers[i].end == END_DEAD && child_of(i, self) != NO_PEER &&
+                     stage->peers[i].objects[j].state == OBJECT_DOUBTFUL;
+    return count;
+}
+
+static void nothing_remains(uint64_t names, uint64_t doubtful)
+{
+    struct remains remains;
+    memset(&remains, 0, sizeof remains);
+    EXPECT(shmheap_walk(mem, remain, &remains) == 0,
+           "shmheap_walk is expected to succeed (errno %d)", errno);
+    EXPECT(remains.blocks <= doubtful_inherited(),
+           "no object is expected at the end; %llu are left that no process knows, the first at "
+           "%llu, %llu bytes, state %d, slot %u",
+           (unsigned long long)remains.blocks, (unsigned long long)remains.first.offset,
+           (unsigned long long)remains.first.len, (int)remains.first.state, remains.first.slot);
+    EXPECT(remains.named <= names,
+           "%llu objects with names are expected at the end; there are %llu",
+           (unsigned long long)names, (unsigned long long)remains.named);
+    EXPECT(remains.sent <= doubtful, "no object in transit is expected at the end; %llu are left",
+           (unsigned long long)remains.sent);
 }
 
 static long act_collect(uint64_t unused)
 {
-    struct remains remains;
-    uint64_t doubtful = 0;
+    uint64_t doubtful = 0, names = names_inherited();
     (void)unused;
     EXPECT(shmheap_reap(mem, SHMHEAP_REAP_SHARED) >= 0,
            "shmheap_reap is expected to succeed (errno %d)", errno);
     for (unsigned i = 0; i < PEERS_MAX; i++)
         for (unsigned j = 0; j < OBJECTS_MAX; j++) {
-            struct object *object = &stage->peers[(stage->witness + i) % PEERS_MAX].objects[j];
+            unsigned owner = (self + i) % PEERS_MAX; /* uses of its own are given back first */
+            struct object *object = &stage->peers[owner].objects[j];
             doubtful += object->state == OBJECT_DOUBTFUL;
             if (object->state == OBJECT_LIVES)
-                object_collect(object, &stage->peers[(stage->witness + i) % PEERS_MAX]);
+                object_collect(object, &stage->peers[owner]);
         }
-    memset(&remains, 0, sizeof remains);
-    EXPECT(shmheap_walk(mem, remain, &remains) == 0,
-           "shmheap_walk is expected to succeed (errno %d)", errno);
-    EXPECT(remains.blocks == 0,
-           "no object is expected at the end; %llu are left that no process knows, the first at "
-           "%llu, %llu bytes, state %d, slot %u",
-           (unsigned long long)remains.blocks, (unsigned long long)remains.first.offset,
-           (unsigned long long)remains.first.len, (int)remains.first.state, remains.first.slot);
-    EXPECT(remains.sent <= doubtful, "no object in transit is expected at the end; %llu are left",
-           (unsigned long long)remains.sent);
+    nothing_remains(names, doubtful);
     check_sound("at the end");
     return 0;
 }
@@ -325,23 +370,36 @@ static void leave(unsigned index)
     stage->peers[index].end = END_LEFT;
 }
 
-void oracle_end(void)
+/* Another process than the witness frees what is left, where one can come that inherits nothing. */
+static unsigned collector(void)
 {
-    for (unsigned i = 0; i < PEERS_MAX; i++)
-        if (i != stage->witness && stage->peers[i].end == END_LIVES && peer_running(i))
-            leave(i);
-    if (!row_is(MEMORY, MEMORY_ARRAY))
-        ask(stage->witness, act_collect, 0);
-    leave(stage->witness);
-    if (row_named() && stage->nameless)
-        ;
-    else if (row_is(MEMORY, MEMORY_SHM))
+    int inherits = row_is(MEMORY, MEMORY_ANON_FORK) || row_is(MEMORY, MEMORY_ARRAY);
+    return inherits ? stage->witness : newcomer();
+}
+
+static void name_end(void)
+{
+    if (!row_named() || stage->nameless)
+        return;
+    if (row_is(MEMORY, MEMORY_SHM))
         EXPECT(shmheap_unlink_unused(stage->place.name) == 0,
-               "the name of a heap that all have left is expected to "
-               "be removed by shmheap_unlink_unused; errno %d (%s)",
+               "the name of a heap that all have left is expected to be removed by "
+               "shmheap_unlink_unused; errno %d (%s)",
                errno, strerror(errno));
-    else if (row_named())
+    else
         EXPECT(unlink(stage->place.name) == 0,
                "the heap's file is expected to be there still (errno %d)", errno);
+}
+
+void oracle_end(void)
+{
+    unsigned last = collector();
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (i != last && stage->peers[i].end == END_LIVES && peer_running(i))
+            leave(i);
+    if (!row_is(MEMORY, MEMORY_ARRAY))
+        ask(last, act_collect, 0);
+    leave(last);
+    name_end();
     place_check_end();
 }

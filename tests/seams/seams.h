@@ -92,6 +92,7 @@ struct stage {
     struct place place;
     volatile uint32_t go; /* a futex: what all wait for who act at once */
     int fork_while_opening;
+    int strict;                          /* expect all that could be, see oracle.c */
     unsigned fork_helper;                /* the participant that was forked meanwhile */
     int nameless;                        /* the event has removed the heap's name */
     volatile uint64_t refusals;          /* calls that were refused as documented */
@@ -122,7 +123,7 @@ void peer_await_start(unsigned index); /* another participant forks it */
 void tell_act(unsigned index, long (*act)(uint64_t), const char *name, uint64_t argument);
 #define tell(index, act, argument) tell_act((index), (act), #act, (argument))
 long answer(unsigned index);
-#define ask(index, act, argument) (tell((index), (act), (argument)), answer(index))
+#define ask(index, act, argument) (tell(index, act, argument), answer(index))
 /* From *index on the first participant that has not answered, and what it was told; or NULL. */
 const char *peer_waited_for(unsigned *index);
 /* Waits until the process has ended and returns its status as waitpid() does, or -1 if its

@@ -147,6 +147,8 @@ const struct table_constraint table_constraints[] = {
          TWO(EVENT_KILL_RANDOM, EVENT_KILL_PARENT) | TWO(EVENT_STOP, EVENT_EXIT_BUSY) |
          ONE(EVENT_KILL_ALL),
      "no other process sees the memory, so its end concerns no other process"},
+    {MEMORY, ONE(MEMORY_SHARED), EVENT, ONE(EVENT_EXEC),
+     "in the caller's memory exec is not noticed, as shmheap.h says"},
     {MEMORY, ALL_BUT(NAMED_MEMORY), EVENT,
      TWO(EVENT_MAKER_DIES, EVENT_READER) | TWO(EVENT_DLCLOSE, EVENT_RENAMED),
      "needs a heap with a name"},

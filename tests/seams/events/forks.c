@@ -90,6 +90,7 @@ void fork_opening_end(void)
 void event_fork_opening(void)
 {
     peer_await_start(stage->fork_helper);
+    stage->peers[stage->fork_helper].end = END_LIVES;
     peer_kill(stage->subject);
     oracle_run();
     kill(stage->peers[stage->fork_helper].pid, SIGKILL);
