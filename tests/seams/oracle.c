@@ -83,7 +83,7 @@ static void alive_check(void)
  * must not). */
 enum knows { KNOWS_NONE, KNOWS_UNSURE, KNOWS_LIVING };
 
-/* The ancestor of participant index, or itself, that is a child of owner; NO_PEER: there is none. */
+/* Participant index or its ancestor, whichever is a child of owner; NO_PEER: none is. */
 static unsigned child_of(unsigned owner, unsigned index)
 {
     for (unsigned steps = 0; index != NO_PEER && steps < HELPERS; steps++) {
