@@ -118,11 +118,15 @@ enum shmheap_flags {
                                     for itself, at most 1 MiB of them or 1/64 of the heap, whichever is less. Many times as fast, but where
                                     an object lies is no longer first fit: what no thread keeps is placed by best fit, which fills a heap
                                     better. What is kept goes back when the thread ends, when the connection is closed, and when
-                                    anybody's alloc would fail, all but 128 bytes for each thread that caches and lives. Two frees of one object
-                                    at the same time, or shmheap_ptr_to_handle and a free, realloc or send of it, from two threads or
-                                    processes, of which else the later one would be refused, may here both succeed: then the object's place may be
-                                    given to two, its handle be stale (ESTALE), or later calls, which find the contradiction, fail with EBADMSG. Nothing is kept where the
-                                    kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
+                                    anybody's alloc would fail, all but 128 bytes for each thread that caches and lives.
+                                    Taking a handle while another thread or process resizes the object is safe.
+                                    Racing misuse of one object (a double free, or a free or a send against taking
+                                    a handle) may go undetected on such a connection. The object's memory may then
+                                    be handed out twice, its handle be stale (ESTALE), or later calls fail with
+                                    EBADMSG. No such race makes a call store an old size: the block list stays whole.
+                                    Nothing is kept where the kernel has no membarrier(2) (before Linux 4.16), in
+                                    heaps below 64 KiB, nor in heaps whose max_len is above 64 GiB (32 GiB with
+                                    alignment 8) */
     SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0). With n
                                     processes, more than 16, it may notice a death n * n * 64 ns late: 64 ms with a thousand */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when

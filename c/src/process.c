@@ -55,6 +55,7 @@ void process_on_fork(void (*call)(int told))
 {
     shared_u32 *made = process_memory(PROCESS_WIPED);
     in_child = call;
+    process_space(); /* while there may be a /proc */
     if (made != NULL)
         mark = made;
     process_was_told();
@@ -126,13 +127,30 @@ static uint64_t namespace_of(const char *path)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-uint32_t process_space(void)
+static uint32_t space_read(void)
 {
     uint64_t pids = namespace_of("/proc/self/ns/pid");
     /* Kernels before 5.6 have no time namespaces: 0 for all. */
     uint64_t number = pids * 31 + namespace_of("/proc/self/ns/time");
     uint32_t folded = (uint32_t)(number ^ number >> 24) & SPACE_MASK;
     return pids == 0 ? 0 : folded != 0 ? folded : 1;
+}
+
+/* The space that was last read, and in the high half the process that read it. */
+static shared_u64 known_space;
+
+uint32_t process_space(void)
+{
+    uint32_t space = space_read();
+    uint64_t known = load_u64(&known_space), pid = (uint32_t)getpid();
+    if (space == 0) {
+        /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a child that sees its parent is in the same. */
+        if (known >> 32 != pid && known >> 32 != (uint32_t)getppid())
+            return 0;
+        space = (uint32_t)known;
+    }
+    __atomic_store_n(SHARED_VALUE(&known_space), pid << 32 | space, __ATOMIC_RELAXED);
+    return space;
 }
 
 int process_lives(int64_t pid, uint64_t start)

@@ -340,19 +340,30 @@ static void raise_to(uint64_t *word, uint64_t value)
         continue;
 }
 
+/* Whether the file reaches to this offset, which the mapping does. Without a descriptor, since the program has closed it, the kernel tells by a
+ * futex whether the last page can be had; the file becomes no shorter. */
+static int file_reaches(const struct shmheap *heap, uint64_t off)
+{
+    static const struct timespec at_once;
+    struct stat status;
+    int fd = connection_fd(heap);
+    if (fd >= 0)
+        return fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off;
+    uint32_t *last = (uint32_t *)(void *)(heap->base + (off - sizeof *last) / sizeof *last * sizeof *last);
+    return syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 || errno == EAGAIN || errno == ETIMEDOUT;
+}
+
 int segment_refresh(struct shmheap *heap)
 {
     uint64_t len = load_acquire(&heap->control->len);
-    struct stat status;
-    int fd = heap->has_file ? connection_fd(heap) : -1;
-    if (heap->has_file && (fd < 0 || fstat(fd, &status) != 0))
-        return -1;
+    int before = errno;
     /* The region only grows. A length that is not within the file would make us touch what is not there. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
-        (heap->has_file && (uint64_t)status.st_size < heap->layout.region_off + len)) {
+        (heap->has_file && !file_reaches(heap, heap->layout.region_off + len))) {
         errno = EBADMSG;
         return -1;
     }
+    errno = before;
     raise_to(&heap->end, layout_granules(len, heap->shift));
     raise_to(SHARED_VALUE(&heap->len_known), len);
     return 0;
