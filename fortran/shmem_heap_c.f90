@@ -18,8 +18,9 @@ module shmem_heap_c
             ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_alloc_named, ShmemHeap_find, &
             ShmemHeap_free_block, ShmemHeap_is_block_valid, &
             ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, ShmemHeap_block_size_from_pointer, &
-            ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, &
-            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_resolve, ShmemHeap_array_free
+            ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, ShmemHeap_get_capacity, &
+            ShmemHeap_alloc_timeout, ShmemHeap_set_alloc_timeout, &
+            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_at, ShmemHeap_array_resolve, ShmemHeap_array_free
 
   interface
     function ShmemHeap_init_from_scratch(memory, num_bytes) result(heap) bind(c, name='ShmemHeap_init_from_scratch')
@@ -145,13 +146,30 @@ module shmem_heap_c
       integer(c_int64_t) :: size
     end function
 
+    function ShmemHeap_get_capacity(heap) result(capacity) bind(c, name='ShmemHeap_get_capacity')
+      import :: c_ptr, c_int64_t
+      type(c_ptr), value :: heap
+      integer(c_int64_t) :: capacity
+    end function
+
+    function ShmemHeap_alloc_timeout() result(timeout_ms) bind(c, name='ShmemHeap_alloc_timeout')
+      import :: c_int32_t
+      integer(c_int32_t) :: timeout_ms
+    end function
+
+    subroutine ShmemHeap_set_alloc_timeout(timeout_ms) bind(c, name='ShmemHeap_set_alloc_timeout')
+      import :: c_int32_t
+      integer(c_int32_t), value :: timeout_ms
+    end subroutine
+
     function ShmemHeap_array_alloc(heap, array, lower_count, lower, upper_count, upper, safe, timeout_ms) &
         result(address) bind(c, name='ShmemHeap_array_alloc')
       import :: c_ptr, c_int64_t, c_int32_t, array_record
       type(c_ptr), value :: heap
       type(array_record), intent(inout) :: array
       integer(c_int32_t), value :: lower_count, upper_count, safe, timeout_ms
-      integer(c_int64_t), intent(in) :: lower(*), upper(*)
+      integer(c_int64_t), intent(in), optional :: lower(*) ! absent: NULL
+      integer(c_int64_t), intent(in) :: upper(*)
       type(c_ptr) :: address
     end function
 
@@ -161,6 +179,13 @@ module shmem_heap_c
       integer(c_int64_t), value :: offset
       type(array_record), intent(inout) :: array
       type(c_ptr) :: address
+    end function
+
+    function ShmemHeap_array_at(address, array) result(heap) bind(c, name='ShmemHeap_array_at')
+      import :: c_ptr, array_record
+      type(c_ptr), value :: address
+      type(array_record), intent(inout) :: array
+      type(c_ptr) :: heap
     end function
 
     function ShmemHeap_array_resolve(heap, array) result(address) bind(c, name='ShmemHeap_array_resolve')

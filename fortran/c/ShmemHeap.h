@@ -4,6 +4,7 @@
  *
  * A shmem_heap is this process's connection to a heap; the pointer means nothing elsewhere. Blocks travel as offsets, in
  * bytes from the start of the heap, positive, the same in every process. Any process may free any block.
+ * Programs that include io-server/shmem_heap.h find these calls there, and fields in a shmem_heap.
  *
  * Pointers and offsets are checked: a shmem_heap that is NULL, deleted or no heap at all, an address or an
  * offset outside the heap or inside a block, a block that was freed, all give the failure that the call's comment names, and
@@ -100,6 +101,23 @@ int32_t ShmemHeap_set_block_meta(shmem_heap *heap, void *block, const void *bloc
  * it since it was allocated, or something of another length. Other processes can write there: check what you get. */
 int32_t ShmemHeap_get_block_meta(shmem_heap *heap, const void *block, void *meta_dest, int num_bytes);
 
+/* Exclusion ----------------------------------------------------------------------------------- */
+
+/* ShmemHeap_lock makes the calling thread the only one, of all processes, between its ShmemHeap_lock and its ShmemHeap_unlock
+ * on this heap. Other calls neither need this lock nor wait for it: each is safe by itself. A thread that waits looks once
+ * a millisecond; it takes the lock of a thread that died. The first call in a heap makes a small object, named
+ * "ShmemHeap_lock", which stays. Processes of different PID namespaces do not see each other die.
+ * 0; or -1, and the lock is not the caller's: errno EINVAL (no heap), EDEADLK (the thread has it), ENOMEM (no space for the
+ * object), ETIMEDOUT (another thread kept it for 30 s). */
+int ShmemHeap_lock(shmem_heap *heap);
+
+/* ShmemHeap_unlock ends what ShmemHeap_lock began. 0, or -1 with errno EINVAL (no heap) or EPERM (the calling thread has not the lock). */
+int ShmemHeap_unlock(shmem_heap *heap);
+
+/* The same calls by other names, for bind(C). */
+void ShmemHeap_lock_f(shmem_heap *heap);
+void ShmemHeap_unlock_f(shmem_heap *heap);
+
 /* Arrays of Fortran --------------------------------------------------------------------------- */
 
 /* The record that describes an array, and is kept in its block. Plain numbers: it may be sent to other processes as it is. */
@@ -116,13 +134,13 @@ enum ShmemHeap_type {
 enum ShmemHeap_status {
     SHMEM_HEAP_ALLOC_SUCCESS = 0,
     SHMEM_HEAP_ALLOC_INVALID = -1,  /* describes no array; or the heap is none */
-    SHMEM_HEAP_INVALID_BOUNDS = -2, /* bounds that contradict each other or the rank, or an array of no elements */
+    SHMEM_HEAP_INVALID_BOUNDS = -2, /* bounds that contradict each other or the rank, or an upper one below its lower */
     SHMEM_HEAP_ALLOC_TIMEOUT = -3,  /* nothing that large was free in time */
     SHMEM_HEAP_ALLOC_FAILED = -4    /* can never fit, or the heap is damaged or read-only */
 };
 
 typedef struct ShmemHeap_array {
-    int64_t extents[SHMEM_HEAP_MAX_RANK]; /* 1 beyond the rank */
+    int64_t extents[SHMEM_HEAP_MAX_RANK]; /* 0: the array has no elements; 1 beyond the rank */
     int64_t lower[SHMEM_HEAP_MAX_RANK];   /* lower bounds; 1 beyond the rank */
     int64_t offset;                       /* of the block */
     uint64_t handle;                      /* of the block, as shmheap_ptr_to_handle gives it */
@@ -131,8 +149,8 @@ typedef struct ShmemHeap_array {
     int32_t status;                       /* enum ShmemHeap_status */
 } ShmemHeap_array;
 
-/* ShmemHeap_array_alloc allocates an array with bounds lower[i] to upper[i], or 1 to upper[i] where lower is NULL; missing
- * bounds are 1 to 1, those beyond the rank must have the extent 1. type, kind, rank and element of *array say of what; the rest is filled
+/* ShmemHeap_array_alloc allocates an array with bounds lower[i] to upper[i], or, where lower is NULL, 1 to upper[i], which may then
+ * be 0: the array has no elements, and an address all the same. Missing bounds are 1 to 1, those beyond the rank must have the extent 1. type, kind, rank and element of *array say of what; the rest is filled
  * in. Waits as ShmemHeap_alloc_block_wait, but 1 ms and a 64th longer than timeout_ms. Returns the address, or NULL, and array->status says why. */
 void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
                             int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms);
@@ -140,6 +158,10 @@ void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lo
 /* ShmemHeap_array_find fills *array with what describes the array in the block of that offset, checked: an array of known type
  * and kind whose bytes lie in the block. Returns its address, or NULL, *array then as of no array. */
 void *ShmemHeap_array_find(shmem_heap *heap, heap_element offset, ShmemHeap_array *array);
+
+/* ShmemHeap_array_at does this for the array at an address, in any heap that the process is connected to: it returns that heap, or
+ * NULL. No other thread may end a connection meanwhile. */
+shmem_heap *ShmemHeap_array_at(const void *address, ShmemHeap_array *array);
 
 /* ShmemHeap_array_resolve: the address of the array that *array, perhaps from another process, describes; NULL if it
  * does not exist any more, also where another block has taken its place, or was never so. */
@@ -155,15 +177,31 @@ int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array);
 int32_t ShmemHeap_check(shmem_heap *heap, int32_t *free_blocks, size_t *free_space, int32_t *used_blocks,
                         size_t *used_space);
 
-/* ShmemHeap_get_info: bytes of the heap, the most that was ever in use, the blocks allocated over its life and their
- * bytes, headers included. Pointers may be NULL. 0, or -1. */
+/* ShmemHeap_get_info: the size as ShmemHeap_get_size gives it, the most that was ever in use, the blocks allocated over the
+ * heap's life and their bytes, headers included. Pointers may be NULL. 0, or -1. */
 int ShmemHeap_get_info(shmem_heap *heap, int64_t *size, int64_t *max, int64_t *nblk, int64_t *nbyt);
 
-/* ShmemHeap_get_size: bytes of the heap, or -1. A block of 96 bytes less fits when it is empty. */
+/* ShmemHeap_get_size: the bytes that the heap was made with, less 200 at most, or -1. */
 heap_element ShmemHeap_get_size(shmem_heap *heap);
+
+/* ShmemHeap_get_capacity: the bytes for blocks and their headers, or -1. A block of 96 bytes less fits when the heap is empty. In
+ * the caller's memory the heap's index lies, too: the capacity is about 3 % less than the size. */
+heap_element ShmemHeap_get_capacity(shmem_heap *heap);
 
 /* ShmemHeap_dump_info writes these figures and whether the heap is sound to standard output. */
 void ShmemHeap_dump_info(shmem_heap *heap);
+
+/* Waiting by default ---------------------------------------------------------------------------- */
+
+/* ShmemHeap_alloc_timeout: how many milliseconds Fortran's allocate waits in this process when it is not told. What
+ * ShmemHeap_set_alloc_timeout said last, or else the environment variable SHMEM_HEAP_ALLOC_TIMEOUT_MS, or else 0: it does not wait. */
+int32_t ShmemHeap_alloc_timeout(void);
+void ShmemHeap_set_alloc_timeout(int32_t timeout_ms);
+
+/* Addresses ----------------------------------------------------------------------------------- */
+
+/* Pointer_add_offset is offset * szeof bytes behind ref; szeof is a power of two, or 0, which counts as 1. */
+void *Pointer_add_offset(void *ref, intptr_t offset, uint32_t szeof);
 
 #ifdef __cplusplus
 }

@@ -59,7 +59,7 @@ static void blocks_come_and_go(void)
 static void all_but_96_bytes_fit(void)
 {
     shmem_heap *heap = heap_new();
-    size_t size = (size_t)ShmemHeap_get_size(heap);
+    size_t size = (size_t)ShmemHeap_get_capacity(heap);
     void *all = ShmemHeap_alloc_block(heap, size - 96, 1);
     CHECK(all != NULL);
     CHECK(ShmemHeap_block_size_from_pointer(heap, all) >= size - 96);
@@ -130,6 +130,7 @@ static void check_calls_refused(shmem_heap *heap)
     CHECK_EQ(ShmemHeap_check(heap, NULL, NULL, NULL, NULL), 1);
     CHECK_EQ(ShmemHeap_get_info(heap, NULL, NULL, NULL, NULL), -1);
     CHECK_EQ(ShmemHeap_get_size(heap), -1);
+    CHECK_EQ(ShmemHeap_get_capacity(heap), -1);
     CHECK_PTR(ShmemHeap_array_alloc(heap, &array, 0, NULL, 1, &one, 1, -1), NULL);
     CHECK_EQ(array.status, SHMEM_HEAP_ALLOC_INVALID);
     CHECK_PTR(ShmemHeap_array_find(heap, 16, &array), NULL);
@@ -327,7 +328,7 @@ static void bounds(void)
     CHECK_EQ(status_of(heap, 2, 8, ones, 8, ones), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 1, 1, &max, 1, &max), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 1, 1, &min, 1, &min), SHMEM_HEAP_ALLOC_SUCCESS);
-    CHECK_EQ(status_of(heap, 1, 0, NULL, 1, &zero), SHMEM_HEAP_INVALID_BOUNDS);
+    CHECK_EQ(status_of(heap, 1, 1, &one, 1, &zero), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 2, 0, NULL, 2, negatives), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 1, 1, &one, 1, negatives), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 1, 1, &min, 1, &max), SHMEM_HEAP_INVALID_BOUNDS);
@@ -364,7 +365,8 @@ static void hostile_records(void)
             __int128 bytes = found.element;
             CHECK(found.rank >= 1 && found.rank <= SHMEM_HEAP_MAX_RANK);
             for (int i = 0; i < found.rank; i++)
-                CHECK(found.extents[i] >= 1 && (bytes *= found.extents[i]) <= (int64_t)all);
+                CHECK(found.extents[i] >= 0 && (bytes *= found.extents[i]) <= INT64_MAX);
+            CHECK(bytes <= (int64_t)all);
             accepted++;
         }
         CHECK(ShmemHeap_block_size_from_pointer(heap, ptr) <= all);
