@@ -17,7 +17,7 @@
 #endif
 #include <mpi.h>
 
-namespace umpire {
+SHMHEAP_UMPIRE_BEGIN
 
 namespace detail {
 
@@ -52,7 +52,7 @@ inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 // comm's error handler has them.
 inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
 {
-    std::uint64_t id = allocator.getAllocationStrategy()->heap().stat().id;
+    std::uint64_t id = detail::shared_resource_of(allocator).heap().stat().id;
     auto key = std::make_pair(id, MPI_Comm_c2f(comm));
     auto found = detail::communicators().find(key);
     int here = found != detail::communicators().end(), everywhere = 0;
@@ -73,6 +73,6 @@ inline void cleanup_cached_communicators()
     detail::communicators().clear();
 }
 
-} // namespace umpire
+SHMHEAP_UMPIRE_END
 
 #endif
