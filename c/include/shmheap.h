@@ -16,15 +16,32 @@
  *                ETIMEDOUT  the heap's lock was not to be had for 30 s: a live process holds it (stopped in a debugger?), or far too many want it;
  *                EAGAIN     after fork(): the child found all slots of the heap taken.
  *              Calls that succeed leave errno alone.
- *   Threads    Every call may be made from any thread at any time, but for shmheap_disconnect and
- *              shmheap_destroy, after which (and during which) no other call may use that connection.
- *              No call may be made from a signal handler, and no thread may be cancelled
- *              asynchronously inside one.
+ *   Threads    Any thread may make any call at any time, except that no other call may use a connection
+ *              during and after its shmheap_disconnect or shmheap_destroy. No call may be made from
+ *              a signal handler, nor between vfork() and exec. Deferred cancellation has no effect
+ *              inside a call; asynchronous cancellation inside a call is not allowed. Every wait has
+ *              a limit, and no wait for one heap delays fork() or another heap.
  *   Processes  Every call may be made while other processes make any call on the same heap. A process
  *              may be killed at any instruction: the next caller finds that out, rebuilds what has to
  *              be rebuilt from the headers of the blocks and goes on.
- *   fork       The child may go on with its parent's connections; before its first change it takes
- *              a slot of its own. After exec connections are gone.
+ *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
+ *              first change it takes a slot of its own; where it cannot (no descriptors left: EMFILE;
+ *              setuid: EACCES; no /proc: ENOENT) that change fails with this errno. Memory that the
+ *              child has a copy of (MAP_PRIVATE) is a heap of the child's own from then on.
+ *   Leaving    What becomes of what a process holds, by how the process ends:
+ *
+ *                how                          its objects      shared, sent,    its uses      its caches
+ *                                                              kept by others   of names
+ *                shmheap_disconnect,          stay             stay             anyone's      given back
+ *                return from main, exit,                                        to free
+ *                dlclose of the library
+ *                _exit, quick_exit, exec,     stay until       stay             stay until    free when
+ *                abort, a signal (kill -9)    shmheap_reap                      shmheap_reap  needed
+ *
+ *              "Anyone's to free": see shmheap_alloc_named. Objects that a process held when it forked
+ *              are known to its child: shmheap_reap leaves them alone as long as the child lives, or a
+ *              child of that child, has not called exec and has not disconnected.
+ *              In memory of the caller (shmheap_create_at) exec is not noticed: the process lives.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
  *              call here reads or writes outside the heap's memory, loops without end or aborts. Who
  *              truncates the file below a heap raises SIGBUS in its users (memfd heaps are sealed
@@ -91,9 +108,10 @@ enum shmheap_flags {
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
     SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open() */
-    SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name on which nobody lives any more, or whose making
-                                    was never finished, is replaced by a new one; with SHMHEAP_EXCLUSIVE, too, EEXIST only where
-                                    somebody lives on it. What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
+    SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name that no process uses any more is replaced by a new
+                                    one, and so is an empty file; with SHMHEAP_EXCLUSIVE, too, EEXIST only where a process uses it.
+                                    What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
+    SHMHEAP_NO_DUMP = 1 << 11,   /* keep the heap out of this process's core dumps (MADV_DONTDUMP) */
     SHMHEAP_SOCKET = 1 << 10     /* the heap of the caller's socket (CPU package): ".socketN" is added to the name, N as
                                     shmheap_socket() tells, and the memory of a new heap lies on the socket's NUMA nodes as
                                     far as they have any. Failure: EXDEV, ENOTSUP as there; ENAMETOOLONG */
@@ -116,21 +134,22 @@ typedef struct shmheap_options {
  * to shm_open() as it is ("/name"), and connects to it. Memory for all of it is reserved at once. An
  * object of len - 80 bytes fits afterwards.
  * Failure: a handle that shmheap_valid denies, nothing made, and errno
- *   EEXIST     there is something of that name;
+ *   EEXIST     there is something of that name (unless a creator has left it that died before it was done);
  *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
  *   ENOMEM, EFBIG  len is more than can be mapped or described;
  *   ENOSPC     there is not that much memory left in the system's shared memory;
  *   or what shm_open(), ftruncate(), mmap() report (EACCES, EMFILE, ENAMETOOLONG ...). */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
-/* shmheap_connect connects to the heap of that name, for reading and writing. Where the heap is just
- * being created, it waits, 2 s at most.
+/* shmheap_connect connects to the heap of that name, for reading and writing. While another process is
+ * creating the heap, it sleeps until that is done, 2 s at most.
  * Failure: a handle that shmheap_valid denies, and errno
  *   ENOENT           there is no such heap;
  *   EACCES           no permission to read and write it;
  *   EBADMSG          what has that name is no heap, or one that was cut short or damaged;
  *   EPROTONOSUPPORT  a heap in another version of the format;
- *   ETIMEDOUT        nobody finished creating it in that time (what is there is empty);
+ *   ETIMEDOUT        its creation was not finished in that time; its creator may have died: then a
+ *                    call with SHMHEAP_CREATE replaces what is left (but not an empty file, for which it needs SHMHEAP_TAKE_OVER);
  *   EAGAIN           as many processes are connected as the heap can have slots (1,022), or there is no memory for more slots;
  *   or what shm_open() and mmap() report. */
 SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
@@ -193,10 +212,14 @@ SHMHEAP_API int shmheap_unlink_unused(const char *name);
  * handle that was disconnected is denied until a later connection of the process takes its place. */
 SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
 
-/* shmheap_fd is the descriptor of the file below the heap, to be passed on to another process (which
- * then calls shmheap_open_fd); it stays the heap's own, is close-on-exec, and changes in a child after
- * fork(). -1 with errno ENOTSUP for a heap in the caller's memory. */
+/* shmheap_fd is a descriptor of the heap's file, to be passed on to another process (which then calls shmheap_open_fd). It can only
+ * read the file, carries none of the heap's locks, stays the heap's own until the connection ends, and is close-on-exec. Needs /proc.
+ * shmheap_fd_writable is another such descriptor that can write, for example to add seals to a memfd; EACCES on a read-only
+ * connection. A program that writes the file through it is a peer as any other.
+ * Failure: -1, errno EINVAL, ENOTSUP (a heap in the caller's memory), EBADF (the program has closed the heap's descriptor, and no name leads to
+ * the file), or what open() reports (EMFILE, EACCES after setuid ...). */
 SHMHEAP_API int shmheap_fd(shmheap_memory_handle mem);
+SHMHEAP_API int shmheap_fd_writable(shmheap_memory_handle mem);
 
 /* shmheap_underlying is where the region begins in this process, aligned to 64 bytes for heaps
  * that have a file; NULL with errno EINVAL when mem is not valid. What lies there is the heap's; the
@@ -428,8 +451,7 @@ typedef struct shmheap_report {
 SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report);
 
 /* shmheap_in_use tells whether any connection to the heap in the file that fd refers to is open, in any process,
- * readers too: 1 or 0; -1 with errno of fcntl(). For tools that remove heaps, with a descriptor of their own: the one that a
- * connection was made by, or that shmheap_fd gives, does not see that connection. */
+ * readers too: 1 or 0; -1 with errno of fcntl(). For tools that remove heaps. */
 SHMHEAP_API int shmheap_in_use(int fd);
 
 #ifdef __cplusplus

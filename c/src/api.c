@@ -17,6 +17,7 @@
 #include "look.h"
 #include "names.h"
 #include "own.h"
+#include "process.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -40,46 +41,64 @@ static int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.he
 
 /* Opening and closing --------------------------------------------------- */
 
-/* The result of opening; before is errno as it was, which success leaves alone. */
-static int handed_out(shmheap_memory_handle *out, struct shmheap *heap, int before)
+/* struct call is private: what a call that opens puts back at its end. */
+struct call {
+    int error, calm;
+};
+
+/* From here to handed_out, or to call_end, the thread is not cancelled. */
+static struct call call_begin(void)
+{
+    struct call call = {errno, process_calm()};
+    return call;
+}
+
+/* Success leaves errno alone. */
+static int call_end(const struct call *call, int result)
+{
+    process_calm_end(call->calm);
+    if (result >= 0)
+        errno = call->error;
+    return result;
+}
+
+/* The result of opening. */
+static int handed_out(shmheap_memory_handle *out, struct shmheap *heap, struct call call)
 {
     out->heap = heap;
-    if (heap == NULL)
-        return -1;
-    errno = before;
-    return 0;
+    return call_end(&call, heap != NULL ? 0 : -1);
 }
 
 int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options)
 {
-    int before = errno;
     if (out == NULL)
         return fail(EINVAL);
-    return handed_out(out, connect_open(name, options != NULL ? options : &options_default), before);
+    struct call call = call_begin();
+    return handed_out(out, connect_open(name, options != NULL ? options : &options_default), call);
 }
 
 int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options)
 {
-    int before = errno;
     if (out == NULL)
         return fail(EINVAL);
-    return handed_out(out, connect_fd(fd, options != NULL ? options : &options_default), before);
+    struct call call = call_begin();
+    return handed_out(out, connect_fd(fd, options != NULL ? options : &options_default), call);
 }
 
 int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes, const shmheap_options *options)
 {
-    int before = errno;
     if (out == NULL)
         return fail(EINVAL);
-    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default), before);
+    struct call call = call_begin();
+    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default), call);
 }
 
 int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes)
 {
-    int before = errno;
     if (out == NULL)
         return fail(EINVAL);
-    return handed_out(out, connect_attach_at(memory, bytes), before);
+    struct call call = call_begin();
+    return handed_out(out, connect_attach_at(memory, bytes), call);
 }
 
 shmheap_memory_handle shmheap_create(const char *name, size_t len)
@@ -104,12 +123,13 @@ shmheap_memory_handle shmheap_connect(const char *name)
 
 void shmheap_disconnect(shmheap_memory_handle mem)
 {
-    int before = errno;
-    if (usable(mem))
-        connect_close(mem.heap);
-    else
-        before = EINVAL;
-    errno = before;
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return;
+    }
+    struct call call = call_begin();
+    connect_close(mem.heap);
+    call_end(&call, 0);
 }
 
 void shmheap_destroy(const char *name, shmheap_memory_handle mem)
@@ -127,16 +147,25 @@ void shmheap_destroy(const char *name, shmheap_memory_handle mem)
 
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
 
-int shmheap_unlink_unused(const char *name) { return name != NULL ? file_remove_unused(name, 0) : fail(EINVAL); }
+int shmheap_unlink_unused(const char *name)
+{
+    struct call call = call_begin();
+    return call_end(&call, name != NULL ? file_remove_unused(name, 0) : fail(EINVAL));
+}
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 
-int shmheap_fd(shmheap_memory_handle mem)
+static int lend(shmheap_memory_handle mem, int writable)
 {
     if (!usable(mem))
         return fail(EINVAL);
-    return mem.heap->fd >= 0 ? mem.heap->fd : fail(ENOTSUP);
+    struct call call = call_begin();
+    return call_end(&call, connect_lend(mem.heap, writable));
 }
+
+int shmheap_fd(shmheap_memory_handle mem) { return lend(mem, 0); }
+
+int shmheap_fd_writable(shmheap_memory_handle mem) { return lend(mem, 1); }
 
 void *shmheap_underlying(shmheap_memory_handle mem) { return usable(mem) ? mem.heap->region : fail_null(EINVAL); }
 
@@ -184,12 +213,13 @@ static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
 /* Grows, or finds space, and tries again. Lock held. */
 static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
 {
-    int before = errno;
+    int before = errno, calm = process_calm();
     int64_t granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
     if (granule == FIT_NONE && space_found(heap))
         granule = alloc_fitting(heap, need);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    process_calm_end(calm);
     errno = before; /* the caller says what was wrong */
     return granule;
 }
@@ -343,7 +373,7 @@ static int alignment_possible(const struct shmheap *heap, size_t alignment)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (size_t)sysconf(_SC_PAGESIZE))
         return 0;
-    return heap->fd >= 0 || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
+    return heap->has_file || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
 }
 
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
@@ -370,7 +400,9 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     if (recover_enter(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size);
+    int calm = process_calm();
     int64_t granule = need != 0 ? alloc_aligned(heap, need, alignment) : FIT_NONE;
+    process_calm_end(calm);
     return alloc_done(heap, granule);
 }
 
@@ -679,7 +711,9 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
         return fail(EINVAL);
     if (recover_enter(heap) != 0)
         return -1;
+    int calm = process_calm();
     long freed = own_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
+    process_calm_end(calm);
     recover_leave_freed(heap);
     if (freed >= 0)
         errno = before;
@@ -691,7 +725,7 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
 /* Lock held. */
 static int64_t use_named(struct shmheap *heap, const struct name *name, size_t size)
 {
-    int before = errno;
+    int before = errno, calm = process_calm();
     int64_t granule = names_use(heap, name, size);
     if (granule == FIT_NONE && grow_for(heap, names_space(heap, name, size)) == 0)
         granule = names_use(heap, name, size);
@@ -699,6 +733,7 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
         granule = names_use(heap, name, size);
     if (granule == FIT_NONE)
         store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+    process_calm_end(calm);
     errno = before;
     return granule;
 }

@@ -17,6 +17,7 @@ enum { BUSY_LIMIT_MS = 50 };
 /* struct asked is private. */
 struct asked {
     uint64_t limit; /* until when to wait for those who are busy; the monotonic clock, ns */
+    unsigned slot;  /* whose caches; 0: all */
     unsigned char may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
 };
 
@@ -33,7 +34,8 @@ static int lines_each(struct shmheap *heap, struct asked *asked,
 {
     struct block_step step = {0, 0, 0};
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step))
-        if (ask_is_line(heap, &step) && slot_alive(heap, header_slot(step.header)))
+        if (ask_is_line(heap, &step) && (asked->slot == 0 || asked->slot == header_slot(step.header)) &&
+            slot_alive(heap, header_slot(step.header)))
             visit(asked, block_payload(heap, step.granule), header_slot(step.header));
     if (step.granule == heap->end)
         return 0;
@@ -85,23 +87,39 @@ static int take_all(struct shmheap *heap, const struct asked *asked, long *freed
     return -1;
 }
 
-long ask_for_caches(struct shmheap *heap)
+static long ask_for(struct shmheap *heap, struct asked *asked)
 {
-    struct asked asked;
     long freed = 0;
-    if (load_u64(&heap->control->caching) == 0)
-        return 0;
-    memset(asked.may_take, 1, sizeof asked.may_take);
-    if (lines_each(heap, &asked, line_ask) != 0)
+    if (lines_each(heap, asked, line_ask) != 0)
         return -1;
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
         return 0;
-    asked.limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
-    if (lines_each(heap, &asked, line_settle) != 0 || lines_each(heap, &asked, line_note_taken) != 0 ||
-        take_all(heap, &asked, &freed) != 0)
+    asked->limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
+    if (lines_each(heap, asked, line_settle) != 0 || lines_each(heap, asked, line_note_taken) != 0 ||
+        take_all(heap, asked, &freed) != 0)
         return -1;
+    return freed;
+}
+
+long ask_for_caches(struct shmheap *heap)
+{
+    struct asked asked;
+    if (load_u64(&heap->control->caching) == 0)
+        return 0;
+    asked.slot = 0;
+    memset(asked.may_take, 1, sizeof asked.may_take);
+    long freed = ask_for(heap, &asked);
     /* Those who keep blocks from now on say so again. */
-    if (memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
+    if (freed >= 0 && memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
         store_u64(&heap->control->caching, 0);
     return freed;
+}
+
+long ask_for_caches_of(struct shmheap *heap, unsigned slot)
+{
+    struct asked asked;
+    asked.slot = slot;
+    memset(asked.may_take, 0, sizeof asked.may_take);
+    asked.may_take[slot & HEADER_SLOT_MASK] = 1;
+    return ask_for(heap, &asked);
 }

@@ -10,6 +10,9 @@
  * in here leaves the rest to the next who asks. */
 long ask_for_caches(struct shmheap *heap);
 
+/* The same for the caches of one slot. */
+long ask_for_caches_of(struct shmheap *heap, unsigned slot);
+
 /* ask_is_line tells whether a block in state internal is a thread's struct cache_line. */
 int ask_is_line(const struct shmheap *heap, const struct block_step *step);
 

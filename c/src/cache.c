@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "ask.h"
 #include "lock.h"
+#include "process.h"
 #include "recover.h"
 
 enum {
@@ -25,6 +25,7 @@ enum {
     PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
     RESUMED_LONG_AGO = 16,
+    THREAD_END_MS = 100,   /* that a thread waits for a heap's lock when it ends */
     RUN_LEAST = 8, /* blocks, on the average: when neighbours are freed in such runs they are not sorted */
     SORT_FEW = 24, /* entries: with fewer the sort by digits takes longer than one by comparing */
     DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS /* of addresses, to sort by; below the first all are equal */
@@ -36,8 +37,10 @@ static struct cache cache_none = {.heap = &nothing};
 __thread struct cache *cache_mine = &cache_none;
 static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
 
-/* Guards the lists of caches. Taken before the lock of a heap, never while holding one. */
+/* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock with it. What needs both takes a cache off its
+ * list first (CACHE_EMPTYING), and whoever else wants the same cache meanwhile waits for cache_emptied, or leaves it alone. */
 static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cache_emptied = PTHREAD_COND_INITIALIZER;
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 static pthread_key_t cache_key;
 static int cache_key_made;
@@ -411,8 +414,8 @@ static struct cache *cache_map(uint64_t most)
 {
     uint64_t entries = most * ENTRIES_SHARE + CACHE_SIZES * (1 + PADDING);
     size_t bytes = sizeof(struct cache) + (size_t)entries * sizeof(struct cache_entry);
-    struct cache *cache = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (cache == MAP_FAILED)
+    struct cache *cache = process_memory(bytes);
+    if (cache == NULL)
         return NULL;
     cache->bytes = bytes;
     struct cache_entry *place = cache->entries;
@@ -423,7 +426,7 @@ static struct cache *cache_map(uint64_t most)
     return cache;
 }
 
-static void cache_unmap(struct cache *cache) { munmap(cache, cache->bytes); }
+static void cache_unmap(struct cache *cache) { process_memory_free(cache, cache->bytes); }
 
 /* Gives back what the cache has, its line too. Lock held. */
 static void cache_empty(struct cache *cache, struct shmheap *heap)
@@ -437,6 +440,7 @@ static void cache_empty(struct cache *cache, struct shmheap *heap)
     if (index_is_start(heap, step.granule) && block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK &&
         ask_is_line(heap, &step) && header_slot(step.header) == heap->slot)
         heap->fit->free_span(heap, step.granule, step.size, 1);
+    SHARED_STORE(&cache->heap, &nothing);
 }
 
 /* Takes the cache off its connection's list. Mutex held. */
@@ -447,32 +451,69 @@ static void cache_unlist(struct cache *cache)
             *place = cache->next_of_heap;
             break;
         }
-    SHARED_STORE(&cache->heap, &nothing);
-    SHARED_STORE(&cache->of, NULL);
 }
 
-/* At the end of a thread. */
-static void caches_of_thread_end(void *list)
+/* The cache has no connection any more. It goes with its thread, or at once when that has ended. Mutex held. */
+static void cache_retire(struct cache *cache)
 {
-    cache_mine = &cache_none;
-    cache_all = NULL;
-    pthread_mutex_lock(&cache_mutex);
-    for (struct cache *cache = list, *next; cache != NULL; cache = next) {
-        struct shmheap *heap = cache->of;
-        next = cache->next_of_thread;
-        if (heap != NULL) {
-            if (cache->heap != &nothing && recover_enter(heap) == 0) {
-                cache_empty(cache, heap);
-                recover_leave_freed(heap);
-            }
-            cache_unlist(cache);
-        }
+    SHARED_STORE(&cache->heap, &nothing);
+    SHARED_STORE(&cache->of, NULL);
+    if (cache->state == CACHE_WITHOUT_THREAD)
         cache_unmap(cache);
+    else
+        cache->state = CACHE_OF_THREAD;
+}
+
+/* At the end of a thread: empties the cache, or where the lock is not to be had soon leaves it to the connection, for its next thread. What it
+ * holds can be had by others meanwhile, as what any cache holds. */
+static void cache_of_thread_end(struct cache *cache)
+{
+    pthread_mutex_lock(&cache_mutex);
+    struct shmheap *heap = cache->of;
+    if (cache->state == CACHE_EMPTYING) { /* by a thread that closes the connection, which unmaps it then */
+        cache->state = CACHE_WITHOUT_THREAD;
+        pthread_mutex_unlock(&cache_mutex);
+        return;
     }
+    if (heap != NULL)
+        cache->state = CACHE_EMPTYING;
+    pthread_mutex_unlock(&cache_mutex);
+    int emptied = heap == NULL || cache->heap == &nothing;
+    if (!emptied && recover_enter_within(heap, THREAD_END_MS) == 0) {
+        cache_empty(cache, heap);
+        recover_leave_freed(heap);
+        emptied = 1;
+    }
+    pthread_mutex_lock(&cache_mutex);
+    cache->state = CACHE_WITHOUT_THREAD;
+    if (emptied && heap != NULL)
+        cache_unlist(cache);
+    if (emptied)
+        cache_retire(cache);
+    pthread_cond_broadcast(&cache_emptied);
     pthread_mutex_unlock(&cache_mutex);
 }
 
+static void caches_of_thread_end(void *list)
+{
+    int calm = process_calm();
+    cache_mine = &cache_none;
+    cache_all = NULL;
+    for (struct cache *cache = list, *next; cache != NULL; cache = next) {
+        next = cache->next_of_thread;
+        cache_of_thread_end(cache);
+    }
+    process_calm_end(calm);
+}
+
 static void cache_start(void) { cache_key_made = pthread_key_create(&cache_key, caches_of_thread_end) == 0; }
+
+void cache_end_of_library(void)
+{
+    if (cache_key_made)
+        pthread_key_delete(cache_key); /* threads that end from now on would call what is no longer there */
+    cache_key_made = 0;
+}
 
 /* Takes the caches of closed connections off this thread's list, which begins at cache_all. Mutex held. */
 static void caches_of_thread_tidy(void)
@@ -488,23 +529,39 @@ static void caches_of_thread_tidy(void)
     }
 }
 
+/* A cache of the connection whose thread has ended, for this thread; NULL: there is none. Mutex held. */
+static struct cache *cache_adopt(struct shmheap *heap)
+{
+    struct cache *cache = heap->caches;
+    while (cache != NULL && cache->state != CACHE_WITHOUT_THREAD)
+        cache = cache->next_of_heap;
+    if (cache != NULL)
+        cache->state = CACHE_OF_THREAD;
+    return cache;
+}
+
 static struct cache *cache_new(struct shmheap *heap)
 {
     pthread_once(&cache_once, cache_start);
-    struct cache *cache = cache_key_made ? cache_map(cache_limit(heap, heap->layout.max_len)) : NULL;
-    if (cache == NULL)
+    if (!cache_key_made)
         return NULL;
     pthread_mutex_lock(&cache_mutex);
     cache_mine = &cache_none;
     caches_of_thread_tidy();
-    cache->heap = &nothing;
-    SHARED_STORE(&cache->of, heap);
-    cache->next_of_heap = heap->caches;
-    heap->caches = cache;
-    cache->next_of_thread = cache_all;
-    cache_all = cache;
+    struct cache *cache = cache_adopt(heap);
+    if (cache == NULL && (cache = cache_map(cache_limit(heap, heap->layout.max_len))) != NULL) {
+        cache->heap = &nothing;
+        SHARED_STORE(&cache->of, heap);
+        cache->next_of_heap = heap->caches;
+        heap->caches = cache;
+    }
+    if (cache != NULL) {
+        cache->next_of_thread = cache_all;
+        cache_all = cache;
+    }
     pthread_mutex_unlock(&cache_mutex);
-    pthread_setspecific(cache_key, cache_all);
+    if (cache != NULL)
+        pthread_setspecific(cache_key, cache_all);
     return cache;
 }
 
@@ -512,6 +569,7 @@ struct cache *cache_of(struct shmheap *heap)
 {
     int before = errno;
     struct cache *cache;
+    process_notice_fork();
     if (!lock_barrier_remote || cache_limit(heap, load_u64(&heap->len_known)) << heap->shift < LIMIT_BYTES_MIN)
         return NULL;
     for (cache = cache_all; cache != NULL && SHARED_LOAD(&cache->of) != heap; cache = cache->next_of_thread)
@@ -524,30 +582,66 @@ struct cache *cache_of(struct shmheap *heap)
     return cache;
 }
 
-void cache_close(struct shmheap *heap)
+/* A cache of the connection that no thread is emptying, taken off the list to be emptied; waits for those that others are at. NULL: there are none.
+ * Mutex held. */
+static struct cache *cache_take_over(struct shmheap *heap)
 {
-    pthread_mutex_lock(&cache_mutex);
-    int entered = 0;
     while (heap->caches != NULL) {
         struct cache *cache = heap->caches;
+        while (cache != NULL && cache->state == CACHE_EMPTYING)
+            cache = cache->next_of_heap;
+        if (cache != NULL) {
+            cache_unlist(cache);
+            return cache;
+        }
+        pthread_cond_wait(&cache_emptied, &cache_mutex); /* no longer than THREAD_END_MS and an emptying */
+    }
+    return NULL;
+}
+
+void cache_close(struct shmheap *heap)
+{
+    int entered = 0;
+    struct cache *cache;
+    pthread_mutex_lock(&cache_mutex);
+    while ((cache = cache_take_over(heap)) != NULL) {
+        int had_thread = cache->state == CACHE_OF_THREAD;
+        if (had_thread)
+            cache->state = CACHE_EMPTYING;
+        pthread_mutex_unlock(&cache_mutex);
         entered = entered || (cache->heap != &nothing && recover_enter(heap) == 0);
         if (entered)
             cache_empty(cache, heap);
-        cache_unlist(cache);
+        pthread_mutex_lock(&cache_mutex);
+        cache_retire(cache);
     }
+    pthread_mutex_unlock(&cache_mutex);
     if (entered)
         recover_leave_freed(heap);
-    pthread_mutex_unlock(&cache_mutex);
 }
 
-void cache_fork_prepare(void) { pthread_mutex_lock(&cache_mutex); }
-void cache_fork_parent(void) { pthread_mutex_unlock(&cache_mutex); }
+void cache_give_back(struct shmheap *heap, unsigned limit_ms)
+{
+    if (heap->caches == NULL || recover_enter_within(heap, limit_ms) != 0)
+        return;
+    ask_for_caches_of(heap, heap->slot);
+    recover_leave_freed(heap);
+}
 
-void cache_fork_child(void) { pthread_mutex_unlock(&cache_mutex); }
+void cache_fork_child(void)
+{
+    pthread_mutex_init(&cache_mutex, NULL);
+    pthread_cond_init(&cache_emptied, NULL);
+}
 
-/* The blocks are the parent's. What threads that are not here had as caches stays on the list, empty, until the end. */
+/* The blocks are the parent's. What threads that are not here had as caches waits for threads of this process. */
 void cache_fork_child_of(struct shmheap *heap)
 {
-    for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap)
+    for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap) {
+        int mine = 0;
+        for (const struct cache *own = cache_all; own != NULL && !mine; own = own->next_of_thread)
+            mine = own == cache;
         SHARED_STORE(&cache->heap, &nothing);
+        cache->state = mine ? CACHE_OF_THREAD : CACHE_WITHOUT_THREAD;
+    }
 }

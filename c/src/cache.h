@@ -28,7 +28,15 @@ struct cache_stack {
     struct cache_entry *top;    /* above the highest */
 };
 
-/* struct cache is private to a thread.
+/* Whose a cache is. Under the mutex of cache.c. */
+enum cache_state {
+    CACHE_OF_THREAD,
+    CACHE_EMPTYING,      /* a thread gives back what is in it; no other may touch it */
+    CACHE_WITHOUT_THREAD /* its thread has ended: the next one of the connection gets it */
+};
+
+/* struct cache is private to a thread. It lies in memory from process_memory: in a child of fork(), _Fork() or clone() heap is no
+ * connection's.
  *   1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor in a child after fork
  *   2  the granules of the blocks on all stacks and in recent, left and spare add up to most
  *   3  the header of each of these blocks is kept with a size and a stamp, unless others have taken the blocks since
@@ -58,6 +66,7 @@ struct cache {
     uint64_t spare;       /* granules that may be kept besides, after that */
     uint64_t most;        /* granules that may be kept in all */
     size_t bytes;         /* of all of this */
+    enum cache_state state;
     uint64_t hand;        /* the size that was looked at last for something to give back */
     uint64_t marks[CACHE_SIZES];  /* what was on top of the stacks then */
     uint64_t sums[CACHE_SIZES];   /* of the entries that were fetched the last time */
@@ -174,12 +183,15 @@ void *cache_take_settled(struct cache *cache, uint64_t size, size_t len);
 int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
 int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
 
-/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using it. No lock held. */
+/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using it, but threads may be ending. No lock held. */
 void cache_close(struct shmheap *heap);
 
-/* Around fork, by connect. */
-void cache_fork_prepare(void);
-void cache_fork_parent(void);
+/* cache_give_back gives all blocks of the connection's caches back, also while other threads use them, if the lock is to be had within about
+ * limit_ms milliseconds. cache_end_of_library: no thread that ends from now on comes here. */
+void cache_give_back(struct shmheap *heap, unsigned limit_ms);
+void cache_end_of_library(void);
+
+/* In a child of fork, by connect: once, and for each open connection. */
 void cache_fork_child(void);
 void cache_fork_child_of(struct shmheap *heap);
 

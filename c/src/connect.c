@@ -16,6 +16,8 @@
 #include "fit_choose.h"
 #include "huge.h"
 #include "lock.h"
+#include "pause.h"
+#include "process.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -27,110 +29,189 @@
 #define ALWAYS_HUGE 0
 #endif
 
-enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000, OPEN_TRIES = 100 };
-enum { FLAGS_KNOWN = 2047 };
+enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000 };
+enum { FLAGS_KNOWN = 4095, LEAVING_LIMIT_MS = 1000 /* that exit() waits for each heap's lock */ };
 
-/* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. */
+/* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. It only grows, at its
+ * head, so that a child finds it whole whatever its parent's threads were doing. */
 static struct shmheap *connections;
 static pthread_mutex_t connections_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void fork_prepare(void)
+/* Children ------------------------------------------------------------- */
+
+/* In a child, told of by a handler or not. Not told, it may have closed its parent's descriptors, and have others of the same number. */
+static void child_of(struct shmheap *heap, int told)
 {
-    pthread_mutex_lock(&connections_mutex);
-    cache_fork_prepare();
+    if (!told && !file_is(heap->life.fd, heap->device, heap->inode))
+        heap->life.fd = -1;
+    if (!told && !file_is(heap->use.fd, heap->device, heap->inode))
+        heap->use.fd = -1;
+    anchor_forked(&heap->life, ANCHOR_LIFE, told);
+    anchor_forked(&heap->use, ANCHOR_USE, told);
 }
 
-static void fork_parent(void)
+/* The connection is the parent's until the child has a slot of its own. */
+static void child_of_open(struct shmheap *heap, int told)
 {
-    cache_fork_parent();
-    pthread_mutex_unlock(&connections_mutex);
-}
-
-/* The child's descriptor must be a description of its own: else the parent's locks, by which others know that it
- * lives, would live on in the child. The number stays the same. */
-static void fork_child_file(struct shmheap *heap)
-{
-    int fd = file_reopen(heap->fd, heap->read_only);
-    if (fd < 0)
+    child_of(heap, told);
+    heap->use_is_parents = heap->has_file;
+    heap->ready = 0;
+    heap->slot = 0;
+    pthread_mutex_init(&heap->slot_mutex, NULL);
+    cache_fork_child_of(heap);
+    if (heap->has_file || heap->read_only)
         return;
-    dup3(fd, heap->fd, O_CLOEXEC);
-    close(fd);
-    file_use(heap->fd, 0);
+    if (heap->is_private) {
+        lock_take_over(heap);
+        slot_take_over(heap);
+    } else {
+        slot_inherit(heap);
+    }
+    if (heap->slot != 0)
+        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+}
+
+/* Another thread of the parent was making or ending the connection: it is nothing to the child. */
+static void child_of_half_open(struct shmheap *heap, int told)
+{
+    child_of(heap, told);
+    anchor_drop(&heap->use);
+    segment_unmap(heap);
+    file_close(heap->fd, heap->device, heap->inode);
+    heap->fd = -1;
+    heap->taken = 0;
+}
+
+static void child_begins(int told)
+{
+    lock_self_forget();
+    lock_register();
+    process_forget();
+    anchor_fork_child();
+    cache_fork_child();
+    pthread_mutex_init(&connections_mutex, NULL);
+    for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
+        if (heap->open)
+            child_of_open(heap, told);
+        else if (heap->taken)
+            child_of_half_open(heap, told);
+    }
 }
 
 static void fork_child(void)
 {
-    lock_self_forget();
-    lock_register();
-    slot_forget_process();
-    cache_fork_child();
-    for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
-        heap->ready = 0;
-        heap->slot = 0;
-        cache_fork_child_of(heap);
-        if (heap->open && heap->fd >= 0)
-            fork_child_file(heap);
-    }
-    pthread_mutex_unlock(&connections_mutex);
+    int before = errno;
+    process_was_told();
+    child_begins(1);
+    errno = before;
 }
 
-static void fork_register(void)
+static void library_begin(void)
 {
+    process_on_fork(child_begins);
     lock_register();
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    pthread_atfork(anchor_fork_prepare, anchor_fork_parent, fork_child);
 }
 
-static struct shmheap *connection_new(void)
+static void connect_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_begin);
+    process_notice_fork();
+}
+
+/* The end of the program, or of the library in it: what its connections hold stays with them until the process is gone, since other threads may
+ * go on; but then it counts as given up in order. */
+__attribute__((destructor)) static void library_end(void)
+{
+    if (connections == NULL)
+        return;
+    process_notice_fork();
+    for (struct shmheap *heap = connections; heap != NULL; heap = heap->next)
+        if (heap->open && load_acquire_u32(&heap->ready)) {
+            slot_announce_leaving(heap);
+            cache_give_back(heap, LEAVING_LIMIT_MS);
+        }
+    cache_end_of_library();
+}
+
+/* The register --------------------------------------------------------- */
+
+static void connection_clear(struct shmheap *heap)
+{
+    const struct anchor none = ANCHOR_NONE;
+    struct shmheap *next = heap->next; /* a child may go through the list at any moment */
+    memset(heap, 0, offsetof(struct shmheap, next));
+    heap->next = next;
+    heap->fd = heap->lent_fd[0] = heap->lent_fd[1] = -1;
+    heap->use = heap->life = none;
+    heap->huge_next = HUGE_NEVER;
+    heap->lock_limit_ms = LOCK_LIMIT_MS;
+    heap->fit = fit_choose();
+    heap->few_max = fit_choose_few();
+    pthread_mutex_init(&heap->slot_mutex, NULL);
+}
+
+static struct shmheap *connection_new(const shmheap_options *options)
 {
     struct shmheap *heap;
-    pthread_once(&fork_once, fork_register);
     pthread_mutex_lock(&connections_mutex);
     for (heap = connections; heap != NULL && heap->taken; heap = heap->next)
         continue;
-    if (heap == NULL && (heap = calloc(1, sizeof *heap)) != NULL) {
+    if (heap == NULL && (heap = process_memory(sizeof *heap)) != NULL) {
         heap->next = connections;
-        connections = heap;
+        __atomic_store_n(&connections, heap, __ATOMIC_RELEASE);
     }
     if (heap != NULL) {
-        struct shmheap *next = heap->next; /* it has no caches */
-        memset(heap, 0, sizeof *heap);
-        heap->next = next;
-        heap->fd = -1;
-        heap->huge_next = HUGE_NEVER;
+        connection_clear(heap);
         heap->taken = 1;
-        heap->lock_limit_ms = LOCK_LIMIT_MS;
-        heap->fit = fit_choose();
-        heap->few_max = fit_choose_few();
     }
     pthread_mutex_unlock(&connections_mutex);
+    if (heap == NULL)
+        return NULL;
+    heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
+    heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
+    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
+    heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
+    heap->no_dump = (options->flags & SHMHEAP_NO_DUMP) != 0;
     return heap;
-}
-
-static void connection_release(struct shmheap *heap)
-{
-    pthread_mutex_lock(&connections_mutex);
-    heap->taken = 0;
-    pthread_mutex_unlock(&connections_mutex);
 }
 
 static struct shmheap *connection_opened(struct shmheap *heap)
 {
+    connection_settle(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 1;
     pthread_mutex_unlock(&connections_mutex);
     return heap;
 }
 
-/* NULL, errno kept, the descriptor closed. */
-static struct shmheap *connection_failed(struct shmheap *heap, int fd)
+/* All that belongs to the connection but its caches and its slot. */
+static void connection_end_of(struct shmheap *heap)
 {
-    int reason = errno;
+    int before = errno;
+    anchor_drop(&heap->life);
     segment_unmap(heap);
-    if (fd >= 0)
-        close(fd);
-    connection_release(heap);
-    errno = reason;
+    anchor_drop(&heap->use);
+    for (unsigned i = 0; i < heap->inherited_count; i++)
+        anchor_drop(&heap->inherited[i]);
+    free(heap->inherited);
+    free(heap->name);
+    for (unsigned i = 0; i < 2; i++)
+        file_close(heap->lent_fd[i], heap->device, heap->inode);
+    file_close(heap->fd, heap->device, heap->inode);
+    heap->fd = -1;
+    pthread_mutex_lock(&connections_mutex);
+    heap->taken = 0;
+    pthread_mutex_unlock(&connections_mutex);
+    errno = before;
+}
+
+/* NULL, errno kept. */
+static struct shmheap *connection_failed(struct shmheap *heap)
+{
+    slot_leave(heap);
+    connection_end_of(heap);
     return NULL;
 }
 
@@ -170,105 +251,135 @@ static unsigned timeout_of(const shmheap_options *options)
     return options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
 }
 
-/* A descriptor of what has the name, marked as used from a moment when it had it; or -1, with errno ESTALE when somebody has removed
- * the name in between. */
-static int open_and_use(const char *name, const shmheap_options *options, int oflags, unsigned mode)
+/* Files ---------------------------------------------------------------- */
+
+/* The connection gets the file of fd, which becomes its own also when this fails, and says that it uses the file. had_name: the file must have a
+ * name still, else errno ESTALE. 0, or -1 with errno. */
+static int connection_use(struct shmheap *heap, int fd, const char *name, unsigned timeout_ms, int had_name)
 {
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, oflags, mode);
-    if (fd < 0)
+    heap->fd = fd;
+    heap->has_file = 1;
+    if (fd < 0 || file_identify(fd, &heap->device, &heap->inode) != 0)
         return -1;
-    if (file_use(fd, timeout_of(options)) == 0) {
-        if (!file_is_nameless(fd))
-            return fd;
+    const struct anchor_file file = {fd, name, heap->is_path, heap->read_only};
+    if (name != NULL && (heap->name = strdup(name)) == NULL)
+        return -1;
+    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0 || file_use(heap->use.fd, timeout_ms) != 0)
+        return -1;
+    if (had_name && file_is_nameless(fd)) {
         errno = ESTALE;
+        return -1;
     }
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    return -1;
+    return 0;
 }
 
-/* The new heap in the empty file fd, complete: others see it from here on. */
-static struct shmheap *connect_make(int fd, const struct segment_plan *plan, const shmheap_options *options)
+/* Making and connecting ------------------------------------------------ */
+
+/* The new heap in the connection's empty file, complete: other processes see it from here on. */
+static int heap_make(struct shmheap *heap, const struct segment_plan *plan)
 {
-    struct shmheap *heap = connection_new();
-    if (heap == NULL) {
-        close(fd);
-        return NULL;
-    }
-    heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
-    heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
-    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
-    if (segment_make(heap, fd, plan) != 0)
-        return connection_failed(heap, fd);
+    const struct anchor_file file = connection_file(heap);
+    if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
+        return -1;
+    file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
+    if (segment_make(heap, plan) != 0)
+        return -1;
     fit_format(heap);
     if (recover_take_slot(heap) != 0)
-        return connection_failed(heap, fd);
+        return -1;
     segment_announce(heap);
-    return connection_opened(heap);
-}
-
-/* The heap in the file fd, which becomes the connection's. had_name: and which is not waited for once it has none. */
-static struct shmheap *connect_map(int fd, const shmheap_options *options, int had_name)
-{
-    struct shmheap *heap = connection_new();
-    if (heap == NULL) {
-        close(fd);
-        return NULL;
-    }
-    heap->is_path = (options->flags & SHMHEAP_FILE) != 0;
-    heap->huge = ALWAYS_HUGE || (options->flags & SHMHEAP_HUGE_PAGES) != 0;
-    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
-    heap->read_only = (options->flags & SHMHEAP_READ_ONLY) != 0;
-    if (segment_map(heap, fd, timeout_of(options), had_name) != 0)
-        return connection_failed(heap, fd);
-    if (!heap->read_only && recover_take_slot(heap) != 0)
-        return connection_failed(heap, fd);
-    return connection_opened(heap);
+    file_unlock(heap->life.fd, MAKER_BYTE, 1);
+    return 0;
 }
 
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    int fd = open_and_use(name, options, O_RDWR | O_CREAT | O_EXCL, options->mode != 0 ? options->mode : MODE_DEFAULT);
-    int mark = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1; /* keeps the file in use until its name is removed */
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL,
+                             options->mode != 0 ? options->mode : MODE_DEFAULT);
     if (fd < 0)
         return NULL;
-    struct shmheap *heap = connect_make(fd, plan, options);
-    int reason = errno;
-    if (heap == NULL)
+    struct shmheap *heap = connection_new(options);
+    if (heap == NULL) {
         file_remove(name, (options->flags & SHMHEAP_FILE) != 0);
-    if (mark >= 0)
-        close(mark);
+        close(fd);
+        return NULL;
+    }
+    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan) == 0)
+        return connection_opened(heap);
+    int reason = errno;
+    if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take it over */
+        file_remove(name, heap->is_path);
     errno = reason;
-    return heap;
+    return connection_failed(heap);
 }
 
-static struct shmheap *connect_named(const char *name, const shmheap_options *options)
+/* The connection to the heap in the file fd, which becomes the connection's. */
+static struct shmheap *connect_file(int fd, const char *name, const shmheap_options *options, unsigned timeout_ms, int had_name)
 {
-    int fd = open_and_use(name, options, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR, 0);
-    return fd >= 0 ? connect_map(fd, options, 1) : NULL;
+    struct shmheap *heap = fd >= 0 ? connection_new(options) : NULL;
+    if (heap == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    if (connection_use(heap, fd, name, timeout_ms, name != NULL) != 0 || segment_map(heap, timeout_ms, had_name) != 0 ||
+        (!heap->read_only && recover_take_slot(heap) != 0))
+        return connection_failed(heap);
+    return connection_opened(heap);
+}
+
+static int open_existing(const char *name, const shmheap_options *options)
+{
+    return file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR, 0);
 }
 
 static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
     int fd = file_memory(name != NULL && name[0] != 0 ? name : "shmheap");
-    if (fd >= 0)
-        file_use(fd, 0);
-    return fd >= 0 ? connect_make(fd, plan, options) : NULL;
+    struct shmheap *heap = fd >= 0 ? connection_new(options) : NULL;
+    if (heap == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan) != 0)
+        return connection_failed(heap);
+    return connection_opened(heap);
 }
 
-/* One attempt: NULL with errno ESTALE when the name has come or gone in between. */
-static struct shmheap *open_once(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+/* What a maker left that died, or with SHMHEAP_TAKE_OVER any heap that no process uses, goes. 0 when the name is free now, or not to be had as
+ * yet; *abandoned: a dead maker's work is still there, kept by processes that wait for it. -1 with errno, with SHMHEAP_TAKE_OVER alone. */
+static int make_way(const char *name, const shmheap_options *options, int *abandoned)
+{
+    int is_path = (options->flags & SHMHEAP_FILE) != 0, take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
+    int fd = file_open_named(name, is_path, O_RDWR, 0);
+    *abandoned = fd >= 0 && file_was_abandoned(fd);
+    if (fd >= 0)
+        close(fd);
+    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path) == 0 || errno == ENOENT) {
+        *abandoned = 0;
+        return 0;
+    }
+    return errno == EBUSY || !take_over ? 0 : -1;
+}
+
+/* One attempt: NULL with errno ESTALE when the name has come or gone in between, EOWNERDEAD when the maker of what is there has died. */
+static struct shmheap *open_once(const char *name, const struct segment_plan *plan, const shmheap_options *options, unsigned timeout_ms)
 {
     if (!(options->flags & SHMHEAP_CREATE))
-        return connect_named(name, options);
-    if ((options->flags & SHMHEAP_TAKE_OVER) && file_remove_unused(name, (options->flags & SHMHEAP_FILE) != 0) != 0 &&
-        errno != EBUSY && errno != ENOENT)
+        return connect_file(open_existing(name, options), name, options, timeout_ms, 1);
+    int before = errno, abandoned = 0;
+    if (make_way(name, options, &abandoned) != 0)
         return NULL;
+    errno = before;
     struct shmheap *heap = create_named(name, plan, options);
-    if (heap != NULL || errno != EEXIST || (options->flags & SHMHEAP_EXCLUSIVE))
+    if (heap != NULL || errno != EEXIST)
         return heap;
-    heap = connect_named(name, options);
+    if (abandoned || (options->flags & SHMHEAP_EXCLUSIVE)) {
+        errno = abandoned ? EOWNERDEAD : EEXIST;
+        return NULL;
+    }
+    heap = connect_file(open_existing(name, options), name, options, timeout_ms, 1);
     if (heap == NULL && errno == ENOENT)
         errno = ESTALE;
     return heap;
@@ -276,14 +387,17 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
 
 static struct shmheap *open_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    /* Whoever makes and removes heaps of this name at the same time: one of both succeeds in the end. */
-    for (int i = 0; i < OPEN_TRIES; i++) {
-        struct shmheap *heap = open_once(name, plan, options);
-        if (heap != NULL || errno != ESTALE)
-            return heap;
-    }
-    errno = options->flags & SHMHEAP_CREATE ? EBUSY : ENOENT;
-    return NULL;
+    /* Other processes may make and remove heaps of this name at the same time: one of them succeeds each time. */
+    struct pause pause = pause_begin(timeout_of(options));
+    struct shmheap *heap;
+    do
+        heap = open_once(name, plan, options, pause_left_ms(&pause));
+    while (heap == NULL && (errno == ESTALE || errno == EOWNERDEAD) && pause_sleep(&pause));
+    if (heap == NULL && errno == ESTALE)
+        errno = options->flags & SHMHEAP_CREATE ? EBUSY : ENOENT;
+    if (heap == NULL && errno == EOWNERDEAD)
+        errno = options->flags & SHMHEAP_CREATE ? EBUSY : ETIMEDOUT;
+    return heap;
 }
 
 static struct shmheap *open_of_socket(const char *name, struct segment_plan *plan, const shmheap_options *options)
@@ -304,6 +418,7 @@ static struct shmheap *open_of_socket(const char *name, struct segment_plan *pla
 struct shmheap *connect_open(const char *name, const shmheap_options *options)
 {
     struct segment_plan plan;
+    connect_begin();
     if (flags_check(options->flags) != 0 || plan_fill(&plan, options) != 0)
         return NULL;
     if (options->flags & SHMHEAP_ANONYMOUS)
@@ -317,26 +432,22 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
 
 struct shmheap *connect_fd(int fd, const shmheap_options *options)
 {
-    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED;
+    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED | SHMHEAP_NO_DUMP;
     if ((options->flags & ~allowed) != 0) {
         errno = EINVAL;
         return NULL;
     }
     struct stat status;
+    connect_begin();
     if (flags_check(options->flags) != 0 || fstat(fd, &status) != 0)
         return NULL;
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
         return NULL;
     }
-    int own = file_reopen(fd, (options->flags & SHMHEAP_READ_ONLY) != 0);
-    if (own >= 0 && file_use(own, timeout_of(options)) != 0) {
-        close(own);
-        errno = ETIMEDOUT;
-        return NULL;
-    }
-    struct shmheap *heap = own >= 0 ? connect_map(own, options, !file_is_nameless(own)) : NULL;
-    if (heap == NULL && errno == ESTALE)
+    int own = file_reopen(fd, NULL, 0, (options->flags & SHMHEAP_READ_ONLY) != 0);
+    struct shmheap *heap = connect_file(own, NULL, options, timeout_of(options), own >= 0 && !file_is_nameless(own));
+    if (heap == NULL && (errno == ESTALE || errno == EOWNERDEAD))
         errno = ETIMEDOUT; /* there is no name to look behind */
     return heap;
 }
@@ -368,55 +479,84 @@ static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
     return 0;
 }
 
+/* A connection to memory of the caller, with a slot. */
+static struct shmheap *connection_in_memory(struct shmheap *heap, const void *memory)
+{
+    heap->is_private = process_memory_is_private(memory);
+    return recover_take_slot(heap) == 0 ? heap : NULL;
+}
+
 struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_options *options)
 {
     struct segment_plan plan;
+    connect_begin();
     if (plan_fill_at(&plan, memory, bytes, options) != 0)
         return NULL;
-    struct shmheap *heap = connection_new();
+    struct shmheap *heap = connection_new(options);
     if (heap == NULL)
         return NULL;
-    heap->cached = (options->flags & SHMHEAP_CACHED) != 0;
     if (segment_make_at(heap, memory, bytes, &plan) != 0)
-        return connection_failed(heap, -1);
+        return connection_failed(heap);
     fit_format(heap);
-    if (recover_take_slot(heap) != 0)
-        return connection_failed(heap, -1);
+    if (connection_in_memory(heap, memory) == NULL)
+        return connection_failed(heap);
     segment_announce(heap);
     return connection_opened(heap);
 }
 
 struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
 {
+    static const shmheap_options none;
+    connect_begin();
     if (memory == NULL || (uintptr_t)memory % 8 != 0) {
         errno = EINVAL;
         return NULL;
     }
-    struct shmheap *heap = connection_new();
+    struct shmheap *heap = connection_new(&none);
     if (heap == NULL)
         return NULL;
     if (segment_map_at(heap, memory, bytes) != 0)
-        return connection_failed(heap, -1);
+        return connection_failed(heap);
     if (heap->shift == 4 && (uintptr_t)memory % 16 != 0) {
         errno = EINVAL;
-        return connection_failed(heap, -1);
+        return connection_failed(heap);
     }
-    if (recover_take_slot(heap) != 0)
-        return connection_failed(heap, -1);
+    if (connection_in_memory(heap, memory) == NULL)
+        return connection_failed(heap);
     return connection_opened(heap);
 }
 
 void connect_close(struct shmheap *heap)
 {
-    int fd = heap->fd;
+    process_notice_fork();
     cache_close(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 0;
     heap->ready = 0;
     pthread_mutex_unlock(&connections_mutex);
     slot_leave(heap);
-    segment_unmap(heap);
-    if (fd >= 0)
-        close(fd);
-    connection_release(heap);
+    connection_end_of(heap);
+}
+
+int connect_lend(struct shmheap *heap, int writable)
+{
+    int *place = &heap->lent_fd[writable];
+    if (!heap->has_file) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    int lent = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+    if (lent >= 0 && file_is(lent, heap->device, heap->inode))
+        return lent;
+    int fd = connection_fd(heap);
+    if (fd < 0 || (writable && heap->read_only)) {
+        errno = fd < 0 ? EBADF : EACCES;
+        return -1;
+    }
+    int fresh = file_reopen(fd, heap->name, heap->is_path, !writable);
+    if (fresh >= 0 && !__atomic_compare_exchange_n(place, &lent, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        close(fresh); /* another thread was quicker */
+        return lent;
+    }
+    return fresh;
 }

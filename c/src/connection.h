@@ -3,23 +3,30 @@
 #ifndef SHMHEAP_CONNECTION_H
 #define SHMHEAP_CONNECTION_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "anchor.h"
 #include "layout.h"
+#include "process.h"
 
 struct cache;
 struct fit_calls;
 
-/* struct shmheap is private to the process (a child made by fork has its own copy). The fixed fields of the
- * segment are copied here once and checked; the segment's own are not read again.
+/* struct shmheap is private to the process. The fixed fields of the segment are copied here once and checked; the segment's own are
+ * not read again. The struct lies in memory from process_memory: a child made by fork(), _Fork() or clone() has its own copy, in
+ * which the first line is zero, so that the child cannot take its parent's slot for its own.
  *   1  ready is 1 only while the connection is open, may write and holds a slot
  *   2  [base, base + map_len) is mapped, and holds the layout's segment
  *   3  the file (if any) has at least region_off + len_known bytes; len_known only grows
- *   4  end is the granules of len_known */
+ *   4  end is the granules of len_known
+ *   5  fd carries no lock: locks are those of use and life */
 struct shmheap {
     uint32_t ready;
     uint32_t slot;         /* 0: none, as in a child that has not changed the heap yet */
+    uint32_t zero[14];     /* up to PROCESS_WIPED */
     unsigned shift;        /* log2 of the granule */
     unsigned block_min;    /* granules */
     unsigned char *region;
@@ -45,7 +52,22 @@ struct shmheap {
     int taken;             /* 1 from the first step of connecting to the last of disconnecting; under the register's mutex */
     int open, read_only;
     int huge;              /* huge pages were asked for */
-    int fd;                /* -1: memory without a file */
+    int no_dump;           /* the memory stays out of core dumps */
+    int has_file;          /* 0: memory of the caller */
+    int is_private;        /* that memory is a child's own copy after fork */
+    int fd;                /* of the file, perhaps closed by the program since: connection_fd; -1: none */
+    dev_t device;          /* by which the file is known, whatever number the program gave to another file */
+    ino_t inode;
+    int lent_fd[2];        /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not lent yet */
+    char *name;            /* by which the file was opened; NULL: it had none */
+    struct anchor use;     /* "a process uses the heap", and the claim on what the slot holds: shared with children of fork() */
+    int use_is_parents;    /* in a child that has no slot yet */
+    struct anchor life;    /* "the holder of the slot lives": this process's alone */
+    struct anchor *inherited; /* use of the processes that this one descends from */
+    unsigned inherited_count;
+    uint32_t slot_copy;    /* slot, but kept in a child: what its parent had */
+    uint32_t heir_of;      /* the slot that its parent had, 0: none */
+    pthread_mutex_t slot_mutex; /* threads of this process that look for a slot for this connection */
     unsigned char *base;
     size_t map_len;
     int unmap;             /* the mapping is ours to remove */
@@ -57,8 +79,19 @@ struct shmheap {
     struct cache *caches;  /* of threads; under the mutex of cache.c */
     struct shmheap *next;  /* all connections of the process, closed ones too, which later ones take over */
 };
+STATIC_ASSERT(offsetof(struct shmheap, shift) == PROCESS_WIPED, what_a_child_must_not_have_is_wiped);
 
 /* Granules that the segment is known to have behind it. */
 static inline uint64_t connection_end(const struct shmheap *heap) { return load_u64(&heap->end); }
+
+/* connection_fd is a descriptor of the heap's file: fd, if that still is this file, or else the file opened anew by its name. -1 with
+ * errno EBADF when the program has closed the descriptor and no name leads to the file any more. */
+int connection_fd(const struct shmheap *heap);
+struct anchor_file connection_file(const struct shmheap *heap);
+
+/* connection_lockable gets the descriptors of `use` and `life`, which a slot is taken with, where they are closed: 0, or -1 with errno. In a
+ * child they are of descriptions of its own. connection_settle closes them; the anchors stay. */
+int connection_lockable(struct shmheap *heap);
+void connection_settle(struct shmheap *heap);
 
 #endif

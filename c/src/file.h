@@ -15,16 +15,29 @@ int file_remove(const char *name, int is_path);
 /* file_memory makes a file without a name that cannot be shrunk any more. */
 int file_memory(const char *name);
 
-/* file_reopen opens the file of fd anew, so that its locks are our own. */
-int file_reopen(int fd, int read_only);
+/* file_reopen opens the file of fd anew, so that its locks are its own: by /proc, or where there is none by the name (which may be
+ * NULL), if that still is this file's. */
+int file_reopen(int fd, const char *name, int is_path, int read_only);
 
-/* file_lock sets (command F_OFD_SETLK, _SETLKW) or looks for (F_OFD_GETLK) an open-file-description lock on bytes of the
- * file: 0 unlocked or nobody has it, 1 locked or somebody else has it, -1 with errno. The kernel drops such a lock with the
- * last descriptor of the description. */
-int file_lock(int fd, int command, short type, off_t from, off_t len);
+/* file_identify tells by what the file of fd is known: 0, or -1 with errno. file_is is 1 when fd is a descriptor of that file. */
+int file_identify(int fd, dev_t *device, ino_t *inode);
+int file_is(int fd, dev_t device, ino_t inode);
 
-/* file_use marks the file as used, with a lock that all users share: 0, or -1 with errno ETIMEDOUT when somebody who
- * takes it over has not let go in that time. What is no regular file, or cannot be locked, is left as it is: 0. */
+/* file_close closes fd if it still is of that file, and not one that the program has opened since. */
+void file_close(int fd, dev_t device, ino_t inode);
+
+/* Open-file-description locks on bytes of the file. The kernel drops a lock with the last descriptor or mapping of its description.
+ * file_lock: 0 the lock is set; 1 another description has one that excludes it; -1 with errno. type is F_RDLCK or F_WRLCK.
+ * file_lock_wait tries for limit_ms milliseconds, less and less often. file_unlock never fails.
+ * file_locked_by_writer: 1 when another description has a write lock on one of the bytes, 0 when none has, -1 with errno. A process that may
+ * only read the file can set read locks alone, so it can make nothing seem written-locked. */
+int file_lock(int fd, short type, off_t from, off_t len);
+int file_lock_wait(int fd, short type, off_t byte, unsigned limit_ms);
+void file_unlock(int fd, off_t from, off_t len);
+int file_locked_by_writer(int fd, off_t from, off_t len);
+
+/* file_use marks the file as used, with a lock that all users share: 0, or -1 with errno ETIMEDOUT when a process that removes it has not
+ * let go in that time. What is no regular file, or cannot be locked, is left as it is: 0. */
 int file_use(int fd, unsigned timeout_ms);
 
 /* file_extend makes the file at least so long: 0, or -1 with errno. Not for two processes at once. */
@@ -34,14 +47,21 @@ int file_extend(int fd, uint64_t len);
  * like, some of it perhaps reserved. Where the file system cannot reserve, it becomes as long. */
 int file_reserve(int fd, uint64_t from, uint64_t to);
 
-/* 1 when somebody uses it, 0 when nobody does, -1 with errno. */
+/* 1 when a process uses it, 0 when none does, -1 with errno. */
 int file_in_use(int fd);
+
+/* file_is_begun tells from the first bytes of a file whether it is what a process leaves that dies while it makes a heap: 1 or 0.
+ * empty_too: a file of zeros counts as well. */
+int file_is_begun(const struct control *fixed, int empty_too);
+
+/* file_was_abandoned: 1 when the file is a heap in the making whose maker has died. */
+int file_was_abandoned(int fd);
 
 /* 1 when the name by which it was opened is gone. */
 int file_is_nameless(int fd);
 
-/* file_remove_unused removes the name of a heap that nobody uses, or whose making was never finished. Whoever opens it at that
- * moment, and uses it then, finds it nameless. 0; -1 with errno EBUSY, or EBADMSG, EPROTONOSUPPORT when it is none of our heaps,
+/* file_remove_unused removes the name of a heap that no process uses, or whose making was never finished. A process that opens it at
+ * that moment, and uses it then, finds it nameless. 0; -1 with errno EBUSY, or EBADMSG, EPROTONOSUPPORT when it is none of our heaps,
  * ENOENT ... */
 int file_remove_unused(const char *name, int is_path);
 

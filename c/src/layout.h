@@ -14,7 +14,7 @@
 #include "platform.h"
 
 #define FORMAT_MAGIC UINT64_C(0x0a504145484d4853) /* "SHMHEAP\n" */
-#define FORMAT_VERSION 6u
+#define FORMAT_VERSION 7u
 
 enum {
     REGION_LEN_MIN = 128,
@@ -36,10 +36,11 @@ enum {
     SLOTS_FIRST_EACH = 65536, /* and one for each so many bytes that the region may have */
     FILE_ALIGN = 64,          /* of a region in a file, at least; less only in the caller's memory */
     CONTROL_SIZE = 768,
-    SLOT_SIZE = 40,
+    SLOT_SIZE = 48,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
-    COLLECTOR_BYTE = 1025  /* of the file: locked by the collector */
+    COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
+    MAKER_BYTE = 1026      /* of the file: locked by the process that makes the heap, until it is made */
 };
 
 /* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.
@@ -131,21 +132,29 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
 /* struct slot lives in shared memory. In the file of a small heap the first entries alone lie before the index; the others lie behind the
- * region, where the file reaches only as far as somebody needed them: those behind its end count as free.
- * Who takes a slot of a heap in a file first locks byte s of the file (an open-file-description lock, gone with the process), then fills
- * the entry and stores word; who takes one of a heap without a file swaps word from 0. */
+ * region, where the file reaches only as far as they were needed: those behind its end count as free.
+ * A process that takes a slot swaps word from free. In a file it first locks byte s of the file for writing (an open-file-description
+ * lock, gone with the process). Where only a reader's lock stands in the way it takes the slot by its pid, as without a file. */
 struct slot {
-    uint64_t word;         /* bits 0-7 enum slot_state, 8-31 (without a file) which PID namespace pid is meant in, 32-63 pid */
+    uint64_t word;         /* bits 0-6 enum slot_state, 7 the holder lives as long as pid (else: as the lock), 8-31 the space of that pid,
+                              see process.h, 32-63 pid */
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     uint64_t connected_ns; /* since 1970 */
+    uint64_t claim;        /* of children on what the holder held. CLAIM_UNKNOWN: there may be such. Else in a file: the byte of the file that
+                              the holder, and each child since, keep locked, 0: none; without a file: the slot that the holder's parent had */
     char name[16];
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
+#define CLAIM_UNKNOWN UINT64_MAX
+#define CLAIM_FIRST UINT64_C(4096)       /* the bytes of claims are drawn at random, from here */
+#define CLAIM_RANGE (UINT64_C(1) << 62)  /* and below that */
+
 enum slot_state {
-    SLOT_FREE = 0, /* no block names this slot */
-    SLOT_TAKEN = 1, /* by a process, alive or dead */
-    SLOT_VACATED = 2 /* left in order; blocks may still name it. Becomes free under the lock alone */
+    SLOT_FREE = 0,    /* no block names this slot */
+    SLOT_TAKEN = 1,   /* by a process, alive or dead */
+    SLOT_VACATED = 2, /* left in order; blocks may still name it. Becomes free under the lock alone */
+    SLOT_LEAVING = 3  /* taken, by a process that is in exit(): when it is gone it has left in order */
 };
 
 /* struct cache_line lives in shared memory: the payload of a block in state internal, held by the slot of a process with

@@ -46,6 +46,12 @@ void lock_self_fill(void)
 
 void lock_self_forget(void) { lock_self.tid = 0; }
 
+void lock_take_over(struct shmheap *heap)
+{
+    if (load_u64(&heap->control->lock) != 0)
+        store_publish(&heap->control->lock, FUTEX_OWNER_DIED);
+}
+
 void lock_register(void)
 {
     lock_barrier_remote = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;

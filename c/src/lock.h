@@ -49,6 +49,8 @@ enum lock_result {
 void lock_self_fill(void);
 /* After fork, in the child: the thread has another id. */
 void lock_self_forget(void);
+/* In a child whose memory is its own copy of the heap: a thread that held the lock is not here. */
+void lock_take_over(struct shmheap *heap);
 
 /* lock_wait takes the lock however long others have it, or gives up with LOCK_SUSPECT and *seen. */
 enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen);

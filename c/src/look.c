@@ -8,6 +8,7 @@
 #include "check.h"
 #include "index.h"
 #include "names.h"
+#include "process.h"
 #include "recover.h"
 #include "segment.h"
 #include "slot.h"
@@ -52,7 +53,9 @@ static int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), v
         return look_read_only(heap, &look);
     if (recover_enter(heap) != 0)
         return -1;
+    int calm = process_calm();
     int result = run(heap, context);
+    process_calm_end(calm);
     recover_leave(heap);
     return result >= 0 ? result : fail(-result);
 }
@@ -73,7 +76,7 @@ static void stat_slots(struct shmheap *heap, shmheap_stats *stats)
 {
     stats->slots = heap->slot_count - 1;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
-        if (slot_state_of(heap, slot) == SLOT_TAKEN)
+        if (slot_is_taken(heap, slot))
             ++*(slot_dead(heap, slot) ? &stats->dead : &stats->processes);
 }
 
@@ -110,7 +113,9 @@ int look_stat(struct shmheap *heap, shmheap_stats *stats)
     stats->lock_slot = lock_owner_slot(heap);
     if (look_at(heap, run_stat, stats) != 0)
         return -1;
+    int calm = process_calm();
     stat_slots(heap, stats);
+    process_calm_end(calm);
     errno = before;
     return 0;
 }
@@ -133,8 +138,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->len = block_payload_len(heap, block.size);
     info->state = (enum shmheap_state)block.state;
     /* Blocks keep naming a slot that was left until somebody needs it. */
-    int left = block.slot != SLOT_GONE && block.slot < heap->slot_count && slot_state_of(heap, block.slot) == SLOT_VACATED;
-    info->slot = left ? SLOT_LEFT : block.slot;
+    info->slot = slot_departed(heap, block.slot) ? SLOT_LEFT : block.slot;
     info->stamp = block.stamp;
 }
 
@@ -277,10 +281,13 @@ int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info
         return -1;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         shmheap_process_info info;
-        if (slot_state_of(heap, slot) != SLOT_TAKEN)
-            continue;
-        process_describe(heap, slot, &held, &info);
+        int calm = process_calm(), taken = slot_is_taken(heap, slot);
+        if (taken)
+            process_describe(heap, slot, &held, &info);
+        process_calm_end(calm);
         errno = before;
+        if (!taken)
+            continue;
         int stop = visit(&info, context);
         if (stop != 0)
             return stop;

@@ -362,8 +362,7 @@ static uint64_t *user_that_left(const struct shmheap *heap, const struct name_re
     for (uint64_t *word; (word = users_next(&users)) != NULL;) {
         unsigned slot = user_slot(load_u64(word));
         if (user_count(load_u64(word)) != 0 &&
-            (slot == SLOT_LEFT || slot == SLOT_GONE ||
-             (slot < heap->slot_count && slot_state_of(heap, slot) == SLOT_VACATED)))
+            (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;

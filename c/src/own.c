@@ -44,7 +44,7 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     return 0;
 }
 
-/* struct dead is private: a bit a slot whose process died. */
+/* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
 struct dead {
     uint64_t slots[SLOTS_MAX / 64 + 1];
 };
@@ -54,7 +54,7 @@ static struct dead dead_slots(struct shmheap *heap)
     struct dead dead = {{0}};
     dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
-        if (slot_dead(heap, slot))
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
     return dead;
 }

@@ -7,6 +7,8 @@
 #include "fit.h"
 #include "index.h"
 #include "names.h"
+#include "pause.h"
+#include "process.h"
 #include "slot.h"
 
 /* The truth can be walked to the end: 1, else 0. *free_pairs: free blocks that are neighbours. */
@@ -107,9 +109,9 @@ int recover_slots(struct shmheap *heap, int dead_too)
     }
     const unsigned limit = slot_limit(heap);
     for (unsigned slot = 1; slot < limit; slot++) {
-        if (dead_too && slot_dead(heap, slot))
+        if (dead_too && slot_dead(heap, slot) && !slot_claimed(heap, slot))
             gone[slot / 64] |= UINT64_C(1) << slot % 64;
-        else if (slot_state_of(heap, slot) == SLOT_VACATED)
+        else if (slot_departed(heap, slot))
             left[slot / 64] |= UINT64_C(1) << slot % 64;
     }
     slots_relabel(heap, gone, left);
@@ -122,17 +124,18 @@ int recover_slots(struct shmheap *heap, int dead_too)
     return freed;
 }
 
-/* Takes the lock, waiting as long as a living owner may have it: LOCK_TAKEN or LOCK_DIED, or LOCK_SUSPECT with errno. */
-static enum lock_result lock_take(struct shmheap *heap)
+/* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or LOCK_DIED, or LOCK_SUSPECT with errno. */
+static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
 {
     uint64_t seen, waited_ms = 0;
-    for (;; waited_ms += LOCK_SLICE_MS) {
+    for (;;) {
         enum lock_result result = lock_wait(heap, &seen);
         if (result != LOCK_SUSPECT)
             return result;
         if (seen != 0 && !slot_alive(heap, (unsigned)(seen >> LOCK_SLOT_SHIFT)) && lock_seize(heap, seen) == LOCK_DIED)
             return LOCK_DIED;
-        if (waited_ms >= heap->lock_limit_ms) {
+        waited_ms += LOCK_SLICE_MS;
+        if (waited_ms > limit_ms) {
             errno = ETIMEDOUT;
             return LOCK_SUSPECT;
         }
@@ -140,9 +143,9 @@ static enum lock_result lock_take(struct shmheap *heap)
 }
 
 /* The lock, the heap below it sound and of known length. */
-static int enter_locked(struct shmheap *heap)
+static int enter_locked(struct shmheap *heap, unsigned limit_ms)
 {
-    enum lock_result result = lock_take(heap);
+    enum lock_result result = lock_take(heap, limit_ms);
     if (result == LOCK_SUSPECT)
         return -1;
     if (result == LOCK_DIED && recover_heap(heap) != 0) {
@@ -182,7 +185,7 @@ static int slots_collect(struct shmheap *heap)
     int found = -1;
     if (slot_collector_begin(heap) != 0)
         return -1;
-    if (enter_locked(heap) == 0) {
+    if (enter_locked(heap, heap->lock_limit_ms) == 0) {
         found = slots_find(heap);
         lock_release(heap);
     }
@@ -190,23 +193,33 @@ static int slots_collect(struct shmheap *heap)
     return found;
 }
 
-enum { TAKE_TRIES = 64 };
-
-int recover_take_slot(struct shmheap *heap)
+/* Other processes may have found slots just before us, or be quicker to take what we found: so it tries again, but not for ever, since a peer may
+ * pretend that. */
+static int slot_take_or_make(struct shmheap *heap)
 {
-    slot_mutex_lock();
-    int taken = heap->slot != 0 ? 0 : slot_take(heap), found = 1;
-    /* Others may have found some just before us, or be quicker to take what we found. Not for ever: a peer may pretend that. */
-    for (unsigned i = 0; taken != 0 && found > 0 && i < TAKE_TRIES; i++)
+    struct pause limit = pause_begin(heap->lock_limit_ms);
+    int taken = slot_take(heap), found = 1;
+    while (taken != 0 && found > 0 && pause_left_ms(&limit) != 0)
         if ((found = slots_collect(heap)) >= 0)
             taken = slot_take(heap);
-    if (taken == 0)
-        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
-    slot_mutex_unlock();
     return taken;
 }
 
-int recover_enter_slow(struct shmheap *heap)
+int recover_take_slot(struct shmheap *heap)
+{
+    int calm = process_calm();
+    pthread_mutex_lock(&heap->slot_mutex); /* held within the limits of the waits below */
+    int taken = heap->slot != 0 ? 0 : connection_lockable(heap) == 0 ? slot_take_or_make(heap) : -1;
+    if (heap->open)
+        connection_settle(heap);
+    if (taken == 0)
+        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&heap->slot_mutex);
+    process_calm_end(calm);
+    return taken;
+}
+
+int recover_enter_within(struct shmheap *heap, unsigned limit_ms)
 {
     if (heap == NULL || !heap->open) {
         errno = EINVAL;
@@ -216,9 +229,14 @@ int recover_enter_slow(struct shmheap *heap)
         errno = EACCES;
         return -1;
     }
-    int before = errno;
-    if ((!load_acquire_u32(&heap->ready) && recover_take_slot(heap) != 0) || enter_locked(heap) != 0)
+    process_notice_fork();
+    int before = errno, calm = process_calm();
+    int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) && enter_locked(heap, limit_ms) == 0;
+    process_calm_end(calm);
+    if (!entered)
         return -1;
     errno = before; /* waiting and asking after others is not the caller's business */
     return 0;
 }
+
+int recover_enter_slow(struct shmheap *heap) { return recover_enter_within(heap, heap != NULL ? heap->lock_limit_ms : 0); }

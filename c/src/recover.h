@@ -11,6 +11,9 @@
 /* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with the lock held, or -1
  * with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
 int recover_enter_slow(struct shmheap *heap);
+
+/* The same, waiting for a living owner of the lock no longer than about so many milliseconds. */
+int recover_enter_within(struct shmheap *heap, unsigned limit_ms);
 int recover_enter_grown(struct shmheap *heap);
 
 /* recover_enter takes the lock of a sound heap: 0, or -1 with errno. */

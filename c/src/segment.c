@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -16,8 +19,9 @@
 
 #include "file.h"
 #include "huge.h"
+#include "pause.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), POLL_NS = 200000, MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = offsetof(struct control, lock), MEMORY_ASK_MIN = 64 << 20 };
 
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
 static void segment_view(struct shmheap *heap, const struct control *fixed)
@@ -57,6 +61,8 @@ static int segment_mmap(struct shmheap *heap)
     void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
         return -1;
+    if (heap->no_dump)
+        madvise(base, len, MADV_DONTDUMP);
     heap->base = base;
     heap->map_len = len;
     heap->unmap = 1;
@@ -184,7 +190,7 @@ static int reserve_more(struct shmheap *heap, uint64_t was, uint64_t len)
 
 int segment_reserve(struct shmheap *heap, uint64_t len)
 {
-    if (heap->fd < 0)
+    if (!heap->has_file)
         return 0; /* the caller's memory is there already */
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap->fd, heap->layout.region_off + len);
@@ -194,11 +200,21 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
     return reserve_more(heap, was, len);
 }
 
-int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
+/* The fixed fields, but for magic, tell those who find the file that a heap is being made. */
+static int begin_mark(const struct shmheap *heap, const struct control *fixed)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FIXED_SIZE) {
+        errno = EFBIG; /* not SIGXFSZ */
+        return -1;
+    }
+    return pwrite(heap->fd, fixed, FIXED_SIZE, 0) == FIXED_SIZE ? 0 : -1;
+}
+
+int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 {
     struct control fixed;
-    heap->fd = fd;
-    if (fixed_fill(&fixed, heap, plan) != 0)
+    if (fixed_fill(&fixed, heap, plan) != 0 || begin_mark(heap, &fixed) != 0)
         return -1;
     heap->shift = plan->shift;
     heap->format_flags = plan->flags;
@@ -217,7 +233,6 @@ int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan)
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
 {
     struct control fixed;
-    heap->fd = -1;
     if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
         errno = ENOMEM;
         return -1;
@@ -245,7 +260,15 @@ uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_co
     return low < REGION_LEN_MIN ? 0 : low;
 }
 
-void segment_announce(struct shmheap *heap) { store_publish(&heap->control->magic, FORMAT_MAGIC); }
+/* Those who wait for magic sleep on its low half. */
+static uint32_t *magic_futex(struct control *control) { return (uint32_t *)(void *)&control->magic; }
+
+void segment_announce(struct shmheap *heap)
+{
+    store_publish(&heap->control->magic, FORMAT_MAGIC);
+    if (heap->has_file)
+        syscall(SYS_futex, magic_futex(heap->control), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
 
 /* Connecting ------------------------------------------------------------ */
 
@@ -265,60 +288,81 @@ static int fixed_check(struct shmheap *heap, const struct control *fixed)
     return 0;
 }
 
-/* One look at a file: 1 when a heap's fixed fields are there, 0 when it is empty as yet, -1 when it is no heap. */
+/* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1 with errno when it is no heap. */
 static int fixed_read(int fd, struct control *fixed)
 {
     memset(fixed, 0, sizeof *fixed);
-    ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
-    if (got < 0)
-        return -1;
-    uint64_t magic = fixed->magic;
-    if (got < (ssize_t)sizeof magic ? got == 0 : magic == 0)
-        return 0;
-    errno = EBADMSG;
-    /* magic comes last, but pread may have read the rest before: once more. */
-    return magic == FORMAT_MAGIC && pread(fd, fixed, FIXED_SIZE, 0) == FIXED_SIZE ? 1 : -1;
-}
-
-/* -1, errno ESTALE: the file has lost its name meanwhile, so that whoever was making it may have given up. */
-static int fixed_wait(int fd, struct control *fixed, unsigned timeout_ms, int had_name)
-{
-    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
-    for (;;) {
-        int found = fixed_read(fd, fixed);
-        if (found != 0)
-            return found < 0 ? -1 : 0;
-        if (had_name && file_is_nameless(fd)) {
-            errno = ESTALE;
+    /* magic comes last, but the first read may have read the rest before magic: so two reads. */
+    for (int i = 0; i < 2; i++) {
+        ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
+        if (got < 0)
+            return -1;
+        if (got < (ssize_t)sizeof fixed->magic || fixed->magic == 0)
+            return 0;
+        if (fixed->magic != FORMAT_MAGIC || got < FIXED_SIZE) {
+            errno = EBADMSG;
             return -1;
         }
-        if (clock_ns(CLOCK_MONOTONIC) >= limit) {
-            errno = ETIMEDOUT;
-            return -1;
-        }
-        struct timespec pause = {0, POLL_NS}; /* a file without a magic has nobody who could wake us */
-        nanosleep(&pause, NULL);
     }
+    return 1;
 }
 
-int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name)
+/* Sleeps until magic is announced, or for some time. A page that the file does not have yet is no place to sleep on. */
+static int fixed_sleep(struct control *first_page, struct pause *pause)
+{
+    struct pause once = *pause;
+    uint64_t ns = pause_ns(pause);
+    struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    if (ns == 0)
+        return 0;
+    if (first_page != MAP_FAILED &&
+        (syscall(SYS_futex, magic_futex(first_page), FUTEX_WAIT, 0, &limit, NULL, 0) == 0 || errno == ETIMEDOUT || errno == EAGAIN))
+        return 1;
+    return pause_sleep(&once);
+}
+
+/* The fixed fields of a heap that may be in the making. */
+static int fixed_wait(const struct shmheap *heap, struct control *fixed, unsigned timeout_ms, int had_name)
+{
+    struct pause pause = pause_begin(timeout_ms);
+    void *first_page = MAP_FAILED;
+    int found;
+    while ((found = fixed_read(heap->fd, fixed)) == 0) {
+        int reason = had_name && file_is_nameless(heap->fd) ? ESTALE : file_was_abandoned(heap->fd) ? EOWNERDEAD : 0;
+        if (first_page == MAP_FAILED)
+            first_page = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, heap->fd, 0);
+        if (reason == 0 && !fixed_sleep(first_page, &pause))
+            reason = ETIMEDOUT;
+        if (reason != 0) {
+            errno = reason;
+            found = -1;
+            break;
+        }
+    }
+    int reason = errno;
+    if (first_page != MAP_FAILED)
+        munmap(first_page, sizeof(struct control));
+    errno = reason;
+    return found > 0 ? 0 : -1;
+}
+
+int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     struct control fixed;
     struct stat status;
-    heap->fd = fd;
-    if (fstat(fd, &status) != 0)
+    if (fstat(heap->fd, &status) != 0)
         return -1;
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
         return -1;
     }
-    if (fixed_wait(fd, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
+    if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {
         errno = EBADMSG; /* made for memory of the caller, then copied into a file */
         return -1;
     }
-    if (fstat(fd, &status) != 0)
+    if (fstat(heap->fd, &status) != 0)
         return -1;
     if ((uint64_t)status.st_size < heap->layout.region_off + REGION_LEN_MIN) {
         errno = EBADMSG;
@@ -345,7 +389,6 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
     fixed.magic = load_acquire((const uint64_t *)memory);
     memcpy((unsigned char *)&fixed + sizeof fixed.magic, (const unsigned char *)memory + sizeof fixed.magic,
            FIXED_SIZE - sizeof fixed.magic);
-    heap->fd = -1;
     if (fixed_check(heap, &fixed) != 0)
         return -1;
     if (heap->layout.segment_len > bytes) {
@@ -370,9 +413,12 @@ int segment_refresh(struct shmheap *heap)
 {
     uint64_t len = load_acquire(&heap->control->len);
     struct stat status;
+    int fd = heap->has_file ? connection_fd(heap) : -1;
+    if (heap->has_file && (fd < 0 || fstat(fd, &status) != 0))
+        return -1;
     /* The region only grows. A length that is not within the file would make us touch what is not there. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
-        (heap->fd >= 0 && (fstat(heap->fd, &status) != 0 || (uint64_t)status.st_size < heap->layout.region_off + len))) {
+        (heap->has_file && (uint64_t)status.st_size < heap->layout.region_off + len)) {
         errno = EBADMSG;
         return -1;
     }

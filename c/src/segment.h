@@ -15,13 +15,13 @@ struct segment_plan {
     const struct scope *scope; /* where the memory is to lie; NULL: anywhere */
 };
 
-/* segment_make lays a new heap out in the empty file fd and maps it. Connectors wait until segment_announce.
- * 0; -1 with errno, fd still the caller's. */
-int segment_make(struct shmheap *heap, int fd, const struct segment_plan *plan);
+/* segment_make lays a new heap out in the connection's empty file and maps it. Connectors wait until segment_announce, which wakes them.
+ * 0; -1 with errno. */
+int segment_make(struct shmheap *heap, const struct segment_plan *plan);
 
-/* segment_map connects to the heap in the file fd, which somebody may still be making: waits as long. errno ESTALE when the file
- * has no name any more; had_name: it had one when the caller looked. */
-int segment_map(struct shmheap *heap, int fd, unsigned timeout_ms, int had_name);
+/* segment_map connects to the heap in the connection's file. While it is being made it waits, timeout_ms milliseconds at most: errno ETIMEDOUT;
+ * ESTALE when the file has no name any more, and had_name says that it had; EOWNERDEAD when its maker has died. */
+int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
 /* The same in memory of the caller. */
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "file.h"
+
+int connection_fd(const struct shmheap *heap)
+{
+    int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
+    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+        return fd;
+    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, heap->read_only ? O_RDONLY : O_RDWR, 0) : -1;
+    if (again >= 0 && file_is(again, heap->device, heap->inode) &&
+        __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return again;
+    if (again >= 0)
+        close(again); /* another file; or another thread was quicker */
+    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+        return fd;
+    errno = EBADF;
+    return -1;
+}
+
+struct anchor_file connection_file(const struct shmheap *heap)
+{
+    const struct anchor_file file = {connection_fd(heap), heap->name, heap->is_path, heap->read_only};
+    return file;
+}
+
+/* The description of `use` is anew this process's own, or its descriptor known again. What it replaces is kept if it is a parent's. */
+static int use_renew(struct shmheap *heap, const struct anchor_file *file)
+{
+    struct anchor use = ANCHOR_NONE;
+    if (heap->use_is_parents) {
+        struct anchor *more = realloc(heap->inherited, (heap->inherited_count + 1) * sizeof *more);
+        if (more == NULL)
+            return -1;
+        heap->inherited = more;
+    }
+    if (anchor_open(&use, file, ANCHOR_USE) != 0)
+        return -1;
+    file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file for themselves */
+    if (heap->use_is_parents)
+        heap->inherited[heap->inherited_count++] = heap->use;
+    else
+        anchor_drop(&heap->use);
+    heap->use = use;
+    heap->use_is_parents = 0;
+    return 0;
+}
+
+int connection_lockable(struct shmheap *heap)
+{
+    if (!heap->has_file)
+        return 0;
+    const struct anchor_file file = connection_file(heap);
+    if (file.fd < 0 || (heap->use.fd < 0 && use_renew(heap, &file) != 0))
+        return -1;
+    return heap->life.fd >= 0 ? 0 : anchor_open(&heap->life, &file, ANCHOR_LIFE);
+}
+
+void connection_settle(struct shmheap *heap)
+{
+    anchor_settle(&heap->life);
+    anchor_settle(&heap->use);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18 /* Linux 4.14; older kernels refuse it */
+#endif
+
+enum { SPACE_MASK = 0xffffff };
+
+/* The mark ------------------------------------------------------------- */
+
+/*   [ page that children get empty | first WIPED bytes ][ the rest ...  pages ]
+ *                                  ^ memory                                      */
+static size_t memory_len(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return page + (size_t)round_up(bytes - PROCESS_WIPED, page);
+}
+
+void *process_memory(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *memory = mmap(NULL, memory_len(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    int before = errno;
+    madvise(memory, page, MADV_WIPEONFORK);
+    errno = before;
+    return memory + page - PROCESS_WIPED;
+}
+
+void process_memory_free(void *memory, size_t bytes)
+{
+    munmap((unsigned char *)memory + PROCESS_WIPED - (size_t)sysconf(_SC_PAGESIZE), memory_len(bytes));
+}
+
+static uint32_t mark_nowhere = 1;
+static uint32_t *mark = &mark_nowhere;
+static void (*in_child)(int told);
+
+void process_was_told(void) { __atomic_store_n(mark, 1u, __ATOMIC_RELEASE); }
+
+void process_on_fork(void (*call)(int told))
+{
+    uint32_t *made = process_memory(PROCESS_WIPED);
+    in_child = call;
+    if (made != NULL)
+        mark = made;
+    process_was_told();
+}
+
+void process_notice_fork(void)
+{
+    if (UNLIKELY(load_u32(mark) == 0)) {
+        process_was_told(); /* first: what follows may come here again */
+        in_child(0);
+    }
+}
+
+/* Pids ----------------------------------------------------------------- */
+
+/* struct pid_stat is private: what /proc/PID/stat says. start 0: unknown. */
+struct pid_stat {
+    char state;
+    unsigned threads;
+    uint64_t start;
+};
+
+/* Fields of /proc/PID/stat, of which the second may hold anything, blanks too. */
+enum { FIELD_STATE = 3, FIELD_THREADS = 20, FIELD_START = 22 };
+
+/* Of the process's first thread, which began with it: qemu-user invents /proc/PID/stat where PID is the asking process, and other
+ * processes would read another time there. */
+static struct pid_stat pid_stat_read(int64_t pid)
+{
+    struct pid_stat stat = {0, 0, 0};
+    char path[60], text[512];
+    snprintf(path, sizeof path, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return stat;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = 0;
+    char *field = strrchr(text, ')');
+    if (field == NULL || field[1] == 0)
+        return stat;
+    stat.state = field[2];
+    for (unsigned number = 2; number < FIELD_START && field != NULL; number++) {
+        if (number == FIELD_THREADS)
+            stat.threads = (unsigned)strtoul(field, NULL, 10);
+        field = strchr(field + 1, ' ');
+    }
+    stat.start = field != NULL ? strtoull(field + 1, NULL, 10) : 0;
+    return stat;
+}
+
+static uint64_t start_known; /* of this process, read once */
+
+uint64_t process_start(void)
+{
+    uint64_t start = load_u64(&start_known);
+    if (start == 0) {
+        start = pid_stat_read(getpid()).start;
+        __atomic_store_n(&start_known, start, __ATOMIC_RELAXED);
+    }
+    return start;
+}
+
+void process_forget(void) { __atomic_store_n(&start_known, 0, __ATOMIC_RELAXED); }
+
+static uint64_t namespace_of(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+uint32_t process_space(void)
+{
+    uint64_t pids = namespace_of("/proc/self/ns/pid");
+    /* Kernels before 5.6 have no time namespaces: 0 for all. */
+    uint64_t number = pids * 31 + namespace_of("/proc/self/ns/time");
+    uint32_t folded = (uint32_t)(number ^ number >> 24) & SPACE_MASK;
+    return pids == 0 ? 0 : folded != 0 ? folded : 1;
+}
+
+int process_lives(int64_t pid, uint64_t start)
+{
+    if (pid <= 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH))
+        return 0;
+    struct pid_stat stat = pid_stat_read(pid);
+    int ended = (stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1;
+    return !ended && (start == 0 || stat.start == 0 || stat.start == start);
+}
+
+/* Memory --------------------------------------------------------------- */
+
+/* What /proc/self/maps says of the mapping at this address: 'p' or 's'; 0: nothing. */
+static char maps_sharing(uintptr_t address)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], sharing = 0;
+    while (maps != NULL && sharing == 0 && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long long from, to;
+        char rights[5];
+        if (sscanf(line, "%llx-%llx %4s", &from, &to, rights) == 3 && from <= address && address < to)
+            sharing = rights[3];
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return sharing;
+}
+
+int process_memory_is_private(const void *address)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int before = errno;
+    /* A length of 0 asks for a second mapping of the same page, which the kernel refuses for private memory. */
+    void *twin = mremap((void *)((uintptr_t)address & ~(uintptr_t)(page - 1)), 0, page, MREMAP_MAYMOVE);
+    if (twin != MAP_FAILED)
+        munmap(twin, page);
+    int is_private = twin == MAP_FAILED && maps_sharing((uintptr_t)address) == 'p';
+    errno = before;
+    return is_private;
+}
+
+/* Cancellation --------------------------------------------------------- */
+
+int process_calm(void)
+{
+    int state = PTHREAD_CANCEL_ENABLE;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+void process_calm_end(int state)
+{
+    int disabled;
+    pthread_setcancelstate(state, &disabled);
+}
