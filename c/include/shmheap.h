@@ -170,7 +170,7 @@ SHMHEAP_API int shmheap_socket(void);
 
 /* shmheap_open_fd connects to the heap in the file that the descriptor fd refers to: a memfd got by
  * inheritance or over a socket, or any open heap. fd itself is neither kept nor closed. Of the
- * options SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES and timeout_ms count. Needs /proc.
+ * options SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP and timeout_ms count. Needs /proc.
  * Success: 0. Failure: -1, errno as for shmheap_connect; EBADF fd is no open descriptor. */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 

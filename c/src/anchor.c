@@ -31,12 +31,10 @@ static int anchor_map(struct anchor *anchor, enum anchor_kind kind)
     void *page = mmap(NULL, len, PROT_NONE, MAP_SHARED | MAP_NORESERVE, anchor->fd, 0);
     if (page == MAP_FAILED)
         return -1;
-    if (kind == ANCHOR_LIFE && madvise(page, len, MADV_DONTFORK) != 0) {
-        int reason = errno;
-        munmap(page, len);
-        errno = reason;
-        return -1;
-    }
+    int before = errno;
+    if (kind == ANCHOR_LIFE)
+        madvise(page, len, MADV_DONTFORK); /* refused: anchor_forked unmaps it */
+    errno = before;
     anchor->len = len;
     anchor->page = page;
     return 0;
@@ -80,7 +78,7 @@ void anchor_forked(struct anchor *anchor, enum anchor_kind kind, int told)
     anchor_settle(anchor);
     if (kind != ANCHOR_LIFE || anchor->page == NULL)
         return;
-    /* An emulator may not know MADV_DONTFORK: then the page is here. */
+    /* An emulator or a filter of system calls may refuse MADV_DONTFORK: then the page is here. */
     if (told && msync(anchor->page, anchor->len, MS_ASYNC) == 0)
         munmap(anchor->page, anchor->len);
     anchor->page = NULL;

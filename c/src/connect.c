@@ -59,16 +59,15 @@ static void child_of_open(struct shmheap *heap, int told)
     heap->slot = 0;
     pthread_mutex_init(&heap->slot_mutex, NULL);
     cache_fork_child_of(heap);
-    if (heap->has_file || heap->read_only)
-        return;
-    if (heap->is_private) {
+    if (heap->has_file || !segment_is_there(heap)) {
+        heap->slot_copy = 0;
+    } else if (!heap->is_private) {
+        slot_inherit(heap);
+    } else {
         lock_take_over(heap);
         slot_take_over(heap);
-    } else {
-        slot_inherit(heap);
+        heap->ready = heap->slot != 0;
     }
-    if (heap->slot != 0)
-        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
 }
 
 /* Another thread of the parent was making or ending the connection: it is nothing to the child. */
@@ -128,7 +127,7 @@ __attribute__((destructor)) static void library_end(void)
         return;
     process_notice_fork();
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next)
-        if (heap->open && load_acquire_u32(&heap->ready)) {
+        if (heap->open && load_acquire_u32(&heap->ready) && segment_is_there(heap)) {
             slot_announce_leaving(heap);
             cache_give_back(heap, LEAVING_LIMIT_MS);
         }
@@ -257,14 +256,23 @@ static unsigned timeout_of(const shmheap_options *options)
  * name still, else errno ESTALE. 0, or -1 with errno. */
 static int connection_use(struct shmheap *heap, int fd, const char *name, unsigned timeout_ms, int had_name)
 {
+    struct stat status;
     heap->fd = fd;
     heap->has_file = 1;
-    if (fd < 0 || file_identify(fd, &heap->device, &heap->inode) != 0)
+    if (file_identify(fd, &heap->device, &heap->inode) != 0 || fstat(fd, &status) != 0)
         return -1;
+    if (!S_ISREG(status.st_mode)) {
+        errno = EBADMSG;
+        return -1;
+    }
     const struct anchor_file file = {fd, name, heap->is_path, heap->read_only};
     if (name != NULL && (heap->name = strdup(name)) == NULL)
         return -1;
-    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0 || file_use(heap->use.fd, timeout_ms) != 0)
+    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
+        errno = errno == ENODEV ? EBADMSG : errno; /* what cannot be mapped is no heap */
+        return -1;
+    }
+    if (file_use(heap->use.fd, timeout_ms) != 0)
         return -1;
     if (had_name && file_is_nameless(fd)) {
         errno = ESTALE;
@@ -441,7 +449,7 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
     connect_begin();
     if (flags_check(options->flags) != 0 || fstat(fd, &status) != 0)
         return NULL;
-    if (!S_ISREG(status.st_mode)) {
+    if (!S_ISREG(status.st_mode)) { /* what it is would be opened anew */
         errno = EBADMSG;
         return NULL;
     }

@@ -213,37 +213,42 @@ int file_is_begun(const struct control *fixed, int empty_too)
            (empty_too && memcmp(fixed, &nothing, sizeof nothing) == 0);
 }
 
-/* The first bytes of a regular file, zeros behind its end: 0, or -1 with errno. */
-static int control_read(int fd, struct control *fixed)
+/* The first bytes of a regular file, zeros behind its end: how many there are, or -1 with errno. */
+static ssize_t control_read(int fd, struct control *fixed)
 {
     struct stat status;
     memset(fixed, 0, sizeof *fixed);
     if (fstat(fd, &status) != 0)
         return -1;
-    if (S_ISREG(status.st_mode) && pread(fd, fixed, sizeof *fixed, 0) >= 0)
-        return 0;
+    if (S_ISREG(status.st_mode))
+        return pread(fd, fixed, sizeof *fixed, 0);
     errno = EBADMSG;
     return -1;
 }
 
-int file_was_abandoned(int fd)
+static int is_begun_now(int fd)
 {
     struct control fixed;
+    return control_read(fd, &fixed) >= 0 && file_is_begun(&fixed, 0);
+}
+
+int file_was_abandoned(int fd)
+{
     /* The maker locks its byte before it writes the first bytes, and unlocks it after magic: so what is begun still when the byte is seen
      * unlocked, stays so. */
-    return control_read(fd, &fixed) == 0 && file_is_begun(&fixed, 0) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 &&
-           control_read(fd, &fixed) == 0 && file_is_begun(&fixed, 0);
+    return is_begun_now(fd) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 && is_begun_now(fd);
 }
 
 /* A heap of ours, or the begin of one: 0; -1 with errno. */
 static int file_is_ours(int fd)
 {
     struct control fixed;
-    if (control_read(fd, &fixed) != 0)
+    ssize_t got = control_read(fd, &fixed);
+    if (got < 0)
         return -1;
     if (file_is_begun(&fixed, 1))
         return 0;
-    errno = fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    errno = got < (ssize_t)offsetof(struct control, lock) || fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
     return errno != EBADMSG && fixed.version == FORMAT_VERSION ? 0 : -1;
 }
 

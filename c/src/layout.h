@@ -36,7 +36,7 @@ enum {
     SLOTS_FIRST_EACH = 65536, /* and one for each so many bytes that the region may have */
     FILE_ALIGN = 64,          /* of a region in a file, at least; less only in the caller's memory */
     CONTROL_SIZE = 768,
-    SLOT_SIZE = 48,
+    SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
@@ -136,25 +136,26 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
  * A process that takes a slot swaps word from free. In a file it first locks byte s of the file for writing (an open-file-description
  * lock, gone with the process). Where only a reader's lock stands in the way it takes the slot by its pid, as without a file. */
 struct slot {
-    uint64_t word;         /* bits 0-6 enum slot_state, 7 the holder lives as long as pid (else: as the lock), 8-31 the space of that pid,
-                              see process.h, 32-63 pid */
+    uint64_t word;         /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
+                              holder lives as long as pid (else: as the lock), 8-31 the space of that pid, see process.h, 32-53 pid,
+                              54-63 without a file: the slot that the holder's parent had; 0: none */
     uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     uint64_t connected_ns; /* since 1970 */
-    uint64_t claim;        /* of children on what the holder held. CLAIM_UNKNOWN: there may be such. Else in a file: the byte of the file that
-                              the holder, and each child since, keep locked, 0: none; without a file: the slot that the holder's parent had */
     char name[16];
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
-#define CLAIM_UNKNOWN UINT64_MAX
-#define CLAIM_FIRST UINT64_C(4096)       /* the bytes of claims are drawn at random, from here */
-#define CLAIM_RANGE (UINT64_C(1) << 62)  /* and below that */
+/* In a file, the holder of a slot and each child since keep a byte of the file locked, at CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and
+ * connected_ns: another one each time that the slot is taken, since children may keep theirs for long. */
+#define CLAIM_FIRST UINT64_C(4096)
+#define CLAIM_RANGE (UINT64_C(1) << 30)
 
 enum slot_state {
     SLOT_FREE = 0,    /* no block names this slot */
     SLOT_TAKEN = 1,   /* by a process, alive or dead */
     SLOT_VACATED = 2, /* left in order; blocks may still name it. Becomes free under the lock alone */
-    SLOT_LEAVING = 3  /* taken, by a process that is in exit(): when it is gone it has left in order */
+    SLOT_LEAVING = 3, /* taken, by a process that is in exit(): when it is gone it has left in order */
+    SLOT_HEIR = 4     /* without a file: taken by a child, for its claim; it has not changed the heap yet */
 };
 
 /* struct cache_line lives in shared memory: the payload of a block in state internal, held by the slot of a process with

@@ -47,25 +47,33 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
 /* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
 struct dead {
     uint64_t slots[SLOTS_MAX / 64 + 1];
+    uint64_t departed[SLOTS_MAX / 64 + 1]; /* of processes that left in order: what threads of theirs cached even then is to be freed too */
 };
 
 static struct dead dead_slots(struct shmheap *heap)
 {
-    struct dead dead = {{0}};
+    struct dead dead = {{0}, {0}};
     dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+    dead.departed[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        else if (slot_departed(heap, slot))
+            dead.departed[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
     return dead;
 }
+
+static int slot_is_in(const uint64_t *slots, unsigned slot) { return (int)(slots[slot / 64] >> slot % 64) & 1; }
 
 static int to_reap(const struct shmheap *heap, const struct block_step *step, const struct dead *dead, int shared)
 {
     unsigned slot = header_slot(step->header), state = header_state(step->header);
-    if (((dead->slots[slot / 64] >> slot % 64) & 1) == 0)
+    int is_dead = slot_is_in(dead->slots, slot);
+    if (!is_dead && !slot_is_in(dead->departed, slot))
         return 0;
-    return state == SHMHEAP_STATE_USED || state == SHMHEAP_STATE_CACHED || (shared && state == SHMHEAP_STATE_SHARED) ||
-           ask_is_line(heap, step);
+    return state == SHMHEAP_STATE_CACHED || ask_is_line(heap, step) ||
+           (is_dead && (state == SHMHEAP_STATE_USED || (shared && state == SHMHEAP_STATE_SHARED)));
 }
 
 long own_reap(struct shmheap *heap, int shared)

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -75,6 +74,17 @@ void segment_unmap(struct shmheap *heap)
         munmap(heap->base, heap->map_len);
     heap->unmap = 0;
     heap->base = NULL;
+}
+
+int segment_is_there(const struct shmheap *heap)
+{
+    if (heap->unmap)
+        return 1;
+    int before = errno;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)heap->base & ~(page - 1);
+    int mapped = msync((void *)first, (size_t)((uintptr_t)heap->base + heap->layout.region_off - first), MS_ASYNC) == 0;
+    errno = before;
+    return mapped && load_u64(&heap->control->magic) == FORMAT_MAGIC && load_u64(&heap->control->id) == heap->id;
 }
 
 /* Making ---------------------------------------------------------------- */
@@ -297,7 +307,7 @@ static int fixed_read(int fd, struct control *fixed)
         ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
         if (got < 0)
             return -1;
-        if (got < (ssize_t)sizeof fixed->magic || fixed->magic == 0)
+        if (fixed->magic == 0)
             return 0;
         if (fixed->magic != FORMAT_MAGIC || got < FIXED_SIZE) {
             errno = EBADMSG;
@@ -350,12 +360,6 @@ int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     struct control fixed;
     struct stat status;
-    if (fstat(heap->fd, &status) != 0)
-        return -1;
-    if (!S_ISREG(status.st_mode)) {
-        errno = EBADMSG;
-        return -1;
-    }
     if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {

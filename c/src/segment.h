@@ -39,6 +39,9 @@ int segment_refresh(struct shmheap *heap);
 /* segment_reserve gets memory for a region of len bytes and its index: 0; -1 with errno ENOSPC and the like. Lock held. */
 int segment_reserve(struct shmheap *heap, uint64_t len);
 
+/* segment_is_there: 0 where the program has taken away the memory below an open connection, as at its end it may. */
+int segment_is_there(const struct shmheap *heap);
+
 void segment_unmap(struct shmheap *heap);
 
 #endif

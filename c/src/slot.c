@@ -4,18 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "process.h"
 
-#define SLOT_STATE_MASK 0x7fu
+#define SLOT_STATE_MASK 0x3fu
+#define SLOT_HAS_HEIRS 0x40u
 #define SLOT_BY_PID 0x80u
 #define SLOT_SPACE_SHIFT 8
 #define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
+#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
+#define SLOT_PARENT_SHIFT 54
+
+enum { CHANGE_TRIES = 100 };
 
 /* The table ------------------------------------------------------------- */
 
@@ -63,7 +67,10 @@ struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
 }
 
 /* This process, as the holder of a slot. */
-static uint64_t slot_word(enum slot_state state) { return state | (uint64_t)(uint32_t)getpid() << SLOT_PID_SHIFT; }
+static uint64_t slot_word(enum slot_state state)
+{
+    return state | ((uint64_t)(uint32_t)getpid() & SLOT_PID_MASK) << SLOT_PID_SHIFT;
+}
 
 static uint64_t slot_word_by_pid(enum slot_state state)
 {
@@ -76,18 +83,19 @@ static uint64_t slot_load(const struct shmheap *heap, unsigned slot) { return lo
 
 enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot) { return word_state(slot_load(heap, slot)); }
 
-int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return (int32_t)(slot_load(heap, slot) >> SLOT_PID_SHIFT); }
+static int64_t word_pid(uint64_t word) { return (int64_t)(word >> SLOT_PID_SHIFT & SLOT_PID_MASK); }
+
+int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return word_pid(slot_load(heap, slot)); }
 
 /* Taking ---------------------------------------------------------------- */
 
 /* The entry is ours alone since word was swapped. A death before word leaves the slot free, after it a dead one that holds nothing. */
-static void slot_fill(struct slot *entry, uint64_t claim)
+static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
     strncpy(name, program_invocation_short_name, sizeof name - 1);
     memcpy(entry->name, name, sizeof name);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
-    store_u64(&entry->claim, claim);
     store_u64(&entry->start_ticks, process_start());
 }
 
@@ -97,16 +105,27 @@ static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
     return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
 }
 
-/* A byte that no other process has drawn, locked for us and for the children that we shall have. CLAIM_UNKNOWN where that cannot be had. */
-static uint64_t claim_make(struct shmheap *heap)
+/* The word of a slot with other bits in place of those in mask. The holder and its children change it alone, but a peer may write it for ever. */
+static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint64_t bits)
 {
-    uint64_t number;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        number = clock_ns(CLOCK_REALTIME) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid();
-    uint64_t byte = CLAIM_FIRST + number % CLAIM_RANGE;
-    if (sizeof(off_t) < sizeof byte)
-        byte = CLAIM_FIRST + byte % INT32_MAX / 2;
-    return file_lock(heap->use.fd, F_WRLCK, (off_t)byte, 1) == 0 ? byte : CLAIM_UNKNOWN;
+    uint64_t *word = &slot_entry(heap, slot)->word;
+    for (unsigned i = 0; i < CHANGE_TRIES; i++) {
+        uint64_t seen = load_u64(word);
+        if (swap_if(word, seen, (seen & ~mask) | bits))
+            return;
+    }
+    store_publish(word, (load_u64(word) & ~mask) | bits);
+}
+
+/* Children may know what the holder holds, and no claim shows it. */
+static void slot_note_heirs(struct shmheap *heap, unsigned slot) { slot_change(heap, slot, SLOT_HAS_HEIRS, SLOT_HAS_HEIRS); }
+
+static off_t claim_byte(const struct shmheap *heap, unsigned slot)
+{
+    const struct slot *entry = slot_entry(heap, slot);
+    uint64_t hash = load_u64(&entry->connected_ns) ^ (uint64_t)slot_pid(heap, slot) << 40 ^ (uint64_t)slot << 54;
+    hash = (hash ^ hash >> 31) * UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing (Knuth, TAOCP 3, 6.4) */
+    return (off_t)(CLAIM_FIRST + (hash >> 32) % CLAIM_RANGE);
 }
 
 static int slot_take_in_file(struct shmheap *heap, unsigned slot)
@@ -122,30 +141,42 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
             file_unlock(heap->life.fd, slot, 1);
         return 0;
     }
-    slot_fill(slot_entry(heap, slot), claim_make(heap));
+    slot_fill(slot_entry(heap, slot));
+    if (file_lock(heap->use.fd, F_WRLCK, claim_byte(heap, slot), 1) != 0)
+        slot_note_heirs(heap, slot);
     return 1;
 }
 
-static int slot_take_in_memory(struct shmheap *heap, unsigned slot)
+static int slot_take_in_memory(struct shmheap *heap, unsigned slot, enum slot_state state)
 {
-    if (!slot_swap(heap, slot, slot_word_by_pid(SLOT_TAKEN)))
+    if (!slot_swap(heap, slot, slot_word_by_pid(state) | (uint64_t)heap->heir_of << SLOT_PARENT_SHIFT))
         return 0;
-    slot_fill(slot_entry(heap, slot), heap->heir_of);
+    slot_fill(slot_entry(heap, slot));
     return 1;
+}
+
+/* The first that is free, for this process, in that state: 1, or 0. */
+static int slot_take_free(struct shmheap *heap, enum slot_state state)
+{
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+        if (slot_state_of(heap, slot) == SLOT_FREE &&
+            (heap->has_file ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot, state))) {
+            heap->slot_copy = slot;
+            return 1;
+        }
+    return 0;
 }
 
 int slot_take(struct shmheap *heap)
 {
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        if (slot_state_of(heap, slot) != SLOT_FREE)
-            continue;
-        if (heap->has_file ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot)) {
-            heap->slot = heap->slot_copy = slot;
-            return 0;
-        }
+    if (heap->slot_copy != 0) {
+        slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_TAKEN); /* it was an heir's */
+    } else if (!slot_take_free(heap, SLOT_TAKEN)) {
+        errno = EAGAIN;
+        return -1;
     }
-    errno = EAGAIN;
-    return -1;
+    heap->slot = heap->slot_copy;
+    return 0;
 }
 
 int slot_collector_begin(struct shmheap *heap)
@@ -172,22 +203,14 @@ void slot_clear(struct shmheap *heap, unsigned slot)
 {
     struct slot *entry = slot_entry(heap, slot);
     store_u64(&entry->start_ticks, 0);
-    store_u64(&entry->claim, 0);
     store_publish(&entry->word, SLOT_FREE);
 }
 
-/* What is known of the holder besides its state stays. */
-static void slot_turn(struct shmheap *heap, unsigned slot, enum slot_state state)
-{
-    uint64_t *word = &slot_entry(heap, slot)->word;
-    store_publish(word, (load_u64(word) & ~(uint64_t)SLOT_STATE_MASK) | state);
-}
 
 void slot_leave(struct shmheap *heap)
 {
-    unsigned slot = heap->slot;
-    if (slot != 0)
-        slot_turn(heap, slot, SLOT_VACATED);
+    if (heap->slot_copy != 0)
+        slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_VACATED);
     heap->slot = heap->slot_copy = 0;
     anchor_drop(&heap->life);
 }
@@ -195,7 +218,7 @@ void slot_leave(struct shmheap *heap)
 void slot_announce_leaving(struct shmheap *heap)
 {
     if (heap->slot != 0)
-        slot_turn(heap, heap->slot, SLOT_LEAVING);
+        slot_change(heap, heap->slot, SLOT_STATE_MASK, SLOT_LEAVING);
 }
 
 /* Looking --------------------------------------------------------------- */
@@ -205,7 +228,7 @@ static int lives_by_pid(const struct slot *entry, uint64_t word)
 {
     /* A pid of another space says nothing here: a process that cannot be seen is not called dead. */
     return (word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK) != process_space() ||
-           process_lives((int32_t)(word >> SLOT_PID_SHIFT), load_u64(&entry->start_ticks));
+           process_lives(word_pid(word), load_u64(&entry->start_ticks));
 }
 
 int slot_alive(const struct shmheap *heap, unsigned slot)
@@ -220,7 +243,8 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     uint64_t word = load_acquire(&entry->word);
     if (heap->has_file && !(word & SLOT_BY_PID))
         return file_locked_by_writer(connection_fd(heap), slot, 1) != 0;
-    return (word_state(word) == SLOT_TAKEN || word_state(word) == SLOT_LEAVING) && lives_by_pid(entry, word);
+    enum slot_state state = word_state(word);
+    return (state == SLOT_TAKEN || state == SLOT_LEAVING || state == SLOT_HEIR) && lives_by_pid(entry, word);
 }
 
 int slot_dead(const struct shmheap *heap, unsigned slot)
@@ -229,8 +253,8 @@ int slot_dead(const struct shmheap *heap, unsigned slot)
     enum slot_state state = word_state(seen);
     /* A slot vacated between the two loads is not dead; no other process has it then, since a vacated one is not given before the lock is
      * ours. */
-    return state != SLOT_FREE && state != SLOT_VACATED && state != SLOT_LEAVING && !slot_alive(heap, slot) &&
-           slot_load(heap, slot) == seen;
+    return state != SLOT_FREE && state != SLOT_VACATED && state != SLOT_LEAVING && state != SLOT_HEIR &&
+           !slot_alive(heap, slot) && slot_load(heap, slot) == seen;
 }
 
 int slot_departed(const struct shmheap *heap, unsigned slot)
@@ -238,7 +262,7 @@ int slot_departed(const struct shmheap *heap, unsigned slot)
     if (slot == 0 || slot >= heap->slot_count)
         return 0;
     enum slot_state state = slot_state_of(heap, slot);
-    return state == SLOT_VACATED || (state == SLOT_LEAVING && !slot_alive(heap, slot));
+    return state == SLOT_VACATED || ((state == SLOT_LEAVING || state == SLOT_HEIR) && !slot_alive(heap, slot));
 }
 
 int slot_is_taken(const struct shmheap *heap, unsigned slot)
@@ -249,18 +273,13 @@ int slot_is_taken(const struct shmheap *heap, unsigned slot)
 
 /* Claims ---------------------------------------------------------------- */
 
-static uint64_t claim_of(const struct shmheap *heap, unsigned slot) { return load_u64(&slot_entry(heap, slot)->claim); }
-
 /* Whether the process of one slot descends from that of another, by the entries. Bounded: a peer may have written a circle. */
 static int descends(const struct shmheap *heap, unsigned slot, unsigned from)
 {
-    for (unsigned steps = 0; steps < heap->slot_count; steps++) {
-        uint64_t parent = claim_of(heap, slot);
-        if (parent == from)
+    for (unsigned steps = 0; steps < heap->slot_count && slot != 0 && slot < heap->slot_count; steps++) {
+        slot = (unsigned)(slot_load(heap, slot) >> SLOT_PARENT_SHIFT);
+        if (slot == from)
             return 1;
-        if (parent == 0 || parent >= heap->slot_count)
-            return 0;
-        slot = (unsigned)parent;
     }
     return 0;
 }
@@ -268,21 +287,19 @@ static int descends(const struct shmheap *heap, unsigned slot, unsigned from)
 static int heir_lives(struct shmheap *heap, unsigned slot)
 {
     for (unsigned heir = 1, limit = slot_limit(heap); heir < limit; heir++)
-        if (heir != slot && slot_is_taken(heap, heir) && descends(heap, heir, slot) && slot_alive(heap, heir))
+        if (heir != slot && descends(heap, heir, slot) && slot_alive(heap, heir))
             return 1;
     return 0;
 }
 
 int slot_claimed(struct shmheap *heap, unsigned slot)
 {
-    uint64_t claim = claim_of(heap, slot);
-    if (claim == CLAIM_UNKNOWN)
+    if (slot_load(heap, slot) & SLOT_HAS_HEIRS)
         return 1;
     if (!heap->has_file)
         return heir_lives(heap, slot);
-    /* Our own claims are on a description that no descriptor here is of, so they are seen as others' are. */
-    return claim >= CLAIM_FIRST && claim < CLAIM_FIRST + CLAIM_RANGE &&
-           file_locked_by_writer(connection_fd(heap), (off_t)claim, 1) != 0;
+    /* A claim of our own is on another description than that of connection_fd, so it is seen as others' are. */
+    return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;
 }
 
 void slot_inherit(struct shmheap *heap)
@@ -292,8 +309,8 @@ void slot_inherit(struct shmheap *heap)
     if (parents == 0)
         return;
     heap->heir_of = parents;
-    if (slot_take(heap) != 0)
-        store_u64(&slot_entry(heap, parents)->claim, CLAIM_UNKNOWN);
+    if (!slot_take_free(heap, SLOT_HEIR))
+        slot_note_heirs(heap, parents);
 }
 
 void slot_take_over(struct shmheap *heap)

@@ -80,7 +80,7 @@ static unsigned char *heap_image(const char *name, size_t *bytes)
     *bytes = (size_t)status.st_size;
     unsigned char *image = malloc(*bytes);
     CHECK(image != NULL);
-    int fd = dup(shmheap_fd(mem));
+    int fd = dup(shmheap_fd_writable(mem));
     shmheap_disconnect(mem);
     CHECK_EQ(pread(fd, image, *bytes, 0), *bytes);
     close(fd);

@@ -161,7 +161,7 @@ static void image_in_file(struct image *image, size_t alignment)
     image->mem = test_anonymous(LEN, MAX_LEN, alignment);
     off_t bytes = lseek(shmheap_fd(image->mem), 0, SEEK_END);
     image->map_len = (size_t)bytes;
-    unsigned char *base = mmap(NULL, image->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, shmheap_fd(image->mem), 0);
+    unsigned char *base = mmap(NULL, image->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, shmheap_fd_writable(image->mem), 0);
     CHECK(base != MAP_FAILED);
     image_begin(image, base);
 }

@@ -47,7 +47,7 @@ static const struct refusal refusals[] = {
     {"no robust list", SYS_get_robust_list, ANY, 0, 0, ENOSYS, 0, 0, 0},
     {"no huge pages", SYS_madvise, ANY, 0, 0, EINVAL, 0, 0, 0},
     {"no word of the file system", CALL_FSTATFS, ANY, 0, 0, ENOSYS, 0, 0, 0},
-    {"no locks that are asked for", CALL_FCNTL, 1, UINT32_MAX, F_OFD_SETLK, EINVAL, EAGAIN, EAGAIN, EAGAIN},
+    {"no locks that are asked for", CALL_FCNTL, 1, UINT32_MAX, F_OFD_SETLK, EINVAL, EINVAL, EINVAL, EINVAL},
     {"no locks at all", CALL_FCNTL, 1, UINT32_MAX & ~3u, F_OFD_GETLK & ~3, EINVAL, EINVAL, EINVAL, EINVAL},
 };
 
@@ -148,11 +148,12 @@ static void lacks_descriptors(void *context)
 {
     shmheap_memory_handle *mem = context, other;
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    int fd = shmheap_fd(*mem);
     struct rlimit limit = {(rlim_t)lowest_free_fd(), (rlim_t)lowest_free_fd()};
     use(*mem); /* takes its slot */
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
     CHECK_REFUSED(shmheap_open(&other, NULL, &options) == -1, EMFILE);
-    CHECK_REFUSED(shmheap_open_fd(&other, shmheap_fd(*mem), NULL) == -1, EMFILE);
+    CHECK_REFUSED(shmheap_open_fd(&other, fd, NULL) == -1, EMFILE);
     CHECK_REFUSED(shmheap_socket() == -1, ENOTSUP); /* no processor's folder can be read */
     use(*mem);
 }
