@@ -1,6 +1,5 @@
-// shmheap_umpire.hpp: named allocations for the processes of a node, by the calls that Umpire documents for its
-// shared memory.
-// SPDX-License-Identifier: Apache-2.0
+// shmheap_umpire.hpp: named allocations for the processes of a node, by the calls that Umpire
+// documents for its shared memory. SPDX-License-Identifier: Apache-2.0
 //
 //     auto &rm = umpire::ResourceManager::getInstance();
 //     auto traits{umpire::get_default_resource_traits("SHARED")};
@@ -8,19 +7,23 @@
 //     void *data{node_allocator.allocate("a name", 100)};  // the same memory in every process
 //     node_allocator.deallocate(data);                     // the last one frees it
 //
-// What is ours: nothing else of Umpire is needed, and what is not here does not compile. Programs that include umpire/Umpire.hpp
-// and the like find these calls there with -Icpp/umpire_headers. A file that includes the real Umpire as well defines
-// SHMHEAP_UMPIRE_NAMESPACE, the name of a namespace, before including this: the calls are in it then.
-// Where a call cannot do what it is asked, it throws umpire::runtime_error (a std::runtime_error) or one derived from it, and has changed
-// nothing:
-//   - makeResource: a name without SHARED, empty, too long, with a NUL in it, or in use in this process already; a size that the others' allocator
+// What is ours: nothing else of Umpire is needed, and what is not here does not compile. Programs
+// that include umpire/Umpire.hpp and the like find these calls there with -Icpp/umpire_headers. A
+// file that includes the real Umpire as well defines SHMHEAP_UMPIRE_NAMESPACE, the name of a
+// namespace, before including this: the calls are in it then. Where a call cannot do what it is
+// asked, it throws umpire::runtime_error (a std::runtime_error) or one derived from it, and has
+// changed nothing:
+//   - makeResource: a name without SHARED, empty, too long, with a NUL in it, or in use in this
+//   process already; a size that the others' allocator
 //     does not have; scope socket, where the process may run on more than one.
-//   - allocate: no name for an allocation in shared memory, a bad name, no space (out_of_memory_error), more bytes than the others' allocation of that name has.
+//   - allocate: no name for an allocation in shared memory, a bad name, no space
+//   (out_of_memory_error), more bytes than the others' allocation of that name has.
 //   - deallocate: a pointer that this allocator did not give (unknown_pointer_error).
-// The memory is a file below /dev/shm which only its owner can read, a heap each for every user, name and (scope
-// socket) socket. The last process to leave removes it; if that one died, the next to come starts anew with an empty
-// one. What processes that died had allocated is given back when space is short. Allocations are counted: who has
-// allocated a name twice deallocates it twice. Call makeResource in each process, after fork() where there is one.
+// The memory is a file below /dev/shm which only its owner can read, a heap each for every user,
+// name and (scope socket) socket. The last process to leave removes it; if that one died, the next
+// to come starts anew with an empty one. What processes that died had allocated is given back when
+// space is short. Allocations are counted: who has allocated a name twice deallocates it twice.
+// Call makeResource in each process, after fork() where there is one.
 //
 // With MPI: define SHMHEAP_WITH_MPI before including this, and compile by mpicxx; then there is
 // get_communicator_for_allocator.
@@ -51,17 +54,21 @@ class Allocator {
 public:
     Allocator() = default; // of no use until another is assigned to it
 
-    // In shared memory: the allocation of that name, made if there is none; its contents are undefined then. Counts this
-    // process as a user.
-    void *allocate(const std::string &name, std::size_t bytes) { return strategy().allocate_named(name, bytes); }
+    // In shared memory: the allocation of that name, made if there is none; its contents are
+    // undefined then. Counts this process as a user.
+    void *allocate(const std::string &name, std::size_t bytes)
+    {
+        return strategy().allocate_named(name, bytes);
+    }
     // Private memory, or what a strategy such as NamingShim makes of it.
     void *allocate(std::size_t bytes) { return strategy().allocate(bytes); }
     // One use less; the last one frees. null is ignored.
     void deallocate(void *object) { strategy().deallocate(object); }
     void release() { strategy().release(); } // nothing is kept for later: does nothing
 
-    // Bytes that the allocator takes now: of shared memory its header and all blocks, with their headers and names. It
-    // grows and shrinks. getTraits().size is all it can have; getLargestAvailableBlock() what fits now.
+    // Bytes that the allocator takes now: of shared memory its header and all blocks, with their
+    // headers and names. It grows and shrinks. getTraits().size is all it can have;
+    // getLargestAvailableBlock() what fits now.
     std::size_t getActualSize() const { return strategy().getActualSize(); }
     std::size_t getCurrentSize() const { return strategy().getCurrentSize(); } // of blocks alone
     std::size_t getHighWatermark() const { return strategy().getHighWatermark(); }
@@ -77,7 +84,9 @@ public:
 
 private:
     friend class ResourceManager;
-    explicit Allocator(std::shared_ptr<strategy::AllocationStrategy> of) : strategy_(std::move(of)) {}
+    explicit Allocator(std::shared_ptr<strategy::AllocationStrategy> of) : strategy_(std::move(of))
+    {
+    }
 
     strategy::AllocationStrategy &strategy() const
     {
@@ -91,12 +100,14 @@ private:
 
 namespace strategy {
 
-// NamingShim: names for allocations in shared memory that are made without. The n-th allocation of a process is the same
-// memory as the n-th of another process: all processes allocate in the same order. Over private memory it gives no names.
+// NamingShim: names for allocations in shared memory that are made without. The n-th allocation of
+// a process is the same memory as the n-th of another process: all processes allocate in the same
+// order. Over private memory it gives no names.
 class NamingShim : public AllocationStrategy {
 public:
     NamingShim(const std::string &name, int id, Allocator allocator)
-        : AllocationStrategy(name, id, allocator.getAllocationStrategy(), "NamingShim"), allocator_(allocator)
+        : AllocationStrategy(name, id, allocator.getAllocationStrategy(), "NamingShim"),
+          allocator_(allocator)
     {
     }
     void *allocate(std::size_t bytes) override
@@ -125,8 +136,8 @@ inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
     return traits;
 }
 
-// ResourceManager: the allocators of this process; "HOST", private memory, is there from the start. It leaves them when the
-// process exits.
+// ResourceManager: the allocators of this process; "HOST", private memory, is there from the start.
+// It leaves them when the process exits.
 class ResourceManager {
 public:
     static ResourceManager &getInstance()
@@ -141,18 +152,23 @@ public:
     {
         detail::shared_name_check(name);
         if (traits.resource != MemoryResourceTraits::resource_type::shared)
-            throw runtime_error("umpire: \"" + name +
-                                "\": traits of another kind than get_default_resource_traits(\"SHARED\") gives");
+            throw runtime_error(
+                "umpire: \"" + name +
+                "\": traits of another kind than get_default_resource_traits(\"SHARED\") gives");
         if (traits.scope == MemoryResourceTraits::shared_scope::unknown)
             traits.scope = MemoryResourceTraits::shared_scope::node;
         if (traits.size < 128)
-            throw runtime_error("umpire: \"" + name + "\": traits.size is " + std::to_string(traits.size) +
-                                "; at least 128 bytes");
+            throw runtime_error("umpire: \"" + name + "\": traits.size is " +
+                                std::to_string(traits.size) + "; at least 128 bytes");
         return make(name, [&](int id) {
-            return std::make_shared<resource::HostSharedMemoryResource>(Platform::host, name, id, traits);
+            return std::make_shared<resource::HostSharedMemoryResource>(Platform::host, name, id,
+                                                                        traits);
         });
     }
-    Allocator makeResource(const std::string &name) { return makeResource(name, get_default_resource_traits(name)); }
+    Allocator makeResource(const std::string &name)
+    {
+        return makeResource(name, get_default_resource_traits(name));
+    }
 
     // An allocator of that name with the strategy Strategy(name, id, arguments...).
     template <class Strategy, class... Arguments>
@@ -185,7 +201,8 @@ public:
     std::vector<std::string> getSharedAllocatorNames()
     {
         return names_where([](Allocator &of) {
-            return dynamic_cast<resource::HostSharedMemoryResource *>(of.getAllocationStrategy()) != nullptr;
+            return dynamic_cast<resource::HostSharedMemoryResource *>(of.getAllocationStrategy()) !=
+                   nullptr;
         });
     }
     // All.
@@ -202,17 +219,20 @@ private:
     }
 
     // made(id) gives the strategy. Nothing is kept if it throws.
-    template <class Made> Allocator make(const std::string &name, Made made)
+    template <class Made>
+    Allocator make(const std::string &name, Made made)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
         if (allocators_.count(name) != 0)
-            throw runtime_error("umpire: \"" + name + "\" was made in this process already; getAllocator gives it");
+            throw runtime_error("umpire: \"" + name +
+                                "\" was made in this process already; getAllocator gives it");
         Allocator allocator(made(next_id_++));
         allocators_.emplace(name, allocator);
         return allocator;
     }
 
-    template <class Predicate> std::vector<std::string> names_where(Predicate predicate)
+    template <class Predicate>
+    std::vector<std::string> names_where(Predicate predicate)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
         std::vector<std::string> names;
@@ -242,13 +262,15 @@ inline resource::HostSharedMemoryResource &shared_resource_of(Allocator allocato
 {
     auto shared = dynamic_cast<resource::HostSharedMemoryResource *>(resource_of(allocator));
     if (shared == nullptr)
-        throw runtime_error("umpire: \"" + allocator.getName() + "\" is no allocator of shared memory");
+        throw runtime_error("umpire: \"" + allocator.getName() +
+                            "\" is no allocator of shared memory");
     return *shared;
 }
 
 } // namespace detail
 
-// The allocation of that name, null if there is none. Does not count: another process's use has to keep it.
+// The allocation of that name, null if there is none. Does not count: another process's use has to
+// keep it.
 inline void *find_pointer_from_name(Allocator allocator, const std::string &name)
 {
     return detail::shared_resource_of(allocator).find_pointer_from_name(name);

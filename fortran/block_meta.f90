@@ -1,8 +1,8 @@
 ! What describes an array in a heap. SPDX-License-Identifier: Apache-2.0
 !
-! A block_meta is what allocate returns. It may be copied, also to another process, as it is: storage_size(meta) / 8
-! bytes, MPI_BYTE. It says where an array was; h % get_array and h % free find out whether it still is.
-! shmem_heap_module gives this type the name block_meta_f08, too.
+! A block_meta is what allocate returns. It may be copied, also to another process, as it is:
+! storage_size(meta) / 8 bytes, MPI_BYTE. It says where an array was; h % get_array and h % free
+! find out whether it still is. shmem_heap_module gives this type the name block_meta_f08, too.
 module shmem_heap_meta
   use, intrinsic :: iso_c_binding, only: c_associated, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr
   use, intrinsic :: iso_fortran_env, only: output_unit
@@ -21,7 +21,8 @@ module shmem_heap_meta
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_INTEGER = 1, SHMEM_HEAP_REAL = 2, SHMEM_HEAP_COMPLEX = 3, &
                                            SHMEM_HEAP_LOGICAL = 4, SHMEM_HEAP_CHARACTER = 5
 
-  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which takes rank 7.
+  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which
+  ! takes rank 7.
   integer, parameter, public :: MAX_ARRAY_RANK = 5
 
   type, public :: block_meta
@@ -92,7 +93,8 @@ contains
     length = max(MAX_ARRAY_RANK, min(this % record % rank, MAX_RANK))
   end function length
 
-  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no array.
+  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no
+  ! array.
   pure function get_dimensions(this) result(dims)
     class(block_meta), intent(in) :: this
     integer(c_int64_t) :: dims(length(this))
@@ -106,7 +108,8 @@ contains
     lower = this % record % lower(1:size(lower))
   end function get_lower_bounds
 
-  ! Where the array lies in this process. Null: there is no such array (any more), or this came from another process.
+  ! Where the array lies in this process. Null: there is no such array (any more), or this came from
+  ! another process.
   function get_ptr(this) result(address)
     class(block_meta), intent(in) :: this
     type(c_ptr) :: address
@@ -114,8 +117,8 @@ contains
     if (c_associated(this % heap)) address = ShmemHeap_array_resolve(this % heap, this % record)
   end function get_ptr
 
-  ! Describes the array at this address, in any heap that this process is connected to. 0; or -1, and this describes no
-  ! array: none begins there. No other thread may end a connection meanwhile.
+  ! Describes the array at this address, in any heap that this process is connected to. 0; or -1,
+  ! and this describes no array: none begins there. No other thread may end a connection meanwhile.
   function retrieve_metadata(this, block) result(status)
     class(block_meta), intent(inout) :: this
     type(c_ptr), intent(in), value :: block
@@ -162,8 +165,8 @@ contains
     this % address = other % address
   end subroutine assign
 
-  ! Whether both describe arrays of the same type, kind, rank, element and extents. Where they lie and their lower bounds
-  ! do not count.
+  ! Whether both describe arrays of the same type, kind, rank, element and extents. Where they lie
+  ! and their lower bounds do not count.
   elemental function equal(this, other)
     class(block_meta), intent(in) :: this
     type(block_meta), intent(in) :: other

@@ -7,7 +7,8 @@ module shmem_heap_c
 
   integer, parameter, public :: MAX_RANK = 7
 
-  ! ShmemHeap_array: what describes an array, kept in its block and copied between processes as it is.
+  ! ShmemHeap_array: what describes an array, kept in its block and copied between processes as it
+  ! is.
   type, bind(c), public :: array_record
     integer(c_int64_t) :: extents(MAX_RANK) = 0, lower(MAX_RANK) = 0
     integer(c_int64_t) :: offset = 0, handle = 0, element = 0

@@ -2,9 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A program includes this in place of shmheap.h, or is compiled with -include shmheap_textbook.h. shmheap_create then makes heaps
- * whose objects are placed as docs/teaching.md says: the first 16 bytes behind shmheap_underlying(), each rounded up to a multiple of
- * 8, with a header of 8 bytes between two. All other calls are those of shmheap.h. */
+ * A program includes this in place of shmheap.h, or is compiled with -include shmheap_textbook.h.
+ * shmheap_create then makes heaps whose objects are placed as docs/teaching.md says: the first 16
+ * bytes behind shmheap_underlying(), each rounded up to a multiple of 8, with a header of 8 bytes
+ * between two. All other calls are those of shmheap.h. */
 #ifndef SHMHEAP_TEXTBOOK_H
 #define SHMHEAP_TEXTBOOK_H
 
@@ -12,7 +13,8 @@
 
 #include "shmheap.h"
 
-/* shmheap_create_textbook does what shmheap_create does, with alignment 8. Failures are the same. */
+/* shmheap_create_textbook does what shmheap_create does, with alignment 8. Failures are the same.
+ */
 static inline shmheap_memory_handle shmheap_create_textbook(const char *name, size_t len)
 {
     shmheap_memory_handle mem;

@@ -42,8 +42,8 @@ template <class T>
 struct allocator_kind<T, std::void_t<typename T::allocator_type, typename T::value_type>>
     : std::integral_constant<int, is_heap_allocator<typename T::allocator_type> ? 1 : -1> {};
 
-// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those that its users
-// switched back) hold plain pointers, whatever the allocator's pointer is.
+// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those
+// that its users switched back) hold plain pointers, whatever the allocator's pointer is.
 template <class T>
 inline constexpr bool is_plain_node = false;
 #ifdef __GLIBCXX__
@@ -57,10 +57,12 @@ template <class T, bool cached>
 inline constexpr bool is_plain_node<std::__detail::_Hash_node<T, cached>> = true;
 #endif
 
-// Types known to keep plain pointers, which mean nothing in another process: pointers, references, views, owners, and
-// containers with memory of this process. A struct of the program's that has pointers as members cannot be seen.
+// Types known to keep plain pointers, which mean nothing in another process: pointers, references,
+// views, owners, and containers with memory of this process. A struct of the program's that has
+// pointers as members cannot be seen.
 template <class T>
-inline constexpr bool has_plain_pointers = std::is_pointer_v<T> || is_plain_node<T> || allocator_kind<T>::value < 0;
+inline constexpr bool has_plain_pointers =
+    std::is_pointer_v<T> || is_plain_node<T> || allocator_kind<T>::value < 0;
 template <class T>
 inline constexpr bool has_plain_pointers<const T> = has_plain_pointers<T>;
 template <class T, std::size_t n>
@@ -68,11 +70,14 @@ inline constexpr bool has_plain_pointers<T[n]> = has_plain_pointers<T>;
 template <class T, std::size_t n>
 inline constexpr bool has_plain_pointers<std::array<T, n>> = has_plain_pointers<T>;
 template <class A, class B>
-inline constexpr bool has_plain_pointers<std::pair<A, B>> = has_plain_pointers<A> || has_plain_pointers<B>;
+inline constexpr bool has_plain_pointers<std::pair<A, B>> =
+    has_plain_pointers<A> || has_plain_pointers<B>;
 template <class... Ts>
-inline constexpr bool has_plain_pointers<std::tuple<Ts...>> = (false || ... || has_plain_pointers<Ts>);
+inline constexpr bool has_plain_pointers<std::tuple<Ts...>> =
+    (false || ... || has_plain_pointers<Ts>);
 template <class... Ts>
-inline constexpr bool has_plain_pointers<std::variant<Ts...>> = (false || ... || has_plain_pointers<Ts>);
+inline constexpr bool has_plain_pointers<std::variant<Ts...>> =
+    (false || ... || has_plain_pointers<Ts>);
 template <class T>
 inline constexpr bool has_plain_pointers<std::optional<T>> = has_plain_pointers<T>;
 template <class T>
@@ -95,10 +100,12 @@ struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_pl
 
 } // namespace detail
 
-// is_shareable<T>: whether T may be a typed object with a name, or an element for which get_allocator is asked. True for
-// types that can be copied byte by byte and are not known to keep pointers; for offset_ptr, allocator, and containers that
-// use it and have such elements; and for pairs, tuples, arrays, optionals, variants and atomics of these. For a type of your
-// own that means the same in all processes (such as a struct of containers) say so in the class, or before its first use:
+// is_shareable<T>: whether T may be a typed object with a name, or an element for which
+// get_allocator is asked. True for types that can be copied byte by byte and are not known to keep
+// pointers; for offset_ptr, allocator, and containers that use it and have such elements; and for
+// pairs, tuples, arrays, optionals, variants and atomics of these. For a type of your own that
+// means the same in all processes (such as a struct of containers) say so in the class, or before
+// its first use:
 //
 //     struct order_book { using shmheap_shareable = order_book; ... };
 //
@@ -107,8 +114,9 @@ struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_pl
 template <class T>
 inline constexpr bool is_shareable = detail::shareable<T>::value;
 
-// type_name<T>: what processes call T when they ask whether an object is one. nullptr: the name that the compiler gives
-// (typeid), the same for gcc and clang. Specialise it where two programs have different names for one type.
+// type_name<T>: what processes call T when they ask whether an object is one. nullptr: the name
+// that the compiler gives (typeid), the same for gcc and clang. Specialise it where two programs
+// have different names for one type.
 template <class T>
 inline constexpr const char *type_name = nullptr;
 
@@ -139,7 +147,8 @@ struct shareable<T, std::enable_if_t<allocator_kind<T>::value == 1>>
     : std::bool_constant<is_shareable<typename T::value_type>> {};
 
 template <class T>
-struct shareable<T, std::enable_if_t<std::is_same_v<T, typename T::shmheap_shareable>>> : std::true_type {};
+struct shareable<T, std::enable_if_t<std::is_same_v<T, typename T::shmheap_shareable>>>
+    : std::true_type {};
 
 // 64 bits of T's name by FNV-1a; 0: the compiler gives none (-fno-rtti).
 template <class T>

@@ -1,5 +1,5 @@
-// umpire_base.hpp: what the parts of shmheap_umpire.hpp have in common: the namespace, errors, traits, the base of strategies.
-// SPDX-License-Identifier: Apache-2.0
+// umpire_base.hpp: what the parts of shmheap_umpire.hpp have in common: the namespace, errors,
+// traits, the base of strategies. SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_UMPIRE_BASE_HPP
 #define SHMHEAP_CPP_UMPIRE_BASE_HPP
 
@@ -10,22 +10,25 @@
 #include <string>
 #include <utility>
 
-// Where the calls are: umpire, or another namespace for a file that includes the real Umpire's headers as well. The inline
-// namespace keeps the symbols apart from the real ones where other files of the program use those.
+// Where the calls are: umpire, or another namespace for a file that includes the real Umpire's
+// headers as well. The inline namespace keeps the symbols apart from the real ones where other
+// files of the program use those.
 #ifndef SHMHEAP_UMPIRE_NAMESPACE
 #define SHMHEAP_UMPIRE_NAMESPACE umpire
 #endif
-#define SHMHEAP_UMPIRE_BEGIN                                                                                           \
-    namespace SHMHEAP_UMPIRE_NAMESPACE {                                                                               \
+#define SHMHEAP_UMPIRE_BEGIN             \
+    namespace SHMHEAP_UMPIRE_NAMESPACE { \
     inline namespace over_shmheap {
-#define SHMHEAP_UMPIRE_END                                                                                             \
-    }                                                                                                                  \
+#define SHMHEAP_UMPIRE_END \
+    }                      \
     }
 
 // Always on, also with NDEBUG.
 #ifndef UMPIRE_ASSERT
-#define UMPIRE_ASSERT(condition)                                                                                       \
-    ((condition) ? (void)0 : ::SHMHEAP_UMPIRE_NAMESPACE::detail::assertion_failed(#condition, __FILE__, __LINE__))
+#define UMPIRE_ASSERT(condition) \
+    ((condition)                 \
+         ? (void)0               \
+         : ::SHMHEAP_UMPIRE_NAMESPACE::detail::assertion_failed(#condition, __FILE__, __LINE__))
 #endif
 
 SHMHEAP_UMPIRE_BEGIN
@@ -60,7 +63,16 @@ using Exception = runtime_error; // its name before
 }
 
 // Where memory can be used. All that is here is memory of the host.
-enum class Platform { undefined = 0, host = 1, cuda = 2, omp_target = 4, hip = 8, sycl = 16, none = undefined, cpu = host };
+enum class Platform {
+    undefined = 0,
+    host = 1,
+    cuda = 2,
+    omp_target = 4,
+    hip = 8,
+    sycl = 16,
+    none = undefined,
+    cpu = host
+};
 
 struct MemoryResourceTraits {
     enum class optimized_for { any, latency, bandwidth, access };
@@ -81,10 +93,12 @@ struct MemoryResourceTraits {
 
 namespace strategy {
 
-// AllocationStrategy: what all copies of an Allocator share. A program may derive its own, for makeAllocator.
+// AllocationStrategy: what all copies of an Allocator share. A program may derive its own, for
+// makeAllocator.
 class AllocationStrategy {
 public:
-    AllocationStrategy(const std::string &name, int id, AllocationStrategy *parent, const std::string &strategy_name)
+    AllocationStrategy(const std::string &name, int id, AllocationStrategy *parent,
+                       const std::string &strategy_name)
         : name_(name), strategy_name_(strategy_name), id_(id), parent_(parent)
     {
     }
@@ -95,22 +109,36 @@ public:
     virtual void *allocate(std::size_t bytes) = 0;
     virtual void *allocate_named(const std::string &name, std::size_t)
     {
-        throw runtime_error("umpire: \"" + name_ + "\": allocate(\"" + name.c_str() + "\"): only shared memory has names");
+        throw runtime_error("umpire: \"" + name_ + "\": allocate(\"" + name.c_str() +
+                            "\"): only shared memory has names");
     }
     virtual void deallocate(void *object, std::size_t size = 0) = 0;
     virtual void release() {} // nothing is kept for later
     virtual std::size_t getSize(const void *object) const
     {
         if (parent_ == nullptr)
-            throw unknown_pointer_error("umpire: \"" + name_ + "\" does not know the sizes of its allocations");
+            throw unknown_pointer_error("umpire: \"" + name_ +
+                                        "\" does not know the sizes of its allocations");
         return parent_->getSize(object);
     }
 
     // Of a strategy over another: the figures of that one.
-    virtual std::size_t getActualSize() const { return parent_ != nullptr ? parent_->getActualSize() : 0; }
-    virtual std::size_t getCurrentSize() const { return parent_ != nullptr ? parent_->getCurrentSize() : 0; }
-    virtual std::size_t getHighWatermark() const { return parent_ != nullptr ? parent_->getHighWatermark() : 0; }
-    virtual std::size_t getAllocationCount() const { return parent_ != nullptr ? parent_->getAllocationCount() : 0; }
+    virtual std::size_t getActualSize() const
+    {
+        return parent_ != nullptr ? parent_->getActualSize() : 0;
+    }
+    virtual std::size_t getCurrentSize() const
+    {
+        return parent_ != nullptr ? parent_->getCurrentSize() : 0;
+    }
+    virtual std::size_t getHighWatermark() const
+    {
+        return parent_ != nullptr ? parent_->getHighWatermark() : 0;
+    }
+    virtual std::size_t getAllocationCount() const
+    {
+        return parent_ != nullptr ? parent_->getAllocationCount() : 0;
+    }
     virtual std::size_t getLargestAvailableBlock() const
     {
         return parent_ != nullptr ? parent_->getLargestAvailableBlock() : 0;
@@ -119,7 +147,10 @@ public:
     {
         return parent_ != nullptr ? parent_->getTraits() : MemoryResourceTraits();
     }
-    virtual Platform getPlatform() noexcept { return parent_ != nullptr ? parent_->getPlatform() : Platform::host; }
+    virtual Platform getPlatform() noexcept
+    {
+        return parent_ != nullptr ? parent_->getPlatform() : Platform::host;
+    }
 
     const std::string &getName() const noexcept { return name_; }
     const std::string &getStrategyName() const noexcept { return strategy_name_; }
@@ -139,7 +170,8 @@ namespace resource {
 // MemoryResource: a strategy that has memory of its own.
 class MemoryResource : public strategy::AllocationStrategy {
 public:
-    MemoryResource(const std::string &name, int id, const MemoryResourceTraits &traits, const std::string &strategy_name)
+    MemoryResource(const std::string &name, int id, const MemoryResourceTraits &traits,
+                   const std::string &strategy_name)
         : AllocationStrategy(name, id, nullptr, strategy_name), traits_(traits)
     {
     }

@@ -16,13 +16,17 @@ namespace resource {
 // HostMemoryResource: malloc's memory, aligned to 16. Keeps a list of its allocations.
 class HostMemoryResource : public MemoryResource {
 public:
-    HostMemoryResource(const std::string &name, int id) : MemoryResource(name, id, host_traits(), "HostMemoryResource") {}
+    HostMemoryResource(const std::string &name, int id)
+        : MemoryResource(name, id, host_traits(), "HostMemoryResource")
+    {
+    }
 
     void *allocate(std::size_t bytes) override
     {
         void *object = std::malloc(bytes != 0 ? bytes : 1);
         if (object == nullptr)
-            throw out_of_memory_error("umpire: \"" + getName() + "\": no memory for " + std::to_string(bytes) + " bytes");
+            throw out_of_memory_error("umpire: \"" + getName() + "\": no memory for " +
+                                      std::to_string(bytes) + " bytes");
         std::lock_guard<std::mutex> guard(mutex_);
         sizes_.emplace(object, bytes);
         current_ += bytes;
@@ -79,7 +83,8 @@ private:
     {
         auto found = sizes_.find(object);
         if (found == sizes_.end())
-            throw unknown_pointer_error("umpire: \"" + getName() + "\": " + call + " of a pointer that is not its own");
+            throw unknown_pointer_error("umpire: \"" + getName() + "\": " + call +
+                                        " of a pointer that is not its own");
         return found;
     }
 

@@ -27,8 +27,8 @@ inline std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> &communicators()
     return cached;
 }
 
-// Who has the same heap knows it by its id, a random number; so containers, sockets and users need not be thought of
-// here.
+// Who has the same heap knows it by its id, a random number; so containers, sockets and users need
+// not be thought of here.
 inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 {
     MPI_Comm node, sharing;
@@ -47,9 +47,9 @@ inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 
 } // namespace detail
 
-// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is kept for the next
-// call and freed by cleanup_cached_communicators, which is to be called before MPI_Finalize. Failures are MPI's, as
-// comm's error handler has them.
+// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is
+// kept for the next call and freed by cleanup_cached_communicators, which is to be called before
+// MPI_Finalize. Failures are MPI's, as comm's error handler has them.
 inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
 {
     std::uint64_t id = detail::shared_resource_of(allocator).heap().stat().id;

@@ -12,16 +12,20 @@ SHMHEAP_UMPIRE_BEGIN
 
 namespace detail {
 
-inline bool is_shared_name(const std::string &name) { return name.find("SHARED") != std::string::npos; }
+inline bool is_shared_name(const std::string &name)
+{
+    return name.find("SHARED") != std::string::npos;
+}
 
 inline void shared_name_check(const std::string &name)
 {
     if (name.find('\0') != std::string::npos)
         throw runtime_error("umpire: the name of a resource must not contain a NUL");
     if (!is_shared_name(name))
-        throw runtime_error("umpire: \"" + name +
-                            "\": the name of a shared memory resource must contain SHARED, as in \"SHARED::" + name +
-                            "\"");
+        throw runtime_error(
+            "umpire: \"" + name +
+            "\": the name of a shared memory resource must contain SHARED, as in \"SHARED::" +
+            name + "\"");
 }
 
 inline bool is_of_socket(const MemoryResourceTraits &traits)
@@ -34,7 +38,9 @@ inline std::string heap_name(const std::string &name)
 {
     std::string text = "/umpire." + std::to_string(geteuid()) + ".";
     for (char letter : name)
-        text += letter == '/' ? std::string("%2F") : letter == '%' ? std::string("%25") : std::string(1, letter);
+        text += letter == '/'   ? std::string("%2F")
+                : letter == '%' ? std::string("%25")
+                                : std::string(1, letter);
     if (text.size() > 240) // of 255, with what a socket adds
         throw runtime_error("umpire: \"" + name + "\": the name is too long");
     return text;
@@ -47,7 +53,8 @@ namespace resource {
 // HostSharedMemoryResource: a heap that the processes of a user have in common, by its name.
 class HostSharedMemoryResource : public MemoryResource {
 public:
-    HostSharedMemoryResource(Platform, const std::string &name, int id, const MemoryResourceTraits &wanted)
+    HostSharedMemoryResource(Platform, const std::string &name, int id,
+                             const MemoryResourceTraits &wanted)
         : MemoryResource(name, id, wanted, "HostSharedMemoryResource")
     {
         std::error_code error;
@@ -56,14 +63,16 @@ public:
         how.reap = true;
         how.socket = detail::is_of_socket(wanted);
         how.timeout = std::chrono::seconds(30); // large ones take a while to make
-        heap_ = std::make_unique<shmheap::common_heap>(shmheap::common_heap::join(detail::heap_name(name), how, error));
+        heap_ = std::make_unique<shmheap::common_heap>(
+            shmheap::common_heap::join(detail::heap_name(name), how, error));
         if (error)
             throw_not_made(error);
         traits_.id = id;
         traits_.size = static_cast<std::size_t>(heap().stat().len);
         if (wanted.size > traits_.size)
-            throw resource_error("umpire: \"" + name + "\" is there already, with " + std::to_string(traits_.size) +
-                                 " bytes; " + std::to_string(wanted.size) + " were asked for");
+            throw resource_error("umpire: \"" + name + "\" is there already, with " +
+                                 std::to_string(traits_.size) + " bytes; " +
+                                 std::to_string(wanted.size) + " were asked for");
     }
 
     const shmheap::heap &heap() const noexcept { return heap_->get(); }
@@ -71,15 +80,17 @@ public:
     // Without a name no other process finds the allocation: a NamingShim gives names.
     void *allocate(std::size_t bytes) override
     {
-        throw runtime_error("umpire: \"" + getName() + "\": allocate(" + std::to_string(bytes) +
-                            "): an allocation in shared memory needs a name; "
-                            "makeAllocator<umpire::strategy::NamingShim> makes an allocator that gives names");
+        throw runtime_error(
+            "umpire: \"" + getName() + "\": allocate(" + std::to_string(bytes) +
+            "): an allocation in shared memory needs a name; "
+            "makeAllocator<umpire::strategy::NamingShim> makes an allocator that gives names");
     }
 
     void *allocate_named(const std::string &name, std::size_t bytes) override
     {
         if (name.empty() || name.find('\0') != std::string::npos || name.size() > 255)
-            throw runtime_error(label(name) + ": the name of an allocation has 1 to 255 bytes, none of them NUL");
+            throw runtime_error(label(name) +
+                                ": the name of an allocation has 1 to 255 bytes, none of them NUL");
         void *object = shmheap_alloc_named(heap().c_handle(), name.c_str(), bytes);
         if (object == nullptr)
             throw_not_allocated(name, bytes, shmheap::detail::last_error());
@@ -92,11 +103,13 @@ public:
         if (object == nullptr || heap().deallocate(object, error))
             return;
         if (error == std::errc::invalid_argument)
-            throw unknown_pointer_error("umpire: \"" + getName() +
-                                        "\": deallocate of a pointer that is not its own, or was deallocated already");
+            throw unknown_pointer_error(
+                "umpire: \"" + getName() +
+                "\": deallocate of a pointer that is not its own, or was deallocated already");
         if (error == std::errc::operation_not_permitted)
-            throw unknown_pointer_error("umpire: \"" + getName() +
-                                        "\": deallocate of what this process has not allocated, or has given back");
+            throw unknown_pointer_error(
+                "umpire: \"" + getName() +
+                "\": deallocate of what this process has not allocated, or has given back");
         throw runtime_error("umpire: \"" + getName() + "\": deallocate: " + error.message());
     }
 
@@ -111,7 +124,8 @@ public:
         errno = 0;
         std::size_t size = shmheap_usable_size(heap().c_handle(), object);
         if (size == 0)
-            throw unknown_pointer_error("umpire: \"" + getName() + "\": getSize of a pointer that is not its own");
+            throw unknown_pointer_error("umpire: \"" + getName() +
+                                        "\": getSize of a pointer that is not its own");
         return size;
     }
 
@@ -121,9 +135,18 @@ public:
         shmheap_stats stats = heap().stat();
         return static_cast<std::size_t>(stats.len - stats.free_bytes);
     }
-    std::size_t getCurrentSize() const override { return static_cast<std::size_t>(heap().stat().used_bytes); }
-    std::size_t getHighWatermark() const override { return static_cast<std::size_t>(heap().stat().high_water_bytes); }
-    std::size_t getLargestAvailableBlock() const override { return static_cast<std::size_t>(heap().stat().largest_free); }
+    std::size_t getCurrentSize() const override
+    {
+        return static_cast<std::size_t>(heap().stat().used_bytes);
+    }
+    std::size_t getHighWatermark() const override
+    {
+        return static_cast<std::size_t>(heap().stat().high_water_bytes);
+    }
+    std::size_t getLargestAvailableBlock() const override
+    {
+        return static_cast<std::size_t>(heap().stat().largest_free);
+    }
 
     // The names there are, whichever process uses them.
     std::size_t getAllocationCount() const override
@@ -145,14 +168,16 @@ private:
 
     [[noreturn]] void throw_not_made(const std::error_code &error) const
     {
-        std::string text = "umpire: \"" + getName() + "\" (" + std::to_string(traits_.size) + " bytes): " + error.message();
+        std::string text = "umpire: \"" + getName() + "\" (" + std::to_string(traits_.size) +
+                           " bytes): " + error.message();
         if (error == std::errc::cross_device_link)
-            text += "; scope socket, but this process may run on the cores of more than one: bind it to one";
+            text += "; scope socket, but this process may run on the cores of more than one: bind "
+                    "it to one";
         if (error == std::errc::not_supported)
             text += "; scope socket, but the system does not tell which socket this is";
         if (error == std::errc::permission_denied)
-            text +=
-                "; there is a file of that name below /dev/shm that belongs to another user, or that others may read";
+            text += "; there is a file of that name below /dev/shm that belongs to another user, "
+                    "or that others may read";
         if (error == std::errc::no_space_on_device)
             text += "; there is not that much left below /dev/shm";
         throw resource_error(text);
@@ -164,8 +189,8 @@ private:
         std::size_t has = 0;
         bool there = shmheap_find(heap().c_handle(), name.c_str(), &has) != nullptr;
         if (error == std::errc::invalid_argument && there && has < bytes)
-            throw runtime_error(label(name) + ": it is there already, with " + std::to_string(has) + " bytes; " +
-                                std::to_string(bytes) + " were asked for");
+            throw runtime_error(label(name) + ": it is there already, with " + std::to_string(has) +
+                                " bytes; " + std::to_string(bytes) + " were asked for");
         if (error == std::errc::not_enough_memory)
             throw out_of_memory_error(label(name) + ": no space for " + std::to_string(bytes) +
                                       " bytes; the largest that fits has " +

@@ -1,4 +1,5 @@
-/* Arrays: their record is kept in their block. What is read back may have been written by anybody. SPDX-License-Identifier: Apache-2.0 */
+/* Arrays: their record is kept in their block. What is read back may have been written by anybody.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -62,12 +63,13 @@ static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper
     return 0;
 }
 
-static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t *lower, int32_t upper_count,
-                      const int64_t *upper)
+static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
+                      int32_t upper_count, const int64_t *upper)
 {
     for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
         array->lower[i] = array->extents[i] = 1;
-    if (upper_count < 0 || (upper_count > 0 && upper == NULL) || (lower != NULL && lower_count != upper_count))
+    if (upper_count < 0 || (upper_count > 0 && upper == NULL) ||
+        (lower != NULL && lower_count != upper_count))
         return -1;
     for (int i = 0; i < upper_count; i++)
         if (bound_set(array, i, lower != NULL ? lower[i] : 1, upper[i], lower != NULL) != 0)
@@ -99,15 +101,17 @@ static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
     return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
 }
 
-/* A heap that polls in short sleeps waits somewhat longer than it was asked to, and programs written for one rely on it: they
- * free within timeout_ms, as the other's clock shows it. */
+/* A heap that polls in short sleeps waits somewhat longer than it was asked to, and programs
+ * written for one rely on it: they free within timeout_ms, as the other's clock shows it. */
 static int32_t patience(int32_t timeout_ms)
 {
-    return timeout_ms <= 0 || timeout_ms > INT32_MAX / 2 ? timeout_ms : timeout_ms + timeout_ms / 64 + 1;
+    return timeout_ms <= 0 || timeout_ms > INT32_MAX / 2 ? timeout_ms
+                                                         : timeout_ms + timeout_ms / 64 + 1;
 }
 
-void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
-                            int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms)
+void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count,
+                            const int64_t *lower, int32_t upper_count, const int64_t *upper,
+                            int32_t safe, int32_t timeout_ms)
 {
     int64_t bytes;
     if (!table_valid(heap))
@@ -118,18 +122,22 @@ void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lo
         return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
     (void)safe;
     void *ptr = block_alloc(heap, (size_t)bytes + sizeof *array, patience(timeout_ms));
-    return ptr != NULL ? array_place(heap, array, ptr) : array_none(array, status_of_failure(errno));
+    return ptr != NULL ? array_place(heap, array, ptr)
+                       : array_none(array, status_of_failure(errno));
 }
 
 /* Whether the record can be that of the block at ptr, whose caller has size bytes. */
-static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size, const ShmemHeap_array *array)
+static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size,
+                       const ShmemHeap_array *array)
 {
     int64_t bytes, top;
-    if (!array_known(array) || array->status != SHMEM_HEAP_ALLOC_SUCCESS || array->offset != offset ||
+    if (!array_known(array) || array->status != SHMEM_HEAP_ALLOC_SUCCESS ||
+        array->offset != offset ||
         array->handle != shmheap_ptr_to_handle(mem_of(heap), (void *)(uintptr_t)ptr).bits)
         return 0;
     for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
-        if (array->extents[i] < 0 || __builtin_add_overflow(array->lower[i], array->extents[i] - 1, &top) ||
+        if (array->extents[i] < 0 ||
+            __builtin_add_overflow(array->lower[i], array->extents[i] - 1, &top) ||
             (i >= array->rank && (array->extents[i] != 1 || array->lower[i] != 1)))
             return 0;
     return array_bytes(array, &bytes) == 0 && (uint64_t)bytes <= size;

@@ -4,9 +4,10 @@
  *
  *     [ start of the thread, clock ticks: 26 bits ][ its PID namespace: 16 ][ its thread id: 22 ]
  *
- * A thread that waits asks the kernel whether the holder lives, and takes the word of a dead one by compare-and-swap: a
- * holder may die anywhere. The first contents of the object are undefined: they name no living thread, or waiting ends
- * after 30 s. A hostile process can keep the lock from others, and nothing else. */
+ * A thread that waits asks the kernel whether the holder lives, and takes the word of a dead one by
+ * compare-and-swap: a holder may die anywhere. The first contents of the object are undefined: they
+ * name no living thread, or waiting ends after 30 s. A hostile process can keep the lock from
+ * others, and nothing else. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,11 @@ static const char lock_name[] = "ShmemHeap_lock";
 
 static uint64_t low_bits(uint64_t value, int bits) { return value & (((uint64_t)1 << bits) - 1); }
 
-/* When the thread started, as field 22 of its stat tells. -1: there is no such thread. */
+/* When the thread started, as field 22 of its stat tells. -1: there is no such thread, or it has
+ * ended and its parent has not asked for its status yet. */
 static int64_t thread_start(long tid)
 {
-    char path[64], text[1024];
+    char path[64], text[1024], state;
     long long start = -1;
     snprintf(path, sizeof path, "/proc/%ld/stat", tid);
     FILE *file = fopen(path, "re");
@@ -37,16 +39,20 @@ static int64_t thread_start(long tid)
     text[len] = '\0';
     /* The name, in parentheses, may hold anything. */
     char *rest = strrchr(text, ')');
-    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld",
-                               &start) != 1)
+    if (rest == NULL ||
+        sscanf(rest + 1,
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld",
+               &state, &start) != 2)
         return -1;
-    return start;
+    return state != 'Z' && state != 'X' ? start : -1;
 }
 
 static uint64_t namespace_id(void)
 {
     struct stat file;
-    return stat("/proc/self/ns/pid", &file) == 0 ? low_bits(file.st_ino ^ file.st_ino >> SPACE_BITS, SPACE_BITS) : 0;
+    return stat("/proc/self/ns/pid", &file) == 0
+               ? low_bits(file.st_ino ^ file.st_ino >> SPACE_BITS, SPACE_BITS)
+               : 0;
 }
 
 static uint64_t word_of(long tid, uint64_t space, int64_t start)
@@ -72,7 +78,8 @@ static int holder_lives(uint64_t word, uint64_t self)
     return start >= 0 && word_of(tid, space, start) == word;
 }
 
-/* The word. NULL: errno. Each connection that locks keeps one use of the object: what is used is not reaped with its maker. */
+/* The word. NULL: errno. Each connection that locks keeps one use of the object: what is used is
+ * not reaped with its maker. */
 static uint64_t *lock_word(shmem_heap *heap)
 {
     uint64_t *none = NULL;
@@ -82,7 +89,8 @@ static uint64_t *lock_word(shmem_heap *heap)
     if (word != NULL)
         return word;
     word = shmheap_alloc_named(mem_of(heap), lock_name, sizeof *word);
-    if (word == NULL || __atomic_compare_exchange_n(&entry_of(heap)->lock, &none, word, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (word == NULL || __atomic_compare_exchange_n(&entry_of(heap)->lock, &none, word, 0,
+                                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return word;
     shmheap_free(mem_of(heap), word);
     return none;
@@ -141,8 +149,10 @@ int ShmemHeap_unlock(shmem_heap *heap)
         errno = EINVAL;
         return -1;
     }
-    uint64_t *word = __atomic_load_n(&entry_of(heap)->lock, __ATOMIC_ACQUIRE), self = word_of_self();
-    if (word == NULL || !__atomic_compare_exchange_n(word, &self, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    uint64_t *word = __atomic_load_n(&entry_of(heap)->lock, __ATOMIC_ACQUIRE),
+             self = word_of_self();
+    if (word == NULL ||
+        !__atomic_compare_exchange_n(word, &self, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         errno = EPERM;
         return -1;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A heap's segment takes what the index leaves, in whole steps: up to a kilobyte of the memory may stay unused behind it. Where
- * this is 24 bytes or more, a note there says how many bytes were given:
+ * A heap's segment takes what the index leaves, in whole steps: up to a kilobyte of the memory may
+ * stay unused behind it. Where this is 24 bytes or more, a note there says how many bytes were
+ * given:
  *
  *     memory [ skip ][ segment: control, index, blocks ][ note ][ unused ]
  *
@@ -32,7 +33,10 @@ static struct note *note_at(const void *memory, size_t offset)
 }
 
 /* Bytes from memory to the end of the note. */
-static size_t note_end(const void *memory, const struct note *note) { return (size_t)((const char *)(note + 1) - (const char *)memory); }
+static size_t note_end(const void *memory, const struct note *note)
+{
+    return (size_t)((const char *)(note + 1) - (const char *)memory);
+}
 
 void given_write(shmheap_memory_handle mem, void *memory, size_t skip, size_t bytes)
 {
@@ -50,7 +54,8 @@ size_t given_read(shmheap_memory_handle mem, const void *memory, size_t skip, si
     uint64_t id;
     size_t offset = note_offset(mem, skip, &id);
     const struct note *note = note_at(memory, offset);
-    if (offset == 0 || note_end(memory, note) > reach || __atomic_load_n(&note->id, __ATOMIC_ACQUIRE) != id)
+    if (offset == 0 || note_end(memory, note) > reach ||
+        __atomic_load_n(&note->id, __ATOMIC_ACQUIRE) != id)
         return offset;
     uint64_t bytes = __atomic_load_n(&note->bytes, __ATOMIC_RELAXED);
     return bytes >= note_end(memory, note) && bytes <= offset + UNUSED_MAX ? (size_t)bytes : offset;

@@ -10,7 +10,8 @@
 
 enum { MEMORY_ALIGN = 16 };
 
-/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by whole pages. */
+/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by
+ * whole pages. */
 static size_t memory_skip(const void *memory) { return -(uintptr_t)memory % MEMORY_ALIGN; }
 
 shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)

@@ -7,7 +7,8 @@
 
 #include "given.h"
 
-/* A process connects to the heaps of its node: one for each of its processes, and those of its own. */
+/* A process connects to the heaps of its node: one for each of its processes, and those of its own.
+ */
 enum { HEAPS_MAX = 4096 };
 static struct entry table[HEAPS_MAX];
 static size_t table_top; /* entries that were ever taken, and those below them */
@@ -19,7 +20,8 @@ static struct entry *entry_take(void)
         if (__atomic_exchange_n(&table[i].taken, 1, __ATOMIC_ACQUIRE) != 0)
             continue;
         size_t top = __atomic_load_n(&table_top, __ATOMIC_RELAXED);
-        while (top <= i && !__atomic_compare_exchange_n(&table_top, &top, i + 1, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        while (top <= i && !__atomic_compare_exchange_n(&table_top, &top, i + 1, 1,
+                                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
             continue;
         table[i].shown.meta = &table[i].meta;
         table[i].shown.stats = &table[i].stats;
@@ -41,7 +43,8 @@ static shmem_heap *add_failed(shmheap_memory_handle mem, char *name)
 /* The heap is there: threads that find it at the same time store the same. */
 static void entry_show(struct entry *entry, shmheap_memory_handle mem)
 {
-    __atomic_store_n(&entry->shown.first_block, (heap_element *)shmheap_underlying(mem), __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->shown.first_block, (heap_element *)shmheap_underlying(mem),
+                     __ATOMIC_RELAXED);
     __atomic_store_n(&entry->meta.marker, (heap_element)0x12345678, __ATOMIC_RELAXED);
 }
 
@@ -77,9 +80,13 @@ static int entry_is(const shmem_heap *heap)
     return distance < sizeof table && distance % sizeof table[0] == 0;
 }
 
-static struct shmheap *entry_heap(const struct entry *entry) { return __atomic_load_n(&entry->mem.heap, __ATOMIC_ACQUIRE); }
+static struct shmheap *entry_heap(const struct entry *entry)
+{
+    return __atomic_load_n(&entry->mem.heap, __ATOMIC_ACQUIRE);
+}
 
-/* Threads that see the awaited heap appear at the same time connect to it each: one connection is kept. */
+/* Threads that see the awaited heap appear at the same time connect to it each: one connection is
+ * kept. */
 static void entry_connect(struct entry *entry)
 {
     shmheap_memory_handle mem;
@@ -87,9 +94,11 @@ static void entry_connect(struct entry *entry)
     size_t skip = entry->awaited_skip;
     if (shmheap_attach_at(&mem, (char *)entry->awaited + skip, entry->awaited_len - skip) != 0)
         return;
-    __atomic_store_n(&entry->given, given_read(mem, entry->awaited, skip, entry->awaited_len), __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->given, given_read(mem, entry->awaited, skip, entry->awaited_len),
+                     __ATOMIC_RELAXED);
     entry_show(entry, mem);
-    if (!__atomic_compare_exchange_n(&entry->mem.heap, &none, mem.heap, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (!__atomic_compare_exchange_n(&entry->mem.heap, &none, mem.heap, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
         shmheap_disconnect(mem);
 }
 

@@ -17,7 +17,8 @@ static int32_t timeout_of_environment(void)
         return 0;
     errno = 0;
     long value = strtol(text, &end, 10);
-    return errno == 0 && *end == '\0' && value >= INT32_MIN && value <= INT32_MAX ? (int32_t)value : 0;
+    return errno == 0 && *end == '\0' && value >= INT32_MIN && value <= INT32_MAX ? (int32_t)value
+                                                                                  : 0;
 }
 
 int32_t ShmemHeap_alloc_timeout(void)
@@ -27,9 +28,13 @@ int32_t ShmemHeap_alloc_timeout(void)
         return (int32_t)said;
     environment = timeout_of_environment();
     /* A timeout that another thread has set meanwhile stays. */
-    if (__atomic_compare_exchange_n(&timeout, &said, environment, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    if (__atomic_compare_exchange_n(&timeout, &said, environment, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
         return (int32_t)environment;
     return (int32_t)said;
 }
 
-void ShmemHeap_set_alloc_timeout(int32_t timeout_ms) { __atomic_store_n(&timeout, timeout_ms, __ATOMIC_RELAXED); }
+void ShmemHeap_set_alloc_timeout(int32_t timeout_ms)
+{
+    __atomic_store_n(&timeout, timeout_ms, __ATOMIC_RELAXED);
+}

@@ -1,4 +1,5 @@
-// Which types may lie in a heap, and how one type is told from another there. SPDX-License-Identifier: Apache-2.0
+// Which types may lie in a heap, and how one type is told from another there.
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/test.hpp"
 
 #include <deque>
@@ -71,22 +72,30 @@ namespace {
 
 using shmheap::is_shareable;
 
-static_assert(is_shareable<int> && is_shareable<double[7]> && is_shareable<flat> && is_shareable<const flat>);
-static_assert(is_shareable<std::pair<const int, flat>> && is_shareable<std::tuple<int, text>> && is_shareable<std::tuple<>>);
-static_assert(is_shareable<std::array<text, 3>> && is_shareable<std::optional<text>> && is_shareable<std::atomic<int>>);
+static_assert(is_shareable<int> && is_shareable<double[7]> && is_shareable<flat> &&
+              is_shareable<const flat>);
+static_assert(is_shareable<std::pair<const int, flat>> && is_shareable<std::tuple<int, text>> &&
+              is_shareable<std::tuple<>>);
+static_assert(is_shareable<std::array<text, 3>> && is_shareable<std::optional<text>> &&
+              is_shareable<std::atomic<int>>);
 static_assert(is_shareable<std::variant<int, text>> && is_shareable<shmheap::offset_ptr<flat>>);
-static_assert(is_shareable<vector<int>> && is_shareable<vector<vector<text>>> && is_shareable<std::deque<int, in_heap<int>>>);
+static_assert(is_shareable<vector<int>> && is_shareable<vector<vector<text>>> &&
+              is_shareable<std::deque<int, in_heap<int>>>);
 static_assert(is_shareable<vector<std::pair<int, text>>> && is_shareable<in_heap<int>>);
 static_assert(is_shareable<open_book> && is_shareable<vector<open_book>> && is_shareable<listed>);
 
 static_assert(!is_shareable<int *> && !is_shareable<int *[3]> && !is_shareable<void (*)()>);
-static_assert(!is_shareable<std::string> && !is_shareable<std::vector<int>> && !is_shareable<std::map<int, int>>);
+static_assert(!is_shareable<std::string> && !is_shareable<std::vector<int>> &&
+              !is_shareable<std::map<int, int>>);
 static_assert(!is_shareable<vector<std::string>> && !is_shareable<vector<vector<std::string>>>);
 static_assert(!is_shareable<std::string_view> && !is_shareable<std::reference_wrapper<int>>);
-static_assert(!is_shareable<std::unique_ptr<int>> && !is_shareable<std::shared_ptr<int>> && !is_shareable<std::weak_ptr<int>>);
+static_assert(!is_shareable<std::unique_ptr<int>> && !is_shareable<std::shared_ptr<int>> &&
+              !is_shareable<std::weak_ptr<int>>);
 static_assert(!is_shareable<std::function<void()>> && !is_shareable<std::pair<int, std::string>>);
-static_assert(!is_shareable<std::tuple<int, int *>> && !is_shareable<std::variant<int, std::string>>);
-static_assert(!is_shareable<std::optional<std::string>> && !is_shareable<std::array<std::string, 2>>);
+static_assert(!is_shareable<std::tuple<int, int *>> &&
+              !is_shareable<std::variant<int, std::string>>);
+static_assert(!is_shareable<std::optional<std::string>> &&
+              !is_shareable<std::array<std::string, 2>>);
 static_assert(!is_shareable<std::atomic<int *>> && !is_shareable<std::pair<int *, int>>);
 static_assert(!is_shareable<derived_with_virtual> && !is_shareable<book> && !is_shareable<heir>);
 

@@ -1,5 +1,5 @@
-// Our calls beside another library whose namespace is umpire: in this file under a name of their own, in the other file of this
-// program under theirs. SPDX-License-Identifier: Apache-2.0
+// Our calls beside another library whose namespace is umpire: in this file under a name of their
+// own, in the other file of this program under theirs. SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/umpire_stand_in.hpp"
 
 #define SHMHEAP_UMPIRE_NAMESPACE shared_umpire
@@ -15,13 +15,15 @@ void the_other_library_is_untouched()
 {
     umpire::Allocator other = umpire::ResourceManager::getInstance().getAllocator("HOST");
     CHECK_EQ(other.getActualSize(), 4711);
-    CHECK(other.allocate("x", 1) == &other && umpire::find_pointer_from_name(other, "x") == nullptr);
+    CHECK(other.allocate("x", 1) == &other &&
+          umpire::find_pointer_from_name(other, "x") == nullptr);
     CHECK_EQ(umpire::strategy::AllocationStrategy().getActualSize(), 4711);
 }
 
 void ours_are_in_the_namespace_asked_for()
 {
-    shared_umpire::Allocator host = shared_umpire::ResourceManager::getInstance().getAllocator("HOST");
+    shared_umpire::Allocator host =
+        shared_umpire::ResourceManager::getInstance().getAllocator("HOST");
     void *data = host.allocate(100);
     CHECK_EQ(host.getActualSize(), 100);
     host.deallocate(data);

@@ -29,16 +29,17 @@
 #error "umpire/config.hpp does not say that there is shared memory"
 #endif
 
-#define CHECK_UMPIRE(expression, type, words)                                                                          \
-    do {                                                                                                               \
-        std::string found_ = "nothing was thrown";                                                                     \
-        try {                                                                                                          \
-            (void)(expression);                                                                                        \
-        } catch (const umpire::type &error_) {                                                                         \
-            found_ = error_.what();                                                                                    \
-        }                                                                                                              \
-        if (found_.find(words) == std::string::npos)                                                                   \
-            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, found_.c_str(), words);       \
+#define CHECK_UMPIRE(expression, type, words)                                            \
+    do {                                                                                 \
+        std::string found_ = "nothing was thrown";                                       \
+        try {                                                                            \
+            (void)(expression);                                                          \
+        } catch (const umpire::type &error_) {                                           \
+            found_ = error_.what();                                                      \
+        }                                                                                \
+        if (found_.find(words) == std::string::npos)                                     \
+            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, \
+                      found_.c_str(), words);                                            \
     } while (0)
 
 namespace {
@@ -87,9 +88,11 @@ void each_name(void *)
     CHECK_EQ(rm.getAllocatorNames().size(), 2);
     auto strategy = allocator.getAllocationStrategy();
     auto shared = dynamic_cast<umpire::resource::HostSharedMemoryResource *>(strategy);
-    CHECK(shared != nullptr && dynamic_cast<umpire::resource::MemoryResource *>(strategy) == shared);
+    CHECK(shared != nullptr &&
+          dynamic_cast<umpire::resource::MemoryResource *>(strategy) == shared);
     void *data = allocator.allocate("data", 100);
-    CHECK(shared->find_pointer_from_name("data") == data && umpire::find_pointer_from_name(allocator, "data") == data);
+    CHECK(shared->find_pointer_from_name("data") == data &&
+          umpire::find_pointer_from_name(allocator, "data") == data);
     CHECK(shared->allocate_named("data", 100) == data);
     shared->deallocate(data, 100);
     CHECK_EQ(shared->getActualSize(), allocator.getActualSize());
@@ -99,15 +102,18 @@ void each_name(void *)
     CHECK_EQ(allocator.getAllocationCount(), 1);
     CHECK(allocator.getSize(data) >= 100);
     CHECK(strategy->getName() == resource_name && allocator.getName() == resource_name);
-    CHECK(allocator.getStrategyName() == "HostSharedMemoryResource" && allocator.getParent() == nullptr);
+    CHECK(allocator.getStrategyName() == "HostSharedMemoryResource" &&
+          allocator.getParent() == nullptr);
     CHECK_EQ(allocator.getId(), strategy->getId());
     CHECK_EQ(strategy->getTraits().id, allocator.getId());
     CHECK_EQ(strategy->getTraits().size, 1 << 20);
     CHECK(strategy->getTraits().resource == umpire::MemoryResourceTraits::resource_type::shared);
     CHECK(strategy->getTraits().scope == umpire::MemoryResourceTraits::shared_scope::node);
-    CHECK(allocator.getPlatform() == umpire::Platform::host && umpire::Platform::cpu == umpire::Platform::host);
+    CHECK(allocator.getPlatform() == umpire::Platform::host &&
+          umpire::Platform::cpu == umpire::Platform::host);
     CHECK(umpire::is_accessible(umpire::Platform::host, allocator));
-    CHECK(!umpire::is_accessible(umpire::Platform::cuda, allocator) && !shared->isAccessibleFrom(umpire::Platform::hip));
+    CHECK(!umpire::is_accessible(umpire::Platform::cuda, allocator) &&
+          !shared->isAccessibleFrom(umpire::Platform::hip));
     allocator.release();
     allocator.deallocate(data);
     CHECK_EQ(allocator.getAllocationCount(), 0);
@@ -116,7 +122,8 @@ void each_name(void *)
     CHECK_UMPIRE(rm.makeResource(resource_name), runtime_error, "made in this process already");
 }
 
-// Header and blocks: it grows with what is allocated, never beyond the size, and is as before in the end.
+// Header and blocks: it grows with what is allocated, never beyond the size, and is as before in
+// the end.
 void the_actual_size_grows(void *)
 {
     umpire::Allocator allocator = make(1 << 20);
@@ -139,7 +146,8 @@ void the_actual_size_grows(void *)
 void private_memory(void *)
 {
     umpire::Allocator host = umpire::ResourceManager::getInstance().getAllocator("HOST");
-    CHECK(host.getAllocationStrategy()->getTraits().resource == umpire::MemoryResourceTraits::resource_type::host);
+    CHECK(host.getAllocationStrategy()->getTraits().resource ==
+          umpire::MemoryResourceTraits::resource_type::host);
     CHECK(umpire::is_accessible(umpire::Platform::host, host));
     auto data = static_cast<char *>(host.allocate(1000));
     memset(data, 1, 1000);
@@ -158,7 +166,8 @@ void private_memory(void *)
     CHECK_UMPIRE(host.getSize(&host), unknown_pointer_error, "not its own");
     CHECK_UMPIRE(host.allocate("a name", 1), runtime_error, "only shared memory has names");
     CHECK_UMPIRE(host.allocate(SIZE_MAX), out_of_memory_error, "no memory");
-    CHECK_UMPIRE(umpire::find_pointer_from_name(host, "a name"), runtime_error, "no allocator of shared memory");
+    CHECK_UMPIRE(umpire::find_pointer_from_name(host, "a name"), runtime_error,
+                 "no allocator of shared memory");
 }
 
 void names_are_given(void *)
@@ -175,18 +184,23 @@ void names_are_given(void *)
         // A connection of its own.
         auto traits{umpire::get_default_resource_traits("SHARED")};
         traits.size = 1 << 20;
-        umpire::resource::HostSharedMemoryResource same(umpire::Platform::host, resource_name, 9, traits);
+        umpire::resource::HostSharedMemoryResource same(umpire::Platform::host, resource_name, 9,
+                                                        traits);
         CHECK_EQ(*static_cast<std::size_t *>(same.find_pointer_from_name("shim_alloc_0")), 17);
         CHECK_EQ(*static_cast<std::size_t *>(same.find_pointer_from_name("shim_alloc_1")), 18);
     }));
     CHECK(shim.getSize(second) >= 1024 && shim.getActualSize() == allocator.getActualSize());
-    CHECK(shim.getParent() == allocator.getAllocationStrategy() && shim.getStrategyName() == "NamingShim");
-    CHECK(umpire::is_accessible(umpire::Platform::host, shim) && rm.getAllocator("shim").getId() == shim.getId());
+    CHECK(shim.getParent() == allocator.getAllocationStrategy() &&
+          shim.getStrategyName() == "NamingShim");
+    CHECK(umpire::is_accessible(umpire::Platform::host, shim) &&
+          rm.getAllocator("shim").getId() == shim.getId());
     shim.deallocate(first);
     shim.deallocate(second);
     CHECK_EQ(allocator.getAllocationCount(), 0);
-    CHECK_UMPIRE(rm.makeAllocator<umpire::strategy::NamingShim>("shim", allocator), runtime_error, "already");
-    auto private_shim{rm.makeAllocator<umpire::strategy::NamingShim>("private", rm.getAllocator("HOST"))};
+    CHECK_UMPIRE(rm.makeAllocator<umpire::strategy::NamingShim>("shim", allocator), runtime_error,
+                 "already");
+    auto private_shim{
+        rm.makeAllocator<umpire::strategy::NamingShim>("private", rm.getAllocator("HOST"))};
     void *own = private_shim.allocate(10);
     CHECK_EQ(rm.getAllocator("HOST").getAllocationCount(), 1);
     private_shim.deallocate(own);
@@ -196,7 +210,8 @@ void names_are_given(void *)
 class counting : public umpire::strategy::AllocationStrategy {
 public:
     counting(const std::string &name, int id, umpire::Allocator below, std::size_t *count)
-        : AllocationStrategy(name, id, below.getAllocationStrategy(), "counting"), below_(below), count_(count)
+        : AllocationStrategy(name, id, below.getAllocationStrategy(), "counting"), below_(below),
+          count_(count)
     {
     }
     void *allocate(std::size_t bytes) override { return ++*count_, below_.allocate(bytes); }
@@ -257,15 +272,18 @@ void names_as_rank(void *rank_text)
     for (int round = 0; round < 3; round++) {
         std::vector<unsigned char *> blocks;
         for (std::size_t i = 0; i < NAMES; i++)
-            blocks.push_back(static_cast<unsigned char *>(allocator.allocate("size_" + std::to_string(i), meet->sizes[i])));
+            blocks.push_back(static_cast<unsigned char *>(
+                allocator.allocate("size_" + std::to_string(i), meet->sizes[i])));
         CHECK(allocator.getActualSize() > meet->initial);
         for (std::size_t i = static_cast<std::size_t>(rank); i < NAMES; i += RANKS)
             blocks[i][0] = blocks[i][meet->sizes[i] - 1] = static_cast<unsigned char>(i);
         test_barrier_wait(&meet->barrier);
         for (std::size_t i = 0; i < NAMES; i++)
-            CHECK(blocks[i][0] == static_cast<unsigned char>(i) && blocks[i][meet->sizes[i] - 1] == blocks[i][0]);
+            CHECK(blocks[i][0] == static_cast<unsigned char>(i) &&
+                  blocks[i][meet->sizes[i] - 1] == blocks[i][0]);
         test_barrier_wait(&meet->barrier);
-        std::shuffle(blocks.begin(), blocks.end(), std::mt19937(static_cast<unsigned>(rank + 10 * round)));
+        std::shuffle(blocks.begin(), blocks.end(),
+                     std::mt19937(static_cast<unsigned>(rank + 10 * round)));
         for (unsigned char *block : blocks)
             allocator.deallocate(block);
         test_barrier_wait(&meet->barrier);
@@ -296,7 +314,8 @@ void run_ranks(void (*run)(void *))
 void open_as_rank(void *rank)
 {
     test_barrier_wait(&meet->barrier);
-    umpire::Allocator allocator = umpire::ResourceManager::getInstance().makeResource(resource_name);
+    umpire::Allocator allocator =
+        umpire::ResourceManager::getInstance().makeResource(resource_name);
     CHECK_EQ(allocator.getAllocationStrategy()->getTraits().size, 16 << 20);
     auto sum = static_cast<std::uint64_t *>(allocator.allocate("sum", 8));
     if (rank == nullptr)

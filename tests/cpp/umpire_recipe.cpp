@@ -1,5 +1,5 @@
-// A recipe's program, as it is written for Umpire, by Umpire's headers and with MPI: ranks that share a node's allocator.
-// SPDX-License-Identifier: Apache-2.0
+// A recipe's program, as it is written for Umpire, by Umpire's headers and with MPI: ranks that
+// share a node's allocator. SPDX-License-Identifier: Apache-2.0
 //
 // umpire_recipe NAME
 #include <cstdint>
@@ -35,7 +35,8 @@ int main(int argc, char **argv)
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &ranks);
 
-    auto data{static_cast<std::uint64_t *>(node_allocator.allocate("allocation_name_2", sizeof(std::uint64_t)))};
+    auto data{static_cast<std::uint64_t *>(
+        node_allocator.allocate("allocation_name_2", sizeof(std::uint64_t)))};
     if (rank == 0)
         *data = 0xDEADBEEF;
     MPI_Barrier(comm);
@@ -43,7 +44,8 @@ int main(int argc, char **argv)
     UMPIRE_ASSERT(umpire::find_pointer_from_name(node_allocator, "allocation_name_2") == data);
 
     auto shim{rm.makeAllocator<umpire::strategy::NamingShim>("shim", node_allocator)};
-    auto ranks_seen{static_cast<int *>(shim.allocate(static_cast<std::size_t>(ranks) * sizeof(int)))};
+    auto ranks_seen{
+        static_cast<int *>(shim.allocate(static_cast<std::size_t>(ranks) * sizeof(int)))};
     ranks_seen[rank] = rank;
     MPI_Barrier(comm);
     for (int i = 0; i < ranks; i++)

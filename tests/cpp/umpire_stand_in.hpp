@@ -1,5 +1,5 @@
-// A stand-in for the real Umpire: classes and functions of the same names, with symbols of the same names, that do
-// something else. SPDX-License-Identifier: Apache-2.0
+// A stand-in for the real Umpire: classes and functions of the same names, with symbols of the same
+// names, that do something else. SPDX-License-Identifier: Apache-2.0
 #ifndef TESTS_CPP_UMPIRE_STAND_IN_HPP
 #define TESTS_CPP_UMPIRE_STAND_IN_HPP
 

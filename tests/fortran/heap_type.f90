@@ -1,4 +1,5 @@
-! The heap's type by its earlier name, in the module of that name. SPDX-License-Identifier: Apache-2.0
+! The heap's type by its earlier name, in the module of that name.
+! SPDX-License-Identifier: Apache-2.0
 !
 ! heap_type NAME
 program heap_type

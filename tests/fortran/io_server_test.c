@@ -1,8 +1,11 @@
-/* io-server/shmem_heap.h: the fields, the lock, sizes, and arrays without elements. SPDX-License-Identifier: Apache-2.0 */
+/* io-server/shmem_heap.h: the fields, the lock, sizes, and arrays without elements.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "io-server/shmem_heap.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -11,7 +14,8 @@ enum { MEMORY_LEN = 1 << 20 };
 
 static void *memory_new(size_t len)
 {
-    void *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(memory != MAP_FAILED);
     return memory;
 }
@@ -23,7 +27,8 @@ static shmem_heap *heap_new(void)
     return heap;
 }
 
-/* Less 200 bytes at most, for lengths and places of any alignment, and the same by every connection. */
+/* Less 200 bytes at most, for lengths and places of any alignment, and the same by every
+ * connection. */
 static void check_size(size_t len, size_t skip)
 {
     char *memory = memory_new(len + skip);
@@ -53,7 +58,8 @@ static void the_size_is_what_was_given(void)
         check_size(len, len % 3 * 8);
     struct test_random random = test_random_begin(1);
     for (size_t i = test_rounds(200); i > 0; i--)
-        check_size(4096 + test_random_below(&random, (size_t)64 << 20), test_random_below(&random, 64));
+        check_size(4096 + test_random_below(&random, (size_t)64 << 20),
+                   test_random_below(&random, 64));
     check_size((size_t)10 << 30, 0);
 }
 
@@ -88,7 +94,8 @@ static void the_fields_tell_the_figures(void)
     CHECK_EQ(heap->meta->first_block_index + heap->meta->limit, heap->meta->full_size);
     CHECK_EQ(heap->meta->lock + heap->meta->stats_index, 0);
     block = ShmemHeap_alloc_block(heap, 8, 1);
-    CHECK_PTR(Pointer_add_offset(heap->first_block, ShmemHeap_offset_from_pointer(heap, block), 1), block);
+    CHECK_PTR(Pointer_add_offset(heap->first_block, ShmemHeap_offset_from_pointer(heap, block), 1),
+              block);
     CHECK_EQ(ShmemHeap_delete(heap), 0);
     CHECK(heap->meta == NULL && heap->stats == NULL && heap->first_block == NULL);
 }
@@ -123,7 +130,8 @@ static ShmemHeap_array form(int32_t rank)
 
 static void arrays_without_elements(void)
 {
-    static const int64_t extents[][3] = {{0, 1, 1}, {5, 0, 7}, {0, 0, 0}, {1LL << 40, 1LL << 10, 0}};
+    static const int64_t extents[][3] = {
+        {0, 1, 1}, {5, 0, 7}, {0, 0, 0}, {1LL << 40, 1LL << 10, 0}};
     shmem_heap *heap = heap_new();
     for (size_t i = 0; i < sizeof extents / sizeof *extents; i++) {
         ShmemHeap_array array = form(3), found, at;
@@ -237,7 +245,8 @@ static void the_lock_is_refused(void)
     CHECK_REFUSED(ShmemHeap_unlock(scene->heap) != 0, EPERM);
     CHECK_EQ(ShmemHeap_lock(scene->heap), 0);
     CHECK_REFUSED(ShmemHeap_lock(scene->heap) != 0, EDEADLK);
-    CHECK(ShmemHeap_alloc_block(scene->heap, 100, 0) != NULL); /* needs no lock, and waits for none */
+    CHECK(ShmemHeap_alloc_block(scene->heap, 100, 0) !=
+          NULL); /* needs no lock, and waits for none */
     CHECK_EQ(ShmemHeap_unlock(scene->heap), 0);
     CHECK_REFUSED(ShmemHeap_unlock(scene->heap) != 0, EPERM);
     ShmemHeap_lock_f(scene->heap);
@@ -259,18 +268,32 @@ static void lock_and_stay(void *context)
         pause();
 }
 
-static void the_lock_of_a_dead_holder_is_taken(void)
+static void take_from_the_dead(int waited_for)
 {
     struct scene *scene = scene_new();
+    siginfo_t info;
     test_barrier_begin(&scene->barrier, 2);
     pid_t holder = test_fork(lock_and_stay, scene);
     test_barrier_wait(&scene->barrier);
     CHECK_REFUSED(ShmemHeap_unlock(scene->heap) != 0, EPERM);
-    test_kill(holder);
+    if (waited_for) {
+        test_kill(holder);
+    } else {
+        test_tolerate_crashes(1);
+        CHECK_EQ(kill(holder, SIGKILL), 0);
+        CHECK_EQ(waitid(P_PID, (id_t)holder, &info, WEXITED | WNOWAIT), 0);
+    }
     CHECK_EQ(ShmemHeap_lock(scene->heap), 0);
     CHECK_EQ(ShmemHeap_unlock(scene->heap), 0);
     CHECK_EQ(ShmemHeap_check(scene->heap, NULL, NULL, NULL, NULL), 0);
+    if (!waited_for)
+        CHECK_EQ(WTERMSIG(test_wait(holder)), SIGKILL);
 }
+
+static void the_lock_of_a_dead_holder_is_taken(void) { take_from_the_dead(1); }
+
+/* Its entry in /proc is still there. */
+static void the_lock_of_a_zombie_is_taken(void) { take_from_the_dead(0); }
 
 static const struct test tests[] = {
     TEST(the_size_is_what_was_given),
@@ -284,5 +307,6 @@ static const struct test tests[] = {
     TEST(one_thread_of_all_processes_at_a_time),
     TEST(the_lock_is_refused),
     TEST(the_lock_of_a_dead_holder_is_taken),
+    TEST(the_lock_of_a_zombie_is_taken),
 };
 TEST_MAIN(tests)

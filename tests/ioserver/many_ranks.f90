@@ -1,5 +1,6 @@
-! Forty ranks, more than there are processors: models put the offsets of several grids into windows of several servers, some of
-! them wrong; the servers refuse these, read and free the others. SPDX-License-Identifier: Apache-2.0
+! Forty ranks, more than there are processors: models put the offsets of several grids into windows
+! of several servers, some of them wrong; the servers refuse these, read and free the others.
+! SPDX-License-Identifier: Apache-2.0
 !
 ! many_ranks SERVERS
 program many_ranks
@@ -41,12 +42,12 @@ program many_ranks
       call server()
     end if
   end do
-  call must(sum_of(wrong) == sum_of(refused), 'wrong offsets that were taken, or right ones refused')
+  call must(sum_of(wrong) == sum_of(refused), 'a wrong offset was taken, or a right one refused')
   call must(sum_of(wrong) > 0, 'no wrong offset was put')
   call MPI_Win_free(window)
   call look()
-  if (me == 0) print '(4(i0, a))', n, ' ranks, ', grids, ' grids, ', rounds * grids * models, ' offsets put, ', &
-    wrong, ' of them wrong by rank 0'
+  if (me == 0) print '(4(i0, a))', n, ' ranks, ', grids, ' grids, ', rounds * grids * models, &
+    ' offsets put, ', wrong, ' of them wrong by rank 0'
   call context % finalize()
   call MPI_Finalize()
 
@@ -68,7 +69,8 @@ contains
 
   subroutine window_open()
     type(c_ptr) :: memory
-    call MPI_Win_allocate(int(8 * grids * models, MPI_ADDRESS_KIND), 8, MPI_INFO_NULL, comm, memory, window)
+    call MPI_Win_allocate(int(8 * grids * models, MPI_ADDRESS_KIND), 8, MPI_INFO_NULL, comm, &
+                          memory, window)
     call c_f_pointer(memory, slots, [grids, models])
     slots = 0
     call MPI_Win_fence(0, window)
@@ -116,8 +118,8 @@ contains
     do grid = 1, grids
       offsets(grid) = meta(grid) % get_offset()
       if (goes_wrong(me, grid)) offsets(grid) = wrong_offset(offsets(grid), gone % get_offset())
-      call MPI_Put(offsets(grid), 1, MPI_INTEGER8, server_of(me, grid), int(grid - 1 + grids * me, MPI_ADDRESS_KIND), 1, &
-                   MPI_INTEGER8, window)
+      call MPI_Put(offsets(grid), 1, MPI_INTEGER8, server_of(me, grid), &
+                   int(grid - 1 + grids * me, MPI_ADDRESS_KIND), 1, MPI_INTEGER8, window)
     end do
     call MPI_Win_fence(0, window) ! the servers have the offsets
     call MPI_Win_fence(0, window) ! the servers are done with them
@@ -127,7 +129,8 @@ contains
     end do
   end subroutine model
 
-  ! Where no array of this model begins: in the middle of one, before the heap, beyond it, or where one was.
+  ! Where no array of this model begins: in the middle of one, before the heap, beyond it, or where
+  ! one was.
   function wrong_offset(offset, freed) result(bad)
     integer(int64), intent(in) :: offset, freed
     integer(int64) :: bad
@@ -192,10 +195,12 @@ contains
       if (taken) call must(all(shape(surface) == [ni, nj]) .and. all(surface == value), 'surface')
     case (2)
       taken = h % get_array(offset, volume)
-      if (taken) call must(all(shape(volume) == [ni, nj, nk]) .and. all(nint(volume) == value), 'volume')
+      if (taken) call must(all(shape(volume) == [ni, nj, nk]) .and. all(nint(volume) == value), &
+                           'volume')
     case default
       taken = h % get_array(offset, bytes)
-      if (taken) call must(all(shape(bytes) == [8 * ni, nj, nk, 1, 2]) .and. all(bytes == value), 'bytes')
+      if (taken) call must(all(shape(bytes) == [8 * ni, nj, nk, 1, 2]) .and. all(bytes == value), &
+                           'bytes')
     end select
     if (taken) then
       call must(h % free(offset), 'free by the server')

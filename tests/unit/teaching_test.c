@@ -1,5 +1,5 @@
-/* The page for teachers: the offsets in its table are those of the heap, and those that its rules give.
- * SPDX-License-Identifier: Apache-2.0 */
+/* The page for teachers: the offsets in its table are those of the heap, and those that its rules
+ * give. SPDX-License-Identifier: Apache-2.0 */
 #include "shmheap_textbook.h"
 
 #include <unistd.h>
@@ -23,7 +23,8 @@ static size_t table_read(struct command *commands, size_t room)
     CHECK(page != NULL);
     while (count < room && fgets(line, sizeof line, page) != NULL) {
         struct command *next = &commands[count];
-        if (sscanf(line, "| %d | %c = alloc(%ld) | %15s", &number, &next->letter, &next->bytes, where) == 4)
+        if (sscanf(line, "| %d | %c = alloc(%ld) | %15s", &number, &next->letter, &next->bytes,
+                   where) == 4)
             next->offset = strcmp(where, "NULL") == 0 ? FAILS : atol(where);
         else if (sscanf(line, "| %d | free(%c) |", &number, &next->letter) == 2)
             next->bytes = next->offset = FREED;
@@ -36,7 +37,8 @@ static size_t table_read(struct command *commands, size_t room)
     return count;
 }
 
-/* The rules of the page, on a list of blocks: where a block's header is, its bytes with the header, and whether it is free. */
+/* The rules of the page, on a list of blocks: where a block's header is, its bytes with the header,
+ * and whether it is free. */
 struct model {
     struct {
         long at, size;
@@ -48,7 +50,8 @@ struct model {
 static void model_insert(struct model *model, size_t at, long offset, long size)
 {
     CHECK(model->count < BLOCKS_MAX);
-    memmove(&model->blocks[at + 1], &model->blocks[at], (model->count - at) * sizeof model->blocks[0]);
+    memmove(&model->blocks[at + 1], &model->blocks[at],
+            (model->count - at) * sizeof model->blocks[0]);
     model->blocks[at].at = offset;
     model->blocks[at].size = size;
     model->blocks[at].is_free = 1;
@@ -58,7 +61,8 @@ static void model_insert(struct model *model, size_t at, long offset, long size)
 static void model_remove(struct model *model, size_t at)
 {
     model->count--;
-    memmove(&model->blocks[at], &model->blocks[at + 1], (model->count - at) * sizeof model->blocks[0]);
+    memmove(&model->blocks[at], &model->blocks[at + 1],
+            (model->count - at) * sizeof model->blocks[0]);
 }
 
 static long model_alloc(struct model *model, long bytes)
@@ -139,7 +143,8 @@ static void any_sequence_is_as_the_rules_say(void)
                 shmheap_free(heap, *object);
                 *object = NULL;
             } else {
-                long bytes = (long)test_random_below(&random, 200), expected = model_alloc(&model, bytes);
+                long bytes = (long)test_random_below(&random, 200),
+                     expected = model_alloc(&model, bytes);
                 *object = shmheap_alloc(heap, (size_t)bytes);
                 CHECK_EQ(*object != NULL ? (long)test_offset(heap, *object) : FAILS, expected);
             }

@@ -1,10 +1,12 @@
-/* io-server/shmem_heap.h: ShmemHeap.h under the name that IO servers include, with the fields that they read.
+/* io-server/shmem_heap.h: ShmemHeap.h under the name that IO servers include, with the fields that
+ * they read.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The fields are copies for reading: nothing that a program stores in them changes the heap. The figures are as of the last
- * ShmemHeap_get_info, ShmemHeap_get_size or ShmemHeap_dump_info by this shmem_heap (at first: zero); fields that have two
- * names had another one in an earlier heap of this kind. */
+ * The fields are copies for reading: nothing that a program stores in them changes the heap. The
+ * figures are as of the last ShmemHeap_get_info, ShmemHeap_get_size or ShmemHeap_dump_info by this
+ * shmem_heap (at first: zero); fields that have two names had another one in an earlier heap of
+ * this kind. */
 #ifndef IO_SERVER_SHMEM_HEAP_H
 #define IO_SERVER_SHMEM_HEAP_H
 
@@ -19,11 +21,13 @@
 /* In elements of 8 bytes, headers included. */
 typedef struct heap_stats {
     uint64_t max_fill; /* the most that was ever in use */
-    SHMEM_HEAP_UNION {
+    SHMEM_HEAP_UNION
+    {
         uint64_t total_num_allocations; /* blocks allocated over the heap's life */
         uint64_t num_blocks;
     };
-    SHMEM_HEAP_UNION {
+    SHMEM_HEAP_UNION
+    {
         uint64_t total_num_alloc_elems; /* of these blocks */
         uint64_t num_elements;
     };
@@ -33,7 +37,8 @@ typedef struct heap_stats {
 typedef struct heap_metadata {
     heap_element marker; /* 0x12345678; 0: the heap is not there yet */
     size_t full_size;    /* as ShmemHeap_get_size */
-    SHMEM_HEAP_UNION {
+    SHMEM_HEAP_UNION
+    {
         size_t capacity; /* as ShmemHeap_get_capacity */
         size_t num_elements;
     };
