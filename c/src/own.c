@@ -10,6 +10,13 @@
 #include "recover.h"
 #include "slot.h"
 
+/* Asking whether the holder of a slot lives is a system call, which takes the longer the more processes there are: half a microsecond, and five
+ * where there are a thousand. */
+enum {
+    ASK_ALWAYS = 16, /* so many each alloc that fails asks after; */
+    ASK_PACE_NS = 64 /* with n more than that, n * n * 64 ns pass from one time to the next, 64 ms for a thousand */
+};
+
 /* The stamp of one more step in an object's life: handles from before it are stale. */
 static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
 
@@ -84,6 +91,8 @@ long own_reap(struct shmheap *heap, int shared)
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (to_reap(heap, &step, &dead, shared)) {
+            if (ask_is_line(heap, &step))
+                ask_line_drop(heap, step.granule);
             if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
@@ -98,5 +107,38 @@ long own_reap(struct shmheap *heap, int shared)
         return -1;
     }
     long named = names_reap(heap, dead.slots);
-    return named >= 0 && recover_slots(heap, 1) >= 0 ? freed + named : -1;
+    if (named < 0 || recover_slots_reaped(heap, dead.slots) < 0)
+        return -1;
+    store_u64(&connection_hints(heap)->reap_wanted, 0);
+    return freed + named;
+}
+
+/* Whether the holder of a slot is dead, and what it held can be reaped. */
+static int slots_ask(struct shmheap *heap)
+{
+    uint64_t taken = 0;
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
+        enum slot_state state = slot_state_of(heap, slot);
+        if (state == SLOT_FREE || state == SLOT_VACATED)
+            continue;
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
+            return 1;
+        taken++;
+    }
+    if (taken > ASK_ALWAYS)
+        store_u64(&connection_hints(heap)->reap_after_ns, clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+    return 0;
+}
+
+int own_reap_is_due(struct shmheap *heap)
+{
+    const struct hints *hints = connection_hints(heap);
+    const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * ASK_PACE_NS;
+    if (load_u64(&hints->reap_wanted) != 0)
+        return 1;
+    uint64_t after = load_u64(&hints->reap_after_ns);
+    /* A time that is further away than any pause is an invention of a peer's, or of another boot. */
+    if (after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest)
+        return 0;
+    return slots_ask(heap);
 }

@@ -45,15 +45,15 @@ void process_memory_free(void *memory, size_t bytes)
     munmap((unsigned char *)memory + PROCESS_WIPED - (size_t)sysconf(_SC_PAGESIZE), memory_len(bytes));
 }
 
-static uint32_t mark_nowhere = 1;
-static uint32_t *mark = &mark_nowhere;
+static shared_u32 mark_nowhere;
+static shared_u32 *mark = &mark_nowhere;
 static void (*in_child)(int told);
 
-void process_was_told(void) { __atomic_store_n(mark, 1u, __ATOMIC_RELEASE); }
+void process_was_told(void) { __atomic_store_n(SHARED_VALUE(mark), 1u, __ATOMIC_RELEASE); }
 
 void process_on_fork(void (*call)(int told))
 {
-    uint32_t *made = process_memory(PROCESS_WIPED);
+    shared_u32 *made = process_memory(PROCESS_WIPED);
     in_child = call;
     if (made != NULL)
         mark = made;
@@ -62,7 +62,7 @@ void process_on_fork(void (*call)(int told))
 
 void process_notice_fork(void)
 {
-    if (UNLIKELY(load_u32(mark) == 0)) {
+    if (UNLIKELY(in_child != NULL && load_u32(mark) == 0)) {
         process_was_told(); /* first: what follows may come here again */
         in_child(0);
     }
@@ -106,19 +106,19 @@ static struct pid_stat pid_stat_read(int64_t pid)
     return stat;
 }
 
-static uint64_t start_known; /* of this process, read once */
+static shared_u64 start_known; /* of this process, read once */
 
 uint64_t process_start(void)
 {
     uint64_t start = load_u64(&start_known);
     if (start == 0) {
         start = pid_stat_read(getpid()).start;
-        __atomic_store_n(&start_known, start, __ATOMIC_RELAXED);
+        __atomic_store_n(SHARED_VALUE(&start_known), start, __ATOMIC_RELAXED);
     }
     return start;
 }
 
-void process_forget(void) { __atomic_store_n(&start_known, 0, __ATOMIC_RELAXED); }
+void process_forget(void) { __atomic_store_n(SHARED_VALUE(&start_known), 0, __ATOMIC_RELAXED); }
 
 static uint64_t namespace_of(const char *path)
 {
