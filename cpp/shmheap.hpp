@@ -23,9 +23,15 @@
 #ifndef SHMHEAP_HPP
 #define SHMHEAP_HPP
 
+#if __cplusplus < 201703L
+#error "shmheap.hpp needs C++17: compile with -std=c++17 or later"
+#else
+
 #include "shmheap/allocator.hpp"
 #include "shmheap/heap.hpp"
 #include "shmheap/memory_resource.hpp"
 #include "shmheap/offset_ptr.hpp"
+
+#endif // C++17
 
 #endif

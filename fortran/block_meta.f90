@@ -1,18 +1,19 @@
 ! What describes an array in a heap. SPDX-License-Identifier: Apache-2.0
 !
-! A block_meta is what allocate returns. It may be copied, also to another process, as it is: storage_size(meta) / 8
-! bytes, MPI_BYTE. It says where an array was; h % get_array and h % free find out whether it still is.
+! A block_meta is what allocate returns. It may be copied, also to another process, as it is:
+! storage_size(meta) / 8 bytes, MPI_BYTE. It says where an array was; h % get_array and h % free
+! find out whether it still is. shmem_heap_module gives this type the name block_meta_f08, too.
 module shmem_heap_meta
-  use, intrinsic :: iso_c_binding, only: c_int32_t, c_int64_t
+  use, intrinsic :: iso_c_binding, only: c_associated, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr
   use, intrinsic :: iso_fortran_env, only: output_unit
-  use shmem_heap_c, only: array_record, MAX_RANK
+  use shmem_heap_c, only: array_record, MAX_RANK, ShmemHeap_array_at, ShmemHeap_array_resolve
   implicit none
   private
 
   ! get_status: why there is an array, or none.
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_SUCCESS = 0
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_INVALID = -1  ! never allocated; or the heap is none
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INVALID_BOUNDS = -2 ! contradictory, or an array without elements
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INVALID_BOUNDS = -2 ! contradictory, or an upper bound below its lower one
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_TIMEOUT = -3  ! nothing that large was free in time
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_FAILED = -4   ! can never fit, or the heap is damaged
 
@@ -20,19 +21,25 @@ module shmem_heap_meta
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_INTEGER = 1, SHMEM_HEAP_REAL = 2, SHMEM_HEAP_COMPLEX = 3, &
                                            SHMEM_HEAP_LOGICAL = 4, SHMEM_HEAP_CHARACTER = 5
 
-  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which takes rank 7.
+  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which
+  ! takes rank 7.
   integer, parameter, public :: MAX_ARRAY_RANK = 5
 
   type, public :: block_meta
     type(array_record), private :: record
+    ! The connection that the array was got by: good in this process alone, and checked before use.
+    type(c_ptr), private :: heap = c_null_ptr
+    ! Without a heap: where ptr_to_bm found the array.
+    type(c_ptr), private :: address = c_null_ptr
   contains
     procedure, public :: get_offset, get_type, get_kind, get_rank, get_status, get_element_size
     procedure, public :: get_dimensions, get_lower_bounds
+    procedure, public :: get_ptr, retrieve_metadata
     procedure, public :: print => print_meta
-    procedure, public :: reset
-    procedure, private :: equal, unequal
+    procedure, public :: reset, assign
+    procedure, public :: equal, unequal_meta
     generic, public :: operator(==) => equal
-    generic, public :: operator(/=) => unequal
+    generic, public :: operator(/=) => unequal_meta
   end type block_meta
 
   public :: meta_of, record_of
@@ -86,7 +93,8 @@ contains
     length = max(MAX_ARRAY_RANK, min(this % record % rank, MAX_RANK))
   end function length
 
-  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no array.
+  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no
+  ! array.
   pure function get_dimensions(this) result(dims)
     class(block_meta), intent(in) :: this
     integer(c_int64_t) :: dims(length(this))
@@ -99,6 +107,26 @@ contains
     integer(c_int64_t) :: lower(length(this))
     lower = this % record % lower(1:size(lower))
   end function get_lower_bounds
+
+  ! Where the array lies in this process. Null: there is no such array (any more), or this came from
+  ! another process.
+  function get_ptr(this) result(address)
+    class(block_meta), intent(in) :: this
+    type(c_ptr) :: address
+    address = this % address
+    if (c_associated(this % heap)) address = ShmemHeap_array_resolve(this % heap, this % record)
+  end function get_ptr
+
+  ! Describes the array at this address, in any heap that this process is connected to. 0; or -1,
+  ! and this describes no array: none begins there. No other thread may end a connection meanwhile.
+  function retrieve_metadata(this, block) result(status)
+    class(block_meta), intent(inout) :: this
+    type(c_ptr), intent(in), value :: block
+    integer(c_int) :: status
+    call reset(this)
+    this % heap = ShmemHeap_array_at(block, this % record)
+    status = merge(0, -1, c_associated(this % heap))
+  end function retrieve_metadata
 
   ! One line on unit, by default that of print *.
   subroutine print_meta(this, unit)
@@ -124,32 +152,47 @@ contains
   subroutine reset(this)
     class(block_meta), intent(inout) :: this
     this % record = array_record()
+    this % heap = c_null_ptr
+    this % address = c_null_ptr
   end subroutine reset
 
-  ! Whether both describe the same array: type, kind, rank, bounds, place.
+  ! The same as this = other.
+  subroutine assign(this, other)
+    class(block_meta), intent(inout) :: this
+    type(block_meta), intent(in) :: other
+    this % record = other % record
+    this % heap = other % heap
+    this % address = other % address
+  end subroutine assign
+
+  ! Whether both describe arrays of the same type, kind, rank, element and extents. Where they lie
+  ! and their lower bounds do not count.
   elemental function equal(this, other)
     class(block_meta), intent(in) :: this
     type(block_meta), intent(in) :: other
     logical :: equal
     associate (a => this % record, b => other % record)
       equal = a % type == b % type .and. a % kind == b % kind .and. a % rank == b % rank .and. &
-              a % element == b % element .and. a % offset == b % offset .and. a % handle == b % handle .and. &
-              all(a % extents == b % extents) .and. all(a % lower == b % lower)
+              a % element == b % element .and. all(a % extents == b % extents)
     end associate
   end function equal
 
-  elemental function unequal(this, other)
+  elemental function unequal_meta(this, other)
     class(block_meta), intent(in) :: this
     type(block_meta), intent(in) :: other
-    logical :: unequal
-    unequal = .not. this % equal(other)
-  end function unequal
+    logical :: unequal_meta
+    unequal_meta = .not. this % equal(other)
+  end function unequal_meta
 
   ! For shmem_heap_module.
-  pure function meta_of(record) result(meta)
+  pure function meta_of(record, heap, address) result(meta)
     type(array_record), intent(in) :: record
+    type(c_ptr), intent(in) :: heap
+    type(c_ptr), intent(in), optional :: address
     type(block_meta) :: meta
     meta % record = record
+    meta % heap = heap
+    if (present(address)) meta % address = address
   end function meta_of
 
   pure function record_of(meta) result(record)

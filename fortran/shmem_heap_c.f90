@@ -7,7 +7,8 @@ module shmem_heap_c
 
   integer, parameter, public :: MAX_RANK = 7
 
-  ! ShmemHeap_array: what describes an array, kept in its block and copied between processes as it is.
+  ! ShmemHeap_array: what describes an array, kept in its block and copied between processes as it
+  ! is.
   type, bind(c), public :: array_record
     integer(c_int64_t) :: extents(MAX_RANK) = 0, lower(MAX_RANK) = 0
     integer(c_int64_t) :: offset = 0, handle = 0, element = 0
@@ -19,8 +20,9 @@ module shmem_heap_c
             ShmemHeap_keep, ShmemHeap_remove_name, &
             ShmemHeap_free_block, ShmemHeap_is_block_valid, &
             ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, ShmemHeap_block_size_from_pointer, &
-            ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, &
-            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_resolve, ShmemHeap_array_free
+            ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, ShmemHeap_get_capacity, &
+            ShmemHeap_alloc_timeout, ShmemHeap_set_alloc_timeout, &
+            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_at, ShmemHeap_array_resolve, ShmemHeap_array_free
 
   interface
     function ShmemHeap_init_from_scratch(memory, num_bytes) result(heap) bind(c, name='ShmemHeap_init_from_scratch')
@@ -160,13 +162,30 @@ module shmem_heap_c
       integer(c_int64_t) :: size
     end function
 
+    function ShmemHeap_get_capacity(heap) result(capacity) bind(c, name='ShmemHeap_get_capacity')
+      import :: c_ptr, c_int64_t
+      type(c_ptr), value :: heap
+      integer(c_int64_t) :: capacity
+    end function
+
+    function ShmemHeap_alloc_timeout() result(timeout_ms) bind(c, name='ShmemHeap_alloc_timeout')
+      import :: c_int32_t
+      integer(c_int32_t) :: timeout_ms
+    end function
+
+    subroutine ShmemHeap_set_alloc_timeout(timeout_ms) bind(c, name='ShmemHeap_set_alloc_timeout')
+      import :: c_int32_t
+      integer(c_int32_t), value :: timeout_ms
+    end subroutine
+
     function ShmemHeap_array_alloc(heap, array, lower_count, lower, upper_count, upper, safe, timeout_ms) &
         result(address) bind(c, name='ShmemHeap_array_alloc')
       import :: c_ptr, c_int64_t, c_int32_t, array_record
       type(c_ptr), value :: heap
       type(array_record), intent(inout) :: array
       integer(c_int32_t), value :: lower_count, upper_count, safe, timeout_ms
-      integer(c_int64_t), intent(in) :: lower(*), upper(*)
+      integer(c_int64_t), intent(in), optional :: lower(*) ! absent: NULL
+      integer(c_int64_t), intent(in) :: upper(*)
       type(c_ptr) :: address
     end function
 
@@ -176,6 +195,13 @@ module shmem_heap_c
       integer(c_int64_t), value :: offset
       type(array_record), intent(inout) :: array
       type(c_ptr) :: address
+    end function
+
+    function ShmemHeap_array_at(address, array) result(heap) bind(c, name='ShmemHeap_array_at')
+      import :: c_ptr, array_record
+      type(c_ptr), value :: address
+      type(array_record), intent(inout) :: array
+      type(c_ptr) :: heap
     end function
 
     function ShmemHeap_array_resolve(heap, array) result(address) bind(c, name='ShmemHeap_array_resolve')

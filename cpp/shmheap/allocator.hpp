@@ -3,41 +3,17 @@
 #ifndef SHMHEAP_CPP_ALLOCATOR_HPP
 #define SHMHEAP_CPP_ALLOCATOR_HPP
 
-#include <deque>
-#include <forward_list>
 #include <limits>
-#include <list>
-#include <map>
 #include <new>
 #include <type_traits>
-#include <unordered_map>
 
 #include "connections.hpp"
 #include "error.hpp"
 #include "heap.hpp"
 #include "offset_ptr.hpp"
+#include "shareable.hpp"
 
 namespace shmheap {
-
-namespace detail {
-
-// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those that its users
-// switched back) hold plain pointers, whatever the allocator's pointer is: another process would follow them to
-// nowhere.
-template <class T>
-inline constexpr bool has_plain_pointers = std::is_pointer_v<T>;
-#ifdef __GLIBCXX__
-template <class T>
-inline constexpr bool has_plain_pointers<std::_List_node<T>> = true;
-template <class T>
-inline constexpr bool has_plain_pointers<std::_Fwd_list_node<T>> = true;
-template <class T>
-inline constexpr bool has_plain_pointers<std::_Rb_tree_node<T>> = true;
-template <class T, bool cached>
-inline constexpr bool has_plain_pointers<std::__detail::_Hash_node<T, cached>> = true;
-#endif
-
-} // namespace detail
 
 // allocator<T> takes memory from a heap, for containers that may lie in that heap themselves and are used by several
 // processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means
@@ -52,7 +28,7 @@ inline constexpr bool has_plain_pointers<std::__detail::_Hash_node<T, cached>> =
 // of libstdc++ that keep plain pointers inside do not compile with this allocator.
 template <class T>
 class allocator {
-    static_assert(!detail::has_plain_pointers<T>,
+    static_assert(!std::is_pointer_v<T> && !detail::is_plain_node<T>,
                   "this container (or its element) keeps plain pointers, which mean nothing in another process: use "
                   "std::vector, std::basic_string, or the containers of Boost.Container and Boost.Unordered");
 
@@ -83,6 +59,8 @@ public:
     // std::bad_alloc when there is no space; std::system_error: EINVAL, EACCES and what else shmheap_alloc may report.
     pointer allocate(size_type count)
     {
+        static_assert(!detail::has_plain_pointers<T>, "these elements keep plain pointers, which mean nothing in another process: "
+                                                      "give them shmheap::allocator, too");
         if (count > max_size())
             throw std::bad_array_new_length();
         const detail::connection_entry *entry = detail::connection_at(begin_.get());
@@ -130,6 +108,8 @@ private:
 template <class T>
 allocator<T> heap::get_allocator() const noexcept
 {
+    static_assert(is_shareable<T>,
+                  "these elements keep plain pointers, or are not known to be free of them: see shmheap::is_shareable");
     return allocator<T>(*this);
 }
 

@@ -174,9 +174,12 @@ public:
 
     // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it). An object is
     // found by every process once it is complete, and stays until it is destroyed; but when all who looked it up were
-    // killed, shmheap_reap takes its name away, unless the name is kept. A name that exists already becomes kept when it is
-    // asked for with kept. SHMHEAP_REAP_SHARED frees the objects of the dead below kept names, too: do not reap with it then. T must mean the same in all processes: no plain pointers, no virtual
-    // functions. Another size or alignment than the object has: EINVAL. On heaps with a file only (ENOTSUP).
+    // killed, shmheap_reap takes its name away, unless the name is kept. A name that exists already
+    // becomes kept when it is asked for with kept. SHMHEAP_REAP_SHARED frees the objects of the dead
+    // below kept names, too: do not reap with it then. T must mean the same in all processes: no
+    // plain pointers, no virtual functions; what is_shareable<T> denies does not compile. Another
+    // type than the object has (by its size, alignment and name, see type_name): EINVAL. On heaps
+    // with a file only (ENOTSUP).
     //
     // construct<T>(name)(arguments...): EEXIST when there is one.
     template <class T>
@@ -236,7 +239,7 @@ public:
     {
         if (!name_check(name, error))
             return nullptr;
-        return static_cast<T *>(connection_->objects.find(std::string(name), detail::shape_of<T>, error));
+        return static_cast<T *>(connection_->objects.find(std::string(name), detail::shape_of<T>(), error));
     }
     // destroy: runs the destructor and takes the name away; whoever still has a pointer must not use it. False: there
     // was none. A death in the middle leaves no name, and perhaps memory that the object held.
@@ -255,7 +258,7 @@ public:
             return false;
         std::string text(name);
         detail::name_lock lock(connection_->objects.files(), c_handle(), name, error);
-        void *object = lock.valid() ? connection_->objects.withdraw(text, detail::shape_of<T>, error) : nullptr;
+        void *object = lock.valid() ? connection_->objects.withdraw(text, detail::shape_of<T>(), error) : nullptr;
         if (object == nullptr)
             return false;
         static_cast<T *>(object)->~T();
@@ -390,12 +393,12 @@ private:
         if (!heap_->name_check(name_, error))
             return nullptr;
         detail::names &objects = heap_->connection_->objects;
-        void *there = objects.find(name_, detail::shape_of<T>, error);
+        void *there = objects.find(name_, detail::shape_of<T>(), error);
         if (there == nullptr && !error) {
             detail::name_lock lock(objects.files(), heap_->c_handle(), name_, error);
             if (!lock.valid())
                 return nullptr;
-            there = objects.find(name_, detail::shape_of<T>, error);
+            there = objects.find(name_, detail::shape_of<T>(), error);
             if (there == nullptr && !error)
                 return make_locked(error, std::forward<Arguments>(arguments)...);
         }
@@ -426,7 +429,7 @@ private:
             objects.retire(name_);
             throw;
         }
-        objects.publish(*cell, memory, detail::shape_of<T>);
+        objects.publish(*cell, memory, detail::shape_of<T>());
         return object;
     }
 

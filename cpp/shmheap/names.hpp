@@ -11,16 +11,18 @@
 #include "c.hpp"
 #include "error.hpp"
 #include "name_lock.hpp"
+#include "shareable.hpp"
 
 namespace shmheap::detail {
 
 // name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is.
 // Invariants: (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot
-// contain the stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes. Words
+// contain the stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes whose type has that
+// fingerprint. Words
 // change only under the name's lock; body's store publishes the object, or takes it away. Whatever a peer writes here
 // is a handle that the heap knows or refuses.
 struct name_cell {
-    std::uint64_t self, body, len, alignment;
+    std::uint64_t self, body, len, alignment, type;
 };
 
 inline std::uint64_t cell_load(const std::uint64_t &word) noexcept { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
@@ -32,9 +34,15 @@ inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept
 // What an object has to be like.
 struct shape {
     std::size_t len, alignment;
+    std::uint64_t type; // fingerprint; 0: of any
 };
 template <class T>
-inline constexpr shape shape_of = {sizeof(T), alignof(T)};
+shape shape_of() noexcept
+{
+    static_assert(is_shareable<T>, "this type keeps plain pointers, which mean nothing in another process, or is not known to "
+                                   "be free of them: see shmheap::is_shareable");
+    return {sizeof(T), alignof(T), fingerprint<T>()};
+}
 
 // names is private to the process: what one connection does about names. The core counts uses by connection, and
 // takes back those of the dead when somebody asks for reaping; so each connection that has looked an object up holds
@@ -88,6 +96,7 @@ public:
     {
         cell_store(cell.len, of.len);
         cell_store(cell.alignment, of.alignment);
+        cell_store(cell.type, of.type);
         cell_store(cell.body, handle_of(object));
     }
 
@@ -181,11 +190,13 @@ private:
         return {};
     }
 
-    // EINVAL: it is of another size. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been
+    // EINVAL: it is of another size or type. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been
     // freed.
     void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted, std::error_code &error) const
     {
-        if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment)
+        std::uint64_t type = cell_load(cell.type);
+        if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment ||
+            (type != wanted.type && type != 0 && wanted.type != 0))
             return error = error_of(EINVAL), nullptr;
         void *object = shmheap_handle_to_ptr(mem_, {body});
         if (object == nullptr && errno == ESTALE)

@@ -17,7 +17,7 @@
 #endif
 #include <mpi.h>
 
-namespace umpire {
+SHMHEAP_UMPIRE_BEGIN
 
 namespace detail {
 
@@ -27,8 +27,8 @@ inline std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> &communicators()
     return cached;
 }
 
-// Who has the same heap knows it by its id, a random number; so containers, sockets and users need not be thought of
-// here.
+// Who has the same heap knows it by its id, a random number; so containers, sockets and users need
+// not be thought of here.
 inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 {
     MPI_Comm node, sharing;
@@ -47,12 +47,12 @@ inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 
 } // namespace detail
 
-// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is kept for the next
-// call and freed by cleanup_cached_communicators, which is to be called before MPI_Finalize. Failures are MPI's, as
-// comm's error handler has them.
+// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is
+// kept for the next call and freed by cleanup_cached_communicators, which is to be called before
+// MPI_Finalize. Failures are MPI's, as comm's error handler has them.
 inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
 {
-    std::uint64_t id = allocator.getAllocationStrategy()->heap().stat().id;
+    std::uint64_t id = detail::shared_resource_of(allocator).heap().stat().id;
     auto key = std::make_pair(id, MPI_Comm_c2f(comm));
     auto found = detail::communicators().find(key);
     int here = found != detail::communicators().end(), everywhere = 0;
@@ -73,6 +73,6 @@ inline void cleanup_cached_communicators()
     detail::communicators().clear();
 }
 
-} // namespace umpire
+SHMHEAP_UMPIRE_END
 
 #endif

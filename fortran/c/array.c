@@ -1,4 +1,5 @@
-/* Arrays: their record is kept in their block. What is read back may have been written by anybody. SPDX-License-Identifier: Apache-2.0 */
+/* Arrays: their record is kept in their block. What is read back may have been written by anybody.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -35,22 +36,25 @@ static int array_known(const ShmemHeap_array *array)
     }
 }
 
-/* 0, or -1: more than any memory. */
+/* 0, or -1: more than any memory, or no elements in dimensions that would be. */
 static int array_bytes(const ShmemHeap_array *array, int64_t *bytes)
 {
     int64_t product = array->element;
-    for (int i = 0; i < array->rank; i++)
-        if (__builtin_mul_overflow(product, array->extents[i], &product))
+    int empty = 0;
+    for (int i = 0; i < array->rank; i++) {
+        empty |= array->extents[i] == 0;
+        if (array->extents[i] != 0 && __builtin_mul_overflow(product, array->extents[i], &product))
             return -1;
-    *bytes = product;
+    }
+    *bytes = empty ? 0 : product;
     return 0;
 }
 
-/* 0, or -1: no bounds of a dimension with elements. */
-static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper)
+/* 0, or -1: no bounds of a dimension that has least elements. */
+static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper, int64_t least)
 {
     int64_t span;
-    if (upper < lower || __builtin_sub_overflow(upper, lower, &span) || span == INT64_MAX)
+    if (__builtin_sub_overflow(upper, lower, &span) || span < least - 1 || span == INT64_MAX)
         return -1;
     if (i >= array->rank)
         return span == 0 ? 0 : -1;
@@ -59,15 +63,16 @@ static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper
     return 0;
 }
 
-static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t *lower, int32_t upper_count,
-                      const int64_t *upper)
+static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
+                      int32_t upper_count, const int64_t *upper)
 {
     for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
         array->lower[i] = array->extents[i] = 1;
-    if (upper_count < 0 || (upper_count > 0 && upper == NULL) || (lower != NULL && lower_count != upper_count))
+    if (upper_count < 0 || (upper_count > 0 && upper == NULL) ||
+        (lower != NULL && lower_count != upper_count))
         return -1;
     for (int i = 0; i < upper_count; i++)
-        if (bound_set(array, i, lower != NULL ? lower[i] : 1, upper[i]) != 0)
+        if (bound_set(array, i, lower != NULL ? lower[i] : 1, upper[i], lower != NULL) != 0)
             return -1;
     return 0;
 }
@@ -87,8 +92,8 @@ static int32_t status_of_failure(int reason)
 /* Fills in what only the block knows, and keeps the record in it. */
 static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
 {
-    array->offset = (const char *)ptr - (const char *)shmheap_underlying(heap->mem);
-    array->handle = shmheap_ptr_to_handle(heap->mem, ptr).bits;
+    array->offset = (const char *)ptr - (const char *)shmheap_underlying(mem_of(heap));
+    array->handle = shmheap_ptr_to_handle(mem_of(heap), ptr).bits;
     array->status = SHMEM_HEAP_ALLOC_SUCCESS;
     if (array->handle != 0 && block_keep(heap, ptr, array, sizeof *array, array->handle) == 0)
         return ptr;
@@ -96,15 +101,17 @@ static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
     return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
 }
 
-/* A heap that polls in short sleeps waits somewhat longer than it was asked to, and programs written for one rely on it: they
- * free within timeout_ms, as the other's clock shows it. */
+/* A heap that polls in short sleeps waits somewhat longer than it was asked to, and programs
+ * written for one rely on it: they free within timeout_ms, as the other's clock shows it. */
 static int32_t patience(int32_t timeout_ms)
 {
-    return timeout_ms <= 0 || timeout_ms > INT32_MAX / 2 ? timeout_ms : timeout_ms + timeout_ms / 64 + 1;
+    return timeout_ms <= 0 || timeout_ms > INT32_MAX / 2 ? timeout_ms
+                                                         : timeout_ms + timeout_ms / 64 + 1;
 }
 
-void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count, const int64_t *lower,
-                            int32_t upper_count, const int64_t *upper, int32_t safe, int32_t timeout_ms)
+void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lower_count,
+                            const int64_t *lower, int32_t upper_count, const int64_t *upper,
+                            int32_t safe, int32_t timeout_ms)
 {
     int64_t bytes;
     if (!table_valid(heap))
@@ -115,18 +122,22 @@ void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lo
         return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
     (void)safe;
     void *ptr = block_alloc(heap, (size_t)bytes + sizeof *array, patience(timeout_ms));
-    return ptr != NULL ? array_place(heap, array, ptr) : array_none(array, status_of_failure(errno));
+    return ptr != NULL ? array_place(heap, array, ptr)
+                       : array_none(array, status_of_failure(errno));
 }
 
 /* Whether the record can be that of the block at ptr, whose caller has size bytes. */
-static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size, const ShmemHeap_array *array)
+static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size,
+                       const ShmemHeap_array *array)
 {
     int64_t bytes, top;
-    if (!array_known(array) || array->status != SHMEM_HEAP_ALLOC_SUCCESS || array->offset != offset ||
-        array->handle != shmheap_ptr_to_handle(heap->mem, (void *)(uintptr_t)ptr).bits)
+    if (!array_known(array) || array->status != SHMEM_HEAP_ALLOC_SUCCESS ||
+        array->offset != offset ||
+        array->handle != shmheap_ptr_to_handle(mem_of(heap), (void *)(uintptr_t)ptr).bits)
         return 0;
     for (int i = 0; i < SHMEM_HEAP_MAX_RANK; i++)
-        if (array->extents[i] < 1 || __builtin_add_overflow(array->lower[i], array->extents[i] - 1, &top) ||
+        if (array->extents[i] < 0 ||
+            __builtin_add_overflow(array->lower[i], array->extents[i] - 1, &top) ||
             (i >= array->rank && (array->extents[i] != 1 || array->lower[i] != 1)))
             return 0;
     return array_bytes(array, &bytes) == 0 && (uint64_t)bytes <= size;
@@ -141,6 +152,17 @@ void *ShmemHeap_array_find(shmem_heap *heap, heap_element offset, ShmemHeap_arra
     return ptr;
 }
 
+shmem_heap *ShmemHeap_array_at(const void *address, ShmemHeap_array *array)
+{
+    for (shmem_heap *heap = table_next(NULL); heap != NULL; heap = table_next(heap)) {
+        heap_element offset = ShmemHeap_offset_from_pointer(heap, address);
+        if (offset >= 0)
+            return ShmemHeap_array_find(heap, offset, array) != NULL ? heap : NULL;
+    }
+    array_none(array, SHMEM_HEAP_ALLOC_INVALID);
+    return NULL;
+}
+
 void *ShmemHeap_array_resolve(shmem_heap *heap, const ShmemHeap_array *array)
 {
     ShmemHeap_array kept;
@@ -153,8 +175,8 @@ int32_t ShmemHeap_array_free(shmem_heap *heap, const ShmemHeap_array *array)
     if (!table_valid(heap) || array->status != SHMEM_HEAP_ALLOC_SUCCESS)
         return -1;
     shmheap_object_handle handle = {array->handle};
-    char *ptr = shmheap_handle_to_ptr(heap->mem, handle);
-    if (ptr == NULL || ptr - (char *)shmheap_underlying(heap->mem) != array->offset)
+    char *ptr = shmheap_handle_to_ptr(mem_of(heap), handle);
+    if (ptr == NULL || ptr - (char *)shmheap_underlying(mem_of(heap)) != array->offset)
         return -1;
-    return shmheap_try_free(heap->mem, ptr) == 0 ? 0 : -1;
+    return shmheap_try_free(mem_of(heap), ptr) == 0 ? 0 : -1;
 }

@@ -3,13 +3,15 @@
 #include <stdlib.h>
 
 #include "ShmemHeap.h"
+#include "given.h"
 #include "mapping.h"
 #include "shmheap.h"
 #include "table.h"
 
 enum { MEMORY_ALIGN = 16 };
 
-/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by whole pages. */
+/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by
+ * whole pages. */
 static size_t memory_skip(const void *memory) { return -(uintptr_t)memory % MEMORY_ALIGN; }
 
 shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)
@@ -24,7 +26,10 @@ shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)
         errno = EFAULT;
         return NULL;
     }
-    return shmheap_create_at(&mem, (char *)memory + skip, num_bytes - skip, NULL) == 0 ? table_add(mem, NULL) : NULL;
+    if (shmheap_create_at(&mem, (char *)memory + skip, num_bytes - skip, NULL) != 0)
+        return NULL;
+    given_write(mem, memory, skip, num_bytes);
+    return table_add(mem, NULL, given_read(mem, memory, skip, num_bytes));
 }
 
 shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes)
@@ -35,7 +40,9 @@ shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes)
         errno = memory == NULL ? EINVAL : EBADMSG;
         return NULL;
     }
-    return shmheap_attach_at(&mem, (char *)memory + skip, num_bytes - skip) == 0 ? table_add(mem, NULL) : NULL;
+    if (shmheap_attach_at(&mem, (char *)memory + skip, num_bytes - skip) != 0)
+        return NULL;
+    return table_add(mem, NULL, given_read(mem, memory, skip, num_bytes));
 }
 
 /* Zero is what shared memory begins as, and what a heap begins with until it is made. */
@@ -55,20 +62,20 @@ shmem_heap *ShmemHeap_clone(void *memory)
         return NULL;
     }
     if (shared && heap_may_come(memory, reach))
-        return table_await((char *)memory + skip, reach - skip);
+        return table_await(memory, skip, reach);
     return ShmemHeap_clone_sized(memory, reach);
 }
 
 shmem_heap *ShmemHeap_create(const char *name, size_t num_bytes)
 {
     shmheap_memory_handle mem = shmheap_create(name, num_bytes);
-    return shmheap_valid(mem) ? table_add(mem, name) : NULL;
+    return shmheap_valid(mem) ? table_add(mem, name, 0) : NULL;
 }
 
 shmem_heap *ShmemHeap_connect(const char *name)
 {
     shmheap_memory_handle mem = shmheap_connect(name);
-    return shmheap_valid(mem) ? table_add(mem, name) : NULL;
+    return shmheap_valid(mem) ? table_add(mem, name, 0) : NULL;
 }
 
 int ShmemHeap_delete(shmem_heap *heap)
@@ -83,9 +90,10 @@ int ShmemHeap_destroy(shmem_heap *heap)
 {
     if (!table_known(heap))
         return -1;
-    shmheap_memory_handle mem = heap->mem;
-    if (heap->name != NULL)
-        heap->mem.heap = NULL; /* shmheap_destroy ends the connection */
+    struct entry *entry = entry_of(heap);
+    shmheap_memory_handle mem = entry->mem;
+    if (entry->name != NULL)
+        entry->mem.heap = NULL; /* shmheap_destroy ends the connection */
     char *name = table_remove(heap);
     int before = errno, failed = 0;
     errno = 0;

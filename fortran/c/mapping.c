@@ -16,21 +16,26 @@ struct mapping {
 
 static int mapping_parse(const char *line, struct mapping *map)
 {
-    return sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %" SCNx64 " %x:%x %" SCNu64, &map->start, &map->end,
-                  map->access, &map->file_off, &map->major, &map->minor, &map->inode) == 7;
+    return sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %" SCNx64 " %x:%x %" SCNu64, &map->start,
+                  &map->end, map->access, &map->file_off, &map->major, &map->minor,
+                  &map->inode) == 7;
 }
 
-static int mapping_writable(const struct mapping *map) { return map->access[0] == 'r' && map->access[1] == 'w'; }
+static int mapping_writable(const struct mapping *map)
+{
+    return map->access[0] == 'r' && map->access[1] == 'w';
+}
 
-/* Shared memory ends with its file: what a heap in it says about its length must not lead into memory that happens to
- * be mapped behind. */
+/* Shared memory ends with its file: what a heap in it says about its length must not lead into
+ * memory that happens to be mapped behind. */
 static int mapping_continues(const struct mapping *before, const struct mapping *map)
 {
     if (map->start != before->end || !mapping_writable(map) || map->access[3] != before->access[3])
         return 0;
-    return map->access[3] == 'p' || (map->inode == before->inode && map->major == before->major &&
-                                     map->minor == before->minor &&
-                                     map->file_off == before->file_off + (before->end - before->start));
+    return map->access[3] == 'p' ||
+           (map->inode == before->inode && map->major == before->major &&
+            map->minor == before->minor &&
+            map->file_off == before->file_off + (before->end - before->start));
 }
 
 size_t mapping_reach(const void *address, int *shared)

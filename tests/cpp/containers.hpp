@@ -33,6 +33,7 @@ inline const char *long_word() { return "a word that is too long to be kept insi
 
 // Each has add(n), for n from 0 on, and holds(count): exactly what add put there for 0 to count - 1.
 struct std_vector {
+    using shmheap_shareable = std_vector;
     std::vector<int, in_heap<int>> numbers;
     explicit std_vector(const in_heap<int> &in) : numbers(in) {}
     void add(int n) { numbers.push_back(n * 3); }
@@ -46,6 +47,7 @@ struct std_vector {
 };
 
 struct std_deque {
+    using shmheap_shareable = std_deque;
     std::deque<int, in_heap<int>> numbers;
     explicit std_deque(const in_heap<int> &in) : numbers(in) {}
     void add(int n) { n % 2 ? numbers.push_front(n) : numbers.push_back(n); }
@@ -60,6 +62,7 @@ struct std_deque {
 };
 
 struct std_string {
+    using shmheap_shareable = std_string;
     text letters;
     explicit std_string(const in_heap<int> &in) : letters(in) {}
     void add(int n) { letters += static_cast<char>('a' + n % 26); }
@@ -74,6 +77,7 @@ struct std_string {
 
 // Strings, short and long, inside a vector, each with the allocator given by hand.
 struct std_vector_of_strings {
+    using shmheap_shareable = std_vector_of_strings;
     std::vector<text, in_heap<text>> words;
     explicit std_vector_of_strings(const in_heap<int> &in) : words(in_heap<text>(in)) {}
     std::string word(int n) const { return std::to_string(n) + (n % 2 ? long_word() : ""); }
@@ -91,6 +95,7 @@ struct std_vector_of_strings {
 
 template <class Sequence>
 struct boost_sequence {
+    using shmheap_shareable = boost_sequence;
     Sequence numbers;
     explicit boost_sequence(const in_heap<int> &in) : numbers(in) {}
     void add(int n) { numbers.insert(numbers.end(), n * 3); }
@@ -106,6 +111,7 @@ struct boost_sequence {
 
 template <class Map>
 struct boost_map {
+    using shmheap_shareable = boost_map;
     Map numbers;
     explicit boost_map(const in_heap<int> &in) : numbers(typename Map::allocator_type(in)) {}
     void add(int n) { numbers[n * 7919 % 1000003] = n; }
@@ -122,6 +128,7 @@ struct boost_map {
 
 template <class Set>
 struct boost_set {
+    using shmheap_shareable = boost_set;
     Set numbers;
     explicit boost_set(const in_heap<int> &in) : numbers(in) {}
     void add(int n) { numbers.insert(n * 5); }
@@ -135,6 +142,7 @@ struct boost_set {
 };
 
 struct boost_string {
+    using shmheap_shareable = boost_string;
     boost::container::basic_string<char, std::char_traits<char>, in_heap<char>> letters;
     explicit boost_string(const in_heap<int> &in) : letters(in_heap<char>(in)) {}
     void add(int n) { letters += static_cast<char>('a' + n % 26); }

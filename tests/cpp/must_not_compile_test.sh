@@ -38,6 +38,18 @@ void use(shmheap::heap &heap) { $2 x(heap.get_allocator<int>()); x.$3; }
 END
 }
 
+# statement COMPILER STATEMENT: the compiler's words about it.
+statement() {
+    "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -include "$work/$1/all.hpp" -x c++ - 2>&1 <<END
+struct open_book { using shmheap_shareable = open_book; std::vector<int, in_heap<int>> orders; };
+struct closed_book { std::vector<int, in_heap<int>> orders; };
+void use(shmheap::heap &heap) { $2; }
+END
+}
+
+# too_old COMPILER HEADER: the errors of a program below C++17 that includes it.
+too_old() { echo "#include <$2>" | "$1" -std=c++14 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 | grep "error:"; }
+
 failures=0
 fail() { echo "$*"; failures=$((failures + 1)); }
 
@@ -65,6 +77,37 @@ bad|std::map<int, int, std::less<int>, in_heap<entry<int, int>>>|clear()
 bad|std::set<int, std::less<int>, in_heap<int>>|insert(1)
 bad|std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, in_heap<entry<int, int>>>|clear()
 bad|std::unordered_set<int, std::hash<int>, std::equal_to<int>, in_heap<int>>|insert(1)
+bad|std::vector<std::string, in_heap<std::string>>|emplace_back("x")
+bad|std::vector<std::vector<int>, in_heap<std::vector<int>>>|emplace_back()
 END
+    while IFS='|' read -r expected text; do
+        words=$(statement "$compiler" "$text")
+        status=$?
+        if [ "$expected" = good ]; then
+            [ $status = 0 ] || fail "$compiler refuses $text: $words"
+        elif [ $status = 0 ]; then
+            fail "$compiler accepts $text"
+        else
+            [[ $words == *"plain pointers"* && $words == *is_shareable* ]] || fail "$compiler refuses $text without saying why: $words"
+        fi
+    done <<'END'
+good|heap.construct<int>("x")(1)
+good|heap.construct<std::vector<int, in_heap<int>>>("x")(heap.get_allocator<int>())
+good|heap.find<open_book>("x")
+bad|heap.find<closed_book>("x")
+bad|heap.construct<std::string>("x")("text")
+bad|heap.find_or_construct<std::string>("x")("text")
+bad|heap.find<std::string>("x")
+bad|heap.destroy<std::string>("x")
+bad|heap.construct<std::vector<int>>("x")()
+bad|heap.construct<std::vector<std::string, in_heap<std::string>>>("x")(heap.get_allocator<int>())
+bad|heap.construct<int *>("x")(nullptr)
+bad|heap.get_allocator<std::string>()
+bad|heap.get_allocator<closed_book>()
+END
+    for header in shmheap.hpp shmheap_umpire.hpp; do
+        words=$(too_old "$compiler" "$header")
+        [[ $(wc -l <<<"$words") = 1 && $words == *"$header needs C++17"* ]] || fail "$compiler says below C++17: $words"
+    done
 done
 [ $failures = 0 ] && echo passed

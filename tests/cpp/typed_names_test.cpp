@@ -115,6 +115,7 @@ void destructors_run_once_and_leave_nothing()
 {
     static int alive;
     struct counted {
+        using shmheap_shareable [[maybe_unused]] = counted;
         counted() { alive++; }
         ~counted() { alive--; }
         char bytes[500];

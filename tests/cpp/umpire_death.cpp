@@ -45,7 +45,7 @@ void allocate_till_death(umpire::Allocator allocator, steps &all)
 
 void go_on(umpire::Allocator allocator, const unsigned char *kept, int rank)
 {
-    const shmheap::heap &heap = allocator.getAllocationStrategy()->heap();
+    const shmheap::heap &heap = umpire::detail::shared_resource_of(allocator).heap();
     for (int turn = 0; turn < TURNS; turn++) {
         void *shared = allocator.allocate("word " + std::to_string(turn % 7), 64);
         auto own = static_cast<unsigned char *>(allocator.allocate("of " + std::to_string(rank), 500));
@@ -69,7 +69,7 @@ std::string common_name(int rank)
 void survive(umpire::Allocator allocator, steps &all, const unsigned char *kept, int rank, int ranks, pid_t victim,
              const std::string &folder)
 {
-    const shmheap::heap &heap = allocator.getAllocationStrategy()->heap();
+    const shmheap::heap &heap = umpire::detail::shared_resource_of(allocator).heap();
     if (rank == KILLER) {
         wait_for(all.turns, TURNS);
         UMPIRE_ASSERT(kill(victim, SIGKILL) == 0);

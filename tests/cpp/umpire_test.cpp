@@ -29,6 +29,8 @@
 
 namespace {
 
+using shared_resource = umpire::resource::HostSharedMemoryResource;
+
 // Of each test its own; the registered name removes the file whatever happens.
 std::string resource_name, file_name;
 
@@ -167,10 +169,10 @@ void allocates_for_ever(void *)
 {
     auto traits{umpire::get_default_resource_traits("SHARED")};
     traits.size = 1 << 20;
-    umpire::strategy::AllocationStrategy allocator(resource_name, traits);
+    shared_resource allocator(umpire::Platform::host, resource_name, 1, traits);
     std::minstd_rand random(static_cast<unsigned>(getpid()));
     for (;;) {
-        void *block = allocator.allocate("victim " + std::to_string(random() % 8), 100);
+        void *block = allocator.allocate_named("victim " + std::to_string(random() % 8), 100);
         meet->count++;
         if (random() % 2)
             allocator.deallocate(block);
@@ -198,7 +200,7 @@ void the_others_go_on_after_a_death()
             // What the dead had is given back when space is short.
             allocator.deallocate(allocator.allocate("large", 900000));
             CHECK(static_cast<unsigned char *>(kept)[999] == 7 &&
-                  allocator.getAllocationStrategy()->heap().check().rule == 0);
+                  umpire::detail::shared_resource_of(allocator).heap().check().rule == 0);
         },
         nullptr);
 }
@@ -256,7 +258,7 @@ void comes_and_goes(void *)
             void *mine = allocator.allocate("used by all", 64);
             // As long as anybody is there, the name stands for the heap that this one is on.
             struct stat ours, named;
-            CHECK(fstat(allocator.getAllocationStrategy()->heap().fd(), &ours) == 0);
+            CHECK(fstat(umpire::detail::shared_resource_of(allocator).heap().fd(), &ours) == 0);
             CHECK(stat(test_shm_path(file_name.c_str()), &named) == 0 && ours.st_ino == named.st_ino);
             allocator.deallocate(mine);
         });
@@ -316,7 +318,7 @@ void bad_calls_change_nothing(void *)
     auto &rm = umpire::ResourceManager::getInstance();
     umpire::Allocator allocator = make(1 << 20);
     CHECK_UMPIRE(make(1 << 20), runtime_error, "made in this process already");
-    CHECK(rm.isAllocator(resource_name) && rm.getAllocator(resource_name).getActualSize() == 1 << 20);
+    CHECK(rm.isAllocator(resource_name) && rm.getAllocator(resource_name).getAllocationStrategy()->getTraits().size == 1 << 20);
     void *ten = allocator.allocate("ten", 10);
     std::size_t size = allocator.getCurrentSize();
     CHECK_UMPIRE(allocator.allocate("ten", 11), runtime_error, "with 10 bytes; 11 were asked for");
@@ -350,7 +352,7 @@ void bad_calls_change_nothing(void *)
         [](void *) {
             auto traits{umpire::get_default_resource_traits("SHARED")};
             traits.size = 2 << 20;
-            CHECK_UMPIRE(umpire::strategy::AllocationStrategy(resource_name, traits), resource_error,
+            CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits), resource_error,
                          "1048576 bytes; 2097152 were asked for");
         },
         nullptr));
@@ -395,12 +397,12 @@ void a_heap_for_each_socket()
     traits.scope = umpire::MemoryResourceTraits::shared_scope::socket;
     int socket = shmheap_socket();
     if (socket < 0) {
-        CHECK_UMPIRE(umpire::strategy::AllocationStrategy(resource_name, traits), resource_error, "scope socket");
+        CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits), resource_error, "scope socket");
         return;
     }
     std::string of_node = file_name;
     {
-        umpire::strategy::AllocationStrategy allocator(resource_name, traits);
+        shared_resource allocator(umpire::Platform::host, resource_name, 1, traits);
         CHECK(!file_is_there());
         file_name = of_node + ".socket" + std::to_string(socket);
         CHECK(file_is_there() && allocator.getTraits().scope == umpire::MemoryResourceTraits::shared_scope::socket);

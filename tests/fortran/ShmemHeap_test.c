@@ -1,4 +1,5 @@
-/* The C calls of IO servers: what they promise, and what they refuse. SPDX-License-Identifier: Apache-2.0 */
+/* The C calls of IO servers: what they promise, and what they refuse. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "ShmemHeap.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@ enum { MEMORY_LEN = 1 << 20 };
 static char *memory_new(void)
 {
     long page = sysconf(_SC_PAGESIZE);
-    char *memory = mmap(NULL, MEMORY_LEN + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, MEMORY_LEN + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
     CHECK_EQ(munmap(memory + MEMORY_LEN, page), 0);
     return memory;
@@ -47,7 +49,8 @@ static void blocks_come_and_go(void)
     heap_element offset = ShmemHeap_offset_from_pointer(heap, a);
     CHECK(offset > 0);
     CHECK_PTR(ShmemHeap_ptr_from_offset(heap, offset), a);
-    CHECK_EQ(ShmemHeap_block_size_from_offset(heap, offset), ShmemHeap_block_size_from_pointer(heap, a));
+    CHECK_EQ(ShmemHeap_block_size_from_offset(heap, offset),
+             ShmemHeap_block_size_from_pointer(heap, a));
     CHECK_EQ(ShmemHeap_free_block(heap, a), 0);
     CHECK_EQ(ShmemHeap_free_block(heap, a), -1);
     CHECK_EQ(ShmemHeap_is_block_valid(heap, a), -1);
@@ -59,7 +62,7 @@ static void blocks_come_and_go(void)
 static void all_but_96_bytes_fit(void)
 {
     shmem_heap *heap = heap_new();
-    size_t size = (size_t)ShmemHeap_get_size(heap);
+    size_t size = (size_t)ShmemHeap_get_capacity(heap);
     void *all = ShmemHeap_alloc_block(heap, size - 96, 1);
     CHECK(all != NULL);
     CHECK(ShmemHeap_block_size_from_pointer(heap, all) >= size - 96);
@@ -92,8 +95,10 @@ static void what_is_no_block_is_refused(void)
     shmem_heap *heap = heap_new();
     char *block = ShmemHeap_alloc_block(heap, 256, 1), local = 0;
     heap_element offset = ShmemHeap_offset_from_pointer(heap, block);
-    void *wrong[] = {NULL, &local, block + 8, block + 16, block - 16, (void *)1, (void *)UINTPTR_MAX};
-    heap_element wrong_offsets[] = {0, -1, -offset, offset + 1, offset + 16, offset - 8, MEMORY_LEN, INT64_MAX, INT64_MIN};
+    void *wrong[] = {NULL,       &local,    block + 8,          block + 16,
+                     block - 16, (void *)1, (void *)UINTPTR_MAX};
+    heap_element wrong_offsets[] = {0,          -1,         -offset,   offset + 1, offset + 16,
+                                    offset - 8, MEMORY_LEN, INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         CHECK_EQ(ShmemHeap_is_block_valid(heap, wrong[i]), -1);
         CHECK_EQ(ShmemHeap_free_block(heap, wrong[i]), -1);
@@ -132,6 +137,7 @@ static void check_calls_refused(shmem_heap *heap)
     CHECK_EQ(ShmemHeap_check(heap, NULL, NULL, NULL, NULL), 1);
     CHECK_EQ(ShmemHeap_get_info(heap, NULL, NULL, NULL, NULL), -1);
     CHECK_EQ(ShmemHeap_get_size(heap), -1);
+    CHECK_EQ(ShmemHeap_get_capacity(heap), -1);
     CHECK_PTR(ShmemHeap_array_alloc(heap, &array, 0, NULL, 1, &one, 1, -1), NULL);
     CHECK_EQ(array.status, SHMEM_HEAP_ALLOC_INVALID);
     CHECK_PTR(ShmemHeap_array_find(heap, 16, &array), NULL);
@@ -179,7 +185,8 @@ static void memory_without_a_heap_is_refused(void)
 /* Nobody else can make a heap in memory that only this process sees. */
 static void private_memory_without_a_heap_is_refused(void)
 {
-    void *memory = mmap(NULL, MEMORY_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, MEMORY_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
     CHECK_PTR(ShmemHeap_clone(memory), NULL);
 }
@@ -238,7 +245,8 @@ static void a_clone_does_not_trust_lengths(void)
 static void clones_share(void)
 {
     char *memory = memory_new();
-    shmem_heap *heap = ShmemHeap_init_from_scratch(memory + 4, MEMORY_LEN - 4), *clone = ShmemHeap_clone(memory + 4);
+    shmem_heap *heap = ShmemHeap_init_from_scratch(memory + 4, MEMORY_LEN - 4),
+               *clone = ShmemHeap_clone(memory + 4);
     CHECK(heap != NULL && clone != NULL && clone != heap);
     char *block = ShmemHeap_alloc_block(heap, 100, 1);
     heap_element offset = ShmemHeap_offset_from_pointer(heap, block);
@@ -329,8 +337,8 @@ static void destroys_its_own_name_only(void)
     shmheap_disconnect(other);
 }
 
-static int32_t status_of(shmem_heap *heap, int32_t rank, int32_t lower_count, const int64_t *lower, int32_t upper_count,
-                         const int64_t *upper)
+static int32_t status_of(shmem_heap *heap, int32_t rank, int32_t lower_count, const int64_t *lower,
+                         int32_t upper_count, const int64_t *upper)
 {
     ShmemHeap_array array = {.type = SHMEM_HEAP_COMPLEX, .kind = 4, .rank = rank, .element = 8};
     void *ptr = ShmemHeap_array_alloc(heap, &array, lower_count, lower, upper_count, upper, 1, -1);
@@ -343,13 +351,14 @@ static void bounds(void)
 {
     shmem_heap *heap = heap_new();
     int64_t one = 1, zero = 0, min = INT64_MIN, max = INT64_MAX, big = 1LL << 62;
-    int64_t ones[] = {1, 1, 1, 1, 1, 1, 1, 1}, negatives[] = {-3, -3}, huges[] = {1LL << 40, 1LL << 40};
+    int64_t ones[] = {1, 1, 1, 1, 1, 1, 1, 1}, negatives[] = {-3, -3},
+            huges[] = {1LL << 40, 1LL << 40};
     CHECK_EQ(status_of(heap, 1, 0, NULL, 1, &one), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 7, 0, NULL, 1, &one), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 2, 8, ones, 8, ones), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 1, 1, &max, 1, &max), SHMEM_HEAP_ALLOC_SUCCESS);
     CHECK_EQ(status_of(heap, 1, 1, &min, 1, &min), SHMEM_HEAP_ALLOC_SUCCESS);
-    CHECK_EQ(status_of(heap, 1, 0, NULL, 1, &zero), SHMEM_HEAP_INVALID_BOUNDS);
+    CHECK_EQ(status_of(heap, 1, 1, &one, 1, &zero), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 2, 0, NULL, 2, negatives), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 1, 1, &one, 1, negatives), SHMEM_HEAP_INVALID_BOUNDS);
     CHECK_EQ(status_of(heap, 1, 1, &min, 1, &max), SHMEM_HEAP_INVALID_BOUNDS);
@@ -365,28 +374,34 @@ static void bounds(void)
     check_empty(heap);
 }
 
-/* Whatever a peer writes over the record and the note, only an array that lies in its block comes out. */
+/* Whatever a peer writes over the record and the note, only an array that lies in its block comes
+ * out. */
 static void hostile_records(void)
 {
     shmem_heap *heap = heap_new();
     struct test_random random = test_random_begin(1);
     size_t accepted = 0;
     for (size_t round = 0; round < test_rounds(200000); round++) {
-        ShmemHeap_array array = {.type = SHMEM_HEAP_INTEGER, .kind = 2, .rank = 3, .element = 2}, found;
+        ShmemHeap_array array = {.type = SHMEM_HEAP_INTEGER, .kind = 2, .rank = 3, .element = 2},
+                        found;
         int64_t upper[] = {3, 4, 5};
         char *ptr = ShmemHeap_array_alloc(heap, &array, 0, NULL, 3, upper, 1, 0);
-        size_t all = ShmemHeap_block_size_from_pointer(heap, ptr) + sizeof array + 16, kept = sizeof array + 16;
+        size_t all = ShmemHeap_block_size_from_pointer(heap, ptr) + sizeof array + 16,
+               kept = sizeof array + 16;
         for (uint64_t i = test_random_below(&random, 4); i < 4; i++) {
-            static const uint64_t words[] = {0, 1, 2, 7, 8, 1ull << 31, 1ull << 32, 1ull << 61, 1ull << 63, ~0ull};
+            static const uint64_t words[] = {0,          1,          2,          7,          8,
+                                             1ull << 31, 1ull << 32, 1ull << 61, 1ull << 63, ~0ull};
             size_t at = all - 8 - 8 * test_random_below(&random, kept / 8);
-            uint64_t word = test_random_below(&random, 2) ? words[test_random_below(&random, 10)] : test_random_next(&random);
+            uint64_t word = test_random_below(&random, 2) ? words[test_random_below(&random, 10)]
+                                                          : test_random_next(&random);
             memcpy(ptr + at, &word, sizeof word);
         }
         if (ShmemHeap_array_find(heap, array.offset, &found) != NULL) {
             __int128 bytes = found.element;
             CHECK(found.rank >= 1 && found.rank <= SHMEM_HEAP_MAX_RANK);
             for (int i = 0; i < found.rank; i++)
-                CHECK(found.extents[i] >= 1 && (bytes *= found.extents[i]) <= (int64_t)all);
+                CHECK(found.extents[i] >= 0 && (bytes *= found.extents[i]) <= INT64_MAX);
+            CHECK(bytes <= (int64_t)all);
             accepted++;
         }
         CHECK(ShmemHeap_block_size_from_pointer(heap, ptr) <= all);
@@ -429,7 +444,8 @@ static const struct test tests[] = {
     TEST(destroys_its_own_name_only),
     TEST(blocks_come_and_go),
     TEST(all_but_96_bytes_fit),
-    TEST(totals_only_grow), TEST(what_is_no_block_is_refused),
+    TEST(totals_only_grow),
+    TEST(what_is_no_block_is_refused),
     TEST(what_is_no_heap_is_refused),
     TEST(memory_without_a_heap_is_refused),
     TEST(private_memory_without_a_heap_is_refused),

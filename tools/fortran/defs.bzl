@@ -18,9 +18,11 @@ FortranInfo = provider(
 
 _FLAGS = ["-std=f2018", "-g", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror"]
 
+# Of programs, but not of libraries, which users link: these are checked where they say so in copts.
+_CHECKS = ["-fcheck=all"]
+
 def _compiler(ctx):
-    checks = [] if ctx.var["COMPILATION_MODE"] == "opt" else ["-fcheck=all"]
-    return [ctx.attr.compiler] + _FLAGS + checks + ctx.attr.copts
+    return [ctx.attr.compiler] + _FLAGS + ctx.attr.copts
 
 def _preprocessed(ctx):
     """The sources, those of fypp made Fortran."""
@@ -89,7 +91,7 @@ def _fortran_binary_impl(ctx):
     archives = depset(order = "topological", transitive = depended.archives).to_list() + c_archives
     program = ctx.actions.declare_file(ctx.label.name)
     modules = ctx.actions.declare_directory(ctx.label.name + ".mod")
-    command = _compiler(ctx)
+    command = _compiler(ctx) + ([] if ctx.var["COMPILATION_MODE"] == "opt" else _CHECKS)
     ctx.actions.run(
         outputs = [program, modules],
         inputs = depset(sources + archives, transitive = [depended.modules]),

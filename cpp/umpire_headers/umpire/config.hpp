@@ -1,0 +1,13 @@
+// umpire/config.hpp for programs that include it: all of shmheap_umpire.hpp, with MPI where the compiler finds it.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if !defined(SHMHEAP_WITH_MPI) && __has_include(<mpi.h>)
+#define SHMHEAP_WITH_MPI
+#endif
+#define UMPIRE_ENABLE_IPC_SHARED_MEMORY
+#if defined(SHMHEAP_WITH_MPI)
+#define UMPIRE_ENABLE_MPI
+#endif
+
+#include "../../shmheap_umpire.hpp"

@@ -1,0 +1,362 @@
+// Umpire's headers, names and meanings, as recipes and Umpire's own test of shared memory use them.
+// SPDX-License-Identifier: Apache-2.0
+#include "umpire/Allocator.hpp"
+#include "umpire/ResourceManager.hpp"
+#include "umpire/Umpire.hpp"
+#include "umpire/config.hpp"
+#include "umpire/resource/HostSharedMemoryResource.hpp"
+#include "umpire/resource/MemoryResource.hpp"
+#include "umpire/strategy/AllocationStrategy.hpp"
+#include "umpire/strategy/NamingShim.hpp"
+#include "umpire/util/Exception.hpp"
+#include "umpire/util/Macros.hpp"
+#include "umpire/util/MemoryResourceTraits.hpp"
+#include "umpire/util/Platform.hpp"
+#include "umpire/util/error.hpp"
+
+#include "tests/cpp/test.hpp"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef UMPIRE_ENABLE_IPC_SHARED_MEMORY
+#error "umpire/config.hpp does not say that there is shared memory"
+#endif
+
+#define CHECK_UMPIRE(expression, type, words)                                            \
+    do {                                                                                 \
+        std::string found_ = "nothing was thrown";                                       \
+        try {                                                                            \
+            (void)(expression);                                                          \
+        } catch (const umpire::type &error_) {                                           \
+            found_ = error_.what();                                                      \
+        }                                                                                \
+        if (found_.find(words) == std::string::npos)                                     \
+            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, \
+                      found_.c_str(), words);                                            \
+    } while (0)
+
+namespace {
+
+std::string resource_name;
+
+void name_choose()
+{
+    resource_name = std::string("SHARED::") + (test_name() + 1);
+    test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), resource_name.c_str());
+}
+
+// Runs in a child that leaves by exit().
+pid_t start(void (*run)(void *), void *argument = nullptr)
+{
+    fflush(nullptr);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid != 0)
+        return pid;
+    run(argument);
+    exit(0);
+}
+
+// So that the ResourceManager of the test program makes nothing: each test is a program.
+void alone(void (*run)(void *))
+{
+    name_choose();
+    test_join(start(run));
+}
+
+umpire::Allocator make(std::size_t size)
+{
+    auto traits{umpire::get_default_resource_traits("SHARED")};
+    traits.size = size;
+    return umpire::ResourceManager::getInstance().makeResource(resource_name, traits);
+}
+
+void each_name(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    CHECK(rm.getResourceNames() == std::vector<std::string>{"HOST"});
+    CHECK(rm.getSharedAllocatorNames().empty());
+    umpire::Allocator allocator = make(1 << 20);
+    CHECK(rm.getSharedAllocatorNames() == std::vector<std::string>{resource_name});
+    CHECK_EQ(rm.getAllocatorNames().size(), 2);
+    auto strategy = allocator.getAllocationStrategy();
+    auto shared = dynamic_cast<umpire::resource::HostSharedMemoryResource *>(strategy);
+    CHECK(shared != nullptr &&
+          dynamic_cast<umpire::resource::MemoryResource *>(strategy) == shared);
+    void *data = allocator.allocate("data", 100);
+    CHECK(shared->find_pointer_from_name("data") == data &&
+          umpire::find_pointer_from_name(allocator, "data") == data);
+    CHECK(shared->allocate_named("data", 100) == data);
+    shared->deallocate(data, 100);
+    CHECK_EQ(shared->getActualSize(), allocator.getActualSize());
+    CHECK_EQ(strategy->getActualSize(), allocator.getActualSize());
+    CHECK_EQ(strategy->getCurrentSize(), allocator.getCurrentSize());
+    CHECK_EQ(strategy->getHighWatermark(), allocator.getHighWatermark());
+    CHECK_EQ(allocator.getAllocationCount(), 1);
+    CHECK(allocator.getSize(data) >= 100);
+    CHECK(strategy->getName() == resource_name && allocator.getName() == resource_name);
+    CHECK(allocator.getStrategyName() == "HostSharedMemoryResource" &&
+          allocator.getParent() == nullptr);
+    CHECK_EQ(allocator.getId(), strategy->getId());
+    CHECK_EQ(strategy->getTraits().id, allocator.getId());
+    CHECK_EQ(strategy->getTraits().size, 1 << 20);
+    CHECK(strategy->getTraits().resource == umpire::MemoryResourceTraits::resource_type::shared);
+    CHECK(strategy->getTraits().scope == umpire::MemoryResourceTraits::shared_scope::node);
+    CHECK(allocator.getPlatform() == umpire::Platform::host &&
+          umpire::Platform::cpu == umpire::Platform::host);
+    CHECK(umpire::is_accessible(umpire::Platform::host, allocator));
+    CHECK(!umpire::is_accessible(umpire::Platform::cuda, allocator) &&
+          !shared->isAccessibleFrom(umpire::Platform::hip));
+    allocator.release();
+    allocator.deallocate(data);
+    CHECK_EQ(allocator.getAllocationCount(), 0);
+    CHECK_UMPIRE(allocator.allocate(100), runtime_error, "needs a name");
+    CHECK_UMPIRE(allocator.allocate("large", 2 << 20), util::Exception, "no space");
+    CHECK_UMPIRE(rm.makeResource(resource_name), runtime_error, "made in this process already");
+}
+
+// Header and blocks: it grows with what is allocated, never beyond the size, and is as before in
+// the end.
+void the_actual_size_grows(void *)
+{
+    umpire::Allocator allocator = make(1 << 20);
+    std::size_t initial = allocator.getActualSize();
+    CHECK(initial > 0 && initial < 1024);
+    void *first = allocator.allocate("first", 1000);
+    std::size_t one = allocator.getActualSize();
+    CHECK(one >= initial + 1000);
+    void *second = allocator.allocate("second", 500000);
+    CHECK(allocator.getActualSize() >= one + 500000 && allocator.getActualSize() <= 1 << 20);
+    CHECK(allocator.allocate("second", 500000) == second);
+    CHECK(allocator.getLargestAvailableBlock() <= (1 << 20) - allocator.getActualSize());
+    allocator.deallocate(second);
+    allocator.deallocate(second);
+    CHECK_EQ(allocator.getActualSize(), one);
+    allocator.deallocate(first);
+    CHECK_EQ(allocator.getActualSize(), initial);
+}
+
+void private_memory(void *)
+{
+    umpire::Allocator host = umpire::ResourceManager::getInstance().getAllocator("HOST");
+    CHECK(host.getAllocationStrategy()->getTraits().resource ==
+          umpire::MemoryResourceTraits::resource_type::host);
+    CHECK(umpire::is_accessible(umpire::Platform::host, host));
+    auto data = static_cast<char *>(host.allocate(1000));
+    memset(data, 1, 1000);
+    void *empty = host.allocate(0);
+    CHECK(empty != nullptr && reinterpret_cast<std::uintptr_t>(data) % 16 == 0);
+    CHECK_EQ(host.getSize(data), 1000);
+    CHECK_EQ(host.getCurrentSize(), 1000);
+    CHECK_EQ(host.getActualSize(), 1000);
+    CHECK_EQ(host.getAllocationCount(), 2);
+    host.deallocate(data);
+    host.deallocate(empty);
+    host.deallocate(nullptr);
+    CHECK_EQ(host.getCurrentSize(), 0);
+    CHECK_EQ(host.getHighWatermark(), 1000);
+    CHECK_UMPIRE(host.deallocate(data), unknown_pointer_error, "not its own");
+    CHECK_UMPIRE(host.getSize(&host), unknown_pointer_error, "not its own");
+    CHECK_UMPIRE(host.allocate("a name", 1), runtime_error, "only shared memory has names");
+    CHECK_UMPIRE(host.allocate(SIZE_MAX), out_of_memory_error, "no memory");
+    CHECK_UMPIRE(umpire::find_pointer_from_name(host, "a name"), runtime_error,
+                 "no allocator of shared memory");
+}
+
+void names_are_given(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    umpire::Allocator allocator = make(1 << 20);
+    auto shim{rm.makeAllocator<umpire::strategy::NamingShim>("shim", allocator)};
+    auto first = static_cast<std::size_t *>(shim.allocate(sizeof(std::size_t)));
+    auto second = static_cast<std::size_t *>(shim.allocate(1024));
+    CHECK(first != second && umpire::find_pointer_from_name(shim, "shim_alloc_1") == second);
+    *first = 17;
+    *second = 18;
+    test_join(start([](void *) {
+        // A connection of its own.
+        auto traits{umpire::get_default_resource_traits("SHARED")};
+        traits.size = 1 << 20;
+        umpire::resource::HostSharedMemoryResource same(umpire::Platform::host, resource_name, 9,
+                                                        traits);
+        CHECK_EQ(*static_cast<std::size_t *>(same.find_pointer_from_name("shim_alloc_0")), 17);
+        CHECK_EQ(*static_cast<std::size_t *>(same.find_pointer_from_name("shim_alloc_1")), 18);
+    }));
+    CHECK(shim.getSize(second) >= 1024 && shim.getActualSize() == allocator.getActualSize());
+    CHECK(shim.getParent() == allocator.getAllocationStrategy() &&
+          shim.getStrategyName() == "NamingShim");
+    CHECK(umpire::is_accessible(umpire::Platform::host, shim) &&
+          rm.getAllocator("shim").getId() == shim.getId());
+    shim.deallocate(first);
+    shim.deallocate(second);
+    CHECK_EQ(allocator.getAllocationCount(), 0);
+    CHECK_UMPIRE(rm.makeAllocator<umpire::strategy::NamingShim>("shim", allocator), runtime_error,
+                 "already");
+    auto private_shim{
+        rm.makeAllocator<umpire::strategy::NamingShim>("private", rm.getAllocator("HOST"))};
+    void *own = private_shim.allocate(10);
+    CHECK_EQ(rm.getAllocator("HOST").getAllocationCount(), 1);
+    private_shim.deallocate(own);
+}
+
+// A strategy of the program's own.
+class counting : public umpire::strategy::AllocationStrategy {
+public:
+    counting(const std::string &name, int id, umpire::Allocator below, std::size_t *count)
+        : AllocationStrategy(name, id, below.getAllocationStrategy(), "counting"), below_(below),
+          count_(count)
+    {
+    }
+    void *allocate(std::size_t bytes) override { return ++*count_, below_.allocate(bytes); }
+    void deallocate(void *object, std::size_t) override { below_.deallocate(object); }
+
+private:
+    umpire::Allocator below_;
+    std::size_t *count_;
+};
+
+void a_strategy_of_ones_own(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    std::size_t count = 0;
+    auto allocator{rm.makeAllocator<counting>("counting", rm.getAllocator("HOST"), &count)};
+    allocator.deallocate(allocator.allocate(10));
+    CHECK_EQ(count, 1);
+    CHECK(allocator.getPlatform() == umpire::Platform::host);
+}
+
+enum { NAMES = 1024, RANKS = 4, OPENINGS = 100 };
+
+struct meeting {
+    struct test_barrier barrier;
+    std::size_t sizes[NAMES];
+    std::size_t initial, largest;
+};
+meeting *meet;
+
+// The largest that fits, as Umpire's test looks for it: one byte less until it does.
+std::size_t largest_of(umpire::Allocator &allocator, std::size_t size)
+{
+    for (std::size_t bytes = size - allocator.getActualSize(); bytes > 0; bytes--)
+        try {
+            allocator.deallocate(allocator.allocate("AllocLargest", bytes));
+            return bytes;
+        } catch (const umpire::util::Exception &) {
+        }
+    return 0;
+}
+
+void names_as_rank(void *rank_text)
+{
+    int rank = static_cast<int>(reinterpret_cast<std::uintptr_t>(rank_text));
+    const std::size_t size = std::size_t(64) << 20;
+    umpire::Allocator allocator = make(size);
+    auto stays = static_cast<std::uint64_t *>(allocator.allocate("SharedMemoryState", 1 << 17));
+    test_barrier_wait(&meet->barrier);
+    if (rank == 0) {
+        *stays = 0x5afe;
+        meet->initial = allocator.getActualSize();
+        meet->largest = largest_of(allocator, size);
+        std::mt19937_64 random(test_random_begin(7).state);
+        for (std::size_t &bytes : meet->sizes)
+            bytes = 1 + random() % (size / NAMES);
+    }
+    test_barrier_wait(&meet->barrier);
+    for (int round = 0; round < 3; round++) {
+        std::vector<unsigned char *> blocks;
+        for (std::size_t i = 0; i < NAMES; i++)
+            blocks.push_back(static_cast<unsigned char *>(
+                allocator.allocate("size_" + std::to_string(i), meet->sizes[i])));
+        CHECK(allocator.getActualSize() > meet->initial);
+        for (std::size_t i = static_cast<std::size_t>(rank); i < NAMES; i += RANKS)
+            blocks[i][0] = blocks[i][meet->sizes[i] - 1] = static_cast<unsigned char>(i);
+        test_barrier_wait(&meet->barrier);
+        for (std::size_t i = 0; i < NAMES; i++)
+            CHECK(blocks[i][0] == static_cast<unsigned char>(i) &&
+                  blocks[i][meet->sizes[i] - 1] == blocks[i][0]);
+        test_barrier_wait(&meet->barrier);
+        std::shuffle(blocks.begin(), blocks.end(),
+                     std::mt19937(static_cast<unsigned>(rank + 10 * round)));
+        for (unsigned char *block : blocks)
+            allocator.deallocate(block);
+        test_barrier_wait(&meet->barrier);
+        CHECK_EQ(allocator.getActualSize(), meet->initial);
+        test_barrier_wait(&meet->barrier);
+        if (rank == 0) {
+            CHECK_EQ(largest_of(allocator, size), meet->largest);
+            allocator.deallocate(allocator.allocate("AllocLargest", meet->largest));
+        }
+        test_barrier_wait(&meet->barrier);
+    }
+    CHECK_EQ(*stays, 0x5afe);
+    allocator.deallocate(stays);
+}
+
+void run_ranks(void (*run)(void *))
+{
+    meet = static_cast<meeting *>(test_shared(sizeof(meeting)));
+    test_barrier_begin(&meet->barrier, RANKS);
+    pid_t ranks[RANKS];
+    for (std::uintptr_t i = 0; i < RANKS; i++)
+        ranks[i] = start(run, reinterpret_cast<void *>(i));
+    for (pid_t rank : ranks)
+        test_join(rank);
+}
+
+// Default traits: 16 MiB, scope node.
+void open_as_rank(void *rank)
+{
+    test_barrier_wait(&meet->barrier);
+    umpire::Allocator allocator =
+        umpire::ResourceManager::getInstance().makeResource(resource_name);
+    CHECK_EQ(allocator.getAllocationStrategy()->getTraits().size, 16 << 20);
+    auto sum = static_cast<std::uint64_t *>(allocator.allocate("sum", 8));
+    if (rank == nullptr)
+        *sum = 40;
+    test_barrier_wait(&meet->barrier);
+    __atomic_add_fetch(sum, 1, __ATOMIC_RELAXED);
+    test_barrier_wait(&meet->barrier);
+    CHECK_EQ(*sum, 44);
+    allocator.deallocate(sum);
+}
+
+void names_and_headers() { alone(each_name); }
+void actual_size() { alone(the_actual_size_grows); }
+void host() { alone(private_memory); }
+void naming_shim() { alone(names_are_given); }
+void own_strategy() { alone(a_strategy_of_ones_own); }
+
+void a_thousand_names_while_one_stays()
+{
+    name_choose();
+    run_ranks(names_as_rank);
+}
+
+void four_ranks_open_at_once_a_hundred_times()
+{
+    for (std::size_t i = 0; i < test_rounds(OPENINGS); i++) {
+        name_choose();
+        run_ranks(open_as_rank);
+    }
+}
+
+const struct test tests[] = {
+    TEST(names_and_headers),
+    TEST(actual_size),
+    TEST(host),
+    TEST(naming_shim),
+    TEST(own_strategy),
+    TEST(a_thousand_names_while_one_stays),
+    TEST(four_ranks_open_at_once_a_hundred_times),
+};
+
+} // namespace
+
+TEST_MAIN(tests)
