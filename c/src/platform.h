@@ -53,6 +53,7 @@ static inline uint64_t load_u64(const uint64_t *word) { return SHARED_LOAD(word)
 static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_ACQUIRE(word); }
 static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
 static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
+static inline unsigned char load_u8(const unsigned char *byte) { return SHARED_LOAD(byte); }
 
 /* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
 #ifdef SHMHEAP_HELGRIND
