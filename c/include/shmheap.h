@@ -197,6 +197,7 @@ SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
  * then calls shmheap_open_fd); it stays the heap's own, is close-on-exec, and changes in a child after
  * fork(). -1 with errno ENOTSUP for a heap in the caller's memory. */
 SHMHEAP_API int shmheap_fd(shmheap_memory_handle mem);
+SHMHEAP_API int shmheap_fd_writable(shmheap_memory_handle mem);
 
 /* shmheap_underlying is where the region begins in this process, aligned to 64 bytes for heaps
  * that have a file; NULL with errno EINVAL when mem is not valid. What lies there is the heap's; the

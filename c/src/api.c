@@ -135,6 +135,23 @@ int shmheap_fd(shmheap_memory_handle mem)
 {
     if (!usable(mem))
         return fail(EINVAL);
+    if (mem.heap->fd < 0)
+        return fail(ENOTSUP);
+    int none = -1, lent = __atomic_load_n(&mem.heap->fd_lent, __ATOMIC_ACQUIRE);
+    if (lent >= 0)
+        return lent;
+    if ((lent = file_reopen(mem.heap->fd, 1)) < 0)
+        return -1;
+    if (__atomic_compare_exchange_n(&mem.heap->fd_lent, &none, lent, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return lent;
+    close(lent);
+    return none;
+}
+
+int shmheap_fd_writable(shmheap_memory_handle mem)
+{
+    if (!usable(mem))
+        return fail(EINVAL);
     return mem.heap->fd >= 0 ? mem.heap->fd : fail(ENOTSUP);
 }
 

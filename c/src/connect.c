@@ -97,6 +97,7 @@ static struct shmheap *connection_new(void)
         memset(heap, 0, sizeof *heap);
         heap->next = next;
         heap->fd = -1;
+        heap->fd_lent = -1;
         heap->huge_next = HUGE_NEVER;
         heap->taken = 1;
         heap->lock_limit_ms = LOCK_LIMIT_MS;
@@ -408,7 +409,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
 
 void connect_close(struct shmheap *heap)
 {
-    int fd = heap->fd;
+    int fd = heap->fd, lent = heap->fd_lent;
     cache_close(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 0;
@@ -418,5 +419,7 @@ void connect_close(struct shmheap *heap)
     segment_unmap(heap);
     if (fd >= 0)
         close(fd);
+    if (lent >= 0)
+        close(lent);
     connection_release(heap);
 }

@@ -46,6 +46,7 @@ struct shmheap {
     int open, read_only;
     int huge;              /* huge pages were asked for */
     int fd;                /* -1: memory without a file */
+    int fd_lent;           /* the same file, read-only; -1: not asked for yet */
     unsigned char *base;
     size_t map_len;
     int unmap;             /* the mapping is ours to remove */
