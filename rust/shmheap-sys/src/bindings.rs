@@ -431,6 +431,7 @@ extern "C" {
     pub fn shmheap_unlink_unused(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
+    pub fn shmheap_fd_writable(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_underlying(mem: shmheap_memory_handle) -> *mut ::core::ffi::c_void;
     pub fn shmheap_alloc(
         mem: shmheap_memory_handle,
@@ -492,6 +493,13 @@ extern "C" {
         mem: shmheap_memory_handle,
         hdl: shmheap_object_handle,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_peek(
+        mem: shmheap_memory_handle,
+        hdl: shmheap_object_handle,
+        offset: isize,
+        buffer: *mut ::core::ffi::c_void,
+        bytes: usize,
+    ) -> usize;
     pub fn shmheap_reap(
         mem: shmheap_memory_handle,
         flags: ::core::ffi::c_uint,
