@@ -2,21 +2,19 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use crate::content::{Content, Plain};
+use crate::content::Content;
 use crate::error::Result;
 use crate::handle::Handle;
 use crate::heap::{Heap, HeapRef};
-use crate::raw::Object;
+use crate::raw::{Object, Shm};
 
 /// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or a `str`.
 ///
 /// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes to
 /// [`Heap::reap`].
 ///
-/// # Who is trusted
-/// References to the value assume that other processes keep to the protocol: that they do not write to what
-/// they have sent, as no process can that uses this crate without `unsafe`. Where they may not, take copies:
-/// [`Heap::take`], [`ShmBox::snapshot`].
+/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by `fork()`, a use of a box that it
+/// inherited panics, and its drop does nothing: the box is the parent's.
 ///
 /// ```
 /// use shmheap::{Heap, ShmBox};
@@ -74,9 +72,9 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// let three: [u8; 3] = heap.boxed([1u8, 2, 3])?.snapshot()?;
     /// let text: String = heap.boxed_str("text")?.snapshot()?;
     /// # assert_eq!((three, text.as_str()), ([1, 2, 3], "text"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn snapshot(&self) -> std::result::Result<T::Owned, std::str::Utf8Error> {
+    pub fn snapshot(&self) -> Result<T::Owned> {
         self.object.snapshot()
     }
 
@@ -94,7 +92,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     }
 }
 
-impl<T: Plain, H: HeapRef> ShmBox<T, H> {
+impl<T: Shm, H: HeapRef> ShmBox<T, H> {
     /// Puts a value in the heap: as [`Heap::boxed`], for either kind of box.
     ///
     /// ```
@@ -110,7 +108,7 @@ impl<T: Plain, H: HeapRef> ShmBox<T, H> {
     }
 }
 
-impl<T: Plain, H: HeapRef> ShmBox<[T], H> {
+impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// Copies a slice into the heap: as [`Heap::boxed_slice`].
     ///
     /// ```

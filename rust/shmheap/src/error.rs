@@ -2,8 +2,6 @@
 use std::fmt;
 use std::io;
 
-use crate::Handle;
-
 /// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be tried again.
 ///
 /// ```
@@ -47,23 +45,36 @@ pub enum Error {
     NullHandle,
     /// The handle belongs to another heap, or is no handle at all.
     ForeignHandle,
-    /// The value was received by somebody already, or was never sent.
+    /// The value was received already, or was never sent.
     Stale,
-    /// The value is held by another process: this one was forked, or a peer broke the rules.
+    /// The value is held by another process: a peer broke the rules.
     NotHeld,
-    /// What was sent is of another type. It has been sent again, so nothing is lost.
+    /// The value, or the heap, is that of the process which forked this one.
+    OtherProcess,
+    /// This process has no memory for a copy of the value.
+    NoMemory {
+        /// Bytes of the copy.
+        bytes: usize,
+    },
+    /// What was sent is of another type. It is in transit as before, under the same handle.
     WrongType {
+        /// The type that was asked for.
+        expected: &'static str,
         /// What it is.
         found: &'static str,
-        /// The handle by which it can be received now; the one that was used is stale.
-        again: Handle<()>,
     },
-    /// The text that was sent is not UTF-8. It has been sent again, as `[u8]`.
+    /// The bytes that were sent are no value of their type: a `bool` of 2, say. They are in transit as before, under the same handle:
+    /// [`Heap::receive_bytes`](crate::Heap::receive_bytes) gets them.
+    NotAValue {
+        /// The type.
+        expected: &'static str,
+        /// Which element it is of a slice; else 0.
+        index: usize,
+    },
+    /// The text that was sent is not UTF-8. It is in transit as before, under the same handle.
     NotUtf8 {
         /// Up to which byte it is.
         valid_up_to: usize,
-        /// The handle by which its bytes can be received now.
-        bytes: Handle<[u8]>,
     },
     /// The name of a root is out of range: the text says how.
     InvalidName(&'static str),
@@ -165,14 +176,21 @@ impl fmt::Display for Error {
             Error::ForeignHandle => f.write_str("no handle of this heap: receive it from the heap that it was sent in"),
             Error::Stale => f.write_str("received already, or never sent: each handle is good for one receive"),
             Error::NotHeld => f.write_str("another process holds it: receive it before sending it on"),
-            Error::WrongType { found, again } => {
-                write!(f, "another type: it is {found}; it was sent again, receive it by handle {again}")
+            Error::OtherProcess => f.write_str(
+                "this connection is the parent's: a child made by fork() opens the heap itself, before it uses it",
+            ),
+            Error::NoMemory { bytes } => {
+                write!(f, "no memory for a copy of {bytes} bytes: receive the value instead, which stays in the heap")
             }
-            Error::NotUtf8 { valid_up_to, bytes } => {
-                write!(
-                    f,
-                    "not UTF-8 from byte {valid_up_to} on; it was sent again, receive the bytes by handle {bytes}"
-                )
+            Error::WrongType { expected, found } => {
+                write!(f, "asked for {expected}, and it is {found}: receive it as its own type; the handle stays good")
+            }
+            Error::NotAValue { expected, index } => write!(
+                f,
+                "the bytes of element {index} are no value of {expected}: receive them as bytes; the handle stays good"
+            ),
+            Error::NotUtf8 { valid_up_to } => {
+                write!(f, "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle stays good")
             }
             Error::InvalidName(how) => write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one"),
             Error::NoSuchName => f.write_str("nothing in the heap has that name: make it with root or root_with"),
@@ -209,6 +227,7 @@ pub(crate) mod code {
     pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
     pub const EINVAL: i32 = 22;
+    pub const ERANGE: i32 = 34;
     pub const EBADMSG: i32 = 74;
     pub const EPROTONOSUPPORT: i32 = 93;
     pub const ENAMETOOLONG: i32 = 36;
@@ -234,9 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn wrong_type_names_the_new_handle() {
-        let again = Handle::from_bits(0x1234);
-        let text = Error::WrongType { found: "a slice", again }.to_string();
-        assert!(text.contains("0000000000001234") && text.contains("a slice"), "{text}");
+    fn wrong_type_names_both() {
+        let text = Error::WrongType { expected: "u64", found: "a share" }.to_string();
+        assert!(text.contains("u64") && text.contains("a share"), "{text}");
     }
 }
