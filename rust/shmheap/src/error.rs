@@ -7,7 +7,7 @@ use std::io;
 /// ```
 /// use shmheap::{Error, Heap};
 ///
-/// match Heap::open("/no-such-heap-here") {
+/// match Heap::options().open("/no-such-heap-here") {
 ///     Err(Error::NotFound) => println!("nobody has created it yet"),
 ///     other => panic!("{other:?}"),
 /// }

@@ -358,7 +358,7 @@ mod tests {
     use crate::Handle;
 
     /// An object of these bytes that says to be something else.
-    fn sent_as<T: Content<Element = u8> + ?Sized>(heap: &Heap, bytes: &[u8], count: usize) -> Handle<T> {
+    fn sent_as<T: Content + ?Sized>(heap: &Heap, bytes: &[u8], count: usize) -> Handle<T> {
         let room = Room::new::<[u8]>(&heap, bytes.len()).unwrap();
         // SAFETY: room for the bytes.
         let bits = unsafe {
@@ -381,6 +381,30 @@ mod tests {
         }
         assert_eq!(heap.receive_bytes(handle.cast()).unwrap()[..4], *b"abc\xff");
         assert_eq!(heap.stats().unwrap().used_blocks, 0);
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused_before_it_is_claimed() {
+        let heap = Heap::anonymous(1 << 16).unwrap();
+        for (bytes, index) in [([0u8, 1, 2], Some(2)), ([3, 1, 0], Some(0)), ([1, 1, 1], None)] {
+            let handle = sent_as::<[bool]>(&heap, &bytes, 3);
+            for _ in 0..2 {
+                for refused in [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)] {
+                    match (refused, index) {
+                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => assert_eq!(found, index),
+                        (Ok(()) | Err(Error::Stale), None) => {}
+                        (other, _) => panic!("{other:?}"),
+                    }
+                }
+            }
+            assert!(index.is_none() || heap.receive_bytes(handle.cast()).unwrap()[..3] == bytes);
+        }
+        let surrogate = sent_as::<char>(&heap, &0xd800u32.to_le_bytes(), 1);
+        assert!(matches!(heap.receive(surrogate), Err(Error::NotAValue { index: 0, .. })));
+        let mut many = vec![1u8; 3 * CHUNK];
+        many[2 * CHUNK + 7] = 9;
+        let refused = heap.receive(sent_as::<[bool]>(&heap, &many, many.len())).map(drop);
+        assert!(matches!(refused, Err(Error::NotAValue { index, .. }) if index == 2 * CHUNK + 7));
     }
 
     #[test]
@@ -407,6 +431,30 @@ mod tests {
             assert!(matches!(heap.take(handle), Err(Error::WrongType { .. })), "{count}");
             assert_eq!(heap.receive_bytes(handle.cast()).unwrap()[..], [1; 40]);
         }
+    }
+
+    /// Larger than this machine's memory, in a heap that reserves none.
+    #[test]
+    #[cfg_attr(miri, ignore)] // Miri's heap is smaller
+    fn a_copy_that_there_is_no_memory_for_is_an_error() {
+        const HUGE: usize = 1 << 46;
+        let heap = Heap::options().size(1 << 20).growable_to(1 << 47).sparse().anonymous();
+        let Ok(heap) = heap else {
+            println!("skipped: this machine cannot map 2^47 bytes");
+            return;
+        };
+        let heap = &heap;
+        let Ok(room) = Room::new::<[u8]>(&heap, HUGE) else {
+            println!("skipped: this machine has no file of 2^46 bytes");
+            return;
+        };
+        // SAFETY: new, and nothing refers to it; bytes of a new file are zero.
+        let bits = unsafe { send_labelled::<[u8]>(connection(&heap), room.place, HUGE) }.unwrap();
+        room.into_place();
+        let handle = Handle::<[u8]>::from_bits(bits);
+        assert!(matches!(heap.take(handle), Err(Error::NoMemory { bytes: HUGE })));
+        assert!(matches!(heap.peek(handle), Err(Error::NoMemory { bytes: HUGE })));
+        assert_eq!(heap.receive(handle).unwrap().len(), HUGE);
     }
 
     #[test]

@@ -258,8 +258,8 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore)] // one connection only
     fn a_claim_lasts_as_long_as_its_connection() {
-        let heap = heap();
-        let there = Heap::options().open_fd(&heap).unwrap();
+        let heap = Heap::options().size(1 << 16).anonymous_shared().unwrap().into_heap();
+        let there = Heap::options().open_fd(&heap).unwrap().into_heap();
         let identity = connection(&there).identity().unwrap();
         assert_ne!(identity, connection(&heap).identity().unwrap());
         let used = unfinished(&heap, c"a", Some(identity));
@@ -301,6 +301,24 @@ mod tests {
             unsafe { connection(&heap).free(theirs) };
             assert!(!connection(&heap).has_name(name).unwrap());
         }
+    }
+
+    /// Bytes that say that they are a value, and are none.
+    #[test]
+    fn what_is_no_value_is_refused() {
+        let heap = heap();
+        let theirs = Used::<[bool; 3]>::enter(&heap, c"forged").unwrap();
+        // SAFETY: (put) room for three bytes; the label lies behind them.
+        unsafe {
+            words::put([0u8, 1, 2], theirs.value.cast());
+            words::store(theirs.place.add(theirs.behind + 8), Used::<[bool; 3]>::LABEL);
+        }
+        theirs.mark().store(theirs.handle, Ordering::Release);
+        for _ in 0..2 {
+            assert!(matches!(Used::<[bool; 3]>::find(&heap, c"forged"), Err(Error::NotAValue { .. })));
+            assert!(matches!(Used::<[bool; 3]>::zeroed(&heap, c"forged"), Err(Error::NotAValue { .. })));
+        }
+        assert_eq!(connection(&heap).names().unwrap()[0].users, 1);
     }
 
     #[test]

@@ -110,6 +110,7 @@ enum Leaf {
     NonZero,
     OptionNonZero,
     Atomic,
+    AtomicSigned,
     AtomicBool,
     Handle,
     Struct,
@@ -152,7 +153,7 @@ pub(crate) const fn mix(first: u64, second: u64) -> u64 {
 
 impl Shape {
     const fn leaf<T>(leaf: Leaf, any_bytes: bool, zero: bool) -> Shape {
-        let atomic = matches!(leaf, Leaf::Atomic | Leaf::AtomicBool);
+        let atomic = matches!(leaf, Leaf::Atomic | Leaf::AtomicSigned | Leaf::AtomicBool);
         let size = std::mem::size_of::<T>();
         let fingerprint = mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
         Shape { fingerprint, size, covered: size, any_bytes, zero, changes: atomic, atomic }
@@ -313,8 +314,8 @@ leaves! {
     Float, true, true, any => f32, f64;
     Bool, false, true, is_bool => bool;
     Char, false, true, is_char => char;
-    Atomic, true, true, any => atomic::AtomicU8, atomic::AtomicU16, atomic::AtomicU32, atomic::AtomicU64, atomic::AtomicUsize,
-        atomic::AtomicI8, atomic::AtomicI16, atomic::AtomicI32, atomic::AtomicI64, atomic::AtomicIsize;
+    Atomic, true, true, any => atomic::AtomicU8, atomic::AtomicU16, atomic::AtomicU32, atomic::AtomicU64, atomic::AtomicUsize;
+    AtomicSigned, true, true, any => atomic::AtomicI8, atomic::AtomicI16, atomic::AtomicI32, atomic::AtomicI64, atomic::AtomicIsize;
     AtomicBool, false, true, is_bool => atomic::AtomicBool;
     Nothing, true, true, any => ();
 }
@@ -414,7 +415,7 @@ mod tests {
         all!(
             u8, u16, u32, u64, u128, i8, i64, f32, f64, bool, char, AtomicU64, AtomicU32, AtomicBool, NonZeroU32,
             Option<NonZeroU32>, (), [u8; 0], [u8; 1], [u8; 8], [u32; 2], [[u8; 2]; 4], [[u8; 4]; 2], [AtomicU64; 7038],
-            crate::Handle<u64>, crate::AtomicHandle<u64>, usize,
+            crate::Handle<u64>, crate::AtomicHandle<u64>,
         );
     }
 
