@@ -285,8 +285,7 @@ impl Item {
                 return Err(Error::new(text, kind.span()));
             }
         };
-        let repr_integer =
-            attributes.repr.iter().find(|word| INTEGERS.contains(&word.to_string().as_str())).cloned();
+        let repr_integer = attributes.repr.iter().find(|word| INTEGERS.contains(&word.to_string().as_str())).cloned();
         check_repr(&attributes, &body, repr_integer.is_some(), &name)?;
         let Attributes { named, version, path, .. } = attributes;
         Ok(Item { name, parameters, conditions, body, repr_integer, named, version, path })

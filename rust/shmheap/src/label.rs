@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn a_label_is_good_for_its_type_and_kind_alone() {
         let kinds = [Kind::Value, Kind::Slice, Kind::Text, Kind::Arc, Kind::Root];
-        let mut labels: Vec<u64> = kinds.iter().flat_map(|&kind| [label::<u64>(kind), label::<AtomicU64>(kind)]).collect();
+        let mut labels: Vec<u64> =
+            kinds.iter().flat_map(|&kind| [label::<u64>(kind), label::<AtomicU64>(kind)]).collect();
         labels.extend([TICKET, INSIDE, label::<[AtomicU64; 7038]>(Kind::Arc)]);
         let all = labels.len();
         labels.sort_unstable();
@@ -81,6 +82,9 @@ mod tests {
     #[test]
     fn requests() {
         assert_eq!((request(usize::MAX, false), request(usize::MAX - 8, true)), (None, None));
-        assert_eq!((request(0, false), request(0, true), request(17, false), request(17, true)), (Some(16), Some(16), Some(25), Some(33)));
+        assert_eq!(
+            (request(0, false), request(0, true), request(17, false), request(17, true)),
+            (Some(16), Some(16), Some(25), Some(33))
+        );
     }
 }

@@ -223,7 +223,8 @@ fn everything() -> Everything {
 }
 
 fn is_untouched(all: &Everything, used: u64) -> bool {
-    let lives = (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst)) == (1, "ours", 2, 1, 0);
+    let lives = (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst))
+        == (1, "ours", 2, 1, 0);
     lives && all.heap.stats().unwrap().used_blocks == used && all.heap.check().is_ok()
 }
 

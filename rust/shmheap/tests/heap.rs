@@ -3,7 +3,7 @@ mod support;
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use shmheap::{Error, Heap, ShmBox, Shm};
+use shmheap::{Error, Heap, Shm, ShmBox};
 use support::{again, open, Name, Trusted};
 
 #[test]

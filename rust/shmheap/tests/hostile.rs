@@ -58,7 +58,9 @@ fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHan
                 root[4].fetch_add(1, Relaxed);
             }
         }
-        10 => drop(heap.peek(handle.cast::<[bool]>()).map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2)))),
+        10 => drop(
+            heap.peek(handle.cast::<[bool]>()).map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
+        ),
         11 => drop(heap.in_transit().map(|all| all.first().map(|one| heap.discard(one.handle)))),
         _ => drop(heap.discard(handle.cast())),
     }

@@ -1,6 +1,7 @@
 //! The C calls, each behind a function that cannot be called wrongly but where it says `unsafe`.
 use std::ffi::{c_int, c_void, CStr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -421,6 +422,22 @@ impl Connection {
             fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
             _ => Err(Error::Unsupported),
         }
+    }
+
+    /// Copies bytes that several processes use, where they lie. Through the file: they may be atomics of any width, which other threads
+    /// change meanwhile, and a load of another width would be a data race.
+    ///
+    /// # Safety
+    /// `bytes` bytes lie at from in the region, and can be written at to.
+    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+        let stats = self.stats()?;
+        let file = std::fs::File::from(self.fd()?.try_clone_to_owned().map_err(Error::Os)?);
+        // SAFETY: says the caller; zeros make them initialised.
+        let to = unsafe {
+            to.write_bytes(0, bytes);
+            std::slice::from_raw_parts_mut(to, bytes)
+        };
+        file.read_exact_at(to, stats.segment_len - stats.len + self.offset(from)).map_err(Error::Os)
     }
 
     /// As fd, but for writing.

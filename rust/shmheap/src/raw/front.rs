@@ -24,6 +24,7 @@ use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
 use crate::label::{self, label, Kind, INSIDE, TICKET, TICKET_LEN, TICKET_MAX};
+use crate::raw::object::claim;
 use crate::raw::{words, Connection};
 
 /// Bytes before the value: word, label, own handle.
@@ -66,16 +67,28 @@ pub(crate) fn ticket_names(word: u64) -> Option<u64> {
     (word & !TICKET_OFFSET == TICKET_TAG).then_some((word & TICKET_OFFSET) << 3)
 }
 
-/// Looks at a share in transit: the label of its value, and where the object lies that it names.
-fn look_at_ticket(heap: &Connection, bits: u64, expected: &'static str) -> Result<(u64, u64)> {
+/// What a look at a share in transit has found.
+struct Named {
+    /// Of its value.
+    label: u64,
+    /// Where the object lies that it names.
+    offset: u64,
+    /// Bytes that the share itself has.
+    len: usize,
+}
+
+/// Looks at a share in transit, which stays so.
+fn look_at_ticket(heap: &Connection, bits: u64, expected: &'static str) -> Result<Named> {
     let mut words = [0u64; TICKET_LEN / 8];
     let wrong = |found| Error::WrongType { expected, found };
     let len = heap.peek_end(bits, &mut words)?.filter(|&len| len <= TICKET_MAX);
     if words[2] != TICKET {
         return Err(wrong(label::describe(words[2])));
     }
-    let named = len.and_then(|_| ticket_names(words[0])).ok_or(wrong("a damaged share in a ShmArc"))?;
-    Ok((words[1], named))
+    match (len, ticket_names(words[0])) {
+        (Some(len), Some(offset)) => Ok(Named { label: words[1], offset, len }),
+        _ => Err(wrong("a damaged share in a ShmArc")),
+    }
 }
 
 impl Ticket {
@@ -102,14 +115,9 @@ impl Ticket {
     }
 
     /// Claims a ticket that was looked at.
-    fn receive(heap: &Heap, bits: u64) -> Result<Self> {
-        let place = connection(&heap).receive(bits)?;
-        let end = connection(&heap).usable(place) & !7;
-        let ticket = Ticket { place, end, heap: heap.clone() };
-        match (TICKET_LEN..=TICKET_MAX).contains(&end) {
-            true => Ok(ticket),
-            false => Err(Error::Corrupt), // a peer has changed the header since
-        }
+    fn receive(heap: &Heap, bits: u64, seen: &Named) -> Result<Self> {
+        let place = claim(connection(&heap), bits, seen.len, TICKET)?;
+        Ok(Ticket { place, end: seen.len & !7, heap: heap.clone() })
     }
 
     /// Sends it: its handle. Freed when that fails.
@@ -187,12 +195,12 @@ impl<T: Shareable> Shared<T> {
     pub(crate) fn receive(heap: &Heap, bits: u64) -> Result<Self> {
         let () = Refuse::<T>::DESTRUCTOR;
         let expected = std::any::type_name::<T>();
-        let (label, offset) = look_at_ticket(connection(&heap), bits, expected)?;
-        if label != Self::LABEL {
+        let seen = look_at_ticket(connection(&heap), bits, expected)?;
+        if seen.label != Self::LABEL {
             return Err(Error::WrongType { expected, found: "a share in a value of another type" });
         }
-        let ticket = Ticket::receive(heap, bits)?;
-        Self::entered(heap, ticket, offset)
+        let ticket = Ticket::receive(heap, bits, &seen)?;
+        Self::entered(heap, ticket, seen.offset)
     }
 
     /// The share of a ticket of ours, whose object nobody frees while we have the ticket (rule 2). Only a process that keeps
@@ -214,13 +222,12 @@ impl<T: Shareable> Shared<T> {
         // SAFETY: within the object.
         let value = unsafe { place.add(value_at::<T>()) };
         if !T::SHAPE.any_bytes() {
-            // SAFETY: the value lies there, and there is no `&mut` to it; all bytes are written.
-            unsafe {
-                words::collect::<T>(1, |to, bytes| {
-                    words::copy_out(value, to, bytes);
-                    Ok(())
-                })
-            }?;
+            let fill = |to, bytes| {
+                // SAFETY: (collect) bytes can be written at to.
+                unsafe { heap.peek(own, value_at::<T>(), to, bytes) }.map(|_| ())
+            };
+            // SAFETY: peek writes all bytes, or fails.
+            unsafe { words::collect::<T>(1, fill) }?;
         }
         Ok(Shared { place, value: value.cast(), ticket })
     }
@@ -301,18 +308,18 @@ fn leave(word: &AtomicU64) -> u64 {
 /// leaves it to sweeping, or to reaping once it was claimed.
 pub(crate) fn bury(heap: &Connection, own: u64) -> bool {
     let mut last = [0u64];
-    let is_inside = matches!(heap.peek_end(own, &mut last), Ok(Some(len)) if len >= FRONT_LEN + 8) && last[0] == INSIDE;
-    let Ok(place) = (if is_inside { heap.receive(own) } else { Err(Error::Stale) }) else {
+    let len = match heap.peek_end(own, &mut last) {
+        Ok(Some(len)) if len >= FRONT_LEN + 8 && last[0] == INSIDE => len,
+        _ => return false,
+    };
+    let Ok(place) = claim(heap, own, len, INSIDE) else {
         return false;
     };
-    let end = heap.usable(place) & !7;
-    if end >= FRONT_LEN + 8 {
-        // SAFETY: the object is ours, no share in it is left, and these places lie in it. Without labels nothing that is made
-        // of this memory later looks like a ShmArc.
-        unsafe {
-            words::store(place.add(LABEL_AT), 0);
-            words::store(place.add(end - 8), 0);
-        }
+    // SAFETY: the object is ours, no share in it is left, and these places lie in it. Without labels nothing that is made
+    // of this memory later looks like a ShmArc.
+    unsafe {
+        words::store(place.add(LABEL_AT), 0);
+        words::store(place.add((len & !7) - 8), 0);
     }
     // SAFETY: (free) it is ours, and nobody refers to it.
     unsafe { heap.free(place) };
@@ -321,14 +328,14 @@ pub(crate) fn bury(heap: &Connection, own: u64) -> bool {
 
 /// Claims a share in transit, of whatever type, and gives it back.
 pub(crate) fn discard_share(heap: &Heap, bits: u64) -> Result<()> {
-    let (label, offset) = look_at_ticket(connection(&heap), bits, "a share in a ShmArc")?;
-    let ticket = Ticket::receive(heap, bits)?;
+    let seen = look_at_ticket(connection(&heap), bits, "a share in a ShmArc")?;
+    let ticket = Ticket::receive(heap, bits, &seen)?;
     let connection = connection(&heap);
-    let place = connection.at(offset, FRONT_LEN + 8)?.ok_or(Error::Corrupt)?;
+    let place = connection.at(seen.offset, FRONT_LEN + 8)?.ok_or(Error::Corrupt)?;
     // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, only used as atomics; the object lives while our
     // ticket does (rule 2).
     let (word, own) = unsafe {
-        if words::load(place.add(LABEL_AT)) != label {
+        if words::load(place.add(LABEL_AT)) != seen.label {
             return Err(Error::Corrupt);
         }
         (AtomicU64::from_ptr(place.as_ptr().cast()), words::load(place.add(OWN_AT)))

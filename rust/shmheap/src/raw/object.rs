@@ -116,15 +116,16 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     #[inline]
     pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
         let () = Refuse::<T::Element>::DESTRUCTOR;
-        let count = look::<T>(connection(&heap), bits)?;
-        check_value::<T>(connection(&heap), bits, count)?;
+        let seen = look::<T>(connection(&heap), bits)?;
+        check_value::<T>(connection(&heap), bits, seen.count)?;
         // From the look on the object was in transit, or this fails: so count elements lie there, aligned, which are values.
-        let place = connection(&heap).receive(bits)?;
-        Ok(Object { value: T::pointer(place.cast(), count), heap })
+        let place = claim(connection(&heap), bits, seen.len, T::LABEL)?;
+        Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
     }
 
     /// A copy of what is in it. Sound whatever other processes write meanwhile.
     pub(crate) fn snapshot(&self) -> Result<T::Owned> {
+        let () = Refuse::<T::Element>::ATOMICS;
         connection(&self.heap).here()?;
         let place = self.value.cast();
         // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are written.
@@ -210,9 +211,18 @@ unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u
     }
 }
 
-/// How many elements of T lie in the object of a handle, which is in transit and stays so.
+/// What a look at an object in transit has found.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Elements.
+    count: usize,
+    /// Bytes that the object has.
+    len: usize,
+}
+
+/// Whether a T lies in the object of a handle, which is in transit and stays so.
 #[inline]
-fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<usize> {
+fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
     let mut tail = [0u64; TAIL_LEN / 8];
     let wrong = |found| Error::WrongType { expected: std::any::type_name::<T>(), found };
     let Some(len) = heap.peek_end(bits, &mut tail)? else {
@@ -225,9 +235,23 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<usize> {
     let bytes = count.and_then(|count| count.checked_mul(std::mem::size_of::<T::Element>()));
     let fits = bytes.and_then(|bytes| label::request(bytes, T::COUNTED)).is_some_and(|needed| needed <= len);
     match count.filter(|_| fits && heap.address_of(bits) % std::mem::align_of::<T::Element>() == 0) {
-        Some(count) => Ok(count),
+        Some(count) => Ok(Seen { count, len }),
         None => Err(wrong("an object that is shorter than its label says, or elsewhere than its type can be")),
     }
+}
+
+/// Claims an object that was looked at: `len` bytes, of which the last word was `last`. A handle is good once more when its object has
+/// been handed over 2^14 times exactly; a claim that finds so in place of the object that was looked at is undone.
+#[inline]
+pub(crate) fn claim(heap: &Connection, bits: u64, len: usize, last: u64) -> Result<NonNull<u8>> {
+    let place = heap.receive(bits)?;
+    // SAFETY: C, shmheap_peek: the object has len bytes, 8 at least, and it is ours; the words at its end are only used as atomics.
+    if unsafe { words::load(place.add((len & !7) - 8)) } == last {
+        return Ok(place);
+    }
+    // SAFETY: (send) it is ours, and nothing refers to it.
+    unsafe { heap.send(place) }?;
+    Err(Error::Stale)
 }
 
 /// Bytes that are looked at at once.
@@ -251,11 +275,16 @@ fn check_elements<E: Shm>(heap: &Connection, bits: u64, count: usize) -> Result<
     let mut done = 0;
     while done < count && size > 0 {
         let some = at_once.min(count - done);
+        let fill = |to, bytes| {
+            // SAFETY: (collect) bytes can be written at to.
+            unsafe { heap.peek(bits, done * size, to, bytes) }.map(|_| ())
+        };
         // SAFETY: peek writes all bytes, or fails.
-        let checked =
-            unsafe { words::collect::<E>(some, |to, bytes| heap.peek(bits, done * size, to, bytes).map(|_| ())) };
+        let checked = unsafe { words::collect::<E>(some, fill) };
         match checked {
-            Err(Error::NotAValue { expected, index }) => return Err(Error::NotAValue { expected, index: done + index }),
+            Err(Error::NotAValue { expected, index }) => {
+                return Err(Error::NotAValue { expected, index: done + index })
+            }
             checked => checked?,
         };
         done += some;
@@ -287,16 +316,23 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
 
 /// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
-    let count = look::<T>(heap, bits)?;
+    look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
+}
+
+fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result<T::Owned> {
+    let fill = |to, bytes| {
+        // SAFETY: (collect) bytes can be written at to.
+        unsafe { heap.peek(bits, 0, to, bytes) }.map(|_| ())
+    };
     // SAFETY: peek writes all bytes, or fails.
-    let elements = unsafe { words::collect::<T::Element>(count, |to, bytes| heap.peek(bits, 0, to, bytes).map(|_| ())) };
-    owned::<T>(elements?)
+    owned::<T>(unsafe { words::collect::<T::Element>(seen.count, fill) }?)
 }
 
 /// As peek; then claims the object and frees it. Refused, it is in transit as before.
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
-    let owned = peek::<T>(heap, bits)?;
-    let place = heap.receive(bits)?;
+    let seen = look::<T>(heap, bits)?;
+    let owned = copy::<T>(heap, bits, seen)?;
+    let place = claim(heap, bits, seen.len, T::LABEL)?;
     // SAFETY: (free) it is ours, and nothing refers to it.
     unsafe { heap.free(place) };
     Ok(owned)
@@ -321,12 +357,12 @@ pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -
 pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     let mut last = [0u64];
     let connection = connection(&heap);
-    connection.peek_end(bits, &mut last)?;
+    let len = connection.peek_end(bits, &mut last)?.unwrap_or(8);
     match last[0] {
         TICKET => discard_share(heap, bits),
         INSIDE => Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) }),
         _ => {
-            let place = connection.receive(bits)?;
+            let place = claim(connection, bits, len, last[0])?;
             // SAFETY: (free) it is ours, and nothing refers to it.
             unsafe { connection.free(place) };
             Ok(())
@@ -336,19 +372,19 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
 
 /// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the object.
 pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
-    let len = look_at_bytes(connection(&heap), bits)?;
-    let place = connection(&heap).receive(bits)?;
-    Ok(Object { value: <[u8] as Sealed>::pointer(place, len), heap })
+    let (len, last) = look_at_bytes(connection(&heap), bits)?;
+    let place = claim(connection(&heap), bits, len, last)?;
+    Ok(Object { value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN), heap })
 }
 
-/// How many bytes receive_bytes gives.
-fn look_at_bytes(heap: &Connection, bits: u64) -> Result<usize> {
+/// How many bytes the object of a handle has, and its last word.
+fn look_at_bytes(heap: &Connection, bits: u64) -> Result<(usize, u64)> {
     let mut tail = [0u64; TAIL_LEN / 8];
     let wrong = |found| Error::WrongType { expected: "bytes", found };
     match heap.peek_end(bits, &mut tail)? {
         None => Err(wrong("an object of fewer than 16 bytes")),
         Some(_) if tail[1] == INSIDE || tail[1] == TICKET => Err(wrong(label::describe(tail[1]))),
-        Some(len) => Ok((len & !7) - TAIL_LEN),
+        Some(len) => Ok((len, tail[1])),
     }
 }
 
@@ -389,7 +425,9 @@ mod tests {
         for (bytes, index) in [([0u8, 1, 2], Some(2)), ([3, 1, 0], Some(0)), ([1, 1, 1], None)] {
             let handle = sent_as::<[bool]>(&heap, &bytes, 3);
             for _ in 0..2 {
-                for refused in [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)] {
+                for refused in
+                    [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)]
+                {
                     match (refused, index) {
                         (Err(Error::NotAValue { index: found, .. }), Some(index)) => assert_eq!(found, index),
                         (Ok(()) | Err(Error::Stale), None) => {}

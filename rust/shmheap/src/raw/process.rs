@@ -7,7 +7,14 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 extern "C" {
-    fn mmap(address: *mut c_void, len: usize, protection: c_int, flags: c_int, fd: c_int, offset: c_long) -> *mut c_void;
+    fn mmap(
+        address: *mut c_void,
+        len: usize,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: c_long,
+    ) -> *mut c_void;
     fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
 }
@@ -43,7 +50,8 @@ fn page_made() -> &'static AtomicU64 {
     if made as isize == -1 {
         // SAFETY: a word that lives for ever.
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
-        let _ = PAGE.compare_exchange(ptr::null_mut(), ptr::from_ref(word).cast_mut(), Ordering::AcqRel, Ordering::Acquire);
+        let _ =
+            PAGE.compare_exchange(ptr::null_mut(), ptr::from_ref(word).cast_mut(), Ordering::AcqRel, Ordering::Acquire);
     } else {
         // SAFETY: (madvise) all of it is ours, and holds nothing yet.
         let wiped = unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) } == 0;

@@ -189,14 +189,12 @@ impl<T: Shareable> Used<T> {
             return Err(Error::OtherRoot { found: "of another type" });
         }
         if !T::SHAPE.any_bytes() {
-            let value = self.value.cast();
-            // SAFETY: invariant 2: the value lies there, and nobody has a `&mut` to it; all bytes are written.
-            unsafe {
-                words::collect::<T>(1, |to, bytes| {
-                    words::copy_out(value, to, bytes);
-                    Ok(())
-                })
-            }?;
+            let fill = |to, bytes| {
+                // SAFETY: (collect) bytes can be written at to; invariant 2: the value lies there.
+                unsafe { connection(&self.heap).copy_shared(self.value.cast(), to, bytes) }
+            };
+            // SAFETY: copy_shared writes all bytes, or fails.
+            unsafe { words::collect::<T>(1, fill) }?;
         }
         Ok(self)
     }

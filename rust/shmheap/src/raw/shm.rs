@@ -192,7 +192,8 @@ impl Shape {
     #[doc(hidden)]
     pub const fn of_enum<T, I: Shm>() -> Shape {
         let shape = Shape::whole::<T>(Leaf::Enum);
-        Shape { covered: I::SHAPE.size, any_bytes: false, zero: false, atomic: false, ..shape }.with(I::SHAPE.fingerprint)
+        Shape { covered: I::SHAPE.size, any_bytes: false, zero: false, atomic: false, ..shape }
+            .with(I::SHAPE.fingerprint)
     }
 
     /// For the derive.
@@ -413,9 +414,32 @@ mod tests {
             )+};
         }
         all!(
-            u8, u16, u32, u64, u128, i8, i64, f32, f64, bool, char, AtomicU64, AtomicU32, AtomicBool, NonZeroU32,
-            Option<NonZeroU32>, (), [u8; 0], [u8; 1], [u8; 8], [u32; 2], [[u8; 2]; 4], [[u8; 4]; 2], [AtomicU64; 7038],
-            crate::Handle<u64>, crate::AtomicHandle<u64>,
+            u8,
+            u16,
+            u32,
+            u64,
+            u128,
+            i8,
+            i64,
+            f32,
+            f64,
+            bool,
+            char,
+            AtomicU64,
+            AtomicU32,
+            AtomicBool,
+            NonZeroU32,
+            Option<NonZeroU32>,
+            (),
+            [u8; 0],
+            [u8; 1],
+            [u8; 8],
+            [u32; 2],
+            [[u8; 2]; 4],
+            [[u8; 4]; 2],
+            [AtomicU64; 7038],
+            crate::Handle<u64>,
+            crate::AtomicHandle<u64>,
         );
     }
 
@@ -429,8 +453,14 @@ mod tests {
             // SAFETY: aligned, initialised, not shared.
             unsafe { T::is_valid(place.0.as_ptr().cast()) }
         }
-        assert!(valid::<bool, 1>([0]) && valid::<bool, 1>([1]) && !valid::<bool, 1>([2]) && !valid::<AtomicBool, 1>([255]));
-        assert!(valid::<char, 4>([0x61, 0, 0, 0]) && !valid::<char, 4>([0, 0xd8, 0, 0]) && !valid::<char, 4>([0, 0, 0x11, 0]));
+        assert!(
+            valid::<bool, 1>([0]) && valid::<bool, 1>([1]) && !valid::<bool, 1>([2]) && !valid::<AtomicBool, 1>([255])
+        );
+        assert!(
+            valid::<char, 4>([0x61, 0, 0, 0])
+                && !valid::<char, 4>([0, 0xd8, 0, 0])
+                && !valid::<char, 4>([0, 0, 0x11, 0])
+        );
         assert!(!valid::<NonZeroU32, 4>([0; 4]) && valid::<NonZeroU32, 4>([0, 0, 0, 1]));
         assert!(valid::<Option<NonZeroU32>, 4>([0; 4]));
         assert!(valid::<[bool; 3], 3>([0, 1, 1]) && !valid::<[bool; 3], 3>([0, 1, 3]));
