@@ -440,11 +440,10 @@ impl Heap {
                 Err(Error::Stale) => None, // a process claimed it, and had no time to say so here
                 received => Some(received?),
             };
-            // Another handle may lie there by now, which stays.
-            let cleared = place.compare_exchange(handle, Handle::NULL, AcqRel, Acquire);
-            match (received, cleared) {
-                (Some(received), _) => return Ok(Some(received)),
-                (None, _) => {}
+            // Where another handle lies there by now, it stays.
+            let _ = place.compare_exchange(handle, Handle::NULL, AcqRel, Acquire);
+            if received.is_some() {
+                return Ok(received);
             }
         }
     }
