@@ -12,7 +12,6 @@ use std::io;
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no heap of that name.
@@ -27,8 +26,8 @@ pub enum Error {
     ReadOnly,
     /// As many processes are connected as the heap has slots for.
     TooManyProcesses,
-    /// A live process has held the heap's lock, or has been making a root, for 30 s, or nobody finished creating the heap
-    /// in time.
+    /// A live process has held the heap's lock, or has been making a root, for 30 s; or no process finished creating the heap in
+    /// time; or no space was given back in the time that the caller would wait.
     TimedOut,
     /// What is there is no heap of this version of the format.
     OtherVersion,
@@ -128,6 +127,37 @@ impl Error {
         }
     }
 
+    fn variant(&self) -> &'static str {
+        match self {
+            Error::NotFound => "NotFound",
+            Error::AlreadyExists => "AlreadyExists",
+            Error::InvalidOption(_) => "InvalidOption",
+            Error::PermissionDenied => "PermissionDenied",
+            Error::ReadOnly => "ReadOnly",
+            Error::TooManyProcesses => "TooManyProcesses",
+            Error::TimedOut => "TimedOut",
+            Error::OtherVersion => "OtherVersion",
+            Error::Corrupt => "Corrupt",
+            Error::OutOfMemory { .. } => "OutOfMemory",
+            Error::TooLarge => "TooLarge",
+            Error::NullHandle => "NullHandle",
+            Error::ForeignHandle => "ForeignHandle",
+            Error::Stale => "Stale",
+            Error::NotHeld => "NotHeld",
+            Error::OtherProcess => "OtherProcess",
+            Error::NoMemory { .. } => "NoMemory",
+            Error::WrongType { .. } => "WrongType",
+            Error::NotAValue { .. } => "NotAValue",
+            Error::NotUtf8 { .. } => "NotUtf8",
+            Error::InvalidName(_) => "InvalidName",
+            Error::NoSuchName => "NoSuchName",
+            Error::OtherRoot { .. } => "OtherRoot",
+            Error::Unsound { .. } => "Unsound",
+            Error::Unsupported => "Unsupported",
+            Error::Os(_) => "Os",
+        }
+    }
+
     /// errno of a call on an open heap.
     pub(crate) fn from_change(errno: i32) -> Self {
         match errno {
@@ -162,7 +192,8 @@ impl fmt::Display for Error {
             Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
             Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
             Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished making a root or the heap: continue or end it",
+                "a live process holds the heap's lock, or never finished making a root or the heap (continue or end it), or gave no \
+                 space back in time",
             ),
             Error::OtherVersion => {
                 f.write_str("a heap of another version of the format: use the same version everywhere")
@@ -209,6 +240,47 @@ impl fmt::Display for Error {
     }
 }
 
+/// What `main` shows when it returns an error: the variant, and what [`Display`](fmt::Display) says.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.variant())
+    }
+}
+
+/// For programs whose own error is [`io::Error`]; this one is its source.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Os(_) => None,
+            Error::NotFound | Error::NoSuchName => Some(io::ErrorKind::NotFound),
+            Error::AlreadyExists => Some(io::ErrorKind::AlreadyExists),
+            Error::PermissionDenied | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
+                Some(io::ErrorKind::PermissionDenied)
+            }
+            Error::TimedOut => Some(io::ErrorKind::TimedOut),
+            Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
+            Error::Unsupported => Some(io::ErrorKind::Unsupported),
+            Error::InvalidOption(_)
+            | Error::InvalidName(_)
+            | Error::NullHandle
+            | Error::ForeignHandle
+            | Error::TooLarge => Some(io::ErrorKind::InvalidInput),
+            Error::Corrupt
+            | Error::Unsound { .. }
+            | Error::OtherVersion
+            | Error::WrongType { .. }
+            | Error::NotAValue { .. }
+            | Error::NotUtf8 { .. }
+            | Error::OtherRoot { .. } => Some(io::ErrorKind::InvalidData),
+            Error::Stale | Error::TooManyProcesses => Some(io::ErrorKind::Other),
+        };
+        match (kind, error) {
+            (_, Error::Os(error)) => error,
+            (kind, error) => io::Error::new(kind.unwrap_or(io::ErrorKind::Other), error),
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -250,6 +322,15 @@ mod tests {
         let other = Error::from_open(5);
         assert!(matches!(&other, Error::Os(error) if error.raw_os_error() == Some(5)));
         assert!(std::error::Error::source(&other).is_some());
+    }
+
+    #[test]
+    fn readable_from_main_and_from_io() {
+        assert!(format!("{:?}", Error::Stale).starts_with("Stale: received already"));
+        let error = io::Error::from(Error::WrongType { expected: "u64", found: "a share" });
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        assert_eq!(io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(), Some(5));
     }
 
     #[test]

@@ -358,6 +358,42 @@ impl Heap {
         ShmBox::new_in(value, self.clone())
     }
 
+    /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back: `limit` long at most, `None` for ever.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] after that time, [`Error::OutOfMemory`] at once where the value could not fit even in the empty heap,
+    /// [`Error::TooLarge`] also for a type whose alignment is more than the heap's.
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// use std::time::Duration;
+    ///
+    /// let heap = Heap::anonymous(4096)?;
+    /// let full = heap.boxed_zeroed::<u8>(3000)?;
+    /// let soon = Some(Duration::from_millis(1));
+    /// assert!(matches!(heap.boxed_wait([0u8; 3000], soon), Err(Error::TimedOut)));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| drop(full)); // as another process, as a rule
+    ///     heap.boxed_wait([0u8; 3000], None).map(|_| ())
+    /// })?;
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed_wait<T: Shm>(&self, value: T, limit: Option<Duration>) -> Result<ShmBox<T>> {
+        let mut value = Some(value);
+        let make = |_| value.take().expect("there is one element");
+        raw::Object::new_waiting(self.clone(), 1, make, limit).map(ShmBox::of)
+    }
+
+    /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what `make(i)` gives.
+    pub fn boxed_slice_wait<T: Shm>(
+        &self,
+        len: usize,
+        make: impl FnMut(usize) -> T,
+        limit: Option<Duration>,
+    ) -> Result<ShmBox<[T]>> {
+        raw::Object::new_waiting(self.clone(), len, make, limit).map(ShmBox::of)
+    }
+
     /// Copies a slice into the heap.
     ///
     /// ```

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use shmheap_sys as sys;
 
@@ -235,6 +236,19 @@ impl Connection {
             // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused with EINVAL.
             unsafe { sys::shmheap_aligned_alloc(self.mem, align, size) }
         };
+        NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
+    }
+
+    /// As alloc, but waits for space that other processes give back: `None` is for ever.
+    pub(crate) fn alloc_wait(&self, size: usize, align: usize, limit: Option<Duration>) -> Result<NonNull<u8>> {
+        self.here()?;
+        if align > self.alignment {
+            return Err(Error::TooLarge); // C waits for objects of the heap's alignment alone
+        }
+        let limit_ms =
+            limit.map_or(-1, |limit| c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX));
+        // SAFETY: C, shmheap_alloc_wait: any size and any time may be asked for.
+        let object = unsafe { sys::shmheap_alloc_wait(self.mem, size, limit_ms) };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 

@@ -1,6 +1,7 @@
 //! An object that this process holds, and the value in it; and looking at one in transit.
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::content::{Content, Refuse, Sealed};
 use crate::error::{Error, Result};
@@ -49,6 +50,15 @@ impl<'h, H: HeapRef> Room<'h, H> {
         Ok(Room { place, heap })
     }
 
+    /// As new, but waits for space.
+    fn new_waiting<T: Content + ?Sized>(heap: &'h H, count: usize, limit: Option<Duration>) -> Result<Self> {
+        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
+        let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
+        let place = connection(heap).alloc_wait(size, std::mem::align_of::<T::Element>(), limit)?;
+        Ok(Room { place, heap })
+    }
+
     fn into_place(self) -> NonNull<u8> {
         std::mem::ManuallyDrop::new(self).place
     }
@@ -76,8 +86,23 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// An object of count elements, element i being what make(i) gives.
-    pub(crate) fn new(heap: H, count: usize, mut make: impl FnMut(usize) -> T::Element) -> Result<Self> {
-        let room = Room::new::<T>(&heap, count)?;
+    pub(crate) fn new(heap: H, count: usize, make: impl FnMut(usize) -> T::Element) -> Result<Self> {
+        let place = Self::filled(Room::new::<T>(&heap, count)?, count, make);
+        Ok(Object { value: T::pointer(place, count), heap })
+    }
+
+    /// As new, but waits for space: `None` is for ever.
+    pub(crate) fn new_waiting(
+        heap: H,
+        count: usize,
+        make: impl FnMut(usize) -> T::Element,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
+        let place = Self::filled(Room::new_waiting::<T>(&heap, count, limit)?, count, make);
+        Ok(Object { value: T::pointer(place, count), heap })
+    }
+
+    fn filled(room: Room<'_, H>, count: usize, mut make: impl FnMut(usize) -> T::Element) -> NonNull<T::Element> {
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
             let element = make(i);
@@ -86,7 +111,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
             unsafe { place.add(i).write(element) };
         }
         room.into_place();
-        Ok(Object { value: T::pointer(place, count), heap })
+        place
     }
 
     /// An object with a copy of these elements.
@@ -149,6 +174,16 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
         self.into_heap();
         Ok(bits)
+    }
+
+    /// The value, with the object given back.
+    pub(crate) fn into_inner(self) -> T
+    where
+        T: Sized,
+    {
+        connection(&self.heap).assert_here();
+        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay behind in memory that is freed.
+        unsafe { self.value.as_ptr().read() }
     }
 
     /// The heap, with the object given up.
