@@ -105,6 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore)] // madvise
     fn it_is_the_same_in_each_thread() {
         let here = Process::current();
         let there = std::thread::spawn(Process::current).join().unwrap();
