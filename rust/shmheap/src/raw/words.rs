@@ -150,6 +150,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)] // Miri ends there
     fn more_than_there_is_memory_for() {
         // SAFETY: fill is not called.
         let refused = unsafe { collect::<u64>(usize::MAX / 16, |_, _| unreachable!()) };
