@@ -246,6 +246,16 @@ fn a_child_drops_what_it_inherited_and_nothing_happens() {
     assert_eq!(all.heap.reap().unwrap().boxes, 0);
 }
 
+/// As a child does that returns from main: what the C library calls at an exit finds a connection that is not the child's.
+#[test]
+fn a_child_exits_and_nothing_happens() {
+    let all = everything();
+    let used = all.heap.stats().unwrap().used_blocks;
+    assert_eq!(in_a_child(|| std::process::exit(0)), Ok(true));
+    assert!(is_untouched(&all, used));
+    assert_eq!((all.heap.reap().unwrap().boxes, all.heap.stats().unwrap().processes), (0, 1));
+}
+
 #[test]
 fn a_child_uses_what_it_inherited_and_is_refused() {
     let mut all = everything();

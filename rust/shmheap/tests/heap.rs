@@ -72,6 +72,28 @@ fn it_grows() {
     assert!(big.iter().all(|&word| word == 9));
 }
 
+/// The seal that keeps other writers out is no hindrance to the one.
+#[test]
+fn with_one_writer_it_grows_and_caches() {
+    for (options, cached) in
+        [(Heap::options(), false), (Heap::options().cached(), true), (Heap::options().huge_pages(), false)]
+    {
+        let heap = options.size(1 << 16).growable_to(32 << 20).anonymous().unwrap();
+        let boxes: Vec<_> = (0..2000u64).map(|i| heap.boxed([i; 20]).unwrap()).collect();
+        let big = heap.boxed_slice(&vec![9u64; 1 << 20]).unwrap();
+        assert!(heap.stats().unwrap().grows > 0 && big.iter().all(|&word| word == 9));
+        assert!(boxes.iter().enumerate().all(|(i, row)| **row == [i as u64; 20]));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..1000).for_each(|_| drop(heap.boxed([1u8; 40]).unwrap())));
+            }
+        });
+        drop((boxes, big));
+        assert!(cached || heap.stats().unwrap().used_blocks == 0, "what caches keep counts as used");
+        heap.check().unwrap();
+    }
+}
+
 #[test]
 fn too_much_is_refused() {
     let heap = Heap::anonymous(4096).unwrap();
