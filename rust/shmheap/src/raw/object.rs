@@ -168,7 +168,6 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     pub(crate) fn send(self) -> Result<u64> {
         let place = self.value.cast::<u8>();
         let heap = connection(&self.heap);
-        heap.here()?;
         // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send) invariant 1, and self,
         // which alone could give references, is used up.
         let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
@@ -231,6 +230,7 @@ fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
 /// to it any more.
 #[inline]
 unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u8>, count: usize) -> Result<u64> {
+    heap.here()?;
     // SAFETY: (room) the caller's.
     let end = unsafe { heap.room(place) } & !7;
     if end < TAIL_LEN {

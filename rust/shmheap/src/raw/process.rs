@@ -1,10 +1,11 @@
 //! Tells this process from one that forked it, for the price of two loads.
 //!
 //! A page that the kernel empties in a child (`MADV_WIPEONFORK`, Linux 4.14) holds the number of the process; a child finds 0
-//! there, and takes a new number when it first needs one. Where the kernel has no such pages, the process id is asked for.
+//! there, and takes a new number when it first needs one. Where the kernel has no such pages, the C library calls a function in the child
+//! that empties it; a child made by a bare system call is not seen then.
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 extern "C" {
     fn mmap(
@@ -17,6 +18,11 @@ extern "C" {
     ) -> *mut c_void;
     fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn pthread_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+    ) -> c_int;
 }
 
 const PROT_READ_WRITE: c_int = 3;
@@ -26,15 +32,17 @@ const MADV_WIPEONFORK: c_int = 18;
 const F_ADD_SEALS: c_int = 1033;
 const F_SEAL_FUTURE_WRITE: c_int = 16;
 /// The most that a page has on machines that this crate is built for.
-pub(crate) const PAGE_MAX: usize = 1 << 16;
+const PAGE_MAX: usize = 1 << 16;
 
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-static WIPED: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// The process that made this value. Differs from that of each of its ancestors and children.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Process(u64);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process {
+    number: u64,
+    page: &'static AtomicU64,
+}
 
 fn page() -> &'static AtomicU64 {
     let known = PAGE.load(Ordering::Acquire);
@@ -42,46 +50,46 @@ fn page() -> &'static AtomicU64 {
     unsafe { known.as_ref() }.unwrap_or_else(page_made)
 }
 
+/// For the C library to call in a child.
+extern "C" fn forget() {
+    page().store(0, Ordering::Release);
+}
+
 /// Of threads that come at the same time each makes one, and one page is used.
 #[cold]
 fn page_made() -> &'static AtomicU64 {
     // SAFETY: (mmap) new memory, at an address of the kernel's choice.
     let made = unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
-    if made as isize == -1 {
-        // SAFETY: a word that lives for ever.
+    let wiped = if made as isize == -1 {
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
-        let _ =
-            PAGE.compare_exchange(ptr::null_mut(), ptr::from_ref(word).cast_mut(), Ordering::AcqRel, Ordering::Acquire);
+        let word = ptr::from_ref(word).cast_mut();
+        let _ = PAGE.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
+        false
     } else {
         // SAFETY: (madvise) all of it is ours, and holds nothing yet.
         let wiped = unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) } == 0;
-        if PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            WIPED.store(wiped, Ordering::Release);
-        }
+        let _ = PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
+        wiped
+    };
+    if !wiped {
+        // SAFETY: (pthread_atfork) a function that may be called in any child.
+        unsafe { pthread_atfork(None, None, Some(forget)) };
     }
-    // SAFETY: not null any more.
-    unsafe { &*PAGE.load(Ordering::Acquire) }
+    page()
 }
 
 impl Process {
     pub(crate) fn current() -> Self {
         let page = page();
         let fresh = (u64::from(std::process::id()) << 32) | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
-        match page.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Process(fresh),
-            Err(known) if WIPED.load(Ordering::Acquire) || known >> 32 == fresh >> 32 => Process(known),
-            Err(_) => {
-                page.store(fresh, Ordering::Release);
-                Process(fresh)
-            }
-        }
+        let known = page.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
+        Process { number: known.map_or_else(|known| known, |_| fresh), page }
     }
 
     /// Whether this is the process that made it.
     #[inline]
     pub(crate) fn is_current(self) -> bool {
-        page().load(Ordering::Relaxed) == self.0
-            && (WIPED.load(Ordering::Relaxed) || self.0 >> 32 == u64::from(std::process::id()))
+        self.page.load(Ordering::Relaxed) == self.number
     }
 }
 
@@ -109,7 +117,7 @@ mod tests {
     fn it_is_the_same_in_each_thread() {
         let here = Process::current();
         let there = std::thread::spawn(Process::current).join().unwrap();
-        assert!(here == there && here.is_current());
-        assert!(!Process(here.0 ^ 1 << 32).is_current());
+        assert!(here.number == there.number && here.is_current());
+        assert!(!Process { number: here.number ^ 1 << 32, ..here }.is_current());
     }
 }
