@@ -6,7 +6,7 @@
 
 #include "tests/support/test.h"
 
-enum { LEN = 65536, ROUNDS = 20000, LAG = 16 };
+enum { LEN = 65536, ROUNDS = 20000, LAG = 2, LONGEST = 16384 };
 
 static shmheap_object_handle sent_of(shmheap_memory_handle mem, size_t len, unsigned seed)
 {
@@ -95,6 +95,9 @@ static void behind_the_known_end(void)
 
 static const char *race_name;
 
+/* What both processes see: done, looked at one, and then the handles of the objects in transit. */
+enum { DONE, LOOKED, FIRST, HANDLES = FIRST + LAG };
+
 static void claim_and_overwrite(shmheap_memory_handle mem, shmheap_object_handle handle)
 {
     unsigned char *ptr = shmheap_receive(mem, handle);
@@ -108,23 +111,23 @@ static void claim_and_overwrite(shmheap_memory_handle mem, shmheap_object_handle
 static void sends_without_rest(void *context)
 {
     shmheap_memory_handle mem = test_connect(race_name);
-    uint64_t *handles = shmheap_alloc_named(mem, "handles", 64);
+    uint64_t *handles = shmheap_alloc_named(mem, "handles", HANDLES * 8);
     shmheap_object_handle sent[LAG] = {{0}};
     (void)context;
     for (unsigned round = 0; round < ROUNDS; round++) {
-        size_t len = 8 + round % 120;
+        size_t len = LONGEST - round % 512;
         unsigned char *ptr = shmheap_alloc(mem, len);
         CHECK(ptr != NULL);
         memset(ptr, (int)(1 + round % 255), shmheap_usable_size(mem, ptr));
         shmheap_object_handle handle = shmheap_send(mem, ptr);
-        __atomic_store_n(&handles[0], handle.bits, __ATOMIC_RELEASE);
-        while (round == 0 && !__atomic_load_n(&handles[2], __ATOMIC_ACQUIRE))
+        __atomic_store_n(&handles[FIRST + round % LAG], handle.bits, __ATOMIC_RELEASE);
+        while (round == 0 && !__atomic_load_n(&handles[LOOKED], __ATOMIC_ACQUIRE))
             sched_yield(); /* until the other process has looked at one */
         if (round >= LAG)
             claim_and_overwrite(mem, sent[round % LAG]);
         sent[round % LAG] = handle;
     }
-    __atomic_store_n(&handles[1], 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&handles[DONE], 1, __ATOMIC_RELEASE);
     shmheap_free(mem, handles);
     shmheap_disconnect(mem);
 }
@@ -133,22 +136,22 @@ static void sends_without_rest(void *context)
 static void while_others_claim(void)
 {
     race_name = test_name();
-    shmheap_memory_handle mem = shmheap_create(race_name, LEN);
-    uint64_t *handles = shmheap_alloc_named(mem, "handles", 64);
+    shmheap_memory_handle mem = shmheap_create(race_name, 4 * LEN);
+    uint64_t *handles = shmheap_alloc_named(mem, "handles", HANDLES * 8);
     CHECK(handles != NULL);
-    memset(handles, 0, 64);
+    memset(handles, 0, HANDLES * 8);
     pid_t child = test_fork(sends_without_rest, NULL);
-    uint64_t seen = 0;
-    while (!__atomic_load_n(&handles[1], __ATOMIC_ACQUIRE)) {
-        unsigned char copy[160];
-        shmheap_object_handle handle = {__atomic_load_n(&handles[0], __ATOMIC_ACQUIRE)};
+    uint64_t seen = 0, turn = 0;
+    while (!__atomic_load_n(&handles[DONE], __ATOMIC_ACQUIRE)) {
+        static unsigned char copy[LONGEST + 64];
+        shmheap_object_handle handle = {__atomic_load_n(&handles[FIRST + turn++ % LAG], __ATOMIC_ACQUIRE)};
         size_t room = shmheap_peek(mem, handle, 0, NULL, 0);
         if (room == 0 || shmheap_peek(mem, handle, 0, copy, room) != room)
             continue;
         for (size_t i = 1; i < room; i++)
             CHECK_EQ(copy[i], copy[0]);
         seen++;
-        __atomic_store_n(&handles[2], 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&handles[LOOKED], 1, __ATOMIC_RELEASE);
     }
     test_join(child);
     printf("looked at %llu objects\n", (unsigned long long)seen);
