@@ -129,6 +129,9 @@ static void call_send(struct hostile *hostile, const struct op *op)
 {
     SAY("shmheap_receive(mem[%u], shmheap_send(mem[%u], ptr(%u, %lld)));", op->side, op->side, op->side, some_offset(hostile, op));
     shmheap_object_handle handle = shmheap_send(hostile->mem[op->side], some_pointer(hostile, op));
+    unsigned char copy[64];
+    ptrdiff_t from = (ptrdiff_t)(op->which % 128) - 64;
+    FUZZ_CHECK(shmheap_peek(hostile->mem[op->side], handle, from, copy, op->which % sizeof copy) < SIZE_MAX / 2);
     use(hostile, op, shmheap_receive(hostile->mem[op->side], handle), 0);
 }
 

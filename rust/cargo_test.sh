@@ -52,7 +52,7 @@ fi
 if [ "$(cargo --version | sed 's/^cargo 1\.\([0-9]*\)\..*/\1/')" -ge 90 ]; then
     step cargo package --workspace --allow-dirty
 else
-    step cargo package --allow-dirty -p shmheap-sys
+    step cargo package --allow-dirty -p shmheap-sys -p shmheap-derive
     echo "skipped: $(cargo --version) packages shmheap only once shmheap-sys is on crates.io"
 fi
 
@@ -63,7 +63,6 @@ cd "$outside"
 cargo init --quiet --name samples --vcs none
 cp "$work/rust/Cargo.lock" .
 cargo add --quiet --offline --path "$work/rust/shmheap"
-cargo add --quiet --offline zerocopy
 sed -n '/^```rust$/,/^```$/{/^```/!p}' "$work/rust/shmheap/README.md" >src/main.rs
 step cargo build --offline
 name=/shmheap-readme-$$-$RANDOM

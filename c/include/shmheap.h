@@ -383,6 +383,25 @@ SHMHEAP_API shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *
  * handle at all). */
 SHMHEAP_API void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl);
 
+/* shmheap_peek copies bytes of an object in transit to buffer, and leaves the object as it is.
+ * offset is where they begin: that many bytes behind the object's start or, below 0, before its end.
+ * bytes may be 0, to learn the length; then buffer may be NULL.
+ * Returns how many bytes the object can hold, which is never 0.
+ * Failure: 0, buffer holds anything, errno
+ *   ESTALE   the object is not in transit, or a process claimed it during the call;
+ *   ERANGE   the bytes do not all lie in the object;
+ *   EINVAL   the null handle, a handle of another heap, no handle at all, or buffer NULL;
+ *   EBADMSG  the object's header is damaged.
+ * Threads and processes: also on read-only connections; takes no lock. Where shmheap_receive of the
+ * same handle succeeds later, the object was in transit all the time between (or was handed over a
+ * multiple of 32,768 times: see shmheap_object_handle). Then its bytes are those that were copied,
+ * unless a process wrote to an object that it does not hold. So a receiver can look at an object,
+ * and refuse it, before it claims it.
+ * A death inside changes nothing.
+ * Cost: the copy. */
+SHMHEAP_API size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer,
+                                size_t bytes);
+
 /* Flags of shmheap_reap. */
 enum shmheap_reap_flags {
     SHMHEAP_REAP_SHARED = 1 /* also objects of which a handle was taken */

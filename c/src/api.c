@@ -772,6 +772,26 @@ void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
     return own_receive(heap, granule, (unsigned)stamp) != 0 ? block_payload(heap, granule) : NULL;
 }
 
+size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer, size_t bytes)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    const struct own_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset, offset < 0, bytes, buffer};
+    if (!usable(mem) || (buffer == NULL && bytes != 0) ||
+        hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT || !granule_known(heap, granule)) {
+        errno = EINVAL;
+        return 0;
+    }
+    int before = errno;
+    uint64_t len = own_peek(heap, granule, (unsigned)stamp, &part);
+    /* The block may reach into a part of the region that this connection has not seen yet. */
+    if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
+        len = own_peek(heap, granule, (unsigned)stamp, &part);
+    if (len != 0)
+        errno = before;
+    return (size_t)len;
+}
+
 long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
 {
     struct shmheap *heap = mem.heap;

@@ -2,6 +2,7 @@
 #include "own.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "ask.h"
 #include "fit.h"
@@ -39,16 +40,63 @@ uint64_t own_send(const struct shmheap *heap, uint64_t granule)
     return 0;
 }
 
-uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
+/* The header of the object in transit; 0 where there is none of that stamp. */
+static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned stamp)
 {
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
-    if (header_state(header) == SHMHEAP_STATE_SENT && header_stamp(header) == stamp) {
+    return header_state(header) == SHMHEAP_STATE_SENT && header_stamp(header) == stamp ? header : 0;
+}
+
+uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
+{
+    uint64_t header = in_transit(heap, granule, stamp);
+    if (header != 0) {
         uint64_t used = header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
         if (block_republish(heap, granule, header, used))
             return used;
     }
     errno = ESTALE;
     return 0;
+}
+
+/* Copies words of a payload that a peer may write meanwhile: each is loaded once. */
+static void copy_out(unsigned char *to, const unsigned char *from, size_t bytes)
+{
+    size_t done = 0;
+    if (((uintptr_t)from & 7) == 0)
+        for (; bytes - done >= 8; done += 8) {
+            uint64_t word = load_u64((const shared_u64 *)(const void *)(from + done));
+            memcpy(to + done, &word, sizeof word);
+        }
+    for (; done < bytes; done++)
+        to[done] = load_u8(from + done);
+}
+
+uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, const struct own_part *part)
+{
+    uint64_t header = in_transit(heap, granule, stamp);
+    if (header == 0) {
+        errno = ESTALE;
+        return 0;
+    }
+    uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
+    if (size == 0) {
+        errno = EBADMSG;
+        return 0;
+    }
+    uint64_t len = block_payload_len(heap, size), from = part->from_end ? len - part->offset : part->offset;
+    if (part->offset > len || part->bytes > len - from) {
+        errno = ERANGE;
+        return 0;
+    }
+    copy_out(part->buffer, (const unsigned char *)block_payload(heap, granule) + from, part->bytes);
+    /* Where the header is still the same, the object was in transit at every load of the copy. */
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (block_load(heap, granule) != header) {
+        errno = ESTALE;
+        return 0;
+    }
+    return len;
 }
 
 /* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */

@@ -13,6 +13,20 @@ uint64_t own_send(const struct shmheap *heap, uint64_t granule);
  * try, one succeeds. No lock. */
 uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp);
 
+/* struct own_part is private: which bytes of an object are wanted, and where they go.
+ * from_end: offset counts back from the end. */
+struct own_part {
+    uint64_t offset;
+    int from_end;
+    uint64_t bytes;
+    unsigned char *buffer;
+};
+
+/* own_peek copies a part of the object in transit with this stamp. Returns the length of its payload, or 0 with
+ * errno ESTALE (it is not in transit, or no longer), ERANGE (the part does not lie in it) or EBADMSG (its header is
+ * damaged). No lock; changes nothing. */
+uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, const struct own_part *part);
+
 /* own_reap frees what only dead slots can know, and with shared what they had shared too; then frees the slots. Lock held. The
  * number of blocks freed, or -1 with errno EBADMSG. A death in here leaves the rest to the next. */
 long own_reap(struct shmheap *heap, int shared);

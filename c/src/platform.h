@@ -77,6 +77,7 @@ static inline uint64_t load_u64(const shared_u64 *word) { return SHARED_LOAD(SHA
 static inline uint64_t load_acquire(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
 static inline uint32_t load_acquire_u32(const shared_u32 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
 static inline uint32_t load_u32(const shared_u32 *word) { return SHARED_LOAD(SHARED_VALUE(word)); }
+static inline unsigned char load_u8(const unsigned char *byte) { return SHARED_LOAD(byte); }
 
 /* Copies count words, each loaded once. */
 static inline void words_load(uint64_t *to, const shared_u64 *from, uint64_t count)

@@ -82,6 +82,7 @@ static void check_not_received(const struct scene *scene, uint64_t bits, int err
     const shmheap_object_handle handle = {bits};
     CHECK_REFUSED(shmheap_receive(scene->mem, handle) == NULL, error);
     CHECK_REFUSED(shmheap_receive(scene->other, handle) == NULL, error);
+    CHECK_REFUSED(shmheap_peek(scene->other, handle, 0, NULL, 0) == 0, error);
 }
 
 static void run_receive_unsent(struct scene *scene)

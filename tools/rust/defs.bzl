@@ -1,6 +1,6 @@
-"""rust_library, rust_binary, rust_test and rust_import, by the host's rustc; C libraries are ordinary deps, linked statically.
+"""rust_library, rust_proc_macro, rust_binary and rust_test, by the host's rustc; C libraries are ordinary deps, linked statically.
 
-Only what this repository needs: no crates from a registry but those that @host_rust has compiled, no cross compilation.
+Only what this repository needs: no crates from a registry, no cross compilation.
 Where there is no Rust, all of it is skipped.
 """
 
@@ -13,7 +13,7 @@ RustInfo = provider(
     doc = "A Rust library.",
     fields = {
         "crate": "its crate name",
-        "rlib": "its File",
+        "rlib": "its File; of a procedural macro the .so",
         "files": "depset of its rlib and what that depends on: rlibs, procedural macros",
     },
 )
@@ -99,6 +99,31 @@ def _library_impl(ctx):
     info = RustInfo(crate = _crate_name(ctx), rlib = rlib, files = depset([rlib], transitive = [files]))
     return [DefaultInfo(files = depset([rlib])), info, cc_info]
 
+def _proc_macro_impl(ctx):
+    """A library that rustc itself loads: linked by the same linker, and without what programs are linked with."""
+    output = ctx.actions.declare_file("lib%s.so" % _crate_name(ctx))
+    toolchain = find_cc_toolchain(ctx)
+    features = cc_common.configure_features(ctx = ctx, cc_toolchain = toolchain)
+    linker = cc_common.get_tool_for_action(feature_configuration = features, action_name = "c++-link-executable")
+    args = ctx.actions.args()
+    args.add(RUSTC)
+    args.add(_crate_root(ctx))
+    args.add_all(["--crate-name=" + _crate_name(ctx), "--crate-type=proc-macro", "--edition=2021", "--extern=proc_macro"])
+    args.add("-Clinker=" + linker)
+    args.add("-Dwarnings")
+    args.add("-o", output)
+    ctx.actions.run_shell(
+        outputs = [output],
+        inputs = depset(ctx.files.srcs, transitive = [toolchain.all_files]),
+        command = "exec \"$@\" --remap-path-prefix=\"$PWD=.\"",
+        arguments = [args],
+        env = {"PATH": "/usr/bin:/bin", "RUSTC_VERSION": RUSTC_VERSION},
+        mnemonic = "Rustc",
+        progress_message = "Compiling Rust macros %s" % ctx.label.name,
+    )
+    info = RustInfo(crate = _crate_name(ctx), rlib = output, files = depset([output]))
+    return [DefaultInfo(files = depset([output])), info]
+
 def _runnable(ctx, flags):
     program = ctx.actions.declare_file(ctx.label.name)
     _compile(ctx, program, flags, True)
@@ -109,10 +134,6 @@ def _binary_impl(ctx):
 
 def _test_impl(ctx):
     return [_runnable(ctx, ["--test"]), testing.TestEnvironment(ctx.attr.env)]
-
-def _import_impl(ctx):
-    info = RustInfo(crate = ctx.attr.crate_name, rlib = ctx.file.rlib, files = depset([ctx.file.rlib] + ctx.files.needs))
-    return [DefaultInfo(files = depset([ctx.file.rlib])), info]
 
 _ATTRS = {
     "crate_name": attr.string(),
@@ -147,13 +168,11 @@ _rust_test = rule(
     toolchains = use_cc_toolchain(),
 )
 
-_import = rule(
-    implementation = _import_impl,
-    attrs = {
-        "crate_name": attr.string(mandatory = True),
-        "needs": attr.label_list(allow_files = True),
-        "rlib": attr.label(allow_single_file = [".rlib"], mandatory = True),
-    },
+_proc_macro = rule(
+    implementation = _proc_macro_impl,
+    attrs = _ATTRS,
+    fragments = ["cpp"],
+    toolchains = use_cc_toolchain(),
 )
 
 def rust_library(name, **kwargs):
@@ -166,5 +185,5 @@ def rust_test(name, tags = [], **kwargs):
     # libtest is not instrumented: ThreadSanitizer would take its threads' hand-overs for races.
     _rust_test(name = name, tags = tags + ["no-tsan"], target_compatible_with = RUST_HERE, **kwargs)
 
-def rust_import(name, **kwargs):
-    _import(name = name, target_compatible_with = RUST_HERE, **kwargs)
+def rust_proc_macro(name, **kwargs):
+    _proc_macro(name = name, target_compatible_with = RUST_HERE, **kwargs)

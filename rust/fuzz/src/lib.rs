@@ -3,11 +3,10 @@
 //! library's back, after which only "no panic, no hang" is asked for.
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use shmheap::{ArcHandle, Error, Handle, Heap, Root, ShmArc, ShmBox};
+use shmheap::{ArcHandle, Error, Handle, Heap, Root, ShmArc, ShmBox, UntrustedHeap};
 
 /// Takes bytes from the input; 0 when there are none left.
 struct Input<'d>(&'d [u8]);
@@ -55,6 +54,12 @@ struct NameModel {
     users: u64,
 }
 
+/// Up to `attacked`, from which on no reference to what is in the heap is used but to atomics.
+fn trusted(heap: UntrustedHeap) -> Heap {
+    // SAFETY: this process alone has descriptors of it.
+    unsafe { heap.trust() }
+}
+
 impl State {
     fn new(input: &mut Input) -> Self {
         let options = input.byte();
@@ -65,8 +70,8 @@ impl State {
         if options & 4 != 0 {
             how = how.size(1 << 16).cached();
         }
-        let heap = how.anonymous().expect("a small heap");
-        let there = Heap::options().open_fd(&heap).expect("the same");
+        let heap = trusted(how.anonymous_shared().expect("a small heap"));
+        let there = trusted(Heap::options().open_fd(&heap).expect("the same"));
         State {
             heaps: [heap, there],
             boxes: Vec::new(),
@@ -108,8 +113,11 @@ impl State {
         let Ok(handle) = arc.share() else { return };
         let there = &self.heaps[usize::from(input.byte() & 1)];
         let wrong: Result<ShmArc<[u8; 3]>, Error> = there.receive_arc(handle.cast());
-        let Err(Error::WrongType { again, .. }) = wrong else { panic!("of another type") };
-        let share = there.receive_arc::<AtomicU64>(ArcHandle::from_bits(again.bits())).expect("put back");
+        assert!(matches!(wrong, Err(Error::WrongType { .. })));
+        // As long, as much aligned, and not atomic.
+        let wrong: Result<ShmArc<u64>, Error> = there.receive_arc(handle.cast());
+        assert!(matches!(wrong, Err(Error::WrongType { .. })));
+        let share = there.receive_arc::<AtomicU64>(handle).expect("as it was");
         share.fetch_add(1, Relaxed);
         self.values[*value] += 1;
         let value = *value;
@@ -126,12 +134,16 @@ impl State {
         let Some(i) = input.pick(self.letters.len()) else { return };
         let (handle, bytes) = self.letters.swap_remove(i);
         let there = &self.heaps[usize::from(input.byte() & 1)];
+        assert!(matches!(there.receive(handle.cast::<[i8]>()), Err(Error::WrongType { .. })));
+        assert!(matches!(there.take(handle.cast::<[bool]>()), Err(Error::WrongType { .. })));
+        assert!(matches!(there.receive_arc(ArcHandle::<u64>::from_bits(handle.bits())), Err(Error::WrongType { .. })));
+        assert_eq!(there.peek(handle).expect("in transit"), bytes);
         if input.byte() & 1 == 0 {
             self.boxes.push((there.receive(handle).expect("in transit"), bytes));
         } else {
             assert_eq!(there.take(handle).expect("in transit"), bytes);
         }
-        assert!(matches!(there.receive(handle), Err(Error::Stale | Error::WrongType { .. })));
+        assert!(matches!(there.receive(handle), Err(Error::Stale)));
     }
 
     fn drop_one(&mut self, input: &mut Input) {
@@ -210,8 +222,7 @@ impl State {
         assert!(self.arcs.iter().all(|(found, value)| found.load(Relaxed) == self.values[*value]));
     }
 
-    /// Any bits as a handle. What is claimed by luck is given back to be a letter no more: so it is asked only for
-    /// types that nothing here has.
+    /// Any bits as a handle, also those of what this crate keeps for itself: nothing changes.
     fn made_up(&self, input: &mut Input) {
         let near = self.letters.first().map_or(0, |(handle, _)| handle.bits());
         let bits = if input.byte() & 1 == 0 { input.word() } else { near ^ 1 << 36 ^ 1 << (input.byte() % 36) };
@@ -224,7 +235,9 @@ impl State {
 
     /// From here on no value can be relied upon: it is enough that calls return.
     fn attacked(&mut self, input: &mut Input) {
-        let file = File::from(self.heaps[0].as_fd().try_clone_to_owned().expect("a descriptor"));
+        let again = Heap::options().open_fd(&self.heaps[0]).expect("the same");
+        // SAFETY: from here on values are copied, and references are to atomics.
+        let file = File::from(unsafe { again.writable_fd() }.expect("a descriptor").try_clone_to_owned().expect("one more"));
         let len = file.metadata().expect("a file").len() - 512;
         let letters: Vec<_> = self.letters.iter().map(|(handle, _)| *handle).collect();
         let shares: Vec<_> = self.arcs.iter().filter_map(|(arc, _)| arc.share().ok()).collect();
@@ -296,8 +309,8 @@ pub fn run(data: &[u8]) {
             11..=12 => state.drop_one(&mut input),
             13 => state.made_up(&mut input),
             14 => {
-                // A handle made up from bytes may have hit the inside of a shared value, which is left to sweeping then.
-                assert_eq!(state.heaps[0].reap().expect("nobody interferes").boxes, 0, "all of us live");
+                let reaped = state.heaps[0].reap().expect("nobody interferes");
+                assert_eq!((reaped.boxes, reaped.arcs), (0, 0), "all of us live");
             }
             _ => match input.byte() {
                 201.. => return state.attacked(&mut input),

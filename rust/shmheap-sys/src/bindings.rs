@@ -502,6 +502,13 @@ extern "C" {
         mem: shmheap_memory_handle,
         hdl: shmheap_object_handle,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_peek(
+        mem: shmheap_memory_handle,
+        hdl: shmheap_object_handle,
+        offset: isize,
+        buffer: *mut ::core::ffi::c_void,
+        bytes: usize,
+    ) -> usize;
     pub fn shmheap_reap(
         mem: shmheap_memory_handle,
         flags: ::core::ffi::c_uint,

@@ -1,9 +1,9 @@
 //! Reads handles, a line each, and adds up what they name; removes the heap at the end. See producer.
 use std::io::BufRead;
 
-use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
+use shmheap::{Heap, Shm};
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Shm)]
 #[repr(C)]
 struct Sample {
     number: u64,
@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // The first line says that the heap is there.
         let heap = match &heap {
             Some(heap) => heap,
-            None => heap.insert(Heap::open(&name)?),
+            // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+            None => heap.insert(unsafe { Heap::open(&name)? }),
         };
         let sample = heap.receive::<Sample>(line?.parse()?)?;
         assert_eq!(sample.number, count);

@@ -2,12 +2,12 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use shmheap::{FromBytes, Heap, IntoBytes, KnownLayout, Result};
+use shmheap::{Heap, Result, Shm};
 
 const PROCESSES: usize = 4;
 const TURNS: u64 = 100_000;
 
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C)]
 struct Counter {
     total: AtomicU64,
@@ -15,7 +15,8 @@ struct Counter {
 }
 
 fn count(name: &str, share: &str) -> Result<()> {
-    let heap = Heap::open(name)?;
+    // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+    let heap = unsafe { Heap::open(name)? };
     let counter = heap.receive_arc::<Counter>(share.parse().expect("a handle in hexadecimal digits"))?;
     for _ in 0..TURNS {
         counter.total.fetch_add(1, Relaxed);
@@ -29,7 +30,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         return Ok(count(name, share)?);
     }
     let name = format!("/counter-{}", std::process::id());
-    let heap = Heap::create(&name, 1 << 16)?;
+    // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+    let heap = unsafe { Heap::create(&name, 1 << 16)? };
     let counter = heap.arc(Counter { total: AtomicU64::new(0), highest_pid: AtomicU64::new(0) })?;
     let mut children = Vec::new();
     for _ in 0..PROCESSES {

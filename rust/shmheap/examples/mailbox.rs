@@ -2,7 +2,7 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::AcqRel;
 
-use shmheap::{AtomicHandle, Handle, Heap, Root};
+use shmheap::{AtomicHandle, Heap, Root};
 
 /// Who comes first makes it.
 fn mailbox(heap: &Heap) -> shmheap::Result<Root<AtomicHandle<str>>> {
@@ -18,15 +18,17 @@ fn write_letter(heap: &Heap) -> shmheap::Result<()> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(name) = std::env::args().nth(1) {
-        return Ok(write_letter(&Heap::open(&name)?)?);
+        // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+        return Ok(write_letter(&unsafe { Heap::open(&name)? })?);
     }
     let name = format!("/mailbox-{}", std::process::id());
-    let heap = Heap::create(&name, 1 << 16)?;
+    // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+    let heap = unsafe { Heap::create(&name, 1 << 16)? };
     let mailbox = mailbox(&heap)?;
     let status = Command::new(std::env::current_exe()?).arg(&name).stdin(Stdio::null()).status();
     Heap::remove(&name)?;
     println!("{} wrote", if status?.success() { "another process" } else { "nobody" });
-    println!("{}", &*heap.receive(mailbox.swap(Handle::NULL, AcqRel))?);
+    println!("{}", &*heap.receive_from(&mailbox)?.expect("a letter"));
     for info in heap.names()? {
         println!("{info}: {} bytes, {} user", info.len, info.users);
     }

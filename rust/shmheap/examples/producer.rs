@@ -1,9 +1,9 @@
 //! Makes samples in a new heap and writes their handles, a line each: `producer /name 10 | consumer /name`.
 use std::io::Write;
 
-use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
+use shmheap::{Heap, Shm};
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Shm)]
 #[repr(C)]
 struct Sample {
     number: u64,
@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: producer /NAME COUNT".into());
     };
     let heap = Heap::options().size(1 << 20).growable_to(1 << 28).create(name)?;
+    // SAFETY: producer and consumer alone know the name, and write the heap by safe code.
+    let heap = unsafe { heap.trust() };
     let mut out = std::io::stdout().lock();
     for number in 0..count.parse()? {
         let mut sample = heap.boxed(Sample { number, values: [0.0; 1000] })?;

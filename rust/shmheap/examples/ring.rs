@@ -2,13 +2,13 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 
-use shmheap::{AtomicHandle, FromBytes, Handle, Heap, IntoBytes, KnownLayout, Result, ShmArc};
+use shmheap::{AtomicHandle, Handle, Heap, Result, Shm, ShmArc};
 
 const SLOTS: usize = 64;
 const LINES: u64 = 10_000;
 
 /// One puts at the back, another takes at the front; a place that holds the null handle is empty.
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C)]
 struct Ring {
     places: [AtomicHandle<str>; SLOTS],
@@ -38,7 +38,8 @@ impl Ring {
 }
 
 fn consume(name: &str, share: &str) -> Result<()> {
-    let heap = Heap::open(name)?;
+    // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+    let heap = unsafe { Heap::open(name)? };
     let ring: ShmArc<Ring> = heap.receive_arc(share.parse().expect("a handle in hexadecimal digits"))?;
     let mut letters = 0;
     for number in 0..LINES {
@@ -55,7 +56,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         return Ok(consume(name, share)?);
     }
     let name = format!("/ring-{}", std::process::id());
-    let heap = Heap::create(&name, 1 << 20)?;
+    // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+    let heap = unsafe { Heap::create(&name, 1 << 20)? };
     let ring = heap.arc(Ring { places: [const { AtomicHandle::NULL }; SLOTS], taken: AtomicU64::new(0) })?;
     let share = ring.share()?.to_string();
     let mut consumer = Command::new(std::env::current_exe()?).args([&name, &share]).stdin(Stdio::null()).spawn()?;

@@ -18,10 +18,6 @@ use crate::raw::Shared;
 /// A process that dies keeps no value alive: once it and all others that had a share are gone, [`Heap::reap`] gives
 /// the value back. A share in transit does keep it, until somebody claims it.
 ///
-/// # Who is trusted
-/// As with [`ShmBox`](crate::ShmBox), other processes keep to the protocol. Those that do not can change what lies
-/// beside atomics while it is read here; so share nothing but atomics with them.
-///
 /// ```
 /// use shmheap::Heap;
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -94,15 +90,17 @@ impl<T: Shareable> ShmArc<T> {
         self.shared.count()
     }
 
-    /// The heap that it lies in.
+    /// Whether both are shares in the same value.
     ///
     /// ```
+    /// use shmheap::ShmArc;
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
-    /// assert_eq!(heap.arc(1u8)?.heap().stats()?.processes, 1);
+    /// let (one, other) = (heap.arc(1u8)?, heap.arc(1u8)?);
+    /// assert!(ShmArc::ptr_eq(&one, &heap.receive_arc(one.share()?)?) && !ShmArc::ptr_eq(&one, &other));
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn heap(&self) -> &Heap {
-        self.shared.heap()
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        this.shared.offset() == other.shared.offset()
     }
 }
 

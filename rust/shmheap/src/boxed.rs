@@ -1,22 +1,23 @@
 //! Boxes: values in the heap with one owner.
+use std::borrow::{Borrow, BorrowMut};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 
-use crate::content::{Content, Plain};
+use crate::content::Content;
 use crate::error::Result;
 use crate::handle::Handle;
 use crate::heap::{Heap, HeapRef};
-use crate::raw::Object;
+use crate::raw::{Object, Shm};
 
 /// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or a `str`.
 ///
 /// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes to
 /// [`Heap::reap`].
 ///
-/// # Who is trusted
-/// References to the value assume that other processes keep to the protocol: that they do not write to what
-/// they have sent, as no process can that uses this crate without `unsafe`. Where they may not, take copies:
-/// [`Heap::take`], [`ShmBox::snapshot`].
+/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by `fork()`, a use of a box that it
+/// inherited panics, and its drop does nothing: the box is the parent's.
 ///
 /// ```
 /// use shmheap::{Heap, ShmBox};
@@ -74,9 +75,9 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// let three: [u8; 3] = heap.boxed([1u8, 2, 3])?.snapshot()?;
     /// let text: String = heap.boxed_str("text")?.snapshot()?;
     /// # assert_eq!((three, text.as_str()), ([1, 2, 3], "text"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn snapshot(&self) -> std::result::Result<T::Owned, std::str::Utf8Error> {
+    pub fn snapshot(&self) -> Result<T::Owned> {
         self.object.snapshot()
     }
 
@@ -94,7 +95,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     }
 }
 
-impl<T: Plain, H: HeapRef> ShmBox<T, H> {
+impl<T: Shm, H: HeapRef> ShmBox<T, H> {
     /// Puts a value in the heap: as [`Heap::boxed`], for either kind of box.
     ///
     /// ```
@@ -110,7 +111,35 @@ impl<T: Plain, H: HeapRef> ShmBox<T, H> {
     }
 }
 
-impl<T: Plain, H: HeapRef> ShmBox<[T], H> {
+impl<T: Shm, H: HeapRef> ShmBox<T, H> {
+    /// The value, moved out of the heap, whose memory is given back. In a child made by `fork()` it panics, as every use.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let number: u64 = ShmBox::into_inner(heap.boxed(5u64)?);
+    /// assert_eq!((number, heap.stats()?.used_blocks), (5, 0));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn into_inner(this: Self) -> T {
+        this.object.into_inner()
+    }
+
+    /// A value whose bytes are zero, made where it lies: for values that are larger than a stack.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(16 << 20)?;
+    /// let large: ShmBox<[u64; 1 << 20]> = ShmBox::zero_in(heap)?;
+    /// assert_eq!(large[1 << 19], 0);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn zero_in(heap: H) -> Result<Self> {
+        Object::zeroed(heap, 1).map(Self::of)
+    }
+}
+
+impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// Copies a slice into the heap: as [`Heap::boxed_slice`].
     ///
     /// ```
@@ -145,6 +174,21 @@ impl<T: Plain, H: HeapRef> ShmBox<[T], H> {
     /// ```
     pub fn from_fn_in(len: usize, make: impl FnMut(usize) -> T, heap: H) -> Result<Self> {
         Object::new(heap, len, make).map(Self::of)
+    }
+}
+
+impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
+    /// A slice of all that the iterator gives. Its length is not known before, so the elements are collected first.
+    ///
+    /// ```
+    /// use shmheap::{Heap, ShmBox};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// assert_eq!(*ShmBox::from_iter_in((1u32..).take(3), &heap)?, [1, 2, 3]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn from_iter_in(elements: impl IntoIterator<Item = T>, heap: H) -> Result<Self> {
+        let mut elements = elements.into_iter().collect::<Vec<T>>().into_iter();
+        Self::from_fn_in(elements.len(), |_| elements.next().expect("as many as were counted"), heap)
     }
 }
 
@@ -190,5 +234,66 @@ impl<T: Content + fmt::Debug + ?Sized, H: HeapRef> fmt::Debug for ShmBox<T, H> {
 impl<T: Content + fmt::Display + ?Sized, H: HeapRef> fmt::Display for ShmBox<T, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> AsMut<T> for ShmBox<T, H> {
+    fn as_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> Borrow<T> for ShmBox<T, H> {
+    fn borrow(&self) -> &T {
+        self
+    }
+}
+
+impl<T: Content + ?Sized, H: HeapRef> BorrowMut<T> for ShmBox<T, H> {
+    fn borrow_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+/// Boxes compare by their values, wherever they lie.
+impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T, I>> for ShmBox<T, H> {
+    fn eq(&self, other: &ShmBox<T, I>) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Content + Eq + ?Sized, H: HeapRef> Eq for ShmBox<T, H> {}
+
+impl<T: Content + PartialOrd + ?Sized, H: HeapRef, I: HeapRef> PartialOrd<ShmBox<T, I>> for ShmBox<T, H> {
+    fn partial_cmp(&self, other: &ShmBox<T, I>) -> Option<Ordering> {
+        (**self).partial_cmp(&**other)
+    }
+}
+
+impl<T: Content + Ord + ?Sized, H: HeapRef> Ord for ShmBox<T, H> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl<T: Content + Hash + ?Sized, H: HeapRef> Hash for ShmBox<T, H> {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        (**self).hash(state);
+    }
+}
+
+impl<'a, T: Shm, H: HeapRef> IntoIterator for &'a ShmBox<[T], H> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Shm, H: HeapRef> IntoIterator for &'a mut ShmBox<[T], H> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }

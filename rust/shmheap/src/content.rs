@@ -1,59 +1,14 @@
 //! What may lie in shared memory.
-use std::str::Utf8Error;
+use crate::raw::Shm;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-/// Values that may travel between processes: every pattern of bytes is one of them, none of their bytes is
-/// padding, and they hold no reference and no pointer.
-///
-/// Nobody implements it; whoever has the four traits of `zerocopy` has it. They are derived, and the derive refuses
-/// what is not so:
+/// Values that several processes may look at together, in a [`ShmArc`](crate::ShmArc) or a [`Root`](crate::Root): [`Shm`], and what changes
+/// inside is an atomic, which is what [`Sync`] asks for. Nobody implements it: each [`Shm`] type that is [`Sync`] has it.
 ///
 /// ```
-/// use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
-///
-/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-/// #[repr(C)]
-/// struct Sample {
-///     time_ns: u64,
-///     value: f32,
-///     sensor: u32,
-/// }
-///
-/// let heap = Heap::anonymous(1 << 16)?;
-/// let sample = heap.boxed(Sample { time_ns: 1, value: 0.5, sensor: 7 })?;
-/// assert_eq!(sample.sensor, 7);
-/// # Ok::<(), shmheap::Error>(())
-/// ```
-///
-/// `bool`, `char` and most enums are not among them, since a peer may write bytes that are none of their values: keep
-/// an integer, and convert it where it is read. Types with a destructor are refused when the program is compiled, since
-/// nobody would run it when the process dies:
-///
-/// ```compile_fail,E0080
-/// # use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
-/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-/// #[repr(C)]
-/// struct Guard(u64);
-///
-/// impl Drop for Guard {
-///     fn drop(&mut self) {}
-/// }
-///
-/// let heap = Heap::anonymous(1 << 16).unwrap();
-/// let _ = heap.boxed(Guard(1)); // "a value in shared memory cannot have a destructor"
-/// ```
-pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static {}
-impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static> Plain for T {}
-
-/// Values that several processes may look at together, in a [`ShmArc`](crate::ShmArc): as [`Plain`], but what changes
-/// inside must be an atomic, which is what [`Sync`] asks for.
-///
-/// ```
-/// use shmheap::{FromBytes, Heap, IntoBytes, KnownLayout};
+/// use shmheap::{Heap, Shm};
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 ///
-/// #[derive(FromBytes, IntoBytes, KnownLayout)]
+/// #[derive(Shm)]
 /// #[repr(C)]
 /// struct Counters {
 ///     hits: AtomicU64,
@@ -66,10 +21,10 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static> Plain 
 /// assert!(counters.hits.load(Relaxed) < counters.limit);
 /// # Ok::<(), shmheap::Error>(())
 /// ```
-pub trait Shareable: FromBytes + IntoBytes + KnownLayout + Send + Sync + 'static {}
-impl<T: FromBytes + IntoBytes + KnownLayout + Send + Sync + 'static> Shareable for T {}
+pub trait Shareable: Shm + Sync {}
+impl<T: Shm + Sync> Shareable for T {}
 
-/// What a [`ShmBox`](crate::ShmBox) holds: a [`Plain`] value, a slice of them, or text. Sealed: these three it is.
+/// What a [`ShmBox`](crate::ShmBox) holds: a [`Shm`] value, a slice of them, or text. Sealed: these three it is.
 ///
 /// ```
 /// fn names_it<T: shmheap::Content + ?Sized>() {}
@@ -81,28 +36,28 @@ pub trait Content: sealed::Sealed {
     /// The same in memory of the process's own: `T`, `Vec<T>` or `String`.
     type Owned;
 
-    /// Made of its elements, where they are a value of the type.
+    /// Made of its elements.
     #[doc(hidden)]
-    fn owned(elements: Vec<Self::Element>) -> Result<Self::Owned, Utf8Error>;
+    fn owned(elements: Vec<Self::Element>) -> Result<Self::Owned, std::str::Utf8Error>;
 }
 
-impl<T: Plain> Content for T {
+impl<T: Shm> Content for T {
     type Owned = T;
-    fn owned(mut elements: Vec<T>) -> Result<T, Utf8Error> {
+    fn owned(mut elements: Vec<T>) -> Result<T, std::str::Utf8Error> {
         Ok(elements.pop().expect("one element was copied"))
     }
 }
 
-impl<T: Plain> Content for [T] {
+impl<T: Shm> Content for [T] {
     type Owned = Vec<T>;
-    fn owned(elements: Vec<T>) -> Result<Vec<T>, Utf8Error> {
+    fn owned(elements: Vec<T>) -> Result<Vec<T>, std::str::Utf8Error> {
         Ok(elements)
     }
 }
 
 impl Content for str {
     type Owned = String;
-    fn owned(elements: Vec<u8>) -> Result<String, Utf8Error> {
+    fn owned(elements: Vec<u8>) -> Result<String, std::str::Utf8Error> {
         String::from_utf8(elements).map_err(|error| error.utf8_error())
     }
 }
@@ -110,33 +65,30 @@ impl Content for str {
 pub(crate) use sealed::Sealed;
 
 mod sealed {
-    use super::Plain;
-    use crate::label::{Kind, Label};
+    use crate::label::{label, Kind};
+    use crate::raw::Shm;
     use std::ptr::NonNull;
-    use std::str::Utf8Error;
 
     /// How a value lies in its object. `Self` may be unsized; no method forms a reference to it.
     pub trait Sealed {
-        type Element: Plain;
-        const KIND: Kind;
+        type Element: Shm;
+        /// What the object's last word is.
+        const LABEL: u64;
+        /// Whether the word before says how many elements there are; else there is one.
+        const COUNTED: bool;
+        /// Whether the bytes have to be UTF-8.
+        const TEXT: bool = false;
 
         /// The pointer to count elements at place.
         fn pointer(place: NonNull<Self::Element>, count: usize) -> NonNull<Self>;
         /// How many elements.
         fn count(pointer: NonNull<Self>) -> usize;
-        /// Whether the bytes at hand are a value of the type.
-        fn validate(_bytes: &[Self::Element]) -> Result<(), Utf8Error> {
-            Ok(())
-        }
-
-        fn label(count: usize) -> Option<Label> {
-            Label::new::<Self::Element>(Self::KIND, count)
-        }
     }
 
-    impl<T: Plain> Sealed for T {
+    impl<T: Shm> Sealed for T {
         type Element = T;
-        const KIND: Kind = Kind::Value;
+        const LABEL: u64 = label::<T>(Kind::Value);
+        const COUNTED: bool = false;
 
         fn pointer(place: NonNull<T>, _: usize) -> NonNull<T> {
             place
@@ -146,9 +98,10 @@ mod sealed {
         }
     }
 
-    impl<T: Plain> Sealed for [T] {
+    impl<T: Shm> Sealed for [T] {
         type Element = T;
-        const KIND: Kind = Kind::Slice;
+        const LABEL: u64 = label::<T>(Kind::Slice);
+        const COUNTED: bool = true;
 
         fn pointer(place: NonNull<T>, count: usize) -> NonNull<[T]> {
             NonNull::slice_from_raw_parts(place, count)
@@ -160,7 +113,9 @@ mod sealed {
 
     impl Sealed for str {
         type Element = u8;
-        const KIND: Kind = Kind::Text;
+        const LABEL: u64 = label::<u8>(Kind::Text);
+        const COUNTED: bool = true;
+        const TEXT: bool = true;
 
         fn pointer(place: NonNull<u8>, count: usize) -> NonNull<str> {
             let bytes = NonNull::slice_from_raw_parts(place, count).as_ptr();
@@ -169,16 +124,28 @@ mod sealed {
         fn count(pointer: NonNull<str>) -> usize {
             (pointer.as_ptr() as *mut [u8]).len()
         }
-        fn validate(bytes: &[u8]) -> Result<(), Utf8Error> {
-            std::str::from_utf8(bytes).map(|_| ())
-        }
     }
 }
 
-/// Refuses, when compiled, what has something to do on being dropped: a value in shared memory may end with its process.
-pub(crate) struct NoDestructor<T>(std::marker::PhantomData<T>);
+/// What is refused when the program is compiled.
+pub(crate) struct Refuse<T>(std::marker::PhantomData<T>);
 
-impl<T> NoDestructor<T> {
-    pub(crate) const CHECKED: () =
+impl<T> Refuse<T> {
+    /// A value in shared memory may end with its process.
+    pub(crate) const DESTRUCTOR: () =
         assert!(!std::mem::needs_drop::<T>(), "a value in shared memory cannot have a destructor");
+}
+
+impl<T: Shm> Refuse<T> {
+    /// Values that are made of zero bytes.
+    pub(crate) const NOT_ZERO: () =
+        assert!(T::SHAPE.zero_is_valid(), "zero bytes are no value of this type: make it of a value instead");
+
+    /// Values that are copied byte by byte while others may look at them.
+    pub(crate) const ATOMICS: () =
+        assert!(!T::SHAPE.may_change(), "atomics cannot be copied from a slice: make the elements with from_fn_in");
+
+    /// Values that a hostile process may write while this one has a reference to them.
+    pub(crate) const NOT_ATOMIC: () =
+        assert!(T::SHAPE.is_all_atomic(), "only atomics can be shared with processes that are not trusted");
 }

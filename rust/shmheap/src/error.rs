@@ -2,19 +2,16 @@
 use std::fmt;
 use std::io;
 
-use crate::Handle;
-
 /// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be tried again.
 ///
 /// ```
 /// use shmheap::{Error, Heap};
 ///
-/// match Heap::open("/no-such-heap-here") {
+/// match Heap::options().open("/no-such-heap-here") {
 ///     Err(Error::NotFound) => println!("nobody has created it yet"),
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no heap of that name.
@@ -29,8 +26,8 @@ pub enum Error {
     ReadOnly,
     /// As many processes are connected as the heap has slots for.
     TooManyProcesses,
-    /// A live process has held the heap's lock, or has been making a root, for 30 s, or nobody finished creating the heap
-    /// in time.
+    /// A live process has held the heap's lock, or has been making a root, for 30 s; or no process finished creating the heap in
+    /// time; or no space was given back in the time that the caller would wait.
     TimedOut,
     /// What is there is no heap of this version of the format.
     OtherVersion,
@@ -47,23 +44,36 @@ pub enum Error {
     NullHandle,
     /// The handle belongs to another heap, or is no handle at all.
     ForeignHandle,
-    /// The value was received by somebody already, or was never sent.
+    /// The value was received already, or was never sent.
     Stale,
-    /// The value is held by another process: this one was forked, or a peer broke the rules.
+    /// The value is held by another process: a peer broke the rules.
     NotHeld,
-    /// What was sent is of another type. It has been sent again, so nothing is lost.
+    /// The value, or the heap, is that of the process which forked this one.
+    OtherProcess,
+    /// This process has no memory for a copy of the value.
+    NoMemory {
+        /// Bytes of the copy.
+        bytes: usize,
+    },
+    /// What was sent is of another type. It is in transit as before, under the same handle.
     WrongType {
+        /// The type that was asked for.
+        expected: &'static str,
         /// What it is.
         found: &'static str,
-        /// The handle by which it can be received now; the one that was used is stale.
-        again: Handle<()>,
     },
-    /// The text that was sent is not UTF-8. It has been sent again, as `[u8]`.
+    /// The bytes that were sent are no value of their type: a `bool` of 2, say. They are in transit as before, under the same handle:
+    /// [`Heap::receive_bytes`](crate::Heap::receive_bytes) gets them.
+    NotAValue {
+        /// The type.
+        expected: &'static str,
+        /// Which element it is of a slice; else 0.
+        index: usize,
+    },
+    /// The text that was sent is not UTF-8. It is in transit as before, under the same handle.
     NotUtf8 {
         /// Up to which byte it is.
         valid_up_to: usize,
-        /// The handle by which its bytes can be received now.
-        bytes: Handle<[u8]>,
     },
     /// The name of a root is out of range: the text says how.
     InvalidName(&'static str),
@@ -117,6 +127,37 @@ impl Error {
         }
     }
 
+    fn variant(&self) -> &'static str {
+        match self {
+            Error::NotFound => "NotFound",
+            Error::AlreadyExists => "AlreadyExists",
+            Error::InvalidOption(_) => "InvalidOption",
+            Error::PermissionDenied => "PermissionDenied",
+            Error::ReadOnly => "ReadOnly",
+            Error::TooManyProcesses => "TooManyProcesses",
+            Error::TimedOut => "TimedOut",
+            Error::OtherVersion => "OtherVersion",
+            Error::Corrupt => "Corrupt",
+            Error::OutOfMemory { .. } => "OutOfMemory",
+            Error::TooLarge => "TooLarge",
+            Error::NullHandle => "NullHandle",
+            Error::ForeignHandle => "ForeignHandle",
+            Error::Stale => "Stale",
+            Error::NotHeld => "NotHeld",
+            Error::OtherProcess => "OtherProcess",
+            Error::NoMemory { .. } => "NoMemory",
+            Error::WrongType { .. } => "WrongType",
+            Error::NotAValue { .. } => "NotAValue",
+            Error::NotUtf8 { .. } => "NotUtf8",
+            Error::InvalidName(_) => "InvalidName",
+            Error::NoSuchName => "NoSuchName",
+            Error::OtherRoot { .. } => "OtherRoot",
+            Error::Unsound { .. } => "Unsound",
+            Error::Unsupported => "Unsupported",
+            Error::Os(_) => "Os",
+        }
+    }
+
     /// errno of a call on an open heap.
     pub(crate) fn from_change(errno: i32) -> Self {
         match errno {
@@ -151,7 +192,8 @@ impl fmt::Display for Error {
             Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
             Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
             Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished making a root or the heap: continue or end it",
+                "a live process holds the heap's lock, or never finished making a root or the heap (continue or end it), or gave no \
+                 space back in time",
             ),
             Error::OtherVersion => {
                 f.write_str("a heap of another version of the format: use the same version everywhere")
@@ -165,14 +207,21 @@ impl fmt::Display for Error {
             Error::ForeignHandle => f.write_str("no handle of this heap: receive it from the heap that it was sent in"),
             Error::Stale => f.write_str("received already, or never sent: each handle is good for one receive"),
             Error::NotHeld => f.write_str("another process holds it: receive it before sending it on"),
-            Error::WrongType { found, again } => {
-                write!(f, "another type: it is {found}; it was sent again, receive it by handle {again}")
+            Error::OtherProcess => f.write_str(
+                "this connection is the parent's: a child made by fork() opens the heap itself, before it uses it",
+            ),
+            Error::NoMemory { bytes } => {
+                write!(f, "no memory for a copy of {bytes} bytes: receive the value instead, which stays in the heap")
             }
-            Error::NotUtf8 { valid_up_to, bytes } => {
-                write!(
-                    f,
-                    "not UTF-8 from byte {valid_up_to} on; it was sent again, receive the bytes by handle {bytes}"
-                )
+            Error::WrongType { expected, found } => {
+                write!(f, "asked for {expected}, and it is {found}: receive it as its own type; the handle stays good")
+            }
+            Error::NotAValue { expected, index } => write!(
+                f,
+                "the bytes of element {index} are no value of {expected}: receive them as bytes; the handle stays good"
+            ),
+            Error::NotUtf8 { valid_up_to } => {
+                write!(f, "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle stays good")
             }
             Error::InvalidName(how) => write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one"),
             Error::NoSuchName => f.write_str("nothing in the heap has that name: make it with root or root_with"),
@@ -187,6 +236,47 @@ impl fmt::Display for Error {
             }
             Error::Unsupported => f.write_str("not supported here: leave the option out"),
             Error::Os(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// What `main` shows when it returns an error: the variant, and what [`Display`](fmt::Display) says.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.variant())
+    }
+}
+
+/// For programs whose own error is [`io::Error`]; this one is its source.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Os(_) => None,
+            Error::NotFound | Error::NoSuchName => Some(io::ErrorKind::NotFound),
+            Error::AlreadyExists => Some(io::ErrorKind::AlreadyExists),
+            Error::PermissionDenied | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
+                Some(io::ErrorKind::PermissionDenied)
+            }
+            Error::TimedOut => Some(io::ErrorKind::TimedOut),
+            Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
+            Error::Unsupported => Some(io::ErrorKind::Unsupported),
+            Error::InvalidOption(_)
+            | Error::InvalidName(_)
+            | Error::NullHandle
+            | Error::ForeignHandle
+            | Error::TooLarge => Some(io::ErrorKind::InvalidInput),
+            Error::Corrupt
+            | Error::Unsound { .. }
+            | Error::OtherVersion
+            | Error::WrongType { .. }
+            | Error::NotAValue { .. }
+            | Error::NotUtf8 { .. }
+            | Error::OtherRoot { .. } => Some(io::ErrorKind::InvalidData),
+            Error::Stale | Error::TooManyProcesses => Some(io::ErrorKind::Other),
+        };
+        match (kind, error) {
+            (_, Error::Os(error)) => error,
+            (kind, error) => io::Error::new(kind.unwrap_or(io::ErrorKind::Other), error),
         }
     }
 }
@@ -209,6 +299,7 @@ pub(crate) mod code {
     pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
     pub const EINVAL: i32 = 22;
+    pub const ERANGE: i32 = 34;
     pub const EBADMSG: i32 = 74;
     pub const EPROTONOSUPPORT: i32 = 93;
     pub const ENAMETOOLONG: i32 = 36;
@@ -234,9 +325,17 @@ mod tests {
     }
 
     #[test]
-    fn wrong_type_names_the_new_handle() {
-        let again = Handle::from_bits(0x1234);
-        let text = Error::WrongType { found: "a slice", again }.to_string();
-        assert!(text.contains("0000000000001234") && text.contains("a slice"), "{text}");
+    fn readable_from_main_and_from_io() {
+        assert!(format!("{:?}", Error::Stale).starts_with("Stale: received already"));
+        let error = io::Error::from(Error::WrongType { expected: "u64", found: "a share" });
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        assert_eq!(io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(), Some(5));
+    }
+
+    #[test]
+    fn wrong_type_names_both() {
+        let text = Error::WrongType { expected: "u64", found: "a share" }.to_string();
+        assert!(text.contains("u64") && text.contains("a share"), "{text}");
     }
 }

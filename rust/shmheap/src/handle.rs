@@ -5,12 +5,9 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
         #[repr(transparent)]
         pub struct $name<T: ?Sized>(u64, PhantomData<fn() -> T>);
 
@@ -109,9 +106,9 @@ handle! {
     /// memory. It means nothing without its heap, where [`Heap::receive`](crate::Heap::receive) claims the value, once.
     ///
     /// ```
-    /// use shmheap::{FromBytes, Handle, Heap, Immutable, IntoBytes, KnownLayout};
+    /// use shmheap::{Handle, Heap, Shm};
     ///
-    /// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+    /// #[derive(Shm)]
     /// #[repr(C)]
     /// struct Node {
     ///     value: u64,
@@ -157,7 +154,6 @@ handle! {
 /// assert!(mailbox.load(Acquire).is_null());
 /// # Ok::<(), shmheap::Error>(())
 /// ```
-#[derive(FromBytes, IntoBytes, KnownLayout)]
 #[repr(transparent)]
 pub struct AtomicHandle<T: ?Sized>(AtomicU64, PhantomData<fn() -> T>);
 
@@ -268,6 +264,5 @@ mod tests {
     fn eight_bytes_for_any_type() {
         assert_eq!(std::mem::size_of::<Handle<[u64]>>(), 8);
         assert_eq!(std::mem::size_of::<AtomicHandle<str>>(), 8);
-        assert_eq!(Handle::<u8>::read_from_bytes(&[1, 0, 0, 0, 0, 0, 0, 0]).unwrap().bits(), 1);
     }
 }

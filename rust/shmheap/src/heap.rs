@@ -9,25 +9,47 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::arc::ShmArc;
 use crate::boxed::ShmBox;
-use crate::content::{Content, Plain, Shareable};
+use crate::content::{Content, Shareable};
 use crate::error::{Error, Result};
-use crate::handle::{ArcHandle, Handle};
-use crate::raw::{self, Connection, Opening};
+use crate::handle::{ArcHandle, AtomicHandle, Handle};
+use crate::raw::{self, Connection, Opening, Shm};
 use crate::root::{NameInfo, Root};
 use crate::sweep;
+use crate::transit::Transit;
+use crate::untrusted::UntrustedHeap;
 
-/// A heap that processes share. A clone is the same connection; the last of clones, boxes and shares closes it. What
-/// is in the heap stays, for other processes, until somebody removes its name and the last process has closed it.
+/// A heap whose writers are all trusted: values in it are used by reference, where they lie.
 ///
-/// All calls may be made from any thread. A process that was made by `fork()` without `exec` has copies of its
-/// parent's boxes, which is why `fork` is an unsafe call: it must not use or drop them.
+/// A clone is the same connection; the last of clones, boxes and shares closes it. What is in the heap stays, for other
+/// processes, until its name is removed and the last process has closed it. All calls may be made from any thread.
+///
+/// # Trust
+/// A `&T` to memory that another process writes meanwhile is undefined behaviour in Rust. So a connection to memory that
+/// other processes can write is a `Heap` only by an `unsafe` call: [`Heap::create`], [`Heap::open`] or
+/// [`UntrustedHeap::trust`]. It is a promise about all of them:
+///
+/// - Whatever can write the heap's memory keeps to the protocol, as long as this process uses the heap: it writes the memory by this
+///   library alone, and an object while it holds it; what several processes share, it writes by atomics alone.
+///   Programs whose only `unsafe` call of this crate is that promise keep to it, whatever handles they make up.
+/// - A C program that keeps to `shmheap.h` does so when it writes all bytes of an object before it sends it, and does not use it after.
+/// - No process, this one included, writes the heap's file or its name's file by other means, or cuts it short.
+///
+/// Where that cannot be promised there is [`UntrustedHeap`], which copies. [`Heap::anonymous`] needs no promise: the kernel lets
+/// no second writer in.
+///
+/// # fork
+/// A connection belongs to the process that opened it. In a child made by `fork()`, calls on a heap that it inherited
+/// fail with [`Error::OtherProcess`], uses of its boxes, shares and roots panic, and drops do nothing. References that live across
+/// the fork lead to memory that the kernel does not map in the child: a use of one ends the child by SIGSEGV.
 ///
 /// ```
 /// use shmheap::Heap;
 ///
 /// let name = format!("/shmheap-doc-{}", std::process::id());
-/// let heap = Heap::create(&name, 1 << 20)?;
-/// let there = Heap::open(&name)?; // in another process, as a rule
+/// // SAFETY: only this program, which has no other unsafe code, opens heaps of this name.
+/// let heap = unsafe { Heap::create(&name, 1 << 20)? };
+/// // SAFETY: as above.
+/// let there = unsafe { Heap::open(&name)? }; // in another process, as a rule
 /// let handle = heap.boxed_str("hello")?.send()?;
 /// assert_eq!(&*there.receive(handle)?, "hello");
 /// Heap::remove(&name)?;
@@ -76,7 +98,8 @@ pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
     &heap.heap().connection
 }
 
-/// How to open or create a heap. Made by [`Heap::options`].
+/// How to open or create a heap. Made by [`Heap::options`]. What opens a heap that other processes can write gives an [`UntrustedHeap`],
+/// and [`trust`](UntrustedHeap::trust) makes a [`Heap`] of it.
 ///
 /// ```
 /// use shmheap::Heap;
@@ -88,7 +111,7 @@ pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
 ///     .growable_to(1 << 24)
 ///     .mode(0o660)
 ///     .timeout(Duration::from_millis(500))
-///     .open_or_create(&name)?;
+///     .open_or_create(&name)?; // an UntrustedHeap: see `trust`
 /// assert_eq!(heap.stats()?.max_len, 1 << 24);
 /// Heap::remove(&name)?;
 /// # Ok::<(), shmheap::Error>(())
@@ -173,44 +196,57 @@ impl HeapOptions {
     /// # Errors
     /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::Corrupt`] (what is there is no heap),
     /// [`Error::OtherVersion`], [`Error::TimedOut`], [`Error::TooManyProcesses`], [`Error::InvalidOption`].
-    pub fn open(&self, name: &str) -> Result<Heap> {
+    pub fn open(&self, name: &str) -> Result<UntrustedHeap> {
         self.at(name.as_bytes(), 0)
     }
 
     /// Makes a heap of this name; [`Error::AlreadyExists`] if there is one.
-    pub fn create(&self, name: &str) -> Result<Heap> {
+    pub fn create(&self, name: &str) -> Result<UntrustedHeap> {
         self.at(name.as_bytes(), raw::CREATE | raw::EXCLUSIVE)
     }
 
     /// Connects to the heap of this name, or makes it. What is there keeps its size and alignment.
-    pub fn open_or_create(&self, name: &str) -> Result<Heap> {
+    pub fn open_or_create(&self, name: &str) -> Result<UntrustedHeap> {
         self.at(name.as_bytes(), raw::CREATE)
     }
 
     /// As [`open`](Self::open), for the heap in a file.
-    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<UntrustedHeap> {
         self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE)
     }
 
     /// As [`create`](Self::create), in a file.
-    pub fn create_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+    pub fn create_file(&self, path: impl AsRef<Path>) -> Result<UntrustedHeap> {
         self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE | raw::CREATE | raw::EXCLUSIVE)
     }
 
     /// As [`open_or_create`](Self::open_or_create), in a file.
-    pub fn open_or_create_file(&self, path: impl AsRef<Path>) -> Result<Heap> {
+    pub fn open_or_create_file(&self, path: impl AsRef<Path>) -> Result<UntrustedHeap> {
         self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE | raw::CREATE)
     }
 
-    /// Makes a heap without a name. Others get it through its descriptor ([`AsFd`]): by inheritance, or over a socket.
+    /// Makes a heap without a name that this process alone can write: the kernel refuses every other mapping of it for writing
+    /// and every write to its file, in this process too (`F_SEAL_FUTURE_WRITE`). Processes that get its descriptor ([`AsFd`]: by
+    /// inheritance, or over a socket) can open it [`read_only`](Self::read_only), and copy what they see.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]: before Linux 5.1, which lacks that seal; [`anonymous_shared`](Self::anonymous_shared) does without.
     pub fn anonymous(&self) -> Result<Heap> {
+        let heap = Heap::of(Connection::open(None, &self.with(raw::ANONYMOUS | raw::CREATE))?);
+        heap.connection.seal()?;
+        Ok(heap)
+    }
+
+    /// Makes a heap without a name, which other processes can write that get a descriptor of it
+    /// ([`UntrustedHeap::writable_fd`]): by inheritance, or over a socket.
+    pub fn anonymous_shared(&self) -> Result<UntrustedHeap> {
         let opening = self.with(raw::ANONYMOUS | raw::CREATE);
-        Connection::open(None, &opening).map(Heap::of)
+        Connection::open(None, &opening).map(Heap::of).map(UntrustedHeap::of)
     }
 
     /// Connects to the heap that a descriptor refers to, which stays the caller's.
-    pub fn open_fd(&self, fd: impl AsFd) -> Result<Heap> {
-        Connection::open_fd(fd.as_fd(), &self.opening).map(Heap::of)
+    pub fn open_fd(&self, fd: impl AsFd) -> Result<UntrustedHeap> {
+        Connection::open_fd(fd.as_fd(), &self.opening).map(Heap::of).map(UntrustedHeap::of)
     }
 
     fn flag(mut self, flag: u32) -> Self {
@@ -224,9 +260,9 @@ impl HeapOptions {
         opening
     }
 
-    fn at(&self, name: &[u8], flags: u32) -> Result<Heap> {
+    fn at(&self, name: &[u8], flags: u32) -> Result<UntrustedHeap> {
         let name = c_name(name)?;
-        Connection::open(Some(&name), &self.with(flags)).map(Heap::of)
+        Connection::open(Some(&name), &self.with(flags)).map(Heap::of).map(UntrustedHeap::of)
     }
 }
 
@@ -239,28 +275,43 @@ impl Heap {
         Heap { connection: Arc::new(connection) }
     }
 
+    /// The heap's descriptor for writing: see [`UntrustedHeap::writable_fd`].
+    pub(crate) fn fd_writable(&self) -> Result<BorrowedFd<'_>> {
+        self.connection.fd_writable()
+    }
+
     /// All that can be said about how to open.
     pub fn options() -> HeapOptions {
         HeapOptions::default()
     }
 
     /// Makes a heap of `size` bytes under a name of `shm_open`.
-    pub fn create(name: &str, size: usize) -> Result<Heap> {
-        Heap::options().size(size).create(name)
+    ///
+    /// # Safety
+    /// All writers of the heap are trusted: see [`Heap`].
+    #[allow(unsafe_code)]
+    pub unsafe fn create(name: &str, size: usize) -> Result<Heap> {
+        Heap::options().size(size).create(name).map(UntrustedHeap::into_heap)
     }
 
     /// Connects to the heap of that name.
-    pub fn open(name: &str) -> Result<Heap> {
-        Heap::options().open(name)
+    ///
+    /// # Safety
+    /// All writers of the heap are trusted: see [`Heap`].
+    #[allow(unsafe_code)]
+    pub unsafe fn open(name: &str) -> Result<Heap> {
+        Heap::options().open(name).map(UntrustedHeap::into_heap)
     }
 
-    /// Makes a heap of `size` bytes without a name.
+    /// Makes a heap of `size` bytes without a name, which this process alone can write: see
+    /// [`HeapOptions::anonymous`].
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
-    /// let there = shmheap::Heap::options().open_fd(&heap)?; // the descriptor may come from another process
+    /// let observer = shmheap::Heap::options().read_only().open_fd(&heap)?; // in another process, as a rule
     /// let handle = heap.boxed(3u32)?.send()?;
-    /// assert_eq!(*there.receive(handle)?, 3);
+    /// assert_eq!(observer.peek(handle)?, 3);
+    /// assert!(shmheap::Heap::options().open_fd(&heap).is_err()); // not for writing
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn anonymous(size: usize) -> Result<Heap> {
@@ -303,8 +354,44 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     #[inline]
-    pub fn boxed<T: Plain>(&self, value: T) -> Result<ShmBox<T>> {
+    pub fn boxed<T: Shm>(&self, value: T) -> Result<ShmBox<T>> {
         ShmBox::new_in(value, self.clone())
+    }
+
+    /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back: `limit` long at most, `None` for ever.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] after that time, [`Error::OutOfMemory`] at once where the value could not fit even in the empty heap,
+    /// [`Error::TooLarge`] also for a type whose alignment is more than the heap's.
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// use std::time::Duration;
+    ///
+    /// let heap = Heap::anonymous(4096)?;
+    /// let full = heap.boxed_zeroed::<u8>(3000)?;
+    /// let soon = Some(Duration::from_millis(1));
+    /// assert!(matches!(heap.boxed_wait([0u8; 3000], soon), Err(Error::TimedOut)));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| drop(full)); // as another process, as a rule
+    ///     heap.boxed_wait([0u8; 3000], None).map(|_| ())
+    /// })?;
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn boxed_wait<T: Shm>(&self, value: T, limit: Option<Duration>) -> Result<ShmBox<T>> {
+        let mut value = Some(value);
+        let make = |_| value.take().expect("there is one element");
+        raw::Object::new_waiting(self.clone(), 1, make, limit).map(ShmBox::of)
+    }
+
+    /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what `make(i)` gives.
+    pub fn boxed_slice_wait<T: Shm>(
+        &self,
+        len: usize,
+        make: impl FnMut(usize) -> T,
+        limit: Option<Duration>,
+    ) -> Result<ShmBox<[T]>> {
+        raw::Object::new_waiting(self.clone(), len, make, limit).map(ShmBox::of)
     }
 
     /// Copies a slice into the heap.
@@ -316,18 +403,18 @@ impl Heap {
     /// assert_eq!(primes.iter().sum::<u32>(), 26);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn boxed_slice<T: Plain>(&self, values: &[T]) -> Result<ShmBox<[T]>> {
+    pub fn boxed_slice<T: Shm>(&self, values: &[T]) -> Result<ShmBox<[T]>> {
         ShmBox::copied_in(values, self.clone())
     }
 
-    /// A slice of `len` elements whose bytes are zero.
+    /// A slice of `len` elements whose bytes are zero. Refused when the program is compiled where zero bytes are no value of `T`.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
     /// assert!(heap.boxed_zeroed::<u64>(100)?.iter().all(|&x| x == 0));
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn boxed_zeroed<T: Plain>(&self, len: usize) -> Result<ShmBox<[T]>> {
+    pub fn boxed_zeroed<T: Shm>(&self, len: usize) -> Result<ShmBox<[T]>> {
         ShmBox::zeroed_in(len, self.clone())
     }
 
@@ -342,11 +429,12 @@ impl Heap {
         ShmBox::str_in(text, self.clone())
     }
 
-    /// Claims a value that somebody sent. Of all who claim it, in all processes, one succeeds.
+    /// Claims a value that was sent. Of all claims of it, in all processes, one succeeds.
     ///
     /// # Errors
     /// [`Error::NullHandle`], [`Error::ForeignHandle`] (of another heap, or bits that are no handle), [`Error::Stale`]
-    /// (claimed already), [`Error::WrongType`], [`Error::NotUtf8`]. Nothing is lost by any of them.
+    /// (claimed already), [`Error::WrongType`], [`Error::NotAValue`], [`Error::NotUtf8`]. None of them changes anything: the value is
+    /// looked at before it is claimed.
     ///
     /// ```
     /// use shmheap::{Error, Heap};
@@ -362,26 +450,96 @@ impl Heap {
         ShmBox::receive_in(handle, self.clone())
     }
 
-    /// Claims a value, copies it into this process's own memory and frees it. Sound also where the sender keeps no
-    /// rules and goes on writing: the copy is bytes of some moment, and checked after copying.
+    /// Claims the value whose handle lies in `place`, and leaves the null handle there; `None` where there is none. The handle
+    /// stays in `place` until the value is claimed: a process that dies inside leaves the value in the mailbox, or holds it, so
+    /// that [`reap`](Self::reap) finds it.
+    ///
+    /// ```
+    /// use shmheap::{AtomicHandle, Heap};
+    /// use std::sync::atomic::Ordering::Release;
+    ///
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let mailbox = heap.root::<AtomicHandle<str>>("mailbox")?;
+    /// mailbox.store(heap.boxed_str("letter")?.send()?, Release);
+    /// assert_eq!(&*heap.receive_from(&mailbox)?.expect("a letter"), "letter");
+    /// assert!(heap.receive_from(&mailbox)?.is_none());
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn receive_from<T: Content + ?Sized>(&self, place: &AtomicHandle<T>) -> Result<Option<ShmBox<T>>> {
+        use std::sync::atomic::Ordering::{AcqRel, Acquire};
+        loop {
+            let handle = place.load(Acquire);
+            if handle.is_null() {
+                return Ok(None);
+            }
+            let received = match self.receive(handle) {
+                Err(Error::Stale) => None, // a process claimed it, and had no time to say so here
+                received => Some(received?),
+            };
+            // Where another handle lies there by now, it stays.
+            let _ = place.compare_exchange(handle, Handle::NULL, AcqRel, Acquire);
+            if received.is_some() {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Claims a value, copies it into this process's own memory and frees it. Refused, it is in transit as before.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// As [`receive`](Self::receive), and [`Error::NoMemory`] where this process has no memory for the copy.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
-    /// let handle = heap.boxed_str("from somebody unknown")?.send()?;
+    /// let handle = heap.boxed_str("from afar")?.send()?;
     /// let text: String = heap.take(handle)?;
-    /// assert_eq!(text, "from somebody unknown");
+    /// assert_eq!(text, "from afar");
     /// assert_eq!(heap.stats()?.used_blocks, 0);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn take<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<T::Owned> {
-        raw::Object::<T, &Heap>::take(&self, handle.bits())
+        raw::take::<T>(&self.connection, handle.bits())
     }
 
-    /// Claims an object that a program without this crate sent, with `shmheap_send`: all its bytes but the last 8,
-    /// which this crate keeps for itself (so let that program allocate 8 more). What this crate sent comes as its bytes.
+    /// Copies a value that stays in transit. Errors as [`take`](Self::take).
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let handle = heap.boxed([1u8, 2])?.send()?;
+    /// assert_eq!((heap.peek(handle)?, heap.peek(handle)?), ([1, 2], [1, 2]));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn peek<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<T::Owned> {
+        raw::peek::<T>(&self.connection, handle.bits())
+    }
+
+    /// What is in transit: values that were sent and not claimed, and shares. Among them are those whose handles are lost, since
+    /// the process died that had them: [`discard`](Self::discard) gives them back. Which these are, the program has to know.
+    /// Costs a walk over the heap.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let _lost = heap.boxed_slice(&[1u8; 1000])?.send()?;
+    /// let found = heap.in_transit()?;
+    /// assert_eq!(found.len(), 1);
+    /// heap.discard(found[0].handle)?;
+    /// assert_eq!(heap.stats()?.used_blocks, 0);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn in_transit(&self) -> Result<Vec<Transit>> {
+        Transit::all(&self.connection)
+    }
+
+    /// Claims what is in transit under a handle, of whatever type, and gives it back; of a share ([`ArcHandle`]), the share.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn discard(&self, handle: Handle<()>) -> Result<()> {
+        raw::discard(self, handle.bits())
+    }
+
+    /// Claims an object that a program without this crate sent, with `shmheap_send`: all its bytes but the last 16,
+    /// which this crate keeps for itself (so let that program allocate 16 more). What this crate sent comes as its bytes.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -408,7 +566,7 @@ impl Heap {
         ShmArc::new_in(value, self)
     }
 
-    /// Claims a share that [`ShmArc::share`] made. Errors as [`receive`](Self::receive).
+    /// Claims a share that [`ShmArc::share`] made. Errors as [`receive`](Self::receive); refused, it is in transit as before.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -422,15 +580,16 @@ impl Heap {
         ShmArc::receive_in(handle, self)
     }
 
-    /// The value of this name, the same one for all processes, which lives as long as any of them has the [`Root`]. Who
-    /// comes first makes it, of zero bytes; [`root_with`](Self::root_with) makes it of a value.
+    /// The value of this name, the same one for all processes, which lives as long as any of them has the [`Root`]. The first
+    /// call makes it, of zero bytes (refused when the program is compiled where these are no value of `T`);
+    /// [`root_with`](Self::root_with) makes it of a value.
     ///
     /// The name is 1 to 255 bytes of any kind but zero. Making one costs a walk over the heap's blocks, once for each
     /// connection.
     ///
     /// # Errors
-    /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another size or alignment, or
-    /// made by a program without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`],
+    /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another type, or made by a program
+    /// without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`],
     /// [`Error::TimedOut`] (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
     /// them.
     ///
@@ -566,10 +725,11 @@ impl Heap {
     }
 }
 
-/// The descriptor of the file below the heap, to be passed to another process.
+/// A descriptor of the file below the heap that can be read and not written, a description of its own: nothing that is done with it, locks
+/// included, has to do with the heap's own. Processes that get it open the heap [`read_only`](HeapOptions::read_only).
 impl AsFd for Heap {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.connection.fd().expect("all heaps that this crate opens have a file")
+        self.connection.fd().expect("a heap that this process opened has a file")
     }
 }
 

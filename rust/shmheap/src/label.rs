@@ -1,23 +1,33 @@
-//! The word at the end of each object that was sent: what it holds. It lies behind the value, where no safe code
-//! reaches, so a label is what this crate wrote there or a hostile peer.
+//! The words at the end of each object that was sent: what it holds. They lie behind the value, where no safe code
+//! reaches, so a label is what this crate wrote there or a process that keeps no rules.
 //!
-//! Bits 0-43 count of elements, 44-47 kind, 48-63 a digest of the element's size and alignment.
+//! ```text
+//! value                 [ value ][ ... ][ label ]
+//! slice, text           [ elements ][ ... ][ count ][ label ]
+//! share in a ShmArc     [ ... ][ object ][ label of the value ][ TICKET ]
+//! inside of a ShmArc    [ front ][ value ][ ... ][ INSIDE ]
+//! ```
+//!
+//! A label is 64 bits of a hash: of the kind of object and of its type's fingerprint.
+use crate::raw::{mix, Shm};
 
-const COUNT_BITS: u32 = 44;
-const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
+/// Bytes of the words at the end of an object, at most.
+pub(crate) const TAIL_LEN: usize = 16;
 
-/// Bytes that an object of this crate has at least. What is smaller is a ticket ([`TICKET_MAX`]): the size, which
-/// nobody can write, tells them apart.
-pub(crate) const OBJECT_MIN: usize = 24;
+/// The last word of a share: fixed, so that what is no share is told from one whatever its type.
+pub(crate) const TICKET: u64 = u64::from_le_bytes(*b"shmheapt");
 
-/// Bytes that a ticket has at most: 8 are asked for, and on heaps of alignment 8 a rest of 8 cannot be split off.
-pub(crate) const TICKET_MAX: usize = 16;
+/// The last word of the inside of a ShmArc.
+pub(crate) const INSIDE: u64 = u64::from_le_bytes(*b"shmheapi");
 
-/// Bytes of the label.
-pub(crate) const LABEL_LEN: usize = 8;
+/// Bytes that a ticket has.
+pub(crate) const TICKET_LEN: usize = 24;
+
+/// Bytes that a ticket has at most: what the heap cannot split off.
+pub(crate) const TICKET_MAX: usize = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u64)]
 pub enum Kind {
     Value = 1,
     Slice = 2,
@@ -26,103 +36,55 @@ pub enum Kind {
     Root = 5,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Label(u64);
+/// The label of an object that holds T in this way.
+pub(crate) const fn label<T: Shm>(kind: Kind) -> u64 {
+    mix(T::SHAPE.fingerprint(), kind as u64)
+}
 
-impl Label {
-    /// None: more elements than a label can say.
-    pub(crate) fn new<T>(kind: Kind, count: usize) -> Option<Label> {
-        let count = u64::try_from(count).ok().filter(|&count| count <= COUNT_MAX)?;
-        Some(Label((digest::<T>() << 48) | ((kind as u64) << COUNT_BITS) | count))
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Label {
-        Label(bits)
-    }
-
-    pub(crate) fn bits(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) fn is_arc(self) -> bool {
-        (self.0 >> COUNT_BITS) & 15 == Kind::Arc as u64
-    }
-
-    /// How many elements of T lie in an object with this label and room for `room` bytes of payload; None where it
-    /// holds anything else.
-    pub(crate) fn count_of<T>(self, kind: Kind, room: usize) -> Option<usize> {
-        let count = usize::try_from(self.0 & COUNT_MAX).ok()?;
-        let same = Label::new::<T>(kind, count)? == self && (kind == Kind::Slice || kind == Kind::Text || count == 1);
-        let bytes = std::mem::size_of::<T>().checked_mul(count)?;
-        (same && bytes <= room).then_some(count)
-    }
-
-    /// For messages.
-    pub(crate) fn describe(self) -> &'static str {
-        match (self.0 >> COUNT_BITS) & 15 {
-            1 => "a value of another size or alignment",
-            2 => "a slice of other elements or where none was asked for",
-            3 => "a str",
-            4 => "the inside of a ShmArc",
-            5 => "a root of another size or alignment",
-            _ => "no object that this crate has sent",
-        }
+/// For messages.
+pub(crate) fn describe(label: u64) -> &'static str {
+    match label {
+        TICKET => "a share in a ShmArc",
+        INSIDE => "part of a ShmArc",
+        _ => "a value of another type, or none that this crate sent",
     }
 }
 
-/// 16 bits of size and alignment. Types that agree in both are taken for each other, which harms nobody: any
-/// bytes are a value of either.
-fn digest<T>() -> u64 {
-    let size = std::mem::size_of::<T>() as u64;
-    let align = std::mem::align_of::<T>() as u64;
-    ((size << 16) ^ align).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48
-}
-
-/// Bytes to ask for so that `len` bytes and the label fit.
-pub(crate) fn request(len: usize) -> Option<usize> {
-    Some(len.checked_add(LABEL_LEN)?.max(OBJECT_MIN))
+/// Bytes to ask for so that `len` bytes and the words behind them fit.
+pub(crate) const fn request(len: usize, counted: bool) -> Option<usize> {
+    let with = match counted {
+        true => len.checked_add(16),
+        false => len.checked_add(8),
+    };
+    match with {
+        Some(with) if with < TAIL_LEN => Some(TAIL_LEN),
+        other => other,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
 
     #[test]
-    fn a_label_is_good_for_its_type_alone() {
-        let label = Label::new::<u32>(Kind::Slice, 5).unwrap();
-        assert_eq!(label.count_of::<u32>(Kind::Slice, 20), Some(5));
-        assert_eq!(label.count_of::<u32>(Kind::Slice, 19), None);
-        assert_eq!(label.count_of::<u32>(Kind::Value, 20), None);
-        assert_eq!(label.count_of::<u16>(Kind::Slice, 20), None);
-        assert_eq!(label.count_of::<u64>(Kind::Slice, 64), None);
-        assert!(!label.is_arc() && Label::new::<u8>(Kind::Arc, 1).unwrap().is_arc());
+    fn a_label_is_good_for_its_type_and_kind_alone() {
+        let kinds = [Kind::Value, Kind::Slice, Kind::Text, Kind::Arc, Kind::Root];
+        let mut labels: Vec<u64> =
+            kinds.iter().flat_map(|&kind| [label::<u64>(kind), label::<AtomicU64>(kind)]).collect();
+        labels.extend([TICKET, INSIDE, label::<[AtomicU64; 7038]>(Kind::Arc)]);
+        let all = labels.len();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), all);
     }
 
     #[test]
-    fn sizes_that_differ_in_one_byte_have_other_digests() {
-        fn of<const N: usize>() -> u64 {
-            digest::<[u8; N]>()
-        }
-        let all =
-            [of::<0>(), of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<7>(), of::<8>(), of::<16>(), of::<4096>()];
-        for (i, one) in all.iter().enumerate() {
-            assert!(!all[..i].contains(one), "{i}");
-        }
-        assert_ne!(digest::<u32>(), digest::<[u8; 4]>());
-    }
-
-    #[test]
-    fn any_bits_are_refused_or_fit() {
-        let mut bits = 0x1234_5678_9abc_def1u64;
-        for _ in 0..10_000 {
-            bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let label = Label::from_bits(bits);
-            if let Some(count) = label.count_of::<u64>(Kind::Slice, 1000) {
-                assert!(count * 8 <= 1000);
-            }
-        }
-        assert_eq!(Label::new::<u8>(Kind::Slice, usize::MAX), None);
-        assert_eq!(request(usize::MAX), None);
-        assert_eq!((request(0), request(17)), (Some(24), Some(25)));
+    fn requests() {
+        assert_eq!((request(usize::MAX, false), request(usize::MAX - 8, true)), (None, None));
+        assert_eq!(
+            (request(0, false), request(0, true), request(17, false), request(17, true)),
+            (Some(16), Some(16), Some(25), Some(33))
+        );
     }
 }

@@ -2,9 +2,9 @@
 //! never copied.
 //!
 //! ```
-//! use shmheap::{FromBytes, Heap, Immutable, IntoBytes, KnownLayout};
+//! use shmheap::{Heap, Shm};
 //!
-//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[derive(Shm)]
 //! #[repr(C)]
 //! struct Sample {
 //!     time_ns: u64,
@@ -13,53 +13,51 @@
 //!
 //! // One process:
 //! let name = format!("/samples-{}", std::process::id());
-//! let heap = Heap::create(&name, 1 << 20)?;
+//! // SAFETY: the programs that open heaps of this name are ours, and write it by this crate alone.
+//! let heap = unsafe { Heap::create(&name, 1 << 20)? };
 //! let handle = heap.boxed(Sample { time_ns: 1, value: 0.5 })?.send()?;
 //! let text = handle.to_string(); // 16 digits for a pipe, or 8 bytes in a message or in the heap itself
 //!
 //! // Another:
-//! let heap = Heap::open(&name)?;
+//! // SAFETY: as above.
+//! let heap = unsafe { Heap::open(&name)? };
 //! let sample = heap.receive::<Sample>(text.parse()?)?;
 //! assert_eq!(sample.value, 0.5);
 //! # Heap::remove(&name)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The derives come from the crate `zerocopy`: add it to your dependencies, or write
-//! `#[zerocopy(crate = "shmheap::zerocopy")]` below the derive to go through this crate's:
-//!
-//! ```
-//! # use shmheap::{FromBytes, Handle, Heap, Immutable, IntoBytes, KnownLayout};
-//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-//! #[zerocopy(crate = "shmheap::zerocopy")]
-//! #[repr(C)]
-//! struct Node {
-//!     next: Handle<Node>,
-//!     value: [f32; 4],
-//! }
-//! # let heap = Heap::anonymous(1 << 16)?;
-//! # assert!(heap.boxed(Node { next: Handle::NULL, value: [1.0; 4] })?.next.is_null());
-//! # Ok::<(), shmheap::Error>(())
-//! ```
-//!
 //! # What is promised
 //!
-//! **A process may die at any instruction.** The others go on. [`Heap::reap`] gives back what it held.
+//! **A process may die at any instruction.** The other processes go on. [`Heap::reap`] gives back what it held.
 //!
-//! **Bytes are never an invalid value.** What may lie in the heap takes any bytes ([`Plain`], [`Shareable`]); text is
-//! checked when it is received. No call panics on what another process did.
+//! **No undefined behaviour through safe code.** What safe code does with a heap, with handles that it makes up, with the heap's
+//! descriptor or with `fork()`, gives errors, panics, or a death of the process itself. Three things
+//! make that so:
 //!
-//! **No undefined behaviour through safe code, as long as other processes keep to the protocol**: they use an object only
-//! while they hold it, which is all that this crate lets them do, and what `shmheap.h` asks of C programs. Safe code in
-//! any process cannot break it, whatever handles it makes up: [`Heap::receive`] claims only what was sent, once, and what this
-//! crate keeps for itself is told from boxes by marks where no safe code can write.
+//! - *Types.* What lies in the heap implements [`Shm`], by a derive. Each object bears 64 bits of its type's fingerprint, and its length;
+//!   a receive compares both, and checks that the bytes are a value of the type, before it claims anything.
+//! - *Trust.* A `&T` to memory that another process writes is undefined behaviour, and no library can keep another process from
+//!   writing memory that it may write. So opening a heap gives an [`UntrustedHeap`], which copies, and references come with a
+//!   promise about the other processes: [`UntrustedHeap::trust`], [`Heap::open`] and [`Heap::create`] are `unsafe`.
+//! - *The kernel.* A heap of [`Heap::anonymous`] has one writer, by a seal on its memory, and needs no promise. A
+//!   [`read_only`](HeapOptions::read_only) connection cannot write. The descriptor that a heap lends is for reading. A child made by
+//!   `fork()` does not inherit the mapping.
 //!
-//! **From a process that does not keep to it** (it writes the memory behind the library's back) these stay as they are: no
-//! call reads or writes outside the heap's memory, loops without end, or makes an invalid value of bytes that hold still.
-//! What cannot be had is a `&T` to memory that somebody else writes while you read: Rust calls that undefined. So when
-//! peers are not trusted at all, receive with [`Heap::take`], or use [`ShmBox::snapshot`], or share only atomics: those are
-//! sound whatever happens to the memory. And such a process can destroy any object, and by truncating the file
-//! below a heap with a name raise SIGBUS (an [anonymous](Heap::anonymous) heap is sealed against that).
+//! `/proc/self/mem`, `ptrace` and the like are out of scope, as for Rust itself.
+//!
+//! # Whom to trust
+//!
+//! | the other processes | use | references | costs |
+//! | --- | --- | --- | --- |
+//! | run your programs | [`Heap`], by one `unsafe` call | yes | none |
+//! | may do anything | [`UntrustedHeap`] | to atomics | a copy in, a copy out |
+//! | only look | [`Heap::anonymous`]; they open it read-only | yes | none |
+//! | are looked at | [`UntrustedHeap`], read-only | none | a copy out |
+//!
+//! The crates that stand for each answer: memmap2 makes every mapping an `unsafe` call; vm-memory, whose peer is a guest system, copies
+//! by volatile accesses and gives no references; iceoryx2 is safe to call and trusts all processes of its service. This crate
+//! serves the first and the second by two types, so that a reader of a program sees which promise it makes, once, where it opens.
 //!
 //! # Which to take
 //!
@@ -69,7 +67,7 @@
 //!
 //! # Costs
 //!
-//! A box is 8 bytes more than its value, 24 at least together, and the heap's own 8. Boxes hold the heap open, by a
+//! A box is 8 bytes more than its value (a slice or text 16), 16 at least together, and the heap's own 8. Boxes hold the heap open, by a
 //! count; `ShmBox<T, &Heap>` ([`ShmBox::new_in`]) borrows it, and saves the two atomic instructions; so does
 //! `ShmBox<T, &'static Heap>` of a heap that stays open ([`Heap::leak`]).
 //!
@@ -77,6 +75,9 @@
 #![deny(unsafe_op_in_unsafe_fn, missing_docs, unsafe_code)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(miri, allow(dead_code))]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!("shmheap needs Linux on a little-endian machine of 64 bits");
 
 mod arc;
 mod boxed;
@@ -88,14 +89,18 @@ mod label;
 mod raw;
 mod root;
 mod sweep;
+mod transit;
+mod untrusted;
 
 pub use arc::ShmArc;
 pub use boxed::ShmBox;
-pub use content::{Content, Plain, Shareable};
+pub use content::{Content, Shareable};
 pub use error::{Error, Result};
 pub use handle::{ArcHandle, AtomicHandle, Handle};
 pub use heap::{Heap, HeapOptions, HeapRef, Reaped, Stats};
+pub use raw::{Shape, Shm};
 pub use root::{NameInfo, Root};
+pub use transit::Transit;
+pub use untrusted::UntrustedHeap;
 
-pub use zerocopy;
-pub use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+pub use shmheap_derive::Shm;

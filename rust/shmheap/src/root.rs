@@ -20,15 +20,11 @@ use crate::raw::{Named, Used};
 /// The value is complete before anybody sees it. A process that dies while making it leaves a name that the next one
 /// goes on with.
 ///
-/// # Who is trusted
-/// As with [`ShmArc`](crate::ShmArc): other processes keep to the protocol. Those that do not can change what lies beside
-/// atomics while it is read here; so share nothing but atomics with them.
-///
 /// ```
-/// use shmheap::{FromBytes, Heap, IntoBytes, KnownLayout};
+/// use shmheap::{Heap, Shm};
 /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 ///
-/// #[derive(FromBytes, IntoBytes, KnownLayout)]
+/// #[derive(Shm)]
 /// #[repr(C)]
 /// struct Settings {
 ///     version: u32,
@@ -63,17 +59,6 @@ impl<T: Shareable> Root<T> {
 
     fn of(used: Used<T>) -> Self {
         Root { used: Arc::new(used) }
-    }
-
-    /// The heap that it lies in.
-    ///
-    /// ```
-    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
-    /// assert_eq!(heap.root::<u8>("a")?.heap().names()?.len(), 1);
-    /// # Ok::<(), shmheap::Error>(())
-    /// ```
-    pub fn heap(&self) -> &Heap {
-        self.used.heap()
     }
 }
 

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::error::{Error, Result};
-use crate::label::{LABEL_LEN, TICKET_MAX};
+use crate::label::{TICKET_LEN, TICKET_MAX};
 use crate::raw::{bury, ticket_names, Block, Connection, FrontCopy, FRONT_LEN};
 
 /// An object that looks like the inside of a ShmArc.
@@ -52,8 +52,9 @@ pub(crate) fn sweep(heap: &Connection) -> Result<u64> {
     if candidates.is_empty() {
         return Ok(0);
     }
-    for ticket in blocks(heap, |block| block.live && block.len <= TICKET_MAX as u64)? {
-        if let Some(object) = ticket_names(contents.word(ticket.offset)?) {
+    let sizes = TICKET_LEN as u64..=TICKET_MAX as u64;
+    for ticket in blocks(heap, |block| block.live && sizes.contains(&block.len))? {
+        if let Some(object) = ticket_names(contents.word(ticket.offset + ticket.len - TICKET_LEN as u64)?) {
             candidates.remove(&object);
         }
     }
@@ -78,11 +79,11 @@ fn blocks(heap: &Connection, wanted: impl Fn(&Block) -> bool) -> Result<Vec<Bloc
 
 fn candidates(heap: &Connection, contents: &Contents) -> Result<HashMap<u64, Candidate>> {
     let mut found = HashMap::new();
-    for block in blocks(heap, |block| block.sent && block.len >= (FRONT_LEN + LABEL_LEN) as u64)? {
+    for block in blocks(heap, |block| block.sent && block.len >= (FRONT_LEN + 8) as u64)? {
         let front = FrontCopy::of(contents.read(block.offset)?);
-        let end_label = contents.word(block.offset + block.len - LABEL_LEN as u64)?;
+        let last = contents.word(block.offset + block.len - 8)?;
         let handle = heap.handle_at(block.offset, block.stamp);
-        if front.is_arc(handle, end_label) {
+        if front.is_arc(handle, last) {
             found.insert(block.offset, Candidate { handle, word: front.word });
         }
     }

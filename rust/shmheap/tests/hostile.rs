@@ -1,17 +1,17 @@
 //! A peer that keeps no rules: it writes any bytes into the heap's file, at any time. Calls refuse or give bytes; they do
-//! not panic, hang or stray. References are no part of this: values are taken by copying.
+//! not panic, hang or stray. The heap is of the kind for such peers: values are copied in and out.
 mod support;
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use shmheap::{ArcHandle, Handle, Heap, Root};
+use shmheap::{ArcHandle, Handle, Heap, Root, UntrustedHeap};
 use support::{seed, Random};
 
-fn file_of(heap: &Heap) -> File {
-    File::from(heap.as_fd().try_clone_to_owned().unwrap())
+fn file_of(heap: &UntrustedHeap) -> File {
+    // SAFETY: no connection to this heap trusts its writers.
+    File::from(unsafe { heap.writable_fd() }.unwrap().try_clone_to_owned().unwrap())
 }
 
 /// Where slots, index and blocks are. The lock lies before: a live owner that never lets go costs each call 30 s, which
@@ -30,10 +30,10 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
     file.write_all_at(&word.to_le_bytes(), at).unwrap();
 }
 
-fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<AtomicU64>], random: &mut Random) {
+fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<AtomicU64>], random: &mut Random) {
     let handle = boxes[random.below(boxes.len() as u64) as usize];
     let share = shares[random.below(shares.len() as u64) as usize];
-    match random.below(11) {
+    match random.below(13) {
         0 => drop(heap.take(handle)),
         1 => drop(heap.take(handle.cast::<str>())),
         2 => drop(heap.take(handle.cast::<[u64; 4]>())),
@@ -44,9 +44,9 @@ fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<Atomi
             }
         }
         4 => {
-            if let Ok(boxed) = heap.boxed_slice(&[1u8; 100]) {
-                let _ = boxed.snapshot();
-                let _ = boxed.send();
+            if let Ok(sent) = heap.send_slice(&[1u8; 100]) {
+                let _ = heap.take(sent.cast::<[u8; 100]>());
+                let _ = heap.take(sent);
             }
         }
         5 => drop(heap.reap()),
@@ -58,7 +58,11 @@ fn try_everything(heap: &Heap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<Atomi
                 root[4].fetch_add(1, Relaxed);
             }
         }
-        _ => drop(heap.receive_bytes(handle.cast()).map(|boxed| boxed.snapshot())),
+        10 => drop(
+            heap.peek(handle.cast::<[bool]>()).map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
+        ),
+        11 => drop(heap.in_transit().map(|all| all.first().map(|one| heap.discard(one.handle)))),
+        _ => drop(heap.discard(handle.cast())),
     }
 }
 
@@ -66,9 +70,9 @@ type Steady = Root<AtomicU64>;
 type Boxes = Vec<Handle<[u8]>>;
 type Shares = Vec<ArcHandle<AtomicU64>>;
 
-fn prepared() -> (Heap, Boxes, Shares, Steady, u64) {
-    let heap = Heap::anonymous(1 << 14).unwrap();
-    let boxes = (0..20).map(|i| heap.boxed_slice(&vec![i as u8; i * 10]).unwrap().send().unwrap()).collect();
+fn prepared() -> (UntrustedHeap, Boxes, Shares, Steady, u64) {
+    let heap = Heap::options().size(1 << 14).anonymous_shared().unwrap();
+    let boxes = (0..20).map(|i| heap.send_slice(&vec![i as u8; i * 10]).unwrap()).collect();
     let arc = heap.arc(AtomicU64::new(0)).unwrap();
     let shares = (0..10).map(|_| arc.share().unwrap()).collect();
     let len = file_of(&heap).metadata().unwrap().len();

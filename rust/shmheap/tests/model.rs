@@ -1,6 +1,9 @@
 //! Random calls, held against what ought to be there.
 use proptest::prelude::*;
-use shmheap::{Error, Handle, Heap, ShmBox};
+mod support;
+
+use shmheap::{Error, Heap, ShmBox};
+use support::{again, Trusted};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -59,17 +62,14 @@ impl<'h> Object<'h> {
         }
     }
 
-    /// Asked for as what it is not, it is refused, and is there under the handle that the error names.
+    /// Asked for as what it is not, it is refused, and stays under its handle.
     fn wrong_type(self, there: &'h Heap) -> Self {
         let Object::Bytes(object, expected) = self else { return self };
         let handle = object.send().unwrap();
-        let Err(Error::WrongType { again, .. }) = there.receive(handle.cast::<u32>()) else {
-            panic!("of another type")
-        };
-        let Err(Error::WrongType { again, .. }) = there.receive(again.cast::<str>()) else { panic!("of another type") };
-        assert!(matches!(there.receive(handle), Err(Error::Stale)));
-        let again: Handle<[u8]> = again.cast();
-        Object::Bytes(there.receive(again).unwrap(), expected)
+        assert!(matches!(there.receive(handle.cast::<u32>()), Err(Error::WrongType { .. })));
+        assert!(matches!(there.receive(handle.cast::<str>()), Err(Error::WrongType { .. })));
+        assert!(matches!(there.take(handle.cast::<[i8]>()), Err(Error::WrongType { .. })));
+        Object::Bytes(there.receive(handle).unwrap(), expected)
     }
 }
 
@@ -112,8 +112,8 @@ proptest! {
 
     #[test]
     fn boxes_hold_what_was_put_there(steps in proptest::collection::vec(step(), 0..120), alignment in prop_oneof![Just(8), Just(16)]) {
-        let heap = Heap::options().size(1 << 18).growable_to(1 << 20).alignment(alignment).anonymous().unwrap();
-        let there = Heap::options().open_fd(&heap).unwrap();
+        let heap = Heap::options().size(1 << 18).growable_to(1 << 20).alignment(alignment).anonymous_shared().unwrap().trusted();
+        let there = again(&heap);
         run(&heap, &there, steps);
         prop_assert_eq!(heap.stats().unwrap().used_blocks, 0);
         heap.check().unwrap();
@@ -127,7 +127,7 @@ proptest! {
         let arc = heap.arc([5u16; 7]).unwrap();
         for bits in bits {
             let bits = if near { sent.bits() ^ (1 << (bits % 64)) } else { bits };
-            let handle = Handle::<[u64]>::from_bits(bits);
+            let handle = shmheap::Handle::<[u64]>::from_bits(bits);
             prop_assert!(heap.receive(handle).is_err());
             prop_assert!(heap.take(handle.cast::<str>()).is_err());
             prop_assert!(heap.receive_bytes(handle.cast()).is_err());

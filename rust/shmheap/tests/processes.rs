@@ -3,10 +3,10 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use shmheap::{ArcHandle, Error, FromBytes, Handle, Heap, Immutable, IntoBytes, KnownLayout, ShmArc, ShmBox};
-use support::{listen, role, say, seed, wait_for_death, Name, Peer, Random};
+use shmheap::{ArcHandle, Error, Handle, Heap, Shm, ShmArc, ShmBox};
+use support::{listen, open, role, say, seed, wait_for_death, Name, Peer, Random, Trusted};
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq)]
+#[derive(Shm, Debug, PartialEq)]
 #[repr(C)]
 struct Sample {
     time: u64,
@@ -14,7 +14,7 @@ struct Sample {
 }
 
 fn create(name: &Name) -> Heap {
-    Heap::create(&name.0, 1 << 20).unwrap()
+    support::create(&name.0, 1 << 20).unwrap()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn values_travel_both_ways() {
 #[test]
 fn answers_in_kind() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let mut sample = heap.receive::<Sample>(listen().parse().unwrap()).unwrap();
     sample.time += 1;
     sample.values.reverse();
@@ -75,7 +75,7 @@ fn of_all_who_claim_one_succeeds() {
 #[test]
 fn claims_all() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let handles = heap.receive::<[Handle<u64>]>(words[1].parse().unwrap()).unwrap();
     let claims: ShmArc<[AtomicU64; 1000]> = heap.receive_arc(words[2].parse().unwrap()).unwrap();
     for (i, &handle) in handles.iter().enumerate() {
@@ -108,7 +108,7 @@ fn what_the_dead_held_is_reaped_and_what_they_sent_is_not() {
 #[test]
 fn holds_and_sends() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let held: Vec<ShmBox<u64>> = (0..50).map(|i| heap.boxed(i).unwrap()).collect();
     say(heap.boxed_slice(&[1u8; 300]).unwrap().send().unwrap());
     say(held.len());
@@ -153,7 +153,7 @@ fn a_shared_value_survives_the_death_of_its_maker_and_goes_with_the_last_by_reap
 #[test]
 fn makes_a_shared_value() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let arc = heap.arc(AtomicU64::new(99)).unwrap();
     say(arc.share().unwrap());
     listen();
@@ -161,7 +161,7 @@ fn makes_a_shared_value() {
 
 const MAGIC: u64 = 0x5151_7272_9393_b4b4;
 
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C)]
 struct Arena {
     steps: AtomicU64,
@@ -210,7 +210,7 @@ fn shares_without_rest() {
     let Some(words) = role() else { return };
     // Some keep free blocks for themselves, and take them along when they die.
     let options = if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
-    let heap = options.open(&words[0]).unwrap();
+    let heap = options.open(&words[0]).unwrap().trusted();
     let arena: ShmArc<Arena> = heap.receive_arc(words[1].parse().unwrap()).unwrap();
     let mut random = Random(words[2].parse().unwrap());
     say("has its share");
@@ -263,9 +263,9 @@ fn a_heap_that_nobody_lives_on_is_taken_over() {
     let mut peer = Peer::start("makes_and_waits", &[&name.0]);
     assert_eq!(peer.hear(), "made");
     assert!(matches!(Heap::options().take_over().create(&name.0), Err(Error::AlreadyExists)));
-    assert_eq!(Heap::open(&name.0).unwrap().stats().unwrap().used_blocks, 1);
+    assert_eq!(open(&name.0).unwrap().stats().unwrap().used_blocks, 1);
     peer.kill();
-    let heap = Heap::options().size(1 << 16).take_over().create(&name.0).unwrap();
+    let heap = Heap::options().size(1 << 16).take_over().create(&name.0).unwrap().trusted();
     let stats = heap.stats().unwrap();
     assert_eq!((stats.len, stats.used_blocks, stats.alloc_bytes, stats.failed_allocs), (1 << 16, 0, 0, 0));
     assert!(matches!(heap.boxed_slice(&[0u8; 1 << 16]), Err(Error::OutOfMemory { .. })));
@@ -278,7 +278,7 @@ fn a_heap_that_nobody_lives_on_is_taken_over() {
 #[test]
 fn makes_and_waits() {
     let Some(words) = role() else { return };
-    let heap = Heap::options().take_over().create(&words[0]).unwrap();
+    let heap = Heap::options().take_over().create(&words[0]).unwrap().trusted();
     let _object = heap.boxed(5u32).unwrap();
     say("made");
     wait_for_death();
@@ -302,10 +302,10 @@ fn a_heap_of_the_package() {
     let name = &all.0 .0;
     match Heap::options().of_socket().create(name) {
         Ok(heap) => {
-            let object = heap.boxed(7u8).unwrap().send().unwrap();
+            let object = heap.send(&7u8).unwrap();
             let again = Heap::options().of_socket().open(name).unwrap();
-            assert_eq!(*again.receive::<u8>(object).unwrap(), 7);
-            assert!(matches!(Heap::open(name), Err(Error::NotFound)));
+            assert_eq!(again.take(object).unwrap(), 7);
+            assert!(matches!(open(name), Err(Error::NotFound)));
         }
         Err(Error::Unsupported) => {}
         Err(Error::Os(error)) => assert_eq!(error.raw_os_error(), Some(EXDEV)),

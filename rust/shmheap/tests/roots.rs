@@ -3,11 +3,11 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use shmheap::{Error, FromBytes, Heap, IntoBytes, KnownLayout, Root};
-use support::{listen, role, say, seed, wait_for_death, Name, Peer, Random};
+use shmheap::{Error, Heap, Root, Shm};
+use support::{again, listen, open, role, say, seed, wait_for_death, Name, Peer, Random, Trusted};
 
 fn create(name: &Name) -> Heap {
-    Heap::create(&name.0, 1 << 20).unwrap()
+    support::create(&name.0, 1 << 20).unwrap()
 }
 
 /// Names and how often they are used, sorted.
@@ -59,13 +59,14 @@ fn a_kept_name_stays_until_it_is_removed() {
 
 #[test]
 fn a_root_keeps_its_heap_open() {
-    let heap = Heap::anonymous(1 << 16).unwrap();
+    let heap = Heap::options().size(1 << 16).anonymous_shared().unwrap().trusted();
+    let observer = Heap::options().read_only().open_fd(&heap).unwrap();
     let root = heap.root::<AtomicU64>("a").unwrap();
     drop(heap);
     let there = root.clone();
     std::thread::spawn(move || there.fetch_add(1, SeqCst)).join().unwrap();
     assert_eq!(root.load(SeqCst), 1);
-    assert_eq!(names(root.heap()), [("a".into(), 1)]);
+    assert_eq!((observer.names().unwrap()[0].users, observer.stats().unwrap().processes), (1, 1));
 }
 
 #[test]
@@ -102,15 +103,15 @@ fn names_out_of_range_are_refused() {
     assert_eq!(heap.stats().unwrap().used_blocks, 0);
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C, align(4096))]
 struct Page([u8; 4096]);
 
-#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[derive(Shm)]
 #[repr(C, align(8192))]
 struct TooAligned([u8; 8192]);
 
@@ -134,8 +135,8 @@ fn alignments_and_sizes() {
         std::ptr::from_ref(value) as usize
     }
     for alignment in [8, 16] {
-        let heap = Heap::options().size(1 << 24).alignment(alignment).anonymous().unwrap();
-        let there = Heap::options().open_fd(&heap).unwrap();
+        let heap = Heap::options().size(1 << 24).alignment(alignment).anonymous_shared().unwrap().trusted();
+        let there = again(&heap);
         let _odd = heap.boxed([0u8; 3]).unwrap();
         let line = heap.root_with("line", || Line([3; 64])).unwrap();
         let page = heap.root_with("page", || Page([4; 4096])).unwrap();
@@ -167,17 +168,18 @@ fn full_and_read_only_heaps() {
     assert_eq!(names(&heap), []);
     let root = heap.root_with("small", || 5u64).unwrap();
     let reader = Heap::options().read_only().open_fd(&heap).unwrap();
-    assert!(matches!(reader.root::<u64>("small"), Err(Error::ReadOnly)));
-    assert!(matches!(reader.find_root::<u64>("small"), Err(Error::ReadOnly)));
-    assert!(matches!(reader.find_root::<u64>("other"), Err(Error::NoSuchName)));
-    assert_eq!(names(&reader), [("small".into(), 1)]);
+    assert!(matches!(reader.root::<AtomicU64>("small"), Err(Error::ReadOnly)));
+    assert!(matches!(reader.find_root::<AtomicU64>("small"), Err(Error::ReadOnly)));
+    assert!(matches!(reader.find_root::<AtomicU64>("other"), Err(Error::NoSuchName)));
+    let seen: Vec<_> = reader.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
+    assert_eq!(seen, [("small".into(), 1)]);
     assert_eq!(*root, 5);
 }
 
 #[test]
 fn a_heap_may_grow_for_a_root() {
-    let heap = Heap::options().size(4096).growable_to(1 << 20).anonymous().unwrap();
-    let there = Heap::options().open_fd(&heap).unwrap();
+    let heap = Heap::options().size(4096).growable_to(1 << 20).anonymous_shared().unwrap().trusted();
+    let there = again(&heap);
     let large = heap.root_with("large", || [7u64; 10_000]).unwrap();
     assert_eq!(*there.find_root::<[u64; 10_000]>("large").unwrap(), *large);
     assert_eq!(there.root::<[AtomicU64; 20_000]>("larger").unwrap()[19_999].load(SeqCst), 0);
@@ -201,7 +203,7 @@ fn another_process_finds_it_by_name() {
 #[test]
 fn adds_two() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let total = heap.find_root::<AtomicU64>("total").unwrap();
     let _theirs = heap.root_with("theirs", || [7u16, 8, 9]).unwrap();
     total.fetch_add(2, SeqCst);
@@ -243,7 +245,7 @@ fn maker_of(row: &Row) -> u64 {
 #[test]
 fn one_of_all_who_come_makes_it() {
     let name = Name::new();
-    let heap = Heap::options().size(1 << 24).create(&name.0).unwrap();
+    let heap = Heap::options().size(1 << 24).create(&name.0).unwrap().trusted();
     let gates = heap.root::<[AtomicU64; ROUNDS]>("gates").unwrap();
     let mut peers: Vec<Peer> =
         (1..=MAKERS).map(|mark| Peer::start("makes_names", &[&name.0, &mark.to_string()])).collect();
@@ -262,7 +264,7 @@ fn one_of_all_who_come_makes_it() {
 #[test]
 fn makes_names() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let mark: u64 = words[1].parse().unwrap();
     let gates = heap.find_root::<[AtomicU64; ROUNDS]>("gates").unwrap();
     let rows: Vec<Root<Row>> = (0..ROUNDS)
@@ -328,7 +330,7 @@ fn deaths_while_making_and_dropping() {
 fn names_without_rest() {
     let Some(words) = role() else { return };
     let options = if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
-    let heap = options.open(&words[0]).unwrap();
+    let heap = options.open(&words[0]).unwrap().trusted();
     let mut random = Random(words[1].parse().unwrap());
     let steps = heap.find_root::<AtomicU64>("steps").unwrap();
     let mut roots: Vec<Root<[u64; 40]>> = Vec::new();
@@ -364,7 +366,7 @@ fn who_comes_before_the_reaping_keeps_the_value_of_the_dead() {
 #[test]
 fn holds_and_dies() {
     let Some(words) = role() else { return };
-    let heap = Heap::open(&words[0]).unwrap();
+    let heap = open(&words[0]).unwrap();
     let _root = heap.root_with("a", || 3u64).unwrap();
     say(heap.names().unwrap().len());
     wait_for_death();

@@ -27,11 +27,47 @@ fn listed(page: &str) -> BTreeMap<String, usize> {
     found
 }
 
+fn crate_folder() -> &'static Path {
+    Path::new(option_env!("CARGO_MANIFEST_DIR").unwrap_or("rust/shmheap"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The tests that the page says attack a premise.
+fn attacks(page: &str) -> impl Iterator<Item = &str> {
+    page.lines()
+        .filter_map(|line| line.split_once("Attack:"))
+        .flat_map(|(_, attack)| attack.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn each_attack_is_a_test() {
+    let mut sources = String::new();
+    for folder in ["src/raw", "tests"] {
+        for entry in std::fs::read_dir(crate_folder().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                sources += &read(&path);
+            }
+        }
+    }
+    let page = read(&crate_folder().join("UNSAFE.md"));
+    let (mut found, mut missing) = (0, Vec::new());
+    for name in attacks(&page) {
+        let program = crate_folder().join(format!("tests/compile_fail/{name}.rs"));
+        match sources.contains(&format!("fn {name}(")) || program.exists() {
+            true => found += 1,
+            false => missing.push(name),
+        }
+    }
+    assert!(missing.is_empty() && found > 30, "{found} are there, and not {missing:?}");
+}
+
 #[test]
 fn the_list_is_complete() {
-    let crate_folder = Path::new(option_env!("CARGO_MANIFEST_DIR").unwrap_or("rust/shmheap"));
-    let read =
-        |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let crate_folder = crate_folder();
     let listed = listed(&read(&crate_folder.join("UNSAFE.md")));
     let mut counted = BTreeMap::new();
     for entry in std::fs::read_dir(crate_folder.join("src/raw")).unwrap() {

@@ -1,12 +1,15 @@
 //! The C calls, each behind a function that cannot be called wrongly but where it says `unsafe`.
 use std::ffi::{c_int, c_void, CStr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use shmheap_sys as sys;
 
 use crate::error::{code, Error, Result};
+use crate::raw::process::{keep_from_children, seal_against_writers, Process};
 use crate::raw::words;
 
 /// A connection to a heap, open as long as this lives.
@@ -21,6 +24,8 @@ pub(crate) struct Connection {
     id: u64,
     /// Bytes of the region that this connection knows to be mapped; it may be longer.
     mapped: AtomicU64,
+    /// The process that opened it. No other one uses it: a child made by fork() has copies of all that refers to it.
+    process: Process,
     /// Which process asked for its identity last, and what it is; 0: none has.
     identity: AtomicU64,
 }
@@ -116,6 +121,12 @@ fn not_changed() -> Error {
 }
 
 #[cold]
+#[inline(never)]
+fn in_a_child() -> ! {
+    panic!("this value is the parent's: a child made by fork() opens the heap itself, and receives what it is to use")
+}
+
+#[cold]
 fn not_sent() -> Error {
     match errno() {
         code::EINVAL => Error::Stale,
@@ -166,17 +177,59 @@ impl Connection {
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
-        let mut connection =
-            Connection { mem, region, alignment: 16, id: 0, mapped: AtomicU64::new(0), identity: AtomicU64::new(0) };
+        let process = Process::current();
+        let (mapped, identity) = (AtomicU64::new(0), AtomicU64::new(0));
+        let mut connection = Connection { mem, region, alignment: 16, id: 0, mapped, process, identity };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
+        connection.keep_from_children(&stats)?;
         Ok(connection)
+    }
+
+    /// A reference that a child made by fork() has inherited would be to memory that the parent goes on using: let it lead
+    /// nowhere.
+    fn keep_from_children(&self, stats: &Found) -> Result<()> {
+        let before = (stats.segment_len - stats.len) as usize; // control data and index
+        let len = (before as u64).saturating_add(stats.max_len);
+        let start = self.region.as_ptr().wrapping_sub(before);
+        // SAFETY: C, shmheap_stat: the segment, of which the region is the end, is mapped from a page on as long as it can
+        // become; a child makes no call that needs it (`here`).
+        match unsafe { keep_from_children(start, usize::try_from(len).map_err(|_| Error::TooLarge)?) } {
+            true => Ok(()),
+            false => Err(Error::Os(std::io::Error::last_os_error())),
+        }
+    }
+
+    /// Refuses in a child made by fork(), whose parent's this connection is.
+    #[inline]
+    pub(crate) fn here(&self) -> Result<()> {
+        match self.process.is_current() {
+            true => Ok(()),
+            false => Err(Error::OtherProcess),
+        }
+    }
+
+    /// As here, for what gives references.
+    #[inline]
+    pub(crate) fn assert_here(&self) {
+        if !self.process.is_current() {
+            in_a_child();
+        }
+    }
+
+    /// No process, this one too, can map the heap's memory or write to its file from now on: mappings that are there stay.
+    pub(crate) fn seal(&self) -> Result<()> {
+        match seal_against_writers(self.fd_writable()?.as_raw_fd()) {
+            true => Ok(()),
+            false => Err(Error::Unsupported),
+        }
     }
 
     /// At least `size` bytes at a multiple of `align`. The memory is this process's alone until it frees or sends it.
     #[inline]
     pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
+        self.here()?;
         let object = if align <= self.alignment {
             // SAFETY: C, shmheap_alloc: any size may be asked for.
             unsafe { sys::shmheap_alloc(self.mem, size) }
@@ -184,6 +237,19 @@ impl Connection {
             // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused with EINVAL.
             unsafe { sys::shmheap_aligned_alloc(self.mem, align, size) }
         };
+        NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
+    }
+
+    /// As alloc, but waits for space that other processes give back: `None` is for ever.
+    pub(crate) fn alloc_wait(&self, size: usize, align: usize, limit: Option<Duration>) -> Result<NonNull<u8>> {
+        self.here()?;
+        if align > self.alignment {
+            return Err(Error::TooLarge); // C waits for objects of the heap's alignment alone
+        }
+        let limit_ms =
+            limit.map_or(-1, |limit| c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX));
+        // SAFETY: C, shmheap_alloc_wait: any size and any time may be asked for.
+        let object = unsafe { sys::shmheap_alloc_wait(self.mem, size, limit_ms) };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
@@ -215,12 +281,15 @@ impl Connection {
         }
     }
 
-    /// Gives an object back.
+    /// Gives an object back. In a child made by fork() nothing happens: it is the parent's.
     ///
     /// # Safety
     /// This process holds it, and nothing refers to its bytes any more.
     #[inline]
     pub(crate) unsafe fn free(&self, object: NonNull<u8>) {
+        if !self.process.is_current() {
+            return;
+        }
         // SAFETY: C, shmheap_free: what is no live object is recognised; that nobody uses this one says the caller.
         unsafe { sys::shmheap_free(self.mem, object.as_ptr().cast()) }
     }
@@ -231,6 +300,7 @@ impl Connection {
     /// As for `free`, but that the inside of a ShmArc may be used on by those who have a share in it.
     #[inline]
     pub(crate) unsafe fn send(&self, object: NonNull<u8>) -> Result<u64> {
+        self.here()?;
         // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is no object.
         let handle = unsafe { sys::shmheap_send(self.mem, object.as_ptr().cast()) };
         match handle.bits {
@@ -242,12 +312,61 @@ impl Connection {
     /// Claims an object in transit. It is this process's alone from then on.
     #[inline]
     pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
+        self.here()?;
         if bits == 0 {
             return Err(Error::NullHandle);
         }
         // SAFETY: C, shmheap_receive: any bits may be given; of all who claim an object, one succeeds.
         let object = unsafe { sys::shmheap_receive(self.mem, sys::shmheap_object_handle { bits }) };
         NonNull::new(object.cast()).ok_or_else(not_changed)
+    }
+
+    /// Copies bytes of an object in transit, which stays so, from `from` on: how long the object is.
+    ///
+    /// # Safety
+    /// `bytes` bytes can be written at `to`.
+    #[inline]
+    pub(crate) unsafe fn peek(&self, bits: u64, from: usize, to: *mut u8, bytes: usize) -> Result<usize> {
+        let from = isize::try_from(from).map_err(|_| Error::Stale)?;
+        // SAFETY: says the caller.
+        unsafe { self.peek_at(bits, from, to, bytes) }?.ok_or(Error::Stale)
+    }
+
+    /// The last words of an object in transit, which stays so, and how long it is. None: it is shorter.
+    #[inline]
+    pub(crate) fn peek_end<const N: usize>(&self, bits: u64, words: &mut [u64; N]) -> Result<Option<usize>> {
+        // SAFETY: N words can be written there.
+        unsafe { self.peek_at(bits, -8 * N as isize, words.as_mut_ptr().cast(), 8 * N) }
+    }
+
+    /// # Safety
+    /// `bytes` bytes can be written at `to`.
+    #[inline]
+    unsafe fn peek_at(&self, bits: u64, from: isize, to: *mut u8, bytes: usize) -> Result<Option<usize>> {
+        self.here()?;
+        if bits == 0 {
+            return Err(Error::NullHandle);
+        }
+        let handle = sys::shmheap_object_handle { bits };
+        // SAFETY: C, shmheap_peek: any bits, any place and any length may be asked for; that bytes can be written at to says the
+        // caller.
+        match unsafe { sys::shmheap_peek(self.mem, handle, from, to.cast(), bytes) } {
+            0 if errno() == code::ERANGE => Ok(None),
+            0 => Err(not_changed()),
+            len => Ok(Some(len)),
+        }
+    }
+
+    /// Where the object of a handle lies, if there is one (FORMAT.md, Handles).
+    #[inline]
+    pub(crate) fn address_of(&self, bits: u64) -> usize {
+        let granule = (bits & HEADER_SIZE_MASK) as usize;
+        (self.region.as_ptr() as usize).wrapping_add(16).wrapping_add(granule.wrapping_mul(self.alignment))
+    }
+
+    /// A random number of this heap.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
@@ -275,6 +394,7 @@ impl Connection {
     }
 
     pub(crate) fn stats(&self) -> Result<Found> {
+        self.here()?;
         let mut stats = Found::default();
         // SAFETY: C, shmheap_stat: stats may be written.
         match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
@@ -287,6 +407,7 @@ impl Connection {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
+        self.here()?;
         let mut report = sys::shmheap_report::default();
         // SAFETY: C, shmheap_check: report may be written.
         match unsafe { sys::shmheap_check(self.mem, &mut report) } {
@@ -302,15 +423,44 @@ impl Connection {
 
     /// Objects that only the dead could know, given back.
     pub(crate) fn reap(&self) -> Result<u64> {
+        self.here()?;
         // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: frees objects "of which only the dead can know".
         let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
         u64::try_from(freed).map_err(|_| Error::from_change(errno()))
     }
 
     pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
+        self.here()?;
         // SAFETY: C, shmheap_fd: mem is open.
         match unsafe { sys::shmheap_fd(self.mem) } {
             // SAFETY: C, shmheap_fd: "it stays the heap's own", so it is open as long as self.
+            fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// Copies bytes that several processes use, where they lie. Through the file: they may be atomics of any width, which other threads
+    /// change meanwhile, and a load of another width would be a data race.
+    ///
+    /// # Safety
+    /// `bytes` bytes lie at from in the region, and can be written at to.
+    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+        let stats = self.stats()?;
+        let file = std::fs::File::from(self.fd()?.try_clone_to_owned().map_err(Error::Os)?);
+        // SAFETY: says the caller; zeros make them initialised.
+        let to = unsafe {
+            to.write_bytes(0, bytes);
+            std::slice::from_raw_parts_mut(to, bytes)
+        };
+        file.read_exact_at(to, stats.segment_len - stats.len + self.offset(from)).map_err(Error::Os)
+    }
+
+    /// As fd, but for writing.
+    pub(crate) fn fd_writable(&self) -> Result<BorrowedFd<'_>> {
+        self.here()?;
+        // SAFETY: C, shmheap_fd_writable: mem is open.
+        match unsafe { sys::shmheap_fd_writable(self.mem) } {
+            // SAFETY: C, shmheap_fd_writable: "it stays the heap's own", so it is open as long as self.
             fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
             _ => Err(Error::Unsupported),
         }
@@ -335,6 +485,7 @@ impl Connection {
 
     /// Has C call visit. The crate's closures do not panic: an unwinding that reached extern "C" would abort.
     fn each<I, F: FnMut(&I)>(&self, call: Looking<I>, visit: &mut F) -> Result<()> {
+        self.here()?;
         // SAFETY: C, shmheap_walk, shmheap_names, shmheap_processes: they call visit_each with what is valid during the
         // call and with this context, the closure of its type, which nobody else uses meanwhile.
         match unsafe { call(self.mem, Some(visit_each::<I, F>), ptr::from_mut(visit).cast()) } {
@@ -346,6 +497,7 @@ impl Connection {
     /// The object of this name, made with `size` bytes where there is none: one use of it, to be freed. `None`: the one
     /// that is there is shorter.
     pub(crate) fn alloc_named(&self, name: &CStr, size: usize) -> Result<Option<NonNull<u8>>> {
+        self.here()?;
         // SAFETY: C, shmheap_alloc_named: name ends with a zero byte; any size may be asked for.
         let object = unsafe { sys::shmheap_alloc_named(self.mem, name.as_ptr(), size) };
         match NonNull::new(object.cast()) {
@@ -387,6 +539,7 @@ impl Connection {
 
     /// Whether there is an object of this name now.
     pub(crate) fn has_name(&self, name: &CStr) -> Result<bool> {
+        self.here()?;
         // SAFETY: C, shmheap_find: name ends with a zero byte; the size may be NULL. What it returns is not used.
         let object = unsafe { sys::shmheap_find(self.mem, name.as_ptr(), ptr::null_mut()) };
         match object.is_null().then(errno) {
@@ -462,6 +615,10 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // A child made by fork() leaves its parent's alone.
+        if !self.process.is_current() {
+            return;
+        }
         // SAFETY: C, shmheap_disconnect: no other call uses the connection any more, since Drop has it alone.
         unsafe { sys::shmheap_disconnect(self.mem) }
     }

@@ -8,8 +8,9 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 
 use crate::error::{Error, Result};
+use crate::raw::words;
 
-const LEN: usize = 1 << 16;
+const LEN: usize = 1 << 18;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -122,6 +123,78 @@ impl Connection {
         Err(Error::Unsupported)
     }
 
+    pub(crate) fn here(&self) -> Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn assert_here(&self) {}
+
+    pub(crate) fn seal(&self) -> Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        1
+    }
+
+    pub(crate) fn address_of(&self, bits: u64) -> usize {
+        let blocks = self.blocks.lock().expect("no panic under the lock");
+        let at = blocks.get((bits & 0xf_ffff_ffff) as usize).map_or(0, |block| block.at);
+        self.region.as_ptr() as usize + at
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn peek(&self, bits: u64, from: usize, to: *mut u8, bytes: usize) -> Result<usize> {
+        self.in_transit(bits, |len, place| {
+            if from + bytes > len {
+                return Err(Error::Stale);
+            }
+            // SAFETY: within the block, which nobody holds; to is the caller's.
+            unsafe { words::copy_out(place.add(from), to, bytes) };
+            Ok(len)
+        })
+    }
+
+    pub(crate) fn peek_end<const N: usize>(&self, bits: u64, last: &mut [u64; N]) -> Result<Option<usize>> {
+        self.in_transit(bits, |len, place| {
+            if len < 8 * N {
+                return Ok(None);
+            }
+            for (i, word) in last.iter_mut().enumerate() {
+                // SAFETY: within the block, which nobody holds.
+                *word = unsafe { words::load(place.add(len - 8 * (N - i))) };
+            }
+            Ok(Some(len))
+        })
+    }
+
+    /// Under the lock, so that nobody claims it meanwhile.
+    fn in_transit<R>(&self, bits: u64, look: impl FnOnce(usize, NonNull<u8>) -> Result<R>) -> Result<R> {
+        if bits == 0 {
+            return Err(Error::NullHandle);
+        }
+        let blocks = self.blocks.lock().expect("no panic under the lock");
+        let block = blocks.get((bits & 0xf_ffff_ffff) as usize).ok_or(Error::ForeignHandle)?;
+        if block.state != State::Sent || bits >> 36 & 0x7fff != block.stamp {
+            return Err(Error::Stale);
+        }
+        // SAFETY: the block lies in the region.
+        look(block.len, unsafe { self.region.add(block.at) })
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+        // SAFETY: the caller's.
+        unsafe { words::copy_out(from, to, bytes) };
+        Ok(())
+    }
+
+    pub(crate) fn fd_writable(&self) -> Result<BorrowedFd<'_>> {
+        Err(Error::Unsupported)
+    }
+
     pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
         let mut blocks = self.blocks.lock().expect("no panic under the lock");
         let end = blocks.last().map_or(0, |block| block.at + block.len);
@@ -133,6 +206,10 @@ impl Connection {
         blocks.push(Entry { at, len, stamp: 1, state: State::Used });
         // SAFETY: at lies in the region.
         Ok(unsafe { self.region.add(at) })
+    }
+
+    pub(crate) fn alloc_wait(&self, size: usize, align: usize, _: Option<std::time::Duration>) -> Result<NonNull<u8>> {
+        self.alloc(size, align)
     }
 
     fn change<R>(&self, at: usize, change: impl FnOnce(usize, &mut Entry) -> Option<R>) -> Option<R> {

@@ -2,6 +2,8 @@
 //!
 //! - `connection`: the C calls.
 //! - `object`: an object that this process holds, and the values in it.
+//! - `shm`: the trait of what may lie in the heap.
+//! - `process`: which process this is, and what the kernel keeps from others.
 //! - `words`: copies of memory that others may write meanwhile.
 //! - `front`: the inside of a `ShmArc`.
 //! - `root`: an object with a name, and the value in it.
@@ -16,10 +18,14 @@ mod connection;
 mod connection;
 mod front;
 mod object;
+mod process;
 mod root;
+mod shm;
 mod words;
 
 pub(crate) use connection::*;
 pub(crate) use front::{bury, ticket_names, FrontCopy, Shared, FRONT_LEN};
-pub(crate) use object::{receive_bytes, Object};
+pub(crate) use object::{discard, peek, receive_bytes, send_copy, take, Object};
 pub(crate) use root::Used;
+pub(crate) use shm::mix;
+pub use shm::{Shape, Shm};

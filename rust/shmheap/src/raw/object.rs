@@ -1,21 +1,21 @@
-//! An object that this process holds, and the value in it.
+//! An object that this process holds, and the value in it; and looking at one in transit.
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::time::Duration;
 
-use zerocopy::IntoBytes;
-
-use crate::content::{Content, NoDestructor, Sealed};
+use crate::content::{Content, Refuse, Sealed};
 use crate::error::{Error, Result};
-use crate::handle::Handle;
 use crate::heap::{connection, Heap, HeapRef};
-use crate::label::{self, Label, LABEL_LEN, OBJECT_MIN};
-use crate::raw::words;
+use crate::label::{self, INSIDE, TAIL_LEN, TICKET};
+use crate::raw::front::discard_share;
+use crate::raw::{words, Connection, Shm};
 
 /// A value of T in an object that this process holds; frees it when dropped.
 ///
 /// Invariants:
 ///   1  value points to the start of a live object of the heap, held by this connection, and no other `Object` of
-///      this process or (as long as peers keep to the protocol) of another does
-///   2  the object has room for the value and, behind it, the label
+///      this process or (as long as all writers keep to the protocol, see `Heap`) of another does
+///   2  the object has room for the value and, behind it, the words of label.rs
 ///   3  the value's bytes are initialised, and are a value of T
 ///   4  value is aligned for T
 pub(crate) struct Object<T: Content + ?Sized, H: HeapRef> {
@@ -36,44 +36,32 @@ struct Room<'h, H: HeapRef> {
 
 impl<H: HeapRef> Drop for Room<'_, H> {
     fn drop(&mut self) {
-        // SAFETY: (free) alloc or receive gave it to us, and nothing refers to it.
+        // SAFETY: (free) alloc gave it to us, and nothing refers to it.
         unsafe { connection(self.heap).free(self.place) }
     }
 }
 
 impl<'h, H: HeapRef> Room<'h, H> {
-    fn new<T>(heap: &'h H, count: usize) -> Result<Self> {
-        let bytes = std::mem::size_of::<T>().checked_mul(count).ok_or(Error::TooLarge)?;
-        let size = label::request(bytes).ok_or(Error::TooLarge)?;
-        let place = connection(heap).alloc(size, std::mem::align_of::<T>())?;
+    fn new<T: Content + ?Sized>(heap: &'h H, count: usize) -> Result<Self> {
+        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
+        let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
+        let place = connection(heap).alloc(size, std::mem::align_of::<T::Element>())?;
         Ok(Room { place, heap })
     }
 
-    #[inline]
-    fn usable(&self) -> usize {
-        // SAFETY: (room) alloc or receive gave it.
-        unsafe { connection(self.heap).room(self.place) }
+    /// As new, but waits for space.
+    fn new_waiting<T: Content + ?Sized>(heap: &'h H, count: usize, limit: Option<Duration>) -> Result<Self> {
+        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
+        let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
+        let place = connection(heap).alloc_wait(size, std::mem::align_of::<T::Element>(), limit)?;
+        Ok(Room { place, heap })
     }
 
-    #[inline]
-    fn label_place(&self, usable: usize) -> NonNull<u8> {
-        label_place(self.place, usable)
+    fn into_place(self) -> NonNull<u8> {
+        std::mem::ManuallyDrop::new(self).place
     }
-
-    /// Sends it once more, with the label that it has: the new handle.
-    fn send_again(self) -> Result<u64> {
-        // SAFETY: (send) it is ours, and nothing refers to it.
-        let bits = unsafe { connection(self.heap).send(self.place) }?;
-        std::mem::forget(self);
-        Ok(bits)
-    }
-}
-
-/// Where the label of an object of `usable` bytes lies: a multiple of 8, since objects and their sizes are.
-#[inline]
-fn label_place(object: NonNull<u8>, usable: usize) -> NonNull<u8> {
-    // SAFETY: C, shmheap_usable_size: the object has that many bytes, OBJECT_MIN at least, so this lies within it.
-    unsafe { object.add((usable & !7) - LABEL_LEN) }
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
@@ -83,9 +71,14 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     where
         T: Sealed<Element = T> + Sized,
     {
-        let () = NoDestructor::<T>::CHECKED;
-        let size = const { std::mem::size_of::<T>() + LABEL_LEN };
-        let place = connection(&heap).alloc(size.max(OBJECT_MIN), std::mem::align_of::<T>())?.cast::<T>();
+        let () = Refuse::<T>::DESTRUCTOR;
+        let size = const {
+            match label::request(std::mem::size_of::<T>(), false) {
+                Some(size) => size,
+                None => panic!("no type is so large"),
+            }
+        };
+        let place = connection(&heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
         // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is aligned for it, and is
         // ours alone.
         unsafe { place.as_ptr().write(value) };
@@ -93,10 +86,23 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// An object of count elements, element i being what make(i) gives.
-    pub(crate) fn new(heap: H, count: usize, mut make: impl FnMut(usize) -> T::Element) -> Result<Self> {
-        let () = NoDestructor::<T::Element>::CHECKED;
-        T::label(count).ok_or(Error::TooLarge)?;
-        let room = Room::new::<T::Element>(&heap, count)?;
+    pub(crate) fn new(heap: H, count: usize, make: impl FnMut(usize) -> T::Element) -> Result<Self> {
+        let place = Self::filled(Room::new::<T>(&heap, count)?, count, make);
+        Ok(Object { value: T::pointer(place, count), heap })
+    }
+
+    /// As new, but waits for space: `None` is for ever.
+    pub(crate) fn new_waiting(
+        heap: H,
+        count: usize,
+        make: impl FnMut(usize) -> T::Element,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
+        let place = Self::filled(Room::new_waiting::<T>(&heap, count, limit)?, count, make);
+        Ok(Object { value: T::pointer(place, count), heap })
+    }
+
+    fn filled(room: Room<'_, H>, count: usize, mut make: impl FnMut(usize) -> T::Element) -> NonNull<T::Element> {
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
             let element = make(i);
@@ -104,114 +110,98 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
             // them, and is ours alone.
             unsafe { place.add(i).write(element) };
         }
-        std::mem::forget(room);
-        Ok(Object { value: T::pointer(place, count), heap })
+        room.into_place();
+        place
     }
 
     /// An object with a copy of these elements.
     pub(crate) fn copied(heap: H, from: &[T::Element]) -> Result<Self> {
-        let () = NoDestructor::<T::Element>::CHECKED;
-        T::label(from.len()).ok_or(Error::TooLarge)?;
-        let room = Room::new::<T::Element>(&heap, from.len())?;
-        let bytes = from.as_bytes();
-        // SAFETY: C, shmheap_alloc: the object has room for these bytes and is ours alone. They may be doubled, since T is
-        // FromBytes and has no destructor.
-        unsafe { room.place.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        let place = room.place.cast();
-        std::mem::forget(room);
+        let () = Refuse::<T::Element>::ATOMICS;
+        let room = Room::new::<T>(&heap, from.len())?;
+        let place = room.place.cast::<T::Element>();
+        // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They may be doubled: an Shm
+        // without destructor is its bytes, and without atomics nobody changes them meanwhile.
+        unsafe { place.as_ptr().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        room.into_place();
         Ok(Object { value: T::pointer(place, from.len()), heap })
     }
 
     /// An object of count elements, all bytes zero.
     pub(crate) fn zeroed(heap: H, count: usize) -> Result<Self> {
-        let () = NoDestructor::<T::Element>::CHECKED;
-        T::label(count).ok_or(Error::TooLarge)?;
-        let room = Room::new::<T::Element>(&heap, count)?;
+        let () = Refuse::<T::Element>::NOT_ZERO;
+        let room = Room::new::<T>(&heap, count)?;
         let place = room.place.cast::<T::Element>();
-        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; T: FromBytes has the value of zero bytes.
+        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value (NOT_ZERO).
         unsafe { place.as_ptr().write_bytes(0, count) };
-        std::mem::forget(room);
+        room.into_place();
         Ok(Object { value: T::pointer(place, count), heap })
     }
 
-    /// Claims the object of a handle and checks that a T is in it. What is none is sent again.
+    /// Claims the object of a handle, where a T is in it. Refused, it is in transit as before.
     #[inline]
     pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
-        let (place, count) = claim::<T, H>(&heap, bits)?;
-        let pointer = T::pointer(place.cast(), count);
-        let object = Object { value: pointer, heap };
-        // SAFETY: C, shmheap_receive: the object is ours alone; claim has found that count elements lie there, aligned;
-        // any bytes are values of T::Element (FromBytes), and all bytes of shared memory are initialised.
-        let elements = unsafe { std::slice::from_raw_parts(place.cast::<T::Element>().as_ptr(), count) };
-        match T::validate(elements) {
-            Ok(()) => Ok(object),
-            Err(error) => Err(object.not_utf8(error.valid_up_to())),
-        }
+        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let seen = look::<T>(connection(&heap), bits)?;
+        check_value::<T>(connection(&heap), bits, seen.count)?;
+        // From the look on the object was in transit, or this fails: so count elements lie there, aligned, which are values.
+        let place = claim(connection(&heap), bits, seen.len, T::LABEL)?;
+        Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
     }
 
-    /// Claims the object of a handle, copies what is in it and frees it. Sound whatever others write meanwhile.
-    pub(crate) fn take(heap: &H, bits: u64) -> Result<T::Owned> {
-        let (place, count) = claim::<T, H>(heap, bits)?;
-        let room = Room { place, heap };
-        // SAFETY: claim has found that count elements lie there; the object is ours, and there is no reference to it.
-        let elements = unsafe { words::copy::<T::Element>(place, count) };
-        T::owned(elements).map_err(|error| {
-            std::mem::forget(room);
-            let value = <[u8] as Sealed>::pointer(place, count);
-            let bytes: Object<[u8], &Heap> = Object { value, heap: heap.heap() };
-            bytes.not_utf8(error.valid_up_to())
-        })
-    }
-
-    /// A copy of what is in it. Sound whatever others write meanwhile.
-    pub(crate) fn snapshot(&self) -> std::result::Result<T::Owned, std::str::Utf8Error> {
-        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value.
-        T::owned(unsafe { words::copy::<T::Element>(self.value.cast(), T::count(self.value)) })
+    /// A copy of what is in it. Sound whatever other processes write meanwhile.
+    pub(crate) fn snapshot(&self) -> Result<T::Owned> {
+        let () = Refuse::<T::Element>::ATOMICS;
+        connection(&self.heap).here()?;
+        let place = self.value.cast();
+        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are written.
+        let elements = unsafe {
+            words::collect(T::count(self.value), |to, bytes| {
+                words::copy_out(place, to, bytes);
+                Ok(())
+            })
+        };
+        owned::<T>(elements?)
     }
 
     /// Sends it: its handle. When that fails the object is freed.
     #[inline]
     pub(crate) fn send(self) -> Result<u64> {
-        let count = T::count(self.value);
-        self.send_as(T::label(count).ok_or(Error::TooLarge)?)
-    }
-
-    #[inline]
-    fn send_as(self, label: Label) -> Result<u64> {
         let place = self.value.cast::<u8>();
         let heap = connection(&self.heap);
-        // SAFETY: (room) invariant 1.
-        let usable = unsafe { heap.room(place) };
-        if usable < OBJECT_MIN {
-            return Err(Error::NotHeld); // damaged by a peer: leave it
-        }
-        // SAFETY: invariant 2: the label lies behind the value, where no reference reaches.
-        unsafe { words::store(label_place(place, usable), label.bits()) };
-        // SAFETY: (send) invariant 1, and self, which alone could give references, is used up.
-        let bits = unsafe { heap.send(place) }?;
-        let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, so the heap is moved out of it once.
-        drop(unsafe { std::ptr::read(&this.heap) });
+        // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send) invariant 1, and self,
+        // which alone could give references, is used up.
+        let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
+        self.into_heap();
         Ok(bits)
     }
 
-    fn not_utf8(self, valid_up_to: usize) -> Error {
-        let sent =
-            <[u8] as Sealed>::label(T::count(self.value)).ok_or(Error::TooLarge).and_then(|label| self.send_as(label));
-        match sent {
-            Ok(bits) => Error::NotUtf8 { valid_up_to, bytes: Handle::from_bits(bits) },
-            Err(error) => error,
-        }
+    /// The value, with the object given back.
+    pub(crate) fn into_inner(self) -> T
+    where
+        T: Sized,
+    {
+        connection(&self.heap).assert_here();
+        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay behind in memory that is freed.
+        unsafe { self.value.as_ptr().read() }
+    }
+
+    /// The heap, with the object given up.
+    fn into_heap(self) -> H {
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, so the heap is moved out of it once.
+        unsafe { std::ptr::read(&this.heap) }
     }
 
     #[inline]
     pub(crate) fn get(&self) -> &T {
+        connection(&self.heap).assert_here();
         // SAFETY: invariants 1, 3 and 4.
         unsafe { self.value.as_ref() }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
+        connection(&self.heap).assert_here();
         // SAFETY: invariants 1, 3 and 4; `&mut self` makes the reference the only one.
         unsafe { self.value.as_mut() }
     }
@@ -229,78 +219,327 @@ impl<T: Content + ?Sized, H: HeapRef> Drop for Object<T, H> {
     }
 }
 
-/// Claims the object of a handle: where it lies and how many elements of T it holds. What holds none is sent again.
+fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
+    T::owned(elements).map_err(|error| Error::NotUtf8 { valid_up_to: error.valid_up_to() })
+}
+
+/// Writes what the object holds behind the value, and sends it.
+///
+/// # Safety
+/// place is an object that this connection holds, with room for count elements of T and the words behind them; nothing refers
+/// to it any more.
 #[inline]
-fn claim<T: Content + ?Sized, H: HeapRef>(heap: &H, bits: u64) -> Result<(NonNull<u8>, usize)> {
-    let () = NoDestructor::<T::Element>::CHECKED;
-    let room = Room { place: connection(heap).receive(bits)?, heap };
-    let place = room.place;
-    match element_count::<T, H>(&room) {
-        Ok(count) => {
-            std::mem::forget(room);
-            Ok((place, count))
+unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u8>, count: usize) -> Result<u64> {
+    heap.here()?;
+    // SAFETY: (room) the caller's.
+    let end = unsafe { heap.room(place) } & !7;
+    if end < TAIL_LEN {
+        return Err(Error::NotHeld); // damaged by a peer: leave it
+    }
+    // SAFETY: both words lie in the object, at multiples of 8, and behind the value.
+    unsafe {
+        if T::COUNTED {
+            words::store(place.add(end - 16), count as u64);
         }
-        Err(found) => Err(Error::WrongType { found, again: Handle::from_bits(room.send_again()?) }),
+        words::store(place.add(end - 8), T::LABEL);
+        heap.send(place)
     }
 }
 
+/// What a look at an object in transit has found.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Elements.
+    count: usize,
+    /// Bytes that the object has.
+    len: usize,
+}
+
+/// Whether a T lies in the object of a handle, which is in transit and stays so.
 #[inline]
-fn element_count<T: Content + ?Sized, H: HeapRef>(room: &Room<'_, H>) -> std::result::Result<usize, &'static str> {
-    let usable = room.usable();
-    if usable < OBJECT_MIN {
-        return Err("a share in a ShmArc");
+fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
+    let mut tail = [0u64; TAIL_LEN / 8];
+    let wrong = |found| Error::WrongType { expected: std::any::type_name::<T>(), found };
+    let Some(len) = heap.peek_end(bits, &mut tail)? else {
+        return Err(wrong("an object that is smaller than any value of this crate"));
+    };
+    if tail[1] != T::LABEL {
+        return Err(wrong(label::describe(tail[1])));
     }
-    // SAFETY: the label's place lies in the object, which is ours alone, and nothing refers to it.
-    let label = Label::from_bits(unsafe { words::load(room.label_place(usable)) });
-    let count = label.count_of::<T::Element>(T::KIND, usable - LABEL_LEN).ok_or(label.describe())?;
-    let aligned = room.place.as_ptr() as usize % std::mem::align_of::<T::Element>() == 0;
-    aligned.then_some(count).ok_or("a value that is not aligned as this type")
+    let count = if T::COUNTED { usize::try_from(tail[0]).ok() } else { Some(1) };
+    let bytes = count.and_then(|count| count.checked_mul(std::mem::size_of::<T::Element>()));
+    let fits = bytes.and_then(|bytes| label::request(bytes, T::COUNTED)).is_some_and(|needed| needed <= len);
+    match count.filter(|_| fits && heap.address_of(bits) % std::mem::align_of::<T::Element>() == 0) {
+        Some(count) => Ok(Seen { count, len }),
+        None => Err(wrong("an object that is shorter than its label says, or elsewhere than its type can be")),
+    }
 }
 
-/// Any bytes that somebody sent, without a label: what C programs send. All but the last 8 of the object.
-pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
-    let room = Room { place: connection(&heap).receive(bits)?, heap: &heap };
-    let usable = room.usable();
-    // SAFETY: the label's place lies in the object (checked first), which is ours alone.
-    let is_ours = usable < OBJECT_MIN || Label::from_bits(unsafe { words::load(room.label_place(usable)) }).is_arc();
-    if is_ours {
-        return Err(Error::WrongType { found: "part of a ShmArc", again: Handle::from_bits(room.send_again()?) });
+/// Claims an object that was looked at: `len` bytes, of which the last word was `last`. A handle is good once more when its object has
+/// been handed over 2^14 times exactly; a claim that finds so in place of the object that was looked at is undone.
+#[inline]
+pub(crate) fn claim(heap: &Connection, bits: u64, len: usize, last: u64) -> Result<NonNull<u8>> {
+    let place = heap.receive(bits)?;
+    // SAFETY: C, shmheap_peek: the object has len bytes, 8 at least, and it is ours; the words at its end are only used as atomics.
+    if unsafe { words::load(place.add((len & !7) - 8)) } == last {
+        return Ok(place);
     }
-    let value = <[u8] as Sealed>::pointer(room.place, (usable & !7) - LABEL_LEN);
-    std::mem::forget(room);
-    Ok(Object { value, heap })
+    // SAFETY: (send) it is ours, and nothing refers to it.
+    unsafe { heap.send(place) }?;
+    Err(Error::Stale)
+}
+
+/// Bytes that are looked at at once.
+const CHUNK: usize = 4096;
+
+/// Whether the elements are values of T; the object stays in transit.
+#[inline]
+fn check_value<T: Content + ?Sized>(heap: &Connection, bits: u64, count: usize) -> Result<()> {
+    if T::TEXT {
+        check_text(heap, bits, count)
+    } else if !T::Element::SHAPE.any_bytes() {
+        check_elements::<T::Element>(heap, bits, count)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_elements<E: Shm>(heap: &Connection, bits: u64, count: usize) -> Result<()> {
+    let size = std::mem::size_of::<E>();
+    let at_once = (CHUNK / size.max(1)).clamp(1, count.max(1));
+    let mut done = 0;
+    while done < count && size > 0 {
+        let some = at_once.min(count - done);
+        let fill = |to, bytes| {
+            // SAFETY: (collect) bytes can be written at to.
+            unsafe { heap.peek(bits, done * size, to, bytes) }.map(|_| ())
+        };
+        // SAFETY: peek writes all bytes, or fails.
+        let checked = unsafe { words::collect::<E>(some, fill) };
+        match checked {
+            Err(Error::NotAValue { expected, index }) => {
+                return Err(Error::NotAValue { expected, index: done + index })
+            }
+            checked => checked?,
+        };
+        done += some;
+    }
+    Ok(())
+}
+
+fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); CHUNK];
+    let mut valid = 0;
+    while valid < count {
+        let some = CHUNK.min(count - valid);
+        let to = buffer.as_mut_ptr().cast::<u8>();
+        // SAFETY: the buffer has room for some bytes.
+        unsafe { heap.peek(bits, valid, to, some) }?;
+        // SAFETY: peek has written some bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(to, some) };
+        match std::str::from_utf8(bytes) {
+            Ok(_) => valid += some,
+            // A character that the chunk cuts comes whole with the next one.
+            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 && valid + some < count => {
+                valid += error.valid_up_to();
+            }
+            Err(error) => return Err(Error::NotUtf8 { valid_up_to: valid + error.valid_up_to() }),
+        }
+    }
+    Ok(())
+}
+
+/// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
+pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
+}
+
+fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result<T::Owned> {
+    let fill = |to, bytes| {
+        // SAFETY: (collect) bytes can be written at to.
+        unsafe { heap.peek(bits, 0, to, bytes) }.map(|_| ())
+    };
+    // SAFETY: peek writes all bytes, or fails.
+    owned::<T>(unsafe { words::collect::<T::Element>(seen.count, fill) }?)
+}
+
+/// As peek; then claims the object and frees it. Refused, it is in transit as before.
+pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    let seen = look::<T>(heap, bits)?;
+    let owned = copy::<T>(heap, bits, seen)?;
+    let place = claim(heap, bits, seen.len, T::LABEL)?;
+    // SAFETY: (free) it is ours, and nothing refers to it.
+    unsafe { heap.free(place) };
+    Ok(owned)
+}
+
+/// Copies elements into a new object and sends it: its handle. No reference to the object is formed.
+pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -> Result<u64> {
+    let () = Refuse::<T::Element>::ATOMICS;
+    let room = Room::new::<T>(&heap, from.len())?;
+    let heap = connection(&heap);
+    // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new object, to which nothing
+    // refers.
+    let bits = unsafe {
+        words::copy_in(from.as_ptr().cast(), room.place, std::mem::size_of_val(from));
+        send_labelled::<T>(heap, room.place, from.len())
+    }?;
+    room.into_place();
+    Ok(bits)
+}
+
+/// Claims whatever is in transit under a handle and gives it back; of a share in a ShmArc, the share.
+pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
+    let mut last = [0u64];
+    let connection = connection(&heap);
+    let len = connection.peek_end(bits, &mut last)?.unwrap_or(8);
+    match last[0] {
+        TICKET => discard_share(heap, bits),
+        INSIDE => Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) }),
+        _ => {
+            let place = claim(connection, bits, len, last[0])?;
+            // SAFETY: (free) it is ours, and nothing refers to it.
+            unsafe { connection.free(place) };
+            Ok(())
+        }
+    }
+}
+
+/// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the object.
+pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
+    let (len, last) = look_at_bytes(connection(&heap), bits)?;
+    let place = claim(connection(&heap), bits, len, last)?;
+    Ok(Object { value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN), heap })
+}
+
+/// How many bytes the object of a handle has, and its last word.
+fn look_at_bytes(heap: &Connection, bits: u64) -> Result<(usize, u64)> {
+    let mut tail = [0u64; TAIL_LEN / 8];
+    let wrong = |found| Error::WrongType { expected: "bytes", found };
+    match heap.peek_end(bits, &mut tail)? {
+        None => Err(wrong("an object of fewer than 16 bytes")),
+        Some(_) if tail[1] == INSIDE || tail[1] == TICKET => Err(wrong(label::describe(tail[1]))),
+        Some(len) => Ok((len, tail[1])),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Handle;
 
-    fn text_of(heap: &Heap, bytes: &[u8]) -> u64 {
-        let object: Object<[u8], &Heap> = Object::copied(heap, bytes).unwrap();
-        object.send_as(<str as Sealed>::label(bytes.len()).unwrap()).unwrap()
+    /// An object of these bytes that says to be something else.
+    fn sent_as<T: Content + ?Sized>(heap: &Heap, bytes: &[u8], count: usize) -> Handle<T> {
+        let room = Room::new::<[u8]>(&heap, bytes.len()).unwrap();
+        // SAFETY: room for the bytes.
+        let bits = unsafe {
+            words::copy_in(bytes.as_ptr(), room.place, bytes.len());
+            send_labelled::<T>(connection(&heap), room.place, count).unwrap()
+        };
+        room.into_place();
+        Handle::from_bits(bits)
     }
 
     #[test]
-    fn text_is_checked_when_it_arrives() {
+    fn text_is_checked_before_it_is_claimed() {
         let heap = Heap::anonymous(1 << 16).unwrap();
-        assert_eq!(heap.receive(Handle::<str>::from_bits(text_of(&heap, b"good"))).unwrap().to_string(), "good");
-        for copy in [false, true] {
-            let handle = Handle::<str>::from_bits(text_of(&heap, b"abc\xff"));
-            let error = if copy { heap.take(handle).unwrap_err() } else { heap.receive(handle).unwrap_err() };
-            let Error::NotUtf8 { valid_up_to: 3, bytes } = error else { panic!("{error}") };
-            assert_eq!(*heap.receive(bytes).unwrap(), *b"abc\xff");
+        assert_eq!(&*heap.receive(sent_as::<str>(&heap, b"good", 4)).unwrap(), "good");
+        let handle = sent_as::<str>(&heap, b"abc\xff", 4);
+        for _ in 0..2 {
+            assert!(matches!(heap.receive(handle), Err(Error::NotUtf8 { valid_up_to: 3 })));
+            assert!(matches!(heap.take(handle), Err(Error::NotUtf8 { valid_up_to: 3 })));
+            assert!(matches!(heap.peek(handle), Err(Error::NotUtf8 { valid_up_to: 3 })));
         }
+        assert_eq!(heap.receive_bytes(handle.cast()).unwrap()[..4], *b"abc\xff");
         assert_eq!(heap.stats().unwrap().used_blocks, 0);
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused_before_it_is_claimed() {
+        let heap = Heap::anonymous(1 << 16).unwrap();
+        for (bytes, index) in [([0u8, 1, 2], Some(2)), ([3, 1, 0], Some(0)), ([1, 1, 1], None)] {
+            let handle = sent_as::<[bool]>(&heap, &bytes, 3);
+            for _ in 0..2 {
+                for refused in
+                    [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)]
+                {
+                    match (refused, index) {
+                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => assert_eq!(found, index),
+                        (Ok(()) | Err(Error::Stale), None) => {}
+                        (other, _) => panic!("{other:?}"),
+                    }
+                }
+            }
+            assert!(index.is_none() || heap.receive_bytes(handle.cast()).unwrap()[..3] == bytes);
+        }
+        let surrogate = sent_as::<char>(&heap, &0xd800u32.to_le_bytes(), 1);
+        assert!(matches!(heap.receive(surrogate), Err(Error::NotAValue { index: 0, .. })));
+        let mut many = vec![1u8; 3 * CHUNK];
+        many[2 * CHUNK + 7] = 9;
+        let refused = heap.receive(sent_as::<[bool]>(&heap, &many, many.len())).map(drop);
+        assert!(matches!(refused, Err(Error::NotAValue { index, .. }) if index == 2 * CHUNK + 7));
+    }
+
+    #[test]
+    fn characters_that_a_chunk_cuts() {
+        let heap = Heap::anonymous(1 << 16).unwrap();
+        for before in [CHUNK - 4, CHUNK - 3, CHUNK - 2, CHUNK - 1, CHUNK] {
+            let text = "a".repeat(before) + "\u{10ffff}\u{fc}b";
+            assert_eq!(*heap.receive(heap.boxed_str(&text).unwrap().send().unwrap()).unwrap(), *text);
+            for cut in 1..4 {
+                let bytes = &text.as_bytes()[..before + cut];
+                let refused = heap.receive(sent_as::<str>(&heap, bytes, bytes.len())).map(|_| ());
+                assert!(matches!(refused, Err(Error::NotUtf8 { valid_up_to }) if valid_up_to == before), "{refused:?}");
+            }
+        }
     }
 
     #[test]
     fn labels_that_say_too_much_are_refused() {
         let heap = Heap::anonymous(1 << 16).unwrap();
-        let object: Object<[u8], &Heap> = Object::copied(&heap, &[1; 40]).unwrap();
-        let label = <[u8] as Sealed>::label(1000).unwrap();
-        let bits = object.send_as(label).unwrap();
-        let error = heap.receive(Handle::<[u8]>::from_bits(bits)).unwrap_err();
-        let Error::WrongType { again, .. } = error else { panic!("{error}") };
-        assert_eq!(heap.receive_bytes(again).unwrap()[..40], [1; 40]);
+        for count in [41, 49, 1000, usize::MAX, usize::MAX - 16] {
+            let handle = sent_as::<[u8]>(&heap, &[1; 40], count);
+            // 40 bytes and two words are 56; a heap of alignment 16 gives such objects no more.
+            assert!(matches!(heap.receive(handle), Err(Error::WrongType { .. })), "{count}");
+            assert!(matches!(heap.take(handle), Err(Error::WrongType { .. })), "{count}");
+            assert_eq!(heap.receive_bytes(handle.cast()).unwrap()[..], [1; 40]);
+        }
+    }
+
+    /// Larger than this machine's memory, in a heap that reserves none.
+    #[test]
+    #[cfg_attr(miri, ignore)] // Miri's heap is smaller
+    fn a_copy_that_there_is_no_memory_for_is_an_error() {
+        const HUGE: usize = 1 << 38;
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let promises_anything = read("/proc/sys/vm/overcommit_memory").starts_with('1');
+        let kib = read("/proc/meminfo").split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
+        let heap = Heap::options().size(1 << 20).growable_to(2 * HUGE).sparse().anonymous();
+        let (Ok(heap), false, 1..=0x800_0000) = (heap, promises_anything, kib.unwrap_or(0)) else {
+            println!("skipped: this machine cannot map 512 GiB, has more than 128 GiB of memory, or promises any amount of it");
+            return;
+        };
+        let heap = &heap;
+        let Ok(room) = Room::new::<[u8]>(&heap, HUGE) else {
+            println!("skipped: this machine has no file of 256 GiB");
+            return;
+        };
+        // SAFETY: new, and nothing refers to it; bytes of a new file are zero.
+        let bits = unsafe { send_labelled::<[u8]>(connection(&heap), room.place, HUGE) }.unwrap();
+        room.into_place();
+        let handle = Handle::<[u8]>::from_bits(bits);
+        assert!(matches!(heap.take(handle), Err(Error::NoMemory { bytes: HUGE })));
+        assert!(matches!(heap.peek(handle), Err(Error::NoMemory { bytes: HUGE })));
+        assert_eq!(heap.receive(handle).unwrap().len(), HUGE);
+    }
+
+    #[test]
+    fn an_object_too_small_for_a_label() {
+        let heap = Heap::anonymous(1 << 16).unwrap();
+        let place = connection(&heap).alloc(8, 8).unwrap();
+        // SAFETY: (send) ours.
+        let bits = unsafe { connection(&heap).send(place) }.unwrap();
+        assert!(matches!(heap.receive(Handle::<u8>::from_bits(bits)), Err(Error::WrongType { .. })));
+        assert!(matches!(heap.receive_bytes(Handle::from_bits(bits)), Err(Error::WrongType { .. })));
     }
 }

@@ -12,8 +12,8 @@
 //! have. Between claim and handle nothing can fail, so a claim whose process is dead is as good as none, and one of
 //! a living process is waited for. A claimant's death leaves the object in use by the dead, to be reaped or made on.
 //!
-//! Where the bytes that lay there before are the handle by chance (the stamp has gone round) or because somebody foresaw
-//! it, the first value is those bytes: not the one that was asked for, but a value, as any bytes are.
+//! Where the bytes that lay there before are the handle by chance (the stamp has gone round) or because a process foresaw
+//! it, the first value is those bytes, not the one that was asked for. So each process checks that they are a value.
 //!
 //! The last byte makes the length odd: what a C program allocated for a struct of its own under the same name has another
 //! length, and is told from a value that nobody has written yet.
@@ -22,17 +22,17 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::content::{NoDestructor, Shareable};
+use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
-use crate::label::{Kind, Label, LABEL_LEN};
+use crate::label::{label, Kind};
 use crate::raw::words;
 
 /// As long as the heap's own lock waits for a live process that does not go on.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes behind the value: mark, label, and the odd one.
-const BEHIND: usize = 8 + LABEL_LEN + 1;
+const BEHIND: usize = 8 + 8 + 1;
 
 /// The most that an alignment can be: the region begins on a page in every process.
 const PAGE: usize = 4096;
@@ -71,20 +71,19 @@ fn behind_of<T>(alignment: usize) -> Result<usize> {
     (align <= PAGE).then_some(behind).ok_or(Error::TooLarge)
 }
 
-fn label_of<T>() -> Label {
-    Label::new::<T>(Kind::Root, 1).expect("a count of 1 fits")
-}
-
 fn claim(handle: u64, identity: u32) -> u64 {
     let claim = (handle.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 << 32) | u64::from(identity);
     claim ^ (u64::from(claim == handle) << 32)
 }
 
 impl<T: Shareable> Used<T> {
+    const LABEL: u64 = label::<T>(Kind::Root);
+
     /// The value of this name; made of zero bytes where there is none.
     pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
-        // SAFETY: (write) room for a T, ours; zero bytes are one (FromBytes).
-        Self::make(heap, name, || |place: NonNull<T>| unsafe { place.as_ptr().write_bytes(0, 1) })
+        let () = Refuse::<T>::NOT_ZERO;
+        // SAFETY: (write) room for a T, ours; zero bytes are one (NOT_ZERO).
+        Self::make(heap, name, || |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) })
     }
 
     /// The value of this name; what initial gives where there is none.
@@ -92,7 +91,7 @@ impl<T: Shareable> Used<T> {
         Self::make(heap, name, || {
             let value = initial();
             // SAFETY: (write) room for a T, aligned, ours.
-            move |place: NonNull<T>| unsafe { place.as_ptr().write(value) }
+            move |place: NonNull<T>| unsafe { words::put(value, place.cast()) }
         })
     }
 
@@ -106,7 +105,7 @@ impl<T: Shareable> Used<T> {
 
     /// The value of this name, if there is one.
     pub(crate) fn find(heap: &Heap, name: &CStr) -> Result<Self> {
-        if !connection(heap).has_name(name)? {
+        if !connection(&heap).has_name(name)? {
             return Err(Error::NoSuchName);
         }
         // Where the name has just gone this makes one without a value, which goes with `used`.
@@ -118,8 +117,8 @@ impl<T: Shareable> Used<T> {
     }
 
     fn enter(heap: &Heap, name: &CStr) -> Result<Self> {
-        let () = NoDestructor::<T>::CHECKED;
-        let connection = connection(heap);
+        let () = Refuse::<T>::DESTRUCTOR;
+        let connection = connection(&heap);
         let behind = behind_of::<T>(connection.alignment())?;
         let shorter = Error::OtherRoot { found: "shorter than this type" };
         let place = connection.alloc_named(name, behind + BEHIND)?.ok_or(shorter)?;
@@ -151,7 +150,7 @@ impl<T: Shareable> Used<T> {
     fn finish(&self, write: impl FnOnce(NonNull<T>)) {
         write(self.value);
         // SAFETY: invariant 2; the label is only used as an atomic.
-        unsafe { words::store(self.place.add(self.behind + 8), label_of::<T>().bits()) };
+        unsafe { words::store(self.place.add(self.behind + 8), Self::LABEL) };
         self.mark().store(self.handle, Ordering::Release);
     }
 
@@ -186,9 +185,18 @@ impl<T: Shareable> Used<T> {
 
     fn checked(self) -> Result<Self> {
         // SAFETY: invariant 2: 8 bytes at a multiple of 8; the label is only used as an atomic.
-        let label = Label::from_bits(unsafe { words::load(self.place.add(self.behind + 8)) });
-        let same = label.bits() == label_of::<T>().bits();
-        same.then_some(self).ok_or(Error::OtherRoot { found: label.describe() })
+        if unsafe { words::load(self.place.add(self.behind + 8)) } != Self::LABEL {
+            return Err(Error::OtherRoot { found: "of another type" });
+        }
+        if !T::SHAPE.any_bytes() {
+            let fill = |to, bytes| {
+                // SAFETY: (collect) bytes can be written at to; invariant 2: the value lies there.
+                unsafe { connection(&self.heap).copy_shared(self.value.cast(), to, bytes) }
+            };
+            // SAFETY: copy_shared writes all bytes, or fails.
+            unsafe { words::collect::<T>(1, fill) }?;
+        }
+        Ok(self)
     }
 }
 
@@ -198,12 +206,9 @@ impl<T> Used<T> {
         unsafe { AtomicU64::from_ptr(self.place.add(self.behind).as_ptr().cast()) }
     }
 
-    pub(crate) fn heap(&self) -> &Heap {
-        &self.heap
-    }
-
     pub(crate) fn get(&self) -> &T {
-        // SAFETY: make and find give only what has a value: it is aligned (invariant 2), initialised (FromBytes), and
+        connection(&self.heap).assert_here();
+        // SAFETY: make and find give only what has a value: it is aligned (invariant 2), a value (checked), and
         // written by nobody but through atomics inside it (T: Sync), as long as the object lives (invariant 1).
         unsafe { self.value.as_ref() }
     }
@@ -251,8 +256,8 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore)] // one connection only
     fn a_claim_lasts_as_long_as_its_connection() {
-        let heap = heap();
-        let there = Heap::options().open_fd(&heap).unwrap();
+        let heap = Heap::options().size(1 << 16).anonymous_shared().unwrap().into_heap();
+        let there = Heap::options().open_fd(&heap).unwrap().into_heap();
         let identity = connection(&there).identity().unwrap();
         assert_ne!(identity, connection(&heap).identity().unwrap());
         let used = unfinished(&heap, c"a", Some(identity));
@@ -294,6 +299,24 @@ mod tests {
             unsafe { connection(&heap).free(theirs) };
             assert!(!connection(&heap).has_name(name).unwrap());
         }
+    }
+
+    /// Bytes that say that they are a value, and are none.
+    #[test]
+    fn what_is_no_value_is_refused() {
+        let heap = heap();
+        let theirs = Used::<[bool; 3]>::enter(&heap, c"forged").unwrap();
+        // SAFETY: (put) room for three bytes; the label lies behind them.
+        unsafe {
+            words::put([0u8, 1, 2], theirs.value.cast());
+            words::store(theirs.place.add(theirs.behind + 8), Used::<[bool; 3]>::LABEL);
+        }
+        theirs.mark().store(theirs.handle, Ordering::Release);
+        for _ in 0..2 {
+            assert!(matches!(Used::<[bool; 3]>::find(&heap, c"forged"), Err(Error::NotAValue { .. })));
+            assert!(matches!(Used::<[bool; 3]>::zeroed(&heap, c"forged"), Err(Error::NotAValue { .. })));
+        }
+        assert_eq!(connection(&heap).names().unwrap()[0].users, 1);
     }
 
     #[test]

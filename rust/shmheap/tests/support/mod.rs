@@ -6,6 +6,8 @@ use std::hash::BuildHasher;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use shmheap::{Heap, UntrustedHeap};
+
 /// A name for a heap that nobody else has; removed at the end.
 pub struct Name(pub String);
 
@@ -19,6 +21,37 @@ impl Drop for Name {
     fn drop(&mut self) {
         let _ = shmheap::Heap::remove(&self.0);
     }
+}
+
+/// A heap whose writers are these tests.
+pub trait Trusted {
+    fn trusted(self) -> Heap;
+}
+
+impl Trusted for UntrustedHeap {
+    fn trusted(self) -> Heap {
+        // SAFETY: the heaps of these tests have names or descriptors that no other program knows. Tests that write one behind
+        // the library's back use no references to what is in it.
+        unsafe { self.trust() }
+    }
+}
+
+pub fn create(name: &str, size: usize) -> shmheap::Result<Heap> {
+    Heap::options().size(size).create(name).map(Trusted::trusted)
+}
+
+pub fn open(name: &str) -> shmheap::Result<Heap> {
+    Heap::options().open(name).map(Trusted::trusted)
+}
+
+/// A heap without a name that has room for more writers.
+pub fn shared(size: usize) -> Heap {
+    Heap::options().size(size).anonymous_shared().unwrap().trusted()
+}
+
+/// Another connection to the same heap: as another process has one.
+pub fn again(heap: &Heap) -> Heap {
+    Heap::options().open_fd(heap).unwrap().trusted()
 }
 
 /// The seed of a test: printed, and taken from SHMHEAP_SEED where it is set.

@@ -1,0 +1,175 @@
+//! Writes the impl of a type that was read.
+use std::collections::HashMap;
+
+use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+
+use crate::input::{Body, Error, Field, Item, Parameter, Result};
+
+/// Tokens that stand for the words of a template: `__NAME` becomes what is kept under that word.
+#[derive(Default)]
+struct Words(HashMap<String, TokenStream>);
+
+impl Words {
+    fn set(&mut self, word: impl Into<String>, tokens: impl Into<TokenStream>) {
+        self.0.insert(word.into(), tokens.into());
+    }
+
+    /// The template's tokens, with its words replaced. They bear the derive's span, the words' tokens their own: so the
+    /// compiler points at the field that is at fault.
+    fn fill(&self, template: &str) -> TokenStream {
+        self.replace(template.parse().expect("templates of this file are Rust"))
+    }
+
+    fn replace(&self, tokens: TokenStream) -> TokenStream {
+        let one = |token: TokenTree| -> TokenStream {
+            match token {
+                TokenTree::Ident(ident) => {
+                    self.0.get(&ident.to_string()).cloned().unwrap_or_else(|| TokenTree::Ident(ident).into())
+                }
+                TokenTree::Group(group) => {
+                    let mut replaced = Group::new(group.delimiter(), self.replace(group.stream()));
+                    replaced.set_span(group.span());
+                    TokenTree::Group(replaced).into()
+                }
+                other => other.into(),
+            }
+        };
+        tokens.into_iter().map(one).collect()
+    }
+}
+
+/// A type as one token: what follows it cannot become part of it.
+fn closed(tokens: &TokenStream) -> TokenStream {
+    TokenTree::Group(Group::new(Delimiter::None, tokens.clone())).into()
+}
+
+fn words_of(item: &Item) -> Words {
+    let mut words = Words::default();
+    let (mut declared, mut passed, mut bounds) = (TokenStream::new(), TokenStream::new(), item.conditions.clone());
+    let comma = |tokens: &mut TokenStream| tokens.extend(",".parse::<TokenStream>());
+    if !bounds.is_empty() && !item.conditions.to_string().trim_end().ends_with(',') {
+        comma(&mut bounds);
+    }
+    words.set("__CRATE", item.path.clone().unwrap_or_else(|| "::shmheap".parse().expect("a path")));
+    for parameter in &item.parameters {
+        let mut inner = Words::default();
+        inner.set("__CRATE", words.0["__CRATE"].clone());
+        match parameter {
+            Parameter::Type { name, bounds: own } => {
+                inner.set("__N", TokenTree::from(name.clone()));
+                inner.set("__B", own.clone());
+                declared.extend(inner.fill(if own.is_empty() { "__N," } else { "__N: __B," }));
+                bounds.extend(inner.fill("__N: __CRATE::Shm,"));
+            }
+            Parameter::Const { name, of } => {
+                inner.set("__N", TokenTree::from(name.clone()));
+                inner.set("__B", of.clone());
+                declared.extend(inner.fill("const __N: __B,"));
+            }
+        }
+        passed.extend(inner.fill("__N,"));
+    }
+    words.set("__DECLARED", declared);
+    words.set("__PASSED", passed);
+    words.set("__BOUNDS", bounds);
+    words.set("__SELF", TokenTree::from(item.name.clone()));
+    words
+}
+
+/// `.named("...")` and `.version(...)`, where the user asked for them.
+fn identity(item: &Item) -> TokenStream {
+    let mut words = Words::default();
+    let mut tokens = TokenStream::new();
+    if let Some(named) = &item.named {
+        words.set("__L", TokenTree::from(named.clone()));
+        tokens.extend(words.fill(".named(__L)"));
+    }
+    if let Some(version) = &item.version {
+        words.set("__L", TokenTree::from(version.clone()));
+        tokens.extend(words.fill(".version(__L)"));
+    }
+    tokens
+}
+
+const IMPL: &str = "
+    const _: () = {
+        #[automatically_derived]
+        unsafe impl<__DECLARED> __CRATE::Shm for __SELF<__PASSED> where __BOUNDS {
+            const SHAPE: __CRATE::Shape = __SHAPE;
+            #[inline]
+            unsafe fn is_valid(place: *const Self) -> bool {
+                __VALID
+            }
+        }
+        __PROOF
+    };";
+
+pub fn implementation(item: &Item) -> Result<TokenStream> {
+    let mut words = words_of(item);
+    match &item.body {
+        Body::Struct { fields, named } => of_struct(&mut words, item, fields, *named),
+        Body::Enum { variants } => of_enum(&mut words, item, variants)?,
+    }
+    Ok(words.fill(IMPL))
+}
+
+/// Offsets are those that the compiler chose. `__PROOF` compiles only if the type has these fields, of these types, and
+/// no more: another macro may have changed it after this one read it.
+fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
+    words.set("__REF", "&'shm".parse::<TokenStream>().expect("a reference"));
+    let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
+    let (mut pattern, mut types, mut values) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    for (i, field) in fields.iter().enumerate() {
+        let mut one = Words::default();
+        one.set("__CRATE", words.0["__CRATE"].clone());
+        one.set("__F", field.name.clone());
+        one.set("__T", closed(&field.of));
+        one.set("__REF", words.0["__REF"].clone());
+        one.set("__V", TokenTree::from(Ident::new(&format!("field_{i}"), Span::call_site())));
+        shape.extend(one.fill(".field(::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"));
+        valid.extend(one.fill("&& unsafe { <__T as __CRATE::Shm>::is_valid(::core::ptr::addr_of!((*place).__F)) }"));
+        pattern.extend(one.fill(if named { "__F: __V," } else { "__V," }));
+        types.extend(one.fill("__REF __T,"));
+        values.extend(one.fill("__V,"));
+    }
+    words.set("__FIELDS", shape);
+    words.set("__IDENTITY", identity(item));
+    words.set("__SHAPE", words.fill("__CRATE::Shape::of_struct::<Self>() __IDENTITY __FIELDS .complete()"));
+    words.set("__CHECKS", valid);
+    words.set("__VALID", words.fill("let _ = place; true __CHECKS"));
+    words.set("__PATTERN", pattern);
+    words.set("__TYPES", types);
+    words.set("__VALUES", values);
+    let pattern = if named { "__SELF { __PATTERN }" } else { "__SELF(__PATTERN)" };
+    let proof = format!(
+        "fn fields<'shm, __DECLARED>(value: __REF __SELF<__PASSED>) -> (__TYPES) where __BOUNDS {{
+             let {pattern} = value;
+             (__VALUES)
+         }}"
+    );
+    words.set("__PROOF", words.fill(&format!("#[allow(dead_code, unused_variables, clippy::all)] {proof}")));
+}
+
+fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
+    let Some(integer) = &item.repr_integer else { return Err(Error::new("no integer", item.name.span())) };
+    if variants.is_empty() {
+        return Err(Error::new("an enum without variants has no values", item.name.span()));
+    }
+    let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
+    for variant in variants {
+        let mut one = Words::default();
+        one.set("__I", TokenTree::from(integer.clone()));
+        one.set("__V", TokenTree::from(variant.clone()));
+        shape.extend(one.fill(".variant(Self::__V as __I as i64)"));
+        valid.extend(one.fill("|| number == Self::__V as __I"));
+    }
+    words.set("__I", TokenTree::from(integer.clone()));
+    words.set("__VARIANTS", shape);
+    words.set("__IDENTITY", identity(item));
+    let text = "__CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete()";
+    words.set("__SHAPE", words.fill(text));
+    words.set("__CHECKS", valid);
+    words.set("__VALID", words.fill("let number = unsafe { place.cast::<__I>().read() }; false __CHECKS"));
+    words.set("__PROOF", TokenStream::new());
+    Ok(())
+}
