@@ -7,7 +7,7 @@
 #include "c/src/slot.h"
 #include "tests/support/test.h"
 
-enum { BYTES = 64 << 10, GUARD = 4096, LEN = 88, LOADS_MOST = 64 };
+enum { BYTES = 64 << 10, GUARD = 4096, LEN = 104, LOADS_MOST = 64 };
 
 void (*shmheap_load_hook)(const void *word);
 
