@@ -202,6 +202,8 @@ int segment_reserve(struct shmheap *heap, uint64_t len)
 {
     if (!heap->has_file)
         return 0; /* the caller's memory is there already */
+    if (connection_fd(heap) < 0) /* fd is of our file from here on: its number may have become another file's */
+        return -1;
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap->fd, heap->layout.region_off + len);
     uint64_t was = load_u64(&heap->len_known);
