@@ -44,19 +44,31 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     return 0;
 }
 
-/* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
+/* struct dead is private. slots: a bit a slot whose process died, and what it held no living process can know by having been forked from it. left: a bit
+ * a slot whose process left in order. A process that exits cannot free the lines of its threads' caches, since the threads may go on until it is gone. */
 struct dead {
-    uint64_t slots[SLOTS_MAX / 64 + 1];
+    uint64_t slots[SLOTS_MAX / 64 + 1], left[SLOTS_MAX / 64 + 1];
 };
 
 static struct dead dead_slots(struct shmheap *heap)
 {
-    struct dead dead = {{0}};
-    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
+    struct dead dead = {{0}, {0}};
+    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of processes that died before */
+    dead.left[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        else if (slot_departed(heap, slot))
+            dead.left[slot / 64] |= UINT64_C(1) << slot % 64;
     return dead;
+}
+
+/* What the caches of processes that left in order still have: no object. */
+static int is_left_over(const struct shmheap *heap, const struct block_step *step, const struct dead *dead)
+{
+    unsigned slot = header_slot(step->header);
+    return ((dead->left[slot / 64] >> slot % 64) & 1) != 0 &&
+           (header_state(step->header) == SHMHEAP_STATE_CACHED || ask_is_line(heap, step));
 }
 
 static int to_reap(const struct shmheap *heap, const struct block_step *step, const struct dead *dead, int shared)
@@ -75,11 +87,12 @@ long own_reap(struct shmheap *heap, int shared)
     long freed = 0;
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
-        if (to_reap(heap, &step, &dead, shared)) {
+        int reaped = to_reap(heap, &step, &dead, shared);
+        if (reaped || is_left_over(heap, &step, &dead)) {
             if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed++;
+            freed += reaped;
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);
         }
