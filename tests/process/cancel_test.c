@@ -9,13 +9,12 @@
 enum { LEN = 1 << 20 };
 
 /* What the calls work on. A call ends with the heap as it was. */
-static const char *name;
+static const char *name, *fresh, *empty; /* of the heap, of none yet, of an empty file. To choose one would be a cancellation point */
 static shmheap_memory_handle mem;
 static void *memory;
 
 static void makes(void)
 {
-    const char *fresh = test_name();
     shmheap_memory_handle made = shmheap_create(fresh, LEN);
     CHECK(shmheap_valid(made));
     shmheap_destroy(fresh, made);
@@ -32,7 +31,6 @@ static void makes_without_a_name(void)
 static void takes_over(void)
 {
     const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_TAKE_OVER};
-    const char *fresh = test_name();
     shmheap_memory_handle made;
     shmheap_disconnect(shmheap_create(fresh, LEN));
     CHECK_EQ(shmheap_open(&made, fresh, &options), 0);
@@ -53,11 +51,8 @@ static void connects(void)
 static void waits_for_a_maker(void)
 {
     const shmheap_options soon = {.timeout_ms = 20};
-    const char *path = test_name();
     shmheap_memory_handle none;
-    FILE *empty = fopen(test_shm_path(path), "w");
-    CHECK(empty != NULL && fclose(empty) == 0);
-    CHECK_REFUSED(shmheap_open(&none, path, &soon) == -1, ETIMEDOUT);
+    CHECK_REFUSED(shmheap_open(&none, empty, &soon) == -1, ETIMEDOUT);
 }
 
 static void attaches(void)
@@ -70,11 +65,11 @@ static void attaches(void)
 
 static void makes_in_memory(void)
 {
-    void *fresh = test_shared(LEN);
+    void *own = test_shared(LEN);
     shmheap_memory_handle made;
-    CHECK_EQ(shmheap_create_at(&made, fresh, LEN, NULL), 0);
+    CHECK_EQ(shmheap_create_at(&made, own, LEN, NULL), 0);
     shmheap_disconnect(made);
-    test_unshare(fresh, LEN);
+    test_unshare(own, LEN);
 }
 
 static void allocates(void)
@@ -152,6 +147,8 @@ static void call_each(void)
         void *result;
         CHECK_EQ(pthread_create(&thread, NULL, call_cancelled, &attempt), 0);
         CHECK_EQ(pthread_join(thread, &result), 0);
+        if (!attempt.came_back)
+            printf("  call %zu was cancelled inside\n", i);
         CHECK_EQ(attempt.came_back, 1);
         CHECK(result == PTHREAD_CANCELED);
         calls[i]();
@@ -163,6 +160,10 @@ static void begin(unsigned flags)
     const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | flags};
     shmheap_memory_handle in_memory;
     name = test_name();
+    fresh = test_name();
+    empty = test_name();
+    FILE *file = fopen(test_shm_path(empty), "w");
+    CHECK(file != NULL && fclose(file) == 0);
     memory = test_shared(LEN);
     CHECK_EQ(shmheap_open(&mem, name, &options), 0);
     CHECK_EQ(shmheap_create_at(&in_memory, memory, LEN, NULL), 0);
