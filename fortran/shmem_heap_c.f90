@@ -16,6 +16,7 @@ module shmem_heap_c
 
   public :: ShmemHeap_init_from_scratch, ShmemHeap_clone, ShmemHeap_clone_sized, ShmemHeap_create, ShmemHeap_connect, &
             ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_alloc_named, ShmemHeap_find, &
+            ShmemHeap_keep, ShmemHeap_remove_name, &
             ShmemHeap_free_block, ShmemHeap_is_block_valid, &
             ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, ShmemHeap_block_size_from_pointer, &
             ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, &
@@ -89,6 +90,20 @@ module shmem_heap_c
       character(kind=c_char), intent(in) :: name(*)
       integer(c_size_t), intent(out) :: num_bytes
       type(c_ptr) :: block
+    end function
+
+    function ShmemHeap_keep(heap, name) result(status) bind(c, name='ShmemHeap_keep')
+      import :: c_ptr, c_int32_t, c_char
+      type(c_ptr), value :: heap
+      character(kind=c_char), intent(in) :: name(*)
+      integer(c_int32_t) :: status
+    end function
+
+    function ShmemHeap_remove_name(heap, name) result(status) bind(c, name='ShmemHeap_remove_name')
+      import :: c_ptr, c_int32_t, c_char
+      type(c_ptr), value :: heap
+      character(kind=c_char), intent(in) :: name(*)
+      integer(c_int32_t) :: status
     end function
 
     function ShmemHeap_free_block(heap, block) result(status) bind(c, name='ShmemHeap_free_block')

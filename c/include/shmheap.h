@@ -24,6 +24,11 @@
  *   Processes  Every call may be made while other processes make any call on the same heap. A process
  *              may be killed at any instruction: the next caller finds that out, rebuilds what has to
  *              be rebuilt from the headers of the blocks and goes on.
+ *   Files      A heap with a name of shm_open() or in a file (SHMHEAP_FILE) lives as long as that file, also without processes. After kill -9 of
+ *              every process, in the midst of any calls, it opens again: sound, each call that was finished in it, each that was not
+ *              done or undone, with its kept names (shmheap_alloc_kept) and the objects they lead to. This is not so after a loss of power or a
+ *              crash of the kernel: the kernel writes a file's pages to the disk in any order, at any time. msync() and fsync() do not help,
+ *              since processes change the heap between one page and the next. Take copies then: shmheap_copy, or `shmheap copy`.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
  *              first change it takes a slot of its own; where it cannot (no descriptors left: EMFILE;
  *              setuid: EACCES; no /proc: ENOENT) that change fails with this errno. Memory that the
@@ -46,6 +51,27 @@
  *              call here reads or writes outside the heap's memory, loops without end or aborts. Who
  *              truncates the file below a heap raises SIGBUS in its users (memfd heaps are sealed
  *              against that).
+ *   Memory     The library reserves the memory of a heap before it uses it, unless SHMHEAP_SPARSE is
+ *              set. A call that cannot get it fails with an errno, leaves nothing behind, and harms
+ *              nothing; a later access to the heap does not raise SIGBUS for want of memory. The
+ *              library keeps to the size of the file system, RLIMIT_FSIZE, the machine's memory and
+ *              the memory limits of the process's control groups (versions 1 and 2). Where the file
+ *              system has no fallocate(2) (ext2, ext3, NFS before 4.2), it writes zeros, which takes
+ *              as long as the disk needs. Restrictions:
+ *                - ZFS, and other file systems that copy on write or compress, reserve nothing, or
+ *                  not for a second change. On btrfs the library switches copying off for the file of
+ *                  a new heap (chattr +C): the promise holds until a snapshot or a reflink of it is
+ *                  made. On XFS, too, it ends with a reflink.
+ *                - NFS, CIFS and FUSE promise what their server promises; a thin volume or a sparse
+ *                  image promises nothing.
+ *                - A copy of a heap's file may have holes where the heap's file has none.
+ *                - A heap in a disk file that may still grow has holes. When another program reads
+ *                  the file on a disk that is full, the kernel may join a hole and reserved pages
+ *                  (large folios: XFS, ext4 from Linux 6.16), and a store then raises SIGBUS.
+ *                - The limits of control groups above a container, memory bound to some NUMA nodes,
+ *                  and an upper layer of overlayfs that lies in memory are not seen in full. Several
+ *                  processes that take the last memory at the same time may still meet the kernel's
+ *                  OOM killer.
  *   Units      Sizes and lengths are bytes.
  */
 #ifndef SHMHEAP_H
@@ -92,14 +118,20 @@ enum shmheap_flags {
                                     for itself, at most 1 MiB of them or 1/64 of the heap, whichever is less. Many times as fast, but where
                                     an object lies is no longer first fit: what no thread keeps is placed by best fit, which fills a heap
                                     better. What is kept goes back when the thread ends, when the connection is closed, and when
-                                    anybody's alloc would fail, all but 128 bytes for each thread that caches and lives. Two frees of one object
-                                    at the same time, or shmheap_ptr_to_handle and a free, realloc or send of it, from two threads or
-                                    processes, of which else the later one would be refused, may here both succeed: then the object's place may be
-                                    given to two, its handle be stale (ESTALE), or later calls, which find the contradiction, fail with EBADMSG. Nothing is kept where the
-                                    kernel has no membarrier(2) (before Linux 4.16), nor in heaps below 64 KiB */
-    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0) */
+                                    anybody's alloc would fail, all but 128 bytes for each thread that caches and lives.
+                                    Taking a handle while another thread or process resizes the object is safe.
+                                    Racing misuse of one object (a double free, or a free or a send against taking
+                                    a handle) may go undetected on such a connection. The object's memory may then
+                                    be handed out twice, its handle be stale (ESTALE), or later calls fail with
+                                    EBADMSG. No such race makes a call store an old size: the block list stays whole.
+                                    Nothing is kept where the kernel has no membarrier(2) (before Linux 4.16), in
+                                    heaps below 64 KiB, nor in heaps whose max_len is above 64 GiB (32 GiB with
+                                    alignment 8) */
+    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0). With n
+                                    processes, more than 16, it may notice a death n * n * 64 ns late: 64 ms with a thousand */
     SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
-                                    the machine runs out of it, touching the heap raises SIGBUS */
+                                    the file system or the machine runs out of it, touching the heap
+                                    raises SIGBUS, or the kernel kills a process */
     SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages also in small and sparse heaps, in those that were made without, and
                                     however long it takes; never an error. Unasked, making or growing one of 16 MiB and more asks for them (from
                                     Linux 6.1 on), but for no longer than half a second for each GiB, an eighth when growing; for two
@@ -107,7 +139,8 @@ enum shmheap_flags {
                                     millisecond, several in a virtual machine that lacks memory, without the lock. prctl(PR_SET_THP_DISABLE) prevents it all */
     SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
-    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open() */
+    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open(). Also on hugetlbfs: the file and its
+                                    mapping are whole huge pages then */
     SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name that no process uses any more is replaced by a new
                                     one, and so is an empty file; with SHMHEAP_EXCLUSIVE, too, EEXIST only where a process uses it.
                                     What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
@@ -136,8 +169,12 @@ typedef struct shmheap_options {
  * Failure: a handle that shmheap_valid denies, nothing made, and errno
  *   EEXIST     there is something of that name (unless a creator has left it that died before it was done);
  *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
- *   ENOMEM, EFBIG  len is more than can be mapped or described;
- *   ENOSPC     there is not that much memory left in the system's shared memory;
+ *   ENOMEM     len is more than can be mapped (RLIMIT_AS), or the kernel found no memory;
+ *   EFBIG      len is more than can be described, or than RLIMIT_FSIZE or the file system allow;
+ *   ENOSPC     the file system, the machine, or a control group of the process (a container's memory
+ *              limit) has not that much memory left;
+ *   EDQUOT     the user's quota is used up;
+ *   EINTR      signals came faster than the kernel reserves one page;
  *   or what shm_open(), ftruncate(), mmap() report (EACCES, EMFILE, ENAMETOOLONG ...). */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
@@ -194,12 +231,20 @@ SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size
  * process stay. A handle that is not valid is ignored; errno EINVAL then. */
 SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
 
-/* shmheap_destroy disconnects and removes the name (of shm_open(), or the path where mem was opened with
- * SHMHEAP_FILE; with SHMHEAP_SOCKET, the name as it was given to shmheap_open). Who is still connected goes on unharmed; the memory is freed with the last of them.
- * errno as shm_unlink() sets it when the name could not be removed. A name NULL is skipped. */
+/* shmheap_destroy removes the name (of shm_open(), or the path where mem was opened with SHMHEAP_FILE; with SHMHEAP_SOCKET, the name
+ * as it was given to shmheap_open) if it still is that of this heap, and disconnects in any case. Other connected processes go on unharmed; the
+ * memory is freed with the last of them. A name NULL is skipped. Success leaves errno alone. Where the name was not removed, errno
+ *   ESTALE   another file has it now: a heap of another job, for example, after an administrator removed this heap's name;
+ *   ENOENT   nothing has it any more;
+ *   ENOTSUP  the heap lies in the caller's memory and has no name;
+ *   EINVAL   mem is not valid, and nothing was done;
+ *   or what shm_open() and shm_unlink() report (EACCES ...).
+ * Processes that destroy, take over or remove unused heaps keep out of each other's way. One case remains: a process that removes the name by force
+ * (shm_unlink(), shmheap_unlink, rm) between the last look at the name and its removal, and another that makes a heap of this name in the same
+ * moment; then the new heap loses its name. */
 SHMHEAP_API void shmheap_destroy(const char *name, shmheap_memory_handle mem);
 
-/* shmheap_unlink removes the name of a heap, as shm_unlink() does. 0, or -1 with errno ENOENT, EACCES,
+/* shmheap_unlink removes a name of shm_open(), whatever file has it now, as shm_unlink() does; shmheap_destroy removes only that of its heap. 0, or -1 with errno ENOENT, EACCES,
  * EINVAL (name NULL). */
 SHMHEAP_API int shmheap_unlink(const char *name);
 
@@ -207,6 +252,25 @@ SHMHEAP_API int shmheap_unlink(const char *name);
  * name from being removed or finds none. 0, or -1 with errno EBUSY (somebody is), ENOENT, EACCES, EINVAL, EBADMSG (no heap),
  * EPROTONOSUPPORT (a heap in another version of the format). */
 SHMHEAP_API int shmheap_unlink_unused(const char *name);
+
+/* shmheap_copy makes a copy of the heap in a new file of this path, to be opened with SHMHEAP_FILE, while other processes go on using the
+ * heap. The copy's blocks, names and figures are those of one instant: it is the heap as it would be had all its processes been killed then.
+ *   - Handles mean the same objects in both, since the copy has the heap's identity; so a process that opens both must not mix them up.
+ *   - Kept names and names in use are there; uses and unshared objects of processes are given back by shmheap_reap, as after a death.
+ *   - Of an object that a process writes meanwhile, with locks of its own or without, the copy has some of what was written. To have several
+ *     objects as they belong together, hold the lock that protects them during the call.
+ *   - Free memory is not copied: the file has holes there, and the copy is a heap with SHMHEAP_SPARSE. It has the heap's permissions, less the umask.
+ * A copy is on the disk when the call returns; the heap's own file is not protected against a crash of the kernel or a loss of power.
+ * Success: 0. Failure: -1, no file of this path left behind, errno
+ *   EEXIST   there is something of this path;
+ *   EINVAL   mem is not valid, path NULL or empty;
+ *   ENOTSUP  the heap lies in the caller's memory;
+ *   EFBIG    the file would be longer than RLIMIT_FSIZE allows;
+ *   EAGAIN   on read-only connections as for shmheap_walk; else the heap changed faster than it could be written;
+ *   EBADMSG, ETIMEDOUT, ENOMEM, or what open(), pwrite(), fsync() and linkat() report (ENOSPC, EACCES, ENOENT ...).
+ * Other calls on the heap wait while the call compares: some tenths of a second for each GiB in use. A caller that dies inside
+ * leaves no file; where the file system has no O_TMPFILE, a file of this path that is no heap, and which SHMHEAP_TAKE_OVER replaces. */
+SHMHEAP_API int shmheap_copy(shmheap_memory_handle mem, const char *path);
 
 /* shmheap_valid tells whether mem is an open connection: 1 or 0. Never fails, never sets errno. A copy of a
  * handle that was disconnected is denied until a later connection of the process takes its place. */
@@ -232,14 +296,16 @@ SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
  * contents: in the free block of lowest address that is large enough. sz 0 gives a smallest object (8 bytes).
  * A heap that may grow does so when nothing fits. The object lives until it is freed, also
  * beyond the process.
- * Failure: NULL, errno ENOMEM (nothing fits, and growing is not possible). A caller that dies inside has the object or has not;
+ * Failure: NULL, errno ENOMEM (nothing fits, and growing is not possible: max_len is reached, or a limit under "Memory" above). A caller that
+ * dies inside has the object or has not;
  * nothing else is lost. */
 SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
 
 /* shmheap_alloc_wait is shmheap_alloc, but where nothing fits it waits until somebody frees something, and tries again: for timeout_ms
- * milliseconds at most, 0: not at all, negative: without a limit. While anybody waits, blocks that are freed go back to the
- * heap at once, also from connections with SHMHEAP_CACHED. Sleeps, does not poll (but looks once a second, lest a process that died between freeing
- * and waking be missed).
+ * milliseconds at most, 0: not at all, negative: without a limit. A free wakes one waiting thread, if
+ * the largest free block serves one. On connections with SHMHEAP_CACHED the blocks that are freed first go back to the heap at once. After some hundred
+ * such calls, or more in a heap of many blocks, they may be kept again; then the waiting thread takes them by its own look. It sleeps, and looks once a
+ * second, ten times where connections cache: a process may have died between freeing and waking.
  * Failure: NULL, errno ENOMEM (at once: it could not fit even if the heap were empty and had grown to max_len; or timeout_ms is 0), or
  * ETIMEDOUT (not enough was freed in time). Signals do not end the waiting. */
 SHMHEAP_API void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms);
@@ -332,7 +398,7 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 
 /* shmheap_alloc_named gives the object of this name, 1 to 255 bytes, and makes it, of size bytes, if there is none: always the same object
  * for all processes, aligned as any other, with undefined contents when just made. Counts the caller as a user: each success is to
- * be followed by one shmheap_free of the object, which counts down; the last one frees object and name. Uses of a process that died are
+ * be followed by one shmheap_free of the object, which counts down; the last one frees object and name, unless the name is kept. Uses of a process that died are
  * given back by shmheap_reap; those of one that left in order may be given back by any process that has no use of its own to
  * give. The object cannot be resized, sent, or freed by who does not use it (EPERM). Costs some more than an alloc, and the same with a million names.
  * Failure: NULL, nothing changed, errno
@@ -341,6 +407,24 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
  *   ENOMEM        no space for object, name and table.
  * A caller that dies inside leaves no name, or a whole one that it uses. */
 SHMHEAP_API void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size);
+
+/* shmheap_alloc_kept does what shmheap_alloc_named does, and the name is kept from then on: it stays without users, through exits and deaths of all
+ * processes, until shmheap_name_remove removes it by name. So a heap in a file has roots to come back to. A name that exists already becomes kept.
+ * The caller counts as a user, too; a use that it does not give back does no harm. Failure: as shmheap_alloc_named.
+ * A caller that dies inside leaves no name, or a whole one that it uses; a new one is kept from its first instant. */
+SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size);
+
+/* shmheap_name_keep makes a name that exists a kept one, as shmheap_alloc_kept does, without counting a use. Keeping a kept name
+ * changes nothing. Success: 0. Failure: -1, nothing changed, errno ENOENT (there is none of this name), EINVAL, ENAMETOOLONG.
+ * A caller that dies inside leaves the name kept or as it was. */
+SHMHEAP_API int shmheap_name_keep(shmheap_memory_handle mem, const char *name);
+
+/* shmheap_name_remove removes a name, kept or not: it is kept no longer, and the uses of processes that died or left in order count no longer.
+ * Without uses of living processes object and name are gone when it returns; else the last of these uses that is given back frees
+ * both, as with shmheap_alloc_named. Until then the name is found, and may be kept again.
+ * Success: 0, the name is gone; 1, living processes still use it. Failure: -1, nothing changed, errno ENOENT (there is none of this
+ * name), EINVAL, ENAMETOOLONG. A caller that dies inside leaves a whole name, or none. */
+SHMHEAP_API int shmheap_name_remove(shmheap_memory_handle mem, const char *name);
 
 /* shmheap_find is the object of this name, without counting: who uses it must know that it stays. *size (which may be NULL) is what was asked
  * for when it was made. Also on read-only connections. Takes no lock, unless names change at the same time.
@@ -353,6 +437,7 @@ typedef struct shmheap_name_info {
     uint64_t name_len;    /* bytes without the NUL */
     uint64_t offset, len; /* of its object: bytes from shmheap_underlying(), bytes asked for */
     uint64_t users;       /* uses that have not been given back */
+    uint64_t kept;        /* 1: stays without users, until shmheap_name_remove; else 0 */
 } shmheap_name_info;
 
 /* shmheap_names calls visit for each name, in no particular order, until visit returns other than 0. As shmheap_walk, also in what it returns. */

@@ -4,6 +4,9 @@
  * An open-file-description lock lasts as long as its description. Descriptors are a bad hold on one: a child made by fork() gets copies
  * of them all, a program may close them (closefrom(3)) or pass them on. So the description is kept by a mapping of one page that
  * nothing accesses, and its descriptor is closed at once. The kernel removes the mapping when the process ends or calls exec.
+ * On overlayfs (and FUSE, which may do the same) a mapping refers to the file below, and does not keep the description.
+ * There the descriptor stays open: a program that closes it, or a child that was made without fork()'s handlers, is then taken for
+ * dead or alive wrongly.
  *
  *   life:  not copied into children (MADV_DONTFORK): the locks are gone when this process is gone
  *   use:   copied into children: the locks are gone when this process and all that it forked are gone */
@@ -11,15 +14,20 @@
 #define SHMHEAP_ANCHOR_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* struct anchor is private. page NULL: there is none. fd is a descriptor of the description, for setting locks; -1: closed. */
 struct anchor {
     void *page;
     size_t len;
     int fd;
+    int mapping_fails; /* 1: on this file system the mapping does not keep the description, so its descriptor must */
+    int kept;          /* that descriptor, settled, plus 1; 0: none */
+    dev_t device;      /* by which its file is known, should the program have closed it */
+    ino_t inode;
 };
 
-#define ANCHOR_NONE {NULL, 0, -1}
+#define ANCHOR_NONE {NULL, 0, -1, 0, 0, 0, 0}
 
 /* struct anchor_file is private: which file; name (may be NULL) serves where there is no /proc. */
 struct anchor_file {

@@ -10,10 +10,12 @@
 #include "ask.h"
 #include "cache.h"
 #include "connect.h"
+#include "copy.h"
 #include "file.h"
 #include "fit.h"
 #include "grow.h"
 #include "huge.h"
+#include "index.h"
 #include "look.h"
 #include "names.h"
 #include "own.h"
@@ -132,17 +134,32 @@ void shmheap_disconnect(shmheap_memory_handle mem)
     call_end(&call, 0);
 }
 
-void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+/* 0, or -1 with errno, as shmheap_destroy says. */
+static int name_of_heap_remove(const struct shmheap *heap, const char *name)
 {
     char of_socket[PATH_MAX];
-    int is_path = usable(mem) && mem.heap->is_path, fits = 1;
-    if (name != NULL && usable(mem) && mem.heap->is_of_socket) {
-        fits = scope_name(of_socket, sizeof of_socket, name, mem.heap->socket) == 0;
+    if (!heap->has_file)
+        return fail(ENOTSUP);
+    if (heap->is_of_socket) {
+        if (scope_name(of_socket, sizeof of_socket, name, heap->socket) != 0)
+            return -1;
         name = of_socket;
     }
-    shmheap_disconnect(mem);
-    if (name != NULL && fits)
-        file_remove(name, is_path);
+    return file_remove_own(name, heap->is_path, heap->device, heap->inode);
+}
+
+/* The name first: as long as this connection uses the file, the name is not given away as that of an unused heap. */
+void shmheap_destroy(const char *name, shmheap_memory_handle mem)
+{
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return;
+    }
+    struct call call = call_begin();
+    int failed = name != NULL && name_of_heap_remove(mem.heap, name) != 0 ? errno : 0;
+    connect_close(mem.heap);
+    call_end(&call, 0);
+    errno = failed != 0 ? failed : errno;
 }
 
 int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0) : fail(EINVAL); }
@@ -151,6 +168,14 @@ int shmheap_unlink_unused(const char *name)
 {
     struct call call = call_begin();
     return call_end(&call, name != NULL ? file_remove_unused(name, 0) : fail(EINVAL));
+}
+
+int shmheap_copy(shmheap_memory_handle mem, const char *path)
+{
+    if (!usable(mem) || path == NULL || path[0] == 0)
+        return fail(EINVAL);
+    struct call call = call_begin();
+    return call_end(&call, copy_make(mem.heap, path));
 }
 
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
@@ -180,21 +205,33 @@ int shmheap_in_use(int fd) { return file_in_use(fd); }
 /* Allocating ------------------------------------------------------------ */
 
 enum { FIT_LOCK = -10 };                    /* beside the results of fit: the lock was not to be had, errno says why */
-enum { BATCH = 256, WAIT_SLICE_MS = 1000 }; /* objects under one lock */
+enum {
+    BATCH = 256,                                     /* objects under one lock */
+    WAIT_SLICE_MS = 1000, WAIT_SLICE_CACHES_MS = 100 /* a thread that waits for space looks by itself so often */
+};
 
 static int fit_errno(int64_t result)
 {
     return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : result == NAMES_NO_USER ? EPERM : EINVAL;
 }
 
-/* Takes back what lies in caches, and in heaps for that what the dead held: 1 if there was anything. Lock held. */
-static COLD int space_found(struct shmheap *heap)
+enum looks { LOOK_FIRST, LOOK_AGAIN }; /* LOOK_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
+
+/* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was anything. Walks over the blocks only where
+ * a thread has used its cache, or a process has died, since the last time. Lock held. */
+static COLD int space_found(struct shmheap *heap, enum looks look)
 {
-    long found = ask_for_caches(heap);
-    if (found >= 0 && (heap->format_flags & FORMAT_REAP))
+    long found = look == LOOK_AGAIN && ask_is_paced(heap) ? 0 : ask_for_caches(heap);
+    if (found >= 0 && (heap->format_flags & FORMAT_REAP) && own_reap_is_due(heap))
         found += own_reap(heap, 0);
     return found > 0;
 }
+
+/* Not even an empty heap that has grown to its end has room for so many granules. */
+static int never_fits(const struct shmheap *heap, uint64_t need) { return need - 1 >= heap->layout.granules_max; }
+
+/* Lock held. */
+static void count_failed(struct shmheap *heap) { store_add(&heap->control->failed_allocs, 1); }
 
 /* By first fit, or where caches decide anyhow by best fit, which wastes less room. Lock held. */
 static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned count, uint64_t *granules)
@@ -210,15 +247,18 @@ static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
     return got > 0 ? (int64_t)granule : got;
 }
 
-/* Grows, or finds space, and tries again. Lock held. */
-static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need)
+/* Grows, or finds space, and tries again; for what never fits neither. Lock held. */
+static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum looks look)
 {
     int before = errno, calm = process_calm();
-    int64_t granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
-    if (granule == FIT_NONE && space_found(heap))
-        granule = alloc_fitting(heap, need);
+    int64_t granule = FIT_NONE;
+    if (!never_fits(heap, need)) {
+        granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+        if (granule == FIT_NONE && space_found(heap, look))
+            granule = alloc_fitting(heap, need);
+    }
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     process_calm_end(calm);
     errno = before; /* the caller says what was wrong */
     return granule;
@@ -231,7 +271,7 @@ static HOT int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
     int64_t granule = UNLIKELY(need == 0) ? FIT_NONE : cached ? alloc_fitting(heap, need) : heap->fit->alloc(heap, need);
-    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need != 0 ? need : UINT64_MAX);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need, LOOK_FIRST);
 }
 
 /* Gives the lock back. */
@@ -280,22 +320,32 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     return caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
 }
 
-/* Waits for what somebody frees, until limit (of the monotonic clock, ns): the result of alloc_otherwise. */
+/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a free puts there wakes no thread. */
+static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
+{
+    uint64_t left_ms = left_ns / 1000000 + 1;
+    unsigned slice = load_u64(&heap->control->cache_lines) != 0 ? WAIT_SLICE_CACHES_MS : WAIT_SLICE_MS;
+    return left_ms < slice ? (unsigned)left_ms : slice;
+}
+
+/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise. Whatever it is, other waiting threads
+ * are offered what is left, since the wake may have been for them. */
 static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
 {
-    for (;;) {
+    for (enum looks look = LOOK_FIRST;; look = LOOK_AGAIN) {
         if (recover_enter(heap) != 0)
             return FIT_LOCK;
         int64_t granule = alloc_fitting(heap, need);
         if (granule == FIT_NONE)
-            granule = alloc_otherwise(heap, need);
-        uint32_t expected = granule == FIT_NONE ? space_expect(heap) : 0;
-        recover_leave(heap);
+            granule = alloc_otherwise(heap, need, look);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
-        if (granule != FIT_NONE || now >= limit)
+        int goes_on = granule == FIT_NONE && now < limit;
+        uint32_t expected = goes_on ? space_expect(heap, need, index_largest_of_all(heap)) : 0;
+        recover_offer(heap);
+        recover_leave(heap);
+        if (!goes_on)
             return granule;
-        uint64_t left_ms = (limit - now) / 1000000 + 1;
-        space_sleep(heap, expected, left_ms < WAIT_SLICE_MS ? (unsigned)left_ms : WAIT_SLICE_MS);
+        space_sleep(heap, expected, need, wait_slice_ms(heap, limit - now));
     }
 }
 
@@ -306,7 +356,7 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
     if (ptr != NULL || errno != ENOMEM || timeout_ms == 0)
         return ptr;
     uint64_t need = block_granules(mem.heap, sz);
-    if (need == 0 || need > mem.heap->layout.granules_max)
+    if (never_fits(mem.heap, need))
         return NULL;
     uint64_t limit = timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
     int64_t granule = alloc_waiting(mem.heap, need, limit);
@@ -325,7 +375,7 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
         return FIT_LOCK;
     int64_t got = alloc_fitting_many(heap, need, count, granules);
     if (got == FIT_NONE) {
-        int64_t granule = alloc_otherwise(heap, need);
+        int64_t granule = alloc_otherwise(heap, need, LOOK_FIRST);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
         got = granule >= 0 ? 1 : granule;
     }
@@ -376,17 +426,28 @@ static int alignment_possible(const struct shmheap *heap, size_t alignment)
     return heap->has_file || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
 }
 
+/* As never_fits; what lies before the lowest place that is aligned cannot be had. */
+static int never_fits_aligned(const struct shmheap *heap, uint64_t need, size_t alignment)
+{
+    uint64_t lost = (uint64_t)(-(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;
+    return never_fits(heap, need) || need > heap->layout.granules_max - lost;
+}
+
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
 {
+    if (never_fits_aligned(heap, need, alignment)) {
+        count_failed(heap);
+        return FIT_NONE;
+    }
     int64_t granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE && grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
-    if (granule == FIT_NONE && space_found(heap))
+    if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     return granule;
 }
 
@@ -401,7 +462,7 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
         return NULL;
     uint64_t need = block_granules(heap, size);
     int calm = process_calm();
-    int64_t granule = need != 0 ? alloc_aligned(heap, need, alignment) : FIT_NONE;
+    int64_t granule = alloc_aligned(heap, need, alignment);
     process_calm_end(calm);
     return alloc_done(heap, granule);
 }
@@ -598,23 +659,12 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
-/* header 0: no, and then heap may be NULL. As in cache_add: with caches this process's own objects change without an atomic instruction, which would
- * wait for all that the caller has stored so far, such as the handle before, in a line that its receiver is reading. */
-static int shares_at_once(const struct shmheap *heap, uint64_t header)
-{
-    return header_state(header) == SHMHEAP_STATE_USED && heap->cached && header_slot(header) == heap->slot && heap->slot != 0;
-}
-
 /* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
  * is still the one seen, which a free or another object at this place would have changed. */
 static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
     const uint64_t shared = (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT;
-    if (shares_at_once(heap, header)) {
-        block_publish(heap, granule, header - used + shared);
-        return header;
-    }
     for (int i = 0; i < 4 && header != 0 && header_state(header) == SHMHEAP_STATE_USED; i++) {
         if (heap->read_only) {
             errno = EACCES;
@@ -646,10 +696,29 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
+/* With caches, an object of this process that is not shared yet becomes so without an atomic instruction, which would wait for all that the
+ * caller has stored so far, such as the handle before, in a line that its receiver is reading. The upper half alone is loaded: the processor
+ * has it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+static HOT uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
+{
+    const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
+    const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
+    if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
+        return 0;
+    uint32_t upper = load_upper(block_header(heap, granule)), stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;
+    if ((upper ^ stamp) != header_upper(mine))
+        return 0;
+    store_publish_upper(block_header(heap, granule), stamp | header_upper(shared));
+    return upper;
+}
+
 shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
 {
     struct shmheap *heap = mem.heap;
     uint64_t granule = usable(mem) ? granule_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint32_t upper = granule != GRANULE_NONE ? share_at_once(heap, granule) : 0;
+    if (upper != 0)
+        return handle_make(heap, granule, (uint64_t)upper << 32);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
     if (header == 0 && granule != GRANULE_NONE && (header = header_named(heap, granule)) != 0)
         return handle_make(heap, granule, header);
@@ -727,28 +796,63 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
 {
     int before = errno, calm = process_calm();
     int64_t granule = names_use(heap, name, size);
-    if (granule == FIT_NONE && grow_for(heap, names_space(heap, name, size)) == 0)
-        granule = names_use(heap, name, size);
-    if (granule == FIT_NONE && space_found(heap))
-        granule = names_use(heap, name, size);
+    if (granule == FIT_NONE && !never_fits(heap, block_granules(heap, size))) {
+        if (grow_for(heap, names_space(heap, name, size)) == 0)
+            granule = names_use(heap, name, size);
+        if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
+            granule = names_use(heap, name, size);
+    }
     if (granule == FIT_NONE)
-        store_u64(&heap->control->failed_allocs, load_u64(&heap->control->failed_allocs) + 1);
+        count_failed(heap);
     process_calm_end(calm);
     errno = before;
     return granule;
 }
 
-void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+static void *alloc_named(shmheap_memory_handle mem, const char *name, size_t size, unsigned kept)
 {
     struct name wanted;
     if (!usable(mem))
         return fail_null(EINVAL);
     if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
         return NULL;
+    wanted.kept = kept;
     int64_t granule = use_named(mem.heap, &wanted, size);
     recover_leave(mem.heap);
     return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
+
+void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 0);
+}
+
+void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size)
+{
+    return alloc_named(mem, name, size, 1);
+}
+
+/* Does change with the name, under the lock: its result, or -1 with errno. */
+static int name_change(shmheap_memory_handle mem, const char *name, int (*change)(struct shmheap *, const struct name *))
+{
+    struct name wanted;
+    int before = errno;
+    if (!usable(mem))
+        return fail(EINVAL);
+    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+        return -1;
+    int calm = process_calm(), result = change(mem.heap, &wanted);
+    process_calm_end(calm);
+    recover_leave_freed(mem.heap);
+    if (result < 0)
+        return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
+    errno = before; /* asking after processes is not the caller's business */
+    return result;
+}
+
+int shmheap_name_keep(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_keep); }
+
+int shmheap_name_remove(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_remove); }
 
 /* Names change too fast: under the lock. */
 static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)

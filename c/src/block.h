@@ -37,6 +37,22 @@ static inline int header_is_live(uint64_t header)
     return header_state(header) - SHMHEAP_STATE_USED <= SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED;
 }
 
+/* The upper half of a header has all but the size, where that is below UPPER_SIZES. Only the lock's owner changes a block's size: a call
+ * without the lock either swaps the whole header by a compare-and-swap, or stores the upper half alone. So no such store, however late it
+ * comes, puts an old size back, and the walk leads to the end. */
+#define UPPER_SIZES (UINT64_C(1) << 32)
+#define UPPER_STAMP_SHIFT (HEADER_STAMP_SHIFT - 32)
+
+static inline uint32_t header_upper(uint64_t header) { return (uint32_t)(header >> 32); }
+
+/* As header_is_live, of a size below UPPER_SIZES. */
+static inline int upper_is_live(uint32_t upper)
+{
+    const uint32_t used = header_upper((uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT);
+    const uint32_t mask = header_upper((UINT64_C(1) << HEADER_SLOT_SHIFT) - 1);
+    return ((upper - used) & mask & ~used) == 0; /* SHMHEAP_STATE_SHARED is twice SHMHEAP_STATE_USED */
+}
+
 static inline struct block header_open(uint64_t header)
 {
     struct block block = {header_size(header), header_state(header), header_slot(header), header_stamp(header)};
@@ -44,9 +60,9 @@ static inline struct block header_open(uint64_t header)
 }
 
 /* The granule must be below connection_end. */
-static inline uint64_t *block_header(const struct shmheap *heap, uint64_t granule)
+static inline shared_u64 *block_header(const struct shmheap *heap, uint64_t granule)
 {
-    return (uint64_t *)(void *)(heap->region + REGION_LEAD + (granule << heap->shift));
+    return (shared_u64 *)(void *)(heap->region + REGION_LEAD + (granule << heap->shift));
 }
 
 static inline uint64_t block_payload_off(const struct shmheap *heap, uint64_t granule)

@@ -23,7 +23,8 @@ enum {
     LOOK_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
     ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
     PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
-    PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it */
+    PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it; more in a heap */
+    PAUSE_BLOCKS = 8, PAUSE_BOUND = 1 << 20, /* of many blocks: one for each so many, up to a bound */
     RESUMED_LONG_AGO = 16,
     THREAD_END_MS = 100,   /* that a thread waits for a heap's lock when it ends */
     RUN_LEAST = 8, /* blocks, on the average: when neighbours are freed in such runs they are not sorted */
@@ -294,6 +295,7 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     uint64_t header = block_load(heap, (uint64_t)granule);
     block_publish(heap, (uint64_t)granule,
                   header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot, header_stamp(header)));
+    ask_line_add(heap, (uint64_t)granule);
     store_u64(&heap->control->caching, 1);
     cache->taken = cache->pause = 0;
     cache->pause_len = PAUSE_LEAST;
@@ -303,9 +305,20 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     return 0;
 }
 
-/* Somebody has asked for the blocks, and perhaps taken them: the thread does without its cache for some time, lest the next alloc that
- * fails, in a heap that is full, has to ask again; twice as long as last time if that was not long ago. As long as others wait for
- * space, nothing is kept at all. */
+/* The next pause: twice as long as the last one if that was not long ago. Asking costs a walk over the blocks, some nanoseconds for each,
+ * which as many calls without the cache, at tens of nanoseconds, have to be worth. since: allocs since the last one. */
+static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap, uint64_t since)
+{
+    uint64_t blocks = load_u64(&heap->control->allocs) - load_u64(&heap->control->frees);
+    uint64_t least = (blocks < heap->end ? blocks : heap->end) / PAUSE_BLOCKS, most = PAUSE_MOST;
+    least = least < PAUSE_LEAST ? PAUSE_LEAST : least < PAUSE_BOUND ? least : PAUSE_BOUND;
+    most = most < 4 * least ? 4 * least : most;
+    uint64_t pause = since > RESUMED_LONG_AGO * cache->pause_len ? least : 2 * cache->pause_len;
+    return pause < least ? least : pause < most ? pause : most;
+}
+
+/* A process has asked for the blocks, and perhaps taken them: the thread does without its cache for some time, lest the next alloc that
+ * fails, in a heap that is full, has to ask again. */
 static int cache_answer(struct cache *cache, struct shmheap *heap)
 {
     uint64_t taken = load_u64(&cache->line->taken), allocs = load_u64(&heap->control->allocs);
@@ -314,23 +327,23 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
             stacks_forget(cache);
         else
             stacks_flush(cache, heap);
-        cache->pause_len = allocs - cache->resumed > RESUMED_LONG_AGO * cache->pause_len ? PAUSE_LEAST
-                           : cache->pause_len < PAUSE_MOST                               ? 2 * cache->pause_len
-                                                                                         : PAUSE_MOST;
+        cache->pause_len = pause_next(cache, heap, allocs - cache->resumed);
         cache->pause = cache->pause_len;
     }
-    if (space_is_awaited(heap) || --cache->pause != 0)
+    if (--cache->pause != 0)
         return -1;
     cache->taken = taken;
     cache->resumed = allocs;
     store_u64(&heap->control->caching, 1);
-    __atomic_store_n(&cache->line->asked, 0u, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&cache->line->asked), 0u, __ATOMIC_RELEASE);
     return 0;
 }
 
 int cache_start_if_room(struct cache *cache, struct shmheap *heap)
 {
-    return cache->heap == &nothing && !space_is_awaited(heap) ? cache_attach(cache, heap) : -1;
+    if (cache->heap != &nothing || (space_is_awaited(heap) && cache->held_back++ < PAUSE_LEAST))
+        return -1;
+    return cache_attach(cache, heap);
 }
 
 /* 0 when the stacks may be used; all that is kept is on them then. */
@@ -338,6 +351,10 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
     if (cache->heap == &nothing && cache_start_if_room(cache, heap) != 0)
         return -1;
+    if (cache->pause > 1) {
+        cache->pause--; /* nothing is kept, and nothing is to be answered yet */
+        return -1;
+    }
     recent_settle(cache);
     uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
     cache->spare += most - cache->most;
@@ -438,8 +455,10 @@ static void cache_empty(struct cache *cache, struct shmheap *heap)
     if (load_u64(&cache->line->taken) == cache->taken)
         stacks_flush(cache, heap);
     if (index_is_start(heap, step.granule) && block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK &&
-        ask_is_line(heap, &step) && header_slot(step.header) == heap->slot)
+        ask_is_line(heap, &step) && header_slot(step.header) == heap->slot) {
+        ask_line_drop(heap, step.granule);
         heap->fit->free_span(heap, step.granule, step.size, 1);
+    }
     SHARED_STORE(&cache->heap, &nothing);
 }
 

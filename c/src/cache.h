@@ -62,6 +62,7 @@ struct cache {
     uint64_t line_granule;
     uint64_t taken;       /* the line's, as last seen */
     uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
+    uint64_t held_back;   /* calls that did without a line, since threads waited for space */
     uint64_t resumed;     /* the heap's allocs when they last were */
     uint64_t spare;       /* granules that may be kept besides, after that */
     uint64_t most;        /* granules that may be kept in all */
@@ -88,12 +89,12 @@ static inline int cache_is_of(const struct cache *cache, const struct shmheap *h
  * others' matter, as in lock.h; where they cannot have it there are no caches. */
 static HOT int cache_begin(struct cache_line *line)
 {
-    SHARED_STORE(&line->busy, 1u);
+    SHARED_STORE(SHARED_VALUE(&line->busy), 1u);
     compiler_barrier();
     return LIKELY(load_acquire_u32(&line->asked) == 0);
 }
 
-static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(&line->busy, 0u); }
+static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u); }
 
 /* Both calls below are short on purpose: where memory is slow, what counts is how many of them the processor can have under
  * way at a time. */
@@ -113,7 +114,9 @@ static HOT void *cache_take(struct cache *cache, size_t len)
         struct cache_entry *entry = stack->top - 1;
         payload = entry->payload;
         if (LIKELY(payload != NULL)) {
-            store_publish((uint64_t *)(void *)(payload - HEADER_SIZE), entry->header);
+            /* Loaded as it was stored, in one piece: some processors take longer to find half of it in the store that is under way. */
+            uint64_t header = value_copy(entry->header);
+            store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE), header_upper(header));
             stack->top = entry;
             cache->left += size;
         }
@@ -125,7 +128,7 @@ static HOT void *cache_take(struct cache *cache, size_t len)
 /* Private memory, so the size is that of a stack. */
 static HOT void cache_push(struct cache *cache, struct cache_entry entry)
 {
-    struct cache_stack *stack = &cache->stacks[header_size(entry.header)];
+    struct cache_stack *stack = &cache->stacks[(uint32_t)entry.header];
     *stack->top++ = entry;
 }
 
@@ -149,15 +152,13 @@ static HOT int cache_add(struct cache *cache, void *ptr)
     struct cache_line *line = cache->line;
     int added = 0;
     if (cache_begin(line)) {
-        uint64_t *place = (uint64_t *)(void *)((unsigned char *)ptr - HEADER_SIZE), header = load_acquire(place);
-        uint64_t size = (header << (64 - HEADER_SLOT_SHIFT) >> (64 - HEADER_SLOT_SHIFT)) - SHMHEAP_STATE_USED * CACHE_STATE_ONE;
-        if (size >= CACHE_SIZES)
-            size -= (SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED) * CACHE_STATE_ONE;
-        size = size < CACHE_SIZES ? size : 0;
-        if (LIKELY(size - 1 < cache->left && index_is_start(cache->heap, granule))) {
-            uint64_t stamp = header >> HEADER_STAMP_SHIFT << HEADER_STAMP_SHIFT;
-            store_publish(place, (stamp | cache->kept) + size);
-            cache_defer(cache, (struct cache_entry){ptr, stamp + cache->used + size});
+        shared_u64 *place = (shared_u64 *)(void *)((unsigned char *)ptr - HEADER_SIZE);
+        uint64_t size = load_lower(place);
+        uint32_t upper = load_upper(place);
+        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left && index_is_start(cache->heap, granule))) {
+            uint32_t stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;
+            store_publish_upper(place, stamp | header_upper(cache->kept));
+            cache_defer(cache, (struct cache_entry){ptr, (uint64_t)(stamp + header_upper(cache->used)) << 32 | size});
             cache->left -= size;
             added = 1;
         }
@@ -170,7 +171,7 @@ static HOT int cache_add(struct cache *cache, void *ptr)
  * to be had, or it would be too small to be of use. No lock held. */
 struct cache *cache_of(struct shmheap *heap);
 
-/* cache_start_if_room gets the cache its shared line, without which it cannot be used, where nobody waits for space. After the object that the thread asked for has been had: else the line
+/* cache_start_if_room gets the cache its shared line, without which it cannot be used; while threads wait for space only after some calls. After the object that the thread asked for has been had: else the line
  * might take the very room. Lock held. 0, or -1. */
 int cache_start_if_room(struct cache *cache, struct shmheap *heap);
 

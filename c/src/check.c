@@ -210,7 +210,7 @@ static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
 {
     for (unsigned level = 0; level < heap->layout.levels; level++) {
-        const uint32_t *entries = heap->level[level];
+        const shared_u32 *entries = heap->level[level];
         uint64_t filled = round_up(count, NODE_CHILDREN), span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
         for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
             uint32_t wanted = entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;

@@ -55,7 +55,7 @@ static void child_of_open(struct shmheap *heap, int told)
 {
     child_of(heap, told);
     heap->use_is_parents = heap->has_file;
-    heap->ready = 0;
+    store_u32(&heap->ready, 0);
     heap->slot = 0;
     pthread_mutex_init(&heap->slot_mutex, NULL);
     cache_fork_child_of(heap);
@@ -66,7 +66,7 @@ static void child_of_open(struct shmheap *heap, int told)
     } else {
         lock_take_over(heap);
         slot_take_over(heap);
-        heap->ready = heap->slot != 0;
+        store_u32(&heap->ready, heap->slot != 0);
     }
 }
 
@@ -144,7 +144,7 @@ static void connection_clear(struct shmheap *heap)
     heap->next = next;
     heap->fd = heap->lent_fd[0] = heap->lent_fd[1] = -1;
     heap->use = heap->life = none;
-    heap->huge_next = HUGE_NEVER;
+    store_u64(&heap->huge_next, HUGE_NEVER);
     heap->lock_limit_ms = LOCK_LIMIT_MS;
     heap->fit = fit_choose();
     heap->few_max = fit_choose_few();
@@ -179,6 +179,8 @@ static struct shmheap *connection_new(const shmheap_options *options)
 static struct shmheap *connection_opened(struct shmheap *heap)
 {
     connection_settle(heap);
+    if (heap->layout.granules_max >= UPPER_SIZES)
+        heap->cached = 0; /* block.h says why */
     pthread_mutex_lock(&connections_mutex);
     heap->open = 1;
     pthread_mutex_unlock(&connections_mutex);
@@ -540,7 +542,7 @@ void connect_close(struct shmheap *heap)
     cache_close(heap);
     pthread_mutex_lock(&connections_mutex);
     heap->open = 0;
-    heap->ready = 0;
+    store_u32(&heap->ready, 0);
     pthread_mutex_unlock(&connections_mutex);
     slot_leave(heap);
     connection_end_of(heap);

@@ -23,8 +23,8 @@ static HOT uint64_t few_count(const struct shmheap *heap) { return load_u64(&hea
 /* The list has all free blocks. */
 static HOT int few_is_list(uint64_t few) { return few <= FEW_MAX; }
 
-static HOT uint32_t *few_entry(const struct shmheap *heap, uint64_t place) { return heap->control->first + place; }
-static HOT uint32_t *few_size(const struct shmheap *heap, uint64_t place) { return heap->control->first + FEW_MAX + place; }
+static HOT shared_u32 *few_entry(const struct shmheap *heap, uint64_t place) { return heap->control->first + place; }
+static HOT shared_u32 *few_size(const struct shmheap *heap, uint64_t place) { return heap->control->first + FEW_MAX + place; }
 
 static HOT uint64_t few_granule(const struct shmheap *heap, uint64_t place) { return (uint64_t)load_u32(few_entry(heap, place)) - 1; }
 

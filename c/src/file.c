@@ -11,10 +11,9 @@
 
 #include "pause.h"
 
-enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3 };
+enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
 
-/* The same file under a number that is no standard stream's: what a program prints must not go into a heap. */
-static int above_standard(int fd)
+int file_above_standard(int fd)
 {
     if (fd < 0 || fd >= STANDARD_STREAMS)
         return fd;
@@ -28,7 +27,7 @@ int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
 {
     /* Not blocking: the name may be that of a pipe without a writer. */
     oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int fd = above_standard(is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600));
+    int fd = file_above_standard(is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600));
     if (fd < 0)
         return -1;
     if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
@@ -45,7 +44,7 @@ int file_remove(const char *name, int is_path) { return is_path ? unlink(name) :
 
 int file_memory(const char *name)
 {
-    int fd = above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    int fd = file_above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
         int reason = errno;
         close(fd);
@@ -99,7 +98,7 @@ int file_reopen(int fd, const char *name, int is_path, int read_only)
     char path[40];
     int oflags = read_only ? O_RDONLY : O_RDWR;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int again = above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    int again = file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (again >= 0 || errno != ENOENT || name == NULL)
         return again;
     again = reopen_by_name(fd, name, is_path, oflags);
@@ -176,26 +175,6 @@ int file_in_use(int fd)
     return lock_command(fd, F_OFD_GETLK, &lock, F_WRLCK, 0, USERS_END) != 0 ? -1 : lock.l_type != F_UNLCK;
 }
 
-/* Lengths --------------------------------------------------------------- */
-
-int file_extend(int fd, uint64_t len)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    return (uint64_t)status.st_size >= len ? 0 : ftruncate(fd, (off_t)len);
-}
-
-/* Not posix_fallocate(): where the file system cannot reserve, it rewrites single bytes, which others may be writing. */
-int file_reserve(int fd, uint64_t from, uint64_t to)
-{
-    int result;
-    do
-        result = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
-    while (result != 0 && errno == EINTR);
-    return result == 0 || errno != EOPNOTSUPP ? result : file_extend(fd, to);
-}
-
 /* Names ----------------------------------------------------------------- */
 
 int file_is_nameless(int fd)
@@ -204,32 +183,33 @@ int file_is_nameless(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
-int file_is_begun(const struct control *fixed, int empty_too)
+int file_is_begun(const struct file_begin *begin, int empty_too)
 {
-    static const struct control nothing;
+    static const struct file_begin nothing;
+    const struct fixed *fixed = &begin->fixed;
     if (fixed->magic != 0)
         return 0;
     return (fixed->version == FORMAT_VERSION && (fixed->shift == 3 || fixed->shift == 4)) ||
-           (empty_too && memcmp(fixed, &nothing, sizeof nothing) == 0);
+           (empty_too && memcmp(begin, &nothing, sizeof nothing) == 0);
 }
 
 /* The first bytes of a regular file, zeros behind its end: how many there are, or -1 with errno. */
-static ssize_t control_read(int fd, struct control *fixed)
+static ssize_t begin_read(int fd, struct file_begin *begin)
 {
     struct stat status;
-    memset(fixed, 0, sizeof *fixed);
+    memset(begin, 0, sizeof *begin);
     if (fstat(fd, &status) != 0)
         return -1;
     if (S_ISREG(status.st_mode))
-        return pread(fd, fixed, sizeof *fixed, 0);
+        return pread(fd, begin, sizeof *begin, 0);
     errno = EBADMSG;
     return -1;
 }
 
 static int is_begun_now(int fd)
 {
-    struct control fixed;
-    return control_read(fd, &fixed) >= 0 && file_is_begun(&fixed, 0);
+    struct file_begin begin;
+    return begin_read(fd, &begin) >= 0 && file_is_begun(&begin, 0);
 }
 
 int file_was_abandoned(int fd)
@@ -242,14 +222,53 @@ int file_was_abandoned(int fd)
 /* A heap of ours, or the begin of one: 0; -1 with errno. */
 static int file_is_ours(int fd)
 {
-    struct control fixed;
-    ssize_t got = control_read(fd, &fixed);
+    struct file_begin begin;
+    const struct fixed *fixed = &begin.fixed;
+    ssize_t got = begin_read(fd, &begin);
     if (got < 0)
         return -1;
-    if (file_is_begun(&fixed, 1))
+    if (file_is_begun(&begin, 1))
         return 0;
-    errno = got < (ssize_t)offsetof(struct control, lock) || fixed.magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
-    return errno != EBADMSG && fixed.version == FORMAT_VERSION ? 0 : -1;
+    errno = got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
+}
+
+/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
+static int open_to_compare(const char *name, int is_path)
+{
+    int fd = file_open_named(name, is_path, O_RDWR, 0);
+    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY, 0);
+}
+
+/* The name is that of this file: 0; -1 with errno. */
+static int name_compare(const char *name, int is_path, dev_t device, ino_t inode)
+{
+    int there = open_to_compare(name, is_path);
+    if (there < 0)
+        return -1;
+    int same = file_is(there, device, inode);
+    close(there);
+    errno = same ? errno : ESTALE;
+    return same ? 0 : -1;
+}
+
+int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode)
+{
+    int there = open_to_compare(name, is_path), removed = -1;
+    if (there < 0)
+        return -1;
+    errno = ESTALE;
+    if (file_is(there, device, inode)) {
+        /* Not for long: a process that may write the file can keep the lock. Without it the caller has no protection
+         * against another one that is just as far. */
+        file_lock_wait(there, F_WRLCK, REMOVER_BYTE, REMOVER_WAIT_MS);
+        if (name_compare(name, is_path, device, inode) == 0) /* once more: the remover before may have been the one for this name */
+            removed = file_remove(name, is_path);
+    }
+    int reason = errno;
+    close(there);
+    errno = reason;
+    return removed;
 }
 
 /* Under a lock that keeps users out. */
@@ -259,7 +278,15 @@ static int remove_locked(int fd, const char *name, int is_path)
         errno = ENOENT;
         return -1;
     }
-    return file_is_ours(fd) != 0 ? -1 : file_remove(name, is_path);
+    dev_t device;
+    ino_t inode;
+    if (file_is_ours(fd) != 0 || file_identify(fd, &device, &inode) != 0)
+        return -1;
+    if (name_compare(name, is_path, device, inode) != 0) {
+        errno = errno == ESTALE ? EBUSY : errno; /* another process has just put its file there */
+        return -1;
+    }
+    return file_remove(name, is_path);
 }
 
 int file_remove_unused(const char *name, int is_path)

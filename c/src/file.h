@@ -12,6 +12,15 @@
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
 int file_remove(const char *name, int is_path);
 
+/* file_remove_own removes the name if it is still that of this file: 0; -1 with errno ESTALE when another file has it now, ENOENT,
+ * EACCES ... The caller uses the file (file_use), so file_remove_unused cannot give the name away between looking and removing, and a lock keeps
+ * other callers of file_remove_own out. What remains: a process that removes the name by force at that very moment. */
+int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode);
+
+/* file_above_standard is the same file under a number that is no standard stream's: what a program prints must not go into a heap.
+ * fd is closed; -1 where it is, or where there is no such number (errno). */
+int file_above_standard(int fd);
+
 /* file_memory makes a file without a name that cannot be shrunk any more. */
 int file_memory(const char *name);
 
@@ -40,19 +49,18 @@ int file_locked_by_writer(int fd, off_t from, off_t len);
  * let go in that time. What is no regular file, or cannot be locked, is left as it is: 0. */
 int file_use(int fd, unsigned timeout_ms);
 
-/* file_extend makes the file at least so long: 0, or -1 with errno. Not for two processes at once. */
-int file_extend(int fd, uint64_t len);
-
-/* file_reserve gets the memory of these bytes of the file, which becomes as long where it is shorter: 0, or -1 with errno ENOSPC and the
- * like, some of it perhaps reserved. Where the file system cannot reserve, it becomes as long. */
-int file_reserve(int fd, uint64_t from, uint64_t to);
-
 /* 1 when a process uses it, 0 when none does, -1 with errno. */
 int file_in_use(int fd);
 
+/* struct file_begin is private: a copy of what a file begins with. */
+struct file_begin {
+    struct fixed fixed;
+    unsigned char rest[sizeof(struct control) - sizeof(struct fixed)];
+};
+
 /* file_is_begun tells from the first bytes of a file whether it is what a process leaves that dies while it makes a heap: 1 or 0.
  * empty_too: a file of zeros counts as well. */
-int file_is_begun(const struct control *fixed, int empty_too);
+int file_is_begun(const struct file_begin *begin, int empty_too);
 
 /* file_was_abandoned: 1 when the file is a heap in the making whose maker has died. */
 int file_was_abandoned(int fd);

@@ -6,6 +6,14 @@
 const struct fit_calls fit_calls_portable = {fit_alloc,      fit_alloc_aligned, fit_free,
                                                fit_alloc_many, fit_alloc_best,    fit_free_span, fit_resize};
 
+uint64_t fit_place(const struct shmheap *heap, uint64_t need)
+{
+    struct found found = found_none(few_count(heap));
+    uint64_t end = heap->end, tail = tail_checked(heap, end);
+    int result = tail != GRANULE_NONE ? find_first(heap, need, tail, &found) : FIT_BAD;
+    return result > 0 ? found.granule : result == FIT_NONE && end - tail >= need ? tail : GRANULE_NONE;
+}
+
 void fit_format(struct shmheap *heap)
 {
     uint64_t end = heap->end;
@@ -25,7 +33,7 @@ int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
     /* [ tail ]|  =>  [ tail ][ new ]|  =>  [ tail ------- ]|   A death in between leaves two free neighbours. */
     block_prepare(heap, end, header_free(new_end - end));
     store_publish(&control->len, len);
-    store_u64(&heap->end, new_end);
+    SHARED_STORE(&heap->end, new_end);
     if (tail != end) {
         block_publish(heap, tail, header_free(new_end - tail));
         edge_clear_if(heap, end - 1, end - 1 != tail && !list);

@@ -37,6 +37,9 @@ extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidd
 extern const struct fit_calls fit_calls_avx2 __attribute__((visibility("hidden")));
 extern const struct fit_calls fit_calls_avx512 __attribute__((visibility("hidden")));
 
+/* fit_place is where the call alloc would put a block of need granules; GRANULE_NONE: nowhere. */
+uint64_t fit_place(const struct shmheap *heap, uint64_t need);
+
 /* fit_format makes the region one free block, in memory that is all zero. */
 void fit_format(struct shmheap *heap);
 

@@ -69,11 +69,12 @@ static HOT void front_taken(struct shmheap *heap, const struct found *found, uin
  * without a rest, behind is where the next block begins already. */
 static HOT int64_t take_front(struct shmheap *heap, const struct found *from, uint64_t need)
 {
-    uint64_t granule = from->granule, size = from->size, unused, rest = size - need;
+    shared_u64 unused;
+    uint64_t granule = from->granule, size = from->size, rest = size - need;
     rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
     uint64_t taken = size - rest, behind = granule + taken;
-    uint64_t *rest_header = block_header(heap, behind);
-    uint64_t *rest_place = (uint64_t *)(uintptr_t)choose(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
+    shared_u64 *rest_header = block_header(heap, behind);
+    shared_u64 *rest_place = (shared_u64 *)(uintptr_t)choose(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
     store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
     front_taken(heap, from, taken);
@@ -117,6 +118,8 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
 {
     struct block_step step = {0, 0, 0};
     enum block_walk walk;
+    if (need > tail)
+        return FIT_NONE; /* there is no room for it before the tail, whatever is free */
     while ((walk = block_walk_at(heap, &step, tail)) == BLOCK_WALK_BLOCK) {
         if (header_is_free(step.header) && step.size >= need)
             return (int64_t)step.granule;
@@ -349,25 +352,45 @@ static HOT int is_free_at(const struct shmheap *heap, uint64_t few, uint64_t pla
     return few_is_list(few) ? place != FEW_MAX || granule == tail : index_is_free_start(heap, granule);
 }
 
+/* The first free block that begins at from or behind it, as the set and the bits have it; GRANULE_NONE: there is none. */
+static uint64_t next_free(const struct shmheap *heap, uint64_t few, uint64_t from, uint64_t tail)
+{
+    if (few_is_list(few)) {
+        uint64_t place = bit_lowest_or_64(above_of_64(few_entry(heap, 0), few, (uint32_t)from));
+        return place < few ? few_granule(heap, place) : tail >= from && tail < heap->end ? tail : GRANULE_NONE;
+    }
+    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
+        uint64_t frees = load_u64(&heap->bits[chunk].start) & load_u64(&heap->bits[chunk].edge);
+        if (chunk == chunk_of(from))
+            frees &= ~bits_below(from);
+        if (frees != 0)
+            return chunk * CHUNK_GRANULES + bit_lowest(frees);
+    }
+    return GRANULE_NONE;
+}
+
+/* Looks at one free block after the other, from the lowest that is long enough. */
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
 {
-    struct block_step step = {0, 0, 0};
-    enum block_walk walk;
-    while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
-        if (header_is_free(step.header)) {
-            /* The index has to agree before it is changed. */
-            const uint64_t few = few_count(heap);
-            const struct found from = {step.granule, step.size, few, few_place(heap, few, step.granule), 0, OTHERS_UNKNOWN};
-            if (!index_is_start(heap, step.granule) || (step.granule + step.size == heap->end) != (step.granule == tail) ||
-                !is_free_at(heap, few, from.place, step.granule, tail))
-                return FIT_BAD;
-            int64_t taken = take_aligned(heap, &from, need, alignment, tail);
-            if (taken != FIT_NONE)
-                return taken;
-        }
-        block_walk_next(&step);
+    const uint64_t few = few_count(heap), end = heap->end;
+    struct found first = found_none(few);
+    int result = find_first(heap, need, tail, &first);
+    if (result == FIT_BAD || (result == FIT_NONE && end - tail < need))
+        return result;
+    uint64_t granule = result == FIT_NONE ? tail : first.granule, size;
+    for (; (granule = next_free(heap, few, granule, tail)) != GRANULE_NONE; granule += size) {
+        uint64_t header = granule < end ? block_load(heap, granule) : ~UINT64_C(0);
+        size = header_is_free(header) ? block_size_checked(heap, granule, header, end) : 0;
+        /* The index has to agree before it is changed. */
+        const struct found from = {granule, size, few, few_place(heap, few, granule), 0, OTHERS_UNKNOWN};
+        if (size == 0 || !index_is_start(heap, granule) || (granule + size == end) != (granule == tail) ||
+            !is_free_at(heap, few, from.place, granule, tail))
+            return FIT_BAD;
+        int64_t taken = size >= need ? take_aligned(heap, &from, need, alignment, tail) : FIT_NONE;
+        if (taken != FIT_NONE)
+            return taken;
     }
-    return walk == BLOCK_WALK_END ? FIT_NONE : FIT_BAD;
+    return FIT_NONE;
 }
 
 static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
@@ -395,7 +418,8 @@ static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t a
 static void starts_clear(struct shmheap *heap, uint64_t from, uint64_t to)
 {
     for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < to; chunk++) {
-        uint64_t *word = &heap->bits[chunk].start, keep = 0;
+        shared_u64 *word = &heap->bits[chunk].start;
+        uint64_t keep = 0;
         if (chunk == chunk_of(from))
             keep |= bits_below(from);
         if (chunk == chunk_of(to))

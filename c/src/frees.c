@@ -92,7 +92,7 @@ static int gather_large(const struct shmheap *heap, uint64_t chunk, struct colle
 
 static int gather_all(const struct shmheap *heap, struct collected *blocks)
 {
-    const uint32_t *first = heap->control->first;
+    const shared_u32 *first = heap->control->first;
     uint32_t lowest;
     for (uint64_t size = 1; size < ROWS; size++)
         while ((lowest = load_u32(first + size)) != 0)

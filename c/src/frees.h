@@ -20,7 +20,8 @@ static inline int frees_is_large(uint64_t size) { return size >= ROWS; }
 
 static APART void frees_put_large(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint32_t *first = &heap->control->first[LARGE_FIRST], mine = first_of_chunk(chunk);
+    shared_u32 *first = &heap->control->first[LARGE_FIRST];
+    uint32_t mine = first_of_chunk(chunk);
     tree_put(heap, chunk, size);
     if (load_u32(first) < mine)
         store_u32(first, mine);
@@ -28,7 +29,7 @@ static APART void frees_put_large(const struct shmheap *heap, uint64_t chunk, ui
 
 static APART void frees_take_large(const struct shmheap *heap, uint64_t chunk)
 {
-    uint32_t *first = &heap->control->first[LARGE_FIRST];
+    shared_u32 *first = &heap->control->first[LARGE_FIRST];
     tree_put(heap, chunk, 0);
     if (load_u32(first) != first_of_chunk(chunk))
         return;

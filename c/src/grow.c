@@ -4,14 +4,15 @@
 #include <errno.h>
 
 #include "fit.h"
+#include "reserve.h"
 #include "segment.h"
 
-enum { GROW_STEP = 65536 };
+enum { GROW_STEP = 65536, GROW_LEAST = 4096 };
 
 static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
-    if (end < heap->end + heap->block_min || segment_reserve(heap, len) != 0) {
+    if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
         errno = ENOMEM;
         return -1;
     }
@@ -19,6 +20,16 @@ static int grow_to(struct shmheap *heap, uint64_t len)
         errno = EBADMSG;
         return -1;
     }
+    return 0;
+}
+
+/* A step that was refused halves what the next growth asks for, any other growth doubles it: so the
+ * last memory is taken in a few steps, and large steps come back with the memory. Returns 0. */
+static int most_note(struct shmheap *heap, uint64_t step, int refused)
+{
+    uint64_t most = refused ? step / 2 : 2 * heap->grow_most;
+    most = most > GROW_LEAST ? most : GROW_LEAST;
+    heap->grow_most = most < heap->layout.max_len ? most : heap->layout.max_len;
     return 0;
 }
 
@@ -31,19 +42,27 @@ int grow_for(struct shmheap *heap, uint64_t need)
         return -1;
     }
     uint64_t least = REGION_LEAD + ((tail + need) << heap->shift);
-    least = round_up(least < len + heap->block_min * 16u ? len + heap->block_min * 16u : least, 4096);
+    uint64_t one_more = len + heap->block_min * 16u;
+    least = round_up(least < one_more ? one_more : least, GROW_LEAST);
     if (least > max)
         least = max;
     if (layout_granules(least, heap->shift) - tail < need) {
         errno = ENOMEM;
         return -1;
     }
-    uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / 4096 * 4096;
+    uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
+    if (step > heap->grow_most)
+        step = heap->grow_most;
+    uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
         wanted = max;
-    int before = errno;
-    if (wanted > least && grow_to(heap, wanted) == 0)
-        return 0;
-    errno = before; /* there may be memory for less */
+    int before = errno, refused = 0;
+    if (wanted > least) {
+        if (grow_to(heap, wanted) == 0)
+            return most_note(heap, step, 0);
+        refused = 1;
+        errno = before; /* there may be memory for less */
+    }
+    most_note(heap, step, refused);
     return grow_to(heap, least);
 }

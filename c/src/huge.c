@@ -10,7 +10,7 @@
 #endif
 
 enum { HUGE_PAGE = 2 << 20, HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
-       MAKE_NS = 1000000, GROW_NS = 250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */ };
+       INTERRUPTIONS = 100, MAKE_NS = 1000000, GROW_NS = 250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */ };
 
 static int is_wanted(const struct shmheap *heap) { return heap->huge || heap->layout.segment_len >= HUGE_HEAP_MIN; }
 
@@ -31,7 +31,11 @@ void *huge_address(const struct shmheap *heap)
  * huge page, but wants one small page to start from; with more of them it takes several times as long. */
 static int fill_one(const struct shmheap *heap, uint64_t at)
 {
-    return fallocate(heap->fd, 0, (off_t)at, 1) == 0 && madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
+    int tries = 0;
+    while (fallocate(heap->fd, 0, (off_t)at, 1) != 0)
+        if (errno != EINTR || ++tries == INTERRUPTIONS)
+            return 0;
+    return madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
 }
 
 /* Of the block that begins at this offset in the segment, or of the first one. */
@@ -43,18 +47,21 @@ static uint64_t granule_at(const struct shmheap *heap, uint64_t off)
 
 /* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
  * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
-void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to)
+void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from, uint64_t *filled_to)
 {
     uint64_t at = round_up(from, HUGE_PAGE);
+    *filled_from = *filled_to = from;
     if (!is_wanted(heap) || at + HUGE_PAGE > to)
         return;
     int before = errno;
     int making = load_u64(&heap->len_known) == 0;
+    *filled_from = at;
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = making ? MAKE_NS : GROW_NS;
     uint64_t limit = (to - at) / HUGE_PAGE * each;
     for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit); at += HUGE_PAGE)
         if (!fill_one(heap, at))
             break;
+    *filled_to = at;
     if (making || load_u64(&heap->huge_next) == HUGE_NEVER) /* made part by part, of which the region is the last */
         store_u64(&heap->huge_next, granule_at(heap, at));
     errno = before;
@@ -82,7 +89,9 @@ void huge_connected(struct shmheap *heap)
 void huge_ask(const struct shmheap *heap, uint64_t len)
 {
     int before = errno;
-    if (heap->huge) {
+    int has_holes = len < heap->layout.segment_len || (heap->format_flags & FORMAT_SPARSE);
+    /* In a file on a disk, huge pages would fill the holes. */
+    if (heap->huge && !(has_holes && connection_is_on_disk(heap))) {
         madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
         if (!(heap->format_flags & FORMAT_SPARSE)) /* in a sparse heap it would fill the holes */
             madvise(heap->base, (size_t)len / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);

@@ -126,6 +126,14 @@ uint64_t index_largest(const struct shmheap *heap)
     return size;
 }
 
+uint64_t index_largest_of_all(const struct shmheap *heap)
+{
+    uint64_t end = connection_end(heap), tail = load_u64(&heap->control->tail), most = index_largest(heap);
+    if (tail <= end && end - tail > most)
+        most = end - tail;
+    return most < end ? most : end;
+}
+
 /* Level 0 has count words of each row; all higher levels follow, and the firsts. */
 static void rebuild_rows(struct shmheap *heap, uint64_t count)
 {

@@ -25,6 +25,9 @@ uint64_t index_start_of(const struct shmheap *heap, uint64_t granule);
 /* The size of the largest free block but the tail, as far as the rows and the tree tell. */
 uint64_t index_largest(const struct shmheap *heap);
 
+/* The size of the largest free block, the tail too, as far as the index tells; at most the region's. */
+uint64_t index_largest_of_all(const struct shmheap *heap);
+
 /* struct index_expected is private: what the index has to say of one chunk after another, read off the headers. */
 struct index_expected {
     const struct shmheap *heap;

@@ -28,6 +28,7 @@ enum {
     ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
     ROW_LEVELS_MAX = 5,
     FEW_MAX = 64,      /* free blocks that the list has room for */
+    SPACE_CLASSES = 4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
@@ -40,7 +41,8 @@ enum {
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
     USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
-    MAKER_BYTE = 1026      /* of the file: locked by the process that makes the heap, until it is made */
+    MAKER_BYTE = 1026,     /* of the file: locked by the process that makes the heap, until it is made */
+    REMOVER_BYTE = 1030    /* of the file: locked by a user that compares the name with the file and then removes it */
 };
 
 /* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.
@@ -84,43 +86,53 @@ enum {
  *   14 each name has a record, an object of its own in state named, and is found; each object in state named has a name */
 struct control {
     /* fixed */
-    uint64_t magic;        /* FORMAT_MAGIC, stored last when creating */
-    uint32_t version;      /* FORMAT_VERSION */
-    uint32_t shift;        /* log2 of the granule: 3 or 4 */
-    uint64_t id;           /* random */
-    uint64_t max_len;      /* bytes of the region at most */
-    uint64_t region_off;   /* of the region, from the segment's start */
-    uint32_t region_align; /* power of two that region_off is a multiple of */
-    uint32_t slot_count;   /* entries of the slot table, entry 0 included */
-    uint64_t flags;        /* FORMAT_SPARSE, FORMAT_REAP */
-    uint64_t created_ns;   /* since 1970 */
+    shared_u64 magic;        /* FORMAT_MAGIC, stored last when creating */
+    shared_u32 version;      /* FORMAT_VERSION */
+    shared_u32 shift;        /* log2 of the granule: 3 or 4 */
+    shared_u64 id;           /* random */
+    shared_u64 max_len;      /* bytes of the region at most */
+    shared_u64 region_off;   /* of the region, from the segment's start */
+    shared_u32 region_align; /* power of two that region_off is a multiple of */
+    shared_u32 slot_count;   /* entries of the slot table, entry 0 included */
+    shared_u64 flags;        /* FORMAT_SPARSE, FORMAT_REAP */
+    shared_u64 created_ns;   /* since 1970 */
     /* lock */
-    uint64_t lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
-    uint64_t sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
-    uint64_t waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    uint32_t space_waiting; /* 1: somebody waits for space. Under the lock */
-    uint32_t space_futex;  /* changes when space was freed while somebody waited for it. Under the lock */
-    uint64_t caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
-    uint64_t stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
-    uint64_t few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
-    uint64_t lock_pad;
+    shared_u64 lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
+    shared_u64 sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
+    shared_u64 waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
+    shared_u32 space_waiting; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
+    shared_u32 space_futex;  /* they sleep on it; changes before a wake. Under the lock */
+    shared_u64 caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
+    shared_u64 stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
+    shared_u64 few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
+    shared_u64 cache_lines;  /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
     /* under the lock, with each operation */
-    uint64_t len;          /* bytes of the region now. Truth, as the headers are */
-    uint64_t tail;         /* rule 8 */
-    uint64_t used_granules, free_blocks; /* rule 13 */
-    uint64_t high_granules; /* the most that used_granules was */
-    uint64_t allocs, frees; /* since creation, rule 13 */
-    uint64_t alloc_granules; /* of all allocs since creation */
+    shared_u64 len;          /* bytes of the region now. Truth, as the headers are */
+    shared_u64 tail;         /* rule 8 */
+    shared_u64 used_granules, free_blocks; /* rule 13 */
+    shared_u64 high_granules; /* the most that used_granules was */
+    shared_u64 allocs, frees; /* since creation, rule 13 */
+    shared_u64 alloc_granules; /* of all allocs since creation */
     /* under the lock, seldom */
-    uint64_t failed_allocs, grows, recoveries, last_recovery_ns;
-    uint64_t names_table;   /* granule of the block that is the table of names, plus 1; 0: none */
-    uint64_t names_count;   /* rule 14 */
-    uint64_t names_changes; /* odd while names come or go: for who looks without the lock */
-    uint64_t names_ever;    /* 1: there may be blocks that belong to names */
+    shared_u64 failed_allocs, grows, recoveries, last_recovery_ns;
+    shared_u64 names_table;   /* granule of the block that is the table of names, plus 1; 0: none */
+    shared_u64 names_count;   /* rule 14 */
+    shared_u64 names_changes; /* odd while names come or go: for who looks without the lock */
+    shared_u64 names_ever;    /* 1: there may be blocks that belong to names */
     /* under the lock, with each operation */
-    uint32_t first[2 * ROWS]; /* rule 12: see rows.h; or rule 11, the list: see few.h */
+    shared_u32 first[2 * ROWS]; /* rule 12: see rows.h; or rule 11, the list: see few.h */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
+
+/* struct fixed is private: a copy of the fixed fields, which is checked and then used. */
+struct fixed {
+    uint64_t magic;
+    uint32_t version, shift;
+    uint64_t id, max_len, region_off;
+    uint32_t region_align, slot_count;
+    uint64_t flags, created_ns;
+};
+STATIC_ASSERT(sizeof(struct fixed) == offsetof(struct control, lock), fixed_fields_are_all_before_lock);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
 STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
@@ -136,19 +148,32 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
  * A process that takes a slot swaps word from free. In a file it first locks byte s of the file for writing (an open-file-description
  * lock, gone with the process). Where only a reader's lock stands in the way it takes the slot by its pid, as without a file. */
 struct slot {
-    uint64_t word;         /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
+    shared_u64 word;       /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
                               holder lives as long as pid (else: as the lock), 8-31 the space of that pid, see process.h, 32-53 pid,
                               54-63 without a file: the slot that the holder's parent had; 0: none */
-    uint64_t start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
-    uint64_t connected_ns; /* since 1970 */
-    char name[16];
+    shared_u64 start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
+    shared_u64 connected_ns; /* since 1970 */
+    shared_u64 name[2];      /* 16 characters */
 };
 STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
+
+#define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
+#define SLOT_BY_PID 0x80u    /* in word, bit 7 */
 
 /* In a file, the holder of a slot and each child since keep a byte of the file locked, at CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and
  * connected_ns: another one each time that the slot is taken, since children may keep theirs for long. */
 #define CLAIM_FIRST UINT64_C(4096)
 #define CLAIM_RANGE (UINT64_C(1) << 30)
+
+/* struct hints lives in shared memory, in the place of slot entry 0, which is no slot's. Under the lock. A wrong one costs a walk, or
+ * delays what an alloc or a thread that waits could have found. */
+struct hints {
+    shared_u64 reap_wanted;   /* 1: there may be blocks of slot SLOT_GONE to be reaped */
+    shared_u64 reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
+    shared_u64 ask_after_ns;  /* the same clock: before, no thread that waits for space asks caches again */
+    shared_u32 space_least[SPACE_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
+};
+STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
 
 enum slot_state {
     SLOT_FREE = 0,    /* no block names this slot */
@@ -164,44 +189,48 @@ enum slot_state {
  *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
  *   3  asked is set by others, under the lock: the thread does not touch its cache before it has got the lock and answered;
  *      so who has set it, has waited for a barrier on all processors and then sees busy 0, may take the blocks
- *   4  taken changes, under the lock, when they were taken: the thread then forgets them */
+ *   4  taken changes, under the lock, when they were taken: the thread then forgets them
+ *   5  the line of each living thread is in the list that begins at control->cache_lines. Each store to the list leaves it so:
+ *      a death leaves at most a line of the dead that is not in it */
 struct cache_line {
-    uint64_t kind;
-    uint32_t busy, asked;
-    uint64_t taken;
-    uint64_t pad[12];
+    shared_u64 kind;
+    shared_u32 busy, asked;
+    shared_u64 taken;
+    shared_u64 next; /* granule of the next line, plus 1; 0: this is the last. Under the lock */
+    shared_u64 pad[11];
 };
 STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_fill_two_lines);
 
 #define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
 
 /* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that makes the object at `object` the
- * one of this name. It is there as long as somebody counts as its user; the rest (states of objects, links, table) follows from it.
+ * one of this name. It is there as long as it has a user or is kept; the rest (states of objects, links, table) follows from it.
  * A user is a word: bits 0-31 slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
 enum { NAME_USERS = 4, NAME_LEN_MAX = 255, USERS_MORE = 28 };
 struct name_record {
-    uint64_t kind;       /* INTERNAL_NAME */
-    uint64_t object;     /* bits 0-35 granule, 49-63 stamp */
-    uint64_t object_len; /* bytes, as asked for */
-    uint64_t hash;
-    uint64_t more;       /* granule of the first block of more users, plus 1; derived */
-    uint64_t users[NAME_USERS];
-    uint64_t name_len;   /* 1 to 255 */
-    unsigned char name[]; /* rounded up to a multiple of 8, filled up with zeros */
+    shared_u64 kind;       /* INTERNAL_NAME */
+    shared_u64 object;     /* bits 0-35 granule, 49-63 stamp */
+    shared_u64 object_len; /* bytes, as asked for */
+    shared_u64 hash;
+    shared_u64 more;       /* granule of the first block of more users, plus 1; derived */
+    shared_u64 users[NAME_USERS];
+    shared_u64 kept;       /* not 0: the name stays without users, until it is removed by name */
+    shared_u64 name_len;   /* 1 to 255 */
+    shared_u64 name[];      /* rounded up to a multiple of 8, filled up with zeros */
 };
 
 /* struct name_more lives in shared memory: more users of a name, in a block in state internal, slot 0. */
 struct name_more {
-    uint64_t kind;   /* INTERNAL_USERS */
-    uint64_t record; /* bits 0-35 granule, 49-63 stamp */
-    uint64_t more;   /* as above */
-    uint64_t users[USERS_MORE];
+    shared_u64 kind;   /* INTERNAL_USERS */
+    shared_u64 record; /* bits 0-35 granule, 49-63 stamp */
+    shared_u64 more;   /* as above */
+    shared_u64 users[USERS_MORE];
 };
 
 /* struct name_table lives in shared memory: where names are, by open addressing; in a block in state internal, slot 0. Derived. */
 struct name_table {
-    uint64_t kind;      /* INTERNAL_TABLE */
-    uint64_t entries[]; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
+    shared_u64 kind;      /* INTERNAL_TABLE */
+    shared_u64 entries[]; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
 };
 
 #define INTERNAL_NAME UINT64_C(0x454d414e)     /* "NAME" */
@@ -210,8 +239,8 @@ struct name_table {
 
 /* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is granule 64 c + i. */
 struct chunk_bits {
-    uint64_t start; /* a block starts here */
-    uint64_t edge;  /* the first or the last granule of a free block */
+    shared_u64 start; /* a block starts here */
+    shared_u64 edge;  /* the first or the last granule of a free block */
 };
 STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 

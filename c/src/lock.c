@@ -2,7 +2,6 @@
 #include "lock.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -126,7 +125,7 @@ static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *r
 
 enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
 {
-    uint64_t *lock = &heap->control->lock;
+    shared_u64 *lock = &heap->control->lock;
     enum lock_result result;
     if (lock_self.tid == 0)
         lock_self_fill();
@@ -161,7 +160,7 @@ enum lock_result lock_seize(struct shmheap *heap, uint64_t seen)
 void lock_release_broken(struct shmheap *heap)
 {
     struct control *control = heap->control;
-    __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
     ORDERS_WHAT_FOLLOWS(&control->lock);
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }

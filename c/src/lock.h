@@ -13,11 +13,11 @@
 #ifndef SHMHEAP_LOCK_H
 #define SHMHEAP_LOCK_H
 
-#include <linux/futex.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "connection.h"
+#include "kernel.h"
 
 #define LOCK_SLOT_SHIFT 32
 #define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */
@@ -84,7 +84,7 @@ static inline void lock_renounce(void)
 /* The heap changes between an odd and the next even sequence. */
 static inline void lock_mark_changing(struct control *control)
 {
-    __atomic_store_n(&control->sequence, load_u64(&control->sequence) | 1, __ATOMIC_RELAXED);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), load_u64(&control->sequence) | 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
@@ -92,7 +92,7 @@ static inline void lock_mark_changing(struct control *control)
  * thread of the same id in another PID namespace cannot be mistaken for the owner when it is killed while waiting. */
 static inline int lock_try(struct shmheap *heap)
 {
-    uint64_t *lock = &heap->control->lock;
+    shared_u64 *lock = &heap->control->lock;
     if (UNLIKELY(lock_self.tid == 0))
         lock_self_fill();
     if (UNLIKELY(load_u64(lock) != 0))
@@ -113,7 +113,7 @@ void lock_release_waking(struct shmheap *heap, uint64_t word);
 static inline void lock_release(struct shmheap *heap)
 {
     struct control *control = heap->control;
-    __atomic_store_n(&control->sequence, (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
     ORDERS_WHAT_FOLLOWS(&control->lock);
     if (UNLIKELY(((uint32_t)load_u64(&control->lock) & FUTEX_WAITERS) || !lock_barrier_remote)) {
         lock_release_waking(heap, 0);

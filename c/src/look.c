@@ -46,7 +46,7 @@ static COLD int look_read_only(struct shmheap *heap, const struct look *look)
     return fail(EAGAIN);
 }
 
-static int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
+int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
 {
     const struct look look = {run, context};
     if (heap->read_only)
@@ -64,11 +64,9 @@ static int run_check(struct shmheap *heap, void *context) { return check_heap(he
 
 int look_check(struct shmheap *heap, shmheap_report *report) { return look_at(heap, run_check, report); }
 
-static uint64_t largest_free(const struct shmheap *heap, uint64_t tail)
+static uint64_t largest_free(const struct shmheap *heap)
 {
-    uint64_t most = index_largest(heap);
-    if (tail <= heap->end && heap->end - tail > most)
-        most = heap->end - tail;
+    uint64_t most = index_largest_of_all(heap);
     return most != 0 ? block_payload_len(heap, most) : 0;
 }
 
@@ -93,7 +91,7 @@ static int run_stat(struct shmheap *heap, void *context)
     stats->used_bytes = load_u64(&control->used_granules) << heap->shift;
     stats->free_blocks = load_u64(&control->free_blocks);
     stats->free_bytes = (heap->end << heap->shift) - stats->used_bytes;
-    stats->largest_free = largest_free(heap, load_u64(&control->tail));
+    stats->largest_free = largest_free(heap);
     stats->high_water_bytes = load_u64(&control->high_granules) << heap->shift;
     stats->allocs = load_u64(&control->allocs);
     stats->frees = load_u64(&control->frees);
@@ -185,16 +183,22 @@ struct names {
     shmheap_name_info found[BATCH_NAMES];
 };
 
-static void name_describe(const struct shmheap *heap, const struct name_record *record, shmheap_name_info *info)
+/* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as checked. */
+static int name_describe(const struct shmheap *heap, const struct name_record *record, uint64_t payload_len, shmheap_name_info *info)
 {
-    uint64_t len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
-    info->name_len = len <= NAME_LEN_MAX ? len : NAME_LEN_MAX;
-    for (uint64_t i = 0; i < info->name_len; i++)
-        info->name[i] = (char)record->name[i];
-    info->name[info->name_len] = 0;
+    uint64_t words[(NAME_LEN_MAX + 1) / 8], len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
+    uint64_t count = (len + 7) / 8;
+    if (len == 0 || len > NAME_LEN_MAX || sizeof *record + count * sizeof *words > payload_len)
+        return 0;
+    words_load(words, record->name, count);
+    memcpy(info->name, words, (size_t)len);
+    info->name[len] = 0;
+    info->name_len = (size_t)len;
     info->offset = block_payload_off(heap, object);
     info->len = load_u64(&record->object_len);
     info->users = names_users(heap, record);
+    info->kept = load_u64(&record->kept) != 0;
+    return 1;
 }
 
 static int run_names(struct shmheap *heap, void *context)
@@ -208,8 +212,8 @@ static int run_names(struct shmheap *heap, void *context)
         if (walk == BLOCK_WALK_BAD)
             return -EBADMSG;
         const struct name_record *record = names_record(heap, step.granule);
-        if (record != NULL && sizeof *record + load_u64(&record->name_len) <= block_payload_len(heap, step.size))
-            name_describe(heap, record, &names->found[names->count++]);
+        if (record != NULL)
+            names->count += (unsigned)name_describe(heap, record, block_payload_len(heap, step.size), &names->found[names->count]);
     }
     names->next = step.granule;
     return 0;
@@ -262,7 +266,9 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     const struct slot *entry = slot_entry(heap, slot);
     info->slot = slot;
     info->pid = slot_pid(heap, slot);
-    memcpy(info->name, entry->name, sizeof info->name);
+    uint64_t name[sizeof entry->name / sizeof(uint64_t)];
+    words_load(name, entry->name, sizeof name / sizeof *name);
+    memcpy(info->name, name, sizeof info->name);
     info->name[sizeof info->name - 1] = 0;
     info->connected_ns = load_u64(&entry->connected_ns);
     info->alive = !slot_dead(heap, slot); /* who has left since it was seen taken is not dead */

@@ -9,6 +9,10 @@
 #include "connection.h"
 #include "shmheap.h"
 
+/* look_at calls run, which reads a heap that stands still: under the lock, or again and again until nothing has changed meanwhile. Then run must bear
+ * what changes under it. run's result, where that is 0 or above; -1 with errno where it is minus an errno value, or where look_at failed. */
+int look_at(struct shmheap *heap, int (*run)(struct shmheap *heap, void *context), void *context);
+
 int look_check(struct shmheap *heap, shmheap_report *report);
 int look_stat(struct shmheap *heap, shmheap_stats *stats);
 int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context);

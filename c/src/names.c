@@ -7,7 +7,7 @@
 #include "index.h"
 #include "slot.h"
 
-enum { TABLE_LEAST = 64, CHAIN_MAX = 64, FIND_TRIES = 16 };
+enum { TABLE_LEAST = 64, TABLE_SPARSE = 8, CHAIN_MAX = 64, FIND_TRIES = 16 };
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 
 #define STAMP_BITS (~UINT64_C(0) << HEADER_STAMP_SHIFT)
@@ -55,10 +55,10 @@ static uint64_t header_of_reference(const struct shmheap *heap, uint64_t word, u
 }
 
 /* The last 8 bytes of an object with a name: its record. */
-static uint64_t *object_back(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static shared_u64 *object_back(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     unsigned char *payload = block_payload(heap, granule);
-    return (uint64_t *)(void *)(payload + block_payload_len(heap, header_size(header)) - sizeof(uint64_t));
+    return (shared_u64 *)(void *)(payload + block_payload_len(heap, header_size(header)) - sizeof(uint64_t));
 }
 
 static uint64_t object_len_of(const struct shmheap *heap, uint64_t header)
@@ -117,6 +117,7 @@ int name_set(const struct shmheap *heap, struct name *name, const char *text)
     memset(name->words, 0, sizeof name->words);
     memcpy(name->words, text, len);
     name->len = len;
+    name->kept = 0;
     name->hash = hash_words(heap->id, name->words, name_words(len));
     return 0;
 }
@@ -127,7 +128,7 @@ static int record_is(const struct shmheap *heap, uint64_t granule, const struct 
     const struct name_record *record = internal_at(heap, granule, INTERNAL_NAME, sizeof *record + words * 8);
     if (record == NULL || load_u64(&record->name_len) != name->len)
         return 0;
-    const uint64_t *text = (const uint64_t *)(const void *)record->name;
+    const shared_u64 *text = record->name;
     for (uint64_t i = 0; i < words; i++)
         if (load_u64(text + i) != name->words[i])
             return 0;
@@ -138,7 +139,7 @@ static int record_is(const struct shmheap *heap, uint64_t granule, const struct 
 
 /* struct table is private: the table as found now; entries NULL: there is none. */
 struct table {
-    uint64_t *entries;
+    shared_u64 *entries;
     uint64_t mask, granule;
 };
 
@@ -273,9 +274,11 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     struct table old = table_now(heap), table = {fresh->entries, entries - 1, (uint64_t)granule};
     memset(fresh, 0, (size_t)table_len(entries));
     store_u64(&fresh->kind, INTERNAL_TABLE);
-    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++)
-        if (load_u64(&old.entries[i]) != 0)
-            table_insert(&table, load_u64(&old.entries[i]));
+    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++) {
+        uint64_t entry = load_u64(&old.entries[i]);
+        if (entry != 0)
+            table_insert(&table, entry);
+    }
     block_give(heap, (uint64_t)granule, SHMHEAP_STATE_INTERNAL);
     store_publish(&heap->control->names_table, (uint64_t)granule + 1);
     if (old.entries != NULL)
@@ -283,6 +286,21 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     else if (load_u64(&heap->control->names_count) != 0)
         internals_each(heap, name_enter);
     return 0;
+}
+
+/* After a name has gone, whose lowest block began at freed: a table that is far too large becomes smaller, and the smallest one
+ * goes to where it would be made now. So what stays is as if the names that have gone had never come. */
+static void table_settle(struct shmheap *heap, uint64_t freed)
+{
+    struct table table = table_now(heap);
+    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK, entries = table.mask + 1;
+    if (table.entries == NULL)
+        table_replace(heap, table_entries_for(names)); /* there was no space for one */
+    else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)
+        table_replace(heap, table_entries_for(2 * names));
+    else if (entries <= TABLE_LEAST && freed < table.granule &&
+             fit_place(heap, table_need(heap, TABLE_LEAST)) < table.granule)
+        table_replace(heap, TABLE_LEAST);
 }
 
 /* Without names there is no table: a heap is as it was before the first one. A death in here leaves a table that nothing refers
@@ -311,18 +329,19 @@ static uint64_t user_count(uint64_t word) { return word >> USER_COUNT_SHIFT; }
 /* struct users is private: goes through the words of a record's users. */
 struct users {
     const struct shmheap *heap;
-    uint64_t *words, next;
+    shared_u64 *words;
+    uint64_t next;
     unsigned left, chain;
 };
 
 static struct users users_of(const struct shmheap *heap, const struct name_record *record)
 {
-    struct users users = {heap, (uint64_t *)(uintptr_t)record->users, load_u64(&record->more), NAME_USERS, 0};
+    struct users users = {heap, (shared_u64 *)(uintptr_t)record->users, load_u64(&record->more), NAME_USERS, 0};
     return users;
 }
 
 /* The next word, or NULL. Bounded, whatever the links say. */
-static uint64_t *users_next(struct users *users)
+static shared_u64 *users_next(struct users *users)
 {
     if (users->left == 0) {
         struct name_more *more = users->chain++ < CHAIN_MAX ? more_at(users->heap, users->next - 1) : NULL;
@@ -340,38 +359,47 @@ uint64_t names_users(const struct shmheap *heap, const struct name_record *recor
 {
     struct users users = users_of(heap, record);
     uint64_t sum = 0;
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;)
         sum += user_count(load_u64(word));
     return sum;
 }
 
 /* The word of this slot, with a count; NULL: it has none. */
-static uint64_t *user_find(const struct shmheap *heap, const struct name_record *record, unsigned slot)
+static shared_u64 *user_find(const struct shmheap *heap, const struct name_record *record, unsigned slot)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
-        if (user_slot(load_u64(word)) == slot && user_count(load_u64(word)) != 0)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        if (user_slot(user) == slot && user_count(user) != 0)
             return word;
+    }
     return NULL;
 }
 
+/* Something holds the name: a user, or the mark that it is kept. Any value but 0 is the mark: a forged one costs a name that stays. */
+static int record_is_held(const struct shmheap *heap, const struct name_record *record)
+{
+    return load_u64(&record->kept) != 0 || names_users(heap, record) != 0;
+}
+
 /* Uses that nobody will give back: of those who left in order, whether their slots were given away since or not. */
-static uint64_t *user_that_left(const struct shmheap *heap, const struct name_record *record)
+static shared_u64 *user_that_left(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;) {
-        unsigned slot = user_slot(load_u64(word));
-        if (user_count(load_u64(word)) != 0 &&
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        unsigned slot = user_slot(user);
+        if (user_count(user) != 0 &&
             (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;
 }
 
-static uint64_t *user_vacancy(const struct shmheap *heap, const struct name_record *record)
+static shared_u64 *user_vacancy(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;)
         if (load_u64(word) == 0)
             return word;
     return NULL;
@@ -404,11 +432,12 @@ static int user_add_block(struct shmheap *heap, struct name_record *record, uint
 static int user_add(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     const uint64_t one = UINT64_C(1) << USER_COUNT_SHIFT;
-    uint64_t *word = user_find(heap, record, heap->slot);
+    shared_u64 *word = user_find(heap, record, heap->slot);
     if (word != NULL) {
-        if (user_count(load_u64(word)) == UINT32_MAX)
+        uint64_t user = load_u64(word);
+        if (user_count(user) == UINT32_MAX)
             return FIT_NONE;
-        store_publish(word, load_u64(word) + one);
+        store_publish(word, user + one);
         return 0;
     }
     word = user_vacancy(heap, record);
@@ -420,7 +449,7 @@ static int user_add(struct shmheap *heap, struct name_record *record, uint64_t g
 
 /* Making and removing --------------------------------------------------- */
 
-/* The parts of a name without users, in an order in which a death leaves what recovery finds and goes on with. */
+/* The parts of a name that nothing holds, in an order in which a death leaves what recovery finds and goes on with. */
 static void name_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     struct name_more *more;
@@ -439,12 +468,16 @@ static void name_free_parts(struct shmheap *heap, struct name_record *record, ui
 
 static void name_remove(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
+    uint64_t object = reference_granule(load_u64(&record->object));
     changes_begin(heap);
     table_remove(heap, entry_of(granule, load_u64(&record->hash)));
     name_free_parts(heap, record, granule);
-    store_u64(&heap->control->names_count, load_u64(&heap->control->names_count) - 1);
-    if (load_u64(&heap->control->names_count) == 0)
+    uint64_t left = load_u64(&heap->control->names_count) - 1;
+    store_u64(&heap->control->names_count, left);
+    if (left == 0)
         table_drop(heap);
+    else
+        table_settle(heap, object < granule ? object : granule);
     changes_end(heap);
 }
 
@@ -461,7 +494,7 @@ static uint64_t object_need(const struct shmheap *heap, size_t len)
 
 static void record_fill(struct shmheap *heap, struct name_record *record, const struct name *name, uint64_t object, size_t len)
 {
-    uint64_t *text = (uint64_t *)(void *)record->name;
+    shared_u64 *text = record->name;
     store_u64(&record->kind, INTERNAL_NAME);
     store_u64(&record->object, object);
     store_u64(&record->object_len, len);
@@ -469,6 +502,7 @@ static void record_fill(struct shmheap *heap, struct name_record *record, const 
     store_u64(&record->more, 0);
     for (unsigned i = 0; i < NAME_USERS; i++)
         store_u64(&record->users[i], i == 0 ? heap->slot | UINT64_C(1) << USER_COUNT_SHIFT : 0);
+    store_u64(&record->kept, name->kept);
     store_u64(&record->name_len, name->len);
     for (uint64_t i = 0; i < name_words(name->len); i++)
         store_u64(text + i, name->words[i]);
@@ -504,11 +538,16 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
 /* Readers without the lock find out that names have come or gone. */
 static int64_t name_make_announced(struct shmheap *heap, const struct name *name, size_t len)
 {
+    uint64_t need = object_need(heap, len), wanted = table_wanted(heap);
+    if (need == 0 || need > index_largest_of_all(heap))
+        return FIT_NONE; /* before the table is made larger in vain */
+    const struct table before = table_now(heap);
     changes_begin(heap);
-    uint64_t wanted = table_wanted(heap);
     int64_t object = wanted == 0 || table_replace(heap, wanted) == 0 ? name_make(heap, name, len) : FIT_NONE;
     if (object < 0 && load_u64(&heap->control->names_count) == 0)
         table_drop(heap);
+    else if (object < 0 && before.entries != NULL && table_now(heap).granule != before.granule)
+        table_replace(heap, before.mask + 1);
     changes_end(heap);
     return object;
 }
@@ -536,6 +575,8 @@ int64_t names_use(struct shmheap *heap, const struct name *name, size_t len)
     if (len > has || has > object_len_of(heap, header))
         return len > has ? NAMES_TOO_SHORT : FIT_BAD;
     int result = user_add(heap, record, granule);
+    if (result == 0 && name->kept)
+        store_publish(&record->kept, 1);
     return result == 0 ? (int64_t)reference_granule(object) : result;
 }
 
@@ -548,13 +589,56 @@ int names_release(struct shmheap *heap, uint64_t granule)
     struct name_record *record = record_at(heap, at);
     if (record == NULL || load_u64(&record->object) != reference(granule, header))
         return FIT_BAD;
-    uint64_t *word = user_find(heap, record, heap->slot);
+    shared_u64 *word = user_find(heap, record, heap->slot);
     if (word == NULL && (word = user_that_left(heap, record)) == NULL)
         return NAMES_NO_USER;
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
     store_publish(word, user_count(less) != 0 ? less : 0);
-    if (names_users(heap, record) == 0)
+    if (!record_is_held(heap, record))
         name_remove(heap, record, at);
+    return 0;
+}
+
+int names_keep(struct shmheap *heap, const struct name *name)
+{
+    uint64_t granule = record_find(heap, name);
+    if (granule == GRANULE_NONE)
+        return FIT_UNKNOWN;
+    struct name_record *record = record_at(heap, granule);
+    if (record == NULL)
+        return FIT_BAD;
+    store_publish(&record->kept, 1);
+    return 0;
+}
+
+/* The uses of dead processes, and of those that left in order. */
+static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
+{
+    struct users users = users_of(heap, record);
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t seen = load_u64(word);
+        unsigned slot = user_slot(seen);
+        int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
+                       (slot < heap->slot_count && slot_dead(heap, slot));
+        if (user_count(seen) != 0 && departed)
+            store_publish(word, 0);
+    }
+}
+
+/* A death behind the first store leaves a name in use by departed processes, or one that nothing holds, which recovery removes. */
+int names_remove(struct shmheap *heap, const struct name *name)
+{
+    uint64_t granule = record_find(heap, name);
+    if (granule == GRANULE_NONE)
+        return FIT_UNKNOWN;
+    struct name_record *record = record_at(heap, granule);
+    if (record == NULL)
+        return FIT_BAD;
+    store_publish(&record->kept, 0);
+    users_drop_departed(heap, record);
+    if (record_is_held(heap, record))
+        return 1;
+    name_remove(heap, record, granule);
     return 0;
 }
 
@@ -596,14 +680,14 @@ int names_sound(const struct shmheap *heap, uint64_t granule)
 {
     const struct name_record *record = record_at(heap, granule);
     uint64_t len = record != NULL ? load_u64(&record->name_len) : 0;
-    struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0};
+    struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0, 0};
     if (len == 0 || len > NAME_LEN_MAX ||
         internal_at(heap, granule, INTERNAL_NAME, sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
         return 0;
     for (uint64_t i = 0; i < name_words(len); i++)
-        name.words[i] = load_u64((const uint64_t *)(const void *)record->name + i);
+        name.words[i] = load_u64(&record->name[i]);
     uint64_t object = load_u64(&record->object), header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
-    return header != 0 && names_users(heap, record) != 0 && record_find(heap, &name) == granule &&
+    return header != 0 && record_is_held(heap, record) && record_find(heap, &name) == granule &&
            name.hash == hash_words(heap->id, name.words, name_words(len)) &&
            load_u64(&record->object_len) <= object_len_of(heap, header) &&
            load_u64(object_back(heap, reference_granule(object), header)) ==
@@ -625,15 +709,29 @@ uint64_t names_object_len(const struct shmheap *heap, uint64_t granule)
 
 static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER_SLOT_MASK && (slots[slot / 64] >> slot % 64) & 1; }
 
+/* All uses with one label share a word, so that a kept name does not grow by a word with each process that used it and departed. A death
+ * between both stores leaves some uses counted twice, of departed processes. */
+static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word, uint64_t count, unsigned label)
+{
+    shared_u64 *same = user_find(heap, record, label);
+    if (same == NULL || same == word) {
+        store_u64(word, count << USER_COUNT_SHIFT | label);
+        return;
+    }
+    uint64_t sum = user_count(load_u64(same)) + count;
+    store_publish(same, (sum < UINT32_MAX ? sum : UINT32_MAX) << USER_COUNT_SHIFT | label);
+    store_publish(word, 0);
+}
+
 static void users_relabel(struct shmheap *heap, const struct name_record *record, const uint64_t *gone, const uint64_t *left)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;) {
-        uint64_t was = load_u64(word), count = was & ~UINT64_C(0xffffffff);
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t was = load_u64(word), count = user_count(was);
         if (count != 0 && slot_in(gone, user_slot(was)))
-            store_u64(word, count | SLOT_GONE);
+            user_relabel(heap, record, word, count, SLOT_GONE);
         else if (count != 0 && slot_in(left, user_slot(was)))
-            store_u64(word, count | SLOT_LEFT);
+            user_relabel(heap, record, word, count, SLOT_LEFT);
     }
 }
 
@@ -652,9 +750,11 @@ void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *l
 static void users_reap(struct shmheap *heap, const struct name_record *record, const uint64_t *dead)
 {
     struct users users = users_of(heap, record);
-    for (uint64_t *word; (word = users_next(&users)) != NULL;)
-        if (user_count(load_u64(word)) != 0 && slot_in(dead, user_slot(load_u64(word))))
+    for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
+        uint64_t user = load_u64(word);
+        if (user_count(user) != 0 && slot_in(dead, user_slot(user)))
             store_publish(word, 0);
+    }
 }
 
 long names_reap(struct shmheap *heap, const uint64_t *dead)
@@ -668,7 +768,7 @@ long names_reap(struct shmheap *heap, const uint64_t *dead)
         uint64_t next = step.granule + step.size;
         if (record != NULL) {
             users_reap(heap, record, dead);
-            if (names_users(heap, record) == 0) {
+            if (!record_is_held(heap, record)) {
                 name_remove(heap, record, step.granule);
                 freed++;
                 next = index_next_start(heap, next);
@@ -704,7 +804,7 @@ static void more_relink(struct shmheap *heap, uint64_t granule)
         internal_free(heap, granule);
 }
 
-/* A name with users gets its object in the state it should have; one without goes. */
+/* A name that is held gets its object in the state it should have; one that nothing holds goes. */
 static void name_settle(struct shmheap *heap, uint64_t granule)
 {
     struct name_record *record = record_at(heap, granule);
@@ -714,7 +814,7 @@ static void name_settle(struct shmheap *heap, uint64_t granule)
     if (header_of_reference(heap, object, SHMHEAP_STATE_USED) != 0)
         block_give(heap, at, SHMHEAP_STATE_NAMED);
     uint64_t header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
-    if (header == 0 || names_users(heap, record) == 0) {
+    if (header == 0 || !record_is_held(heap, record)) {
         name_free_parts(heap, record, granule);
         return;
     }

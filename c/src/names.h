@@ -5,7 +5,8 @@
  *        |  more users, in blocks of their own
  *   The table, by which a record is found, is derived, as the links are, and the states of objects: names_recover.
  *
- * A name exists from the store that publishes its record until the one that takes away the last user. All but names_find is called under the lock. */
+ * A name exists from the store that publishes its record until the one that takes away the last user, or the mark that it is kept,
+ * whichever goes last. All but names_find is called under the lock. */
 #ifndef SHMHEAP_NAMES_H
 #define SHMHEAP_NAMES_H
 
@@ -15,6 +16,7 @@
 struct name {
     uint64_t words[(NAME_LEN_MAX + 1) / 8];
     uint64_t len, hash;
+    uint64_t kept; /* 1: names_use keeps the name */
 };
 
 /* 0; -1 with errno EINVAL or ENAMETOOLONG. */
@@ -32,6 +34,13 @@ int64_t names_use(struct shmheap *heap, const struct name *name, size_t len);
 int names_release(struct shmheap *heap, uint64_t granule);
 
 enum { NAMES_TOO_SHORT = -20, NAMES_NO_USER = -21, NAMES_BUSY = -22 };
+
+/* names_keep makes the name stay without users: 0; FIT_UNKNOWN, there is none; FIT_BAD. A death leaves it kept, or as it was. */
+int names_keep(struct shmheap *heap, const struct name *name);
+
+/* names_remove takes the mark away, and the uses of departed processes, dead ones and those that left in order; without further users the object is
+ * freed, and the name goes: 0; 1, living processes still use it; FIT_UNKNOWN, there is no such name; FIT_BAD. A death leaves a whole name, or none. */
+int names_remove(struct shmheap *heap, const struct name *name);
 
 /* names_find looks without counting, and without the lock unless locked says it is held: the granule of the object and its length; FIT_UNKNOWN, there is
  * none; NAMES_BUSY, names change too fast to tell: ask under the lock. */

@@ -10,6 +10,13 @@
 #include "recover.h"
 #include "slot.h"
 
+/* Asking whether the holder of a slot lives is a system call, which takes the longer the more processes there are: half a microsecond, and five
+ * where there are a thousand. */
+enum {
+    ASK_ALWAYS = 16, /* so many each alloc that fails asks after; */
+    ASK_PACE_NS = 64 /* with n more than that, n * n * 64 ns pass from one time to the next, 64 ms for a thousand */
+};
+
 /* The stamp of one more step in an object's life: handles from before it are stale. */
 static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
 
@@ -44,40 +51,36 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     return 0;
 }
 
-/* struct dead is private. slots: a bit a slot whose process died, and what it held no living process can know by having been forked from it. left: a bit
- * a slot whose process left in order. A process that exits cannot free the lines of its threads' caches, since the threads may go on until it is gone. */
+/* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
 struct dead {
-    uint64_t slots[SLOTS_MAX / 64 + 1], left[SLOTS_MAX / 64 + 1];
+    uint64_t slots[SLOTS_MAX / 64 + 1];
+    uint64_t departed[SLOTS_MAX / 64 + 1]; /* of processes that left in order: what threads of theirs cached even then is to be freed too */
 };
 
 static struct dead dead_slots(struct shmheap *heap)
 {
     struct dead dead = {{0}, {0}};
-    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of processes that died before */
-    dead.left[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
+    dead.departed[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
             dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
         else if (slot_departed(heap, slot))
-            dead.left[slot / 64] |= UINT64_C(1) << slot % 64;
+            dead.departed[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
     return dead;
 }
 
-/* What the caches of processes that left in order still have: no object. */
-static int is_left_over(const struct shmheap *heap, const struct block_step *step, const struct dead *dead)
-{
-    unsigned slot = header_slot(step->header);
-    return ((dead->left[slot / 64] >> slot % 64) & 1) != 0 &&
-           (header_state(step->header) == SHMHEAP_STATE_CACHED || ask_is_line(heap, step));
-}
+static int slot_is_in(const uint64_t *slots, unsigned slot) { return (int)(slots[slot / 64] >> slot % 64) & 1; }
 
 static int to_reap(const struct shmheap *heap, const struct block_step *step, const struct dead *dead, int shared)
 {
     unsigned slot = header_slot(step->header), state = header_state(step->header);
-    if (((dead->slots[slot / 64] >> slot % 64) & 1) == 0)
+    int is_dead = slot_is_in(dead->slots, slot);
+    if (!is_dead && !slot_is_in(dead->departed, slot))
         return 0;
-    return state == SHMHEAP_STATE_USED || state == SHMHEAP_STATE_CACHED || (shared && state == SHMHEAP_STATE_SHARED) ||
-           ask_is_line(heap, step);
+    return state == SHMHEAP_STATE_CACHED || ask_is_line(heap, step) ||
+           (is_dead && (state == SHMHEAP_STATE_USED || (shared && state == SHMHEAP_STATE_SHARED)));
 }
 
 long own_reap(struct shmheap *heap, int shared)
@@ -87,12 +90,13 @@ long own_reap(struct shmheap *heap, int shared)
     long freed = 0;
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
-        int reaped = to_reap(heap, &step, &dead, shared);
-        if (reaped || is_left_over(heap, &step, &dead)) {
+        if (to_reap(heap, &step, &dead, shared)) {
+            if (ask_is_line(heap, &step))
+                ask_line_drop(heap, step.granule);
             if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed += reaped;
+            freed++;
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);
         }
@@ -103,5 +107,38 @@ long own_reap(struct shmheap *heap, int shared)
         return -1;
     }
     long named = names_reap(heap, dead.slots);
-    return named >= 0 && recover_slots(heap, 1) >= 0 ? freed + named : -1;
+    if (named < 0 || recover_slots_reaped(heap, dead.slots) < 0)
+        return -1;
+    store_u64(&connection_hints(heap)->reap_wanted, 0);
+    return freed + named;
+}
+
+/* Whether the holder of a slot is dead, and what it held can be reaped. */
+static int slots_ask(struct shmheap *heap)
+{
+    uint64_t taken = 0;
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
+        enum slot_state state = slot_state_of(heap, slot);
+        if (state == SLOT_FREE || state == SLOT_VACATED)
+            continue;
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
+            return 1;
+        taken++;
+    }
+    if (taken > ASK_ALWAYS)
+        store_u64(&connection_hints(heap)->reap_after_ns, clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+    return 0;
+}
+
+int own_reap_is_due(struct shmheap *heap)
+{
+    const struct hints *hints = connection_hints(heap);
+    const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * ASK_PACE_NS;
+    if (load_u64(&hints->reap_wanted) != 0)
+        return 1;
+    uint64_t after = load_u64(&hints->reap_after_ns);
+    /* A time that is further away than any pause is an invention of a peer's, or of another boot. */
+    if (after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest)
+        return 0;
+    return slots_ask(heap);
 }

@@ -28,6 +28,30 @@ extern void (*shmheap_load_hook)(const void *word);
 #define LOAD_HOOK(word) ((void)0)
 #endif
 
+/* The same before a load of several words in one piece. */
+static inline void load_hook_of(const void *words, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i += 8)
+        LOAD_HOOK((const unsigned char *)words + i);
+    (void)words;
+}
+
+/* Words that other processes or threads may change are of types of their own: what reads them plainly, twice, or into a sum before it was checked, does
+ * not compile. Tests read them as they like: they define SHMHEAP_PLAIN_SHARED. */
+#ifdef SHMHEAP_PLAIN_SHARED
+typedef uint64_t shared_u64;
+typedef uint32_t shared_u32;
+#define SHARED_VALUE(word) (word)
+#else
+typedef struct shared_u64 {
+    uint64_t value_;
+} shared_u64;
+typedef struct shared_u32 {
+    uint32_t value_;
+} shared_u32;
+#define SHARED_VALUE(word) (&(word)->value_)
+#endif
+
 /* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them at any time.
  * On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one instruction, never repeated,
  * kept in order among its like, and by the processor's total store order a release and an acquire); unlike the atomic
@@ -49,10 +73,17 @@ extern void (*shmheap_load_hook)(const void *word);
 #define SHARED_STORE_RELEASE(word, value) __atomic_store_n(word, value, __ATOMIC_RELEASE)
 #endif
 
-static inline uint64_t load_u64(const uint64_t *word) { return SHARED_LOAD(word); }
-static inline uint64_t load_acquire(const uint64_t *word) { return SHARED_LOAD_ACQUIRE(word); }
-static inline uint32_t load_acquire_u32(const uint32_t *word) { return SHARED_LOAD_ACQUIRE(word); }
-static inline uint32_t load_u32(const uint32_t *word) { return SHARED_LOAD(word); }
+static inline uint64_t load_u64(const shared_u64 *word) { return SHARED_LOAD(SHARED_VALUE(word)); }
+static inline uint64_t load_acquire(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
+static inline uint32_t load_acquire_u32(const shared_u32 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
+static inline uint32_t load_u32(const shared_u32 *word) { return SHARED_LOAD(SHARED_VALUE(word)); }
+
+/* Copies count words, each loaded once. */
+static inline void words_load(uint64_t *to, const shared_u64 *from, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        to[i] = load_acquire(from + i);
+}
 
 /* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
 #ifdef SHMHEAP_HELGRIND
@@ -73,16 +104,16 @@ extern void (*shmheap_store_hook)(void);
 #endif
 
 /* A store that nobody can act upon before a publishing store that follows it. */
-static inline void store_u64(uint64_t *word, uint64_t value)
+static inline void store_u64(shared_u64 *word, uint64_t value)
 {
     STORE_HOOK();
-    SHARED_STORE(word, value);
+    SHARED_STORE(SHARED_VALUE(word), value);
 }
 
-static inline void store_u32(uint32_t *word, uint32_t value)
+static inline void store_u32(shared_u32 *word, uint32_t value)
 {
     STORE_HOOK();
-    SHARED_STORE(word, value);
+    SHARED_STORE(SHARED_VALUE(word), value);
 }
 
 /* The same of a word that nobody else changes meanwhile: what it was with these bits set, with these bits alone, and more by so
@@ -93,42 +124,53 @@ static inline void store_u32(uint32_t *word, uint32_t value)
 #else
 #define CHANGE_U64(instruction, operator, word, value) SHARED_STORE_RELEASE(word, SHARED_LOAD(word) operator (value))
 #endif
-static inline void store_or(uint64_t *word, uint64_t bits)
+static inline void store_or(shared_u64 *word, uint64_t bits)
 {
     STORE_HOOK();
-    CHANGE_U64("orq", |, word, bits);
+    CHANGE_U64("orq", |, SHARED_VALUE(word), bits);
 }
 
-static inline void store_and(uint64_t *word, uint64_t bits)
+static inline void store_and(shared_u64 *word, uint64_t bits)
 {
     STORE_HOOK();
-    CHANGE_U64("andq", &, word, bits);
+    CHANGE_U64("andq", &, SHARED_VALUE(word), bits);
 }
 
-static inline void store_add(uint64_t *word, uint64_t more)
+static inline void store_add(shared_u64 *word, uint64_t more)
 {
     STORE_HOOK();
-    CHANGE_U64("addq", +, word, more);
+    CHANGE_U64("addq", +, SHARED_VALUE(word), more);
 }
 
 /* The publishing store of an operation: all that was stored before is seen by who sees it. */
-static inline void store_publish(uint64_t *word, uint64_t value)
+static inline void store_publish(shared_u64 *word, uint64_t value)
 {
     STORE_HOOK();
-    SHARED_STORE_RELEASE(word, value);
+    SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
+}
+
+/* The upper half of a word of 8 bytes by itself. The lower half stays whatever it is, or becomes meanwhile. */
+typedef uint32_t __attribute__((may_alias)) upper_half;
+static inline uint32_t load_upper(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word) + 1); }
+static inline uint32_t load_lower(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word)); }
+
+static inline void store_publish_upper(shared_u64 *word, uint32_t value)
+{
+    STORE_HOOK();
+    SHARED_STORE_RELEASE((upper_half *)SHARED_VALUE(word) + 1, value);
 }
 
 /* 1 when *word was expected and now is value. */
-static inline int swap_if(uint64_t *word, uint64_t expected, uint64_t value)
+static inline int swap_if(shared_u64 *word, uint64_t expected, uint64_t value)
 {
     STORE_HOOK();
-    return __atomic_compare_exchange_n(word, &expected, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(SHARED_VALUE(word), &expected, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-static inline uint64_t swap_always(uint64_t *word, uint64_t value)
+static inline uint64_t swap_always(shared_u64 *word, uint64_t value)
 {
     STORE_HOOK();
-    return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
+    return __atomic_exchange_n(SHARED_VALUE(word), value, __ATOMIC_ACQ_REL);
 }
 
 /* The same value, but the compiler does not know that. Where two values were compared and found equal it may go on with either:

@@ -45,16 +45,17 @@ void process_memory_free(void *memory, size_t bytes)
     munmap((unsigned char *)memory + PROCESS_WIPED - (size_t)sysconf(_SC_PAGESIZE), memory_len(bytes));
 }
 
-static uint32_t mark_nowhere = 1;
-static uint32_t *mark = &mark_nowhere;
+static shared_u32 mark_nowhere;
+static shared_u32 *mark = &mark_nowhere;
 static void (*in_child)(int told);
 
-void process_was_told(void) { __atomic_store_n(mark, 1u, __ATOMIC_RELEASE); }
+void process_was_told(void) { __atomic_store_n(SHARED_VALUE(mark), 1u, __ATOMIC_RELEASE); }
 
 void process_on_fork(void (*call)(int told))
 {
-    uint32_t *made = process_memory(PROCESS_WIPED);
+    shared_u32 *made = process_memory(PROCESS_WIPED);
     in_child = call;
+    process_space(); /* while there may be a /proc */
     if (made != NULL)
         mark = made;
     process_was_told();
@@ -62,7 +63,7 @@ void process_on_fork(void (*call)(int told))
 
 void process_notice_fork(void)
 {
-    if (UNLIKELY(load_u32(mark) == 0)) {
+    if (UNLIKELY(in_child != NULL && load_u32(mark) == 0)) {
         process_was_told(); /* first: what follows may come here again */
         in_child(0);
     }
@@ -106,19 +107,19 @@ static struct pid_stat pid_stat_read(int64_t pid)
     return stat;
 }
 
-static uint64_t start_known; /* of this process, read once */
+static shared_u64 start_known; /* of this process, read once */
 
 uint64_t process_start(void)
 {
     uint64_t start = load_u64(&start_known);
     if (start == 0) {
         start = pid_stat_read(getpid()).start;
-        __atomic_store_n(&start_known, start, __ATOMIC_RELAXED);
+        __atomic_store_n(SHARED_VALUE(&start_known), start, __ATOMIC_RELAXED);
     }
     return start;
 }
 
-void process_forget(void) { __atomic_store_n(&start_known, 0, __ATOMIC_RELAXED); }
+void process_forget(void) { __atomic_store_n(SHARED_VALUE(&start_known), 0, __ATOMIC_RELAXED); }
 
 static uint64_t namespace_of(const char *path)
 {
@@ -126,13 +127,30 @@ static uint64_t namespace_of(const char *path)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-uint32_t process_space(void)
+static uint32_t space_read(void)
 {
     uint64_t pids = namespace_of("/proc/self/ns/pid");
     /* Kernels before 5.6 have no time namespaces: 0 for all. */
     uint64_t number = pids * 31 + namespace_of("/proc/self/ns/time");
     uint32_t folded = (uint32_t)(number ^ number >> 24) & SPACE_MASK;
     return pids == 0 ? 0 : folded != 0 ? folded : 1;
+}
+
+/* The space that was last read, and in the high half the process that read it. */
+static shared_u64 known_space;
+
+uint32_t process_space(void)
+{
+    uint32_t space = space_read();
+    uint64_t known = load_u64(&known_space), pid = (uint32_t)getpid();
+    if (space == 0) {
+        /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a child that sees its parent is in the same. */
+        if (known >> 32 != pid && known >> 32 != (uint32_t)getppid())
+            return 0;
+        space = (uint32_t)known;
+    }
+    __atomic_store_n(SHARED_VALUE(&known_space), pid << 32 | space, __ATOMIC_RELAXED);
+    return space;
 }
 
 int process_lives(int64_t pid, uint64_t start)

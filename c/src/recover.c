@@ -99,21 +99,19 @@ static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, cons
     }
 }
 
-int recover_slots(struct shmheap *heap, int dead_too)
+/* Frees the slots whose bit is set in gone, and those that are vacated. As recover_slots. */
+static int slots_free(struct shmheap *heap, const uint64_t *gone)
 {
-    uint64_t gone[SLOTS_MAX / 64 + 1] = {0}, left[SLOTS_MAX / 64 + 1] = {0};
+    uint64_t left[SLOTS_MAX / 64 + 1] = {0};
     int freed = 0;
     if (!headers_lead_on(heap)) {
         errno = EBADMSG;
         return -1;
     }
     const unsigned limit = slot_limit(heap);
-    for (unsigned slot = 1; slot < limit; slot++) {
-        if (dead_too && slot_dead(heap, slot) && !slot_claimed(heap, slot))
-            gone[slot / 64] |= UINT64_C(1) << slot % 64;
-        else if (slot_departed(heap, slot))
+    for (unsigned slot = 1; slot < limit; slot++)
+        if (!((gone[slot / 64] >> slot % 64) & 1) && slot_departed(heap, slot))
             left[slot / 64] |= UINT64_C(1) << slot % 64;
-    }
     slots_relabel(heap, gone, left);
     names_relabel(heap, gone, left);
     for (unsigned slot = 1; slot < limit; slot++)
@@ -123,6 +121,27 @@ int recover_slots(struct shmheap *heap, int dead_too)
         }
     return freed;
 }
+
+int recover_slots(struct shmheap *heap, int dead_too)
+{
+    uint64_t gone[SLOTS_MAX / 64 + 1] = {0};
+    for (unsigned slot = 1, limit = dead_too ? slot_limit(heap) : 1; slot < limit; slot++)
+        if (slot_dead(heap, slot) && !slot_claimed(heap, slot)) {
+            gone[slot / 64] |= UINT64_C(1) << slot % 64;
+            store_u64(&connection_hints(heap)->reap_wanted, 1); /* no slot tells of these blocks any more */
+        }
+    return slots_free(heap, gone);
+}
+
+int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
+{
+    uint64_t gone[SLOTS_MAX / 64 + 1];
+    memcpy(gone, reaped, sizeof gone);
+    gone[0] &= ~(UINT64_C(1) << SLOT_GONE); /* a label, no slot */
+    return slots_free(heap, gone);
+}
+
+void recover_offer(struct shmheap *heap) { space_offer(heap, index_largest_of_all(heap)); }
 
 /* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or LOCK_DIED, or LOCK_SUSPECT with errno. */
 static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
@@ -213,7 +232,7 @@ int recover_take_slot(struct shmheap *heap)
     if (heap->open)
         connection_settle(heap);
     if (taken == 0)
-        __atomic_store_n(&heap->ready, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(SHARED_VALUE(&heap->ready), 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&heap->slot_mutex);
     process_calm_end(calm);
     return taken;

@@ -28,16 +28,15 @@ static inline int recover_enter(struct shmheap *heap)
 
 static inline void recover_leave(struct shmheap *heap) { lock_release(heap); }
 
-/* The same after something was freed. */
+/* recover_offer wakes one of the threads that wait for space, if the largest free block serves any. Lock held. */
+void recover_offer(struct shmheap *heap);
+
+/* recover_leave after a block was freed. */
 static inline void recover_leave_freed(struct shmheap *heap)
 {
-    if (LIKELY(!space_is_awaited(heap))) {
-        lock_release(heap);
-        return;
-    }
-    space_freed(heap);
+    if (UNLIKELY(space_is_awaited(heap)))
+        recover_offer(heap);
     lock_release(heap);
-    space_wake(heap);
 }
 
 /* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN, ETIMEDOUT, EBADMSG. */
@@ -46,5 +45,9 @@ int recover_take_slot(struct shmheap *heap);
 /* recover_slots frees the slots of those who left, and with dead_too of the dead, relabelling the blocks that name them. Lock held. The
  * number of slots freed, or -1 with errno EBADMSG. */
 int recover_slots(struct shmheap *heap, int dead_too);
+
+/* recover_slots_reaped frees the slots of departed processes, and these dead slots (bits), whose blocks have been reaped. Lock held.
+ * As recover_slots. */
+int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped);
 
 #endif

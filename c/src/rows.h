@@ -24,43 +24,41 @@ static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uin
 static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
 
 /* The word of a row that has the bit of entry i of a level. */
-static HOT uint64_t *row_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
+static HOT shared_u64 *row_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
 {
     return heap->row[level] + ((i & ~(uint64_t)(ROWS - 1)) | size);
 }
 
 /* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. which: a bit for each of the places that have it; 0 where
  * the instructions do not tell. */
-static HOT uint32_t first_of_rows(const uint32_t *places, uint64_t *which)
+static HOT uint32_t first_of_rows(const shared_u32 *places, uint64_t *which)
 {
 #if defined(INDEX_AVX512)
-    __m512i a = _mm512_loadu_si512(places), b = _mm512_loadu_si512(places + 16);
-    __m512i c = _mm512_loadu_si512(places + 32), d = _mm512_loadu_si512(places + 48);
+    __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32), d = load_16(places + 48);
     __m512i most = greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
-    *which = (uint64_t)_mm512_cmpeq_epi32_mask(a, most) | (uint64_t)_mm512_cmpeq_epi32_mask(b, most) << 16 |
-             (uint64_t)_mm512_cmpeq_epi32_mask(c, most) << 32 | (uint64_t)_mm512_cmpeq_epi32_mask(d, most) << 48;
+    *which = bits_of(_mm512_cmpeq_epi32_mask(a, most)) | bits_of(_mm512_cmpeq_epi32_mask(b, most)) << 16 |
+             bits_of(_mm512_cmpeq_epi32_mask(c, most)) << 32 | bits_of(_mm512_cmpeq_epi32_mask(d, most)) << 48;
     return at_least_0(_mm512_castsi512_si128(most));
 #elif defined(INDEX_AVX2)
-    const __m256i *eight = (const __m256i *)(const void *)places;
-    __m256i a = _mm256_loadu_si256(eight), b = _mm256_loadu_si256(eight + 1), c = _mm256_loadu_si256(eight + 2);
-    __m256i d = _mm256_loadu_si256(eight + 3), e = _mm256_loadu_si256(eight + 4), f = _mm256_loadu_si256(eight + 5);
-    __m256i g = _mm256_loadu_si256(eight + 6), h = _mm256_loadu_si256(eight + 7);
+    __m256i a = load_8(places), b = load_8(places + 8), c = load_8(places + 16), d = load_8(places + 24);
+    __m256i e = load_8(places + 32), f = load_8(places + 40), g = load_8(places + 48), h = load_8(places + 56);
     __m256i low = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
     __m256i high = _mm256_max_epi32(_mm256_max_epi32(e, f), _mm256_max_epi32(g, h));
     __m256i most = greatest_everywhere(_mm256_max_epi32(low, high));
     *which = equal_of_32(a, b, c, d, most) | (uint64_t)equal_of_32(e, f, g, h, most) << 32;
     return at_least_0(_mm256_castsi256_si128(most));
 #elif defined(__SSE2__)
-    const __m128i *four = (const __m128i *)(const void *)places;
     __m128i most = _mm_setzero_si128();
-    for (int i = 0; i < ROWS / 4; i++)
-        most = greater_of(_mm_loadu_si128(four + i), most);
+    for (int i = 0; i < ROWS; i += 4)
+        most = greater_of(load_4(places + i), most);
     *which = 0;
     return greatest_of(most);
 #else
     int32_t most = 0;
-    for (unsigned i = 0; i < ROWS; i++)
-        most = (int32_t)places[i] > most ? (int32_t)places[i] : most;
+    for (unsigned i = 0; i < ROWS; i++) {
+        int32_t number = (int32_t)load_u32(places + i);
+        most = number > most ? number : most;
+    }
     *which = 0;
     return (uint32_t)most;
 #endif
@@ -89,7 +87,8 @@ static HOT void rows_put(const struct shmheap *heap, uint64_t chunk, uint64_t si
     store_or(row_word(heap, 1, i, size), one << i % ROWS);
     if (UNLIKELY(~(load_u64(row_word(heap, 2, j, size)) >> j % ROWS) & one))
         rows_put_high(heap, chunk, size);
-    uint32_t *first = &heap->control->first[size], was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t)-(int32_t)one;
+    shared_u32 *first = &heap->control->first[size];
+    uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t)-(int32_t)one;
     store_u32(first, was > mine ? was : mine);
 }
 
@@ -124,7 +123,7 @@ static HOT uint64_t rows_clear(const struct shmheap *heap, uint64_t chunk, uint6
 static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
 {
     uint64_t left = rows_clear(heap, chunk, size, load_u64(row_word(heap, 0, chunk, size)), another);
-    uint32_t *first = &heap->control->first[size];
+    shared_u32 *first = &heap->control->first[size];
     if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
         store_u32(first, rows_next(heap, chunk, size, left));
 }

@@ -4,12 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mempolicy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "kernel.h"
 
 enum { PATH_ROOM = 4096, PREFERRED_MANY = 5 /* MPOL_PREFERRED_MANY, Linux 5.15; older headers do not know it */ };
 

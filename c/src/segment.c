@@ -4,34 +4,33 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "huge.h"
+#include "kernel.h"
 #include "pause.h"
+#include "reserve.h"
 
-enum { FIXED_SIZE = offsetof(struct control, lock), MEMORY_ASK_MIN = 64 << 20 };
+enum { FIXED_SIZE = sizeof(struct fixed) };
 
 /* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
-static void segment_view(struct shmheap *heap, const struct control *fixed)
+static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
     for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
-        heap->row[level] = level < heap->layout.row_levels ? (uint64_t *)(void *)(heap->base + heap->layout.row_off[level])
+        heap->row[level] = level < heap->layout.row_levels ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
                                                            : heap->spare_row;
     for (unsigned level = 0; level < heap->layout.levels; level++)
-        heap->level[level] = (uint32_t *)(void *)(heap->base + heap->layout.level_off[level]);
+        heap->level[level] = (shared_u32 *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
     heap->shift = fixed->shift;
     heap->block_min = layout_block_min(fixed->shift);
@@ -40,22 +39,23 @@ static void segment_view(struct shmheap *heap, const struct control *fixed)
     heap->format_flags = fixed->flags;
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
-    heap->slots_there = 0;
+    store_u32(&heap->slots_there, 0);
     if (heap->layout.granules_max >= FEW_GRANULES)
         heap->few_max = 0;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
-    heap->len_known = 0;
+    store_u64(&heap->len_known, 0);
     heap->end = 0;
+    heap->grow_most = heap->layout.max_len;
 }
 
 static int segment_mmap(struct shmheap *heap)
 {
-    if (heap->layout.map_len > (size_t)-1 / 2) {
+    if (reserve_map_len(heap) > (size_t)-1 / 2) {
         errno = ENOMEM;
         return -1;
     }
-    size_t len = (size_t)heap->layout.map_len;
+    size_t len = (size_t)reserve_map_len(heap);
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
     if (base == MAP_FAILED)
@@ -89,7 +89,7 @@ int segment_is_there(const struct shmheap *heap)
 
 /* Making ---------------------------------------------------------------- */
 
-static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct segment_plan *plan)
+static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct segment_plan *plan)
 {
     memset(fixed, 0, sizeof *fixed);
     if (getrandom(&fixed->id, sizeof fixed->id, 0) != sizeof fixed->id)
@@ -110,122 +110,42 @@ static int fixed_fill(struct control *fixed, struct shmheap *heap, const struct 
 }
 
 /* All of the control but magic; the memory is zero. */
-static void control_fill(struct shmheap *heap, const struct control *fixed, const struct segment_plan *plan)
+static void control_fill(struct shmheap *heap, const struct fixed *fixed, const struct segment_plan *plan)
 {
     struct control *control = heap->control;
     memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
            FIXED_SIZE - sizeof fixed->magic);
     store_u64(&control->stamps, fixed->id);
     store_u64(&control->len, plan->len);
-    heap->len_known = plan->len;
+    store_u64(&heap->len_known, plan->len);
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
-/* A number of /proc/meminfo in bytes; UINT64_MAX: unknown. */
-static uint64_t meminfo(const char *text, const char *name)
-{
-    const char *line = strstr(text, name);
-    return line != NULL ? strtoull(line + strlen(name), NULL, 10) * 1024 : UINT64_MAX;
-}
-
-/* Memory files take pages as long as there are any, and then the kernel kills processes, anybody's: so ask before. 0, or -1 with
- * errno ENOSPC. For small ones it is not worth the time. */
-static int memory_suffices(int fd, uint64_t len)
-{
-    char text[2048];
-    struct statfs status;
-    if (len < MEMORY_ASK_MIN || fstatfs(fd, &status) != 0 || status.f_type != TMPFS_MAGIC)
-        return 0;
-    int info = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-    ssize_t got = info >= 0 ? read(info, text, sizeof text - 1) : 0;
-    if (info >= 0)
-        close(info);
-    text[got > 0 ? got : 0] = 0;
-    uint64_t available = meminfo(text, "\nMemAvailable:"), swap = meminfo(text, "\nSwapFree:");
-    if (available == UINT64_MAX || len <= available + (swap != UINT64_MAX ? swap : 0))
-        return 0;
-    errno = ENOSPC;
-    return -1;
-}
-
-static int reserve_range(struct shmheap *heap, uint64_t from, uint64_t to)
-{
-    if (from >= to)
-        return 0;
-    huge_fill(heap, from, to);
-    if (file_reserve(heap->fd, from, to) == 0)
-        return 0;
-    int reason = errno;
-    fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
-    errno = reason;
-    return -1;
-}
-
-enum { PARTS_MAX = 1 + ROW_LEVELS_MAX + LEVELS_MAX + 1 };
-
-/* Where what a region of len bytes (0: none) needs of each part of the segment ends: how many parts there are. The first begins with the
- * control. */
-static unsigned parts_end(const struct shmheap *heap, uint64_t len, uint64_t *ends)
-{
-    const struct layout *layout = &heap->layout;
-    uint64_t granules = len != 0 ? layout_granules(len, heap->shift) : 0, chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES;
-    uint64_t groups = chunks;
-    unsigned parts = 0;
-    ends[parts++] = len != 0 ? layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits) : 0;
-    for (unsigned level = 0; level < layout->row_levels; level++) {
-        groups = (groups + ROWS - 1) / ROWS;
-        ends[parts++] = layout->row_off[level] + groups * ROWS * sizeof(uint64_t);
-    }
-    for (unsigned level = 0; level < layout->levels; level++) {
-        chunks = round_up(chunks, NODE_CHILDREN);
-        ends[parts++] = layout->level_off[level] + chunks * sizeof(uint32_t);
-        chunks /= NODE_CHILDREN;
-    }
-    ends[parts++] = layout->region_off + len;
-    return parts;
-}
-
-/* What a region of len bytes needs and one of was bytes (0: none) did not. */
-static int reserve_more(struct shmheap *heap, uint64_t was, uint64_t len)
-{
-    uint64_t had[PARTS_MAX], needed[PARTS_MAX];
-    if (was == 0 && len == heap->layout.max_len)
-        return reserve_range(heap, 0, heap->layout.segment_len); /* one piece, for the sake of huge pages */
-    parts_end(heap, was, had);
-    for (unsigned part = 0, parts = parts_end(heap, len, needed); part < parts; part++)
-        if (reserve_range(heap, had[part], needed[part]) != 0)
-            return -1;
-    return 0;
-}
-
-int segment_reserve(struct shmheap *heap, uint64_t len)
-{
-    if (!heap->has_file)
-        return 0; /* the caller's memory is there already */
-    if (connection_fd(heap) < 0) /* fd is of our file from here on: its number may have become another file's */
-        return -1;
-    if (heap->format_flags & FORMAT_SPARSE)
-        return file_extend(heap->fd, heap->layout.region_off + len);
-    uint64_t was = load_u64(&heap->len_known);
-    if (memory_suffices(heap->fd, was != 0 ? len - was : heap->layout.region_off + len) != 0)
-        return -1;
-    return reserve_more(heap, was, len);
-}
-
 /* The fixed fields, but for magic, tell those who find the file that a heap is being made. */
-static int begin_mark(const struct shmheap *heap, const struct control *fixed)
+static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FIXED_SIZE) {
         errno = EFBIG; /* not SIGXFSZ */
         return -1;
     }
-    return pwrite(heap->fd, fixed, FIXED_SIZE, 0) == FIXED_SIZE ? 0 : -1;
+    reserve_new(heap);
+    if (heap->file_kind == FILE_IN_HUGE_PAGES)
+        return 0; /* which have no write(2): the file is zeros until it is a heap */
+    for (size_t done = 0; done < FIXED_SIZE;) {
+        ssize_t put = pwrite(heap->fd, (const char *)fixed + done, FIXED_SIZE - done, (off_t)done);
+        if (put == 0)
+            errno = ENOSPC;
+        if (put == 0 || (put < 0 && errno != EINTR))
+            return -1;
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return 0;
 }
 
 int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     if (fixed_fill(&fixed, heap, plan) != 0 || begin_mark(heap, &fixed) != 0)
         return -1;
     heap->shift = plan->shift;
@@ -234,7 +154,9 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
         return -1;
     if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as well */
         scope_place(plan->scope, heap->base, heap->map_len);
-    if (segment_reserve(heap, plan->len) != 0)
+    if (plan->len < plan->max_len)
+        reserve_holes_keep(heap);
+    if (reserve_region(heap, plan->len) != 0)
         return -1;
     huge_ask(heap, heap->layout.region_off + plan->len);
     segment_view(heap, &fixed);
@@ -244,7 +166,7 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
 {
-    struct control fixed;
+    struct fixed fixed;
     if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
         errno = ENOMEM;
         return -1;
@@ -285,7 +207,7 @@ void segment_announce(struct shmheap *heap)
 /* Connecting ------------------------------------------------------------ */
 
 /* The fixed fields are a heap's, and its layout is plausible: 0; -1 with errno. */
-static int fixed_check(struct shmheap *heap, const struct control *fixed)
+static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
 {
     errno = EBADMSG;
     if (fixed->magic != FORMAT_MAGIC)
@@ -301,7 +223,7 @@ static int fixed_check(struct shmheap *heap, const struct control *fixed)
 }
 
 /* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1 with errno when it is no heap. */
-static int fixed_read(int fd, struct control *fixed)
+static int fixed_read(int fd, struct fixed *fixed)
 {
     memset(fixed, 0, sizeof *fixed);
     /* magic comes last, but the first read may have read the rest before magic: so two reads. */
@@ -334,14 +256,14 @@ static int fixed_sleep(struct control *first_page, struct pause *pause)
 }
 
 /* The fixed fields of a heap that may be in the making. */
-static int fixed_wait(const struct shmheap *heap, struct control *fixed, unsigned timeout_ms, int had_name)
+static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned timeout_ms, int had_name)
 {
     struct pause pause = pause_begin(timeout_ms);
     void *first_page = MAP_FAILED;
     int found;
     while ((found = fixed_read(heap->fd, fixed)) == 0) {
         int reason = had_name && file_is_nameless(heap->fd) ? ESTALE : file_was_abandoned(heap->fd) ? EOWNERDEAD : 0;
-        if (first_page == MAP_FAILED)
+        if (first_page == MAP_FAILED && heap->file_kind != FILE_IN_HUGE_PAGES)
             first_page = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, heap->fd, 0);
         if (reason == 0 && !fixed_sleep(first_page, &pause))
             reason = ETIMEDOUT;
@@ -360,8 +282,9 @@ static int fixed_wait(const struct shmheap *heap, struct control *fixed, unsigne
 
 int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
-    struct control fixed;
+    struct fixed fixed;
     struct stat status;
+    reserve_begin(heap);
     if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {
@@ -380,21 +303,23 @@ int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
     segment_view(heap, &fixed);
     if (segment_refresh(heap) != 0)
         return -1;
-    huge_ask(heap, heap->layout.region_off + heap->len_known);
+    if (load_u64(&heap->len_known) < heap->layout.max_len)
+        reserve_holes_keep(heap);
+    huge_ask(heap, heap->layout.region_off + load_u64(&heap->len_known));
     huge_connected(heap);
     return 0;
 }
 
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 {
-    struct control fixed;
+    struct fixed fixed;
     errno = EBADMSG;
     if (bytes < CONTROL_SIZE)
         return -1;
-    memset(&fixed, 0, sizeof fixed);
-    fixed.magic = load_acquire((const uint64_t *)memory);
-    memcpy((unsigned char *)&fixed + sizeof fixed.magic, (const unsigned char *)memory + sizeof fixed.magic,
-           FIXED_SIZE - sizeof fixed.magic);
+    /* magic comes last, so it is loaded first. */
+    uint64_t words[FIXED_SIZE / sizeof(uint64_t)];
+    words_load(words, memory, FIXED_SIZE / sizeof(uint64_t));
+    memcpy(&fixed, words, sizeof fixed);
     if (fixed_check(heap, &fixed) != 0)
         return -1;
     if (heap->layout.segment_len > bytes) {
@@ -410,25 +335,36 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 /* Threads refresh side by side; what one knows is never taken back by another. */
 static void raise_to(uint64_t *word, uint64_t value)
 {
-    uint64_t now = load_u64(word);
+    uint64_t now = SHARED_LOAD(word);
     while (now < value && !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
+}
+
+/* Whether the file reaches to this offset, which the mapping does. Without a descriptor, since the program has closed it, the kernel tells by a
+ * futex whether the last page can be had; the file becomes no shorter. */
+static int file_reaches(const struct shmheap *heap, uint64_t off)
+{
+    static const struct timespec at_once;
+    struct stat status;
+    int fd = connection_fd(heap);
+    if (fd >= 0)
+        return fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off;
+    uint32_t *last = (uint32_t *)(void *)(heap->base + (off - sizeof *last) / sizeof *last * sizeof *last);
+    return syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 || errno == EAGAIN || errno == ETIMEDOUT;
 }
 
 int segment_refresh(struct shmheap *heap)
 {
     uint64_t len = load_acquire(&heap->control->len);
-    struct stat status;
-    int fd = heap->has_file ? connection_fd(heap) : -1;
-    if (heap->has_file && (fd < 0 || fstat(fd, &status) != 0))
-        return -1;
+    int before = errno;
     /* The region only grows. A length that is not within the file would make us touch what is not there. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
-        (heap->has_file && (uint64_t)status.st_size < heap->layout.region_off + len)) {
+        (heap->has_file && !file_reaches(heap, heap->layout.region_off + len))) {
         errno = EBADMSG;
         return -1;
     }
+    errno = before;
     raise_to(&heap->end, layout_granules(len, heap->shift));
-    raise_to(&heap->len_known, len);
+    raise_to(SHARED_VALUE(&heap->len_known), len);
     return 0;
 }

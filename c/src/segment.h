@@ -1,4 +1,4 @@
-/* segment.h: the memory of a heap: mappings, reservation.
+/* segment.h: the memory of a heap: its making, its mapping.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_SEGMENT_H
 #define SHMHEAP_SEGMENT_H
@@ -35,9 +35,6 @@ void segment_announce(struct shmheap *heap);
 /* segment_refresh takes note that the region's length has changed: 0; -1 with errno EBADMSG when it is none that
  * the segment can have. Needs no lock. */
 int segment_refresh(struct shmheap *heap);
-
-/* segment_reserve gets memory for a region of len bytes and its index: 0; -1 with errno ENOSPC and the like. Lock held. */
-int segment_reserve(struct shmheap *heap, uint64_t len);
 
 /* segment_is_there: 0 where the program has taken away the memory below an open connection, as at its end it may. */
 int segment_is_there(const struct shmheap *heap);

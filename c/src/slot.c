@@ -9,10 +9,9 @@
 
 #include "file.h"
 #include "process.h"
+#include "reserve.h"
 
 #define SLOT_STATE_MASK 0x3fu
-#define SLOT_HAS_HEIRS 0x40u
-#define SLOT_BY_PID 0x80u
 #define SLOT_SPACE_SHIFT 8
 #define SLOT_SPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
@@ -50,9 +49,7 @@ int slot_table_extend(struct shmheap *heap)
         errno = EAGAIN;
         return -1;
     }
-    int fd = connection_fd(heap);
-    uint64_t from = layout->more_off, to = from + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE;
-    return heap->format_flags & FORMAT_SPARSE ? file_extend(fd, to) : file_reserve(fd, from, to);
+    return reserve_slots(heap, layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
@@ -93,22 +90,26 @@ int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return word_pid(sl
 static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
+    uint64_t words[sizeof name / sizeof(uint64_t)];
     strncpy(name, program_invocation_short_name, sizeof name - 1);
-    memcpy(entry->name, name, sizeof name);
+    memcpy(words, name, sizeof name);
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        store_u64(&entry->name[i], words[i]);
     store_u64(&entry->connected_ns, clock_ns(CLOCK_REALTIME));
     store_u64(&entry->start_ticks, process_start());
 }
 
 static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
 {
-    uint64_t *word = &slot_entry(heap, slot)->word, seen = load_u64(word);
+    shared_u64 *word = &slot_entry(heap, slot)->word;
+    uint64_t seen = load_u64(word);
     return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
 }
 
 /* The word of a slot with other bits in place of those in mask. The holder and its children change it alone, but a peer may write it for ever. */
 static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint64_t bits)
 {
-    uint64_t *word = &slot_entry(heap, slot)->word;
+    shared_u64 *word = &slot_entry(heap, slot)->word;
     for (unsigned i = 0; i < CHANGE_TRIES; i++) {
         uint64_t seen = load_u64(word);
         if (swap_if(word, seen, (seen & ~mask) | bits))

@@ -19,40 +19,40 @@
 static inline uint32_t maximum_of_size(uint64_t size) { return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP); }
 
 /* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
-static inline unsigned node_at_least(const uint32_t *node, uint32_t need) { return above_of_16(node, need - 1); }
+static inline unsigned node_at_least(const shared_u32 *node, uint32_t need) { return above_of_16(node, need - 1); }
 
 /* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
  * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a
  * store of 4 that is still on its way has to wait for it. */
-static inline uint32_t node_maximum_without(const uint32_t *node, unsigned without)
+static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned without)
 {
 #if defined(INDEX_AVX512)
-    return greatest_of(_mm512_maskz_loadu_epi32((__mmask16)~(1u << without), node));
+    return greatest_of(load_16_without(node, without));
 #elif defined(INDEX_AVX2)
-    const __m256i *half = (const __m256i *)(const void *)node;
     const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
     return greatest_of(
-        _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), _mm256_loadu_si256(half)),
-                         _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), _mm256_loadu_si256(half + 1))));
+        _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), load_8(node)),
+                         _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), load_8(node + 8))));
 #elif defined(__SSE2__)
-    const __m128i *quarter = (const __m128i *)(const void *)node;
     __m128i most = _mm_setzero_si128(), place = _mm_set_epi32(3, 2, 1, 0);
     const __m128i skipped = _mm_set1_epi32((int)without), four = _mm_set1_epi32(4);
     for (int i = 0; i < 4; i++) {
-        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), _mm_loadu_si128(quarter + i)), most);
+        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), load_4(node + 4 * i)), most);
         place = _mm_add_epi32(place, four);
     }
     return greatest_of(most);
 #else
     int32_t most = 0;
-    for (unsigned i = 0; i < NODE_CHILDREN; i++)
-        most = i != without && (int32_t)node[i] > most ? (int32_t)node[i] : most;
+    for (unsigned i = 0; i < NODE_CHILDREN; i++) {
+        int32_t number = (int32_t)load_u32(node + i);
+        most = i != without && number > most ? number : most;
+    }
     return (uint32_t)most;
 #endif
 }
 
-static inline uint32_t node_maximum(const uint32_t *node) { return node_maximum_without(node, NODE_CHILDREN); }
+static inline uint32_t node_maximum(const shared_u32 *node) { return node_maximum_without(node, NODE_CHILDREN); }
 
 /* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
 static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk)
@@ -84,7 +84,7 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
 /* Stores an entry and returns what its parent has to be. */
 static HOT uint32_t tree_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
 {
-    uint32_t *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
+    shared_u32 *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
     uint32_t others = node_maximum_without(node, entry % NODE_CHILDREN);
     store_u32(node + entry % NODE_CHILDREN, value);
     return others > value ? others : value;
@@ -107,7 +107,8 @@ static inline void tree_store_less(const struct shmheap *heap, uint64_t chunk, u
 
 static HOT void tree_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
 {
-    uint32_t *place = heap->level[level] + entry, was = load_u32(place);
+    shared_u32 *place = heap->level[level] + entry;
+    uint32_t was = load_u32(place);
     store_u32(place, was > value ? was : value);
 }
 
@@ -118,7 +119,7 @@ static inline void tree_store_more(const struct shmheap *heap, uint64_t chunk, u
     tree_store_if_more(heap, 0, chunk, value);
     tree_store_if_more(heap, 1, chunk / NODE_CHILDREN, value);
     for (unsigned level = 2; level < heap->layout.levels; level++, entry /= NODE_CHILDREN) {
-        uint32_t *place = heap->level[level] + entry;
+        shared_u32 *place = heap->level[level] + entry;
         if (load_u32(place) >= value)
             return;
         store_u32(place, value);

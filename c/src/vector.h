@@ -16,6 +16,43 @@
 #include <emmintrin.h>
 #endif
 
+/* All loads of vectors from shared memory are these. */
+#if defined(INDEX_AVX512)
+static HOT __m512i load_16(const shared_u32 *numbers)
+{
+    load_hook_of(numbers, 64);
+    return _mm512_loadu_si512(numbers);
+}
+
+/* A mask as a number. Neither by a cast nor by _cvtmask16_u32: gcc 12 may store the 16 bits of the mask on the stack, and load 64 from
+ * there. */
+static HOT uint64_t bits_of(__mmask16 mask)
+{
+    uint32_t bits;
+    __asm__("kmovw %1, %0" : "=r"(bits) : "k"(mask));
+    return bits;
+}
+
+/* 0 in this place. */
+static HOT __m512i load_16_without(const shared_u32 *numbers, unsigned without)
+{
+    load_hook_of(numbers, 64);
+    return _mm512_maskz_loadu_epi32((__mmask16)~(1u << without), numbers);
+}
+#elif defined(INDEX_AVX2)
+static HOT __m256i load_8(const shared_u32 *numbers)
+{
+    load_hook_of(numbers, 32);
+    return _mm256_loadu_si256((const __m256i *)(const void *)numbers);
+}
+#elif defined(__SSE2__)
+static HOT __m128i load_4(const shared_u32 *numbers)
+{
+    load_hook_of(numbers, 16);
+    return _mm_loadu_si128((const __m128i *)(const void *)numbers);
+}
+#endif
+
 #if defined(INDEX_AVX2) || defined(INDEX_AVX512) || defined(__SSE2__)
 /* The first of them, or 0 if that is less. */
 static HOT uint32_t at_least_0(__m128i numbers)
@@ -80,70 +117,68 @@ static HOT unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
 #endif
 
 /* Which of 16 numbers are above bound, as bits. */
-static HOT unsigned above_of_16(const uint32_t *numbers, uint32_t bound)
+static HOT unsigned above_of_16(const shared_u32 *numbers, uint32_t bound)
 {
 #if defined(INDEX_AVX512)
-    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(numbers), _mm512_set1_epi32((int)bound));
+    return (unsigned)bits_of(_mm512_cmpgt_epi32_mask(load_16(numbers), _mm512_set1_epi32((int)bound)));
 #elif defined(INDEX_AVX2)
     const __m256i least = _mm256_set1_epi32((int)bound);
-    const __m256i *half = (const __m256i *)(const void *)numbers;
-    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half), least)));
-    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_loadu_si256(half + 1), least)));
+    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers), least)));
+    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers + 8), least)));
     return low | high << 8;
 #elif defined(__SSE2__)
     const __m128i least = _mm_set1_epi32((int)bound);
-    const __m128i *quarter = (const __m128i *)(const void *)numbers;
-    return ones_of_16(_mm_cmpgt_epi32(_mm_loadu_si128(quarter), least), _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 1), least),
-                      _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 2), least), _mm_cmpgt_epi32(_mm_loadu_si128(quarter + 3), least));
+    return ones_of_16(_mm_cmpgt_epi32(load_4(numbers), least), _mm_cmpgt_epi32(load_4(numbers + 4), least),
+                      _mm_cmpgt_epi32(load_4(numbers + 8), least), _mm_cmpgt_epi32(load_4(numbers + 12), least));
 #else
     unsigned which = 0;
     for (unsigned i = 0; i < 16; i++)
-        which |= (unsigned)((int32_t)numbers[i] > (int32_t)bound) << i;
+        which |= (unsigned)((int32_t)load_u32(numbers + i) > (int32_t)bound) << i;
     return which;
 #endif
 }
 
-static HOT uint64_t above_of_32(const uint32_t *numbers, uint32_t bound)
+static HOT uint64_t above_of_32(const shared_u32 *numbers, uint32_t bound)
 {
     return above_of_16(numbers, bound) | (uint64_t)above_of_16(numbers + 16, bound) << 16;
 }
 
 /* Which of 32 numbers, with their partners in plus (NULL: by themselves), are value, as bits. */
 #if defined(INDEX_AVX512)
-static HOT __m512i sum_of_16(const uint32_t *numbers, const uint32_t *plus)
+static HOT __m512i sum_of_16(const shared_u32 *numbers, const shared_u32 *plus)
 {
-    __m512i all = _mm512_loadu_si512(numbers);
-    return plus != NULL ? _mm512_add_epi32(all, _mm512_loadu_si512(plus)) : all;
+    __m512i all = load_16(numbers);
+    return plus != NULL ? _mm512_add_epi32(all, load_16(plus)) : all;
 }
 
-static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
+static HOT uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
 {
     const __m512i one = _mm512_set1_epi32((int)value);
-    return (uint64_t)_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one) |
-           (uint64_t)_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL), one) << 16;
+    return bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one)) |
+           bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL), one)) << 16;
 }
 #elif defined(INDEX_AVX2)
-static HOT __m256i sum_of_8(const uint32_t *numbers, const uint32_t *plus, unsigned i)
+static HOT __m256i sum_of_8(const shared_u32 *numbers, const shared_u32 *plus, unsigned i)
 {
-    __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)(numbers + i));
-    return plus != NULL ? _mm256_add_epi32(all, _mm256_loadu_si256((const __m256i *)(const void *)(plus + i))) : all;
+    __m256i all = load_8(numbers + i);
+    return plus != NULL ? _mm256_add_epi32(all, load_8(plus + i)) : all;
 }
 
-static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
+static HOT uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
 {
     return equal_of_32(sum_of_8(numbers, plus, 0), sum_of_8(numbers, plus, 8), sum_of_8(numbers, plus, 16), sum_of_8(numbers, plus, 24),
                        _mm256_set1_epi32((int)value));
 }
 #elif defined(__SSE2__)
-static HOT __m128i equal_of_4(const uint32_t *numbers, const uint32_t *plus, unsigned i, __m128i one)
+static HOT __m128i equal_of_4(const shared_u32 *numbers, const shared_u32 *plus, unsigned i, __m128i one)
 {
-    __m128i all = _mm_loadu_si128((const __m128i *)(const void *)(numbers + i));
+    __m128i all = load_4(numbers + i);
     if (plus != NULL)
-        all = _mm_add_epi32(all, _mm_loadu_si128((const __m128i *)(const void *)(plus + i)));
+        all = _mm_add_epi32(all, load_4(plus + i));
     return _mm_cmpeq_epi32(all, one);
 }
 
-static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
+static HOT uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
 {
     const __m128i one = _mm_set1_epi32((int)value);
     uint64_t which = 0;
@@ -154,38 +189,39 @@ static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, ui
     return which;
 }
 #else
-static HOT uint64_t sums_of_32(const uint32_t *numbers, const uint32_t *plus, uint32_t value)
+static HOT uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
 {
     uint64_t which = 0;
     for (unsigned i = 0; i < 32; i++)
-        which |= (uint64_t)(numbers[i] + (plus != NULL ? plus[i] : 0) == value) << i;
+        which |= (uint64_t)(load_u32(numbers + i) + (plus != NULL ? load_u32(plus + i) : 0) == value) << i;
     return which;
 }
 #endif
 
 /* Both of 64 numbers, of which only the first count, at most 64, need be looked at. */
-static HOT uint64_t above_of_64(const uint32_t *numbers, uint64_t count, uint32_t bound)
+static HOT uint64_t above_of_64(const shared_u32 *numbers, uint64_t count, uint32_t bound)
 {
     uint64_t which = above_of_32(numbers, bound);
     return LIKELY(count <= 32) ? which : which | above_of_32(numbers + 32, bound) << 32;
 }
 
-static HOT uint64_t sums_of_64(const uint32_t *numbers, const uint32_t *plus, uint64_t count, uint32_t value)
+static HOT uint64_t sums_of_64(const shared_u32 *numbers, const shared_u32 *plus, uint64_t count, uint32_t value)
 {
     uint64_t which = sums_of_32(numbers, plus, value);
     return LIKELY(count <= 32) ? which : which | sums_of_32(numbers + 32, plus != NULL ? plus + 32 : NULL, value) << 32;
 }
 
-static HOT void move_8(uint32_t *to, const uint32_t *from)
+static HOT void move_8(shared_u32 *to, const shared_u32 *from)
 {
     uint32_t eight[8];
+    load_hook_of(from, sizeof eight);
     STORE_HOOK();
-    memcpy(eight, from, sizeof eight);
+    memcpy(eight, from, sizeof eight); /* copied, not looked at */
     memcpy(to, eight, sizeof eight);
 }
 
 /* Of count numbers, at most 64, behind which there are zeros up to the 64th, the one in this place goes, and those behind come down. */
-static HOT void numbers_drop(uint32_t *numbers, uint64_t count, uint64_t place)
+static HOT void numbers_drop(shared_u32 *numbers, uint64_t count, uint64_t place)
 {
     for (; place < count && place + 8 < 64; place += 8)
         move_8(numbers + place, numbers + place + 1);
@@ -194,7 +230,7 @@ static HOT void numbers_drop(uint32_t *numbers, uint64_t count, uint64_t place)
 }
 
 /* The same, less than 64, and another comes to this place, at most count: those there and behind go up. */
-static HOT void numbers_insert(uint32_t *numbers, uint64_t count, uint64_t place, uint32_t number)
+static HOT void numbers_insert(shared_u32 *numbers, uint64_t count, uint64_t place, uint32_t number)
 {
     uint64_t rest = count - place;
     if (LIKELY(count <= 56))

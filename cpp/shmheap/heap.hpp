@@ -23,6 +23,13 @@ class allocator;
 template <class T>
 class constructor;
 
+// kept, as in find_or_construct<T>(name, kept)(arguments...): the name stays when all processes have died or left, until
+// destroy.
+struct kept_t {
+    explicit kept_t() = default;
+};
+inline constexpr kept_t kept{};
+
 // heap is a connection of this process to a heap. Movable; its pointers, allocators and memory resources are good
 // until it is closed. A heap that was moved from, closed, or not opened is false, and its calls fail with EINVAL.
 class heap {
@@ -167,19 +174,30 @@ public:
 
     // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it). An object is
     // found by every process once it is complete, and stays until it is destroyed; but when all who looked it up were
-    // killed, shmheap_reap takes its name away. T must mean the same in all processes: no plain pointers, no virtual
+    // killed, shmheap_reap takes its name away, unless the name is kept. A name that exists already becomes kept when it is
+    // asked for with kept. SHMHEAP_REAP_SHARED frees the objects of the dead below kept names, too: do not reap with it then. T must mean the same in all processes: no plain pointers, no virtual
     // functions. Another size or alignment than the object has: EINVAL. On heaps with a file only (ENOTSUP).
     //
     // construct<T>(name)(arguments...): EEXIST when there is one.
     template <class T>
     constructor<T> construct(std::string_view name) const
     {
-        return constructor<T>(*this, name, false, nullptr);
+        return constructor<T>(*this, name, false, false, nullptr);
     }
     template <class T>
     constructor<T> construct(std::string_view name, std::error_code &error) const
     {
-        return constructor<T>(*this, name, false, &error);
+        return constructor<T>(*this, name, false, false, &error);
+    }
+    template <class T>
+    constructor<T> construct(std::string_view name, kept_t) const
+    {
+        return constructor<T>(*this, name, false, true, nullptr);
+    }
+    template <class T>
+    constructor<T> construct(std::string_view name, kept_t, std::error_code &error) const
+    {
+        return constructor<T>(*this, name, false, true, &error);
     }
     // find_or_construct<T>(name)(arguments...): of all who come at once one constructs, the others wait for it
     // (ETIMEDOUT after 30 s). If it dies in there, or its constructor throws, the next one constructs anew. After a
@@ -187,12 +205,22 @@ public:
     template <class T>
     constructor<T> find_or_construct(std::string_view name) const
     {
-        return constructor<T>(*this, name, true, nullptr);
+        return constructor<T>(*this, name, true, false, nullptr);
     }
     template <class T>
     constructor<T> find_or_construct(std::string_view name, std::error_code &error) const
     {
-        return constructor<T>(*this, name, true, &error);
+        return constructor<T>(*this, name, true, false, &error);
+    }
+    template <class T>
+    constructor<T> find_or_construct(std::string_view name, kept_t) const
+    {
+        return constructor<T>(*this, name, true, true, nullptr);
+    }
+    template <class T>
+    constructor<T> find_or_construct(std::string_view name, kept_t, std::error_code &error) const
+    {
+        return constructor<T>(*this, name, true, true, &error);
     }
     // find: null (and no error) when there is none.
     template <class T>
@@ -351,8 +379,8 @@ public:
 
 private:
     friend class heap;
-    constructor(const heap &in, std::string_view name, bool may_exist, std::error_code *error)
-        : heap_(&in), name_(name), may_exist_(may_exist), error_(error)
+    constructor(const heap &in, std::string_view name, bool may_exist, bool kept, std::error_code *error)
+        : heap_(&in), name_(name), may_exist_(may_exist), kept_(kept), error_(error)
     {
     }
 
@@ -373,6 +401,8 @@ private:
         }
         if (there != nullptr && !may_exist_)
             error = detail::error_of(EEXIST);
+        else if (there != nullptr && kept_)
+            objects.keep(name_, error);
         return error ? nullptr : static_cast<T *>(there);
     }
 
@@ -381,7 +411,7 @@ private:
     T *make_locked(std::error_code &error, Arguments &&...arguments) const
     {
         detail::names &objects = heap_->connection_->objects;
-        detail::name_cell *cell = objects.cell_make(name_, error);
+        detail::name_cell *cell = objects.cell_make(name_, kept_, error);
         void *memory = cell != nullptr ? heap_->allocate_aligned(alignof(T), sizeof(T), error) : nullptr;
         if (memory == nullptr) {
             if (cell != nullptr)
@@ -402,7 +432,7 @@ private:
 
     const heap *heap_;
     std::string name_;
-    bool may_exist_;
+    bool may_exist_, kept_;
     std::error_code *error_;
 };
 

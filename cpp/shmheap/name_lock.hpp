@@ -45,11 +45,9 @@ public:
     int take(shmheap_memory_handle mem)
     {
         int fd = kept();
-        int file = fd < 0 ? shmheap_fd(mem) : -1;
+        int file = fd < 0 ? shmheap_fd_writable(mem) : -1;
         if (file < 0)
             return fd;
-        if ((fcntl(file, F_GETFL) & O_ACCMODE) == O_RDONLY)
-            return errno = EACCES, -1;
         return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
     }
 

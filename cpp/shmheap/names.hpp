@@ -39,7 +39,7 @@ inline constexpr shape shape_of = {sizeof(T), alignof(T)};
 // names is private to the process: what one connection does about names. The core counts uses by connection, and
 // takes back those of the dead when somebody asks for reaping; so each connection that has looked an object up holds
 // one use, which keeps the name while anybody lives who knows the object. Disconnecting leaves it: the object stays
-// for those who come.
+// for those who come. A name that is kept stays without uses, until its object is destroyed.
 class names {
 public:
     explicit names(shmheap_memory_handle mem) noexcept : mem_(mem) {}
@@ -58,10 +58,11 @@ public:
         return object.body;
     }
 
-    // The cell of that name, made if there is none, with a use of this connection. Under the name's lock.
-    name_cell *cell_make(const std::string &name, std::error_code &error)
+    // The cell of that name, made if there is none, with a use of this connection; kept: it stays without uses. Under the
+    // name's lock.
+    name_cell *cell_make(const std::string &name, bool kept, std::error_code &error)
     {
-        void *object = shmheap_alloc_named(mem_, name.c_str(), sizeof(name_cell));
+        void *object = (kept ? shmheap_alloc_kept : shmheap_alloc_named)(mem_, name.c_str(), sizeof(name_cell));
         if (object == nullptr)
             return error = last_error(), nullptr;
         auto cell = static_cast<name_cell *>(object);
@@ -73,6 +74,13 @@ public:
         if (!hold_first(self))
             shmheap_free(mem_, cell);
         return cell;
+    }
+
+    // The name stays when all who used it have died or left.
+    void keep(const std::string &name, std::error_code &error)
+    {
+        if (shmheap_name_keep(mem_, name.c_str()) != 0)
+            error = last_error();
     }
 
     // What find sees from now on.
@@ -101,6 +109,11 @@ public:
         if (cell == nullptr || cell_load(cell->body) != 0)
             return;
         std::uint64_t self = handle_of(cell);
+        // Kept no longer. Where no living process uses it that is all.
+        if (shmheap_name_remove(mem_, name.c_str()) == 0) {
+            forget(self);
+            return;
+        }
         shmheap_memory_handle anchor;
         if (!anchor_open(anchor)) {
             if (forget(self))

@@ -50,8 +50,9 @@ shmem_heap *ShmemHeap_connect(const char *name);
 /* ShmemHeap_delete ends the connection. The heap and its blocks stay, for others. 0, or -1: no heap. */
 int ShmemHeap_delete(shmem_heap *heap);
 
-/* ShmemHeap_destroy ends the connection and removes the name, if the heap has one; who is still connected goes on. 0, or -1:
- * no heap, or the name could not be removed (errno; the connection has ended all the same). */
+/* ShmemHeap_destroy ends the connection and removes the name, if the heap has one and the name still is that of this heap; other connected
+ * processes go on. 0, or -1: no heap, or the name was not removed (errno as shmheap_destroy sets it, ESTALE where another heap has it now;
+ * the connection has ended all the same). */
 int ShmemHeap_destroy(shmem_heap *heap);
 
 /* Blocks -------------------------------------------------------------------------------------- */
@@ -73,6 +74,14 @@ void *ShmemHeap_alloc_named(shmem_heap *heap, const char *name, size_t num_bytes
 /* ShmemHeap_find is the block of this name, without counting as a use of it. *num_bytes (may be NULL) is what was asked for when
  * it was made. NULL, *num_bytes 0: no heap, or no such name. */
 void *ShmemHeap_find(shmem_heap *heap, const char *name, size_t *num_bytes);
+
+/* ShmemHeap_keep makes the block of this name stay without uses, also when all processes have died or left, until ShmemHeap_remove_name.
+ * 0, or -1: no heap, or no such name (errno as shmheap_name_keep sets it). */
+int32_t ShmemHeap_keep(shmem_heap *heap, const char *name);
+
+/* ShmemHeap_remove_name removes the name, kept or not. 0, block and name are gone; 1, living processes still use the block, and the last
+ * ShmemHeap_free_block of these uses frees both; -1: no heap, or no such name. */
+int32_t ShmemHeap_remove_name(shmem_heap *heap, const char *name);
 
 /* ShmemHeap_free_block gives a block back. 0, or -1: no heap, or not the address of a live block. */
 int32_t ShmemHeap_free_block(shmem_heap *heap, void *block);

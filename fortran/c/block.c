@@ -94,6 +94,13 @@ void *ShmemHeap_find(shmem_heap *heap, const char *name, size_t *num_bytes)
     return block;
 }
 
+int32_t ShmemHeap_keep(shmem_heap *heap, const char *name) { return table_valid(heap) ? shmheap_name_keep(heap->mem, name) : -1; }
+
+int32_t ShmemHeap_remove_name(shmem_heap *heap, const char *name)
+{
+    return table_valid(heap) ? shmheap_name_remove(heap->mem, name) : -1;
+}
+
 int32_t ShmemHeap_free_block(shmem_heap *heap, void *block)
 {
     if (!table_valid(heap) || block == NULL)

@@ -83,10 +83,17 @@ int ShmemHeap_destroy(shmem_heap *heap)
 {
     if (!table_known(heap))
         return -1;
+    shmheap_memory_handle mem = heap->mem;
+    if (heap->name != NULL)
+        heap->mem.heap = NULL; /* shmheap_destroy ends the connection */
     char *name = table_remove(heap);
-    int failed = name != NULL && shmheap_unlink(name) != 0 ? errno : 0;
+    int before = errno, failed = 0;
+    errno = 0;
+    if (name != NULL) {
+        shmheap_destroy(name, mem);
+        failed = errno;
+    }
     free(name);
-    if (failed != 0)
-        errno = failed;
+    errno = failed != 0 ? failed : before;
     return failed != 0 ? -1 : 0;
 }

@@ -29,13 +29,32 @@ static int memory_suffices(int64_t bytes)
     return bytes / 1024 < kib;
 }
 
+/* Until Linux 6.17 a signal makes the kernel undo all that one call has reserved: so pieces, smaller
+ * after each interruption. 0, or -1. */
+static int file_reserve(int fd, int64_t bytes)
+{
+    const int64_t most = 16 << 20, least = 4096;
+    int64_t piece = most;
+    for (int64_t at = 0; at < bytes;) {
+        int64_t len = bytes - at < piece ? bytes - at : piece;
+        int status = posix_fallocate(fd, at, len);
+        if (status == 0) {
+            at += len;
+            piece = 2 * piece < most ? 2 * piece : most;
+        } else if (status == EINTR) {
+            piece = piece / 4 > least ? piece / 4 : least;
+        } else {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* All pages reserved, so that no access fails later; sealed, so that nobody takes them away. */
 static int file_prepare(int fd, int64_t bytes)
 {
-    int status;
-    while ((status = posix_fallocate(fd, 0, bytes)) == EINTR)
-        continue;
-    return status == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 ? 0 : -1;
+    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    return file_reserve(fd, bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0 ? 0 : -1;
 }
 
 void *node_segment_make(int64_t bytes, struct node_segment *segment)

@@ -6,6 +6,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using shmheap::heap;
@@ -404,7 +406,52 @@ void cells_written_over_do_no_harm()
     CHECK(in.find<point>("p")->y == 2 && in.check().rule == 0);
 }
 
+// All who knew it are killed, and what they held is reaped.
+void kept_names_stay_until_destroyed()
+{
+    heap in = heap::anonymous(options_of(1 << 18));
+    usage before(in);
+    std::error_code error;
+    auto in_child = [&in](void (*run)(void *)) {
+        int fd = in.fd();
+        CHECK(WTERMSIG(test_wait(test_fork(run, &fd))) == SIGKILL);
+    };
+    CHECK(in.find<point>("kept") == nullptr);
+    in_child([](void *fd) {
+        heap own = heap::from_fd(*static_cast<int *>(fd));
+        CHECK(own.construct<point>("kept", shmheap::kept)(3, 4)->x == 3);
+        own.construct<point>("passing")(5, 6);
+        raise(SIGKILL);
+    });
+    in_child([](void *fd) {
+        heap own = heap::from_fd(*static_cast<int *>(fd));
+        CHECK(own.find_or_construct<point>("passing", shmheap::kept)(0, 0)->x == 5);
+        own.construct<point>("gone")(7, 8);
+        raise(SIGKILL);
+    });
+    CHECK(in.reap() >= 0 && in.check().rule == 0);
+    CHECK(in.find<point>("gone") == nullptr);
+    CHECK(in.find<point>("kept")->y == 4 && in.find<point>("passing")->y == 6);
+    CHECK_THROWS(in.construct<point>("kept", shmheap::kept)(1, 1), EEXIST);
+    CHECK(in.find_or_construct<point>("kept", shmheap::kept, error)(1, 1)->x == 3 && !error);
+    CHECK(in.destroy<point>("kept") && in.destroy<point>("passing"));
+    CHECK(in.find<point>("kept") == nullptr && in.find<point>("passing") == nullptr && in.check().rule == 0);
+    in.reap(SHMHEAP_REAP_SHARED); // the object without a name
+    CHECK(usage(in) == before);
+    // A constructor that throws leaves no name that is kept.
+    struct thrower {
+        thrower() { throw std::runtime_error("no"); }
+    };
+    try {
+        in.construct<thrower>("kept", shmheap::kept)();
+        CHECK(!"reached");
+    } catch (const std::runtime_error &) {
+    }
+    CHECK(usage(in) == before);
+}
+
 const struct test tests[] = {
+    TEST(kept_names_stay_until_destroyed),
     TEST(finds_what_was_constructed),
     TEST(another_size_is_an_error),
     TEST(bad_names_are_refused),

@@ -2,11 +2,13 @@
  * right at the kernel's answer to the question whether a slot's holder lives.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 
 #include "tests/support/test.h"
 
-enum { LEN = 1 << 16, OBJECT_LEN = 100, SLOT = 2, DEAD_SLOTS = 1, RECOVER_SLOTS = 2 };
+enum { LEN = 1 << 16, OBJECT_LEN = 100, SLOT = 2, LOOK_REAP = 1, LOOK_ALLOC = 2 };
 
 static shmheap_memory_handle reaper, leaver, newcomer;
 static shmheap_object_handle sent;
@@ -45,13 +47,36 @@ int __wrap_fcntl(int fd, int command, ...)
 /* Two connections, and an object in transit. */
 static void begin(int looks, int comes)
 {
-    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = LEN};
+    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP, .len = LEN};
     CHECK_EQ(shmheap_open(&reaper, NULL, &options), 0);
     leaver = connect_to_it();
     sent = shmheap_send(reaper, shmheap_alloc(reaper, OBJECT_LEN));
     CHECK(sent.bits != 0);
     looks_to_go = looks;
     somebody_comes = comes;
+}
+
+static void dies(void *context)
+{
+    CHECK(context == NULL);
+    int looks = looks_to_go;
+    looks_to_go = 0;
+    CHECK(shmheap_alloc(reaper, OBJECT_LEN) != NULL);
+    looks_to_go = looks;
+    CHECK(raise(SIGKILL) == 0);
+}
+
+/* The first look of the reaper's: it reaps. Or the second one: an alloc that fails finds a process dead, which came after the one that will leave, and
+ * then reaps. */
+static void look(int looks, unsigned flags)
+{
+    if (looks == LOOK_REAP) {
+        CHECK_EQ(shmheap_reap(reaper, flags), 0);
+        return;
+    }
+    int status = test_wait(test_fork(dies, NULL));
+    CHECK(WIFSIGNALED(status));
+    CHECK_REFUSED(shmheap_alloc(reaper, LEN - 64) == NULL, ENOMEM);
 }
 
 static void end(void)
@@ -62,11 +87,11 @@ static void end(void)
 
 static void what_is_left_in_order_stays(void)
 {
-    for (int looks = DEAD_SLOTS; looks <= RECOVER_SLOTS; looks++) {
+    for (int looks = LOOK_REAP; looks <= LOOK_ALLOC; looks++) {
         begin(looks, 0);
         shmheap_object_handle left = shmheap_ptr_to_handle(leaver, shmheap_alloc(leaver, OBJECT_LEN));
         CHECK(left.bits != 0);
-        CHECK_EQ(shmheap_reap(reaper, SHMHEAP_REAP_SHARED), 0);
+        look(looks, SHMHEAP_REAP_SHARED);
         CHECK_EQ(looks_to_go, 0);
         CHECK_EQ(shmheap_reap(reaper, SHMHEAP_REAP_SHARED), 0);
         CHECK(shmheap_handle_to_ptr(reaper, left) != NULL);
@@ -76,9 +101,9 @@ static void what_is_left_in_order_stays(void)
 
 static void a_newcomer_keeps_what_it_received(void)
 {
-    for (int looks = DEAD_SLOTS; looks <= RECOVER_SLOTS; looks++) {
+    for (int looks = LOOK_REAP; looks <= LOOK_ALLOC; looks++) {
         begin(looks, 1);
-        CHECK_EQ(shmheap_reap(reaper, 0), 0);
+        look(looks, 0);
         CHECK_EQ(looks_to_go, 0);
         CHECK_SOUND(reaper);
         CHECK_EQ(shmheap_reap(reaper, 0), 0);

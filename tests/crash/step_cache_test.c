@@ -82,6 +82,7 @@ static void share_first(struct scene *scene) { shmheap_ptr_to_handle(scene->own,
 static void free_first(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[0]); }
 static void free_flushing(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[frees_until_flush]); }
 static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
+static void alloc_asking(struct scene *scene) { CHECK_REFUSED(shmheap_alloc(scene->own, LEN - 1024) == NULL, ENOMEM); }
 static void nothing(struct scene *scene) { CHECK(shmheap_valid(scene->own)); }
 
 static int find_cached(const shmheap_process_info *process, void *context)
@@ -136,6 +137,10 @@ static const struct scene_call calls[] = {
     {.text = "cached free, flushing, of what is shared", .prepare = is_full_and_shared, .operate = free_flushing, .len = LEN, .loose = 1},
 };
 
+static const struct scene_call calls_asking[] = {
+    {.text = "cached alloc, failing, which takes what is cached", .prepare = has_all, .operate = alloc_asking, .len = LEN, .loose = 1},
+};
+
 static const struct scene_call calls_end[] = {
     {.text = "disconnect, emptying the cache", .prepare = has_all, .operate = disconnect, .len = LEN, .loose = 1},
     {.text = "end of a thread, emptying its cache", .prepare = has_all, .operate = nothing, .len = LEN, .loose = 1, .in_thread = 1},
@@ -147,11 +152,17 @@ static void cached_calls_at_every_instruction(void)
     scene_sweep(calls, sizeof calls / sizeof *calls);
 }
 
+static void asking_at_every_instruction(void)
+{
+    find_flush();
+    scene_sweep(calls_asking, sizeof calls_asking / sizeof *calls_asking);
+}
+
 static void ends_at_every_instruction(void)
 {
     find_flush();
     scene_sweep(calls_end, sizeof calls_end / sizeof *calls_end);
 }
 
-static const struct test tests[] = {TEST(cached_calls_at_every_instruction), TEST(ends_at_every_instruction)};
+static const struct test tests[] = {TEST(cached_calls_at_every_instruction), TEST(asking_at_every_instruction), TEST(ends_at_every_instruction)};
 TEST_MAIN(tests)

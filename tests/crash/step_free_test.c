@@ -1,6 +1,14 @@
 /* A process dies after each single instruction of the calls that free and resize.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/connection.h"
 #include "tests/crash/scene.h"
+
+/* A thread waits, for what the free gives; as far as the heap knows, since it has died. */
+static void build_wait(struct scene *scene)
+{
+    connection_hints(scene->mem.heap)->space_least[0] = 2;
+    scene->mem.heap->control->space_waiting = 1;
+}
 
 static void free_of(struct scene *scene, unsigned object) { shmheap_free(scene->mem, scene->objects[object]); }
 static void free_merging_nothing(struct scene *scene) { free_of(scene, 5); }
@@ -26,6 +34,7 @@ static const struct scene_call calls_free[] = {
     {.text = "free, merging behind", .operate = free_merging_behind, .touched = 1u << 0},
     {.text = "free, merging on both sides", .operate = free_merging_both, .touched = 1u << 2},
     {.text = "free, merging before and with the tail", .operate = free_merging_tail, .touched = 1u << 10},
+    {.text = "free, for a thread that waits", .build = build_wait, .operate = free_merging_both, .touched = 1u << 2},
     {.text = "free, of what is free", .operate = free_twice},
     {.text = "free_many, 5 in three rows", .operate = free_many, .touched = 1u << 0 | 7u << 4 | 1u << 10, .stages = 3},
 };

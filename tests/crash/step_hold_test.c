@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/scene.h"
 
-enum { LEN = 100, MARK = 77 };
+enum { LEN = 100, MARK = 77, CACHED_LEN = 128 << 10 };
 
 static void share(struct scene *scene) { shmheap_ptr_to_handle(scene->mem, scene->objects[2]); }
 
@@ -77,6 +77,25 @@ static void somebody_died(struct scene *scene)
     scene->count = (unsigned)test_stat(scene->mem).used_blocks;
 }
 
+static void caches_and_dies(void *context)
+{
+    struct scene *scene = context;
+    const shmheap_options options = {.flags = SHMHEAP_CACHED};
+    CHECK_EQ(shmheap_open_fd(&scene->own, shmheap_fd(scene->mem), &options), 0);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(shmheap_try_free(scene->own, shmheap_alloc(scene->own, LEN)), 0);
+}
+
+/* Two lines of dead threads, and blocks that they kept, go too. */
+static void somebody_with_a_cache_died(struct scene *scene)
+{
+    somebody_died(scene);
+    uint64_t used = test_stat(scene->mem).used_blocks;
+    test_in_child(caches_and_dies, scene);
+    test_in_child(caches_and_dies, scene);
+    CHECK(test_stat(scene->mem).used_blocks >= used + 4);
+}
+
 static void reap(struct scene *scene) { shmheap_reap(scene->mem, 0); }
 static void reap_shared(struct scene *scene) { shmheap_reap(scene->mem, SHMHEAP_REAP_SHARED); }
 
@@ -94,6 +113,7 @@ static const struct scene_call calls[] = {
     {.text = "receive", .build = survivor_sends, .operate = receive, .afterwards = check_received, .without_lock = 1},
     {.text = "reap", .build = somebody_died, .operate = reap, .afterwards = check_reaped, .loose = 1},
     {.text = "reap, in memory without a file", .build = somebody_died, .operate = reap, .afterwards = check_reaped, .loose = 1, .in_memory = 1},
+    {.text = "reap, with the line of a cache", .build = somebody_with_a_cache_died, .operate = reap, .afterwards = check_reaped, .loose = 1, .len = CACHED_LEN},
     {.text = "reap, what is shared too", .build = somebody_died, .operate = reap_shared, .afterwards = check_reaped, .loose = 1},
 };
 

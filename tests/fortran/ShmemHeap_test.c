@@ -120,6 +120,8 @@ static void check_calls_refused(shmem_heap *heap)
     CHECK_PTR(ShmemHeap_alloc_block(heap, 1, 1), NULL);
     CHECK_PTR(ShmemHeap_alloc_named(heap, "name", 1), NULL);
     CHECK_PTR(ShmemHeap_find(heap, "name", NULL), NULL);
+    CHECK_EQ(ShmemHeap_keep(heap, "name"), -1);
+    CHECK_EQ(ShmemHeap_remove_name(heap, "name"), -1);
     CHECK_EQ(ShmemHeap_free_block(heap, block), -1);
     CHECK_EQ(ShmemHeap_is_block_valid(heap, block), -1);
     CHECK_PTR(ShmemHeap_ptr_from_offset(heap, 16), NULL);
@@ -307,6 +309,26 @@ static void an_old_record_is_no_array(void)
     shmheap_disconnect(mem);
 }
 
+/* The name was removed, and another job has made a heap of that name. */
+static void destroys_its_own_name_only(void)
+{
+    const char *name = test_name();
+    shmem_heap *heap = ShmemHeap_create(name, 4096);
+    CHECK(heap != NULL);
+    CHECK_EQ(shmheap_unlink(name), 0);
+    shmheap_memory_handle other = shmheap_create(name, 4096);
+    CHECK(shmheap_valid(other));
+    CHECK_REFUSED(ShmemHeap_destroy(heap) == -1, ESTALE);
+    CHECK_EQ(ShmemHeap_delete(heap), -1); /* the connection has ended all the same */
+    heap = ShmemHeap_connect(name);
+    CHECK(heap != NULL);
+    errno = 77;
+    CHECK_EQ(ShmemHeap_destroy(heap), 0);
+    CHECK_EQ(errno, 77);
+    CHECK_REFUSED(ShmemHeap_connect(name) == NULL, ENOENT);
+    shmheap_disconnect(other);
+}
+
 static int32_t status_of(shmem_heap *heap, int32_t rank, int32_t lower_count, const int64_t *lower, int32_t upper_count,
                          const int64_t *upper)
 {
@@ -404,6 +426,7 @@ static void a_free_ends_the_waiting(void)
 }
 
 static const struct test tests[] = {
+    TEST(destroys_its_own_name_only),
     TEST(blocks_come_and_go),
     TEST(all_but_96_bytes_fit),
     TEST(totals_only_grow), TEST(what_is_no_block_is_refused),

@@ -131,6 +131,7 @@ contains
     type(c_ptr) :: mine, its
     integer(c_size_t) :: nbytes
     integer(c_int) :: before, used
+    logical :: in_use
     call must(other % connect(name), 'not connected')
     call must(h % check(used_blocks=before), 'unsound')
     call must(.not. c_associated(h % find('grid', nbytes)) .and. nbytes == 0, 'a name before it was made')
@@ -149,6 +150,23 @@ contains
     call must(other % free(its), 'not freed')
     call must(.not. c_associated(h % find('grid')), 'there after the last free')
     call must(.not. h % free(mine), 'freed once too often')
+    ! Kept.
+    call must(.not. h % keep('grid'), 'a name that is none')
+    call must(.not. h % remove_name('grid', in_use), 'a name that is none')
+    call must(.not. in_use, 'in use, but a name that is none')
+    mine = h % alloc_named('grid', 100)
+    call must(h % keep('grid  '), 'not kept')
+    call must(h % free(mine), 'not freed')
+    call must(c_associated(h % find('grid'), mine), 'a kept name is gone with its last use')
+    its = other % alloc_named('grid', 100)
+    call must(h % remove_name('grid', in_use), 'not removed')
+    call must(in_use, 'not in use')
+    call must(c_associated(h % find('grid'), mine), 'gone while in use')
+    call must(h % keep('grid'), 'not kept')
+    call must(other % free(its), 'not freed')
+    call must(h % remove_name('grid', in_use), 'not removed')
+    call must(.not. in_use, 'in use')
+    call must(.not. c_associated(h % find('grid')), 'there after it was removed')
     call must(h % check(used_blocks=used), 'unsound')
     call must(used == before, 'blocks left over')
     call must(other % disconnect(), 'not disconnected')

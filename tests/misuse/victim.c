@@ -154,6 +154,14 @@ static void call_named(struct calls *calls)
     size_t len = some_len(calls), found = 0;
     note(calls, "alloc_named");
     check_object(calls, shmheap_alloc_named(calls->mem, some_name(calls), len), len);
+    note(calls, "alloc_kept");
+    if (test_random_below(calls->random, 4) == 0)
+        check_object(calls, shmheap_alloc_kept(calls->mem, some_name(calls), len), len);
+    note(calls, "name_keep");
+    CHECK(shmheap_name_keep(calls->mem, some_name(calls)) <= 0);
+    note(calls, "name_remove");
+    if (test_random_below(calls->random, 2))
+        CHECK(shmheap_name_remove(calls->mem, some_name(calls)) <= 1);
     note(calls, "find");
     char *ptr = shmheap_find(calls->mem, some_name(calls), &found);
     if (ptr)

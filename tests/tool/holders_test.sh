@@ -78,8 +78,8 @@ run 0 rm "$heap"
 rm -f "/dev/shm/$heap"
 start 65536 1 named
 run 0 names "$heap"
-says ' 1000 B  *1  *[0-9,]*  matrix$'
-says ' 5 B  *2  *[0-9,]*  a\\x09b$'
+says ' 1000 B  *1  *no  *[0-9,]*  matrix$'
+says ' 5 B  *2  *no  *[0-9,]*  a\\x09b$'
 run 0 names --json "$heap"
 json "[(n['name'], n['len'], n['users']) for n in j] == [('a\\tb', 5, 2), ('matrix', 1000, 1)]"
 run 0 check "$heap"

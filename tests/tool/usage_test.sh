@@ -6,7 +6,7 @@ run 0 --help
 says 'usage: shmheap'
 run 0 --version
 says '^shmheap [0-9]'
-for command in ls stat check map names reap rm record replay; do
+for command in ls stat check map names copy reap rm record replay; do
     run 0 "$command" --help
     says "^usage: shmheap $command"
     says '^Examples:'

@@ -55,6 +55,36 @@ static int look(const struct heap_ref *ref, struct names *names)
     return 0;
 }
 
+/* struct change is a name to be kept or removed. */
+struct change {
+    const char *keep, *remove;
+};
+
+static int change_fail(const struct heap_ref *ref, const char *name)
+{
+    if (errno == EINVAL || errno == ENAMETOOLONG)
+        return fail("'%s' is no name; it has 1 to 255 bytes", name);
+    return errno == ENOENT ? fail("no object of '%s' has the name '%s'; 'shmheap names %s%s' lists those that are there",
+                                  ref->text, name, ref->is_file ? "--file " : "", ref->text)
+                           : heap_fail(ref);
+}
+
+static int change(const struct heap_ref *ref, const struct change *change)
+{
+    const char *name = change->keep ? change->keep : change->remove;
+    shmheap_memory_handle mem;
+    if (heap_ref_open(ref, 0, &mem))
+        return heap_fail(ref);
+    int result = (change->keep ? shmheap_name_keep : shmheap_name_remove)(mem, name), error = errno;
+    shmheap_disconnect(mem);
+    errno = error;
+    if (result < 0)
+        return change_fail(ref, name);
+    if (result > 0)
+        printf("%s: living processes still use '%s'; it goes with the last of them\n", ref->text, name);
+    return 0;
+}
+
 static int show_json(const struct names *names)
 {
     json_t *list = json_array();
@@ -63,6 +93,7 @@ static int show_json(const struct names *names)
         json_set_text(object, "name", names->found[i].name);
         json_set_count(object, "len", names->found[i].len);
         json_set_count(object, "users", names->found[i].users);
+        json_set_flag(object, "kept", names->found[i].kept != 0);
         json_set_count(object, "offset", names->found[i].offset);
         json_array_append_new(list, object);
     }
@@ -83,10 +114,11 @@ static int show_text(const struct heap_ref *ref, const struct names *names)
 {
     if (!names->count)
         return printf("%s: no object has a name\n", ref->text) < 0;
-    printf("%12s %8s %14s  NAME\n", "LENGTH", "USERS", "OFFSET");
+    printf("%12s %8s %4s %14s  NAME\n", "LENGTH", "USERS", "KEPT", "OFFSET");
     for (size_t i = 0; i < names->count; i++) {
         const shmheap_name_info *name = &names->found[i];
-        printf("%12s %8s %14s  ", size_text(name->len), count_text(name->users), count_text(name->offset));
+        printf("%12s %8s %4s %14s  ", size_text(name->len), count_text(name->users), name->kept ? "yes" : "no",
+               count_text(name->offset));
         put_name(name->name);
         putchar('\n');
     }
@@ -95,21 +127,29 @@ static int show_text(const struct heap_ref *ref, const struct names *names)
 
 static int names_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'},
+                                            {"keep", required_argument, NULL, 'k'}, {"remove", required_argument, NULL, 'r'}, {0}};
     struct heap_ref ref;
     struct names names = {NULL, 0, 0};
+    struct change to_do = {NULL, NULL};
     int json = 0, is_file = 0, got;
     while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
         json |= got == 'j';
         is_file |= got == 'f';
+        to_do.keep = got == 'k' ? optarg : to_do.keep;
+        to_do.remove = got == 'r' ? optarg : to_do.remove;
     }
     if (got < ARGS_END)
         return args_status(got);
     if (argc - optind != 1)
         return wrong_usage("names wants the name of one heap");
+    if ((to_do.keep != NULL) + (to_do.remove != NULL) + json > 1)
+        return wrong_usage("give one of --keep, --remove and --json");
     int status = heap_ref_set(&ref, argv[optind], is_file);
     if (status)
         return status;
+    if (to_do.keep || to_do.remove)
+        return change(&ref, &to_do);
     status = look(&ref, &names) ? heap_fail(&ref) : json ? show_json(&names) : show_text(&ref, &names);
     free(names.found);
     return status;
@@ -119,18 +159,25 @@ const struct command command_names = {
     "names",
     "the objects of a heap that have names, and how often each is in use",
     "usage: shmheap names [--json] [--file] NAME\n"
+    "       shmheap names --keep OBJECT [--file] NAME\n"
+    "       shmheap names --remove OBJECT [--file] NAME\n"
     "\n"
     "USERS counts shmheap_alloc_named less what was given back by shmheap_free; of processes that died it counts until\n"
-    "'shmheap reap NAME'.\n"
+    "'shmheap reap NAME'. A name that is KEPT stays without users, until it is removed.\n"
     "\n"
-    "  -j, --json  an array of objects: name, len, users, offset (bytes from the start of the region)\n"
-    "  -f, --file  NAME is the path of a file, not a name in shared memory\n"
-    "      --help  this text\n"
+    "      --keep OBJECT    keep the name OBJECT\n"
+    "      --remove OBJECT  remove the name OBJECT, kept or not, and with it the object, unless living\n"
+    "                       processes use it: then it goes with the last of them\n"
+    "  -j, --json           an array of objects: name, len, users, kept, offset (bytes from the start of\n"
+    "                       the region)\n"
+    "  -f, --file           NAME is the path of a file, not a name in shared memory\n"
+    "      --help           this text\n"
     "\n"
-    "Exit status: 0; 1 the heap could not be opened or is damaged; 2 wrong usage.\n"
+    "Exit status: 0; 1 the heap could not be opened or is damaged, or has no such name; 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  shmheap names orders\n"
+    "  shmheap names --remove settings orders\n"
     "  shmheap names --json orders | jq '.[].name'\n",
     names_run,
 };

@@ -58,6 +58,7 @@ pub const SHMHEAP_HUGE_PAGES: shmheap_flags = 64;
 pub const SHMHEAP_ANONYMOUS: shmheap_flags = 128;
 pub const SHMHEAP_FILE: shmheap_flags = 256;
 pub const SHMHEAP_TAKE_OVER: shmheap_flags = 512;
+pub const SHMHEAP_NO_DUMP: shmheap_flags = 2048;
 pub const SHMHEAP_SOCKET: shmheap_flags = 1024;
 pub type shmheap_flags = ::core::ffi::c_uint;
 #[repr(C)]
@@ -105,12 +106,13 @@ pub struct shmheap_name_info {
     pub offset: u64,
     pub len: u64,
     pub users: u64,
+    pub kept: u64,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
     [
         "Size of shmheap_name_info",
-    ][::core::mem::size_of::<shmheap_name_info>() - 288usize];
+    ][::core::mem::size_of::<shmheap_name_info>() - 296usize];
     [
         "Alignment of shmheap_name_info",
     ][::core::mem::align_of::<shmheap_name_info>() - 8usize];
@@ -129,6 +131,9 @@ const _: () = {
     [
         "Offset of field: shmheap_name_info::users",
     ][::core::mem::offset_of!(shmheap_name_info, users) - 280usize];
+    [
+        "Offset of field: shmheap_name_info::kept",
+    ][::core::mem::offset_of!(shmheap_name_info, kept) - 288usize];
 };
 impl Default for shmheap_name_info {
     fn default() -> Self {
@@ -429,8 +434,13 @@ extern "C" {
     pub fn shmheap_destroy(name: *const ::core::ffi::c_char, mem: shmheap_memory_handle);
     pub fn shmheap_unlink(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn shmheap_unlink_unused(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
+    pub fn shmheap_copy(
+        mem: shmheap_memory_handle,
+        path: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
+    pub fn shmheap_fd_writable(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_underlying(mem: shmheap_memory_handle) -> *mut ::core::ffi::c_void;
     pub fn shmheap_alloc(
         mem: shmheap_memory_handle,
@@ -501,6 +511,19 @@ extern "C" {
         name: *const ::core::ffi::c_char,
         size: usize,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_alloc_kept(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+        size: usize,
+    ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_name_keep(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
+    pub fn shmheap_name_remove(
+        mem: shmheap_memory_handle,
+        name: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_find(
         mem: shmheap_memory_handle,
         name: *const ::core::ffi::c_char,

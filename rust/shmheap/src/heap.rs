@@ -479,6 +479,35 @@ impl Heap {
         Root::find(self, name.as_ref())
     }
 
+    /// Keeps a name: from now on it stays without uses, also when all processes have died or left, until
+    /// [`remove_root`](Self::remove_root). So a heap in a file has a root to come back to. Do it each time when the root has
+    /// been opened, since a process may die before.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchName`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let limit = heap.root_with("limit", || 5u64)?;
+    /// heap.keep_root("limit")?;
+    /// drop(limit); // the last use
+    /// assert_eq!(*heap.find_root::<u64>("limit")?, 5);
+    /// assert!(heap.remove_root("limit")?);
+    /// assert!(heap.names()?.is_empty());
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn keep_root(&self, name: impl AsRef<[u8]>) -> Result<()> {
+        self.connection.keep_name(&crate::root::c_name(name.as_ref())?)
+    }
+
+    /// Removes a name, kept or not. True: it is gone. False: living processes use it, and it goes with their last use.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchName`], [`Error::ReadOnly`].
+    pub fn remove_root(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        self.connection.remove_name(&crate::root::c_name(name.as_ref())?)
+    }
+
     /// All names in the heap, those of C programs too, in no particular order. Names that come or go meanwhile may be among
     /// them or not. Also on read-only connections.
     ///

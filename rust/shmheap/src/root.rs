@@ -14,7 +14,8 @@ use crate::raw::{Named, Used};
 ///
 /// It is for looking at together, as a [`ShmArc`](crate::ShmArc): what changes in it are atomics. Value and name live as
 /// long as anybody has the root: each call that gives one counts as a use, a clone is the same use, and the last use that
-/// is dropped frees the value. The uses of a process that died are given back by [`Heap::reap`].
+/// is dropped frees the value, unless its name is kept ([`Heap::keep_root`]). The uses of a process that died are given
+/// back by [`Heap::reap`].
 ///
 /// The value is complete before anybody sees it. A process that dies while making it leaves a name that the next one
 /// goes on with.
@@ -76,7 +77,7 @@ impl<T: Shareable> Root<T> {
     }
 }
 
-fn c_name(name: &[u8]) -> Result<CString> {
+pub(crate) fn c_name(name: &[u8]) -> Result<CString> {
     match name.len() {
         0 => Err(Error::InvalidName("it is empty")),
         1..=255 => CString::new(name).map_err(|_| Error::InvalidName("it holds a zero byte")),
@@ -129,11 +130,13 @@ pub struct NameInfo {
     pub len: u64,
     /// Uses that were not given back: one for each [`Root`] but clones. Too many where a process died.
     pub users: u64,
+    /// It stays without uses, until [`Heap::remove_root`].
+    pub kept: bool,
 }
 
 impl NameInfo {
     pub(crate) fn of(named: Named) -> Self {
-        NameInfo { name: named.name, len: named.len, users: named.users }
+        NameInfo { name: named.name, len: named.len, users: named.users, kept: named.kept }
     }
 }
 

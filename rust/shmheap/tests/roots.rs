@@ -35,6 +35,29 @@ fn uses_are_counted_and_the_last_one_frees() {
 }
 
 #[test]
+fn a_kept_name_stays_until_it_is_removed() {
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let kept = || heap.names().unwrap().iter().map(|info| (info.users, info.kept)).collect::<Vec<_>>();
+    assert!(matches!(heap.keep_root("a"), Err(Error::NoSuchName)));
+    assert!(matches!(heap.remove_root("a"), Err(Error::NoSuchName)));
+    assert!(matches!(heap.keep_root(""), Err(Error::InvalidName(_))));
+    let root = heap.root::<AtomicU64>("a").unwrap();
+    assert_eq!(kept(), [(1, false)]);
+    heap.keep_root("a").unwrap();
+    root.store(7, SeqCst);
+    drop(root);
+    assert_eq!((kept(), heap.reap().unwrap().boxes), (vec![(0, true)], 0));
+    let root = heap.root::<AtomicU64>("a").unwrap();
+    assert_eq!(root.load(SeqCst), 7);
+    assert!(!heap.remove_root("a").unwrap(), "it is in use");
+    assert_eq!(kept(), [(1, false)]);
+    drop(root);
+    assert_eq!(kept(), []);
+    heap.root::<AtomicU64>("a").unwrap();
+    heap.check().unwrap();
+}
+
+#[test]
 fn a_root_keeps_its_heap_open() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     let root = heap.root::<AtomicU64>("a").unwrap();

@@ -59,6 +59,7 @@ pub(crate) struct Named {
     pub name: Vec<u8>,
     pub len: u64,
     pub users: u64,
+    pub kept: bool,
 }
 
 /// Figures of a heap, as C gives them.
@@ -358,6 +359,32 @@ impl Connection {
         }
     }
 
+    /// The name stays without uses.
+    pub(crate) fn keep_name(&self, name: &CStr) -> Result<()> {
+        // SAFETY: C, shmheap_name_keep: name ends with a zero byte.
+        match unsafe { sys::shmheap_name_keep(self.mem, name.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(Self::no_name(errno())),
+        }
+    }
+
+    /// The name is kept no longer; true: no living process uses it, and it is gone.
+    pub(crate) fn remove_name(&self, name: &CStr) -> Result<bool> {
+        // SAFETY: C, shmheap_name_remove: name ends with a zero byte; who uses the object keeps it.
+        match unsafe { sys::shmheap_name_remove(self.mem, name.as_ptr()) } {
+            0 => Ok(true),
+            1 => Ok(false),
+            _ => Err(Self::no_name(errno())),
+        }
+    }
+
+    fn no_name(code: i32) -> Error {
+        match code {
+            code::ENOENT => Error::NoSuchName,
+            other => Error::from_change(other),
+        }
+    }
+
     /// Whether there is an object of this name now.
     pub(crate) fn has_name(&self, name: &CStr) -> Result<bool> {
         // SAFETY: C, shmheap_find: name ends with a zero byte; the size may be NULL. What it returns is not used.
@@ -374,7 +401,7 @@ impl Connection {
         let mut show = |info: &sys::shmheap_name_info| {
             let len = usize::try_from(info.name_len).map_or(255, |len| len.min(255));
             let name = info.name[..len].iter().map(|&c| c as u8).collect();
-            names.push(Named { name, len: info.len, users: info.users });
+            names.push(Named { name, len: info.len, users: info.users, kept: info.kept != 0 });
         };
         self.each(sys::shmheap_names, &mut show)?;
         Ok(names)

@@ -69,6 +69,7 @@ pub(crate) struct Named {
     pub name: Vec<u8>,
     pub len: u64,
     pub users: u64,
+    pub kept: bool,
 }
 
 #[derive(Default)]
@@ -261,9 +262,21 @@ impl Connection {
     }
 
     pub(crate) fn names(&self) -> Result<Vec<Named>> {
-        let show =
-            |name: &Name| Named { name: name.name.as_bytes().to_vec(), len: name.size as u64, users: name.users };
+        let show = |name: &Name| Named {
+            name: name.name.as_bytes().to_vec(),
+            len: name.size as u64,
+            users: name.users,
+            kept: false,
+        };
         Ok(self.locked_names().iter().map(show).collect())
+    }
+
+    pub(crate) fn keep_name(&self, _: &CStr) -> Result<()> {
+        Err(Error::Unsupported)
+    }
+
+    pub(crate) fn remove_name(&self, _: &CStr) -> Result<bool> {
+        Err(Error::Unsupported)
     }
 
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {

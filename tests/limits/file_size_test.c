@@ -1,0 +1,126 @@
+/* A process with a limit on the length of files (ulimit -f, LimitFSIZE=): the kernel ends a process
+ * that makes a file longer by SIGXFSZ, so the library must not try.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+enum { LEN = 1 << 20, LIMIT = 8 << 20, LARGE = 64 << 20, OBJECT = 64 << 10, CONNECTIONS = 40 };
+
+static void limit_to(uint64_t bytes)
+{
+    struct rlimit limit = {(rlim_t)bytes, RLIM_INFINITY};
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static uint64_t file_len(shmheap_memory_handle mem)
+{
+    struct stat status;
+    CHECK_EQ(fstat(shmheap_fd(mem), &status), 0);
+    return (uint64_t)status.st_size;
+}
+
+/* Refused, with no name left; then the same with a length that is allowed. */
+static void create_one(const char *name, const char *path, unsigned flags)
+{
+    shmheap_options options = {.len = LARGE, .flags = flags | SHMHEAP_CREATE};
+    shmheap_memory_handle mem;
+    struct stat status;
+    limit_to(LIMIT);
+    CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, EFBIG);
+    CHECK(path == NULL || stat(path, &status) != 0);
+    options.len = LEN;
+    CHECK_EQ(shmheap_open(&mem, name, &options), 0);
+    CHECK_SOUND(mem);
+    shmheap_destroy(name, mem);
+}
+
+static void creates(void *context)
+{
+    static const unsigned kinds[] = {0, SHMHEAP_SPARSE, SHMHEAP_HUGE_PAGES, SHMHEAP_CACHED};
+    (void)context;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *name = test_name(), *path = test_path();
+        create_one(name, test_shm_path(name), kinds[i]);
+        create_one(path, path, kinds[i] | SHMHEAP_FILE);
+        create_one(NULL, NULL, kinds[i] | SHMHEAP_ANONYMOUS);
+    }
+}
+
+static void creating(void) { test_in_child(creates, NULL); }
+
+static void grows(void *context)
+{
+    shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
+    void *objects[LARGE / OBJECT];
+    size_t count = 0;
+    limit_to(LIMIT);
+    errno = 0;
+    while ((objects[count] = shmheap_alloc(mem, OBJECT)) != NULL)
+        test_fill(objects[count], OBJECT, count), count++;
+    CHECK_EQ(errno, ENOMEM);
+    CHECK(test_stat(mem).grows > 0);
+    CHECK(test_stat(mem).len > LIMIT / 2); /* it came near the limit */
+    CHECK_LE(file_len(mem), LIMIT);
+    CHECK_REFUSED(shmheap_alloc(mem, LARGE / 2) == NULL, ENOMEM);
+    CHECK_SOUND(mem);
+    for (size_t i = 0; i < count; i++)
+        CHECK(test_filled(objects[i], OBJECT, i));
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
+}
+
+static void grow_one(unsigned flags)
+{
+    shmheap_options options = {.len = LEN, .max_len = LARGE, .flags = flags | SHMHEAP_CREATE};
+    const char *path = test_path();
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open(&mem, flags & SHMHEAP_FILE ? path : NULL, &options), 0);
+    test_in_child(grows, &mem);
+    CHECK(shmheap_alloc(mem, LARGE / 2) != NULL); /* a process without the limit goes on */
+    CHECK_SOUND(mem);
+    shmheap_destroy(flags & SHMHEAP_FILE ? path : NULL, mem);
+}
+
+static void growing(void)
+{
+    grow_one(SHMHEAP_ANONYMOUS);
+    grow_one(SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE);
+    grow_one(SHMHEAP_ANONYMOUS | SHMHEAP_HUGE_PAGES);
+    grow_one(SHMHEAP_FILE);
+}
+
+/* The table of slots lies behind the region, and becomes longer. */
+static void connects(void *context)
+{
+    shmheap_memory_handle mem = *(shmheap_memory_handle *)context, more;
+    unsigned count = 0;
+    CHECK(shmheap_alloc(mem, 100) != NULL); /* takes a slot */
+    limit_to(file_len(mem));
+    while (count < CONNECTIONS && shmheap_open_fd(&more, shmheap_fd(mem), NULL) == 0)
+        count++;
+    CHECK_EQ(errno, EAGAIN);
+    CHECK(count > 0 && count < CONNECTIONS);
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    CHECK_SOUND(mem);
+}
+
+static void connecting(void)
+{
+    static const unsigned kinds[] = {0, SHMHEAP_SPARSE};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        shmheap_options options = {.len = OBJECT, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+        options.flags |= kinds[i];
+        shmheap_memory_handle mem;
+        CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+        test_in_child(connects, &mem);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
+static const struct test tests[] = {TEST(creating), TEST(growing), TEST(connecting)};
+TEST_MAIN(tests)
