@@ -79,6 +79,28 @@ static void check_gone(const struct maker *maker)
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ENOENT);
 }
 
+/* How many stores it takes to make a heap. Before the first ones, which are to private memory, its file is empty; before the later ones it has a mark. */
+static unsigned stores_of(struct maker *maker)
+{
+    int status;
+    maker->stores = 0;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        shmheap_options options = {.len = maker->len, .flags = SHMHEAP_CREATE | maker->flags};
+        shmheap_memory_handle mem;
+        making = maker;
+        maker->seen = 0;
+        shmheap_store_hook = stop_here;
+        CHECK_EQ(shmheap_open(&mem, maker->name, &options), 0);
+        shmheap_store_hook = NULL;
+        CHECK_EQ(maker->flags & SHMHEAP_FILE ? unlink(maker->name) : shm_unlink(maker->name), 0);
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    return maker->seen;
+}
+
 /* Waiting --------------------------------------------------------------- */
 
 /* A look is a sleep that comes to its end. */
@@ -115,7 +137,8 @@ static void waiting_for_a_maker_that_has_not_begun(void)
 static void waiting_for_a_maker_that_is_stopped(void)
 {
     struct maker *maker = test_shared(sizeof *maker);
-    *maker = (struct maker){.name = test_name(), .len = 16 << 20, .stores = 1};
+    *maker = (struct maker){.name = test_name(), .len = 16 << 20};
+    maker->stores = stores_of(maker) / 2;
     pid_t pid = maker_start(maker);
     wait_together(maker);
     test_kill(pid);
@@ -144,7 +167,8 @@ static void a_maker_that_goes_on(void)
 {
     struct maker *maker = test_shared(sizeof *maker);
     pid_t pids[CROWD];
-    *maker = (struct maker){.name = test_name(), .len = 16 << 20, .stores = 1};
+    *maker = (struct maker){.name = test_name(), .len = 16 << 20};
+    maker->stores = stores_of(maker) / 2;
     pid_t pid = maker_start(maker);
     for (unsigned i = 0; i < CROWD; i++)
         pids[i] = test_fork(wait_and_come_in, maker);
@@ -162,44 +186,25 @@ static void a_maker_that_goes_on(void)
 
 static void leave_unfinished(struct maker *maker) { test_kill(maker_start(maker)); }
 
-/* A process that only connects is told; each way to make the heap replaces it. */
-static void check_replaced(struct maker *maker, unsigned flags)
+/* A process that only connects is told; each way to make the heap replaces it, an empty file SHMHEAP_TAKE_OVER alone. */
+static void check_replaced(struct maker *maker, unsigned flags, unsigned *empty)
 {
     shmheap_memory_handle mem;
+    struct stat status;
     leave_unfinished(maker);
     shmheap_options options = options_of(maker, 0, 20);
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ETIMEDOUT);
     options = options_of(maker, SHMHEAP_READ_ONLY, 20);
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ETIMEDOUT);
-    options = options_of(maker, SHMHEAP_CREATE | flags, PATIENCE_MS);
+    CHECK_EQ(stat(maker->flags & SHMHEAP_FILE ? maker->name : test_shm_path(maker->name), &status), 0);
+    options = options_of(maker, SHMHEAP_CREATE | flags | (status.st_size == 0 ? SHMHEAP_TAKE_OVER : 0), PATIENCE_MS);
     CHECK_EQ(shmheap_open(&mem, maker->name, &options), 0);
     CHECK_EQ(test_stat(mem).len, LEN);
+    *empty += status.st_size == 0;
     test_check_empty(mem);
     shmheap_disconnect(mem);
     CHECK_EQ(maker->flags & SHMHEAP_FILE ? unlink(maker->name) : shm_unlink(maker->name), 0);
     check_gone(maker);
-}
-
-/* How many stores it takes to make a heap; before the first its file has its length and its mark, after the last it is a heap. */
-static unsigned stores_of(struct maker *maker)
-{
-    int status;
-    maker->stores = 0;
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        shmheap_options options = {.len = maker->len, .flags = SHMHEAP_CREATE | maker->flags};
-        shmheap_memory_handle mem;
-        making = maker;
-        maker->seen = 0;
-        shmheap_store_hook = stop_here;
-        CHECK_EQ(shmheap_open(&mem, maker->name, &options), 0);
-        shmheap_store_hook = NULL;
-        CHECK_EQ(maker->flags & SHMHEAP_FILE ? unlink(maker->name) : shm_unlink(maker->name), 0);
-        _exit(0);
-    }
-    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    return maker->seen;
 }
 
 static void killed_before_each_store(unsigned flags)
@@ -207,13 +212,13 @@ static void killed_before_each_store(unsigned flags)
     static const unsigned ways[] = {0, SHMHEAP_EXCLUSIVE, SHMHEAP_TAKE_OVER, SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
     struct maker *maker = test_shared(sizeof *maker);
     *maker = (struct maker){.name = flags & SHMHEAP_FILE ? test_path() : test_name(), .len = 16 << 20, .flags = flags};
-    unsigned count = stores_of(maker);
-    CHECK_LE(3, count);
+    unsigned count = stores_of(maker), empty = 0;
     for (unsigned stores = 1; stores <= count; stores++) {
         maker->stores = stores;
-        check_replaced(maker, ways[stores % (sizeof ways / sizeof *ways)]);
+        check_replaced(maker, ways[stores % (sizeof ways / sizeof *ways)], &empty);
     }
-    printf("  %u deaths\n", count);
+    printf("  %u deaths, %u of them left an empty file\n", count, empty);
+    CHECK_LE(3, count - empty);
     test_unshare(maker, sizeof *maker);
 }
 
@@ -226,7 +231,7 @@ static void a_crowd_that_finds_it(void)
     struct maker *maker = test_shared(sizeof *maker);
     *maker = (struct maker){.name = test_name(), .len = 16 << 20};
     unsigned count = stores_of(maker);
-    for (maker->stores = 1; maker->stores <= count; maker->stores += (count + 2) / 3) {
+    for (maker->stores = (count + 2) / 3; maker->stores <= count; maker->stores += (count + 2) / 3) {
         pid_t pids[CROWD];
         leave_unfinished(maker);
         for (unsigned i = 0; i < CROWD; i++)
