@@ -1,5 +1,6 @@
-/* A thread with a pending cancellation (deferred, as is the default) makes each call: the call does its work and comes back, and no lock or slot
- * is left behind, so that another thread can make the same call.
+/* A thread with a pending cancellation (deferred, as is the default) makes each call: the call
+ * does its work and comes back, and no lock or slot is left behind, so that another thread can
+ * make the same call.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +10,8 @@
 enum { LEN = 1 << 20 };
 
 /* What the calls work on. A call ends with the heap as it was. */
-static const char *name, *fresh, *empty; /* of the heap, of none yet, of an empty file. To choose one would be a cancellation point */
+/* Names of the heap, of no heap yet, of an empty file. To choose one is a cancellation point. */
+static const char *name, *fresh, *empty;
 static shmheap_memory_handle mem;
 static void *memory;
 
@@ -120,8 +122,9 @@ static void inspects(void)
     CHECK_LE(1, test_stat(mem).processes);
 }
 
-static void (*const calls[])(void) = {makes,     makes_without_a_name, takes_over,      connects,  waits_for_a_maker, attaches,
-                                      makes_in_memory, allocates,      waits_for_space, sends,     uses_names,        inspects};
+static void (*const calls[])(void) = {
+    makes,           makes_without_a_name, takes_over,      connects, waits_for_a_maker, attaches,
+    makes_in_memory, allocates,            waits_for_space, sends,    uses_names,        inspects};
 
 /* The call, by a thread whose end is asked for already: it is cancelled behind the call. */
 struct attempt {

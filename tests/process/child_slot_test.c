@@ -1,5 +1,5 @@
-/* A child's first change gets it a slot of its own, however the child was made; where it cannot, the call fails with an errno and the
- * parent's slot is untouched.
+/* A child's first change gets it a slot of its own, however the child was made; where it cannot,
+ * the call fails with an errno and the parent's slot is untouched.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
@@ -86,7 +86,8 @@ static void by_underscore_fork(void)
         printf("  skipped: this C library has no _Fork()\n");
 }
 
-/* Private memory: the child has a copy of the heap, and with it the lock of a thread that it does not have. ---- */
+/* Private memory: the child has a copy of the heap, and with it the lock of a thread that it does
+ * not have. ---- */
 
 enum { COPIES = 40 };
 

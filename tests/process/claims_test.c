@@ -1,4 +1,5 @@
-/* What a process held when it forked its child may know by pointers: it is not reaped while the child lives and keeps the heap.
+/* What a process held when it forked its child may know by pointers: it is not reaped while the
+ * child lives and keeps the heap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>

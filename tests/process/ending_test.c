@@ -1,5 +1,5 @@
-/* What becomes of what a process holds, by how the process ends: the table "Leaving" of shmheap.h, each row and column, for heaps in each
- * kind of memory.
+/* What becomes of what a process holds, by how the process ends: the table "Leaving" of
+ * shmheap.h, each row and column, for heaps in each kind of memory.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
@@ -137,7 +137,8 @@ static void check_left_in_order(const struct holder *holder)
     CHECK_REFUSED(shmheap_find(mem, "used", NULL) == NULL, ENOENT);
 }
 
-/* It died. Reaping takes what it alone knew, and its use of the name; then, if asked, what it had shared. */
+/* It died. Reaping takes what it alone knew, and its use of the name; then, if asked, what it had
+ * shared. */
 static void check_died(const struct holder *holder)
 {
     shmheap_memory_handle mem = holder->ground->mem;
@@ -154,7 +155,8 @@ static void check_died(const struct holder *holder)
         CHECK_REFUSED(shmheap_handle_to_ptr(mem, holder->shared[i]) == NULL, ESTALE);
 }
 
-/* After exec the process is there but has nothing of the heap; in memory without a file that is not to be seen. */
+/* After exec the process is there but has nothing of the heap; in memory without a file that is not
+ * to be seen. */
 static void check_after_exec(const struct holder *holder)
 {
     char byte;

@@ -1,4 +1,5 @@
-/* Whether a process counts as living depends on that process alone: not on what becomes of descriptors, nor on its children.
+/* Whether a process counts as living depends on that process alone: not on what becomes of
+ * descriptors, nor on its children.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
@@ -66,7 +67,8 @@ static void descriptors_closed_after_opening(void)
     check_each_kind(NULL, closes_all);
 }
 
-/* A heap with a name finds its file again; the numbers belong to another file by now, which is neither written nor closed. */
+/* A heap with a name finds its file again; the numbers belong to another file by now, which is
+ * neither written nor closed. */
 static void grows_without_descriptors(struct peer *peer)
 {
     enum { OTHERS = 16 };

@@ -1,4 +1,5 @@
-/* SHMHEAP_NO_DUMP keeps a heap out of core dumps: the kernel marks its mapping so, for children too.
+/* SHMHEAP_NO_DUMP keeps a heap out of core dumps: the kernel marks its mapping so, for children
+ * too.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 

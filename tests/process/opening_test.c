@@ -1,4 +1,5 @@
-/* Processes that open one heap at the same time: each is let in, all see the same heap, and nothing is left behind.
+/* Processes that open one heap at the same time: each is let in, all see the same heap, and
+ * nothing is left behind.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <sys/stat.h>
@@ -9,14 +10,14 @@
 enum {
     MOST = 1000,
     USERS = 64,           /* so many of the processes allocate: as many objects as fit in 4 KiB */
-    PATIENCE_MS = 120000, /* longer than the test may take: what is tested is not how fast the machine is */
+    PATIENCE_MS = 120000, /* longer than the test may take: no speed is tested */
 };
 
 /* How the processes open the heap. */
 enum way {
     WAY_CREATE,    /* each with SHMHEAP_CREATE */
     WAY_TAKE_OVER, /* each with SHMHEAP_CREATE | SHMHEAP_TAKE_OVER */
-    WAY_CONNECT,   /* the first with SHMHEAP_CREATE; the others connect as soon as the name is there */
+    WAY_CONNECT,   /* the first with SHMHEAP_CREATE; the others connect once the name is there */
     WAYS
 };
 
@@ -115,7 +116,9 @@ static void open_in_each_way(size_t len, unsigned flags)
         for (enum way way = 0; way < WAYS; way++)
             for (unsigned file = 0; file < 2; file++) {
                 const shmheap_options options = {
-                    .len = len, .flags = SHMHEAP_CREATE | flags | (file ? SHMHEAP_FILE : 0), .timeout_ms = PATIENCE_MS};
+                    .len = len,
+                    .flags = SHMHEAP_CREATE | flags | (file ? SHMHEAP_FILE : 0),
+                    .timeout_ms = PATIENCE_MS};
                 open_at_once(counts[i], &options, way);
             }
 }
@@ -129,7 +132,8 @@ static void a_thousand(void)
 {
     static const size_t lens[] = {4 << 10, 16 << 20};
     for (unsigned i = 0; i < 2; i++) {
-        const shmheap_options options = {.len = lens[i], .flags = SHMHEAP_CREATE, .timeout_ms = PATIENCE_MS};
+        const shmheap_options options = {
+            .len = lens[i], .flags = SHMHEAP_CREATE, .timeout_ms = PATIENCE_MS};
         open_at_once((unsigned)test_rounds(MOST), &options, WAY_CREATE);
     }
 }
@@ -137,11 +141,12 @@ static void a_thousand(void)
 /* The size from which making takes long, again and again. */
 static void sixty_rounds_of_four(void)
 {
-    const shmheap_options options = {.len = 16 << 20, .flags = SHMHEAP_CREATE, .timeout_ms = PATIENCE_MS};
+    const shmheap_options options = {
+        .len = 16 << 20, .flags = SHMHEAP_CREATE, .timeout_ms = PATIENCE_MS};
     for (size_t round = 0, rounds = test_rounds(60); round < rounds; round++)
         open_at_once(4, &options, (enum way)(round % WAYS));
 }
 
-static const struct test tests[] = {TEST(of_4_kib),   TEST(of_16_mib),  TEST(of_64_mib), TEST(of_1_gib_sparse),
-                                    TEST(a_thousand), TEST(sixty_rounds_of_four)};
+static const struct test tests[] = {TEST(of_4_kib),        TEST(of_16_mib),  TEST(of_64_mib),
+                                    TEST(of_1_gib_sparse), TEST(a_thousand), TEST(sixty_rounds_of_four)};
 TEST_MAIN(tests)

@@ -1,4 +1,5 @@
-/* A user who may only read a heap's file sets read locks on all of its bytes: other processes connect and work, and the dead are recognised.
+/* A user who may only read a heap's file sets read locks on all of its bytes: other processes
+ * connect and work, and the dead are recognised.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
@@ -7,7 +8,9 @@
 
 #include "tests/support/test.h"
 
-enum { STRANGER = 65534, DEATHS = 6 /* fewer than the table has entries at first: for more a process needs a lock that the reader can have */ };
+/* DEATHS: fewer than the slot table has entries at first. For more entries a process needs a lock that
+ * the reader can have. */
+enum { STRANGER = 65534, DEATHS = 6 };
 
 /* struct reader is shared with the process that sets the locks. */
 struct reader {
@@ -16,7 +19,8 @@ struct reader {
     struct test_barrier step;
 };
 
-/* Read locks on all of [from, end) that no write lock of another process covers. The kernel tells one of those, not the lowest. */
+/* Read locks on all of [from, end) that no write lock of another process covers. The kernel tells
+ * one of those, not the lowest. */
 static void lock_from(int fd, off_t from, off_t end)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = end - from};

@@ -1,5 +1,5 @@
-/* Memory of the caller, used by processes in other PID and time namespaces: their pids and start times mean nothing here, so they count as alive,
- * never as dead.
+/* Memory of the caller, used by processes in other PID and time namespaces: their pids and start
+ * times mean nothing here, so they count as alive, never as dead.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* A peer is stopped while it holds a heap's lock: calls that need the lock fail within their limit, and nothing else waits for it.
+/* A peer is stopped while it holds a heap's lock: calls that need the lock fail within their
+ * limit, and nothing else waits for it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <sys/prctl.h>

@@ -1,5 +1,6 @@
-/* Heaps whose making is not finished, since their maker is slow, stopped or dead: those that wait cost nothing, and what a dead maker
- * has left is replaced by the next process that makes the heap.
+/* Heaps whose making is not finished, since their maker is slow, stopped or dead: those that wait
+ * cost nothing, and what a dead maker has left is replaced by the next process that makes the
+ * heap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
@@ -23,7 +24,8 @@ enum {
     DEATHS = 40
 };
 
-/* The maker stops, by SIGSTOP or for ever, before a store to the heap that it makes. The hook is called before each. */
+/* The maker stops, by SIGSTOP or for ever, before a store to the heap that it makes. The hook is
+ * called before each. */
 void (*shmheap_store_hook)(void);
 
 struct maker {
@@ -45,7 +47,8 @@ static void stop_here(void)
 static void make(void *context)
 {
     struct maker *maker = context;
-    const shmheap_options options = {.len = maker->len, .flags = SHMHEAP_CREATE | maker->flags, .timeout_ms = PATIENCE_MS};
+    const shmheap_options options = {
+        .len = maker->len, .flags = SHMHEAP_CREATE | maker->flags, .timeout_ms = PATIENCE_MS};
     shmheap_memory_handle mem;
     making = maker;
     shmheap_store_hook = maker->stores != 0 ? stop_here : NULL;
@@ -68,7 +71,8 @@ static pid_t maker_start(struct maker *maker)
 
 static shmheap_options options_of(const struct maker *maker, unsigned flags, unsigned timeout_ms)
 {
-    const shmheap_options options = {.len = LEN, .flags = maker->flags | flags, .timeout_ms = timeout_ms};
+    const shmheap_options options = {
+        .len = LEN, .flags = maker->flags | flags, .timeout_ms = timeout_ms};
     return options;
 }
 
@@ -79,7 +83,8 @@ static void check_gone(const struct maker *maker)
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ENOENT);
 }
 
-/* How many stores it takes to make a heap. Before the first ones, which are to private memory, its file is empty; before the later ones it has a mark. */
+/* How many stores it takes to make a heap. Before the first ones, which are to private memory, its
+ * file is empty; before the later ones it has a mark. */
 static unsigned stores_of(struct maker *maker)
 {
     int status;
@@ -146,8 +151,9 @@ static void waiting_for_a_maker_that_is_stopped(void)
     test_unshare(maker, sizeof *maker);
 }
 
-/* As soon as the maker goes on and has made it, all that wait are let in. While another process replaces what a dead maker has left, there is no
- * heap of the name for a moment: a process that does not make one is told so. */
+/* As soon as the maker goes on and has made it, all that wait are let in. While another process
+ * replaces what a dead maker has left, there is no heap of the name for a moment: a process that
+ * does not make one is told so. */
 static void wait_and_come_in(void *context)
 {
     const struct maker *maker = context;
@@ -186,7 +192,8 @@ static void a_maker_that_goes_on(void)
 
 static void leave_unfinished(struct maker *maker) { test_kill(maker_start(maker)); }
 
-/* A process that only connects is told; each way to make the heap replaces it, an empty file SHMHEAP_TAKE_OVER alone. */
+/* A process that only connects is told; each way to make the heap replaces it, an empty file
+ * SHMHEAP_TAKE_OVER alone. */
 static void check_replaced(struct maker *maker, unsigned flags, unsigned *empty)
 {
     shmheap_memory_handle mem;
@@ -196,8 +203,10 @@ static void check_replaced(struct maker *maker, unsigned flags, unsigned *empty)
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ETIMEDOUT);
     options = options_of(maker, SHMHEAP_READ_ONLY, 20);
     CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, ETIMEDOUT);
-    CHECK_EQ(stat(maker->flags & SHMHEAP_FILE ? maker->name : test_shm_path(maker->name), &status), 0);
-    options = options_of(maker, SHMHEAP_CREATE | flags | (status.st_size == 0 ? SHMHEAP_TAKE_OVER : 0), PATIENCE_MS);
+    const char *path = maker->flags & SHMHEAP_FILE ? maker->name : test_shm_path(maker->name);
+    CHECK_EQ(stat(path, &status), 0);
+    flags |= SHMHEAP_CREATE | (status.st_size == 0 ? SHMHEAP_TAKE_OVER : 0);
+    options = options_of(maker, flags, PATIENCE_MS);
     CHECK_EQ(shmheap_open(&mem, maker->name, &options), 0);
     CHECK_EQ(test_stat(mem).len, LEN);
     *empty += status.st_size == 0;
@@ -209,9 +218,11 @@ static void check_replaced(struct maker *maker, unsigned flags, unsigned *empty)
 
 static void killed_before_each_store(unsigned flags)
 {
-    static const unsigned ways[] = {0, SHMHEAP_EXCLUSIVE, SHMHEAP_TAKE_OVER, SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
+    static const unsigned ways[] = {0, SHMHEAP_EXCLUSIVE, SHMHEAP_TAKE_OVER,
+                                    SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
     struct maker *maker = test_shared(sizeof *maker);
-    *maker = (struct maker){.name = flags & SHMHEAP_FILE ? test_path() : test_name(), .len = 16 << 20, .flags = flags};
+    const char *name = flags & SHMHEAP_FILE ? test_path() : test_name();
+    *maker = (struct maker){.name = name, .len = 16 << 20, .flags = flags};
     unsigned count = stores_of(maker), empty = 0;
     for (unsigned stores = 1; stores <= count; stores++) {
         maker->stores = stores;
@@ -231,7 +242,8 @@ static void a_crowd_that_finds_it(void)
     struct maker *maker = test_shared(sizeof *maker);
     *maker = (struct maker){.name = test_name(), .len = 16 << 20};
     unsigned count = stores_of(maker);
-    for (maker->stores = (count + 2) / 3; maker->stores <= count; maker->stores += (count + 2) / 3) {
+    for (unsigned third = (count + 2) / 3, stores = third; stores <= count; stores += third) {
+        maker->stores = stores;
         pid_t pids[CROWD];
         leave_unfinished(maker);
         for (unsigned i = 0; i < CROWD; i++)
@@ -248,7 +260,8 @@ static void a_crowd_that_finds_it(void)
     test_unshare(maker, sizeof *maker);
 }
 
-/* Killed at any moment, in a system call too. An empty file may be what another program has just made, so SHMHEAP_CREATE alone leaves it. */
+/* Killed at any moment, in a system call too. An empty file may be what another program has just
+ * made, so SHMHEAP_CREATE alone leaves it. */
 static void killed_at_random(void)
 {
     struct maker *maker = test_shared(sizeof *maker);
@@ -272,7 +285,10 @@ static void killed_at_random(void)
         made += connected != 0;
         if (connected)
             shmheap_disconnect(mem);
-        options = options_of(maker, SHMHEAP_CREATE | (connected ? 0 : SHMHEAP_EXCLUSIVE) | (there && status.st_size == 0 ? SHMHEAP_TAKE_OVER : 0),
+        int is_empty = there && status.st_size == 0;
+        options = options_of(maker,
+                             SHMHEAP_CREATE | (connected ? 0 : SHMHEAP_EXCLUSIVE) |
+                                 (is_empty ? SHMHEAP_TAKE_OVER : 0),
                              PATIENCE_MS);
         CHECK_EQ(shmheap_open(&mem, maker->name, &options), 0);
         CHECK_EQ(test_stat(mem).len, connected ? maker->len : LEN);
@@ -280,7 +296,8 @@ static void killed_at_random(void)
         shmheap_destroy(maker->name, mem);
         check_gone(maker);
     }
-    printf("  deaths that left nothing: %u, an empty file: %u, a heap in the making: %u, a heap: %u\n", nothing, empty, begun, made);
+    printf("  deaths that left nothing: %u, an empty file: %u, a heap in the making: %u, a heap: %u\n",
+           nothing, empty, begun, made);
     test_unshare(maker, sizeof *maker);
 }
 
