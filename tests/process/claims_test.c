@@ -110,12 +110,13 @@ static void a_child_that_called_exec_has_no_claim(void)
 
 static pid_t *grandchild; /* in shared memory */
 
+/* The grandchild says that it is there: without a file its claim begins with its handler of fork. */
 static void fork_again(shmheap_memory_handle mem)
 {
     pid_t pid = fork();
     CHECK(pid >= 0 && shmheap_valid(mem));
-    if (pid != 0)
-        *grandchild = pid;
+    if (pid == 0)
+        __atomic_store_n(grandchild, getpid(), __ATOMIC_SEQ_CST);
 }
 
 static void take_one_and_fork_again(shmheap_memory_handle mem)
@@ -134,7 +135,7 @@ static void check_generations(enum ground_kind kind, void (*act)(struct peer *),
     *grandchild = 0;
     struct peer *peer = peer_begin(&ground, NULL, act);
     while (__atomic_load_n(grandchild, __ATOMIC_SEQ_CST) == 0)
-        sched_yield(); /* the grandchild was quicker to say that it is there */
+        sched_yield(); /* the child may be there before its own child */
     peer_kill(peer);
     check_reaped(&ground, 0);
     peer_kill_children(peer);
