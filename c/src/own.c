@@ -144,7 +144,7 @@ long own_reap(struct shmheap *heap, int shared)
             if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed++;
+            freed += slot_is_in(dead.slots, header_slot(step.header)); /* a departed process leaves no objects to reap */
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);
         }

@@ -28,6 +28,10 @@ static size_t memory_len(size_t bytes)
     return page + (size_t)round_up(bytes - PROCESS_WIPED, page);
 }
 
+/* Of LeakSanitizer, where the program is built with it: what mapped memory alone points to is no leak. */
+extern void __lsan_register_root_region(const void *memory, size_t bytes) __attribute__((weak));
+extern void __lsan_unregister_root_region(const void *memory, size_t bytes) __attribute__((weak));
+
 void *process_memory(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -37,12 +41,17 @@ void *process_memory(size_t bytes)
     int before = errno;
     madvise(memory, page, MADV_WIPEONFORK);
     errno = before;
+    if (__lsan_register_root_region != NULL)
+        __lsan_register_root_region(memory, memory_len(bytes));
     return memory + page - PROCESS_WIPED;
 }
 
 void process_memory_free(void *memory, size_t bytes)
 {
-    munmap((unsigned char *)memory + PROCESS_WIPED - (size_t)sysconf(_SC_PAGESIZE), memory_len(bytes));
+    unsigned char *mapped = (unsigned char *)memory + PROCESS_WIPED - (size_t)sysconf(_SC_PAGESIZE);
+    if (__lsan_unregister_root_region != NULL)
+        __lsan_unregister_root_region(mapped, memory_len(bytes));
+    munmap(mapped, memory_len(bytes));
 }
 
 static shared_u32 mark_nowhere;
