@@ -105,11 +105,19 @@ static void fork_child(void)
     errno = before;
 }
 
+static void fork_prepare(void)
+{
+    for (struct shmheap *heap = __atomic_load_n(&connections, __ATOMIC_ACQUIRE); heap != NULL; heap = heap->next)
+        if (heap->open && !heap->has_claim && load_acquire_u32(&heap->ready))
+            slot_fork_prepare(heap);
+    anchor_fork_prepare();
+}
+
 static void library_begin(void)
 {
     process_on_fork(child_begins);
     lock_register();
-    pthread_atfork(anchor_fork_prepare, anchor_fork_parent, fork_child);
+    pthread_atfork(fork_prepare, anchor_fork_parent, fork_child);
 }
 
 static void connect_begin(void)
@@ -285,13 +293,16 @@ static int connection_use(struct shmheap *heap, int fd, const char *name, unsign
 
 /* Making and connecting ------------------------------------------------ */
 
-/* The new heap in the connection's empty file, complete: other processes see it from here on. */
-static int heap_make(struct shmheap *heap, const struct segment_plan *plan)
+/* The new heap in the connection's empty file, complete: other processes see it from here on. mode: the permissions of a named one. */
+static int heap_make(struct shmheap *heap, const struct segment_plan *plan, const unsigned *mode)
 {
     const struct anchor_file file = connection_file(heap);
     if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
+    /* With the lock, which a process that may only read the file could else keep from us. */
+    if (mode != NULL && fchmod(heap->fd, *mode) != 0)
+        return -1;
     if (segment_make(heap, plan) != 0)
         return -1;
     fit_format(heap);
@@ -304,8 +315,8 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan)
 
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL,
-                             options->mode != 0 ? options->mode : MODE_DEFAULT);
+    unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connection_new(options);
@@ -314,7 +325,7 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan) == 0)
+    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan, &mode) == 0)
         return connection_opened(heap);
     int reason = errno;
     if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take it over */
@@ -340,7 +351,7 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
 
 static int open_existing(const char *name, const shmheap_options *options)
 {
-    return file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR, 0);
+    return file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR);
 }
 
 static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
@@ -352,7 +363,7 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
             close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan) != 0)
+    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan, NULL) != 0)
         return connection_failed(heap);
     return connection_opened(heap);
 }
@@ -362,7 +373,7 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
 static int make_way(const char *name, const shmheap_options *options, int *abandoned)
 {
     int is_path = (options->flags & SHMHEAP_FILE) != 0, take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
-    int fd = file_open_named(name, is_path, O_RDWR, 0);
+    int fd = file_open_named(name, is_path, O_RDWR);
     *abandoned = fd >= 0 && file_was_abandoned(fd);
     if (fd >= 0)
         close(fd);

@@ -13,7 +13,7 @@ int connection_fd(const struct shmheap *heap)
     int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
     if (fd >= 0 && file_is(fd, heap->device, heap->inode))
         return fd;
-    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, heap->read_only ? O_RDONLY : O_RDWR, 0) : -1;
+    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, heap->read_only ? O_RDONLY : O_RDWR) : -1;
     if (again >= 0 && file_is(again, heap->device, heap->inode) &&
         __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return again;

@@ -76,6 +76,7 @@ struct shmheap {
     int lent_fd[2];        /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not lent yet */
     char *name;            /* by which the file was opened; NULL: it had none */
     struct anchor use;     /* "a process uses the heap", and the claim on what the slot holds: shared with children of fork() */
+    int has_claim;         /* the byte of the slot's claim is locked */
     int use_is_parents;    /* in a child that has no slot yet */
     struct anchor life;    /* "the holder of the slot lives": this process's alone */
     struct anchor *inherited; /* use of the processes that this one descends from */

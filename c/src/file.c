@@ -23,20 +23,11 @@ int file_above_standard(int fd)
     return higher;
 }
 
-int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
+int file_open_named(const char *name, int is_path, int oflags)
 {
     /* Not blocking: the name may be that of a pipe without a writer. */
     oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int fd = file_above_standard(is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600));
-    if (fd < 0)
-        return -1;
-    if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
-        int reason = errno;
-        close(fd);
-        file_remove(name, is_path);
-        errno = reason;
-        return -1;
-    }
+    int fd = file_above_standard(is_path ? open(name, oflags, 0600) : shm_open(name, oflags, 0600));
     return fd;
 }
 
@@ -84,7 +75,7 @@ static int reopen_by_name(int fd, const char *name, int is_path, int oflags)
 {
     dev_t device;
     ino_t inode;
-    int again = file_identify(fd, &device, &inode) == 0 ? file_open_named(name, is_path, oflags, 0) : -1;
+    int again = file_identify(fd, &device, &inode) == 0 ? file_open_named(name, is_path, oflags) : -1;
     if (again >= 0 && !file_is(again, device, inode)) {
         close(again);
         errno = ENOENT;
@@ -236,8 +227,8 @@ static int file_is_ours(int fd)
 /* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
 static int open_to_compare(const char *name, int is_path)
 {
-    int fd = file_open_named(name, is_path, O_RDWR, 0);
-    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY, 0);
+    int fd = file_open_named(name, is_path, O_RDWR);
+    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY);
 }
 
 /* The name is that of this file: 0; -1 with errno. */
@@ -291,7 +282,7 @@ static int remove_locked(int fd, const char *name, int is_path)
 
 int file_remove_unused(const char *name, int is_path)
 {
-    int before = errno, fd = file_open_named(name, is_path, O_RDWR, 0);
+    int before = errno, fd = file_open_named(name, is_path, O_RDWR);
     if (fd < 0)
         return -1;
     int removed = -1;

@@ -7,9 +7,9 @@
 
 #include "layout.h"
 
-/* file_open_named opens what has this name, or makes it with exactly these permissions where oflags has O_CREAT:
- * a descriptor, or -1. */
-int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
+/* file_open_named opens what has this name, or makes it, for its owner alone, where oflags has O_CREAT: a descriptor that is no standard
+ * stream's, or -1 with errno. */
+int file_open_named(const char *name, int is_path, int oflags);
 int file_remove(const char *name, int is_path);
 
 /* file_remove_own removes the name if it is still that of this file: 0; -1 with errno ESTALE when another file has it now, ENOENT,

@@ -143,8 +143,8 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
         return 0;
     }
     slot_fill(slot_entry(heap, slot));
-    if (file_lock(heap->use.fd, F_WRLCK, claim_byte(heap, slot), 1) != 0)
-        slot_note_heirs(heap, slot);
+    /* Not to be had where a process that may only read the file has a lock there: slot_fork_prepare. */
+    heap->has_claim = file_lock(heap->use.fd, F_WRLCK, claim_byte(heap, slot), 1) == 0;
     return 1;
 }
 
@@ -301,6 +301,12 @@ int slot_claimed(struct shmheap *heap, unsigned slot)
         return heir_lives(heap, slot);
     /* A claim of our own is on another description than that of connection_fd, so it is seen as others' are. */
     return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;
+}
+
+void slot_fork_prepare(struct shmheap *heap)
+{
+    if (heap->has_file && heap->slot != 0 && !heap->has_claim)
+        slot_note_heirs(heap, heap->slot);
 }
 
 void slot_inherit(struct shmheap *heap)

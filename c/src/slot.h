@@ -58,6 +58,9 @@ void slot_clear(struct shmheap *heap, unsigned slot);
 int slot_collector_begin(struct shmheap *heap);
 void slot_collector_end(struct shmheap *heap);
 
+/* slot_fork_prepare, before fork, says in the slot's entry that children may know what it holds where no claim of theirs will show it. */
+void slot_fork_prepare(struct shmheap *heap);
+
 /* In a child after fork, for heaps in memory of the caller. slot_inherit: the child has a slot, as an heir until its first change, that
  * claims what its parent's slot held, or the parent's entry says that there is such a child. slot_take_over: the memory is the child's own copy, and with it the slot. */
 void slot_inherit(struct shmheap *heap);

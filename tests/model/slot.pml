@@ -33,7 +33,7 @@ inline recover_leave() { lock = 0 }
 
 /* slot.c ---------------------------------------------------------------- */
 
-inline process_alive(id, ticks)
+inline process_lives(id, ticks)
 {
     atomic {
         alive = (id != 0);
@@ -56,7 +56,7 @@ inline slot_alive(s)
     :: else ->
         who = WORD_PID(word[s]);
         ticks = start_ticks[s];
-        process_alive(who, ticks)
+        process_lives(who, ticks)
     fi
 #endif
 }

@@ -225,6 +225,7 @@ static long act_make_anew(uint64_t unused)
     (void)unused;
     options_fill(&options, 1);
     options.flags |= SHMHEAP_EXCLUSIVE;
+    me()->fds_before = descriptors_open();
     int result = shmheap_open(&mem, stage->place.name, &options);
     EXPECT(result == 0, "a heap is expected to be made under a name that was removed; errno %d",
            errno);
