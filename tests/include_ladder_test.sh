@@ -1,6 +1,6 @@
 #!/bin/bash
 # include_ladder_test.sh FOLDER: the files of FOLDER/src include only what FOLDER/src/LADDER lets them,
-# and FOLDER/include holds the public header alone. First it tries itself on small trees that break each rule.
+# and FOLDER/include holds public headers alone: shmheap.h, and shmheap_textbook.h for courses. First it tries itself on small trees that break each rule.
 set -euo pipefail
 
 # Prints each breach as FILE:LINE: what is wrong; returns 1 if there was one.
@@ -21,7 +21,7 @@ ladder_check() {
         function base(path) { sub(/.*\//, "", path); return path }
         function module(path) { path = base(path); sub(/\.[ch]$/, "", path); return path }
 
-        $1 == "header" && $2 != public {
+        $1 == "header" && $2 != public && base($2) != "shmheap_textbook.h" {
             breach($2 ": not shmheap.h, the only file that the include folder may hold")
         }
         $1 == "header" && $2 == public { public_seen = 1 }

@@ -26,26 +26,37 @@
  *              be rebuilt from the headers of the blocks and goes on.
  *   Files      A heap with a name of shm_open() or in a file (SHMHEAP_FILE) lives as long as that file, also without processes. After kill -9 of
  *              every process, in the midst of any calls, it opens again: sound, each call that was finished in it, each that was not
- *              done or undone, with its kept names (shmheap_alloc_kept) and the objects they lead to. This is not so after a loss of power or a
+ *              done or undone, with its kept names (shmheap_alloc_kept) and the objects they lead to. Take a handle of each object that
+ *              other processes are to find (shmheap_ptr_to_handle): shmheap_reap, and an alloc in a heap with SHMHEAP_REAP, free those objects of
+ *              the dead of which no handle was taken, even where kept objects lead to them by offsets. A heap does not survive a loss of power or a
  *              crash of the kernel: the kernel writes a file's pages to the disk in any order, at any time. msync() and fsync() do not help,
  *              since processes change the heap between one page and the next. Take copies then: shmheap_copy, or `shmheap copy`.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
- *              first change it takes a slot of its own; where it cannot (no descriptors left: EMFILE;
- *              setuid: EACCES; no /proc: ENOENT) that change fails with this errno. Memory that the
+ *              first call that takes the lock (a change, but also shmheap_stat, _walk, _check, _names and
+ *              _processes) it takes a slot of its own; where it cannot (no descriptors left: EMFILE;
+ *              setuid: EACCES; no /proc: ENOENT; see Descriptors: EBADF) that call fails with this errno.
+ *              The child holds none of its parent's objects, so it cannot send them (EPERM), and has none
+ *              of its parent's uses of names: it calls shmheap_alloc_named itself. Memory that the
  *              child has a copy of (MAP_PRIVATE) is a heap of the child's own from then on.
+ *   Descriptors  A connection has one descriptor, close-on-exec, and one more for each of shmheap_fd and
+ *              shmheap_fd_writable once they were called; all are closed when it ends. A program may close
+ *              them (closefrom): the connection stays. The library opens the file anew by its name when it
+ *              needs to. Where no name leads to the file (SHMHEAP_ANONYMOUS), the heap then cannot grow
+ *              (ENOMEM), and a child's calls that take the lock fail with EBADF.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *
- *                how                          its objects      shared, sent,    its uses      its caches
- *                                                              kept by others   of names
+ *                how                          its objects      shared (1),      its uses      its caches
+ *                                                              sent             of names
  *                shmheap_disconnect,          stay             stay             anyone's      given back
  *                return from main, exit,                                        to free
  *                dlclose of the library
  *                _exit, quick_exit, exec,     stay until       stay             stay until    free when
  *                abort, a signal (kill -9)    shmheap_reap                      shmheap_reap  needed
  *
- *              "Anyone's to free": see shmheap_alloc_named. Objects that a process held when it forked
- *              are known to its child: shmheap_reap leaves them alone as long as the child lives, or a
- *              child of that child, has not called exec and has not disconnected.
+ *              (1) A handle was taken. shmheap_reap with SHMHEAP_REAP_SHARED frees those of the dead.
+ *              "Anyone's to free": see shmheap_alloc_named. A child knows the objects and names that its
+ *              parent had when it forked. So shmheap_reap leaves these alone while such a child, or a child
+ *              of that child, lives and has neither called exec nor disconnected.
  *              In memory of the caller (shmheap_create_at) exec is not noticed: the process lives.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
  *              call here reads or writes outside the heap's memory, loops without end or aborts. Who
@@ -208,7 +219,8 @@ SHMHEAP_API int shmheap_socket(void);
 /* shmheap_open_fd connects to the heap in the file that the descriptor fd refers to: a memfd got by
  * inheritance or over a socket, or any open heap. fd itself is neither kept nor closed. Of the
  * options SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP and timeout_ms count. Needs /proc.
- * Success: 0. Failure: -1, errno as for shmheap_connect; EBADF fd is no open descriptor. */
+ * It opens the file anew, so the caller needs the file's permissions, but fd itself may be one that can only read.
+ * Success: 0. Failure: -1, *out is a handle that shmheap_valid denies, errno as for shmheap_connect; EBADF fd is no open descriptor. */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller, bytes long, aligned to 16 (or to 8 for
@@ -217,7 +229,7 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * caller's: it must outlive the connections, and what it held before is lost. Here the living are told from the dead by pid and start
  * time: a process in another PID namespace is never taken for dead, and what it held when it died is found by those of its own namespace.
  * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
- * ENOMEM (bytes too few for a region of len, or for any: about 1.4 KiB is the least). */
+ * ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 
@@ -233,7 +245,8 @@ SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
 
 /* shmheap_destroy removes the name (of shm_open(), or the path where mem was opened with SHMHEAP_FILE; with SHMHEAP_SOCKET, the name
  * as it was given to shmheap_open) if it still is that of this heap, and disconnects in any case. Other connected processes go on unharmed; the
- * memory is freed with the last of them. A name NULL is skipped. Success leaves errno alone. Where the name was not removed, errno
+ * memory is freed with the last of them. A name NULL is skipped. Success leaves errno alone, so a caller that wants to know sets it to 0
+ * before. Where the name was not removed, errno
  *   ESTALE   another file has it now: a heap of another job, for example, after an administrator removed this heap's name;
  *   ENOENT   nothing has it any more;
  *   ENOTSUP  the heap lies in the caller's memory and has no name;
@@ -259,7 +272,8 @@ SHMHEAP_API int shmheap_unlink_unused(const char *name);
  *   - Kept names and names in use are there; uses and unshared objects of processes are given back by shmheap_reap, as after a death.
  *   - Of an object that a process writes meanwhile, with locks of its own or without, the copy has some of what was written. To have several
  *     objects as they belong together, hold the lock that protects them during the call.
- *   - Free memory is not copied: the file has holes there, and the copy is a heap with SHMHEAP_SPARSE. It has the heap's permissions, less the umask.
+ *   - Free memory is not copied: the file has holes there, and the copy is a heap with SHMHEAP_SPARSE.
+ *   - The file has the permissions of the heap's file, less the umask.
  * A copy is on the disk when the call returns; the heap's own file is not protected against a crash of the kernel or a loss of power.
  * Success: 0. Failure: -1, no file of this path left behind, errno
  *   EEXIST   there is something of this path;
@@ -278,6 +292,8 @@ SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
 
 /* shmheap_fd is a descriptor of the heap's file, to be passed on to another process (which then calls shmheap_open_fd). It can only
  * read the file, carries none of the heap's locks, stays the heap's own until the connection ends, and is close-on-exec. Needs /proc.
+ * This does not keep the receiver from writing, since shmheap_open_fd opens the file anew: only the file's permissions do. A heap with mode 0600
+ * refuses processes of other users (EACCES).
  * shmheap_fd_writable is another such descriptor that can write, for example to add seals to a memfd; EACCES on a read-only
  * connection. A program that writes the file through it is a peer as any other.
  * Failure: -1, errno EINVAL, ENOTSUP (a heap in the caller's memory), EBADF (the program has closed the heap's descriptor, and no name leads to
@@ -340,7 +356,8 @@ SHMHEAP_API void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t s
  * one use less: see shmheap_alloc_named. */
 SHMHEAP_API void shmheap_free(shmheap_memory_handle mem, void *ptr);
 
-/* shmheap_try_free is shmheap_free for those who want to know: 0, or -1 with errno EINVAL. */
+/* shmheap_try_free is shmheap_free for those who want to know: 0, or -1 with errno EINVAL, or EPERM: the object
+ * has a name, and this process has no use of it to give back. */
 SHMHEAP_API int shmheap_try_free(shmheap_memory_handle mem, void *ptr);
 
 /* shmheap_free_many frees count objects, in turn; entries NULL are skipped. How many entries were NULL or freed: count, or fewer with
@@ -368,7 +385,8 @@ SHMHEAP_API void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_objec
 
 /* Holding ------------------------------------------------------------------------------------- */
 
-/* An object is held by the connection that allocated or received it, until it frees or sends it. What a process held
+/* An object is held by the process that allocated or received it, on that connection, until a process frees it or the holder sends it.
+ * What a process held
  * when it died stays as it is until somebody asks for it with shmheap_reap. */
 
 /* shmheap_send puts the object at ptr, which this connection holds, in transit: nobody holds it, and its handle, which is
@@ -410,7 +428,7 @@ enum shmheap_reap_flags {
 /* shmheap_reap frees the objects held by processes that died, those of which only the dead can know: no handle of them
  * was ever taken (with SHMHEAP_REAP_SHARED: also the others), and they are not in transit. Those of processes that disconnected in
  * order stay. Costs a walk over the blocks.
- * Success: how many objects were freed. Failure: -1, errno EINVAL (unknown flags). */
+ * Success: how many blocks were freed: the objects, and what the dead kept in caches. Failure: -1, errno EINVAL (unknown flags). */
 SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 
 /* Names --------------------------------------------------------------------------------------- */
@@ -419,7 +437,8 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
  * for all processes, aligned as any other, with undefined contents when just made. Counts the caller as a user: each success is to
  * be followed by one shmheap_free of the object, which counts down; the last one frees object and name, unless the name is kept. Uses of a process that died are
  * given back by shmheap_reap; those of one that left in order may be given back by any process that has no use of its own to
- * give. The object cannot be resized, sent, or freed by who does not use it (EPERM). Costs some more than an alloc, and the same with a million names.
+ * give. The object cannot be resized or sent (EINVAL).
+ * A process without a use cannot free it (EPERM). Costs some more than an alloc, and the same with a million names.
  * Failure: NULL, nothing changed, errno
  *   EINVAL        name NULL or empty, or the object there is shorter than size (shmheap_find tells how long it is);
  *   ENAMETOOLONG  more than 255 bytes;
@@ -428,7 +447,8 @@ SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
 SHMHEAP_API void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size);
 
 /* shmheap_alloc_kept does what shmheap_alloc_named does, and the name is kept from then on: it stays without users, through exits and deaths of all
- * processes, until shmheap_name_remove removes it by name. So a heap in a file has roots to come back to. A name that exists already becomes kept.
+ * processes, until shmheap_name_remove removes it by name. So a heap in a file has roots to come back to. The objects that it leads to are not kept by that:
+ * see Files. A name that exists already becomes kept.
  * The caller counts as a user, too; a use that it does not give back does no harm. Failure: as shmheap_alloc_named.
  * A caller that dies inside leaves no name, or a whole one that it uses; a new one is kept from its first instant. */
 SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size);
@@ -438,7 +458,8 @@ SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name
  * A caller that dies inside leaves the name kept or as it was. */
 SHMHEAP_API int shmheap_name_keep(shmheap_memory_handle mem, const char *name);
 
-/* shmheap_name_remove removes a name, kept or not: it is kept no longer, and the uses of processes that died or left in order count no longer.
+/* shmheap_name_remove removes a name, kept or not: it is kept no longer, and the uses of processes that died or left in order count no longer,
+ * unless children that they forked live on.
  * Without uses of living processes object and name are gone when it returns; else the last of these uses that is given back frees
  * both, as with shmheap_alloc_named. Until then the name is found, and may be kept again.
  * Success: 0, the name is gone; 1, living processes still use it. Failure: -1, nothing changed, errno ENOENT (there is none of this

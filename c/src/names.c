@@ -611,7 +611,7 @@ int names_keep(struct shmheap *heap, const struct name *name)
     return 0;
 }
 
-/* The uses of dead processes, and of those that left in order. */
+/* The uses of dead processes, unless children that they forked may go on with them, and of those that left in order. */
 static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
@@ -619,7 +619,7 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
         int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
-                       (slot < heap->slot_count && slot_dead(heap, slot));
+                       (slot < heap->slot_count && slot_dead(heap, slot) && !slot_claimed(heap, slot));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);
     }
