@@ -39,7 +39,7 @@ static const struct refusal refusals[] = {
     {"no pages for a file", SYS_fallocate, ANY, 0, 0, ENOSPC, ENOSPC, ENOSPC, 0},
     {"a file system that cannot reserve", SYS_fallocate, ANY, 0, 0, EOPNOTSUPP, 0, 0, 0},
     {"no room to map", CALL_MMAP, 3, MAP_SHARED, MAP_SHARED, ENOMEM, ENOMEM, ENOMEM, ENOMEM},
-    {"no right to set the mode", SYS_fchmod, ANY, 0, 0, EPERM, EPERM, 0, 0},
+    {"no right to set the mode", SYS_fchmod, ANY, 0, 0, EPERM, EPERM, EPERM, 0},
     {"no memory file", SYS_memfd_create, ANY, 0, 0, EMFILE, 0, EMFILE, 0},
     {"no seals", CALL_FCNTL, 1, UINT32_MAX, F_ADD_SEALS, EPERM, 0, EPERM, 0},
     {"no random numbers", SYS_getrandom, ANY, 0, 0, ENOSYS, 0, 0, 0},
