@@ -18,11 +18,13 @@ enum { FORK_WAITS_NS = 100000000 };
 #define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
-/* From the moment when a descriptor exists to the moment when its number is known to the handlers of fork(). */
+/* From the moment when a descriptor exists to the moment when its number is known to the handlers
+ * of fork(). */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static int gate_is_ours; /* of the thread that forks */
 
-/* The length of a page, which on hugetlbfs is longer; and whether a mapping keeps the description. */
+/* The length of a page, which on hugetlbfs is longer; and whether a mapping keeps the description.
+ */
 static size_t page_of(struct anchor *anchor)
 {
     struct statfs status;

@@ -148,7 +148,8 @@ static int name_of_heap_remove(const struct shmheap *heap, const char *name)
     return file_remove_own(name, heap->is_path, heap->device, heap->inode);
 }
 
-/* The name first: as long as this connection uses the file, the name is not given away as that of an unused heap. */
+/* The name first: as long as this connection uses the file, the name is not given away as that of
+ * an unused heap. */
 void shmheap_destroy(const char *name, shmheap_memory_handle mem)
 {
     if (!usable(mem)) {
@@ -217,8 +218,9 @@ static int fit_errno(int64_t result)
 
 enum looks { LOOK_FIRST, LOOK_AGAIN }; /* LOOK_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
 
-/* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was anything. Walks over the blocks only where
- * a thread has used its cache, or a process has died, since the last time. Lock held. */
+/* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was
+ * anything. Walks over the blocks only where a thread has used its cache, or a process has died,
+ * since the last time. Lock held. */
 static COLD int space_found(struct shmheap *heap, enum looks look)
 {
     long found = look == LOOK_AGAIN && ask_is_paced(heap) ? 0 : ask_for_caches(heap);
@@ -320,7 +322,8 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     return caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
 }
 
-/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a free puts there wakes no thread. */
+/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a
+ * free puts there wakes no thread. */
 static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
 {
     uint64_t left_ms = left_ns / 1000000 + 1;
@@ -328,8 +331,9 @@ static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
     return left_ms < slice ? (unsigned)left_ms : slice;
 }
 
-/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise. Whatever it is, other waiting threads
- * are offered what is left, since the wake may have been for them. */
+/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise.
+ * Whatever it is, other waiting threads are offered what is left, since the wake may have been for
+ * them. */
 static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
 {
     for (enum looks look = LOOK_FIRST;; look = LOOK_AGAIN) {
@@ -486,7 +490,8 @@ static int free_exact(struct shmheap *heap, void *ptr)
     return LIKELY(recover_enter(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
-/* Another connection may have made the region longer since this one looked last: 0, or -1 with errno. No lock. */
+/* Another connection may have made the region longer since this one looked last: 0, or -1 with
+ * errno. No lock. */
 static inline int catch_up(struct shmheap *heap)
 {
     return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known)) ? 0 : segment_refresh(heap);
@@ -543,7 +548,8 @@ static int free_other(struct shmheap *heap, void *ptr)
     return ptr == NULL || (granule != GRANULE_NONE && names_release(heap, granule) == 0);
 }
 
-/* Frees what objects there are among count entries, under one lock, neighbours in one go: how many entries are done with. */
+/* Frees what objects there are among count entries, under one lock, neighbours in one go: how many
+ * entries are done with. */
 static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
 {
     size_t done = 0;
@@ -659,8 +665,9 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
-/* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is replaced only if it
- * is still the one seen, which a free or another object at this place would have changed. */
+/* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is
+ * replaced only if it is still the one seen, which a free or another object at this place would
+ * have changed. */
 static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
@@ -696,9 +703,10 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
-/* With caches, an object of this process that is not shared yet becomes so without an atomic instruction, which would wait for all that the
- * caller has stored so far, such as the handle before, in a line that its receiver is reading. The upper half alone is loaded: the processor
- * has it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+/* With caches, an object of this process that is not shared yet becomes so without an atomic
+ * instruction, which would wait for all that the caller has stored so far, such as the handle
+ * before, in a line that its receiver is reading. The upper half alone is loaded: the processor has
+ * it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
 static HOT uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);

@@ -73,7 +73,8 @@ void ask_line_drop(struct shmheap *heap, uint64_t granule)
     }
 }
 
-/* A peer has damaged the list: it is made anew of what a walk finds. 0, or -1 with errno EBADMSG. */
+/* A peer has damaged the list: it is made anew of what a walk finds. 0, or -1 with errno EBADMSG.
+ * */
 static COLD int lines_relink(struct shmheap *heap)
 {
     struct block_step step = {0, 0, 0};
@@ -112,7 +113,8 @@ static int line_is_busy(const struct asked *asked, const struct cache_line *line
     return load_acquire_u32(&line->busy) != 0 && slot_alive(asked->heap, slot);
 }
 
-/* A thread that was busy when it was asked before, and still is, has been stopped there: its blocks stay, without waiting for it again. */
+/* A thread that was busy when it was asked before, and still is, has been stopped there: its blocks
+ * stay, without waiting for it again. */
 static void line_ask(struct asked *asked, struct cache_line *line, unsigned slot)
 {
     if (load_acquire_u32(&line->asked) != 0 && line_is_busy(asked, line, slot))
@@ -120,7 +122,8 @@ static void line_ask(struct asked *asked, struct cache_line *line, unsigned slot
     __atomic_store_n(SHARED_VALUE(&line->asked), 1u, __ATOMIC_RELEASE);
 }
 
-/* A thread that has seen asked waits for the lock, which we have; one that has not ends what it does within some instructions. */
+/* A thread that has seen asked waits for the lock, which we have; one that has not ends what it
+ * does within some instructions. */
 static void line_settle(struct asked *asked, struct cache_line *line, unsigned slot)
 {
     while (asked->may_take[slot] && line_is_busy(asked, line, slot)) {

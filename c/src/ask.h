@@ -1,19 +1,22 @@
 /* ask.h: getting back what threads keep in their caches.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   control->cache_lines --> [ line ] --> [ line ] --> ...   one for each thread that caches, found without a walk */
+ *   control->cache_lines --> [ line ] --> [ line ] --> ...   one for each thread that caches, found
+ *                                                            without a walk */
 #ifndef SHMHEAP_ASK_H
 #define SHMHEAP_ASK_H
 
 #include "block.h"
 
-/* ask_for_caches frees the blocks in the caches of all processes, our own and those of the dead too: how many, or -1 with errno
- * EBADMSG. Those of a thread that is just using its cache, and does not stop within a short time, stay. Lock held. A death
- * in here leaves the rest to the next who asks. Costs a walk over the blocks where a thread has used its cache since the last time, else
+/* ask_for_caches frees the blocks in the caches of all processes, our own and those of the dead
+ * too: how many, or -1 with errno EBADMSG. Those of a thread that is just using its cache, and does
+ * not stop within a short time, stay. Lock held. A death in here leaves the rest to the next who
+ * asks. Costs a walk over the blocks where a thread has used its cache since the last time, else
  * nothing. */
 long ask_for_caches(struct shmheap *heap);
 
-/* ask_is_paced: a thread that waits for space asked so short a time ago that another one need not ask now. Lock held. */
+/* ask_is_paced: a thread that waits for space asked so short a time ago that another one need not
+ * ask now. Lock held. */
 int ask_is_paced(struct shmheap *heap);
 /* The same for the caches of one slot. */
 long ask_for_caches_of(struct shmheap *heap, unsigned slot);
@@ -21,8 +24,8 @@ long ask_for_caches_of(struct shmheap *heap, unsigned slot);
 /* ask_is_line tells whether a block in state internal is a thread's struct cache_line. */
 int ask_is_line(const struct shmheap *heap, const struct block_step *step);
 
-/* ask_line_add puts the line in this block, and ask_line_drop takes it off, the list. Lock held. Of a line that is not in the list
- * nothing is dropped. */
+/* ask_line_add puts the line in this block, and ask_line_drop takes it off, the list. Lock held. Of
+ * a line that is not in the list nothing is dropped. */
 void ask_line_add(struct shmheap *heap, uint64_t granule);
 void ask_line_drop(struct shmheap *heap, uint64_t granule);
 

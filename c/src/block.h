@@ -1,9 +1,10 @@
-/* block.h: headers of blocks: reading, checking, split, merge, step. The only file that turns offsets into
- * pointers, and pointers into offsets.
+/* block.h: headers of blocks: reading, checking, split, merge, step. The only file that turns
+ * offsets into pointers, and pointers into offsets.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Blocks are named by the granule where their header is. Every change of the list of blocks is one publishing
- * store to one header; what it needs is stored before inside a block, where no walk looks. */
+ * Blocks are named by the granule where their header is. Every change of the list of blocks is one
+ * publishing store to one header; what it needs is stored before inside a block, where no walk
+ * looks. */
 #ifndef SHMHEAP_BLOCK_H
 #define SHMHEAP_BLOCK_H
 
@@ -37,9 +38,10 @@ static inline int header_is_live(uint64_t header)
     return header_state(header) - SHMHEAP_STATE_USED <= SHMHEAP_STATE_SHARED - SHMHEAP_STATE_USED;
 }
 
-/* The upper half of a header has all but the size, where that is below UPPER_SIZES. Only the lock's owner changes a block's size: a call
- * without the lock either swaps the whole header by a compare-and-swap, or stores the upper half alone. So no such store, however late it
- * comes, puts an old size back, and the walk leads to the end. */
+/* The upper half of a header has all but the size, where that is below UPPER_SIZES. Only the lock's
+ * owner changes a block's size: a call without the lock either swaps the whole header by a
+ * compare-and-swap, or stores the upper half alone. So no such store, however late it comes, puts
+ * an old size back, and the walk leads to the end. */
 #define UPPER_SIZES (UINT64_C(1) << 32)
 #define UPPER_STAMP_SHIFT (HEADER_STAMP_SHIFT - 32)
 
@@ -106,7 +108,8 @@ static inline uint64_t block_load(const struct shmheap *heap, uint64_t granule)
     return load_acquire(block_header(heap, granule));
 }
 
-/* The size that a block at granule has, if its header is that of a block that may lie there; else 0. */
+/* The size that a block at granule has, if its header is that of a block that may lie there; else
+ * 0. */
 static inline uint64_t block_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t end)
 {
     uint64_t size = header_size(header);
@@ -119,20 +122,22 @@ static inline void block_fetch(const struct shmheap *heap, uint64_t granule)
     prefetch((const void *)((uintptr_t)heap->region + REGION_LEAD + (uintptr_t)(granule << heap->shift)));
 }
 
-/* Stores a header inside a block, where no walk sees it. A death here leaves the block as it was. */
+/* Stores a header inside a block, where no walk sees it. A death here leaves the block as it was.
+ * */
 static inline void block_prepare(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     store_u64(block_header(heap, granule), header);
 }
 
-/* The publishing store. A death before it: nothing happened; after it: it happened, and the index is rebuilt. */
+/* The publishing store. A death before it: nothing happened; after it: it happened, and the index
+ * is rebuilt. */
 static inline void block_publish(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     store_publish(block_header(heap, granule), header);
 }
 
-/* A publishing store to a live object's header, which its holders may turn from used to shared meanwhile:
- * 1, or 0 when it is no longer what was seen. */
+/* A publishing store to a live object's header, which its holders may turn from used to shared
+ * meanwhile: 1, or 0 when it is no longer what was seen. */
 static inline int block_republish(const struct shmheap *heap, uint64_t granule, uint64_t seen, uint64_t header)
 {
     return swap_if(block_header(heap, granule), seen, header);

@@ -38,8 +38,9 @@ static struct cache cache_none = {.heap = &nothing};
 __thread struct cache *cache_mine = &cache_none;
 static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
 
-/* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock with it. What needs both takes a cache off its
- * list first (CACHE_EMPTYING), and whoever else wants the same cache meanwhile waits for cache_emptied, or leaves it alone. */
+/* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock
+ * with it. What needs both takes a cache off its list first (CACHE_EMPTYING), and whoever else
+ * wants the same cache meanwhile waits for cache_emptied, or leaves it alone. */
 static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cache_emptied = PTHREAD_COND_INITIALIZER;
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
@@ -113,8 +114,8 @@ static void entries_sort(struct cache_entry *entries, unsigned count)
         entries_sort_many(entries, count);
 }
 
-/* Whether so many follow their neighbours that sorting would save no more than a few frees: what one thread allocated in a batch
- * another frees in the same order. */
+/* Whether so many follow their neighbours that sorting would save no more than a few frees: what
+ * one thread allocated in a batch another frees in the same order. */
 static int entries_are_runs(const struct cache_entry *entries, unsigned count, uint64_t block_size)
 {
     unsigned gaps = 0;
@@ -134,7 +135,8 @@ static int entry_holds(const struct cache *cache, const struct shmheap *heap, co
     return index_is_start(heap, granule) && block_load(heap, granule) == entry->header - cache->used + cache->kept;
 }
 
-/* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state cached. */
+/* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state
+ * cached. */
 static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size, struct cache_entry *entries, unsigned count)
 {
     if (!entries_are_runs(entries, count, size << cache->shift))
@@ -198,8 +200,8 @@ static uint64_t stack_mark(const struct cache *cache, uint64_t size)
     return top->header ^ (uint64_t)(uintptr_t)top->payload << 8 ^ stack_count(cache, size);
 }
 
-/* The next size, as a clock's hand goes round, that was not used since the hand came by, or of which more than a share is kept; else
- * that of which most is kept. */
+/* The next size, as a clock's hand goes round, that was not used since the hand came by, or of
+ * which more than a share is kept; else that of which most is kept. */
 static uint64_t room_victim(struct cache *cache)
 {
     uint64_t largest = 1;
@@ -215,7 +217,8 @@ static uint64_t room_victim(struct cache *cache)
     return largest;
 }
 
-/* Flushes the older half of a stack, or a part: others wait for the lock meanwhile. But not too small a part, since the rest moves down. */
+/* Flushes the older half of a stack, or a part: others wait for the lock meanwhile. But not too
+ * small a part, since the rest moves down. */
 static void room_make(struct cache *cache, struct shmheap *heap)
 {
     uint64_t size = room_victim(cache);
@@ -223,7 +226,8 @@ static void room_make(struct cache *cache, struct shmheap *heap)
     stack_flush(cache, heap, size, count <= 2 * FLUSH_BATCH ? (count + 1) / 2 : FLUSH_BATCH + count / FLUSH_SHARE);
 }
 
-/* Lets the stacks grow by so many granules, and by some more until the next look at them. For more than a share nothing else has to go. */
+/* Lets the stacks grow by so many granules, and by some more until the next look at them. For more
+ * than a share nothing else has to go. */
 static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t need)
 {
     while (cache->left + cache->spare < need && need <= share_of(cache))
@@ -233,7 +237,8 @@ static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t ne
     cache->spare = room - cache->left;
 }
 
-/* Of an empty stack, the entries that were fetched last: where nothing was added since, they still lie there. */
+/* Of an empty stack, the entries that were fetched last: where nothing was added since, they still
+ * lie there. */
 static uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count)
 {
     uint64_t sum = count;
@@ -242,8 +247,9 @@ static uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned cou
     return sum;
 }
 
-/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a share; up to several shares where the thread
- * frees none, since then the lock is all that they cost. In a small heap a quarter may be nothing: then a few of small blocks, else one. */
+/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a
+ * share; up to several shares where the thread frees none, since then the lock is all that they
+ * cost. In a small heap a quarter may be nothing: then a few of small blocks, else one. */
 static unsigned batch_next(struct cache *cache, uint64_t size)
 {
     unsigned last = cache->batch[size];
@@ -254,8 +260,9 @@ static unsigned batch_next(struct cache *cache, uint64_t size)
     return (unsigned)(batch < few ? few : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
 
-/* Whether the stack, settled, has enough for some time: blocks that are freed next come back to it only when as many others have been freed
- * as recent holds. In a small heap or of a large size there are seldom so many. */
+/* Whether the stack, settled, has enough for some time: blocks that are freed next come back to it
+ * only when as many others have been freed as recent holds. In a small heap or of a large size
+ * there are seldom so many. */
 static int stack_suffices(const struct cache *cache, uint64_t size)
 {
     return stack_count(cache, size) > (2 * CACHE_RECENT * size <= share_of(cache) / 4 ? CACHE_RECENT : 0);
@@ -305,8 +312,9 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     return 0;
 }
 
-/* The next pause: twice as long as the last one if that was not long ago. Asking costs a walk over the blocks, some nanoseconds for each,
- * which as many calls without the cache, at tens of nanoseconds, have to be worth. since: allocs since the last one. */
+/* The next pause: twice as long as the last one if that was not long ago. Asking costs a walk over
+ * the blocks, some nanoseconds for each, which as many calls without the cache, at tens of
+ * nanoseconds, have to be worth. since: allocs since the last one. */
 static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap, uint64_t since)
 {
     uint64_t blocks = load_u64(&heap->control->allocs) - load_u64(&heap->control->frees);
@@ -317,8 +325,8 @@ static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap
     return pause < least ? least : pause < most ? pause : most;
 }
 
-/* A process has asked for the blocks, and perhaps taken them: the thread does without its cache for some time, lest the next alloc that
- * fails, in a heap that is full, has to ask again. */
+/* A process has asked for the blocks, and perhaps taken them: the thread does without its cache for
+ * some time, lest the next alloc that fails, in a heap that is full, has to ask again. */
 static int cache_answer(struct cache *cache, struct shmheap *heap)
 {
     uint64_t taken = load_u64(&cache->line->taken), allocs = load_u64(&heap->control->allocs);
@@ -363,7 +371,8 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
     return load_u32(&cache->line->asked) == 0 ? 0 : cache_answer(cache, heap);
 }
 
-/* Puts a block that is cached already on its stack. The last of a batch may be larger than asked for. */
+/* Puts a block that is cached already on its stack. The last of a batch may be larger than asked
+ * for. */
 static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granule)
 {
     uint64_t header = block_load(heap, granule), size = block_size_checked(heap, granule, header, heap->end);
@@ -417,7 +426,8 @@ int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
     if (cache_ready(cache, heap) != 0)
         return 0;
-    /* A thread that has never allocated this size only passes on what others do: where more memory goes round it is slower. */
+    /* A thread that has never allocated this size only passes on what others do: where more memory
+     * goes round it is slower. */
     if (cache->batch[size] == 0 && stack_count(cache, size) * size >= share_of(cache))
         stack_flush(cache, heap, size, (stack_count(cache, size) + 1) / 2);
     room_make_for(cache, heap, size);
@@ -426,7 +436,8 @@ int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size)
 
 /* Beginning and end ----------------------------------------------------- */
 
-/* Empty, with room for the stacks of at most so many granules; NULL: there is no memory. Pages that are never used cost addresses only. */
+/* Empty, with room for the stacks of at most so many granules; NULL: there is no memory. Pages that
+ * are never used cost addresses only. */
 static struct cache *cache_map(uint64_t most)
 {
     uint64_t entries = most * ENTRIES_SHARE + CACHE_SIZES * (1 + PADDING);
@@ -472,7 +483,8 @@ static void cache_unlist(struct cache *cache)
         }
 }
 
-/* The cache has no connection any more. It goes with its thread, or at once when that has ended. Mutex held. */
+/* The cache has no connection any more. It goes with its thread, or at once when that has ended.
+ * Mutex held. */
 static void cache_retire(struct cache *cache)
 {
     SHARED_STORE(&cache->heap, &nothing);
@@ -483,8 +495,9 @@ static void cache_retire(struct cache *cache)
         cache->state = CACHE_OF_THREAD;
 }
 
-/* At the end of a thread: empties the cache, or where the lock is not to be had soon leaves it to the connection, for its next thread. What it
- * holds can be had by others meanwhile, as what any cache holds. */
+/* At the end of a thread: empties the cache, or where the lock is not to be had soon leaves it to
+ * the connection, for its next thread. What it holds can be had by others meanwhile, as what any
+ * cache holds. */
 static void cache_of_thread_end(struct cache *cache)
 {
     pthread_mutex_lock(&cache_mutex);
@@ -534,7 +547,8 @@ void cache_end_of_library(void)
     cache_key_made = 0;
 }
 
-/* Takes the caches of closed connections off this thread's list, which begins at cache_all. Mutex held. */
+/* Takes the caches of closed connections off this thread's list, which begins at cache_all. Mutex
+ * held. */
 static void caches_of_thread_tidy(void)
 {
     for (struct cache **place = &cache_all; *place != NULL;) {
@@ -548,7 +562,8 @@ static void caches_of_thread_tidy(void)
     }
 }
 
-/* A cache of the connection whose thread has ended, for this thread; NULL: there is none. Mutex held. */
+/* A cache of the connection whose thread has ended, for this thread; NULL: there is none. Mutex
+ * held. */
 static struct cache *cache_adopt(struct shmheap *heap)
 {
     struct cache *cache = heap->caches;
@@ -601,8 +616,8 @@ struct cache *cache_of(struct shmheap *heap)
     return cache;
 }
 
-/* A cache of the connection that no thread is emptying, taken off the list to be emptied; waits for those that others are at. NULL: there are none.
- * Mutex held. */
+/* A cache of the connection that no thread is emptying, taken off the list to be emptied; waits for
+ * those that others are at. NULL: there are none. Mutex held. */
 static struct cache *cache_take_over(struct shmheap *heap)
 {
     while (heap->caches != NULL) {
@@ -653,7 +668,8 @@ void cache_fork_child(void)
     pthread_cond_init(&cache_emptied, NULL);
 }
 
-/* The blocks are the parent's. What threads that are not here had as caches waits for threads of this process. */
+/* The blocks are the parent's. What threads that are not here had as caches waits for threads of
+ * this process. */
 void cache_fork_child_of(struct shmheap *heap)
 {
     for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap) {

@@ -29,17 +29,24 @@
 #define ALWAYS_HUGE 0
 #endif
 
-enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, LOCK_LIMIT_MS = 30000 };
+enum {
+    LEN_DEFAULT = 1 << 20,
+    MODE_DEFAULT = 0600,
+    TIMEOUT_MS_DEFAULT = 2000,
+    LOCK_LIMIT_MS = 30000
+};
 enum { FLAGS_KNOWN = 4095, LEAVING_LIMIT_MS = 1000 /* that exit() waits for each heap's lock */ };
 
-/* The register. Closed connections stay in it, so that a handle that was disconnected can be told from an open one. It only grows, at its
- * head, so that a child finds it whole whatever its parent's threads were doing. */
+/* The register. Closed connections stay in it, so that a handle that was disconnected can be told
+ * from an open one. It only grows, at its head, so that a child finds it whole whatever its
+ * parent's threads were doing. */
 static struct shmheap *connections;
 static pthread_mutex_t connections_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Children ------------------------------------------------------------- */
 
-/* In a child, told of by a handler or not. Not told, it may have closed its parent's descriptors, and have others of the same number. */
+/* In a child, told of by a handler or not. Not told, it may have closed its parent's descriptors,
+ * and have others of the same number. */
 static void child_of(struct shmheap *heap, int told)
 {
     if (!told && !file_is(heap->life.fd, heap->device, heap->inode))
@@ -107,7 +114,8 @@ static void fork_child(void)
 
 static void fork_prepare(void)
 {
-    for (struct shmheap *heap = __atomic_load_n(&connections, __ATOMIC_ACQUIRE); heap != NULL; heap = heap->next)
+    for (struct shmheap *heap = __atomic_load_n(&connections, __ATOMIC_ACQUIRE); heap != NULL;
+         heap = heap->next)
         if (heap->open && !heap->has_claim && load_acquire_u32(&heap->ready))
             slot_fork_prepare(heap);
     anchor_fork_prepare();
@@ -127,8 +135,8 @@ static void connect_begin(void)
     process_notice_fork();
 }
 
-/* The end of the program, or of the library in it: what its connections hold stays with them until the process is gone, since other threads may
- * go on; but then it counts as given up in order. */
+/* The end of the program, or of the library in it: what its connections hold stays with them until
+ * the process is gone, since other threads may go on; but then it counts as given up in order. */
 __attribute__((destructor)) static void library_end(void)
 {
     if (connections == NULL)
@@ -233,9 +241,12 @@ static int invalid(void)
 /* Flags that can be together. */
 static int flags_check(unsigned flags)
 {
-    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER)) && !(flags & SHMHEAP_CREATE)) ||
+    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 ||
+        ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER)) && !(flags & SHMHEAP_CREATE)) ||
         ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
-        ((flags & SHMHEAP_ANONYMOUS) && (!(flags & SHMHEAP_CREATE) || (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))))
+        ((flags & SHMHEAP_ANONYMOUS) &&
+         (!(flags & SHMHEAP_CREATE) ||
+          (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))))
         return invalid();
     return 0;
 }
@@ -246,11 +257,13 @@ static int plan_fill(struct segment_plan *plan, const shmheap_options *options)
     plan->len = options->len != 0 ? options->len : LEN_DEFAULT;
     plan->max_len = options->max_len != 0 ? options->max_len : plan->len;
     plan->shift = options->alignment == 8 ? 3 : 4;
-    plan->flags = (options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0) | (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
+    plan->flags = (options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0) |
+                  (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
     plan->slot_count = SLOTS_MAX;
     plan->region_align = FILE_ALIGN;
     if (plan->len < REGION_LEN_MIN || plan->max_len < plan->len ||
-        (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) || options->mode > 07777)
+        (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) ||
+        options->mode > 07777)
         return invalid();
     return 0;
 }
@@ -262,9 +275,11 @@ static unsigned timeout_of(const shmheap_options *options)
 
 /* Files ---------------------------------------------------------------- */
 
-/* The connection gets the file of fd, which becomes its own also when this fails, and says that it uses the file. had_name: the file must have a
- * name still, else errno ESTALE. 0, or -1 with errno. */
-static int connection_use(struct shmheap *heap, int fd, const char *name, unsigned timeout_ms, int had_name)
+/* The connection gets the file of fd, which becomes its own also when this fails, and says that it
+ * uses the file. had_name: the file must have a name still, else errno ESTALE. 0, or -1 with errno.
+ */
+static int connection_use(struct shmheap *heap, int fd, const char *name, unsigned timeout_ms,
+                          int had_name)
 {
     struct stat status;
     heap->fd = fd;
@@ -293,9 +308,13 @@ static int connection_use(struct shmheap *heap, int fd, const char *name, unsign
 
 /* Making and connecting ------------------------------------------------ */
 
-static unsigned mode_of(const shmheap_options *options) { return options->mode != 0 ? options->mode : MODE_DEFAULT; }
+static unsigned mode_of(const shmheap_options *options)
+{
+    return options->mode != 0 ? options->mode : MODE_DEFAULT;
+}
 
-/* The new heap in the connection's empty file, complete: other processes see it from here on. mode: its permissions. */
+/* The new heap in the connection's empty file, complete: other processes see it from here on. mode:
+ * its permissions. */
 static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
     const struct anchor_file file = connection_file(heap);
@@ -315,7 +334,8 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsi
     return 0;
 }
 
-static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+static struct shmheap *create_named(const char *name, const struct segment_plan *plan,
+                                    const shmheap_options *options)
 {
     int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
@@ -326,17 +346,20 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan, mode_of(options)) == 0)
+    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 &&
+        heap_make(heap, plan, mode_of(options)) == 0)
         return connection_opened(heap);
     int reason = errno;
-    if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take it over */
+    if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take
+                                  it over */
         file_remove(name, heap->is_path);
     errno = reason;
     return connection_failed(heap);
 }
 
 /* The connection to the heap in the file fd, which becomes the connection's. */
-static struct shmheap *connect_file(int fd, const char *name, const shmheap_options *options, unsigned timeout_ms, int had_name)
+static struct shmheap *connect_file(int fd, const char *name, const shmheap_options *options,
+                                    unsigned timeout_ms, int had_name)
 {
     struct shmheap *heap = fd >= 0 ? connection_new(options) : NULL;
     if (heap == NULL) {
@@ -344,7 +367,8 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
             close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_ms, name != NULL) != 0 || segment_map(heap, timeout_ms, had_name) != 0 ||
+    if (connection_use(heap, fd, name, timeout_ms, name != NULL) != 0 ||
+        segment_map(heap, timeout_ms, had_name) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return connection_failed(heap);
     return connection_opened(heap);
@@ -352,10 +376,12 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
 
 static int open_existing(const char *name, const shmheap_options *options)
 {
-    return file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR);
+    return file_open_named(name, (options->flags & SHMHEAP_FILE) != 0,
+                           options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR);
 }
 
-static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+static struct shmheap *create_anonymous(const char *name, const struct segment_plan *plan,
+                                        const shmheap_options *options)
 {
     int fd = file_memory(name != NULL && name[0] != 0 ? name : "shmheap");
     struct shmheap *heap = fd >= 0 ? connection_new(options) : NULL;
@@ -369,11 +395,13 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
     return connection_opened(heap);
 }
 
-/* What a maker left that died, or with SHMHEAP_TAKE_OVER any heap that no process uses, goes. 0 when the name is free now, or not to be had as
- * yet; *abandoned: a dead maker's work is still there, kept by processes that wait for it. -1 with errno, with SHMHEAP_TAKE_OVER alone. */
+/* What a maker left that died, or with SHMHEAP_TAKE_OVER any heap that no process uses, goes. 0
+ * when the name is free now, or not to be had as yet; *abandoned: a dead maker's work is still
+ * there, kept by processes that wait for it. -1 with errno, with SHMHEAP_TAKE_OVER alone. */
 static int make_way(const char *name, const shmheap_options *options, int *abandoned)
 {
-    int is_path = (options->flags & SHMHEAP_FILE) != 0, take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
+    int is_path = (options->flags & SHMHEAP_FILE) != 0,
+        take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
     int fd = file_open_named(name, is_path, O_RDWR);
     *abandoned = fd >= 0 && file_was_abandoned(fd);
     if (fd >= 0)
@@ -385,8 +413,10 @@ static int make_way(const char *name, const shmheap_options *options, int *aband
     return errno == EBUSY || !take_over ? 0 : -1;
 }
 
-/* One attempt: NULL with errno ESTALE when the name has come or gone in between, EOWNERDEAD when the maker of what is there has died. */
-static struct shmheap *open_once(const char *name, const struct segment_plan *plan, const shmheap_options *options, unsigned timeout_ms)
+/* One attempt: NULL with errno ESTALE when the name has come or gone in between, EOWNERDEAD when
+ * the maker of what is there has died. */
+static struct shmheap *open_once(const char *name, const struct segment_plan *plan,
+                                 const shmheap_options *options, unsigned timeout_ms)
 {
     if (!(options->flags & SHMHEAP_CREATE))
         return connect_file(open_existing(name, options), name, options, timeout_ms, 1);
@@ -407,9 +437,11 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
     return heap;
 }
 
-static struct shmheap *open_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
+static struct shmheap *open_named(const char *name, const struct segment_plan *plan,
+                                  const shmheap_options *options)
 {
-    /* Other processes may make and remove heaps of this name at the same time: one of them succeeds each time. */
+    /* Other processes may make and remove heaps of this name at the same time: one of them succeeds
+     * each time. */
     struct pause pause = pause_begin(timeout_of(options));
     struct shmheap *heap;
     do
@@ -422,11 +454,13 @@ static struct shmheap *open_named(const char *name, const struct segment_plan *p
     return heap;
 }
 
-static struct shmheap *open_of_socket(const char *name, struct segment_plan *plan, const shmheap_options *options)
+static struct shmheap *open_of_socket(const char *name, struct segment_plan *plan,
+                                      const shmheap_options *options)
 {
     char of_socket[PATH_MAX];
     struct scope scope;
-    if (scope_of_caller(&scope) != 0 || scope_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
+    if (scope_of_caller(&scope) != 0 ||
+        scope_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
         return NULL;
     plan->scope = &scope;
     struct shmheap *heap = open_named(of_socket, plan, options);
@@ -449,12 +483,14 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
         errno = EINVAL;
         return NULL;
     }
-    return options->flags & SHMHEAP_SOCKET ? open_of_socket(name, &plan, options) : open_named(name, &plan, options);
+    return options->flags & SHMHEAP_SOCKET ? open_of_socket(name, &plan, options)
+                                           : open_named(name, &plan, options);
 }
 
 struct shmheap *connect_fd(int fd, const shmheap_options *options)
 {
-    const unsigned allowed = SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED | SHMHEAP_NO_DUMP;
+    const unsigned allowed =
+        SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED | SHMHEAP_NO_DUMP;
     if ((options->flags & ~allowed) != 0) {
         errno = EINVAL;
         return NULL;
@@ -468,7 +504,8 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         return NULL;
     }
     int own = file_reopen(fd, NULL, 0, (options->flags & SHMHEAP_READ_ONLY) != 0);
-    struct shmheap *heap = connect_file(own, NULL, options, timeout_of(options), own >= 0 && !file_is_nameless(own));
+    struct shmheap *heap =
+        connect_file(own, NULL, options, timeout_of(options), own >= 0 && !file_is_nameless(own));
     if (heap == NULL && (errno == ESTALE || errno == EOWNERDEAD))
         errno = ETIMEDOUT; /* there is no name to look behind */
     return heap;
@@ -481,7 +518,8 @@ static uint32_t slots_for(uint64_t bytes)
     return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
 }
 
-static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes, const shmheap_options *options)
+static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
+                        const shmheap_options *options)
 {
     const unsigned allowed = SHMHEAP_CACHED | SHMHEAP_REAP;
     if ((options->flags & ~allowed) != 0 || plan_fill(plan, options) != 0)
@@ -491,7 +529,8 @@ static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
     if (memory == NULL || (uintptr_t)memory % (plan->shift == 3 ? 8 : 16) != 0)
         return invalid();
     if (options->len == 0) {
-        plan->len = segment_region_fitting(bytes, plan->shift, plan->slot_count, plan->region_align);
+        plan->len =
+            segment_region_fitting(bytes, plan->shift, plan->slot_count, plan->region_align);
         plan->max_len = plan->len;
     }
     if (plan->len == 0) {
@@ -576,7 +615,8 @@ int connect_lend(struct shmheap *heap, int writable)
         return -1;
     }
     int fresh = file_reopen(fd, heap->name, heap->is_path, !writable);
-    if (fresh >= 0 && !__atomic_compare_exchange_n(place, &lent, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (fresh >= 0 &&
+        !__atomic_compare_exchange_n(place, &lent, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         close(fresh); /* another thread was quicker */
         return lent;
     }

@@ -14,8 +14,9 @@ struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_opti
 struct shmheap *connect_attach_at(void *memory, uint64_t bytes);
 void connect_close(struct shmheap *heap);
 
-/* connect_lend is a descriptor of the heap's file for the caller to pass on, of a description that no lock is on, made when first asked for; it
- * is closed with the connection. -1 with errno ENOTSUP (no file), EACCES (writable, of a read-only connection), or as open() says. */
+/* connect_lend is a descriptor of the heap's file for the caller to pass on, of a description that
+ * no lock is on, made when first asked for; it is closed with the connection. -1 with errno ENOTSUP
+ * (no file), EACCES (writable, of a read-only connection), or as open() says. */
 int connect_lend(struct shmheap *heap, int writable);
 
 #endif

@@ -13,9 +13,12 @@ int connection_fd(const struct shmheap *heap)
     int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
     if (fd >= 0 && file_is(fd, heap->device, heap->inode))
         return fd;
-    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, heap->read_only ? O_RDONLY : O_RDWR) : -1;
+    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path,
+                                                     heap->read_only ? O_RDONLY : O_RDWR)
+                                   : -1;
     if (again >= 0 && file_is(again, heap->device, heap->inode) &&
-        __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
         return again;
     if (again >= 0)
         close(again); /* another file; or another thread was quicker */
@@ -27,11 +30,13 @@ int connection_fd(const struct shmheap *heap)
 
 struct anchor_file connection_file(const struct shmheap *heap)
 {
-    const struct anchor_file file = {connection_fd(heap), heap->name, heap->is_path, heap->read_only};
+    const struct anchor_file file = {connection_fd(heap), heap->name, heap->is_path,
+                                     heap->read_only};
     return file;
 }
 
-/* The description of `use` is anew this process's own, or its descriptor known again. What it replaces is kept if it is a parent's. */
+/* The description of `use` is anew this process's own, or its descriptor known again. What it
+ * replaces is kept if it is a parent's. */
 static int use_renew(struct shmheap *heap, const struct anchor_file *file)
 {
     struct anchor use = ANCHOR_NONE;
@@ -43,7 +48,8 @@ static int use_renew(struct shmheap *heap, const struct anchor_file *file)
     }
     if (anchor_open(&use, file, ANCHOR_USE) != 0)
         return -1;
-    file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file for themselves */
+    file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file
+                            for themselves */
     if (heap->use_is_parents)
         heap->inherited[heap->inherited_count++] = heap->use;
     else

@@ -1,12 +1,14 @@
 /* copy.c: a copy of a heap in a file of its own.
  *
- * First, rounds without the lock: they write all pages to the copy's file, some of them wrong, since the heap changes meanwhile. Then one
- * comparison under the lock (on a connection that may not write, between two equal sequence numbers): it finds the pages that have to
- * be otherwise and puts them aside in private memory. No system call that waits for a disk happens in it. They are
+ * First, rounds without the lock: they write all pages to the copy's file, some of them wrong,
+ * since the heap changes meanwhile. Then one comparison under the lock (on a connection that may
+ * not write, between two equal sequence numbers): it finds the pages that have to be otherwise and
+ * puts them aside in private memory. No system call that waits for a disk happens in it. They are
  * written when the lock is free again; the file then is the heap of that one instant.
  *
- * The copy's lock is free and its slots are what they were. So the copy is a heap of which all processes were killed at once,
- * between two operations; recovery has nothing to do, and reaping finds what they held.
+ * The copy's lock is free and its slots are what they were. So the copy is a heap of which all
+ * processes were killed at once, between two operations; recovery has nothing to do, and reaping
+ * finds what they held.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "copy.h"
 
@@ -40,7 +42,7 @@ struct copy {
     struct shmheap *heap;
     struct image image;
     int fd, still;
-    int visible;  /* the file has its name already */
+    int visible; /* the file has its name already */
     struct changed *changed;
     unsigned char *bytes;
     void *memory; /* of both */
@@ -56,7 +58,8 @@ struct copy {
 static int len_allowed(uint64_t len)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || len <= limit.rlim_cur)
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        len <= limit.rlim_cur)
         return 0;
     errno = EFBIG;
     return -1;
@@ -95,7 +98,8 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
-/* A file without a name, which vanishes with its maker; where that is not to be had, one with its name, marked as used. 0, or -1 with errno. */
+/* A file without a name, which vanishes with its maker; where that is not to be had, one with its
+ * name, marked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
 {
     struct stat status;
@@ -105,7 +109,9 @@ static int target_open(struct copy *copy, const char *path)
     }
     mode_t mode = fstat(copy->image.source, &status) == 0 ? status.st_mode & 0777 : 0600;
     copy->visible = 0;
-    copy->fd = access("/proc/self/fd", X_OK) == 0 ? file_above_standard(folder_open(path, O_TMPFILE | O_RDWR, mode)) : -1;
+    copy->fd = access("/proc/self/fd", X_OK) == 0
+                   ? file_above_standard(folder_open(path, O_TMPFILE | O_RDWR, mode))
+                   : -1;
     if (copy->fd >= 0)
         return 0;
     copy->visible = 1;
@@ -143,14 +149,17 @@ static void target_drop(const struct copy *copy, const char *path)
 
 /* Pages ----------------------------------------------------------------- */
 
-/* Room for the pages put aside: for all there can be, or for fewer where the system does not lend so many addresses. */
+/* Room for the pages put aside: for all there can be, or for fewer where the system does not lend
+ * so many addresses. */
 static int room_make(struct copy *copy)
 {
     uint64_t pages = copy->heap->layout.segment_len / IMAGE_PAGE + 1;
     for (copy->room = pages;; copy->room /= 2) {
         copy->memory_len = copy->room * (IMAGE_PAGE + sizeof *copy->changed);
-        copy->memory = copy->memory_len <= (size_t)-1 / 2 ? mmap(NULL, (size_t)copy->memory_len, PROT_READ | PROT_WRITE,
-                                                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+        copy->memory = copy->memory_len <= (size_t)-1 / 2
+                           ? mmap(NULL, (size_t)copy->memory_len, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                           : MAP_FAILED;
         if (copy->memory != MAP_FAILED)
             break;
         errno = ENOMEM;
@@ -167,9 +176,11 @@ static int changed_write(struct copy *copy)
 {
     const struct changed *changed = copy->changed;
     for (uint64_t i = 0, run; i < copy->count; i += run) {
-        for (run = 1; i + run < copy->count && changed[i + run].number == changed[i].number + run; run++)
+        for (run = 1; i + run < copy->count && changed[i + run].number == changed[i].number + run;
+             run++)
             continue;
-        if (write_at(copy->fd, copy->bytes + i * IMAGE_PAGE, run * IMAGE_PAGE, changed[i].number * IMAGE_PAGE) != 0)
+        if (write_at(copy->fd, copy->bytes + i * IMAGE_PAGE, run * IMAGE_PAGE,
+                     changed[i].number * IMAGE_PAGE) != 0)
             return -1;
         for (uint64_t k = i; k < i + run; k++)
             image_written(&copy->image, changed[k].number, changed[k].sum);
@@ -216,7 +227,8 @@ static int rounds_ahead(struct copy *copy)
     return 0;
 }
 
-/* Control and slots. After the headers: a slot that a header names was taken before the header named it. */
+/* Control and slots. After the headers: a slot that a header names was taken before the header
+ * named it. */
 static void head_take(struct copy *copy)
 {
     struct shmheap *heap = copy->heap;
@@ -228,7 +240,8 @@ static void head_take(struct copy *copy)
         copy->more[i] = load_acquire(&words[heap->layout.more_off / 8 + i]);
 }
 
-/* The heap stands still: 0; 1, there was no room for all that has changed; or minus an errno value. */
+/* The heap stands still: 0; 1, there was no room for all that has changed; or minus an errno value.
+ */
 static int run_copy(struct shmheap *heap, void *context)
 {
     struct copy *copy = context;
@@ -241,11 +254,13 @@ static int run_copy(struct shmheap *heap, void *context)
     return result;
 }
 
-/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has neither, and no heirs. */
+/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has
+ * neither, and no heirs. */
 static void slots_settle(uint64_t *words, unsigned first, unsigned count)
 {
     for (unsigned i = first; i < count; i++)
-        words[(i * SLOT_SIZE + offsetof(struct slot, word)) / 8] &= ~(uint64_t)(SLOT_BY_PID | SLOT_HAS_HEIRS);
+        words[(i * SLOT_SIZE + offsetof(struct slot, word)) / 8] &=
+            ~(uint64_t)(SLOT_BY_PID | SLOT_HAS_HEIRS);
 }
 
 static uint64_t *head_word(struct copy *copy, size_t off) { return &copy->head[off / 8]; }
@@ -254,10 +269,14 @@ static uint64_t *head_word(struct copy *copy, size_t off) { return &copy->head[o
 static void head_settle(struct copy *copy)
 {
     *head_word(copy, offsetof(struct control, magic)) = 0;
-    *head_word(copy, offsetof(struct control, flags)) |= FORMAT_SPARSE; /* what is free has no memory */
+    *head_word(copy, offsetof(struct control, flags)) |= FORMAT_SPARSE; /* what is free has no
+                                                                           memory */
     *head_word(copy, offsetof(struct control, lock)) = 0;
     *head_word(copy, offsetof(struct control, waiting)) = 0;
-    *head_word(copy, offsetof(struct control, space_waiting)) &= ~UINT64_C(0xffffffff); /* the upper half is space_futex */
+    *head_word(copy, offsetof(struct control, space_waiting)) &= ~UINT64_C(0xffffffff); /* the upper
+                                                                                           half is
+                                                                                           space_futex
+                                                                                         */
     uint64_t *sequence = head_word(copy, offsetof(struct control, sequence));
     *sequence = (*sequence + 1) & ~UINT64_C(1);
 }
@@ -271,7 +290,8 @@ static int head_write(struct copy *copy)
     head_settle(copy);
     slots_settle(head_word(copy, layout->slots_off), 1, layout->slots_first);
     slots_settle(copy->more, 0, copy->more_slots);
-    if (len_allowed(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 || write_at(copy->fd, copy->head, layout->bits_off, 0) != 0 ||
+    if (len_allowed(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 ||
+        write_at(copy->fd, copy->head, layout->bits_off, 0) != 0 ||
         write_at(copy->fd, copy->more, more_len, layout->more_off) != 0)
         return -1;
     return write_at(copy->fd, &magic, sizeof magic, 0);
@@ -282,7 +302,8 @@ static int copy_fill(struct copy *copy)
 {
     int result = 1;
     for (unsigned round = 0; round < ROUNDS_MAX && result > 0; round++) {
-        if (rounds_ahead(copy) != 0 || (result = look_at(copy->heap, run_copy, copy)) < 0 || changed_write(copy) != 0)
+        if (rounds_ahead(copy) != 0 || (result = look_at(copy->heap, run_copy, copy)) < 0 ||
+            changed_write(copy) != 0)
             return -1;
     }
     if (result == 0)
@@ -295,7 +316,9 @@ static int copy_fill(struct copy *copy)
 static int copy_to(struct copy *copy, const char *path)
 {
     copy->fd = -1;
-    int made = target_open(copy, path) == 0 && copy_fill(copy) == 0 && target_publish(copy, path) == 0, reason = errno;
+    int made =
+            target_open(copy, path) == 0 && copy_fill(copy) == 0 && target_publish(copy, path) == 0,
+        reason = errno;
     if (!made)
         target_drop(copy, path);
     if (copy->fd >= 0)

@@ -75,7 +75,8 @@ static int reopen_by_name(int fd, const char *name, int is_path, int oflags)
 {
     dev_t device;
     ino_t inode;
-    int again = file_identify(fd, &device, &inode) == 0 ? file_open_named(name, is_path, oflags) : -1;
+    int again =
+        file_identify(fd, &device, &inode) == 0 ? file_open_named(name, is_path, oflags) : -1;
     if (again >= 0 && !file_is(again, device, inode)) {
         close(again);
         errno = ENOENT;
@@ -163,7 +164,9 @@ int file_use(int fd, unsigned timeout_ms)
 int file_in_use(int fd)
 {
     struct flock lock;
-    return lock_command(fd, F_OFD_GETLK, &lock, F_WRLCK, 0, USERS_END) != 0 ? -1 : lock.l_type != F_UNLCK;
+    return lock_command(fd, F_OFD_GETLK, &lock, F_WRLCK, 0, USERS_END) != 0
+               ? -1
+               : lock.l_type != F_UNLCK;
 }
 
 /* Names ----------------------------------------------------------------- */
@@ -205,8 +208,8 @@ static int is_begun_now(int fd)
 
 int file_was_abandoned(int fd)
 {
-    /* The maker locks its byte before it writes the first bytes, and unlocks it after magic: so what is begun still when the byte is seen
-     * unlocked, stays so. */
+    /* The maker locks its byte before it writes the first bytes, and unlocks it after magic: so
+     * what is begun still when the byte is seen unlocked, stays so. */
     return is_begun_now(fd) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 && is_begun_now(fd);
 }
 
@@ -220,11 +223,13 @@ static int file_is_ours(int fd)
         return -1;
     if (file_is_begun(&begin, 1))
         return 0;
-    errno = got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
+    errno =
+        got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
     return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
 }
 
-/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at. */
+/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at.
+ */
 static int open_to_compare(const char *name, int is_path)
 {
     int fd = file_open_named(name, is_path, O_RDWR);
@@ -250,10 +255,11 @@ int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode)
         return -1;
     errno = ESTALE;
     if (file_is(there, device, inode)) {
-        /* Not for long: a process that may write the file can keep the lock. Without it the caller has no protection
-         * against another one that is just as far. */
+        /* Not for long: a process that may write the file can keep the lock. Without it the caller
+         * has no protection against another one that is just as far. */
         file_lock_wait(there, F_WRLCK, REMOVER_BYTE, REMOVER_WAIT_MS);
-        if (name_compare(name, is_path, device, inode) == 0) /* once more: the remover before may have been the one for this name */
+        if (name_compare(name, is_path, device, inode) == 0) /* once more: the remover before may
+                                                                have been the one for this name */
             removed = file_remove(name, is_path);
     }
     int reason = errno;

@@ -8,7 +8,8 @@
 
 #include <cpuid.h>
 
-/* Bits of the registers of cpuid, and of XCR0: what of the registers the kernel keeps when it switches threads. */
+/* Bits of the registers of cpuid, and of XCR0: what of the registers the kernel keeps when it
+ * switches threads. */
 #define LEAF_1_ECX_NEEDED (UINT32_C(1) << 27 | UINT32_C(1) << 28)                        /* OSXSAVE, AVX */
 #define LEAF_7_EBX_AVX2 (UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8)         /* BMI1 (tzcnt), AVX2, BMI2 */
 #define LEAF_7_EBX_AVX512 (UINT32_C(1) << 16 | UINT32_C(1) << 30 | UINT32_C(1) << 31)    /* F, BW, VL */
@@ -26,8 +27,8 @@ enum fit_kind fit_kind_of(const struct fit_cpu *cpu)
     return has_all(cpu->xcr0, XCR0_AVX512) && has_all(cpu->leaf_7_ebx, LEAF_7_EBX_AVX512) ? FIT_AVX512 : FIT_AVX2;
 }
 
-/* By the instructions themselves: the compiler's own __builtin_cpu_supports needs a library of gcc's that not every linker brings along, and
- * not every version of it knows LZCNT. */
+/* By the instructions themselves: the compiler's own __builtin_cpu_supports needs a library of
+ * gcc's that not every linker brings along, and not every version of it knows LZCNT. */
 static void cpu_read(struct fit_cpu *cpu)
 {
     uint32_t eax, ebx, ecx, edx;

@@ -3,8 +3,8 @@
  *
  *   [ control ][ slots ][ bits ][ rows, level 0, 1 ... ][ tree, level 0, 1 ... ][ region ]
  *
- * Everything is little-endian and of fixed width; no pointer is stored. Offsets in control are from the start of
- * the segment, all others from the start of the region. */
+ * Everything is little-endian and of fixed width; no pointer is stored. Offsets in control are from
+ * the start of the segment, all others from the start of the region. */
 #ifndef SHMHEAP_LAYOUT_H
 #define SHMHEAP_LAYOUT_H
 
@@ -50,7 +50,8 @@ enum {
  *   bits 36-38  state, enum shmheap_state
  *   bits 39-48  slot of the holder; 0 when free
  *   bits 49-63  stamp of the allocation; 0 when free
- * The walk from granule 0, by adding sizes, reaches the end of the region exactly, at every instant. */
+ * The walk from granule 0, by adding sizes, reaches the end of the region exactly, at every
+ * instant. */
 #define HEADER_SIZE_BITS 36
 #define HEADER_STATE_SHIFT 36
 #define HEADER_SLOT_SHIFT 39
@@ -65,9 +66,9 @@ enum {
 #define HANDLE_STAMP_SHIFT 36
 #define HANDLE_TAG_SHIFT 51
 
-/* struct control lives in shared memory, at the start of the segment. "Fixed" fields are written before magic and
- * never again; who connects copies and checks them once. The others change under the lock only, unless said.
- * Numbered rules, which shmheap_check reports:
+/* struct control lives in shared memory, at the start of the segment. "Fixed" fields are written
+ * before magic and never again; who connects copies and checks them once. The others change under
+ * the lock only, unless said. Numbered rules, which shmheap_check reports:
  *   1  the fixed fields are those that this connection found when it connected
  *   2  len is at least 128, at most max_len, and within the file
  *   3  each block's size is at least the smallest and ends at or before the end of the region
@@ -77,13 +78,19 @@ enum {
  *   7  no two free blocks are neighbours
  *   8  tail is the first granule of the last block if that is free, else the end
  *   9  the start bits are set where blocks start, and nowhere else
- *   10 where few is FEW_NOT, the edge bits are set at the first and the last granule of free blocks, and nowhere else; else all are 0
- *   11 the tail left out: where few is FEW_NOT, each chunk's bits in the rows of level 0 are those of the sizes of free blocks that start in it,
- *      and its entry in the tree's level 0 is the size of the large one that does, or 0. Else all of these are 0, and the list has all free blocks
- *   12 each bit and each entry of higher levels, and each row's first chunk, is what follows from the level below; in the rows, from level 2
- *      on, a bit may be set though it need not. Where there is a list, first is the list
- *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks that are not free
- *   14 each name has a record, an object of its own in state named, and is found; each object in state named has a name */
+ *   10 where few is FEW_NOT, the edge bits are set at the first and the last granule of free
+ *      blocks, and nowhere else; else all are 0
+ *   11 the tail left out: where few is FEW_NOT, each chunk's bits in the rows of level 0 are those
+ *      of the sizes of free blocks that start in it, and its entry in the tree's level 0 is the
+ *      size of the large one that does, or 0. Else all of these are 0, and the list has all free
+ *      blocks
+ *   12 each bit and each entry of higher levels, and each row's first chunk, is what follows from
+ *      the level below; in the rows, from level 2 on, a bit may be set though it need not. Where
+ *      there is a list, first is the list
+ *   13 used_granules and free_blocks count what the headers say, and allocs less frees the blocks
+ *      that are not free
+ *   14 each name has a record, an object of its own in state named, and is found; each object in
+ *      state named has a name */
 struct control {
     /* fixed */
     shared_u64 magic;        /* FORMAT_MAGIC, stored last when creating */
@@ -143,10 +150,12 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
-/* struct slot lives in shared memory. In the file of a small heap the first entries alone lie before the index; the others lie behind the
- * region, where the file reaches only as far as they were needed: those behind its end count as free.
- * A process that takes a slot swaps word from free. In a file it first locks byte s of the file for writing (an open-file-description
- * lock, gone with the process). Where only a reader's lock stands in the way it takes the slot by its pid, as without a file. */
+/* struct slot lives in shared memory. In the file of a small heap the first entries alone lie
+ * before the index; the others lie behind the region, where the file reaches only as far as they
+ * were needed: those behind its end count as free. A process that takes a slot swaps word from
+ * free. In a file it first locks byte s of the file for writing (an open-file-description lock,
+ * gone with the process). Where only a reader's lock stands in the way it takes the slot by its
+ * pid, as without a file. */
 struct slot {
     shared_u64 word;       /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
                               holder lives as long as pid (else: as the lock), 8-31 the space of that pid, see process.h, 32-53 pid,
@@ -160,13 +169,15 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 #define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
 #define SLOT_BY_PID 0x80u    /* in word, bit 7 */
 
-/* In a file, the holder of a slot and each child since keep a byte of the file locked, at CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and
- * connected_ns: another one each time that the slot is taken, since children may keep theirs for long. */
+/* In a file, the holder of a slot and each child since keep a byte of the file locked, at
+ * CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and connected_ns: another one each time
+ * that the slot is taken, since children may keep theirs for long. */
 #define CLAIM_FIRST UINT64_C(4096)
 #define CLAIM_RANGE (UINT64_C(1) << 30)
 
-/* struct hints lives in shared memory, in the place of slot entry 0, which is no slot's. Under the lock. A wrong one costs a walk, or
- * delays what an alloc or a thread that waits could have found. */
+/* struct hints lives in shared memory, in the place of slot entry 0, which is no slot's. Under the
+ * lock. A wrong one costs a walk, or delays what an alloc or a thread that waits could have found.
+ * */
 struct hints {
     shared_u64 reap_wanted;   /* 1: there may be blocks of slot SLOT_GONE to be reaped */
     shared_u64 reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
@@ -183,15 +194,18 @@ enum slot_state {
     SLOT_HEIR = 4     /* without a file: taken by a child, for its claim; it has not changed the heap yet */
 };
 
-/* struct cache_line lives in shared memory: the payload of a block in state internal, held by the slot of a process with
- * SHMHEAP_CACHED, one for each thread that caches. Its blocks in state cached are those of all the lines of that slot.
+/* struct cache_line lives in shared memory: the payload of a block in state internal, held by the
+ * slot of a process with SHMHEAP_CACHED, one for each thread that caches. Its blocks in state
+ * cached are those of all the lines of that slot.
  *   1  kind is INTERNAL_CACHE
  *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
- *   3  asked is set by others, under the lock: the thread does not touch its cache before it has got the lock and answered;
- *      so who has set it, has waited for a barrier on all processors and then sees busy 0, may take the blocks
+ *   3  asked is set by others, under the lock: the thread does not touch its cache before it has
+ *      got the lock and answered; so who has set it, has waited for a barrier on all processors and
+ *      then sees busy 0, may take the blocks
  *   4  taken changes, under the lock, when they were taken: the thread then forgets them
- *   5  the line of each living thread is in the list that begins at control->cache_lines. Each store to the list leaves it so:
- *      a death leaves at most a line of the dead that is not in it */
+ *   5  the line of each living thread is in the list that begins at control->cache_lines. Each
+ *      store to the list leaves it so: a death leaves at most a line of the dead that is not in it
+ *      */
 struct cache_line {
     shared_u64 kind;
     shared_u32 busy, asked;
@@ -203,9 +217,10 @@ STATIC_ASSERT(sizeof(struct cache_line) == 120, cache_line_and_the_next_header_f
 
 #define INTERNAL_CACHE UINT64_C(0x4548434143) /* "CACHE" */
 
-/* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that makes the object at `object` the
- * one of this name. It is there as long as it has a user or is kept; the rest (states of objects, links, table) follows from it.
- * A user is a word: bits 0-31 slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
+/* struct name_record lives in shared memory: the payload of a block in state internal, slot 0, that
+ * makes the object at `object` the one of this name. It is there as long as it has a user or is
+ * kept; the rest (states of objects, links, table) follows from it. A user is a word: bits 0-31
+ * slot (also SLOT_GONE, SLOT_LEFT), 32-63 how often, 0 when the word is free. */
 enum { NAME_USERS = 4, NAME_LEN_MAX = 255, USERS_MORE = 28 };
 struct name_record {
     shared_u64 kind;       /* INTERNAL_NAME */
@@ -219,7 +234,8 @@ struct name_record {
     shared_u64 name[];      /* rounded up to a multiple of 8, filled up with zeros */
 };
 
-/* struct name_more lives in shared memory: more users of a name, in a block in state internal, slot 0. */
+/* struct name_more lives in shared memory: more users of a name, in a block in state internal, slot
+ * 0. */
 struct name_more {
     shared_u64 kind;   /* INTERNAL_USERS */
     shared_u64 record; /* bits 0-35 granule, 49-63 stamp */
@@ -227,7 +243,8 @@ struct name_more {
     shared_u64 users[USERS_MORE];
 };
 
-/* struct name_table lives in shared memory: where names are, by open addressing; in a block in state internal, slot 0. Derived. */
+/* struct name_table lives in shared memory: where names are, by open addressing; in a block in
+ * state internal, slot 0. Derived. */
 struct name_table {
     shared_u64 kind;      /* INTERNAL_TABLE */
     shared_u64 entries[]; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
@@ -237,7 +254,8 @@ struct name_table {
 #define INTERNAL_USERS UINT64_C(0x5352455355)  /* "USERS" */
 #define INTERNAL_TABLE UINT64_C(0x454c424154)  /* "TABLE" */
 
-/* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is granule 64 c + i. */
+/* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is
+ * granule 64 c + i. */
 struct chunk_bits {
     shared_u64 start; /* a block starts here */
     shared_u64 edge;  /* the first or the last granule of a free block */
@@ -264,8 +282,8 @@ static inline uint64_t layout_granules(uint64_t len, unsigned shift) { return (l
 /* The fewest granules of a block: a header and 8 bytes. */
 static inline unsigned layout_block_min(unsigned shift) { return shift == 3 ? 2 : 1; }
 
-/* Entries of the table that are always there. In a file the others come when they are needed: all 1023 would be 40 KiB. In the caller's memory
- * there is no room behind the region. */
+/* Entries of the table that are always there. In a file the others come when they are needed: all
+ * 1023 would be 40 KiB. In the caller's memory there is no room behind the region. */
 static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count, uint32_t region_align)
 {
     uint64_t first = max_len / SLOTS_FIRST_EACH;
@@ -287,7 +305,8 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->slots_off = CONTROL_SIZE;
     plan->slots_first = layout_slots_first(max_len, slot_count, region_align);
     plan->bits_off = round_up(plan->slots_off + (uint64_t)plan->slots_first * SLOT_SIZE, 64);
-    /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for the last. */
+    /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for
+     * the last. */
     uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
     uint64_t groups = (plan->chunks_max + ROWS - 1) / ROWS;
     for (plan->row_levels = 0;; groups = (groups + ROWS - 1) / ROWS) {

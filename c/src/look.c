@@ -21,13 +21,15 @@ static int fail(int reason)
 
 enum { LOOK_TRIES = 200, SETTLE_TRIES = 2000 };
 
-/* struct look is private: something to be read off a heap that stands still. run must bear what changes under it. */
+/* struct look is private: something to be read off a heap that stands still. run must bear what
+ * changes under it. */
 struct look {
     int (*run)(struct shmheap *heap, void *context); /* 0 or above is the result, below 0 minus an errno value */
     void *context;
 };
 
-/* Without the right to write there is no lock: read, and believe it if nothing has changed meanwhile. */
+/* Without the right to write there is no lock: read, and believe it if nothing has changed
+ * meanwhile. */
 static COLD int look_read_only(struct shmheap *heap, const struct look *look)
 {
     for (int i = 0; i < LOOK_TRIES; i++) {
@@ -183,7 +185,8 @@ struct names {
     shmheap_name_info found[BATCH_NAMES];
 };
 
-/* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as checked. */
+/* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as
+ * checked. */
 static int name_describe(const struct shmheap *heap, const struct name_record *record, uint64_t payload_len, shmheap_name_info *info)
 {
     uint64_t words[(NAME_LEN_MAX + 1) / 8], len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;

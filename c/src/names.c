@@ -14,7 +14,8 @@ enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 
 /* Blocks ---------------------------------------------------------------- */
 
-/* The header of the block at granule if that is in this state; else 0. Any number may be asked for. */
+/* The header of the block at granule if that is in this state; else 0. Any number may be asked for.
+ * */
 static uint64_t header_in_state(const struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t end = connection_end(heap);
@@ -22,7 +23,8 @@ static uint64_t header_in_state(const struct shmheap *heap, uint64_t granule, un
     return header_state(header) == state && block_size_checked(heap, granule, header, end) != 0 ? header : 0;
 }
 
-/* The payload of the internal block of this kind, of len bytes at least, at granule; NULL: there is none. */
+/* The payload of the internal block of this kind, of len bytes at least, at granule; NULL: there is
+ * none. */
 static void *internal_at(const struct shmheap *heap, uint64_t granule, uint64_t kind, uint64_t len)
 {
     uint64_t header = header_in_state(heap, granule, SHMHEAP_STATE_INTERNAL);
@@ -73,7 +75,8 @@ static void internal_free(struct shmheap *heap, uint64_t granule)
         heap->fit->free_span(heap, granule, size, 1);
 }
 
-/* A used block of ours becomes one that belongs to nobody: the store that publishes what is in it. */
+/* A used block of ours becomes one that belongs to nobody: the store that publishes what is in it.
+ * */
 static void block_give(struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t header = block_load(heap, granule);
@@ -225,7 +228,8 @@ static void table_remove(struct shmheap *heap, uint64_t entry)
 
 static uint64_t table_len(uint64_t entries) { return sizeof(struct name_table) + entries * sizeof(uint64_t); }
 
-/* How many names there are is what a peer says: the bytes may be more than a size_t has. Then more granules than any heap has. */
+/* How many names there are is what a peer says: the bytes may be more than a size_t has. Then more
+ * granules than any heap has. */
 static uint64_t table_need(const struct shmheap *heap, uint64_t entries)
 {
     uint64_t len = table_len(entries), need = len <= heap->layout.max_len ? block_granules(heap, (size_t)len) : 0;
@@ -263,8 +267,8 @@ static void name_enter(struct shmheap *heap, uint64_t granule)
         table_insert(&table, entry_of(granule, load_u64(&record->hash)));
 }
 
-/* A new table with what is in the old one, which goes: 0, or -1 when there is no space. A death in here leaves a used block of the
- * dead, or two tables, of which recovery makes one. */
+/* A new table with what is in the old one, which goes: 0, or -1 when there is no space. A death in
+ * here leaves a used block of the dead, or two tables, of which recovery makes one. */
 static int table_replace(struct shmheap *heap, uint64_t entries)
 {
     int64_t granule = heap->fit->alloc(heap, table_need(heap, entries));
@@ -288,8 +292,9 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
     return 0;
 }
 
-/* After a name has gone, whose lowest block began at freed: a table that is far too large becomes smaller, and the smallest one
- * goes to where it would be made now. So what stays is as if the names that have gone had never come. */
+/* After a name has gone, whose lowest block began at freed: a table that is far too large becomes
+ * smaller, and the smallest one goes to where it would be made now. So what stays is as if the
+ * names that have gone had never come. */
 static void table_settle(struct shmheap *heap, uint64_t freed)
 {
     struct table table = table_now(heap);
@@ -303,8 +308,8 @@ static void table_settle(struct shmheap *heap, uint64_t freed)
         table_replace(heap, TABLE_LEAST);
 }
 
-/* Without names there is no table: a heap is as it was before the first one. A death in here leaves a table that nothing refers
- * to, which recovery frees. */
+/* Without names there is no table: a heap is as it was before the first one. A death in here leaves
+ * a table that nothing refers to, which recovery frees. */
 static void table_drop(struct shmheap *heap)
 {
     struct table table = table_now(heap);
@@ -376,13 +381,15 @@ static shared_u64 *user_find(const struct shmheap *heap, const struct name_recor
     return NULL;
 }
 
-/* Something holds the name: a user, or the mark that it is kept. Any value but 0 is the mark: a forged one costs a name that stays. */
+/* Something holds the name: a user, or the mark that it is kept. Any value but 0 is the mark: a
+ * forged one costs a name that stays. */
 static int record_is_held(const struct shmheap *heap, const struct name_record *record)
 {
     return load_u64(&record->kept) != 0 || names_users(heap, record) != 0;
 }
 
-/* Uses that nobody will give back: of those who left in order, whether their slots were given away since or not. */
+/* Uses that nobody will give back: of those who left in order, whether their slots were given away
+ * since or not. */
 static shared_u64 *user_that_left(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
@@ -412,7 +419,8 @@ static void more_link(struct shmheap *heap, struct name_record *record, uint64_t
     store_u64(&record->more, granule + 1);
 }
 
-/* A block for more users, this one in it. A death before it is published: a used block of the dead; after it, recovery links it. */
+/* A block for more users, this one in it. A death before it is published: a used block of the dead;
+ * after it, recovery links it. */
 static int user_add_block(struct shmheap *heap, struct name_record *record, uint64_t record_granule, uint64_t word)
 {
     int64_t granule = heap->fit->alloc(heap, block_granules(heap, sizeof(struct name_more)));
@@ -449,7 +457,8 @@ static int user_add(struct shmheap *heap, struct name_record *record, uint64_t g
 
 /* Making and removing --------------------------------------------------- */
 
-/* The parts of a name that nothing holds, in an order in which a death leaves what recovery finds and goes on with. */
+/* The parts of a name that nothing holds, in an order in which a death leaves what recovery finds
+ * and goes on with. */
 static void name_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     struct name_more *more;
@@ -508,7 +517,8 @@ static void record_fill(struct shmheap *heap, struct name_record *record, const 
         store_u64(text + i, name->words[i]);
 }
 
-/* Object and record are used blocks of ours until the record is published. From then on the name is there, and recovery does the rest. */
+/* Object and record are used blocks of ours until the record is published. From then on the name is
+ * there, and recovery does the rest. */
 static int64_t name_make(struct shmheap *heap, const struct name *name, size_t len)
 {
     uint64_t need = object_need(heap, len);
@@ -611,7 +621,8 @@ int names_keep(struct shmheap *heap, const struct name *name)
     return 0;
 }
 
-/* The uses of dead processes, unless children that they forked may go on with them, and of those that left in order. */
+/* The uses of dead processes, unless children that they forked may go on with them, and of those
+ * that left in order. */
 static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
 {
     struct users users = users_of(heap, record);
@@ -625,7 +636,8 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
     }
 }
 
-/* A death behind the first store leaves a name in use by departed processes, or one that nothing holds, which recovery removes. */
+/* A death behind the first store leaves a name in use by departed processes, or one that nothing
+ * holds, which recovery removes. */
 int names_remove(struct shmheap *heap, const struct name *name)
 {
     uint64_t granule = record_find(heap, name);
@@ -709,8 +721,9 @@ uint64_t names_object_len(const struct shmheap *heap, uint64_t granule)
 
 static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER_SLOT_MASK && (slots[slot / 64] >> slot % 64) & 1; }
 
-/* All uses with one label share a word, so that a kept name does not grow by a word with each process that used it and departed. A death
- * between both stores leaves some uses counted twice, of departed processes. */
+/* All uses with one label share a word, so that a kept name does not grow by a word with each
+ * process that used it and departed. A death between both stores leaves some uses counted twice, of
+ * departed processes. */
 static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word, uint64_t count, unsigned label)
 {
     shared_u64 *same = user_find(heap, record, label);

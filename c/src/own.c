@@ -11,11 +11,12 @@
 #include "recover.h"
 #include "slot.h"
 
-/* Asking whether the holder of a slot lives is a system call, which takes the longer the more processes there are: half a microsecond, and five
- * where there are a thousand. */
+/* Asking whether the holder of a slot lives is a system call, which takes the longer the more
+ * processes there are: half a microsecond, and five where there are a thousand. */
 enum {
     ASK_ALWAYS = 16, /* so many each alloc that fails asks after; */
-    ASK_PACE_NS = 64 /* with n more than that, n * n * 64 ns pass from one time to the next, 64 ms for a thousand */
+    ASK_PACE_NS = 64 /* with n more than that, n * n * 64 ns pass from one time to the next, 64 ms
+                        for a thousand */
 };
 
 /* The stamp of one more step in an object's life: handles from before it are stale. */
@@ -32,7 +33,8 @@ uint64_t own_send(const struct shmheap *heap, uint64_t granule)
             errno = EPERM;
             return 0;
         }
-        uint64_t sent = header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, stamp_next(header));
+        uint64_t sent =
+            header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, stamp_next(header));
         if (block_republish(heap, granule, header, sent))
             return sent;
     }
@@ -51,7 +53,8 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
 {
     uint64_t header = in_transit(heap, granule, stamp);
     if (header != 0) {
-        uint64_t used = header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
+        uint64_t used =
+            header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
         if (block_republish(heap, granule, header, used))
             return used;
     }
@@ -72,7 +75,8 @@ static void copy_out(unsigned char *to, const unsigned char *from, size_t bytes)
         to[done] = load_u8(from + done);
 }
 
-uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, const struct own_part *part)
+uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp,
+                  const struct own_part *part)
 {
     uint64_t header = in_transit(heap, granule, stamp);
     if (header == 0) {
@@ -84,7 +88,8 @@ uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, 
         errno = EBADMSG;
         return 0;
     }
-    uint64_t len = block_payload_len(heap, size), from = part->from_end ? len - part->offset : part->offset;
+    uint64_t len = block_payload_len(heap, size),
+             from = part->from_end ? len - part->offset : part->offset;
     if (part->offset > len || part->bytes > len - from) {
         errno = ERANGE;
         return 0;
@@ -99,10 +104,12 @@ uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, 
     return len;
 }
 
-/* struct dead is private: a bit a slot whose process died, and what it held no living process can know by having been forked from it. */
+/* struct dead is private: a bit a slot whose process died, and what it held no living process can
+ * know by having been forked from it. */
 struct dead {
     uint64_t slots[SLOTS_MAX / 64 + 1];
-    uint64_t departed[SLOTS_MAX / 64 + 1]; /* of processes that left in order: what threads of theirs cached even then is to be freed too */
+    uint64_t departed[SLOTS_MAX / 64 + 1]; /* of processes that left in order: what threads of
+                                              theirs cached even then is to be freed too */
 };
 
 static struct dead dead_slots(struct shmheap *heap)
@@ -119,9 +126,13 @@ static struct dead dead_slots(struct shmheap *heap)
     return dead;
 }
 
-static int slot_is_in(const uint64_t *slots, unsigned slot) { return (int)(slots[slot / 64] >> slot % 64) & 1; }
+static int slot_is_in(const uint64_t *slots, unsigned slot)
+{
+    return (int)(slots[slot / 64] >> slot % 64) & 1;
+}
 
-static int to_reap(const struct shmheap *heap, const struct block_step *step, const struct dead *dead, int shared)
+static int to_reap(const struct shmheap *heap, const struct block_step *step,
+                   const struct dead *dead, int shared)
 {
     unsigned slot = header_slot(step->header), state = header_state(step->header);
     int is_dead = slot_is_in(dead->slots, slot);
@@ -141,10 +152,12 @@ long own_reap(struct shmheap *heap, int shared)
         if (to_reap(heap, &step, &dead, shared)) {
             if (ask_is_line(heap, &step))
                 ask_line_drop(heap, step.granule);
-            if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
+            if (!index_is_start(heap, step.granule) ||
+                index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed += slot_is_in(dead.slots, header_slot(step.header)); /* a departed process leaves no objects to reap */
+            freed += slot_is_in(dead.slots, header_slot(step.header)); /* a departed process leaves
+                                                                          no objects to reap */
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);
         }
@@ -174,7 +187,8 @@ static int slots_ask(struct shmheap *heap)
         taken++;
     }
     if (taken > ASK_ALWAYS)
-        store_u64(&connection_hints(heap)->reap_after_ns, clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+        store_u64(&connection_hints(heap)->reap_after_ns,
+                  clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
     return 0;
 }
 
@@ -185,7 +199,8 @@ int own_reap_is_due(struct shmheap *heap)
     if (load_u64(&hints->reap_wanted) != 0)
         return 1;
     uint64_t after = load_u64(&hints->reap_after_ns);
-    /* A time that is further away than any pause is an invention of a peer's, or of another boot. */
+    /* A time that is further away than any pause is an invention of a peer's, or of another boot.
+     */
     if (after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest)
         return 0;
     return slots_ask(heap);

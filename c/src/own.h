@@ -5,12 +5,13 @@
 
 #include "connection.h"
 
-/* own_send makes the object at granule, which this connection holds, one in transit that nobody holds: its header then, or 0
- * with errno EINVAL (no live object there) or EPERM (another's). No lock: one compare-and-swap of the header. */
+/* own_send makes the object at granule, which this connection holds, one in transit that nobody
+ * holds: its header then, or 0 with errno EINVAL (no live object there) or EPERM (another's). No
+ * lock: one compare-and-swap of the header. */
 uint64_t own_send(const struct shmheap *heap, uint64_t granule);
 
-/* own_receive makes the object in transit with this stamp the connection's: its header then, or 0 with errno ESTALE. Of several who
- * try, one succeeds. No lock. */
+/* own_receive makes the object in transit with this stamp the connection's: its header then, or 0
+ * with errno ESTALE. Of several who try, one succeeds. No lock. */
 uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp);
 
 /* struct own_part is private: which bytes of an object are wanted, and where they go.
@@ -22,17 +23,20 @@ struct own_part {
     unsigned char *buffer;
 };
 
-/* own_peek copies a part of the object in transit with this stamp. Returns the length of its payload, or 0 with
- * errno ESTALE (it is not in transit, or no longer), ERANGE (the part does not lie in it) or EBADMSG (its header is
- * damaged). No lock; changes nothing. */
-uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp, const struct own_part *part);
+/* own_peek copies a part of the object in transit with this stamp. Returns the length of its
+ * payload, or 0 with errno ESTALE (it is not in transit, or no longer), ERANGE (the part does not
+ * lie in it) or EBADMSG (its header is damaged). No lock; changes nothing. */
+uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp,
+                  const struct own_part *part);
 
-/* own_reap frees what only dead slots can know, and with shared what they had shared too; then frees the slots. Lock held. The
- * number of blocks freed, or -1 with errno EBADMSG. A death in here leaves the rest to the next. */
+/* own_reap frees what only dead slots can know, and with shared what they had shared too; then
+ * frees the slots. Lock held. The number of blocks freed, or -1 with errno EBADMSG. A death in here
+ * leaves the rest to the next. */
 long own_reap(struct shmheap *heap, int shared);
 
-/* own_reap_is_due: own_reap may find something, since a process has died after the last one. Costs a system call for each process, and no
- * walk; with more than 16 processes it asks after them at most every n * n * 64 ns. Lock held. */
+/* own_reap_is_due: own_reap may find something, since a process has died after the last one. Costs
+ * a system call for each process, and no walk; with more than 16 processes it asks after them at
+ * most every n * n * 64 ns. Lock held. */
 int own_reap_is_due(struct shmheap *heap);
 
 #endif

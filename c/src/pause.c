@@ -12,7 +12,8 @@ enum { PAUSE_FIRST_NS = 100000, PAUSE_MOST_NS = 100000000 };
 struct pause pause_begin(unsigned limit_ms)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
-    struct pause pause = {now + limit_ms * UINT64_C(1000000), PAUSE_FIRST_NS, now ^ (uint64_t)getpid() << 32};
+    struct pause pause = {now + limit_ms * UINT64_C(1000000), PAUSE_FIRST_NS,
+                          now ^ (uint64_t)getpid() << 32};
     return pause;
 }
 
@@ -31,7 +32,8 @@ uint64_t pause_ns(struct pause *pause)
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
     if (now >= pause->limit)
         return 0;
-    uint64_t left = pause->limit - now, length = pause->next / 2 + random_next(&pause->random) % (pause->next / 2);
+    uint64_t left = pause->limit - now,
+             length = pause->next / 2 + random_next(&pause->random) % (pause->next / 2);
     if (pause->next < PAUSE_MOST_NS)
         pause->next *= 2;
     return length < left ? length : left;

@@ -36,8 +36,9 @@ static inline void load_hook_of(const void *words, unsigned bytes)
     (void)words;
 }
 
-/* Words that other processes or threads may change are of types of their own: what reads them plainly, twice, or into a sum before it was checked, does
- * not compile. Tests read them as they like: they define SHMHEAP_PLAIN_SHARED. */
+/* Words that other processes or threads may change are of types of their own: what reads them
+ * plainly, twice, or into a sum before it was checked, does not compile. Tests read them as they
+ * like: they define SHMHEAP_PLAIN_SHARED. */
 #ifdef SHMHEAP_PLAIN_SHARED
 typedef uint64_t shared_u64;
 typedef uint32_t shared_u32;
@@ -52,10 +53,11 @@ typedef struct shared_u32 {
 #define SHARED_VALUE(word) (&(word)->value_)
 #endif
 
-/* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them at any time.
- * On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one instruction, never repeated,
- * kept in order among its like, and by the processor's total store order a release and an acquire); unlike the atomic
- * builtins it does not make gcc forget what it has in registers. ThreadSanitizer has to see atomics. */
+/* Shared words are read once into a local copy, which is checked and used: a peer may rewrite them
+ * at any time. On x86-64 a volatile access is all that the hot paths need (as Linux' READ_ONCE: one
+ * instruction, never repeated, kept in order among its like, and by the processor's total store
+ * order a release and an acquire); unlike the atomic builtins it does not make gcc forget what it
+ * has in registers. ThreadSanitizer has to see atomics. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define WATCHED_BY_TSAN 1
@@ -86,7 +88,8 @@ static inline void words_load(uint64_t *to, const shared_u64 *from, uint64_t cou
         to[i] = load_acquire(from + i);
 }
 
-/* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks order, not what ours does. */
+/* SHMHEAP_HELGRIND is set in the build for that checker of threads: it knows what pthread's locks
+ * order, not what ours does. */
 #ifdef SHMHEAP_HELGRIND
 #include <valgrind/helgrind.h>
 #define ORDERS_WHAT_FOLLOWS(word) ANNOTATE_HAPPENS_BEFORE(word)
@@ -117,8 +120,8 @@ static inline void store_u32(shared_u32 *word, uint32_t value)
     SHARED_STORE(SHARED_VALUE(word), value);
 }
 
-/* The same of a word that nobody else changes meanwhile: what it was with these bits set, with these bits alone, and more by so
- * much. In one instruction where there is one. */
+/* The same of a word that nobody else changes meanwhile: what it was with these bits set, with
+ * these bits alone, and more by so much. In one instruction where there is one. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(WATCHED_BY_TSAN)
 #define CHANGE_U64(instruction, operator, word, value) \
     __asm__ __volatile__(instruction " %1, %0" : "+m"(*(word)) : "er"(value) : "cc")
@@ -150,7 +153,8 @@ static inline void store_publish(shared_u64 *word, uint64_t value)
     SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
 }
 
-/* The upper half of a word of 8 bytes by itself. The lower half stays whatever it is, or becomes meanwhile. */
+/* The upper half of a word of 8 bytes by itself. The lower half stays whatever it is, or becomes
+ * meanwhile. */
 typedef uint32_t __attribute__((may_alias)) upper_half;
 static inline uint32_t load_upper(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word) + 1); }
 static inline uint32_t load_lower(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word)); }
@@ -174,15 +178,17 @@ static inline uint64_t swap_always(shared_u64 *word, uint64_t value)
     return __atomic_exchange_n(SHARED_VALUE(word), value, __ATOMIC_ACQ_REL);
 }
 
-/* The same value, but the compiler does not know that. Where two values were compared and found equal it may go on with either:
- * whoever means to go on with the one that is there, and not with the one that memory still has to send, compares a copy. */
+/* The same value, but the compiler does not know that. Where two values were compared and found
+ * equal it may go on with either: whoever means to go on with the one that is there, and not with
+ * the one that memory still has to send, compares a copy. */
 static inline uint64_t value_copy(uint64_t value)
 {
     __asm__("" : "+r"(value));
     return value;
 }
 
-/* yes where condition is not 0, else no. Without a branch, which compilers like to make of ?: where nobody can predict it. */
+/* yes where condition is not 0, else no. Without a branch, which compilers like to make of ?: where
+ * nobody can predict it. */
 static inline uint64_t choose(uint64_t condition, uint64_t yes, uint64_t no)
 {
 #if defined(__x86_64__)

@@ -28,14 +28,16 @@ static size_t memory_len(size_t bytes)
     return page + (size_t)round_up(bytes - PROCESS_WIPED, page);
 }
 
-/* Of LeakSanitizer, where the program is built with it: what mapped memory alone points to is no leak. */
+/* Of LeakSanitizer, where the program is built with it: what mapped memory alone points to is no
+ * leak. */
 extern void __lsan_register_root_region(const void *memory, size_t bytes) __attribute__((weak));
 extern void __lsan_unregister_root_region(const void *memory, size_t bytes) __attribute__((weak));
 
 void *process_memory(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *memory = mmap(NULL, memory_len(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *memory = mmap(NULL, memory_len(bytes), PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
     int before = errno;
@@ -90,8 +92,8 @@ struct pid_stat {
 /* Fields of /proc/PID/stat, of which the second may hold anything, blanks too. */
 enum { FIELD_STATE = 3, FIELD_THREADS = 20, FIELD_START = 22 };
 
-/* Of the process's first thread, which began with it: qemu-user invents /proc/PID/stat where PID is the asking process, and other
- * processes would read another time there. */
+/* Of the process's first thread, which began with it: qemu-user invents /proc/PID/stat where PID is
+ * the asking process, and other processes would read another time there. */
 static struct pid_stat pid_stat_read(int64_t pid)
 {
     struct pid_stat stat = {0, 0, 0};
@@ -153,7 +155,8 @@ uint32_t process_space(void)
     uint32_t space = space_read();
     uint64_t known = load_u64(&known_space), pid = (uint32_t)getpid();
     if (space == 0) {
-        /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a child that sees its parent is in the same. */
+        /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a
+         * child that sees its parent is in the same. */
         if (known >> 32 != pid && known >> 32 != (uint32_t)getppid())
             return 0;
         space = (uint32_t)known;
@@ -181,7 +184,8 @@ static char maps_sharing(uintptr_t address)
     while (maps != NULL && sharing == 0 && fgets(line, sizeof line, maps) != NULL) {
         unsigned long long from, to;
         char rights[5];
-        if (sscanf(line, "%llx-%llx %4s", &from, &to, rights) == 3 && from <= address && address < to)
+        if (sscanf(line, "%llx-%llx %4s", &from, &to, rights) == 3 && from <= address &&
+            address < to)
             sharing = rights[3];
     }
     if (maps != NULL)
@@ -193,8 +197,10 @@ int process_memory_is_private(const void *address)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     int before = errno;
-    /* A length of 0 asks for a second mapping of the same page, which the kernel refuses for private memory. */
-    void *twin = mremap((void *)((uintptr_t)address & ~(uintptr_t)(page - 1)), 0, page, MREMAP_MAYMOVE);
+    /* A length of 0 asks for a second mapping of the same page, which the kernel refuses for
+     * private memory. */
+    void *twin =
+        mremap((void *)((uintptr_t)address & ~(uintptr_t)(page - 1)), 0, page, MREMAP_MAYMOVE);
     if (twin != MAP_FAILED)
         munmap(twin, page);
     int is_private = twin == MAP_FAILED && maps_sharing((uintptr_t)address) == 'p';

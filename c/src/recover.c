@@ -45,7 +45,8 @@ static void merge_neighbours(struct shmheap *heap)
     }
 }
 
-/* Everything that is derived, from the headers. Lock held; a death in here is another recovery. 0, or -1 with errno. */
+/* Everything that is derived, from the headers. Lock held; a death in here is another recovery. 0,
+ * or -1 with errno. */
 static int recover_heap(struct shmheap *heap)
 {
     struct control *control = heap->control;
@@ -75,7 +76,8 @@ static int headers_lead_on(const struct shmheap *heap)
     return step.granule == heap->end;
 }
 
-/* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a cache: then it is theirs. */
+/* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a
+ * cache: then it is theirs. */
 static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t label)
 {
     const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT;
@@ -85,8 +87,8 @@ static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t 
             return;
 }
 
-/* Blocks of slots whose bit is set in gone or left get the label that says so. A death in between: the rest
- * is relabelled by the next one. */
+/* Blocks of slots whose bit is set in gone or left get the label that says so. A death in between:
+ * the rest is relabelled by the next one. */
 static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, const uint64_t *left)
 {
     struct block_step step = {0, 0, 0};
@@ -143,7 +145,8 @@ int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
 
 void recover_offer(struct shmheap *heap) { space_offer(heap, index_largest_of_all(heap)); }
 
-/* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or LOCK_DIED, or LOCK_SUSPECT with errno. */
+/* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or
+ * LOCK_DIED, or LOCK_SUSPECT with errno. */
 static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
 {
     uint64_t seen, waited_ms = 0;
@@ -185,7 +188,8 @@ int recover_enter_grown(struct shmheap *heap)
     return -1;
 }
 
-/* All slots there are taken. What a dead process held is told by its slot, so that goes to another only when there is no room for more. More than
+/* All slots there are taken. What a dead process held is told by its slot, so that goes to another
+ * only when there is no room for more. More than
  * 0 when there were any to be found, 0, or -1 with errno. Lock held. */
 static int slots_find(struct shmheap *heap)
 {
@@ -212,8 +216,8 @@ static int slots_collect(struct shmheap *heap)
     return found;
 }
 
-/* Other processes may have found slots just before us, or be quicker to take what we found: so it tries again, but not for ever, since a peer may
- * pretend that. */
+/* Other processes may have found slots just before us, or be quicker to take what we found: so it
+ * tries again, but not for ever, since a peer may pretend that. */
 static int slot_take_or_make(struct shmheap *heap)
 {
     struct pause limit = pause_begin(heap->lock_limit_ms);

@@ -8,8 +8,8 @@
 #include "segment.h"
 #include "space.h"
 
-/* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with the lock held, or -1
- * with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
+/* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with
+ * the lock held, or -1 with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
 int recover_enter_slow(struct shmheap *heap);
 
 /* The same, waiting for a living owner of the lock no longer than about so many milliseconds. */
@@ -28,7 +28,8 @@ static inline int recover_enter(struct shmheap *heap)
 
 static inline void recover_leave(struct shmheap *heap) { lock_release(heap); }
 
-/* recover_offer wakes one of the threads that wait for space, if the largest free block serves any. Lock held. */
+/* recover_offer wakes one of the threads that wait for space, if the largest free block serves any.
+ * Lock held. */
 void recover_offer(struct shmheap *heap);
 
 /* recover_leave after a block was freed. */
@@ -39,15 +40,16 @@ static inline void recover_leave_freed(struct shmheap *heap)
     lock_release(heap);
 }
 
-/* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN, ETIMEDOUT, EBADMSG. */
+/* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN,
+ * ETIMEDOUT, EBADMSG. */
 int recover_take_slot(struct shmheap *heap);
 
-/* recover_slots frees the slots of those who left, and with dead_too of the dead, relabelling the blocks that name them. Lock held. The
- * number of slots freed, or -1 with errno EBADMSG. */
+/* recover_slots frees the slots of those who left, and with dead_too of the dead, relabelling the
+ * blocks that name them. Lock held. The number of slots freed, or -1 with errno EBADMSG. */
 int recover_slots(struct shmheap *heap, int dead_too);
 
-/* recover_slots_reaped frees the slots of departed processes, and these dead slots (bits), whose blocks have been reaped. Lock held.
- * As recover_slots. */
+/* recover_slots_reaped frees the slots of departed processes, and these dead slots (bits), whose
+ * blocks have been reaped. Lock held. As recover_slots. */
 int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped);
 
 #endif

@@ -27,8 +27,9 @@ static void segment_view(struct shmheap *heap, const struct fixed *fixed)
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
     for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
-        heap->row[level] = level < heap->layout.row_levels ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
-                                                           : heap->spare_row;
+        heap->row[level] = level < heap->layout.row_levels
+                               ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
+                               : heap->spare_row;
     for (unsigned level = 0; level < heap->layout.levels; level++)
         heap->level[level] = (shared_u32 *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
@@ -82,9 +83,12 @@ int segment_is_there(const struct shmheap *heap)
         return 1;
     int before = errno;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)heap->base & ~(page - 1);
-    int mapped = msync((void *)first, (size_t)((uintptr_t)heap->base + heap->layout.region_off - first), MS_ASYNC) == 0;
+    int mapped =
+        msync((void *)first, (size_t)((uintptr_t)heap->base + heap->layout.region_off - first),
+              MS_ASYNC) == 0;
     errno = before;
-    return mapped && load_u64(&heap->control->magic) == FORMAT_MAGIC && load_u64(&heap->control->id) == heap->id;
+    return mapped && load_u64(&heap->control->magic) == FORMAT_MAGIC &&
+           load_u64(&heap->control->id) == heap->id;
 }
 
 /* Making ---------------------------------------------------------------- */
@@ -101,7 +105,8 @@ static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct se
     fixed->slot_count = plan->slot_count;
     fixed->flags = plan->flags;
     fixed->created_ns = clock_ns(CLOCK_REALTIME);
-    if (layout_compute(&heap->layout, plan->max_len, plan->shift, plan->slot_count, plan->region_align) != 0) {
+    if (layout_compute(&heap->layout, plan->max_len, plan->shift, plan->slot_count,
+                       plan->region_align) != 0) {
         errno = EFBIG;
         return -1;
     }
@@ -110,11 +115,12 @@ static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct se
 }
 
 /* All of the control but magic; the memory is zero. */
-static void control_fill(struct shmheap *heap, const struct fixed *fixed, const struct segment_plan *plan)
+static void control_fill(struct shmheap *heap, const struct fixed *fixed,
+                         const struct segment_plan *plan)
 {
     struct control *control = heap->control;
-    memcpy((unsigned char *)control + sizeof control->magic, (const unsigned char *)fixed + sizeof fixed->magic,
-           FIXED_SIZE - sizeof fixed->magic);
+    memcpy((unsigned char *)control + sizeof control->magic,
+           (const unsigned char *)fixed + sizeof fixed->magic, FIXED_SIZE - sizeof fixed->magic);
     store_u64(&control->stamps, fixed->id);
     store_u64(&control->len, plan->len);
     store_u64(&heap->len_known, plan->len);
@@ -152,7 +158,8 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
     heap->format_flags = plan->flags;
     if (segment_mmap(heap) != 0)
         return -1;
-    if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as well */
+    if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as
+                                well */
         scope_place(plan->scope, heap->base, heap->map_len);
     if (plan->len < plan->max_len)
         reserve_holes_keep(heap);
@@ -164,7 +171,8 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
     return 0;
 }
 
-int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan)
+int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
+                    const struct segment_plan *plan)
 {
     struct fixed fixed;
     if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
@@ -179,14 +187,17 @@ int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const st
     return 0;
 }
 
-uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count, uint32_t region_align)
+uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count,
+                                uint32_t region_align)
 {
     struct layout layout;
-    uint64_t most = UINT64_C(1) << (HEADER_SIZE_BITS + shift), low = 0, high = bytes < most ? bytes : most;
+    uint64_t most = UINT64_C(1) << (HEADER_SIZE_BITS + shift), low = 0,
+             high = bytes < most ? bytes : most;
     while (low < high) { /* the largest len whose segment fits: segment_len grows with len */
         uint64_t middle = low + (high - low + 1) / 2;
-        if (middle < REGION_LEN_MIN || (layout_compute(&layout, middle, shift, slot_count, region_align) == 0 &&
-                                        layout.segment_len <= bytes))
+        if (middle < REGION_LEN_MIN ||
+            (layout_compute(&layout, middle, shift, slot_count, region_align) == 0 &&
+             layout.segment_len <= bytes))
             low = middle;
         else
             high = middle - 1;
@@ -195,7 +206,10 @@ uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_co
 }
 
 /* Those who wait for magic sleep on its low half. */
-static uint32_t *magic_futex(struct control *control) { return (uint32_t *)(void *)&control->magic; }
+static uint32_t *magic_futex(struct control *control)
+{
+    return (uint32_t *)(void *)&control->magic;
+}
 
 void segment_announce(struct shmheap *heap)
 {
@@ -216,13 +230,16 @@ static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
         errno = EPROTONOSUPPORT;
         return -1;
     }
-    if (layout_compute(&heap->layout, fixed->max_len, fixed->shift, fixed->slot_count, fixed->region_align) != 0 ||
-        heap->layout.region_off != fixed->region_off || (fixed->flags & ~(FORMAT_SPARSE | FORMAT_REAP)) != 0)
+    if (layout_compute(&heap->layout, fixed->max_len, fixed->shift, fixed->slot_count,
+                       fixed->region_align) != 0 ||
+        heap->layout.region_off != fixed->region_off ||
+        (fixed->flags & ~(FORMAT_SPARSE | FORMAT_REAP)) != 0)
         return -1;
     return 0;
 }
 
-/* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1 with errno when it is no heap. */
+/* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1
+ * with errno when it is no heap. */
 static int fixed_read(int fd, struct fixed *fixed)
 {
     memset(fixed, 0, sizeof *fixed);
@@ -241,7 +258,8 @@ static int fixed_read(int fd, struct fixed *fixed)
     return 1;
 }
 
-/* Sleeps until magic is announced, or for some time. A page that the file does not have yet is no place to sleep on. */
+/* Sleeps until magic is announced, or for some time. A page that the file does not have yet is no
+ * place to sleep on. */
 static int fixed_sleep(struct control *first_page, struct pause *pause)
 {
     struct pause once = *pause;
@@ -250,19 +268,23 @@ static int fixed_sleep(struct control *first_page, struct pause *pause)
     if (ns == 0)
         return 0;
     if (first_page != MAP_FAILED &&
-        (syscall(SYS_futex, magic_futex(first_page), FUTEX_WAIT, 0, &limit, NULL, 0) == 0 || errno == ETIMEDOUT || errno == EAGAIN))
+        (syscall(SYS_futex, magic_futex(first_page), FUTEX_WAIT, 0, &limit, NULL, 0) == 0 ||
+         errno == ETIMEDOUT || errno == EAGAIN))
         return 1;
     return pause_sleep(&once);
 }
 
 /* The fixed fields of a heap that may be in the making. */
-static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned timeout_ms, int had_name)
+static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned timeout_ms,
+                      int had_name)
 {
     struct pause pause = pause_begin(timeout_ms);
     void *first_page = MAP_FAILED;
     int found;
     while ((found = fixed_read(heap->fd, fixed)) == 0) {
-        int reason = had_name && file_is_nameless(heap->fd) ? ESTALE : file_was_abandoned(heap->fd) ? EOWNERDEAD : 0;
+        int reason = had_name && file_is_nameless(heap->fd) ? ESTALE
+                     : file_was_abandoned(heap->fd)         ? EOWNERDEAD
+                                                            : 0;
         if (first_page == MAP_FAILED && heap->file_kind != FILE_IN_HUGE_PAGES)
             first_page = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, heap->fd, 0);
         if (reason == 0 && !fixed_sleep(first_page, &pause))
@@ -336,12 +358,14 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
 static void raise_to(uint64_t *word, uint64_t value)
 {
     uint64_t now = SHARED_LOAD(word);
-    while (now < value && !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    while (now < value &&
+           !__atomic_compare_exchange_n(word, &now, value, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
 }
 
-/* Whether the file reaches to this offset, which the mapping does. Without a descriptor, since the program has closed it, the kernel tells by a
- * futex whether the last page can be had; the file becomes no shorter. */
+/* Whether the file reaches to this offset, which the mapping does. Without a descriptor, since the
+ * program has closed it, the kernel tells by a futex whether the last page can be had; the file
+ * becomes no shorter. */
 static int file_reaches(const struct shmheap *heap, uint64_t off)
 {
     static const struct timespec at_once;
@@ -349,15 +373,18 @@ static int file_reaches(const struct shmheap *heap, uint64_t off)
     int fd = connection_fd(heap);
     if (fd >= 0)
         return fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off;
-    uint32_t *last = (uint32_t *)(void *)(heap->base + (off - sizeof *last) / sizeof *last * sizeof *last);
-    return syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 || errno == EAGAIN || errno == ETIMEDOUT;
+    uint32_t *last =
+        (uint32_t *)(void *)(heap->base + (off - sizeof *last) / sizeof *last * sizeof *last);
+    return syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 || errno == EAGAIN ||
+           errno == ETIMEDOUT;
 }
 
 int segment_refresh(struct shmheap *heap)
 {
     uint64_t len = load_acquire(&heap->control->len);
     int before = errno;
-    /* The region only grows. A length that is not within the file would make us touch what is not there. */
+    /* The region only grows. A length that is not within the file would make us touch what is not
+     * there. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
         (heap->has_file && !file_reaches(heap, heap->layout.region_off + len))) {
         errno = EBADMSG;

@@ -15,28 +15,32 @@ struct segment_plan {
     const struct scope *scope; /* where the memory is to lie; NULL: anywhere */
 };
 
-/* segment_make lays a new heap out in the connection's empty file and maps it. Connectors wait until segment_announce, which wakes them.
- * 0; -1 with errno. */
+/* segment_make lays a new heap out in the connection's empty file and maps it. Connectors wait
+ * until segment_announce, which wakes them. 0; -1 with errno. */
 int segment_make(struct shmheap *heap, const struct segment_plan *plan);
 
-/* segment_map connects to the heap in the connection's file. While it is being made it waits, timeout_ms milliseconds at most: errno ETIMEDOUT;
- * ESTALE when the file has no name any more, and had_name says that it had; EOWNERDEAD when its maker has died. */
+/* segment_map connects to the heap in the connection's file. While it is being made it waits,
+ * timeout_ms milliseconds at most: errno ETIMEDOUT; ESTALE when the file has no name any more, and
+ * had_name says that it had; EOWNERDEAD when its maker has died. */
 int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
 /* The same in memory of the caller. */
-int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes, const struct segment_plan *plan);
+int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
+                    const struct segment_plan *plan);
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes);
 
 /* The largest region for which layout and region fit into bytes; 0: none does. */
-uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count, uint32_t region_align);
+uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count,
+                                uint32_t region_align);
 
 void segment_announce(struct shmheap *heap);
 
-/* segment_refresh takes note that the region's length has changed: 0; -1 with errno EBADMSG when it is none that
- * the segment can have. Needs no lock. */
+/* segment_refresh takes note that the region's length has changed: 0; -1 with errno EBADMSG when it
+ * is none that the segment can have. Needs no lock. */
 int segment_refresh(struct shmheap *heap);
 
-/* segment_is_there: 0 where the program has taken away the memory below an open connection, as at its end it may. */
+/* segment_is_there: 0 where the program has taken away the memory below an open connection, as at
+ * its end it may. */
 int segment_is_there(const struct shmheap *heap);
 
 void segment_unmap(struct shmheap *heap);

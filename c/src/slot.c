@@ -22,16 +22,20 @@ enum { CHANGE_TRIES = 100 };
 
 /* The table ------------------------------------------------------------- */
 
-/* Entries before the index, and behind the region as far as the file reaches. It becomes no shorter. */
+/* Entries before the index, and behind the region as far as the file reaches. It becomes no
+ * shorter. */
 static unsigned entries_there(const struct shmheap *heap)
 {
     const struct layout *layout = &heap->layout;
     struct stat status;
     if (layout->slots_first == heap->slot_count)
         return heap->slot_count;
-    uint64_t len = !heap->has_file ? heap->map_len : fstat(connection_fd(heap), &status) == 0 ? (uint64_t)status.st_size : 0;
+    uint64_t len = !heap->has_file                            ? heap->map_len
+                   : fstat(connection_fd(heap), &status) == 0 ? (uint64_t)status.st_size
+                                                              : 0;
     uint64_t more = len > layout->more_off ? (len - layout->more_off) / SLOT_SIZE : 0;
-    return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more : heap->slot_count;
+    return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more
+                                                         : heap->slot_count;
 }
 
 unsigned slot_limit(struct shmheap *heap)
@@ -44,12 +48,14 @@ unsigned slot_limit(struct shmheap *heap)
 int slot_table_extend(struct shmheap *heap)
 {
     const struct layout *layout = &heap->layout;
-    unsigned there = entries_there(heap), wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
+    unsigned there = entries_there(heap),
+             wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
     if (wanted == there || !heap->has_file) {
         errno = EAGAIN;
         return -1;
     }
-    return reserve_slots(heap, layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
+    return reserve_slots(heap,
+                         layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
@@ -74,19 +80,32 @@ static uint64_t slot_word_by_pid(enum slot_state state)
     return slot_word(state) | SLOT_BY_PID | (uint64_t)process_space() << SLOT_SPACE_SHIFT;
 }
 
-static enum slot_state word_state(uint64_t word) { return (enum slot_state)(word & SLOT_STATE_MASK); }
+static enum slot_state word_state(uint64_t word)
+{
+    return (enum slot_state)(word & SLOT_STATE_MASK);
+}
 
-static uint64_t slot_load(const struct shmheap *heap, unsigned slot) { return load_acquire(&slot_entry(heap, slot)->word); }
+static uint64_t slot_load(const struct shmheap *heap, unsigned slot)
+{
+    return load_acquire(&slot_entry(heap, slot)->word);
+}
 
-enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot) { return word_state(slot_load(heap, slot)); }
+enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot)
+{
+    return word_state(slot_load(heap, slot));
+}
 
 static int64_t word_pid(uint64_t word) { return (int64_t)(word >> SLOT_PID_SHIFT & SLOT_PID_MASK); }
 
-int64_t slot_pid(const struct shmheap *heap, unsigned slot) { return word_pid(slot_load(heap, slot)); }
+int64_t slot_pid(const struct shmheap *heap, unsigned slot)
+{
+    return word_pid(slot_load(heap, slot));
+}
 
 /* Taking ---------------------------------------------------------------- */
 
-/* The entry is ours alone since word was swapped. A death before word leaves the slot free, after it a dead one that holds nothing. */
+/* The entry is ours alone since word was swapped. A death before word leaves the slot free, after
+ * it a dead one that holds nothing. */
 static void slot_fill(struct slot *entry)
 {
     char name[sizeof entry->name] = "";
@@ -106,7 +125,8 @@ static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
     return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
 }
 
-/* The word of a slot with other bits in place of those in mask. The holder and its children change it alone, but a peer may write it for ever. */
+/* The word of a slot with other bits in place of those in mask. The holder and its children change
+ * it alone, but a peer may write it for ever. */
 static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint64_t bits)
 {
     shared_u64 *word = &slot_entry(heap, slot)->word;
@@ -119,13 +139,18 @@ static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint
 }
 
 /* Children may know what the holder holds, and no claim shows it. */
-static void slot_note_heirs(struct shmheap *heap, unsigned slot) { slot_change(heap, slot, SLOT_HAS_HEIRS, SLOT_HAS_HEIRS); }
+static void slot_note_heirs(struct shmheap *heap, unsigned slot)
+{
+    slot_change(heap, slot, SLOT_HAS_HEIRS, SLOT_HAS_HEIRS);
+}
 
 static off_t claim_byte(const struct shmheap *heap, unsigned slot)
 {
     const struct slot *entry = slot_entry(heap, slot);
-    uint64_t hash = load_u64(&entry->connected_ns) ^ (uint64_t)slot_pid(heap, slot) << 40 ^ (uint64_t)slot << 54;
-    hash = (hash ^ hash >> 31) * UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing (Knuth, TAOCP 3, 6.4) */
+    uint64_t hash = load_u64(&entry->connected_ns) ^ (uint64_t)slot_pid(heap, slot) << 40 ^
+                    (uint64_t)slot << 54;
+    hash = (hash ^ hash >> 31) * UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing (Knuth, TAOCP
+                                                                  3, 6.4) */
     return (off_t)(CLAIM_FIRST + (hash >> 32) % CLAIM_RANGE);
 }
 
@@ -134,7 +159,8 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
     uint64_t word = slot_word(SLOT_TAKEN);
     int locked = file_lock(heap->life.fd, F_WRLCK, slot, 1);
     if (locked == 1 && file_locked_by_writer(heap->life.fd, slot, 1) == 0)
-        word = slot_word_by_pid(SLOT_TAKEN); /* a process that may only read the file is in the way */
+        word = slot_word_by_pid(SLOT_TAKEN); /* a process that may only read the file is in the way
+                                              */
     else if (locked != 0)
         return 0;
     if (!slot_swap(heap, slot, word)) {
@@ -143,14 +169,16 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
         return 0;
     }
     slot_fill(slot_entry(heap, slot));
-    /* Not to be had where a process that may only read the file has a lock there: slot_fork_prepare. */
+    /* Not to be had where a process that may only read the file has a lock there:
+     * slot_fork_prepare. */
     heap->has_claim = file_lock(heap->use.fd, F_WRLCK, claim_byte(heap, slot), 1) == 0;
     return 1;
 }
 
 static int slot_take_in_memory(struct shmheap *heap, unsigned slot, enum slot_state state)
 {
-    if (!slot_swap(heap, slot, slot_word_by_pid(state) | (uint64_t)heap->heir_of << SLOT_PARENT_SHIFT))
+    if (!slot_swap(heap, slot,
+                   slot_word_by_pid(state) | (uint64_t)heap->heir_of << SLOT_PARENT_SHIFT))
         return 0;
     slot_fill(slot_entry(heap, slot));
     return 1;
@@ -161,7 +189,8 @@ static int slot_take_free(struct shmheap *heap, enum slot_state state)
 {
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_state_of(heap, slot) == SLOT_FREE &&
-            (heap->has_file ? slot_take_in_file(heap, slot) : slot_take_in_memory(heap, slot, state))) {
+            (heap->has_file ? slot_take_in_file(heap, slot)
+                            : slot_take_in_memory(heap, slot, state))) {
             heap->slot_copy = slot;
             return 1;
         }
@@ -182,7 +211,9 @@ int slot_take(struct shmheap *heap)
 
 int slot_collector_begin(struct shmheap *heap)
 {
-    int locked = heap->has_file ? file_lock_wait(heap->life.fd, F_WRLCK, COLLECTOR_BYTE, heap->lock_limit_ms) : 0;
+    int locked = heap->has_file
+                     ? file_lock_wait(heap->life.fd, F_WRLCK, COLLECTOR_BYTE, heap->lock_limit_ms)
+                     : 0;
     if (locked == 1)
         errno = ETIMEDOUT;
     if (locked != 0)
@@ -207,7 +238,6 @@ void slot_clear(struct shmheap *heap, unsigned slot)
     store_publish(&entry->word, SLOT_FREE);
 }
 
-
 void slot_leave(struct shmheap *heap)
 {
     if (heap->slot_copy != 0)
@@ -227,7 +257,8 @@ void slot_announce_leaving(struct shmheap *heap)
 /* As a living process's entry says it: its pid in this space, not ended. */
 static int lives_by_pid(const struct slot *entry, uint64_t word)
 {
-    /* A pid of another space says nothing here: a process that cannot be seen is not called dead. */
+    /* A pid of another space says nothing here: a process that cannot be seen is not called dead.
+     */
     return (word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK) != process_space() ||
            process_lives(word_pid(word), load_u64(&entry->start_ticks));
 }
@@ -237,7 +268,8 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     if (slot == heap->slot && slot != 0)
         return 1;
     if (slot == SLOT_COLLECTOR)
-        return !heap->has_file || file_locked_by_writer(connection_fd(heap), COLLECTOR_BYTE, 1) != 0;
+        return !heap->has_file ||
+               file_locked_by_writer(connection_fd(heap), COLLECTOR_BYTE, 1) != 0;
     if (slot == 0 || slot >= heap->slot_count)
         return 0;
     const struct slot *entry = slot_entry(heap, slot);
@@ -245,17 +277,18 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
     if (heap->has_file && !(word & SLOT_BY_PID))
         return file_locked_by_writer(connection_fd(heap), slot, 1) != 0;
     enum slot_state state = word_state(word);
-    return (state == SLOT_TAKEN || state == SLOT_LEAVING || state == SLOT_HEIR) && lives_by_pid(entry, word);
+    return (state == SLOT_TAKEN || state == SLOT_LEAVING || state == SLOT_HEIR) &&
+           lives_by_pid(entry, word);
 }
 
 int slot_dead(const struct shmheap *heap, unsigned slot)
 {
     uint64_t seen = slot_load(heap, slot);
     enum slot_state state = word_state(seen);
-    /* A slot vacated between the two loads is not dead; no other process has it then, since a vacated one is not given before the lock is
-     * ours. */
-    return state != SLOT_FREE && state != SLOT_VACATED && state != SLOT_LEAVING && state != SLOT_HEIR &&
-           !slot_alive(heap, slot) && slot_load(heap, slot) == seen;
+    /* A slot vacated between the two loads is not dead; no other process has it then, since a
+     * vacated one is not given before the lock is ours. */
+    return state != SLOT_FREE && state != SLOT_VACATED && state != SLOT_LEAVING &&
+           state != SLOT_HEIR && !slot_alive(heap, slot) && slot_load(heap, slot) == seen;
 }
 
 int slot_departed(const struct shmheap *heap, unsigned slot)
@@ -263,7 +296,8 @@ int slot_departed(const struct shmheap *heap, unsigned slot)
     if (slot == 0 || slot >= heap->slot_count)
         return 0;
     enum slot_state state = slot_state_of(heap, slot);
-    return state == SLOT_VACATED || ((state == SLOT_LEAVING || state == SLOT_HEIR) && !slot_alive(heap, slot));
+    return state == SLOT_VACATED ||
+           ((state == SLOT_LEAVING || state == SLOT_HEIR) && !slot_alive(heap, slot));
 }
 
 int slot_is_taken(const struct shmheap *heap, unsigned slot)
@@ -274,10 +308,12 @@ int slot_is_taken(const struct shmheap *heap, unsigned slot)
 
 /* Claims ---------------------------------------------------------------- */
 
-/* Whether the process of one slot descends from that of another, by the entries. Bounded: a peer may have written a circle. */
+/* Whether the process of one slot descends from that of another, by the entries. Bounded: a peer
+ * may have written a circle. */
 static int descends(const struct shmheap *heap, unsigned slot, unsigned from)
 {
-    for (unsigned steps = 0; steps < heap->slot_count && slot != 0 && slot < heap->slot_count; steps++) {
+    for (unsigned steps = 0; steps < heap->slot_count && slot != 0 && slot < heap->slot_count;
+         steps++) {
         slot = (unsigned)(slot_load(heap, slot) >> SLOT_PARENT_SHIFT);
         if (slot == from)
             return 1;
@@ -299,7 +335,8 @@ int slot_claimed(struct shmheap *heap, unsigned slot)
         return 1;
     if (!heap->has_file)
         return heir_lives(heap, slot);
-    /* A claim of our own is on another description than that of connection_fd, so it is seen as others' are. */
+    /* A claim of our own is on another description than that of connection_fd, so it is seen as
+     * others' are. */
     return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;
 }
 

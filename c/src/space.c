@@ -15,11 +15,13 @@ static unsigned class_of(uint64_t need)
     return class < SPACE_CLASSES ? class : SPACE_CLASSES - 1;
 }
 
-/* What space_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but looks by itself. */
+/* What space_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but
+ * looks by itself. */
 static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX; }
 
-/* How many of the sleepers of these classes, count at most, have been woken. Threads on their way to sleep see that the
- * word has changed, and look again. A death before the wake: the sleepers look by themselves, but later. */
+/* How many of the sleepers of these classes, count at most, have been woken. Threads on their way
+ * to sleep see that the word has changed, and look again. A death before the wake: the sleepers
+ * look by themselves, but later. */
 static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
 {
     shared_u32 *futex = &heap->control->space_futex;
@@ -32,7 +34,8 @@ uint32_t space_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
     unsigned class = class_of(need);
     shared_u32 *least = &connection_hints(heap)->space_least[class];
     uint32_t known = load_u32(least);
-    /* There is space for the least need of the class, which is not ours: it is that of another sleeper, or was. */
+    /* There is space for the least need of the class, which is not ours: it is that of another
+     * sleeper, or was. */
     if (known != 0 && known <= largest && known < least_of(need)) {
         known = 0;
         classes_wake(heap, 1u << class, INT_MAX);

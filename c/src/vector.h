@@ -1,5 +1,5 @@
-/* vector.h: the greatest of several numbers and which they are, which are above or equal to one, by the instructions that the file is compiled
- * for; and moving them up and down.
+/* vector.h: the greatest of several numbers and which they are, which are above or equal to one, by
+ * the instructions that the file is compiled for; and moving them up and down.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Signed, since that is what all of them compare; the results are at least 0. */
@@ -24,8 +24,8 @@ static HOT __m512i load_16(const shared_u32 *numbers)
     return _mm512_loadu_si512(numbers);
 }
 
-/* A mask as a number. Neither by a cast nor by _cvtmask16_u32: gcc 12 may store the 16 bits of the mask on the stack, and load 64 from
- * there. */
+/* A mask as a number. Neither by a cast nor by _cvtmask16_u32: gcc 12 may store the 16 bits of the
+ * mask on the stack, and load 64 from there. */
 static HOT uint64_t bits_of(__mmask16 mask)
 {
     uint32_t bits;
@@ -62,7 +62,8 @@ static HOT uint32_t at_least_0(__m128i numbers)
 }
 #endif
 
-/* greatest_everywhere has the greatest number in each place, greatest_of is that number, or 0 if it is less. */
+/* greatest_everywhere has the greatest number in each place, greatest_of is that number, or 0 if it
+ * is less. */
 #if defined(INDEX_AVX512)
 static HOT __m512i greatest_everywhere(__m512i most)
 {
@@ -220,7 +221,8 @@ static HOT void move_8(shared_u32 *to, const shared_u32 *from)
     memcpy(to, eight, sizeof eight);
 }
 
-/* Of count numbers, at most 64, behind which there are zeros up to the 64th, the one in this place goes, and those behind come down. */
+/* Of count numbers, at most 64, behind which there are zeros up to the 64th, the one in this place
+ * goes, and those behind come down. */
 static HOT void numbers_drop(shared_u32 *numbers, uint64_t count, uint64_t place)
 {
     for (; place < count && place + 8 < 64; place += 8)
@@ -229,7 +231,8 @@ static HOT void numbers_drop(shared_u32 *numbers, uint64_t count, uint64_t place
         store_u32(numbers + place, place + 1 < 64 ? load_u32(numbers + place + 1) : 0);
 }
 
-/* The same, less than 64, and another comes to this place, at most count: those there and behind go up. */
+/* The same, less than 64, and another comes to this place, at most count: those there and behind go
+ * up. */
 static HOT void numbers_insert(shared_u32 *numbers, uint64_t count, uint64_t place, uint32_t number)
 {
     uint64_t rest = count - place;
