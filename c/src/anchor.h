@@ -10,8 +10,7 @@
  * was made without fork()'s handlers, is then taken for dead or alive wrongly.
  *
  *   life:  not copied into children (MADV_DONTFORK): the locks are gone when this process is gone
- *   use:   copied into children: the locks are gone when this process and all that it forked are
- * gone */
+ *   use:   copied into children: the locks are gone when this process and all children are gone */
 #ifndef SHMHEAP_ANCHOR_H
 #define SHMHEAP_ANCHOR_H
 

@@ -28,10 +28,12 @@ enum file_kind {
 /* struct shmheap is private to the process. The fixed fields of the segment are copied here once
  * and checked; the segment's own are not read again. The struct lies in memory from process_memory:
  * a child made by fork(), _Fork() or clone() has its own copy, in which the first line is zero, so
- * that the child cannot take its parent's slot for its own. 1  ready is 1 only while the connection
- * is open, may write and holds a slot 2  [base, base + map_len) is mapped, and holds the layout's
- * segment 3  the file (if any) has at least region_off + len_known bytes; len_known only grows 4
- * end is the granules of len_known 5  fd carries no lock: locks are those of use and life */
+ * that the child cannot take its parent's slot for its own.
+ *   1  ready is 1 only while the connection is open, may write and holds a slot
+ *   2  [base, base + map_len) is mapped, and holds the layout's segment
+ *   3  the file (if any) has at least region_off + len_known bytes; len_known only grows
+ *   4  end is the granules of len_known
+ *   5  fd carries no lock: locks are those of use and life */
 struct shmheap {
     shared_u32 ready;
     uint32_t slot;      /* 0: none, as in a child that has not changed the heap yet */
