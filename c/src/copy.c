@@ -45,6 +45,7 @@ struct copy {
     unsigned char *bytes;
     void *memory; /* of both */
     uint64_t memory_len, count, room;
+    uint64_t mark[sizeof(struct fixed) / 8]; /* what the file begins with until it is a heap, if it is visible; else zeros */
     uint64_t head[(CONTROL_SIZE + SLOTS_MAX * SLOT_SIZE) / 8 + 8]; /* control and first slots */
     uint64_t more[SLOTS_MAX * SLOT_SIZE / 8];                      /* the other slots */
     unsigned more_slots;
@@ -95,6 +96,14 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
+/* What a heap's maker writes first, so that the file is known for the begin of a heap should this process die. 0, or -1 with errno. */
+static int begin_mark(struct copy *copy)
+{
+    words_load(copy->mark, (const shared_u64 *)(const void *)copy->heap->base, sizeof copy->mark / sizeof *copy->mark);
+    copy->mark[offsetof(struct fixed, magic) / sizeof *copy->mark] = 0;
+    return write_at(copy->fd, copy->mark, sizeof copy->mark, 0);
+}
+
 /* A file without a name, which vanishes with its maker; where that is not to be had, one with its name, marked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
 {
@@ -113,7 +122,7 @@ static int target_open(struct copy *copy, const char *path)
     if (copy->fd < 0)
         return -1;
     file_lock(copy->fd, F_WRLCK, MAKER_BYTE, 1);
-    return file_use(copy->fd, 0);
+    return file_use(copy->fd, 0) == 0 ? begin_mark(copy) : -1;
 }
 
 /* All of it is on the disk before the file gets its name. */
@@ -185,6 +194,8 @@ static int page_put_aside(const struct image_page *page, void *context)
     if (copy->count == copy->room)
         return 1;
     memcpy(copy->bytes + copy->count * IMAGE_PAGE, page->words, IMAGE_PAGE);
+    if (page->number == 0)
+        memcpy(copy->bytes + copy->count * IMAGE_PAGE, copy->mark, sizeof copy->mark);
     copy->changed[copy->count].number = page->number;
     copy->changed[copy->count].sum = page->sum;
     copy->count++;
