@@ -166,6 +166,10 @@ static int room_make(struct copy *copy)
         if (copy->room < CHANGED_MIN)
             return -1;
     }
+    int before = errno;
+    if (copy->heap->no_dump)
+        madvise(copy->memory, (size_t)copy->memory_len, MADV_DONTDUMP); /* it holds pages of the heap */
+    errno = before;
     copy->bytes = copy->memory;
     copy->changed = (struct changed *)(void *)(copy->bytes + copy->room * IMAGE_PAGE);
     return 0;
