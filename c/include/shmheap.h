@@ -31,7 +31,8 @@
  *              since processes change the heap between one page and the next. Take copies then: shmheap_copy, or `shmheap copy`.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
  *              first change it takes a slot of its own; where it cannot (no descriptors left: EMFILE;
- *              setuid: EACCES; no /proc: ENOENT) that change fails with this errno. Memory that the
+ *              setuid, or a mode that shuts the user out: EACCES; no /proc: ENOENT; the program
+ *              has closed the heap's descriptor, and no name leads to the file: EBADF) that change fails with this errno. Memory that the
  *              child has a copy of (MAP_PRIVATE) is a heap of the child's own from then on.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *

@@ -286,10 +286,12 @@ static int connection_use(struct shmheap *heap, int fd, const char *name, unsign
 /* Making and connecting ------------------------------------------------ */
 
 /* The new heap in the connection's empty file, complete: other processes see it from here on. */
-static int heap_make(struct shmheap *heap, const struct segment_plan *plan)
+static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
     const struct anchor_file file = connection_file(heap);
     if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
+        return -1;
+    if ((mode & 0600) != 0600 && fchmod(heap->fd, mode) != 0) /* now that the file is not opened any more */
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
     if (segment_make(heap, plan) != 0)
@@ -304,8 +306,8 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan)
 
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL,
-                             options->mode != 0 ? options->mode : MODE_DEFAULT);
+    unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL, mode);
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connection_new(options);
@@ -314,7 +316,7 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan) == 0)
+    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan, mode) == 0)
         return connection_opened(heap);
     int reason = errno;
     if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take it over */
@@ -352,7 +354,7 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
             close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan) != 0)
+    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan, MODE_DEFAULT) != 0)
         return connection_failed(heap);
     return connection_opened(heap);
 }

@@ -32,7 +32,8 @@ int file_open_named(const char *name, int is_path, int oflags, unsigned mode)
     int fd = file_above_standard(is_path ? open(name, oflags, mode & 0600) : shm_open(name, oflags, mode & 0600));
     if (fd < 0)
         return -1;
-    if ((oflags & O_EXCL) && fchmod(fd, mode) != 0) {
+    /* The owner may read and write at first, since the maker opens the file again. */
+    if ((oflags & O_EXCL) && fchmod(fd, mode | 0600) != 0) {
         int reason = errno;
         close(fd);
         file_remove(name, is_path);

@@ -7,7 +7,7 @@
 
 #include "layout.h"
 
-/* file_open_named opens what has this name, or makes it with exactly these permissions where oflags has O_CREAT:
+/* file_open_named opens what has this name, or makes it with these permissions and 0600 where oflags has O_CREAT:
  * a descriptor, or -1. */
 int file_open_named(const char *name, int is_path, int oflags, unsigned mode);
 int file_remove(const char *name, int is_path);
