@@ -620,7 +620,7 @@ static struct cache *cache_take_over(struct shmheap *heap)
 
 void cache_close(struct shmheap *heap)
 {
-    int entered = 0, asked = 0; /* for the lock: once, since each time may take as long as a call waits at most */
+    int entered = 0, asked = 0; /* for the lock: once, since each request may last 30 s */
     struct cache *cache;
     pthread_mutex_lock(&cache_mutex);
     while ((cache = cache_take_over(heap)) != NULL) {

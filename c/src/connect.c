@@ -291,7 +291,8 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsi
     const struct anchor_file file = connection_file(heap);
     if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
         return -1;
-    if ((mode & 0600) != 0600 && fchmod(heap->fd, mode) != 0) /* now that the file is not opened any more */
+    /* The maker does not open the file again after this. */
+    if ((mode & 0600) != 0600 && fchmod(heap->fd, mode) != 0)
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
     if (segment_make(heap, plan) != 0)
@@ -307,7 +308,8 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsi
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan, const shmheap_options *options)
 {
     unsigned mode = options->mode != 0 ? options->mode : MODE_DEFAULT;
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL, mode);
+    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0,
+                             O_RDWR | O_CREAT | O_EXCL, mode);
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connection_new(options);
@@ -316,7 +318,8 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 && heap_make(heap, plan, mode) == 0)
+    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 &&
+        heap_make(heap, plan, mode) == 0)
         return connection_opened(heap);
     int reason = errno;
     if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take it over */

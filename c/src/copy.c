@@ -45,7 +45,7 @@ struct copy {
     unsigned char *bytes;
     void *memory; /* of both */
     uint64_t memory_len, count, room;
-    uint64_t mark[sizeof(struct fixed) / 8]; /* what the file begins with until it is a heap, if it is visible; else zeros */
+    uint64_t mark[sizeof(struct fixed) / 8]; /* the begin of a visible file until it is a heap */
     uint64_t head[(CONTROL_SIZE + SLOTS_MAX * SLOT_SIZE) / 8 + 8]; /* control and first slots */
     uint64_t more[SLOTS_MAX * SLOT_SIZE / 8];                      /* the other slots */
     unsigned more_slots;
@@ -96,10 +96,12 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
-/* What a heap's maker writes first, so that the file is known for the begin of a heap should this process die. 0, or -1 with errno. */
+/* Writes what a heap's maker writes first: if this process dies, SHMHEAP_TAKE_OVER knows the file
+ * for an unfinished heap. 0, or -1 with errno. */
 static int begin_mark(struct copy *copy)
 {
-    words_load(copy->mark, (const shared_u64 *)(const void *)copy->heap->base, sizeof copy->mark / sizeof *copy->mark);
+    const shared_u64 *fixed = (const shared_u64 *)(const void *)copy->heap->base;
+    words_load(copy->mark, fixed, sizeof copy->mark / sizeof *copy->mark);
     copy->mark[offsetof(struct fixed, magic) / sizeof *copy->mark] = 0;
     return write_at(copy->fd, copy->mark, sizeof copy->mark, 0);
 }
@@ -168,7 +170,7 @@ static int room_make(struct copy *copy)
     }
     int before = errno;
     if (copy->heap->no_dump)
-        madvise(copy->memory, (size_t)copy->memory_len, MADV_DONTDUMP); /* it holds pages of the heap */
+        madvise(copy->memory, (size_t)copy->memory_len, MADV_DONTDUMP); /* pages of the heap */
     errno = before;
     copy->bytes = copy->memory;
     copy->changed = (struct changed *)(void *)(copy->bytes + copy->room * IMAGE_PAGE);

@@ -13,7 +13,8 @@
 #include "kernel.h"
 #include "pause.h"
 
-enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100, BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
+enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
+enum { BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
 
 int file_above_standard(int fd)
 {
@@ -222,8 +223,9 @@ int file_was_abandoned(int fd)
     return is_begun_now(fd) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 && is_begun_now(fd);
 }
 
-/* 1 when nothing is lost with the file: it is empty, or holds zeros and is small. On hugetlbfs a maker that dies leaves zeros of any length.
- * Anywhere else the maker's mark comes first, and a long file that begins with zeros is another program's: a disk image, for example. */
+/* 1 when nothing is lost with the file: it is empty, or small and holds zeros alone. On hugetlbfs a
+ * maker that dies leaves zeros of any length. On other file systems the maker writes its mark first,
+ * so a long file that begins with zeros is another program's, for example a disk image. */
 static int file_is_blank(int fd)
 {
     struct statfs status;

@@ -200,8 +200,9 @@ void slot_collector_end(struct shmheap *heap)
 
 /* Giving up ------------------------------------------------------------- */
 
-/* Without a file, entries that name this slot as their parent's name its own parent from then on: the claims of a grandchild on what its grandparent
- * held stay when the process between them is gone. A death in here leaves some that name the slot still. */
+/* In memory without a file: entries that name this slot as their parent's name the slot's own parent
+ * from then on. So a grandchild keeps its claim on what its grandparent held when the process
+ * between them is gone. A death in here leaves some entries that still name the slot. */
 static void slot_bequeath(struct shmheap *heap, unsigned slot)
 {
     const uint64_t mask = ~UINT64_C(0) << SLOT_PARENT_SHIFT, parent = slot_load(heap, slot) & mask;

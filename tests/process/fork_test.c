@@ -211,7 +211,8 @@ static void a_parent_that_dies_before_its_child(void)
     shmheap_disconnect(orphan.mem);
 }
 
-/* In own memory: what the grandparent held is known to the grandchild, also when the process between them has left in order. */
+/* In own memory: a grandchild knows what its grandparent held, also when the process between them
+ * has left in order. */
 struct lineage {
     shmheap_memory_handle mem;
     void *memory;
@@ -274,7 +275,10 @@ static void a_grandchild_whose_parent_has_left(int in_order)
 }
 
 static void grandchildren_of_a_parent_that_ended(void) { a_grandchild_whose_parent_has_left(0); }
-static void grandchildren_of_a_parent_that_disconnected(void) { a_grandchild_whose_parent_has_left(1); }
+static void grandchildren_of_a_parent_that_disconnected(void)
+{
+    a_grandchild_whose_parent_has_left(1);
+}
 
 static const struct test tests[] = {
     TEST(both_go_on_with_a_name), TEST(both_go_on_without_a_name), TEST(both_go_on_in_own_memory),

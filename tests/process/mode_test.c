@@ -1,4 +1,4 @@
-/* A heap's permission bits are what its maker asks for, also where they let the maker itself open the file no more.
+/* A heap's permission bits are what its maker asks for, also where they shut the maker out.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -11,7 +11,8 @@ enum { LEN = 65536, MAX_LEN = 1 << 20, NOBODY = 65534 };
 
 static void make_and_use(const char *name, unsigned mode)
 {
-    const shmheap_options options = {.len = LEN, .max_len = MAX_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, .mode = mode};
+    const shmheap_options options = {
+        .len = LEN, .max_len = MAX_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, .mode = mode};
     shmheap_memory_handle mem;
     struct stat status;
     CHECK_EQ(shmheap_open(&mem, name, &options), 0);

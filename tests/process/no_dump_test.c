@@ -7,7 +7,7 @@
 
 enum { LEN = 256 }; /* so short that objects lie in the file's first page */
 
-/* struct mappings: those of the file as /proc/self/smaps shows them, and how many of them a core dump leaves out. */
+/* struct mappings: how many the file has, and how many of them a core dump leaves out. */
 struct mappings {
     unsigned count, left_out;
 };
@@ -61,7 +61,8 @@ static void all_mappings_are_left_out(void)
     const char *name = test_name();
     shmheap_memory_handle mem = open_as(name, SHMHEAP_CREATE | SHMHEAP_NO_DUMP);
     check_left_out(name);
-    shmheap_memory_handle other = open_as(name, SHMHEAP_NO_DUMP), reader = open_as(name, SHMHEAP_NO_DUMP | SHMHEAP_READ_ONLY);
+    shmheap_memory_handle other = open_as(name, SHMHEAP_NO_DUMP);
+    shmheap_memory_handle reader = open_as(name, SHMHEAP_NO_DUMP | SHMHEAP_READ_ONLY);
     check_left_out(name);
     shmheap_disconnect(other);
     shmheap_disconnect(reader);
@@ -71,7 +72,8 @@ static void all_mappings_are_left_out(void)
 
 static void in_a_child_too(void)
 {
-    shmheap_memory_handle mem = open_as("no_dump_of_child", SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_NO_DUMP);
+    shmheap_memory_handle mem =
+        open_as("no_dump_of_child", SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_NO_DUMP);
     test_in_child(use_and_look, &mem);
     shmheap_disconnect(mem);
 }
