@@ -39,8 +39,8 @@
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
  *              first call that takes the lock (a change, but also shmheap_stat, _walk, _check,
  *              _names and _processes) it takes a slot of its own; where it cannot (no descriptors
- *              left: EMFILE; setuid: EACCES; no /proc: ENOENT; see Descriptors: EBADF) that call
- *              fails with this errno. The child holds none of its parent's objects, so it cannot
+ *              left: EMFILE; setuid, or a mode that shuts the user out: EACCES; no /proc: ENOENT;
+ *              see Descriptors: EBADF) that call fails with this errno. The child holds none of its parent's objects, so it cannot
  *              send them (EPERM), and has none of its parent's uses of names: it calls
  *              shmheap_alloc_named itself. Memory that the child has a copy of (MAP_PRIVATE) is a
  *              heap of the child's own from then on.

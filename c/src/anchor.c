@@ -45,6 +45,7 @@ static int anchor_map(struct anchor *anchor, enum anchor_kind kind)
     if (page == MAP_FAILED)
         return -1;
     int before = errno;
+    madvise(page, len, MADV_DONTDUMP); /* core dumps contain PROT_NONE pages as well */
     if (kind == ANCHOR_LIFE)
         madvise(page, len, MADV_DONTFORK); /* refused: anchor_forked unmaps it */
     errno = before;

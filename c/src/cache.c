@@ -635,7 +635,7 @@ static struct cache *cache_take_over(struct shmheap *heap)
 
 void cache_close(struct shmheap *heap)
 {
-    int entered = 0;
+    int entered = 0, asked = 0; /* for the lock: once, since each request may last 30 s */
     struct cache *cache;
     pthread_mutex_lock(&cache_mutex);
     while ((cache = cache_take_over(heap)) != NULL) {
@@ -643,7 +643,10 @@ void cache_close(struct shmheap *heap)
         if (had_thread)
             cache->state = CACHE_EMPTYING;
         pthread_mutex_unlock(&cache_mutex);
-        entered = entered || (cache->heap != &nothing && recover_enter(heap) == 0);
+        if (!asked && cache->heap != &nothing) {
+            entered = recover_enter(heap) == 0;
+            asked = 1;
+        }
         if (entered)
             cache_empty(cache, heap);
         pthread_mutex_lock(&cache_mutex);

@@ -47,6 +47,7 @@ struct copy {
     unsigned char *bytes;
     void *memory; /* of both */
     uint64_t memory_len, count, room;
+    uint64_t mark[sizeof(struct fixed) / 8]; /* the begin of a visible file until it is a heap */
     uint64_t head[(CONTROL_SIZE + SLOTS_MAX * SLOT_SIZE) / 8 + 8]; /* control and first slots */
     uint64_t more[SLOTS_MAX * SLOT_SIZE / 8];                      /* the other slots */
     unsigned more_slots;
@@ -98,6 +99,16 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
+/* Writes what a heap's maker writes first: if this process dies, SHMHEAP_TAKE_OVER knows the file
+ * for an unfinished heap. 0, or -1 with errno. */
+static int begin_mark(struct copy *copy)
+{
+    const shared_u64 *fixed = (const shared_u64 *)(const void *)copy->heap->base;
+    words_load(copy->mark, fixed, sizeof copy->mark / sizeof *copy->mark);
+    copy->mark[offsetof(struct fixed, magic) / sizeof *copy->mark] = 0;
+    return write_at(copy->fd, copy->mark, sizeof copy->mark, 0);
+}
+
 /* A file without a name, which vanishes with its maker; where that is not to be had, one with its
  * name, marked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
@@ -119,7 +130,7 @@ static int target_open(struct copy *copy, const char *path)
     if (copy->fd < 0)
         return -1;
     file_lock(copy->fd, F_WRLCK, MAKER_BYTE, 1);
-    return file_use(copy->fd, 0);
+    return file_use(copy->fd, 0) == 0 ? begin_mark(copy) : -1;
 }
 
 /* All of it is on the disk before the file gets its name. */
@@ -166,6 +177,10 @@ static int room_make(struct copy *copy)
         if (copy->room < CHANGED_MIN)
             return -1;
     }
+    int before = errno;
+    if (copy->heap->no_dump)
+        madvise(copy->memory, (size_t)copy->memory_len, MADV_DONTDUMP); /* pages of the heap */
+    errno = before;
     copy->bytes = copy->memory;
     copy->changed = (struct changed *)(void *)(copy->bytes + copy->room * IMAGE_PAGE);
     return 0;
@@ -196,6 +211,8 @@ static int page_put_aside(const struct image_page *page, void *context)
     if (copy->count == copy->room)
         return 1;
     memcpy(copy->bytes + copy->count * IMAGE_PAGE, page->words, IMAGE_PAGE);
+    if (page->number == 0)
+        memcpy(copy->bytes + copy->count * IMAGE_PAGE, copy->mark, sizeof copy->mark);
     copy->changed[copy->count].number = page->number;
     copy->changed[copy->count].sum = page->sum;
     copy->count++;

@@ -7,11 +7,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "pause.h"
 
 enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
+enum { BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
 
 int file_above_standard(int fd)
 {
@@ -213,6 +216,23 @@ int file_was_abandoned(int fd)
     return is_begun_now(fd) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 && is_begun_now(fd);
 }
 
+/* 1 when nothing is lost with the file: it is empty, or small and holds zeros alone. On hugetlbfs a
+ * maker that dies leaves zeros of any length. On other file systems the maker writes its mark first,
+ * so a long file that begins with zeros is another program's, for example a disk image. */
+static int file_is_blank(int fd)
+{
+    struct statfs status;
+    unsigned char bytes[BLANK_STEP];
+    off_t off = 0;
+    ssize_t got = 0;
+    if (fstatfs(fd, &status) == 0 && (uint32_t)status.f_type == HUGETLBFS_MAGIC)
+        return 1;
+    for (; off <= BLANK_MAX && (got = pread(fd, bytes, sizeof bytes, off)) > 0; off += got)
+        if (bytes[0] != 0 || memcmp(bytes, bytes + 1, (size_t)got - 1) != 0)
+            return 0;
+    return got == 0 && off <= BLANK_MAX;
+}
+
 /* A heap of ours, or the begin of one: 0; -1 with errno. */
 static int file_is_ours(int fd)
 {
@@ -221,7 +241,7 @@ static int file_is_ours(int fd)
     ssize_t got = begin_read(fd, &begin);
     if (got < 0)
         return -1;
-    if (file_is_begun(&begin, 1))
+    if (file_is_begun(&begin, file_is_blank(fd)))
         return 0;
     errno =
         got < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;

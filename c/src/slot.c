@@ -231,9 +231,22 @@ void slot_collector_end(struct shmheap *heap)
 
 /* Giving up ------------------------------------------------------------- */
 
+/* In memory without a file: entries that name this slot as their parent's name the slot's own parent
+ * from then on. So a grandchild keeps its claim on what its grandparent held when the process
+ * between them is gone. A death in here leaves some entries that still name the slot. */
+static void slot_bequeath(struct shmheap *heap, unsigned slot)
+{
+    const uint64_t mask = ~UINT64_C(0) << SLOT_PARENT_SHIFT, parent = slot_load(heap, slot) & mask;
+    for (unsigned heir = 1, limit = slot_limit(heap); heir < limit; heir++)
+        if (slot_load(heap, heir) >> SLOT_PARENT_SHIFT == slot)
+            slot_change(heap, heir, mask, parent);
+}
+
 void slot_clear(struct shmheap *heap, unsigned slot)
 {
     struct slot *entry = slot_entry(heap, slot);
+    if (!heap->has_file)
+        slot_bequeath(heap, slot);
     store_u64(&entry->start_ticks, 0);
     store_publish(&entry->word, SLOT_FREE);
 }

@@ -1,6 +1,7 @@
 /* Children go on with connections that they inherit.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/mman.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -210,8 +211,78 @@ static void a_parent_that_dies_before_its_child(void)
     shmheap_disconnect(orphan.mem);
 }
 
+/* In own memory: a grandchild knows what its grandparent held, also when the process between them
+ * has left in order. */
+struct lineage {
+    shmheap_memory_handle mem;
+    void *memory;
+    char *table;
+    int in_order, ready[2], go[2];
+};
+
+static void lineage_grandchild(void *context)
+{
+    struct lineage *lineage = context;
+    char byte;
+    CHECK(close(lineage->go[1]) == 0);
+    CHECK_EQ(write(lineage->ready[1], "r", 1), 1);
+    CHECK_EQ(read(lineage->go[0], &byte, 1), 0);
+    CHECK(test_filled(lineage->table, 100, 7));
+    CHECK_LE(1, shmheap_usable_size(lineage->mem, lineage->table));
+}
+
+static void lineage_child(void *context)
+{
+    struct lineage *lineage = context;
+    char byte;
+    test_fork(lineage_grandchild, context);
+    CHECK_EQ(read(lineage->ready[0], &byte, 1), 1);
+    if (lineage->in_order)
+        shmheap_disconnect(lineage->mem);
+}
+
+static void lineage_begin(void *context)
+{
+    struct lineage *lineage = context;
+    CHECK_EQ(shmheap_attach_at(&lineage->mem, lineage->memory, 1 << 20), 0);
+    CHECK((lineage->table = shmheap_alloc(lineage->mem, 100)) != NULL);
+    test_fill(lineage->table, 100, 7);
+    test_in_child(lineage_child, context);
+    CHECK_EQ(write(lineage->ready[1], "e", 1), 1);
+}
+
+static void a_grandchild_whose_parent_has_left(int in_order)
+{
+    struct lineage lineage = {.memory = test_shared(1 << 20), .in_order = in_order};
+    shmheap_memory_handle mem;
+    char byte;
+    CHECK(pipe(lineage.ready) == 0 && pipe(lineage.go) == 0);
+    CHECK_EQ(shmheap_create_at(&mem, lineage.memory, 1 << 20, NULL), 0);
+    test_in_child(lineage_begin, &lineage);
+    CHECK_EQ(read(lineage.ready[0], &byte, 1), 1);
+    for (unsigned i = 0; i < 4; i++) /* the first of them frees the slot in between */
+        CHECK_EQ(shmheap_reap(mem, 0), 0);
+    CHECK(close(lineage.ready[1]) == 0 && close(lineage.go[1]) == 0);
+    CHECK_EQ(read(lineage.ready[0], &byte, 1), 0); /* the grandchild is ending */
+    long freed;
+    while ((freed = shmheap_reap(mem, 0)) == 0)
+        sched_yield();
+    CHECK_EQ(freed, 1);
+    test_check_empty(mem);
+    shmheap_disconnect(mem);
+    CHECK(close(lineage.ready[0]) == 0 && close(lineage.go[0]) == 0);
+    test_unshare(lineage.memory, 1 << 20);
+}
+
+static void grandchildren_of_a_parent_that_ended(void) { a_grandchild_whose_parent_has_left(0); }
+static void grandchildren_of_a_parent_that_disconnected(void)
+{
+    a_grandchild_whose_parent_has_left(1);
+}
+
 static const struct test tests[] = {
     TEST(both_go_on_with_a_name), TEST(both_go_on_without_a_name), TEST(both_go_on_in_own_memory),
     TEST(a_childs_disconnect_is_its_own), TEST(a_child_that_only_looks), TEST(grandchildren),
-    TEST(a_parent_that_dies_before_its_child)};
+    TEST(a_parent_that_dies_before_its_child), TEST(grandchildren_of_a_parent_that_ended),
+    TEST(grandchildren_of_a_parent_that_disconnected)};
 TEST_MAIN(tests)

@@ -180,6 +180,26 @@ static void what_is_no_heap_stays(void)
     CHECK_EQ(rmdir(test_shm_path(name)), 0);
 }
 
+/* A disk image, for example: zeros at its begin, and what matters behind them. */
+static void a_file_that_begins_with_zeros_stays(void)
+{
+    const char *name = test_name();
+    static const off_t ends[] = {2048, 4096, 4097, 65536, (1 << 20) - 1, 1 << 20, 3 << 20};
+    for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
+        shmheap_memory_handle mem;
+        char last = 0;
+        make_file(test_shm_path(name), "", 0);
+        int fd = open(test_shm_path(name), O_RDWR | O_CLOEXEC);
+        CHECK(fd >= 0 && pwrite(fd, "x", 1, ends[i]) == 1);
+        CHECK_REFUSED(shmheap_open(&mem, name, &take_over) == -1, EBADMSG);
+        CHECK_REFUSED(shmheap_open(&mem, name, &take_over_alone) == -1, EBADMSG);
+        CHECK_REFUSED(shmheap_unlink_unused(name) == -1, EBADMSG);
+        CHECK(close(fd) == 0 && (fd = open(test_shm_path(name), O_RDONLY | O_CLOEXEC)) >= 0);
+        CHECK(pread(fd, &last, 1, ends[i]) == 1 && last == 'x' && close(fd) == 0);
+        CHECK_EQ(shm_unlink(name), 0);
+    }
+}
+
 static void a_making_that_was_never_finished_is_replaced(void)
 {
     const char *name = test_name();
@@ -272,6 +292,6 @@ static void who_is_connected_keeps_the_name(void)
 
 static const struct test tests[] = {TEST(what_the_dead_left_is_replaced), TEST(readers_live_on_a_heap_too),
                                     TEST(children_live_on_a_heap_before_their_first_change), TEST(what_is_no_heap_stays),
-                                    TEST(a_making_that_was_never_finished_is_replaced),
+                                    TEST(a_file_that_begins_with_zeros_stays), TEST(a_making_that_was_never_finished_is_replaced),
                                     TEST(all_take_over_and_get_the_same), TEST(who_is_connected_keeps_the_name)};
 TEST_MAIN(tests)
