@@ -22,6 +22,7 @@
  *              be made from a signal handler, nor between vfork() and exec. Deferred cancellation
  *              has no effect inside a call; asynchronous cancellation inside a call is not allowed.
  *              Every wait has a limit, and no wait for one heap delays fork() or another heap.
+ *              A call needs at most 64 KiB of stack.
  *   Processes  Every call may be made while other processes make any call on the same heap. A
  *              process may be killed at any instruction: the next caller finds that out, rebuilds
  *              what has to be rebuilt from the headers of the blocks and goes on.
@@ -49,8 +50,10 @@
  *              and shmheap_fd_writable once they were called. All are closed when it ends. A
  *              program may close them (closefrom): the connection stays. The library opens the file
  *              anew by its name when it needs to. Where no name leads to the file
- *              (SHMHEAP_ANONYMOUS), the heap then cannot grow (ENOMEM), and a child's calls that
- *              take the lock fail with EBADF.
+ *              (SHMHEAP_ANONYMOUS), the heap then cannot grow (ENOMEM), the process takes each
+ *              other process for alive, and a child's calls that take the lock fail with EBADF.
+ *              On overlayfs and FUSE a program that closes them may lose its name's protection
+ *              against SHMHEAP_TAKE_OVER, and exec is not noticed.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *
  *              how                          its objects      shared (1),      its uses      its caches
@@ -64,8 +67,10 @@
  *              (1) A handle was taken. shmheap_reap with SHMHEAP_REAP_SHARED frees those of the
  *              dead.
  *              "Anyone's to free": see shmheap_alloc_named. A child knows the objects and names
- *              that its parent had when it forked. So shmheap_reap leaves these alone while such a
- *              child, or a child of that child, lives and has neither called exec nor disconnected.
+ *              that its parent had when it forked. So shmheap_reap leaves all that a dead process
+ *              held alone, also what it allocated after the fork, while such a child, or a child
+ *              of that child, lives and has neither called exec nor disconnected. After dlclose
+ *              memory and slots of open connections stay taken until the process ends.
  *              In memory of the caller (shmheap_create_at) exec is not noticed: the process lives.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
  *              call here reads or writes outside the heap's memory, loops without end or aborts.

@@ -157,8 +157,11 @@ void shmheap_destroy(const char *name, shmheap_memory_handle mem)
         return;
     }
     struct call call = call_begin();
+    /* What the connection is told by stays known when it is closed, until another one is opened. */
     int failed = name != NULL && name_of_heap_remove(mem.heap, name) != 0 ? errno : 0;
     connect_close(mem.heap);
+    if (failed == EMFILE || failed == ENFILE) /* closing has made room */
+        failed = name_of_heap_remove(mem.heap, name) != 0 ? errno : 0;
     call_end(&call, 0);
     errno = failed != 0 ? failed : errno;
 }

@@ -275,11 +275,9 @@ static unsigned timeout_of(const shmheap_options *options)
 
 /* Files ---------------------------------------------------------------- */
 
-/* The connection gets the file of fd, which becomes its own also when this fails, and says that it
- * uses the file. had_name: the file must have a name still, else errno ESTALE. 0, or -1 with errno.
- */
-static int connection_use(struct shmheap *heap, int fd, const char *name, unsigned timeout_ms,
-                          int had_name)
+/* The connection gets the file of fd, which becomes its own also when this fails: 0, or -1 with
+ * errno. */
+static int connection_get(struct shmheap *heap, int fd, const char *name)
 {
     struct stat status;
     heap->fd = fd;
@@ -290,9 +288,15 @@ static int connection_use(struct shmheap *heap, int fd, const char *name, unsign
         errno = EBADMSG;
         return -1;
     }
-    const struct anchor_file file = {fd, name, heap->is_path, heap->read_only};
-    if (name != NULL && (heap->name = strdup(name)) == NULL)
-        return -1;
+    return name == NULL || (heap->name = strdup(name)) != NULL ? 0 : -1;
+}
+
+/* The connection says that it uses its file. had_name: the file must have a name still, else errno
+ * ESTALE. 0, or -1 with errno. */
+static int connection_use(struct shmheap *heap, unsigned timeout_ms, int had_name)
+{
+    int fd = heap->fd;
+    const struct anchor_file file = {fd, heap->name, heap->is_path, heap->read_only};
     if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
         errno = errno == ENODEV ? EBADMSG : errno; /* what cannot be mapped is no heap */
         return -1;
@@ -346,7 +350,8 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_of(options), 1) == 0 &&
+    if (connection_get(heap, fd, name) == 0 &&
+        connection_use(heap, timeout_of(options), 1) == 0 &&
         heap_make(heap, plan, mode_of(options)) == 0)
         return connection_opened(heap);
     int reason = errno;
@@ -367,7 +372,9 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
             close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, name, timeout_ms, name != NULL) != 0 ||
+    /* While it waits it uses nothing: an unfinished file that processes wait for can be replaced. */
+    if (connection_get(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
+        connection_use(heap, timeout_ms, name != NULL) != 0 ||
         segment_map(heap, timeout_ms, had_name) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return connection_failed(heap);
@@ -390,7 +397,7 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
             close(fd);
         return NULL;
     }
-    if (connection_use(heap, fd, NULL, 0, 0) != 0 || heap_make(heap, plan, mode_of(options)) != 0)
+    if (connection_get(heap, fd, NULL) != 0 || connection_use(heap, 0, 0) != 0 || heap_make(heap, plan, mode_of(options)) != 0)
         return connection_failed(heap);
     return connection_opened(heap);
 }

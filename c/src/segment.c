@@ -71,9 +71,10 @@ static int segment_mmap(struct shmheap *heap)
 
 void segment_unmap(struct shmheap *heap)
 {
-    if (heap->unmap)
+    int mapped = heap->unmap;
+    heap->unmap = 0; /* first: a child forked meanwhile must not unmap what comes to this place */
+    if (mapped)
         munmap(heap->base, heap->map_len);
-    heap->unmap = 0;
     heap->base = NULL;
 }
 
@@ -300,6 +301,12 @@ static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned 
         munmap(first_page, sizeof(struct control));
     errno = reason;
     return found > 0 ? 0 : -1;
+}
+
+int segment_await(const struct shmheap *heap, unsigned timeout_ms, int had_name)
+{
+    struct fixed fixed;
+    return fixed_wait(heap, &fixed, timeout_ms, had_name);
 }
 
 int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)

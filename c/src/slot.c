@@ -158,11 +158,13 @@ static int slot_take_in_file(struct shmheap *heap, unsigned slot)
 {
     uint64_t word = slot_word(SLOT_TAKEN);
     int locked = file_lock(heap->life.fd, F_WRLCK, slot, 1);
-    if (locked == 1 && file_locked_by_writer(heap->life.fd, slot, 1) == 0)
-        word = slot_word_by_pid(SLOT_TAKEN); /* a process that may only read the file is in the way
-                                              */
-    else if (locked != 0)
+    int by_reader = locked == 1 && file_locked_by_writer(heap->life.fd, slot, 1) == 0;
+    if (locked != 0 && !by_reader)
         return 0;
+    /* Where a process that may only read the file is in the way, or the lock hangs on a descriptor
+     * that the program may close. */
+    if (by_reader || heap->life.mapping_fails)
+        word = slot_word_by_pid(SLOT_TAKEN);
     if (!slot_swap(heap, slot, word)) {
         if (locked == 0)
             file_unlock(heap->life.fd, slot, 1);
