@@ -73,6 +73,29 @@ void ask_line_drop(struct shmheap *heap, uint64_t granule)
     }
 }
 
+long ask_lines_free(struct shmheap *heap, const uint64_t *slots)
+{
+    shared_u64 *place = &heap->control->cache_lines;
+    long freed = 0;
+    for (unsigned i = 0; i < LINES_MAX; i++) {
+        unsigned slot;
+        uint64_t at = load_u64(place) - 1;
+        struct cache_line *line = line_at(heap, at, &slot);
+        if (line == NULL)
+            break;
+        if (!(slots[slot / 64] >> slot % 64 & 1)) {
+            place = &line->next;
+            continue;
+        }
+        store_publish(place, load_u64(&line->next));
+        uint64_t size = index_size_checked(heap, at, block_load(heap, at));
+        if (size == 0 || heap->fit->free_span(heap, at, size, 1) != 0)
+            break;
+        freed++;
+    }
+    return freed;
+}
+
 /* A peer has damaged the list: it is made anew of what a walk finds. 0, or -1 with errno EBADMSG.
  * */
 static COLD int lines_relink(struct shmheap *heap)

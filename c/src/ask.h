@@ -29,4 +29,9 @@ int ask_is_line(const struct shmheap *heap, const struct block_step *step);
 void ask_line_add(struct shmheap *heap, uint64_t granule);
 void ask_line_drop(struct shmheap *heap, uint64_t granule);
 
+/* ask_lines_free takes the lines of these slots (bits), whose processes are gone, off the list and
+ * frees them: how many. One pass over the list. Lock held. A death in here may leave a line that is
+ * in no list, for reap. */
+long ask_lines_free(struct shmheap *heap, const uint64_t *slots);
+
 #endif

@@ -661,7 +661,13 @@ void cache_give_back(struct shmheap *heap, unsigned limit_ms)
 {
     if (heap->caches == NULL || recover_enter_within(heap, limit_ms) != 0)
         return;
-    ask_for_caches_of(heap, heap->slot);
+    if (process_is_alone()) {
+        for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap)
+            cache_empty(cache, heap);
+        heap->cached = 0;
+    } else {
+        ask_for_caches_of(heap, heap->slot);
+    }
     recover_leave_freed(heap);
 }
 

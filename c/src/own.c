@@ -146,12 +146,11 @@ long own_reap(struct shmheap *heap, int shared)
 {
     struct dead dead = dead_slots(heap);
     struct block_step step = {0, 0, 0};
-    long freed = 0;
+    long freed = ask_lines_free(heap, dead.slots);
+    ask_lines_free(heap, dead.departed);
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (to_reap(heap, &step, &dead, shared)) {
-            if (ask_is_line(heap, &step))
-                ask_line_drop(heap, step.granule);
             if (!index_is_start(heap, step.granule) ||
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
@@ -174,6 +173,42 @@ long own_reap(struct shmheap *heap, int shared)
     return freed + named;
 }
 
+/* The pause after so many processes were asked after, if they were many. */
+static void ask_pace(struct shmheap *heap, uint64_t taken)
+{
+    if (taken > ASK_ALWAYS)
+        store_u64(&connection_hints(heap)->reap_after_ns,
+                  clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+}
+
+/* Whether that pause lasts. A time that is further away than any pause is an invention of a peer's,
+ * or of another boot. */
+static int ask_is_early(const struct shmheap *heap)
+{
+    const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * ASK_PACE_NS;
+    uint64_t after = load_u64(&connection_hints(heap)->reap_after_ns);
+    return after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest;
+}
+
+long own_free_lines(struct shmheap *heap)
+{
+    uint64_t gone[SLOTS_MAX / 64 + 1] = {UINT64_C(1) << SLOT_GONE}, taken = 0;
+    if (load_u64(&heap->control->cache_lines) == 0)
+        return 0;
+    gone[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
+    int early = ask_is_early(heap);
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
+        enum slot_state state = slot_state_of(heap, slot);
+        if (state != SLOT_FREE && state != SLOT_VACATED)
+            taken++;
+        if (state == SLOT_VACATED || (state != SLOT_FREE && !early && !slot_alive(heap, slot)))
+            gone[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
+    if (!early)
+        ask_pace(heap, taken);
+    return ask_lines_free(heap, gone);
+}
+
 /* Whether the holder of a slot is dead, and what it held can be reaped. */
 static int slots_ask(struct shmheap *heap)
 {
@@ -186,22 +221,13 @@ static int slots_ask(struct shmheap *heap)
             return 1;
         taken++;
     }
-    if (taken > ASK_ALWAYS)
-        store_u64(&connection_hints(heap)->reap_after_ns,
-                  clock_ns(CLOCK_MONOTONIC) + taken * taken * ASK_PACE_NS);
+    ask_pace(heap, taken);
     return 0;
 }
 
 int own_reap_is_due(struct shmheap *heap)
 {
-    const struct hints *hints = connection_hints(heap);
-    const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * ASK_PACE_NS;
-    if (load_u64(&hints->reap_wanted) != 0)
+    if (load_u64(&connection_hints(heap)->reap_wanted) != 0)
         return 1;
-    uint64_t after = load_u64(&hints->reap_after_ns);
-    /* A time that is further away than any pause is an invention of a peer's, or of another boot.
-     */
-    if (after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest)
-        return 0;
-    return slots_ask(heap);
+    return !ask_is_early(heap) && slots_ask(heap);
 }

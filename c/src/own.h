@@ -39,4 +39,8 @@ long own_reap(struct shmheap *heap, int shared);
  * most every n * n * 64 ns. Lock held. */
 int own_reap_is_due(struct shmheap *heap);
 
+/* own_free_lines frees what processes that are gone, by death or in order, had for their caches
+ * besides the blocks in them: how many blocks. Asks after processes as own_reap_is_due. Lock held. */
+long own_free_lines(struct shmheap *heap);
+
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_WIPEONFORK
@@ -172,6 +173,12 @@ int process_lives(int64_t pid, uint64_t start)
     struct pid_stat stat = pid_stat_read(pid);
     int ended = (stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1;
     return !ended && (start == 0 || stat.start == 0 || stat.start == start);
+}
+
+int process_is_alone(void)
+{
+    struct pid_stat stat = pid_stat_read(getpid());
+    return stat.threads == 1 && getpid() == (pid_t)syscall(SYS_gettid);
 }
 
 /* Memory --------------------------------------------------------------- */

@@ -43,6 +43,9 @@ uint32_t process_space(void);
  */
 int process_lives(int64_t pid, uint64_t start);
 
+/* process_is_alone: 1 where the process surely has no other thread than the caller. */
+int process_is_alone(void);
+
 /* process_memory_is_private: 1 where a child made by fork() gets a copy of the page at this
  * address, 0 where the page is shared. */
 int process_memory_is_private(const void *address);

@@ -37,11 +37,13 @@ static const char *folder_on_disk(void)
     return NULL;
 }
 
-/* A tmpfs of this row alone, with room for the heap and little more, where /dev/shm was. */
+/* A tmpfs of this row alone, with room for the heap and little more, where /dev/shm was. Processes
+ * that take a heap over at once may still hold the one before, and the one before that. */
 static void small_tmpfs(void)
 {
     char options[64];
-    uint64_t room = stage->len + stage->len / 16 + (1 << 20);
+    uint64_t heaps = row_is(FLAGS, FLAGS_TAKE_OVER) ? 3 : 1;
+    uint64_t room = heaps * (stage->len + stage->len / 16) + (1 << 20);
     snprintf(options, sizeof options, "size=%llu,mode=1777", (unsigned long long)room);
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("seams", shm_folder, "tmpfs", 0, options) != 0)

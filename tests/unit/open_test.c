@@ -206,6 +206,19 @@ static void open_what_never_comes(void *context)
     CHECK_REFUSED(shmheap_open_fd(&mem, *(int *)context, &options) == -1, ETIMEDOUT);
 }
 
+static int is_mapped_by(pid_t pid, const char *text)
+{
+    char path[40], line[1024];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps))
+        found |= strstr(line, text) != NULL;
+    fclose(maps);
+    return found;
+}
+
 /* Whoever is to make the heap has given up, and taken the name back. By name one looks for another file; by descriptor there is none. */
 static void waiting_for_a_heap_whose_name_goes(void)
 {
@@ -214,7 +227,7 @@ static void waiting_for_a_heap_whose_name_goes(void)
         int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
         CHECK(fd >= 0);
         pid_t pid = test_fork(open_what_never_comes, &fd);
-        while (shmheap_in_use(fd) == 0)
+        while (!is_mapped_by(pid, name + 1)) /* as a process that waits does */
             sched_yield();
         CHECK(shm_unlink(name) == 0);
         test_join(pid);
