@@ -8,8 +8,9 @@
 #include "c/src/slot.h"
 #include "fuzz/arena.h"
 
-#define PID_OF_NOBODY UINT64_C(0x3fffffff) /* more than Linux gives */
+#define PID_OF_NOBODY UINT64_C(0x3fffff) /* the last that Linux can give, if it is told to give so many */
 #define SLOT_PID_AT 32
+#define SLOT_PID_BITS UINT64_C(0x3fffff)
 
 void (*shmheap_store_hook)(void);
 
@@ -58,8 +59,8 @@ static void bury_owner(unsigned char *memory)
 static void bury_slot(unsigned char *memory, unsigned slot)
 {
     uint64_t *word = word_at(memory, CONTROL_SIZE + (size_t)slot * SLOT_SIZE);
-    if ((*word & 0xff) == SLOT_TAKEN)
-        *word = (uint32_t)*word | PID_OF_NOBODY << SLOT_PID_AT;
+    if ((*word & 0xff & ~(SLOT_BY_PID | SLOT_HAS_HEIRS)) == SLOT_TAKEN)
+        *word = (*word & ~(SLOT_PID_BITS << SLOT_PID_AT)) | PID_OF_NOBODY << SLOT_PID_AT;
 }
 
 static void bury(const struct death *death, unsigned char *memory)

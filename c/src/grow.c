@@ -51,7 +51,7 @@ int grow_for(struct shmheap *heap, uint64_t need)
         return -1;
     }
     uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
-    if (step > heap->grow_most)
+    if (step > heap->grow_most && heap->grow_most < max) /* max: nothing was refused of late */
         step = heap->grow_most;
     uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
