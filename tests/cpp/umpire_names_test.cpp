@@ -16,6 +16,10 @@
 
 #include "tests/cpp/test.hpp"
 
+// AddressSanitizer ends a program whose malloc() has no such memory, unless it is told that this is meant.
+extern "C" const char *__asan_default_options();
+extern "C" const char *__asan_default_options() { return "allocator_may_return_null=1"; }
+
 #include <algorithm>
 #include <random>
 #include <vector>

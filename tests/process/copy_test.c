@@ -52,8 +52,20 @@ static shmheap_memory_handle open_copy(const char *path, unsigned flags)
     return mem;
 }
 
-/* A new path on a file system that has O_TMPFILE. */
-static const char *copy_path(void) { return strdup(test_shm_path(test_name())); }
+/* A new path on a file system that has O_TMPFILE, valid till the end. */
+static const char *copy_path(void)
+{
+    static struct path {
+        struct path *next;
+        char text[300];
+    } *paths;
+    struct path *path = calloc(1, sizeof *path);
+    CHECK(path != NULL);
+    snprintf(path->text, sizeof path->text, "%s", test_shm_path(test_name()));
+    path->next = paths;
+    paths = path;
+    return path->text;
+}
 
 static void check_absent(const char *path)
 {
