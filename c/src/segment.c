@@ -303,9 +303,10 @@ static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned 
     return found > 0 ? 0 : -1;
 }
 
-int segment_await(const struct shmheap *heap, unsigned timeout_ms, int had_name)
+int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     struct fixed fixed;
+    reserve_begin(heap); /* waiting, too, must know what the file lies on */
     return fixed_wait(heap, &fixed, timeout_ms, had_name);
 }
 
@@ -313,7 +314,6 @@ int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     struct fixed fixed;
     struct stat status;
-    reserve_begin(heap);
     if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {

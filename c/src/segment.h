@@ -22,9 +22,10 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan);
 /* segment_await waits while the heap in the connection's file is being made, timeout_ms milliseconds
  * at most: 0, or -1 with errno ETIMEDOUT; ESTALE when the file has no name any more, and had_name
  * says that it had; EOWNERDEAD when its maker has died; EBADMSG when it is no heap. */
-int segment_await(const struct shmheap *heap, unsigned timeout_ms, int had_name);
+int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
-/* segment_map connects to the heap in the connection's file, and waits for it as segment_await. */
+/* segment_map connects to the heap in the connection's file, after segment_await. Waits as that does
+ * should the file be a heap no longer. */
 int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
 /* The same in memory of the caller. */
