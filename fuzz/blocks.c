@@ -35,8 +35,8 @@ int block_is_used(const shmheap_block_info *block)
     return block->state != SHMHEAP_STATE_FREE && block->state != SHMHEAP_STATE_CACHED;
 }
 
-int blocks_use(const struct blocks *blocks, uint64_t offset)
+int blocks_have_object(const struct blocks *blocks, uint64_t offset)
 {
     const shmheap_block_info *block = blocks_find(blocks, offset);
-    return block && block_is_used(block);
+    return block && block_is_used(block) && block->state != SHMHEAP_STATE_INTERNAL;
 }

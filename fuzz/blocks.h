@@ -15,9 +15,9 @@ struct blocks {
 void blocks_take(struct blocks *blocks, shmheap_memory_handle mem);
 /* The block whose payload is at offset; NULL: none begins there. */
 const shmheap_block_info *blocks_find(const struct blocks *blocks, uint64_t offset);
-/* It is somebody's object, or the heap's own. */
+/* It holds an object, or a table of the heap. */
 int block_is_used(const shmheap_block_info *block);
-/* A used block of these is at offset. */
-int blocks_use(const struct blocks *blocks, uint64_t offset);
+/* A block that holds an object begins at offset. */
+int blocks_have_object(const struct blocks *blocks, uint64_t offset);
 
 #endif

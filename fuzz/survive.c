@@ -29,8 +29,9 @@ static void check_blocks(const struct death *death)
 {
     for (unsigned i = 0; i < now.count; i++) {
         const shmheap_block_info *block = &now.all[i];
-        if (!block_is_used(block) || block->state == SHMHEAP_STATE_INTERNAL || blocks_use(&death->before, block->offset) ||
-            blocks_use(&death->after, block->offset))
+        if (!block_is_used(block) || block->state == SHMHEAP_STATE_INTERNAL ||
+            blocks_have_object(&death->before, block->offset) ||
+            blocks_have_object(&death->after, block->offset))
             continue;
         if (world_printing)
             printf("    /* a block that should not be there: offset %llu, state %u, slot %u */\n", (unsigned long long)block->offset,
@@ -39,8 +40,9 @@ static void check_blocks(const struct death *death)
     }
     for (unsigned i = 0; i < death->before.count; i++) {
         const shmheap_block_info *block = &death->before.all[i];
-        if (block_is_used(block) && block->state != SHMHEAP_STATE_INTERNAL && blocks_use(&death->after, block->offset))
-            FUZZ_CHECK(blocks_use(&now, block->offset));
+        if (block_is_used(block) && block->state != SHMHEAP_STATE_INTERNAL &&
+            blocks_have_object(&death->after, block->offset))
+            FUZZ_CHECK(blocks_have_object(&now, block->offset));
     }
 }
 
@@ -63,24 +65,25 @@ static void check_resized(const struct death *death, shmheap_memory_handle mem)
     uint64_t least = old->len < new->len ? old->len : new->len;
     struct world_object moved = *old;
     moved.offset = new->offset;
-    FUZZ_CHECK((blocks_use(&now, old->offset) && filled(mem, old, least)) ||
-               (blocks_use(&now, moved.offset) && filled(mem, &moved, least)));
+    FUZZ_CHECK((blocks_have_object(&now, old->offset) && filled(mem, old, least)) ||
+               (blocks_have_object(&now, moved.offset) && filled(mem, &moved, least)));
 }
 
-/* Every byte of every object that the call was not about. */
+/* Every byte of every object that the call was not about. An object that was reaped may have left its place to the table of
+ * names, which moves down: so only blocks that hold objects are compared. */
 static void check_contents(const struct death *death, shmheap_memory_handle mem, const struct blocks *blocks)
 {
     const struct world *world = death->world;
     for (unsigned i = 0; i < world->count; i++) {
         const struct world_object *object = &world->objects[i];
-        if (is_target(death, i) || !blocks_use(blocks, object->offset))
+        if (is_target(death, i) || !blocks_have_object(blocks, object->offset))
             continue;
         FUZZ_CHECK(filled(mem, object, object->len));
         if (blocks_find(blocks, object->offset)->state != SHMHEAP_STATE_SENT) /* in transit nobody has a pointer to it */
             FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >= object->len);
     }
     for (unsigned i = 0; i < WORLD_NAMES; i++)
-        if (world->names[i].object.offset && blocks_use(blocks, world->names[i].object.offset))
+        if (world->names[i].object.offset && blocks_have_object(blocks, world->names[i].object.offset))
             FUZZ_CHECK(filled(mem, &world->names[i].object, world->names[i].object.len));
 }
 
@@ -114,7 +117,8 @@ static void check_reaped(const struct death *death)
     }
     for (unsigned i = 0; i < reaped.count; i++) {
         const shmheap_block_info *block = &reaped.all[i];
-        FUZZ_CHECK(!block_is_used(block) || blocks_use(&now, block->offset) || block->state == SHMHEAP_STATE_INTERNAL);
+        FUZZ_CHECK(!block_is_used(block) || block->state == SHMHEAP_STATE_INTERNAL ||
+                   blocks_have_object(&now, block->offset));
         FUZZ_CHECK(block->slot != 0 || (block->state != SHMHEAP_STATE_USED && block->state != SHMHEAP_STATE_CACHED));
     }
 }
