@@ -172,7 +172,10 @@ static void fill_table_and_become_daemon(void *context)
     char *table = shmheap_alloc(mem, TABLE_LEN);
     CHECK(table != NULL);
     test_fill(table, TABLE_LEN, 5);
+    pid_t parent = getpid();
     CHECK_EQ(daemon(1, 1), 0);
+    while (getppid() == parent)
+        sched_yield(); /* its end must not be the one that the signal is asked for */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     scene->pid = getpid();
     test_barrier_wait(&scene->step); /* the parent is gone; the test reaps, and fills the heap */
