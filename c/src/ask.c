@@ -83,7 +83,7 @@ long ask_lines_free(struct shmheap *heap, const uint64_t *slots)
         struct cache_line *line = line_at(heap, at, &slot);
         if (line == NULL)
             break;
-        if (!(slots[slot / 64] >> slot % 64 & 1)) {
+        if (!slot_set_has(slots, slot)) {
             place = &line->next;
             continue;
         }

@@ -625,12 +625,14 @@ int names_keep(struct shmheap *heap, const struct name *name)
  * that left in order. */
 static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
 {
+    uint64_t reapable[SLOT_SET_WORDS];
     struct users users = users_of(heap, record);
+    slot_reapable(heap, reapable);
     for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
         int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
-                       (slot < heap->slot_count && slot_dead(heap, slot) && !slot_claimed(heap, slot));
+                       (slot < heap->slot_count && slot_set_has(reapable, slot));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);
     }
@@ -719,7 +721,10 @@ uint64_t names_object_len(const struct shmheap *heap, uint64_t granule)
 
 /* Deaths ---------------------------------------------------------------- */
 
-static int slot_in(const uint64_t *slots, unsigned slot) { return slot <= HEADER_SLOT_MASK && (slots[slot / 64] >> slot % 64) & 1; }
+static int slot_in(const uint64_t *slots, unsigned slot)
+{
+    return slot <= HEADER_SLOT_MASK && slot_set_has(slots, slot);
+}
 
 /* All uses with one label share a word, so that a kept name does not grow by a word with each
  * process that used it and departed. A death between both stores leaves some uses counted twice, of

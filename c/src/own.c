@@ -104,39 +104,31 @@ uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp,
     return len;
 }
 
-/* struct dead is private: a bit a slot whose process died, and what it held no living process can
- * know by having been forked from it. */
+/* struct dead is private: the slots that reaping is about. */
 struct dead {
-    uint64_t slots[SLOTS_MAX / 64 + 1];
-    uint64_t departed[SLOTS_MAX / 64 + 1]; /* of processes that left in order: what threads of
-                                              theirs cached even then is to be freed too */
+    uint64_t slots[SLOT_SET_WORDS];    /* slot_reapable, and SLOT_GONE */
+    uint64_t departed[SLOT_SET_WORDS]; /* of processes that left in order: what threads of theirs
+                                          cached even then is to be freed too */
 };
 
 static struct dead dead_slots(struct shmheap *heap)
 {
     struct dead dead = {{0}, {0}};
-    dead.slots[0] = UINT64_C(1) << SLOT_GONE; /* labels of those who died before */
-    dead.departed[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
-            dead.slots[slot / 64] |= UINT64_C(1) << slot % 64;
-        else if (slot_departed(heap, slot))
-            dead.departed[slot / 64] |= UINT64_C(1) << slot % 64;
-    }
+    slot_reapable(heap, dead.slots);
+    slot_set_add(dead.slots, SLOT_GONE); /* labels of those who died before */
+    slot_set_add(dead.departed, SLOT_LEFT);
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+        if (slot_departed(heap, slot))
+            slot_set_add(dead.departed, slot);
     return dead;
-}
-
-static int slot_is_in(const uint64_t *slots, unsigned slot)
-{
-    return (int)(slots[slot / 64] >> slot % 64) & 1;
 }
 
 static int to_reap(const struct shmheap *heap, const struct block_step *step,
                    const struct dead *dead, int shared)
 {
     unsigned slot = header_slot(step->header), state = header_state(step->header);
-    int is_dead = slot_is_in(dead->slots, slot);
-    if (!is_dead && !slot_is_in(dead->departed, slot))
+    int is_dead = slot_set_has(dead->slots, slot);
+    if (!is_dead && !slot_set_has(dead->departed, slot))
         return 0;
     return state == SHMHEAP_STATE_CACHED || ask_is_line(heap, step) ||
            (is_dead && (state == SHMHEAP_STATE_USED || (shared && state == SHMHEAP_STATE_SHARED)));
@@ -155,7 +147,7 @@ long own_reap(struct shmheap *heap, int shared)
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed += slot_is_in(dead.slots, header_slot(step.header)); /* a departed process leaves
+            freed += slot_set_has(dead.slots, header_slot(step.header)); /* a departed process leaves
                                                                           no objects to reap */
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);
@@ -192,17 +184,18 @@ static int ask_is_early(const struct shmheap *heap)
 
 long own_free_lines(struct shmheap *heap)
 {
-    uint64_t gone[SLOTS_MAX / 64 + 1] = {UINT64_C(1) << SLOT_GONE}, taken = 0;
+    uint64_t gone[SLOT_SET_WORDS] = {0}, taken = 0;
     if (load_u64(&heap->control->cache_lines) == 0)
         return 0;
-    gone[SLOT_LEFT / 64] = UINT64_C(1) << SLOT_LEFT % 64;
+    slot_set_add(gone, SLOT_GONE);
+    slot_set_add(gone, SLOT_LEFT);
     int early = ask_is_early(heap);
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         enum slot_state state = slot_state_of(heap, slot);
         if (state != SLOT_FREE && state != SLOT_VACATED)
             taken++;
         if (state == SLOT_VACATED || (state != SLOT_FREE && !early && !slot_alive(heap, slot)))
-            gone[slot / 64] |= UINT64_C(1) << slot % 64;
+            slot_set_add(gone, slot);
     }
     if (!early)
         ask_pace(heap, taken);
@@ -212,14 +205,15 @@ long own_free_lines(struct shmheap *heap)
 /* Whether the holder of a slot is dead, and what it held can be reaped. */
 static int slots_ask(struct shmheap *heap)
 {
-    uint64_t taken = 0;
+    uint64_t reapable[SLOT_SET_WORDS], taken = 0, found = 0;
+    slot_reapable(heap, reapable);
+    for (unsigned word = 0; word < SLOT_SET_WORDS; word++)
+        found |= reapable[word];
+    if (found != 0)
+        return 1;
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         enum slot_state state = slot_state_of(heap, slot);
-        if (state == SLOT_FREE || state == SLOT_VACATED)
-            continue;
-        if (slot_dead(heap, slot) && !slot_claimed(heap, slot))
-            return 1;
-        taken++;
+        taken += state != SLOT_FREE && state != SLOT_VACATED;
     }
     ask_pace(heap, taken);
     return 0;

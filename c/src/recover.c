@@ -94,9 +94,9 @@ static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, cons
     struct block_step step = {0, 0, 0};
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         unsigned slot = header_slot(step.header);
-        if ((gone[slot / 64] >> slot % 64) & 1)
+        if (slot_set_has(gone, slot))
             slot_relabel(heap, step.granule, step.header, SLOT_GONE);
-        else if ((left[slot / 64] >> slot % 64) & 1)
+        else if (slot_set_has(left, slot))
             slot_relabel(heap, step.granule, step.header, SLOT_LEFT);
     }
 }
@@ -104,7 +104,7 @@ static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, cons
 /* Frees the slots whose bit is set in gone, and those that are vacated. As recover_slots. */
 static int slots_free(struct shmheap *heap, const uint64_t *gone)
 {
-    uint64_t left[SLOTS_MAX / 64 + 1] = {0};
+    uint64_t left[SLOT_SET_WORDS] = {0};
     int freed = 0;
     if (!headers_lead_on(heap)) {
         errno = EBADMSG;
@@ -112,12 +112,12 @@ static int slots_free(struct shmheap *heap, const uint64_t *gone)
     }
     const unsigned limit = slot_limit(heap);
     for (unsigned slot = 1; slot < limit; slot++)
-        if (!((gone[slot / 64] >> slot % 64) & 1) && slot_departed(heap, slot))
-            left[slot / 64] |= UINT64_C(1) << slot % 64;
+        if (!slot_set_has(gone, slot) && slot_departed(heap, slot))
+            slot_set_add(left, slot);
     slots_relabel(heap, gone, left);
     names_relabel(heap, gone, left);
     for (unsigned slot = 1; slot < limit; slot++)
-        if (((gone[slot / 64] | left[slot / 64]) >> slot % 64) & 1) {
+        if (slot_set_has(gone, slot) || slot_set_has(left, slot)) {
             slot_clear(heap, slot);
             freed++;
         }
@@ -126,18 +126,18 @@ static int slots_free(struct shmheap *heap, const uint64_t *gone)
 
 int recover_slots(struct shmheap *heap, int dead_too)
 {
-    uint64_t gone[SLOTS_MAX / 64 + 1] = {0};
-    for (unsigned slot = 1, limit = dead_too ? slot_limit(heap) : 1; slot < limit; slot++)
-        if (slot_dead(heap, slot) && !slot_claimed(heap, slot)) {
-            gone[slot / 64] |= UINT64_C(1) << slot % 64;
-            store_u64(&connection_hints(heap)->reap_wanted, 1); /* no slot tells of these blocks any more */
-        }
+    uint64_t gone[SLOT_SET_WORDS] = {0};
+    if (dead_too)
+        slot_reapable(heap, gone);
+    for (unsigned word = 0; word < SLOT_SET_WORDS; word++)
+        if (gone[word] != 0) /* no slot tells of these blocks any more */
+            store_u64(&connection_hints(heap)->reap_wanted, 1);
     return slots_free(heap, gone);
 }
 
 int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
 {
-    uint64_t gone[SLOTS_MAX / 64 + 1];
+    uint64_t gone[SLOT_SET_WORDS];
     memcpy(gone, reaped, sizeof gone);
     gone[0] &= ~(UINT64_C(1) << SLOT_GONE); /* a label, no slot */
     return slots_free(heap, gone);

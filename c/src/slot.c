@@ -323,36 +323,43 @@ int slot_is_taken(const struct shmheap *heap, unsigned slot)
 
 /* Claims ---------------------------------------------------------------- */
 
-/* Whether the process of one slot descends from that of another, by the entries. Bounded: a peer
- * may have written a circle. */
-static int descends(const struct shmheap *heap, unsigned slot, unsigned from)
+static unsigned slot_parent(const struct shmheap *heap, unsigned slot)
 {
-    for (unsigned steps = 0; steps < heap->slot_count && slot != 0 && slot < heap->slot_count;
-         steps++) {
-        slot = (unsigned)(slot_load(heap, slot) >> SLOT_PARENT_SHIFT);
-        if (slot == from)
-            return 1;
+    return (unsigned)(slot_load(heap, slot) >> SLOT_PARENT_SHIFT);
+}
+
+/* In memory without a file: adds the slots whose processes have living descendants. A chain of
+ * parents ends at a slot that was added before, so the walk is bounded by the table even where a
+ * peer has written a circle. */
+static void slots_with_heirs(struct shmheap *heap, uint64_t *slots)
+{
+    for (unsigned heir = 1, limit = slot_limit(heap); heir < limit; heir++) {
+        unsigned slot = slot_parent(heap, heir);
+        if (slot == 0 || slot_set_has(slots, slot) || !slot_alive(heap, heir))
+            continue;
+        for (; slot != 0 && slot < limit && !slot_set_has(slots, slot);
+             slot = slot_parent(heap, slot))
+            slot_set_add(slots, slot);
     }
-    return 0;
 }
 
-static int heir_lives(struct shmheap *heap, unsigned slot)
+/* Whether the byte of the slot's claim is locked. A claim of our own is on another description than
+ * that of connection_fd, so it is seen as those of other processes are. */
+static int claim_is_locked(struct shmheap *heap, unsigned slot)
 {
-    for (unsigned heir = 1, limit = slot_limit(heap); heir < limit; heir++)
-        if (heir != slot && descends(heap, heir, slot) && slot_alive(heap, heir))
-            return 1;
-    return 0;
-}
-
-int slot_claimed(struct shmheap *heap, unsigned slot)
-{
-    if (slot_load(heap, slot) & SLOT_HAS_HEIRS)
-        return 1;
-    if (!heap->has_file)
-        return heir_lives(heap, slot);
-    /* A claim of our own is on another description than that of connection_fd, so it is seen as
-     * others' are. */
     return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;
+}
+
+void slot_reapable(struct shmheap *heap, uint64_t *slots)
+{
+    uint64_t claimed[SLOT_SET_WORDS] = {0};
+    memset(slots, 0, sizeof claimed);
+    if (!heap->has_file)
+        slots_with_heirs(heap, claimed);
+    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+        if (slot_dead(heap, slot) && !(slot_load(heap, slot) & SLOT_HAS_HEIRS) &&
+            !slot_set_has(claimed, slot) && !(heap->has_file && claim_is_locked(heap, slot)))
+            slot_set_add(slots, slot);
 }
 
 void slot_fork_prepare(struct shmheap *heap)

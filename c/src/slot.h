@@ -49,9 +49,23 @@ int slot_departed(const struct shmheap *heap, unsigned slot);
 /* 1 when the slot is taken and not given up: by a living process, or a dead one. */
 int slot_is_taken(const struct shmheap *heap, unsigned slot);
 
-/* 1 when a living process may know what the dead holder of the slot held, since it was forked from
- * that holder or from one that was. */
-int slot_claimed(struct shmheap *heap, unsigned slot);
+/* A set of slots: SLOT_SET_WORDS words, one bit a slot. slot is below 64 * SLOT_SET_WORDS. */
+enum { SLOT_SET_WORDS = SLOTS_MAX / 64 + 1 };
+
+static inline int slot_set_has(const uint64_t *slots, unsigned slot)
+{
+    return (int)(slots[slot / 64] >> slot % 64) & 1;
+}
+
+static inline void slot_set_add(uint64_t *slots, unsigned slot)
+{
+    slots[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+/* slot_reapable makes the set of the slots whose processes died and whose objects no living process
+ * can know: no child has a claim on them. A child has one when it was forked from the dead process,
+ * or from a child with a claim. Lock held. Cost: one system call for each taken slot. */
+void slot_reapable(struct shmheap *heap, uint64_t *slots);
 
 enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot);
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot); /* of one that is not there: a
