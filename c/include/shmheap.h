@@ -39,12 +39,16 @@
  *              and the next. Take copies then: shmheap_copy, or `shmheap copy`.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Before its
  *              first call that takes the lock (a change, but also shmheap_stat, _walk, _check,
- *              _names and _processes) it takes a slot of its own; where it cannot (no descriptors
- *              left: EMFILE; setuid, or a mode that shuts the user out: EACCES; no /proc: ENOENT;
- *              see Descriptors: EBADF) that call fails with this errno. The child holds none of its parent's objects, so it cannot
- *              send them (EPERM), and has none of its parent's uses of names: it calls
- *              shmheap_alloc_named itself. Memory that the child has a copy of (MAP_PRIVATE) is a
- *              heap of the child's own from then on.
+ *              _names and _processes) it takes a slot of its own. Where it cannot, that call fails:
+ *              EMFILE (no descriptors left), EACCES (setuid, or a mode that shuts the user out),
+ *              ENOENT (no /proc), EBADF (see Descriptors). The child holds none of its parent's
+ *              objects, so it cannot send them (EPERM), and has none of its parent's uses of names:
+ *              it calls shmheap_alloc_named itself. Memory that the child has a copy of
+ *              (MAP_PRIVATE) is a heap of the child's own from then on.
+ *              A child of _Fork() or clone() in a process with threads must not use malloc(). Of
+ *              the calls here, those use it that open with SHMHEAP_SOCKET or in private memory,
+ *              shmheap_socket and shmheap_copy; and a thread's first call on a connection with
+ *              SHMHEAP_CACHED in a program with more than 32 keys of pthread_key_create().
  *   Descriptors
  *              A connection has one descriptor, close-on-exec, and one more for each of shmheap_fd
  *              and shmheap_fd_writable once they were called. All are closed when it ends. A
@@ -308,11 +312,13 @@ SHMHEAP_API int shmheap_unlink_unused(const char *name);
  *   - Free memory is not copied: the file has holes there, and the copy is a heap with
  *     SHMHEAP_SPARSE.
  *   - The file has the permissions of the heap's file, less the umask.
+ *   - The heap's file gets no memory that it did not have.
  * A copy is on the disk when the call returns; the heap's own file is not protected against a crash
  * of the kernel or a loss of power.
  * Success: 0. Failure: -1, no file of this path left behind, errno
  *   EEXIST   there is something of this path;
  *   EINVAL   mem is not valid, path NULL or empty;
+ *   EBADF    the program closed the connection's descriptor, and no name leads to the file;
  *   ENOTSUP  the heap lies in the caller's memory;
  *   EFBIG    the file would be longer than RLIMIT_FSIZE allows;
  *   EAGAIN   on read-only connections as for shmheap_walk; else the heap changed faster than it

@@ -201,10 +201,15 @@ void *shmheap_underlying(shmheap_memory_handle mem) { return usable(mem) ? mem.h
 int shmheap_socket(void)
 {
     struct scope scope;
-    return scope_of_caller(&scope) == 0 ? scope.socket : -1;
+    struct call call = call_begin();
+    return call_end(&call, scope_of_caller(&scope) == 0 ? scope.socket : -1);
 }
 
-int shmheap_in_use(int fd) { return file_in_use(fd); }
+int shmheap_in_use(int fd)
+{
+    struct call call = call_begin();
+    return call_end(&call, file_in_use(fd));
+}
 
 /* Allocating ------------------------------------------------------------ */
 

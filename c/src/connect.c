@@ -210,10 +210,7 @@ static void connection_end_of(struct shmheap *heap)
     anchor_drop(&heap->life);
     segment_unmap(heap);
     anchor_drop(&heap->use);
-    for (unsigned i = 0; i < heap->inherited_count; i++)
-        anchor_drop(&heap->inherited[i]);
-    free(heap->inherited);
-    free(heap->name);
+    connection_drop_inherited(heap);
     for (unsigned i = 0; i < 2; i++)
         file_close(heap->lent_fd[i], heap->device, heap->inode);
     file_close(heap->fd, heap->device, heap->inode);
@@ -288,7 +285,12 @@ static int connection_get(struct shmheap *heap, int fd, const char *name)
         errno = EBADMSG;
         return -1;
     }
-    return name == NULL || (heap->name = strdup(name)) != NULL ? 0 : -1;
+    if (name != NULL && strlen(name) >= sizeof heap->name_text) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    heap->name = name != NULL ? strcpy(heap->name_text, name) : NULL;
+    return 0;
 }
 
 /* The connection says that it uses its file. had_name: the file must have a name still, else errno
@@ -341,7 +343,7 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsi
 static struct shmheap *create_named(const char *name, const struct segment_plan *plan,
                                     const shmheap_options *options)
 {
-    int fd = file_open_named(name, (options->flags & SHMHEAP_FILE) != 0, O_RDWR | O_CREAT | O_EXCL);
+    int fd = file_create_named(name, (options->flags & SHMHEAP_FILE) != 0);
     if (fd < 0)
         return NULL;
     struct shmheap *heap = connection_new(options);

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -35,25 +35,55 @@ struct anchor_file connection_file(const struct shmheap *heap)
     return file;
 }
 
+/* struct inherited is private: the anchor of a parent, in a mapping of its own. A child takes no
+ * memory from malloc() before its first change: after _Fork() another thread of the parent may have
+ * malloc's lock for ever. */
+struct inherited {
+    struct anchor use;
+    struct inherited *next;
+};
+
+static struct inherited *inherited_new(void)
+{
+    void *memory = mmap(NULL, sizeof(struct inherited), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+void connection_drop_inherited(struct shmheap *heap)
+{
+    for (struct inherited *next, *from = heap->inherited; from != NULL; from = next) {
+        next = from->next;
+        anchor_drop(&from->use);
+        munmap(from, sizeof *from);
+    }
+    heap->inherited = NULL;
+}
+
 /* The description of `use` is anew this process's own, or its descriptor known again. What it
  * replaces is kept if it is a parent's. */
 static int use_renew(struct shmheap *heap, const struct anchor_file *file)
 {
     struct anchor use = ANCHOR_NONE;
-    if (heap->use_is_parents) {
-        struct anchor *more = realloc(heap->inherited, (heap->inherited_count + 1) * sizeof *more);
-        if (more == NULL)
-            return -1;
-        heap->inherited = more;
-    }
-    if (anchor_open(&use, file, ANCHOR_USE) != 0)
+    struct inherited *from = heap->use_is_parents ? inherited_new() : NULL;
+    if (heap->use_is_parents && from == NULL)
         return -1;
+    if (anchor_open(&use, file, ANCHOR_USE) != 0) {
+        int reason = errno;
+        if (from != NULL)
+            munmap(from, sizeof *from);
+        errno = reason;
+        return -1;
+    }
     file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file
                             for themselves */
-    if (heap->use_is_parents)
-        heap->inherited[heap->inherited_count++] = heap->use;
-    else
+    if (from != NULL) {
+        from->use = heap->use;
+        from->next = heap->inherited;
+        heap->inherited = from;
+    } else {
         anchor_drop(&heap->use);
+    }
     heap->use = use;
     heap->use_is_parents = 0;
     return 0;

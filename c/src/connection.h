@@ -3,6 +3,7 @@
 #ifndef SHMHEAP_CONNECTION_H
 #define SHMHEAP_CONNECTION_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,14 +80,13 @@ struct shmheap {
                            Under the heap's lock, as file_zeros */
     int lent_fd[2];    /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not
                           lent yet */
-    char *name;        /* by which the file was opened; NULL: it had none */
+    const char *name;  /* by which the file was opened: name_text, or NULL: it had none */
     struct anchor use; /* "a process uses the heap", and the claim on what the slot holds: shared
                           with children of fork() */
     int has_claim;     /* the byte of the slot's claim is locked */
     int use_is_parents;       /* in a child that has no slot yet */
     struct anchor life;       /* "the holder of the slot lives": this process's alone */
-    struct anchor *inherited; /* use of the processes that this one descends from */
-    unsigned inherited_count;
+    struct inherited *inherited; /* `use` of the processes that this one descends from */
     uint32_t slot_copy;         /* slot, but kept in a child: what its parent had */
     uint32_t heir_of;           /* the slot that its parent had, 0: none */
     pthread_mutex_t slot_mutex; /* threads of this process that look for a slot for this connection
@@ -100,6 +100,7 @@ struct shmheap {
     unsigned lock_limit_ms;     /* how long to wait for a live owner of the lock */
     shared_u64 spare_row[ROWS]; /* written, never read for anything */
     struct cache *caches;       /* of threads; under the mutex of cache.c */
+    char name_text[PATH_MAX];
     struct shmheap *next; /* all connections of the process, closed ones too, which later ones take
                              over */
 };
@@ -134,5 +135,8 @@ struct anchor_file connection_file(const struct shmheap *heap);
  * connection_settle closes them; the anchors stay. */
 int connection_lockable(struct shmheap *heap);
 void connection_settle(struct shmheap *heap);
+
+/* connection_drop_inherited gives up what the connection has of its process's parents. */
+void connection_drop_inherited(struct shmheap *heap);
 
 #endif

@@ -358,7 +358,7 @@ int copy_make(struct shmheap *heap, const char *path)
     if (image_begin(&copy->image, heap) == 0) {
         int fd = connection_fd(heap);
         copy->image.source = fd >= 0 ? file_reopen(fd, heap->name, heap->is_path, 1) : -1;
-        if (room_make(copy) == 0) {
+        if (copy->image.source >= 0 && room_make(copy) == 0) {
             failed = copy_to(copy, path);
             munmap(copy->memory, (size_t)copy->memory_len);
         }

@@ -34,6 +34,19 @@ int file_open_named(const char *name, int is_path, int oflags)
     return fd;
 }
 
+int file_create_named(const char *name, int is_path)
+{
+    struct stat status;
+    int fd = file_open_named(name, is_path, O_RDWR | O_CREAT | O_EXCL);
+    if (fd < 0 || fstat(fd, &status) != 0 || (status.st_mode & 0600) == 0600 || fchmod(fd, 0600) == 0)
+        return fd;
+    int reason = errno;
+    file_remove(name, is_path);
+    close(fd);
+    errno = reason;
+    return -1;
+}
+
 int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
 
 int file_memory(const char *name)
@@ -248,12 +261,16 @@ static int file_is_ours(int fd)
     return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
 }
 
-/* A descriptor of what has the name: to be locked, or where that is not permitted, to be looked at.
- */
+/* A descriptor of the file that has the name: one that can be locked, else one that can be read,
+ * else one that only tells which file it is (an owner without rights to the file may remove it). */
 static int open_to_compare(const char *name, int is_path)
 {
-    int fd = file_open_named(name, is_path, O_RDWR);
-    return fd >= 0 || errno != EACCES ? fd : file_open_named(name, is_path, O_RDONLY);
+    static const int oflags[] = {O_RDWR, O_RDONLY, O_PATH};
+    int fd = -1;
+    for (unsigned i = 0; i < sizeof oflags / sizeof *oflags; i++)
+        if ((fd = file_open_named(name, is_path, oflags[i])) >= 0 || errno != EACCES)
+            break;
+    return fd;
 }
 
 /* The name is that of this file: 0; -1 with errno. */

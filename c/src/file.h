@@ -10,6 +10,10 @@
 /* file_open_named opens what has this name, or makes it, for its owner alone, where oflags has
  * O_CREAT: a descriptor that is no standard stream's, or -1 with errno. */
 int file_open_named(const char *name, int is_path, int oflags);
+
+/* file_create_named makes an empty file, which its owner may read and write whatever the umask: a
+ * descriptor, or -1 with errno, EEXIST among others. */
+int file_create_named(const char *name, int is_path);
 int file_remove(const char *name, int is_path);
 
 /* file_remove_own removes the name if it is still that of this file: 0; -1 with errno ESTALE when

@@ -86,8 +86,8 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
 
 /* Pages ----------------------------------------------------------------- */
 
-/* Of a sparse heap, the next bytes from there on that have memory: touching others would get it
- * some. */
+/* The next bytes from there on that have memory: touching others would get it some, or raise SIGBUS
+ * where there is none. Holes are in sparse heaps, and in the index of heaps that may grow. */
 static void data_find(struct image *image, uint64_t from)
 {
     off_t data = lseek(image->source, (off_t)from, SEEK_DATA);
@@ -100,7 +100,7 @@ static void data_find(struct image *image, uint64_t from)
 static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
 {
     const struct shmheap *heap = image->heap;
-    if ((heap->format_flags & FORMAT_SPARSE) && image->source >= 0 && from < to) {
+    if (from < to) {
         if (from < image->data_from || from >= image->data_to)
             data_find(image, from);
         from = from < image->data_from ? round_up(image->data_from, 8) : from;

@@ -31,14 +31,13 @@ struct image_page {
  * their sums 0 */
 struct image {
     struct shmheap *heap;
-    int source;   /* a description of the heap's file of its own; -1: none */
+    int source;   /* a description of the heap's file of its own */
     uint64_t len; /* bytes of the file that image_compare looked at last */
     struct image_sum *sums;
     uint64_t *written;
     uint64_t writes;             /* how many pages were written */
     struct image_sum zeros;      /* what NH gives for a page of zeros */
-    uint64_t data_from, data_to; /* of a sparse heap: bytes of its file that have memory, as far as
-                                    known */
+    uint64_t data_from, data_to; /* bytes of the file that have memory, as far as known */
     uint32_t key[2 * IMAGE_WORDS + 2];
     void *memory;
     uint64_t memory_len;

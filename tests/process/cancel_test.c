@@ -11,7 +11,7 @@ enum { LEN = 1 << 20 };
 
 /* What the calls work on. A call ends with the heap as it was. */
 /* Names of the heap, of no heap yet, of an empty file. To choose one is a cancellation point. */
-static const char *name, *fresh, *empty;
+static const char *name, *fresh, *empty, *path;
 static shmheap_memory_handle mem;
 static void *memory;
 
@@ -122,9 +122,28 @@ static void inspects(void)
     CHECK_LE(1, test_stat(mem).processes);
 }
 
+static void keeps_names(void)
+{
+    void *ptr = shmheap_alloc_kept(mem, "kept", 100);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_name_keep(mem, "kept"), 0);
+    CHECK_EQ(shmheap_try_free(mem, ptr), 0);
+    CHECK_EQ(shmheap_name_remove(mem, "kept"), 0);
+}
+
+/* Whether the machine tells or not. To choose a path is a cancellation point. */
+static void asks_for_the_socket(void) { CHECK_LE(-1, shmheap_socket()); }
+
+static void copies(void)
+{
+    CHECK_EQ(shmheap_copy(mem, path), 0);
+    CHECK_EQ(unlink(path), 0);
+}
+
 static void (*const calls[])(void) = {
     makes,           makes_without_a_name, takes_over,      connects, waits_for_a_maker, attaches,
-    makes_in_memory, allocates,            waits_for_space, sends,    uses_names,        inspects};
+    makes_in_memory, allocates,            waits_for_space, sends,    uses_names,        inspects,
+    keeps_names,     asks_for_the_socket,  copies};
 
 /* The call, by a thread whose end is asked for already: it is cancelled behind the call. */
 struct attempt {
@@ -165,6 +184,7 @@ static void begin(unsigned flags)
     name = test_name();
     fresh = test_name();
     empty = test_name();
+    path = test_path();
     FILE *file = fopen(test_shm_path(empty), "w");
     CHECK(file != NULL && fclose(file) == 0);
     memory = test_shared(LEN);

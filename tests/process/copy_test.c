@@ -519,12 +519,33 @@ static void the_copier_is_killed(void)
     test_unshare(copier, sizeof *copier);
 }
 
+/* The index of a heap that may grow has holes. A read through the mapping would give them memory, or
+ * raise SIGBUS on a full file system. */
+static void a_copy_takes_no_memory_from_the_heap(void)
+{
+    const shmheap_options options = {.len = 64 << 10,
+                                     .max_len = 1 << 30,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_memory_handle mem;
+    struct stat before, after;
+    const char *path = copy_path();
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK(shmheap_alloc(mem, 1000) != NULL);
+    CHECK_EQ(fstat(shmheap_fd(mem), &before), 0);
+    CHECK_EQ(shmheap_copy(mem, path), 0);
+    CHECK_EQ(fstat(shmheap_fd(mem), &after), 0);
+    CHECK_EQ(after.st_blocks, before.st_blocks);
+    CHECK_EQ(unlink(path), 0);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {
     TEST(copy_of_a_heap_at_rest),
     TEST(copies_of_other_kinds),
     TEST(claims_of_children_are_not_copied),
     TEST(copies_of_a_busy_heap),
     TEST(copies_of_a_busy_heap_with_caches),
+    TEST(a_copy_takes_no_memory_from_the_heap),
     TEST(what_is_refused),
     TEST(a_full_disk_leaves_nothing_behind),
     TEST(a_limit_of_file_sizes_is_an_error_and_no_signal),

@@ -45,5 +45,45 @@ static void permissions_that_shut_the_maker_out(void)
     test_in_child(as_a_user_without_rights, name);
 }
 
-static const struct test tests[] = {TEST(permissions_that_shut_the_maker_out)};
+static void with_any_umask(void *context)
+{
+    static const mode_t masks[] = {0, 022, 077, 0277, 0477, 0777};
+    for (unsigned i = 0; i < sizeof masks / sizeof *masks; i++) {
+        umask(masks[i]);
+        as_a_user_without_rights(context);
+    }
+}
+
+static void the_umask_does_not_matter(void)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s", test_name());
+    test_in_child(with_any_umask, name);
+}
+
+/* A user who owns the name, but may neither read nor write the file. */
+static void destroys_what_it_may_not_open(void *context)
+{
+    const shmheap_options options = {
+        .len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, .mode = 0040};
+    shmheap_memory_handle mem;
+    if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)) {
+        puts("  skipped: this user reads and writes all files, and cannot become another one");
+        return;
+    }
+    CHECK_EQ(shmheap_open(&mem, context, &options), 0);
+    shmheap_destroy(context, mem);
+    CHECK_EQ(access(test_shm_path(context), F_OK), -1);
+}
+
+static void the_owner_destroys_a_heap_that_it_may_not_open(void)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s", test_name());
+    test_in_child(destroys_what_it_may_not_open, name);
+}
+
+static const struct test tests[] = {TEST(permissions_that_shut_the_maker_out),
+                                    TEST(the_umask_does_not_matter),
+                                    TEST(the_owner_destroys_a_heap_that_it_may_not_open)};
 TEST_MAIN(tests)
