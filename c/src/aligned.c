@@ -40,9 +40,9 @@ static uint64_t rows_any(const struct shmheap *heap, unsigned level, uint64_t i,
     return any;
 }
 
-/* The first word of level 0 from i on that is not 0 in one of these rows; UINT64_MAX: there is none.
- * Up the levels until one has a later bit, then down. A bit may be set though nothing is below it:
- * then the search goes on behind it. */
+/* The first word of level 0 from i on that is not 0 in one of these rows; UINT64_MAX: there is
+ * none. Up the levels until one has a later bit, then down. A bit may be set though nothing is
+ * below it: then the search goes on behind it. */
 static uint64_t rows_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)
 {
     const struct layout *layout = &heap->layout;
@@ -64,14 +64,14 @@ static uint64_t rows_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
     return UINT64_MAX;
 }
 
-/* struct small_chunks is private: the chunks in which a small block of need granules or more begins,
- * in order. */
+/* struct small_chunks is private: the chunks in which a small block of need granules or more
+ * begins, in order. */
 struct small_chunks {
     uint64_t i, left; /* a word of level 0, and the bits of it that were not visited yet */
 };
 
-/* Chunks in which no such block can be aligned are left out: an aligned granule lies in the chunk or
- * in the next one. */
+/* Of the chunks of a word those in which, or in the next one, an aligned granule lies. In a block
+ * that begins in another one no object can be aligned. */
 static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
 {
     uint64_t period = wanted->alignment / CHUNK_GRANULES, chunk = chunk_of(wanted->first);
@@ -88,7 +88,8 @@ static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chu
         chunks->i = rows_word_from(wanted->heap, chunks->i + 1, wanted->need);
         if (chunks->i == UINT64_MAX)
             return CHUNK_NONE;
-        chunks->left = rows_any(wanted->heap, 0, chunks->i, wanted->need) & chunks_aligned(wanted, chunks->i);
+        chunks->left = rows_any(wanted->heap, 0, chunks->i, wanted->need);
+        chunks->left &= chunks_aligned(wanted, chunks->i);
     }
     uint64_t chunk = chunks->i * ROWS + bit_lowest(chunks->left);
     chunks->left &= chunks->left - 1;
@@ -109,13 +110,14 @@ static uint64_t large_size(const struct wanted *wanted, uint64_t chunk)
     return size < MAXIMUM_CAP ? size : UINT64_MAX;
 }
 
-/* The lowest aligned granule from that of the chunk on may be too far behind a block that begins in
- * the chunk, wherever it does. */
+/* 0: wherever in the chunk the block begins, the next aligned granule is too far behind for the
+ * object. */
 static int large_may_fit(const struct wanted *wanted, uint64_t chunk)
 {
     uint64_t gap = (wanted->first - chunk * CHUNK_GRANULES) & (wanted->alignment - 1);
+    uint64_t least = gap < CHUNK_GRANULES ? 0 : gap - (CHUNK_GRANULES - 1);
     uint64_t size = large_size(wanted, chunk);
-    return size >= wanted->need && (gap < CHUNK_GRANULES || gap - (CHUNK_GRANULES - 1) <= size - wanted->need);
+    return size >= wanted->need && least <= size - wanted->need;
 }
 
 /* The next chunk in which the object may fit; CHUNK_NONE: there is none. */

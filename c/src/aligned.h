@@ -11,7 +11,8 @@
 
 /* The first granule from this one on where a block's payload is aligned and what lies before can be
  * a block. */
-static inline uint64_t align_granule(const struct shmheap *heap, uint64_t granule, uint64_t alignment)
+static inline uint64_t align_granule(const struct shmheap *heap, uint64_t granule,
+                                     uint64_t alignment)
 {
     /* Of addresses, not offsets: the caller has checked that all mappings agree. */
     uint64_t address = (uint64_t)(uintptr_t)block_payload(heap, granule);
@@ -22,9 +23,9 @@ static inline uint64_t align_granule(const struct shmheap *heap, uint64_t granul
 }
 
 /* aligned_find is the lowest free block before the tail in which an object of need granules fits
- * with its payload at a multiple of alignment, a power of two above the heap's own: as the rows, the
- * tree and the bits have it. GRANULE_NONE: there is none. Called under the lock, where there is no
- * list of free blocks. Changes nothing. Costs some instructions for each chunk that holds a free
+ * with its payload at a multiple of alignment, a power of two above the heap's own: as the rows,
+ * the tree and the bits have it. GRANULE_NONE: there is none. Called under the lock, where there is
+ * no list of free blocks. Changes nothing. Costs some instructions for each chunk that holds a free
  * block of at least need. */
 uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail);
 

@@ -213,7 +213,8 @@ static int run_names(struct shmheap *heap, void *context)
     struct block_step step = {index_next_start(heap, names->from), 0, 0};
     names->count = 0;
     names->is_end = 0;
-    for (unsigned blocks = 0; names->count < BATCH_NAMES && blocks < PIECE_BLOCKS; blocks++, block_walk_next(&step)) {
+    unsigned left = PIECE_BLOCKS;
+    for (; names->count < BATCH_NAMES && left != 0; left--, block_walk_next(&step)) {
         enum block_walk walk = block_walk_at(heap, &step, heap->end);
         names->is_end = walk == BLOCK_WALK_END;
         if (names->is_end)

@@ -175,15 +175,17 @@ static int rule_note(const shmheap_block_info *info, void *context)
     return 0;
 }
 
-/* The lowest free block that has room for need bytes with their header, wherever the aligned place is; else the lowest where that is so by chance.
- * What lies before the object is a block, or nothing. */
+/* The lowest free block that has room for need bytes with their header, wherever the aligned place
+ * is; else the lowest where that is so by chance. What lies before the object is a block, or
+ * nothing. */
 static char *rule_place(const struct rule *rule, size_t alignment, size_t need, size_t granule)
 {
     const size_t least = granule == 8 ? 16 : granule;
     for (int anyhow = 1; anyhow >= 0; anyhow--)
         for (size_t i = 0; i < rule->count; i++) {
             const shmheap_block_info *block = &rule->blocks[i];
-            uintptr_t from = (uintptr_t)rule->region + block->offset, at = (from + alignment - 1) & ~(alignment - 1);
+            uintptr_t from = (uintptr_t)rule->region + block->offset;
+            uintptr_t at = (from + alignment - 1) & ~(alignment - 1);
             if (at != from && at - from < least)
                 at += alignment;
             if (block->size >= (anyhow ? need + alignment + least - granule : need + (at - from)))
@@ -192,8 +194,8 @@ static char *rule_place(const struct rule *rule, size_t alignment, size_t need, 
     return NULL;
 }
 
-/* Holes of sizes from one granule up to more than a chunk of the index has, where most aligned places are inside of objects: each object comes
- * where the rule puts it. */
+/* Holes of sizes from one granule up to more than a chunk of the index has, where most aligned
+ * places are inside of objects: each object comes where the rule puts it. */
 static void aligned_objects_come_where_the_rule_says(void)
 {
     static void *objects[RULE_BLOCKS];
@@ -202,7 +204,8 @@ static void aligned_objects_come_where_the_rule_says(void)
     CHECK(rule != NULL);
     for (unsigned round = 0; round < test_rounds(24); round++) {
         struct test_random random = test_random_begin(round + 1);
-        const size_t granule = round % 2 ? 8 : 16, longest = round % 3 == 0 ? 100 : round % 3 == 1 ? 900 : 5000;
+        static const size_t longests[] = {100, 900, 5000};
+        const size_t granule = round % 2 ? 8 : 16, longest = longests[round % 3];
         shmheap_memory_handle mem = test_anonymous(RULE_BLOCKS * longest / 2, 0, granule);
         size_t count = 0;
         while (count < RULE_BLOCKS && (objects[count] = shmheap_alloc(mem, test_random_below(&random, longest))) != NULL)
