@@ -392,7 +392,12 @@ SHMHEAP_API void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t
  * of two up to the page size (EINVAL otherwise), in every process that maps the heap: in the lowest
  * free block where it fits whatever the block's own alignment is, or else in the lowest where it
  * happens to fit. For heaps in the caller's memory that memory must itself be so aligned (EINVAL).
- * Freed and resized as any other; resizing keeps only the heap's alignment. */
+ * Freed and resized as any other; resizing keeps only the heap's alignment.
+ * Cost: as shmheap_alloc where a free block is longer than size and alignment together, and where
+ * the heap can grow. Else the call goes through the free blocks of at least size bytes, from the
+ * lowest on, until the object fits in one: some ten nanoseconds for each 1 KiB of the heap
+ * (alignment 8: 512 bytes) that holds such blocks, and so much more than shmheap_alloc in a heap of
+ * many. It holds the heap's lock meanwhile. */
 SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size);
 
 /* shmheap_realloc makes the object at ptr size bytes long: in place when it shrinks or when the
@@ -484,7 +489,8 @@ enum shmheap_reap_flags {
 
 /* shmheap_reap frees the objects held by processes that died, those of which only the dead can
  * know: no handle of them was ever taken (with SHMHEAP_REAP_SHARED: also the others), and they are
- * not in transit. Those of processes that disconnected in order stay. Costs a walk over the blocks.
+ * not in transit. Those of processes that disconnected in order stay. Cost: three walks over the
+ * blocks, under the heap's lock: some 20 ms for a million blocks.
  * Success: how many blocks were freed: the objects, and what the dead kept in caches. Failure: -1,
  * errno EINVAL (unknown flags). */
 SHMHEAP_API long shmheap_reap(shmheap_memory_handle mem, unsigned flags);
@@ -549,7 +555,8 @@ typedef struct shmheap_name_info {
 } shmheap_name_info;
 
 /* shmheap_names calls visit for each name, in no particular order, until visit returns other than
- * 0. As shmheap_walk, also in what it returns. */
+ * 0. As shmheap_walk, also in what it returns. Cost: a walk over the blocks, which gives the heap's
+ * lock back every 16,384 blocks. */
 SHMHEAP_API int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *name, void *context),
                               void *context);
 
@@ -625,9 +632,11 @@ typedef struct shmheap_process_info {
     uint64_t cached_blocks, cached_bytes; /* those of them that are free, in the caches of its threads */
 } shmheap_process_info;
 
-/* shmheap_processes calls visit for each slot in use until visit returns other than 0. Costs a walk
- * over the blocks. Success: 0 or what visit returned. Failure: -1. Connections that are read-only
- * hold no slot. */
+/* shmheap_processes calls visit for each slot in use until visit returns other than 0.
+ * Success: 0 or what visit returned. Failure: -1. Connections that are read-only hold no slot.
+ * Cost: a walk over the blocks, which gives the heap's lock back every 16,384 blocks. So of a block
+ * that other processes free, resize or hand over meanwhile the figures may tell an earlier or a
+ * later holder and size. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
                                   int (*visit)(const shmheap_process_info *process, void *context), void *context);
 
@@ -645,7 +654,8 @@ typedef struct shmheap_report {
  * first rule that is broken. 0: sound. 1: not, see *report (which may be NULL). -1: could not look
  * (EINVAL, ETIMEDOUT; EAGAIN as for shmheap_walk; EBADMSG the region's length is none that it can
  * have, rule 2). Bounded by the region's size, changes nothing but that it recovers first where a
- * process died. */
+ * process died. Cost: a walk over the blocks, all under the heap's lock, since the blocks and the
+ * index agree at one instant only: some 20 ms for a million blocks, during which changes wait. */
 SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report);
 
 /* shmheap_in_use tells whether any connection to the heap in the file that fd refers to is open, in

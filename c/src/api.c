@@ -234,7 +234,7 @@ static COLD int space_found(struct shmheap *heap, enum looks look)
     long found = look == LOOK_AGAIN && ask_is_paced(heap) ? 0 : ask_for_caches(heap);
     if (found >= 0 && (heap->format_flags & FORMAT_REAP) && own_reap_is_due(heap))
         found += own_reap(heap, 0);
-    return found + own_free_lines(heap) > 0;
+    return found + own_free_lines(heap, look == LOOK_AGAIN) > 0;
 }
 
 /* Not even an empty heap that has grown to its end has room for so many granules. */

@@ -73,6 +73,20 @@ void ask_line_drop(struct shmheap *heap, uint64_t granule)
     }
 }
 
+void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners)
+{
+    uint64_t next = load_u64(&heap->control->cache_lines);
+    memset(owners, 0, sizeof *owners);
+    for (; next != 0 && owners->lines < LINES_MAX; owners->lines++) {
+        unsigned slot;
+        const struct cache_line *line = line_at(heap, next - 1, &slot);
+        if (line == NULL)
+            return;
+        owners->slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        next = load_u64(&line->next);
+    }
+}
+
 long ask_lines_free(struct shmheap *heap, const uint64_t *slots)
 {
     shared_u64 *place = &heap->control->cache_lines;

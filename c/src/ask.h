@@ -29,6 +29,16 @@ int ask_is_line(const struct shmheap *heap, const struct block_step *step);
 void ask_line_add(struct shmheap *heap, uint64_t granule);
 void ask_line_drop(struct shmheap *heap, uint64_t granule);
 
+/* struct ask_owners is private: which slots have lines in the list (bits), and how many lines there
+ * are. */
+struct ask_owners {
+    uint64_t slots[SLOTS_MAX / 64 + 1];
+    unsigned lines;
+};
+
+/* ask_lines_owners reads the list as far as it is sound. Lock held. */
+void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners);
+
 /* ask_lines_free takes the lines of these slots (bits), whose processes are gone, off the list and
  * frees them: how many. One pass over the list. Lock held. A death in here may leave a line that is
  * in no list, for reap. */

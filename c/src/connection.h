@@ -78,6 +78,9 @@ struct shmheap {
     uint64_t file_page; /* bytes that the file system gives at once: a page, or a huge one */
     uint64_t grow_most; /* bytes that one growth asks for at most: fewer after a refusal.
                            Under the heap's lock, as file_zeros */
+    unsigned lines_wait; /* allocs that fail before the next look at lines of caches, and how many
+                            there were from the last look on: own_free_lines. Under the heap's lock */
+    unsigned lines_pace;
     int lent_fd[2];    /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not
                           lent yet */
     const char *name;  /* by which the file was opened: name_text, or NULL: it had none */

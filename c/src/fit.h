@@ -16,8 +16,8 @@ enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 struct fit_calls {
     /* Makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD. */
     int64_t (*alloc)(struct shmheap *heap, uint64_t need);
-    /* The same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive: look at
-     * every free block, not only for one that suffices in any case. */
+    /* The same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive: also in
+     * a block that does not suffice in any case. */
     int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
     /* Frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
     int (*free)(struct shmheap *heap, uint64_t granule);

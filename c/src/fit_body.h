@@ -1,6 +1,7 @@
 /* fit_body.h: first fit. Included by fit.c, and compiled for other instructions by fit_avx2.c and fit_avx512.c, each of
  * which has included fit.h before and makes a table of the calls at the end.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "aligned.h"
 #include "frees.h"
 
 /* In the drawings [ name ] is a block, free ones are lower-case, and | is the end of the region. */
@@ -289,17 +290,6 @@ static int64_t fit_alloc_best(struct shmheap *heap, uint64_t need, unsigned stat
     return alloc_many(heap, need, state, count, granules, 1);
 }
 
-/* The first granule from this one on where a block's payload is aligned and what lies before can be a block. */
-static uint64_t align_granule(const struct shmheap *heap, uint64_t granule, uint64_t alignment)
-{
-    /* Of addresses, not offsets: the caller has checked that all mappings agree. */
-    uint64_t address = (uint64_t)(uintptr_t)block_payload(heap, granule);
-    uint64_t gap = (round_up(address, alignment) - address) >> heap->shift;
-    if (gap != 0 && gap < heap->block_min)
-        gap += alignment >> heap->shift;
-    return granule + gap;
-}
-
 /* [ from               ] => [ from ][ USED ][ rest ]   one store to from's header publishes it all */
 static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t at, uint64_t need)
 {
@@ -352,45 +342,44 @@ static HOT int is_free_at(const struct shmheap *heap, uint64_t few, uint64_t pla
     return few_is_list(few) ? place != FEW_MAX || granule == tail : index_is_free_start(heap, granule);
 }
 
-/* The first free block that begins at from or behind it, as the set and the bits have it; GRANULE_NONE: there is none. */
-static uint64_t next_free(const struct shmheap *heap, uint64_t few, uint64_t from, uint64_t tail)
+/* take_aligned of the free block at granule, once the index is found to agree with its header. FIT_NONE: the object does not fit there. */
+static int64_t take_aligned_at(struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t need, uint64_t alignment, uint64_t tail)
 {
-    if (few_is_list(few)) {
-        uint64_t place = bit_lowest_or_64(above_of_64(few_entry(heap, 0), few, (uint32_t)from));
-        return place < few ? few_granule(heap, place) : tail >= from && tail < heap->end ? tail : GRANULE_NONE;
-    }
-    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
-        uint64_t frees = load_u64(&heap->bits[chunk].start) & load_u64(&heap->bits[chunk].edge);
-        if (chunk == chunk_of(from))
-            frees &= ~bits_below(from);
-        if (frees != 0)
-            return chunk * CHUNK_GRANULES + bit_lowest(frees);
-    }
-    return GRANULE_NONE;
+    uint64_t end = heap->end, header = granule < end ? block_load(heap, granule) : ~UINT64_C(0);
+    uint64_t size = header_is_free(header) ? block_size_checked(heap, granule, header, end) : 0;
+    const struct found from = {granule, size, few, few_place(heap, few, granule), 0, OTHERS_UNKNOWN};
+    if (size == 0 || !index_is_start(heap, granule) || (granule + size == end) != (granule == tail) ||
+        !is_free_at(heap, few, from.place, granule, tail))
+        return FIT_BAD;
+    return size >= need ? take_aligned(heap, &from, need, alignment, tail) : FIT_NONE;
 }
 
-/* Looks at one free block after the other, from the lowest that is long enough. */
+/* Looks at one free block of the list after the other. FIT_NONE: at all of them. */
+static int64_t alloc_aligned_few(struct shmheap *heap, uint64_t few, uint64_t need, uint64_t alignment, uint64_t tail)
+{
+    int64_t taken = FIT_NONE;
+    for (uint64_t place = 0; place < few && taken == FIT_NONE; place++)
+        if (load_u32(few_size(heap, place)) >= need)
+            taken = take_aligned_at(heap, few, few_granule(heap, place), need, alignment, tail);
+    return taken;
+}
+
+/* The same in rows and tree: one block is found, and has to do. */
+static int64_t alloc_aligned_many(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
+{
+    uint64_t granule = aligned_find(heap, need, alignment, tail);
+    int64_t taken = granule != GRANULE_NONE ? take_aligned_at(heap, FEW_NOT, granule, need, alignment, tail) : FIT_NONE;
+    return taken == FIT_NONE && granule != GRANULE_NONE ? FIT_BAD : taken;
+}
+
+/* The lowest free block in which the object happens to fit. */
 static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
 {
-    const uint64_t few = few_count(heap), end = heap->end;
-    struct found first = found_none(few);
-    int result = find_first(heap, need, tail, &first);
-    if (result == FIT_BAD || (result == FIT_NONE && end - tail < need))
-        return result;
-    uint64_t granule = result == FIT_NONE ? tail : first.granule, size;
-    for (; (granule = next_free(heap, few, granule, tail)) != GRANULE_NONE; granule += size) {
-        uint64_t header = granule < end ? block_load(heap, granule) : ~UINT64_C(0);
-        size = header_is_free(header) ? block_size_checked(heap, granule, header, end) : 0;
-        /* The index has to agree before it is changed. */
-        const struct found from = {granule, size, few, few_place(heap, few, granule), 0, OTHERS_UNKNOWN};
-        if (size == 0 || !index_is_start(heap, granule) || (granule + size == end) != (granule == tail) ||
-            !is_free_at(heap, few, from.place, granule, tail))
-            return FIT_BAD;
-        int64_t taken = size >= need ? take_aligned(heap, &from, need, alignment, tail) : FIT_NONE;
-        if (taken != FIT_NONE)
-            return taken;
-    }
-    return FIT_NONE;
+    const uint64_t few = few_count(heap);
+    int64_t taken = few_is_list(few) ? alloc_aligned_few(heap, few, need, alignment, tail) : alloc_aligned_many(heap, need, alignment, tail);
+    if (taken != FIT_NONE || heap->end - tail < need)
+        return taken;
+    return take_aligned_at(heap, few, tail, need, alignment, tail);
 }
 
 static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)

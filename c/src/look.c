@@ -176,11 +176,14 @@ int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, voi
     return 0;
 }
 
+enum { PIECE_BLOCKS = 1 << 14 }; /* a walk over all blocks gives the lock back after so many */
+
 enum { BATCH_NAMES = 32 };
 
 /* struct names is private: some names in a row. */
 struct names {
     uint64_t from, next; /* as in struct batch */
+    int is_end;          /* the walk has come to the end of the region */
     unsigned count;
     shmheap_name_info found[BATCH_NAMES];
 };
@@ -208,9 +211,13 @@ static int run_names(struct shmheap *heap, void *context)
 {
     struct names *names = context;
     struct block_step step = {index_next_start(heap, names->from), 0, 0};
-    for (names->count = 0; names->count < BATCH_NAMES; block_walk_next(&step)) {
+    names->count = 0;
+    names->is_end = 0;
+    unsigned left = PIECE_BLOCKS;
+    for (; names->count < BATCH_NAMES && left != 0; left--, block_walk_next(&step)) {
         enum block_walk walk = block_walk_at(heap, &step, heap->end);
-        if (walk == BLOCK_WALK_END)
+        names->is_end = walk == BLOCK_WALK_END;
+        if (names->is_end)
             break;
         if (walk == BLOCK_WALK_BAD)
             return -EBADMSG;
@@ -235,32 +242,47 @@ int look_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, voi
                 return stop;
         }
         names.from = names.next;
-    } while (names.count == BATCH_NAMES);
+    } while (!names.is_end);
     return 0;
 }
 
-/* struct held is private: what each slot holds. */
+/* struct held is private: what each slot holds, of the blocks before granule next. */
 struct held {
+    uint64_t next;
+    int is_end; /* these are all blocks */
     struct {
         uint64_t blocks, granules, cached_blocks, cached_granules;
     } by[HEADER_SLOT_MASK + 1];
 };
 
+static void held_note(struct held *held, const struct block_step *step)
+{
+    unsigned slot = header_slot(step->header);
+    held->by[slot].blocks++;
+    held->by[slot].granules += step->size;
+    if (header_state(step->header) != SHMHEAP_STATE_CACHED)
+        return;
+    held->by[slot].cached_blocks++;
+    held->by[slot].cached_granules += step->size;
+}
+
+/* Some more blocks. Without the lock all of them from the first, since this is done anew where the
+ * heap has changed meanwhile. */
 static int run_held(struct shmheap *heap, void *context)
 {
     struct held *held = context;
-    struct block_step step = {0, 0, 0};
-    memset(held, 0, sizeof *held);
-    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
-        unsigned slot = header_slot(step.header);
-        held->by[slot].blocks++;
-        held->by[slot].granules += step.size;
-        if (header_state(step.header) == SHMHEAP_STATE_CACHED) {
-            held->by[slot].cached_blocks++;
-            held->by[slot].cached_granules += step.size;
-        }
+    uint64_t left = heap->read_only ? UINT64_MAX : PIECE_BLOCKS;
+    if (heap->read_only)
+        memset(held, 0, sizeof *held);
+    struct block_step step = {index_next_start(heap, held->next), 0, 0};
+    enum block_walk walk = BLOCK_WALK_BLOCK;
+    for (; left != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK; left--) {
+        held_note(held, &step);
+        block_walk_next(&step);
     }
-    return step.granule == heap->end ? 0 : -EBADMSG;
+    held->next = step.granule;
+    held->is_end = walk == BLOCK_WALK_END;
+    return walk == BLOCK_WALK_BAD ? -EBADMSG : 0;
 }
 
 static void process_describe(const struct shmheap *heap, unsigned slot, const struct held *held,
@@ -286,8 +308,11 @@ int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info
 {
     struct held held;
     int before = errno;
-    if (look_at(heap, run_held, &held) != 0)
-        return -1;
+    memset(&held, 0, sizeof held);
+    do {
+        if (look_at(heap, run_held, &held) != 0)
+            return -1;
+    } while (!held.is_end);
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
         shmheap_process_info info;
         int calm = process_calm(), taken = slot_is_taken(heap, slot);

@@ -19,6 +19,10 @@ enum {
                         for a thousand */
 };
 
+/* Allocs that fail from one look at the lines of caches to the next, at most: so many, that each
+ * pays less for the looks than for what it does itself. */
+enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
+
 /* The stamp of one more step in an object's life: handles from before it are stale. */
 static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
 
@@ -182,24 +186,41 @@ static int ask_is_early(const struct shmheap *heap)
     return after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest;
 }
 
-long own_free_lines(struct shmheap *heap)
+/* A look at the lines found nothing: the next one comes after more allocs that fail. */
+static void lines_pace(struct shmheap *heap, unsigned owners, unsigned lines)
 {
-    uint64_t gone[SLOT_SET_WORDS] = {0}, taken = 0;
+    unsigned most = LINES_PACE_MOST + LINES_PACE_OWNER * owners + lines;
+    unsigned pace = 2 * heap->lines_pace + 1;
+    heap->lines_pace = pace < most ? pace : most;
+    heap->lines_wait = heap->lines_pace;
+}
+
+long own_free_lines(struct shmheap *heap, int at_once)
+{
+    struct ask_owners owners;
+    uint64_t gone[SLOT_SET_WORDS] = {0};
+    unsigned living = 0;
     if (load_u64(&heap->control->cache_lines) == 0)
         return 0;
-    slot_set_add(gone, SLOT_GONE);
-    slot_set_add(gone, SLOT_LEFT);
-    int early = ask_is_early(heap);
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        enum slot_state state = slot_state_of(heap, slot);
-        if (state != SLOT_FREE && state != SLOT_VACATED)
-            taken++;
-        if (state == SLOT_VACATED || (state != SLOT_FREE && !early && !slot_alive(heap, slot)))
+    if (!at_once && heap->lines_wait != 0) {
+        heap->lines_wait--;
+        return 0;
+    }
+    ask_lines_owners(heap, &owners);
+    for (unsigned slot = 0; slot <= SLOTS_MAX; slot++) {
+        if (!slot_set_has(owners.slots, slot))
+            continue;
+        if (slot != SLOT_GONE && slot != SLOT_LEFT && slot_alive(heap, slot))
+            living++;
+        else
             slot_set_add(gone, slot);
     }
-    if (!early)
-        ask_pace(heap, taken);
-    return ask_lines_free(heap, gone);
+    long freed = ask_lines_free(heap, gone);
+    if (freed == 0)
+        lines_pace(heap, living, owners.lines);
+    else
+        heap->lines_pace = heap->lines_wait = 0;
+    return freed;
 }
 
 /* Whether the holder of a slot is dead, and what it held can be reaped. */

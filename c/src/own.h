@@ -40,7 +40,10 @@ long own_reap(struct shmheap *heap, int shared);
 int own_reap_is_due(struct shmheap *heap);
 
 /* own_free_lines frees what processes that are gone, by death or in order, had for their caches
- * besides the blocks in them: how many blocks. Asks after processes as own_reap_is_due. Lock held. */
-long own_free_lines(struct shmheap *heap);
+ * besides the blocks in them: how many blocks. It asks after each process that has such a line, a
+ * system call. Looks that find nothing become fewer: after the 1st, the 3rd and the 7th alloc that
+ * fails, and so on up to every 64th and 64 more for each such process. at_once: it looks in any
+ * case. Lock held. */
+long own_free_lines(struct shmheap *heap, int at_once);
 
 #endif

@@ -136,6 +136,9 @@ static inline void tree_put(const struct shmheap *heap, uint64_t chunk, uint64_t
         tree_store_less(heap, chunk, value);
 }
 
+/* The first chunk from this one on in which a large free block of at least need begins; CHUNK_NONE: there is none. */
+uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chunk);
+
 /* The last chunk before this one in which a large free block begins; CHUNK_NONE: there is none. */
 uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk);
 

@@ -156,7 +156,89 @@ static void random_mixture(void)
     }
 }
 
+/* The rule, block by block ------------------------------------------------ */
+
+enum { RULE_BLOCKS = 3000 };
+
+struct rule {
+    shmheap_block_info blocks[RULE_BLOCKS * 2];
+    size_t count;
+    char *region;
+};
+
+static int rule_note(const shmheap_block_info *info, void *context)
+{
+    struct rule *rule = context;
+    CHECK(rule->count < sizeof rule->blocks / sizeof *rule->blocks);
+    if (info->state == SHMHEAP_STATE_FREE)
+        rule->blocks[rule->count++] = *info;
+    return 0;
+}
+
+/* The lowest free block that has room for need bytes with their header, wherever the aligned place
+ * is; else the lowest where that is so by chance. What lies before the object is a block, or
+ * nothing. */
+static char *rule_place(const struct rule *rule, size_t alignment, size_t need, size_t granule)
+{
+    const size_t least = granule == 8 ? 16 : granule;
+    for (int anyhow = 1; anyhow >= 0; anyhow--)
+        for (size_t i = 0; i < rule->count; i++) {
+            const shmheap_block_info *block = &rule->blocks[i];
+            uintptr_t from = (uintptr_t)rule->region + block->offset;
+            uintptr_t at = (from + alignment - 1) & ~(alignment - 1);
+            if (at != from && at - from < least)
+                at += alignment;
+            if (block->size >= (anyhow ? need + alignment + least - granule : need + (at - from)))
+                return rule->region + (at - (uintptr_t)rule->region);
+        }
+    return NULL;
+}
+
+/* Holes of sizes from one granule up to more than a chunk of the index has, where most aligned
+ * places are inside of objects: each object comes where the rule puts it. */
+static void aligned_objects_come_where_the_rule_says(void)
+{
+    static void *objects[RULE_BLOCKS];
+    struct rule *rule = malloc(sizeof *rule);
+    size_t by_chance = 0, refused = 0;
+    CHECK(rule != NULL);
+    for (unsigned round = 0; round < test_rounds(24); round++) {
+        struct test_random random = test_random_begin(round + 1);
+        static const size_t longests[] = {100, 900, 5000};
+        const size_t granule = round % 2 ? 8 : 16, longest = longests[round % 3];
+        shmheap_memory_handle mem = test_anonymous(RULE_BLOCKS * longest / 2, 0, granule);
+        size_t count = 0;
+        while (count < RULE_BLOCKS && (objects[count] = shmheap_alloc(mem, test_random_below(&random, longest))) != NULL)
+            count++;
+        for (size_t len = longest; len != 0; len /= 2)
+            while (shmheap_alloc(mem, len) != NULL)
+                continue;
+        for (size_t i = 0; i < count; i++)
+            if (test_random_below(&random, 3) == 0)
+                CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
+        for (unsigned i = 0; i < 60; i++) {
+            size_t alignment = 2 * granule << test_random_below(&random, granule == 8 ? 9 : 8);
+            size_t len = test_random_below(&random, longest), need = (len + 8 + granule - 1) & ~(granule - 1);
+            need = granule == 8 && need < 16 ? 16 : need;
+            rule->count = 0;
+            rule->region = shmheap_underlying(mem);
+            CHECK_EQ(shmheap_walk(mem, rule_note, rule), 0);
+            char *place = rule_place(rule, alignment, need, granule), *ptr = shmheap_aligned_alloc(mem, alignment, len);
+            CHECK_PTR(ptr, place);
+            refused += place == NULL;
+            by_chance += rule->count > 64 && place != NULL && test_stat(mem).largest_free < need + alignment;
+            if (i % 16 == 0)
+                CHECK_SOUND(mem);
+        }
+        shmheap_disconnect(mem);
+    }
+    CHECK(by_chance != 0);
+    CHECK(refused != 0);
+    free(rule);
+}
+
 static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size), TEST(other_alignments_are_refused),
                                     TEST(alignment_holds_in_another_mapping), TEST(an_exact_place_is_found), TEST(an_exact_place_comes_last),
-                                    TEST(growth_for_an_aligned_object), TEST(random_mixture)};
+                                    TEST(growth_for_an_aligned_object), TEST(random_mixture),
+                                    TEST(aligned_objects_come_where_the_rule_says)};
 TEST_MAIN(tests)

@@ -27,7 +27,17 @@ static struct {
 static const uint32_t *waited_on; /* the futex whose wakes count */
 static struct timespec stopped; /* tv_sec not 0: the monotonic clock stands there */
 
-static void count_load(const void *word) { counted.loads += word != NULL; }
+static const void *lock_word; /* a load of it parts the counts of loads */
+static uint64_t loads_before, loads_longest;
+
+static void count_load(const void *word)
+{
+    counted.loads += word != NULL;
+    if (word != lock_word || word == NULL)
+        return;
+    loads_longest = counted.loads - loads_before > loads_longest ? counted.loads - loads_before : loads_longest;
+    loads_before = counted.loads;
+}
 
 static void count_begin(void)
 {
@@ -338,6 +348,157 @@ static void who_lives_is_not_asked_each_time(void)
         shmheap_disconnect(mems[i]);
 }
 
+/* Caches of others ------------------------------------------------------ */
+
+enum { CACHED_PEERS = 8, PACE_MOST = 63 + 64 * CACHED_PEERS + CACHED_PEERS };
+
+/* So many connections have each a line for the cache of this thread, in a heap that is full then. */
+static void full_heap_with_lines(shmheap_memory_handle *mem, shmheap_memory_handle *peers, void **objects)
+{
+    const shmheap_options cached = {.flags = SHMHEAP_CACHED};
+    *mem = full_heap(0, objects);
+    for (unsigned i = 1; i < 64 * CACHED_PEERS; i++) /* from the end on: its neighbours are free then */
+        CHECK_EQ(shmheap_try_free(*mem, (char *)*objects - 64 * i), 0);
+    for (unsigned i = 0; i < CACHED_PEERS; i++) {
+        CHECK_EQ(shmheap_open_fd(&peers[i], shmheap_fd_writable(*mem), &cached), 0);
+        CHECK_EQ(shmheap_try_free(peers[i], shmheap_alloc(peers[i], OBJECT_LEN)), 0);
+    }
+    while (shmheap_alloc(*mem, OBJECT_LEN) != NULL)
+        continue;
+}
+
+/* The processes that have lines are asked after the more seldom the more often there was nothing to find. */
+static void owners_of_caches_are_asked_seldom(void)
+{
+    shmheap_memory_handle mem, peers[CACHED_PEERS];
+    void *object = NULL;
+    full_heap_with_lines(&mem, peers, &object);
+    CHECK(mem.heap->control->cache_lines != 0);
+    for (unsigned way = 0; way < 2; way++) {
+        count_begin();
+        for (unsigned i = 0; i < 10 * TRIES; i++)
+            CHECK_REFUSED(shmheap_alloc(mem, way == 0 ? LARGE : OBJECT_LEN) == NULL, ENOMEM);
+        count_end();
+        CHECK_LE(counted.lock_questions, 10 * CACHED_PEERS); /* after the 1st, 3rd, 7th ... 511th */
+        CHECK_LE(counted.loads, 10 * TRIES * LOADS_EACH);
+    }
+    for (unsigned i = 0; i < CACHED_PEERS; i++)
+        shmheap_disconnect(peers[i]);
+    shmheap_disconnect(mem);
+}
+
+struct line_owner {
+    shmheap_memory_handle mem;
+    struct test_barrier ready;
+};
+
+static void has_a_line(void *context)
+{
+    struct line_owner *owner = context;
+    CHECK_EQ(shmheap_try_free(owner->mem, shmheap_alloc(owner->mem, OBJECT_LEN)), 0);
+    test_barrier_wait(&owner->ready);
+    for (;;)
+        pause();
+}
+
+/* What a dead process had for its cache is found all the same, after some allocs that fail. */
+static void lines_of_the_dead_come_back_to_one_that_polls(void)
+{
+    struct line_owner *owner = test_shared(sizeof *owner);
+    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    CHECK_EQ(shmheap_open(&owner->mem, NULL, &options), 0);
+    test_barrier_begin(&owner->ready, 2);
+    pid_t pid = test_fork(has_a_line, owner);
+    test_barrier_wait(&owner->ready);
+    for (unsigned i = 0; i < 10 * TRIES; i++)
+        CHECK_REFUSED(shmheap_alloc(owner->mem, LEN - 64) == NULL, ENOMEM);
+    test_kill(pid);
+    unsigned tries = 1;
+    while (shmheap_alloc(owner->mem, LEN - 64) == NULL && tries <= PACE_MOST)
+        tries++;
+    CHECK_LE(tries, PACE_MOST);
+    CHECK_SOUND(owner->mem);
+    shmheap_disconnect(owner->mem);
+    test_unshare(owner, sizeof *owner);
+}
+
+/* Aligned objects ------------------------------------------------------- */
+
+/* Every other object is free, and in none of these places an aligned object fits: the search looks at 64 granules at a time. */
+static void an_aligned_alloc_that_fails_looks_at_chunks(void)
+{
+    static const struct {
+        size_t len, alignment, loads_of_a_chunk;
+    } kinds[] = {{OBJECT_LEN, 64, 8}, {OBJECT_LEN, 4096, 6}, {2000, 4096, 4}};
+    for (unsigned kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        const size_t len = kinds[kind].len, alignment = kinds[kind].alignment;
+        shmheap_memory_handle mem = test_anonymous(OBJECTS * (len + 16), 0, 16);
+        void **objects = malloc(OBJECTS * sizeof *objects);
+        unsigned count = 0;
+        CHECK(objects != NULL);
+        while (shmheap_alloc(mem, 16) != NULL && test_stat(mem).used_blocks % 4 != 1) /* aligned places lie inside of objects */
+            continue;
+        while (count < OBJECTS && (objects[count] = shmheap_alloc(mem, len)) != NULL)
+            count++;
+        for (size_t rest = 1024; rest != 0; rest /= 2)
+            while (shmheap_alloc(mem, rest) != NULL)
+                continue;
+        for (unsigned i = 0; i < count; i += 2)
+            if ((uintptr_t)objects[i] % alignment != 0)
+                CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
+        shmheap_stats stats = test_stat(mem);
+        CHECK(stats.free_blocks > OBJECTS / 4);
+        count_begin();
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, alignment, len) == NULL, ENOMEM);
+        count_end();
+        CHECK_LE(counted.loads, LOADS_EACH + stats.len / 1024 * kinds[kind].loads_of_a_chunk);
+        free(objects);
+        shmheap_disconnect(mem);
+    }
+}
+
+/* Looking --------------------------------------------------------------- */
+
+static int counts_names(const shmheap_name_info *name, void *context)
+{
+    CHECK(name->name_len != 0);
+    ++*(unsigned *)context;
+    return 0;
+}
+
+static int counts_blocks(const shmheap_process_info *process, void *context)
+{
+    *(uint64_t *)context += process->blocks;
+    return 0;
+}
+
+/* Showing names and processes gives the lock back again and again, and shows all the same. */
+static void looking_lets_others_in(void)
+{
+    enum { BLOCKS = 100000, SOME = 100, PIECE_LOADS = 5 << 14 };
+    shmheap_memory_handle mem = test_anonymous(BLOCKS * 40, 0, 16);
+    char name[32];
+    unsigned names = 0;
+    uint64_t blocks = 0;
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        CHECK(shmheap_alloc(mem, 8) != NULL);
+        snprintf(name, sizeof name, "n%u", i);
+        CHECK(i % (BLOCKS / SOME) != 0 || shmheap_alloc_named(mem, name, 8) != NULL);
+    }
+    lock_word = &mem.heap->control->lock;
+    loads_before = loads_longest = 0;
+    count_begin();
+    CHECK_EQ(shmheap_processes(mem, counts_blocks, &blocks), 0);
+    CHECK_EQ(shmheap_names(mem, counts_names, &names), 0);
+    count_end();
+    lock_word = NULL;
+    CHECK_EQ(names, SOME);
+    CHECK(blocks >= BLOCKS);
+    CHECK(counted.loads > 2 * BLOCKS);
+    CHECK_LE(loads_longest, PIECE_LOADS);
+    shmheap_disconnect(mem);
+}
+
 /* Waiting --------------------------------------------------------------- */
 
 struct waiting {
@@ -584,7 +745,9 @@ static void growth_that_fails_is_cheap(void)
 
 static const struct test tests[] = {
     TEST(a_failing_alloc_does_not_walk), TEST(asking_is_in_proportion_to_what_caches_do), TEST(what_never_fits_disturbs_nothing),
-    TEST(a_damaged_list_of_caches_is_made_anew), TEST(wrong_hints_do_no_harm), TEST(a_death_is_found_by_the_next_alloc), TEST(who_lives_is_not_asked_each_time), TEST(a_free_that_serves_nobody_wakes_nobody),
+    TEST(a_damaged_list_of_caches_is_made_anew), TEST(wrong_hints_do_no_harm), TEST(a_death_is_found_by_the_next_alloc), TEST(who_lives_is_not_asked_each_time),
+    TEST(owners_of_caches_are_asked_seldom), TEST(lines_of_the_dead_come_back_to_one_that_polls), TEST(an_aligned_alloc_that_fails_looks_at_chunks), TEST(looking_lets_others_in),
+    TEST(a_free_that_serves_nobody_wakes_nobody),
     TEST(the_dead_are_not_woken_for_ever), TEST(all_that_fit_are_served), TEST(caches_work_while_a_thread_waits),
     TEST(names_leave_the_heap_as_it_was), TEST(a_name_that_fails_leaves_the_heap_as_it_was), TEST(growth_that_fails_is_cheap),
 };
