@@ -251,8 +251,8 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * it held before is lost. Here the living are told from the dead by pid and start time: a process
  * in another PID namespace is never taken for dead, and what it held when it died is found by those
  * of its own namespace.
- * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
- * ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is the least). */
+ * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL, misaligned, or not
+ * mapped as far as bytes) or ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 

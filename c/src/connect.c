@@ -525,6 +525,13 @@ static uint32_t slots_for(uint64_t bytes)
     return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
 }
 
+/* Memory of the caller can hold a heap of this alignment: 1, else 0. */
+static int memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment)
+{
+    return memory != NULL && (uintptr_t)memory % alignment == 0 &&
+           (bytes == 0 || process_memory_is_there(memory, bytes));
+}
+
 static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
                         const shmheap_options *options)
 {
@@ -533,7 +540,7 @@ static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
         return invalid();
     plan->slot_count = slots_for(bytes);
     plan->region_align = 16;
-    if (memory == NULL || (uintptr_t)memory % (plan->shift == 3 ? 8 : 16) != 0)
+    if (!memory_is_fit(memory, bytes, plan->shift == 3 ? 8 : 16))
         return invalid();
     if (options->len == 0) {
         plan->len =
@@ -576,7 +583,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
 {
     static const shmheap_options none;
     connect_begin();
-    if (memory == NULL || (uintptr_t)memory % 8 != 0) {
+    if (!memory_is_fit(memory, bytes, 8)) {
         errno = EINVAL;
         return NULL;
     }

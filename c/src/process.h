@@ -50,6 +50,10 @@ int process_is_alone(void);
  * address, 0 where the page is shared. */
 int process_memory_is_private(const void *address);
 
+/* process_memory_is_there: 1 where memory of the process lies at each of these bytes, at least one.
+ * Also 1 where the system does not tell. */
+int process_memory_is_there(const void *memory, uint64_t bytes);
+
 /* process_calm disables cancellation of the calling thread, and returns what process_calm_end
  * restores. Between them the thread may hold locks and descriptors across calls that are
  * cancellation points. */
