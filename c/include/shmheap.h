@@ -195,7 +195,8 @@ typedef struct shmheap_options {
  *   EEXIST     there is something of that name (unless a creator has left it that died before it
  *              was done);
  *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
- *   ENOMEM     len is more than can be mapped (RLIMIT_AS), or the kernel found no memory;
+ *   ENOMEM     len is more than can be mapped (RLIMIT_AS; RLIMIT_MEMLOCK after
+ *              mlockall(MCL_FUTURE), for which max_len counts), or the kernel found no memory;
  *   EFBIG      len is more than can be described, or than RLIMIT_FSIZE or the file system allow;
  *   ENOSPC     the file system, the machine, or a control group of the process (a container's
  *              memory limit) has not that much memory left;
@@ -216,6 +217,7 @@ SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
  *                    which it needs SHMHEAP_TAKE_OVER);
  *   EAGAIN           as many processes are connected as the heap can have slots (1,022), or there
  *                    is no memory for more slots;
+ *   ENOMEM           the heap is more than can be mapped, as for shmheap_create;
  *   or what shm_open() and mmap() report. */
 SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
 
@@ -252,14 +254,15 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * in another PID namespace is never taken for dead, and what it held when it died is found by those
  * of its own namespace.
  * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL, misaligned, or not
- * mapped as far as bytes) or ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is the least). */
+ * mapped as far as bytes) or ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is
+ * the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 
 /* shmheap_attach_at connects to the heap that shmheap_create_at made in this memory, perhaps in
- * another process and at another address. Success: 0. Failure: -1, errno EINVAL (memory NULL or
- * misaligned), EBADMSG (no heap there, or bytes are fewer than it has), EPROTONOSUPPORT, EAGAIN
- * (slots full). */
+ * another process and at another address. Success: 0. Failure: -1, errno EINVAL (memory NULL,
+ * misaligned, or not mapped as far as bytes), EBADMSG (no heap there, or bytes are fewer than it
+ * has), EPROTONOSUPPORT, EAGAIN (slots full). */
 SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes);
 
 /* shmheap_disconnect ends the connection: its mapping is gone when the call returns, its pointers

@@ -375,7 +375,7 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
     /* While it waits it uses nothing: an unfinished file that processes wait for can be replaced. */
     if (connection_get(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
         connection_use(heap, timeout_ms, name != NULL) != 0 ||
-        segment_map(heap, timeout_ms, had_name) != 0 ||
+        segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return connection_failed(heap);
     return connection_opened(heap);

@@ -19,6 +19,14 @@
 
 enum { SPACE_MASK = 0xffffff };
 
+void *process_map(void *address, size_t len, int protection, int flags, int fd)
+{
+    void *memory = mmap(address, len, protection, flags, fd, 0);
+    if (memory == MAP_FAILED && errno == EAGAIN)
+        errno = ENOMEM;
+    return memory;
+}
+
 /* The mark ------------------------------------------------------------- */
 
 /*   [ page that children get empty | first WIPED bytes ][ the rest ...  pages ]
@@ -37,8 +45,8 @@ extern void __lsan_unregister_root_region(const void *memory, size_t bytes) __at
 void *process_memory(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *memory = mmap(NULL, memory_len(bytes), PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *memory = process_map(NULL, memory_len(bytes), PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     if (memory == MAP_FAILED)
         return NULL;
     int before = errno;

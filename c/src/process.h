@@ -14,6 +14,11 @@
 
 #include "platform.h"
 
+/* process_map is mmap() at address (NULL: anywhere) from the begin of the file. Where a process that
+ * called mlockall(MCL_FUTURE) may not lock so much (RLIMIT_MEMLOCK) errno is ENOMEM; the kernel says
+ * EAGAIN, which means other things here. */
+void *process_map(void *address, size_t len, int protection, int flags, int fd);
+
 /* process_memory maps bytes of zeroed private memory of which the first WIPED bytes are zero in
  * each child: the address behind them, or NULL. Where the kernel has no MADV_WIPEONFORK they are
  * copied as the rest is. process_memory_free takes the same bytes. */
