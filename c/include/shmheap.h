@@ -50,8 +50,11 @@
  *              and shmheap_fd_writable once they were called. All are closed when it ends. A
  *              program may close them (closefrom): the connection stays. The library opens the file
  *              anew by its name when it needs to. Where no name leads to the file
- *              (SHMHEAP_ANONYMOUS), the heap then cannot grow (ENOMEM), the process takes each
- *              other process for alive, and a child's calls that take the lock fail with EBADF.
+ *              (SHMHEAP_ANONYMOUS) it needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN for that.
+ *              Without them, the heap then cannot grow (ENOMEM), and a child's calls that take the
+ *              lock fail with EBADF. The process tells the living from the dead by pid and start
+ *              time, takes each process of another PID namespace for alive, and leaves it to
+ *              another process to reap: it cannot see whether children claim what the dead held.
  *              On overlayfs and FUSE a program that closes them may lose its name's protection
  *              against SHMHEAP_TAKE_OVER, and exec is not noticed.
  *   Leaving    What becomes of what a process holds, by how the process ends:

@@ -34,6 +34,14 @@ int file_open_named(const char *name, int is_path, int oflags)
     return fd;
 }
 
+int file_open_mapped(const void *page, size_t len, int oflags)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)(uintptr_t)page,
+             (unsigned long)((uintptr_t)page + len));
+    return file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+}
+
 int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
 
 int file_memory(const char *name)

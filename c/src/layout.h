@@ -158,7 +158,7 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
  * pid, as without a file. */
 struct slot {
     shared_u64 word;       /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
-                              holder lives as long as pid (else: as the lock), 8-31 the space of that pid, see process.h, 32-53 pid,
+                              holder lives as long as pid (else: as the lock), 8-31 the space of pid, see process.h (0: unknown), 32-53 pid,
                               54-63 without a file: the slot that the holder's parent had; 0: none */
     shared_u64 start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     shared_u64 connected_ns; /* since 1970 */
