@@ -22,7 +22,7 @@
  *              be made from a signal handler, nor between vfork() and exec. Deferred cancellation
  *              has no effect inside a call; asynchronous cancellation inside a call is not allowed.
  *              Every wait has a limit, and no wait for one heap delays fork() or another heap.
- *              A call needs at most 64 KiB of stack.
+ *              A thread whose stack is PTHREAD_STACK_MIN and 16 KiB can make every call.
  *   Processes  Every call may be made while other processes make any call on the same heap. A
  *              process may be killed at any instruction: the next caller finds that out, rebuilds
  *              what has to be rebuilt from the headers of the blocks and goes on.
@@ -626,7 +626,7 @@ typedef struct shmheap_process_info {
 } shmheap_process_info;
 
 /* shmheap_processes calls visit for each slot in use until visit returns other than 0. Costs a walk
- * over the blocks. Success: 0 or what visit returned. Failure: -1. Connections that are read-only
+ * over the blocks for each 128 slots in use. Success: 0 or what visit returned. Failure: -1. Connections that are read-only
  * hold no slot. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
                                   int (*visit)(const shmheap_process_info *process, void *context), void *context);

@@ -189,7 +189,7 @@ static void mount_note(struct hierarchies *found, const char *line)
     memcpy(hierarchy->point, point, sizeof point);
 }
 
-static void hierarchies_find(struct hierarchies *found, const char *proc)
+static APART void hierarchies_find(struct hierarchies *found, const char *proc)
 {
     char path[FILE_ROOM], *line = NULL;
     size_t room = 0;
@@ -206,8 +206,8 @@ static void hierarchies_find(struct hierarchies *found, const char *proc)
 
 /* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
  * "4:cpu,memory:/path" for a hierarchy of version 1. */
-static uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
-                            uint64_t swap_free, uint64_t need)
+static APART uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
+                                  uint64_t swap_free, uint64_t need)
 {
     char text[TEXT_ROOM], *rest = NULL;
     uint64_t left = NO_LIMIT;
@@ -229,13 +229,19 @@ static uint64_t groups_left(const struct hierarchies *hierarchies, const char *p
     return left;
 }
 
-static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
+/* Apart, and so is groups_left: the buffers of both together are much for a small stack. */
+static APART uint64_t machine_left(const char *proc, uint64_t *swap_free)
 {
     char text[TEXT_ROOM];
     text_read(text, sizeof text, proc, "meminfo");
     uint64_t available = number_behind(text, "\nMemAvailable:", NO_LIMIT);
-    uint64_t swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
-    uint64_t machine = available != NO_LIMIT ? sum(available * 1024, swap_free) : NO_LIMIT;
+    *swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
+    return available != NO_LIMIT ? sum(available * 1024, *swap_free) : NO_LIMIT;
+}
+
+static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
+{
+    uint64_t swap_free, machine = machine_left(proc, &swap_free);
     return lesser(machine, groups_left(hierarchies, proc, swap_free, need));
 }
 
