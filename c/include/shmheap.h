@@ -55,8 +55,12 @@
  *              lock fail with EBADF. The process tells the living from the dead by pid and start
  *              time, takes each process of another PID namespace for alive, and leaves it to
  *              another process to reap: it cannot see whether children claim what the dead held.
- *              On overlayfs and FUSE a program that closes them may lose its name's protection
- *              against SHMHEAP_TAKE_OVER, and exec is not noticed.
+ *              On overlayfs and FUSE the kernel keeps locks by descriptors alone. There the pid
+ *              tells whether a process lives, so exec is not noticed. A program that closes the
+ *              descriptors loses two things. While no other process uses the heap,
+ *              SHMHEAP_TAKE_OVER, shmheap_unlink_unused and `shmheap rm` may remove its name; the
+ *              connection goes on in a file without a name. And its children have no claim on what
+ *              it held: after its death shmheap_reap frees that.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *
  *              how                          its objects      shared (1),      its uses      its caches
