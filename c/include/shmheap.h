@@ -57,9 +57,9 @@
  *              another process to reap: it cannot see whether children claim what the dead held.
  *              On overlayfs and FUSE the kernel keeps locks by descriptors alone. There the pid
  *              tells whether a process lives, so exec is not noticed. A program that closes the
- *              descriptors loses two things. While no other process uses the heap,
- *              SHMHEAP_TAKE_OVER, shmheap_unlink_unused and `shmheap rm` may remove its name; the
- *              connection goes on in a file without a name. And its children have no claim on what
+ *              descriptors keeps its name all the same: SHMHEAP_TAKE_OVER and
+ *              shmheap_unlink_unused see its pid, unless it is of another PID namespace, or only
+ *              reads. But shmheap_in_use says 0, and the program's children have no claim on what
  *              it held: after its death shmheap_reap frees that.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *

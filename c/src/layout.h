@@ -168,6 +168,11 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
 #define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
 #define SLOT_BY_PID 0x80u    /* in word, bit 7 */
+#define SLOT_STATE_MASK 0x3fu
+#define SLOT_SPACE_SHIFT 8
+#define SLOT_SPACE_MASK 0xffffffu
+#define SLOT_PID_SHIFT 32
+#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
 
 /* In a file, the holder of a slot and each child since keep a byte of the file locked, at
  * CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and connected_ns: another one each time

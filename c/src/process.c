@@ -183,6 +183,11 @@ int process_lives(int64_t pid, uint64_t start)
     return !ended && (start == 0 || stat.start == 0 || stat.start == start);
 }
 
+int process_lives_in(uint64_t space, int64_t pid, uint64_t start)
+{
+    return space != 0 && space == process_space() && process_lives(pid, start);
+}
+
 int process_is_alone(void)
 {
     struct pid_stat stat = pid_stat_read(getpid());

@@ -48,6 +48,10 @@ uint32_t process_space(void);
  */
 int process_lives(int64_t pid, uint64_t start);
 
+/* process_lives_in: 1 where the process is surely alive, since space (not 0) is this process's own,
+ * and it lives there. */
+int process_lives_in(uint64_t space, int64_t pid, uint64_t start);
+
 /* process_is_alone: 1 where the process surely has no other thread than the caller. */
 int process_is_alone(void);
 

@@ -11,11 +11,6 @@
 #include "process.h"
 #include "reserve.h"
 
-#define SLOT_STATE_MASK 0x3fu
-#define SLOT_SPACE_SHIFT 8
-#define SLOT_SPACE_MASK 0xffffffu
-#define SLOT_PID_SHIFT 32
-#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
 #define SLOT_PARENT_SHIFT 54
 
 enum { CHANGE_TRIES = 100 };
