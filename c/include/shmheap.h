@@ -22,7 +22,7 @@
  *              be made from a signal handler, nor between vfork() and exec. Deferred cancellation
  *              has no effect inside a call; asynchronous cancellation inside a call is not allowed.
  *              Every wait has a limit, and no wait for one heap delays fork() or another heap.
- *              A call needs at most 64 KiB of stack.
+ *              A thread whose stack is PTHREAD_STACK_MIN and 16 KiB can make every call.
  *   Processes  Every call may be made while other processes make any call on the same heap. A
  *              process may be killed at any instruction: the next caller finds that out, rebuilds
  *              what has to be rebuilt from the headers of the blocks and goes on.
@@ -54,10 +54,17 @@
  *              and shmheap_fd_writable once they were called. All are closed when it ends. A
  *              program may close them (closefrom): the connection stays. The library opens the file
  *              anew by its name when it needs to. Where no name leads to the file
- *              (SHMHEAP_ANONYMOUS), the heap then cannot grow (ENOMEM), the process takes each
- *              other process for alive, and a child's calls that take the lock fail with EBADF.
- *              On overlayfs and FUSE a program that closes them may lose its name's protection
- *              against SHMHEAP_TAKE_OVER, and exec is not noticed.
+ *              (SHMHEAP_ANONYMOUS) it needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN for that.
+ *              Without them, the heap then cannot grow (ENOMEM), and a child's calls that take the
+ *              lock fail with EBADF. The process tells the living from the dead by pid and start
+ *              time, takes each process of another PID namespace for alive, and leaves it to
+ *              another process to reap: it cannot see whether children claim what the dead held.
+ *              On overlayfs and FUSE the kernel keeps locks by descriptors alone. There the pid
+ *              tells whether a process lives, so exec is not noticed. A program that closes the
+ *              descriptors keeps its name all the same: SHMHEAP_TAKE_OVER and
+ *              shmheap_unlink_unused see its pid, unless it is of another PID namespace, or only
+ *              reads. But shmheap_in_use says 0, and the program's children have no claim on what
+ *              it held: after its death shmheap_reap frees that.
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *
  *              how                          its objects      shared (1),      its uses      its caches
@@ -199,7 +206,8 @@ typedef struct shmheap_options {
  *   EEXIST     there is something of that name (unless a creator has left it that died before it
  *              was done);
  *   EINVAL     len below 128, or name NULL, empty or no name for shm_open();
- *   ENOMEM     len is more than can be mapped (RLIMIT_AS), or the kernel found no memory;
+ *   ENOMEM     len is more than can be mapped (RLIMIT_AS; RLIMIT_MEMLOCK after
+ *              mlockall(MCL_FUTURE), for which max_len counts), or the kernel found no memory;
  *   EFBIG      len is more than can be described, or than RLIMIT_FSIZE or the file system allow;
  *   ENOSPC     the file system, the machine, or a control group of the process (a container's
  *              memory limit) has not that much memory left;
@@ -220,6 +228,7 @@ SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
  *                    which it needs SHMHEAP_TAKE_OVER);
  *   EAGAIN           as many processes are connected as the heap can have slots (1,022), or there
  *                    is no memory for more slots;
+ *   ENOMEM           the heap is more than can be mapped, as for shmheap_create;
  *   or what shm_open() and mmap() report. */
 SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
 
@@ -255,15 +264,16 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * it held before is lost. Here the living are told from the dead by pid and start time: a process
  * in another PID namespace is never taken for dead, and what it held when it died is found by those
  * of its own namespace.
- * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL or misaligned) or
- * ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is the least). */
+ * Success: 0. Failure: -1, the memory untouched, and errno EINVAL (memory NULL, misaligned, or not
+ * mapped as far as bytes) or ENOMEM (bytes too few for a region of len, or for any: about 2 KiB is
+ * the least). */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 
 /* shmheap_attach_at connects to the heap that shmheap_create_at made in this memory, perhaps in
- * another process and at another address. Success: 0. Failure: -1, errno EINVAL (memory NULL or
- * misaligned), EBADMSG (no heap there, or bytes are fewer than it has), EPROTONOSUPPORT, EAGAIN
- * (slots full). */
+ * another process and at another address. Success: 0. Failure: -1, errno EINVAL (memory NULL,
+ * misaligned, or not mapped as far as bytes), EBADMSG (no heap there, or bytes are fewer than it
+ * has), EPROTONOSUPPORT, EAGAIN (slots full). */
 SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes);
 
 /* shmheap_disconnect ends the connection: its mapping is gone when the call returns, its pointers
@@ -634,9 +644,9 @@ typedef struct shmheap_process_info {
 
 /* shmheap_processes calls visit for each slot in use until visit returns other than 0.
  * Success: 0 or what visit returned. Failure: -1. Connections that are read-only hold no slot.
- * Cost: a walk over the blocks, which gives the heap's lock back every 16,384 blocks. So of a block
- * that other processes free, resize or hand over meanwhile the figures may tell an earlier or a
- * later holder and size. */
+ * Cost: a walk over the blocks for each 128 slots in use, which gives the heap's lock back every
+ * 16,384 blocks. So of a block that other processes free, resize or hand over meanwhile the figures
+ * may tell an earlier or a later holder and size. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
                                   int (*visit)(const shmheap_process_info *process, void *context), void *context);
 

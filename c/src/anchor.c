@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "kernel.h"
+#include "process.h"
 
 enum { FORK_WAITS_NS = 100000000 };
 
@@ -41,7 +42,7 @@ static int anchor_map(struct anchor *anchor, enum anchor_kind kind)
     size_t len = page_of(anchor);
     if (anchor->mapping_fails && file_identify(anchor->fd, &anchor->device, &anchor->inode) != 0)
         return -1;
-    void *page = mmap(NULL, len, PROT_NONE, MAP_SHARED | MAP_NORESERVE, anchor->fd, 0);
+    void *page = process_map(NULL, len, PROT_NONE, MAP_SHARED | MAP_NORESERVE, anchor->fd);
     if (page == MAP_FAILED)
         return -1;
     int before = errno;

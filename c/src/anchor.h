@@ -6,8 +6,8 @@
  * pass them on. So the description is kept by a mapping of one page that nothing accesses, and its
  * descriptor is closed at once. The kernel removes the mapping when the process ends or calls exec.
  * On overlayfs (and FUSE, which may do the same) a mapping refers to the file below, and does not
- * keep the description. There the descriptor stays open: a program that closes it, or a child that
- * was made without fork()'s handlers, is then taken for dead or alive wrongly.
+ * keep the description. There the descriptor stays open, and slots are told by pid (slot.c): a
+ * program that closes the descriptors loses "in use" and its children's claims, but not its life.
  *
  *   life:  not copied into children (MADV_DONTFORK): the locks are gone when this process is gone
  *   use:   copied into children: the locks are gone when this process and all children are gone */

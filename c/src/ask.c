@@ -10,7 +10,6 @@
 #include "fit.h"
 #include "index.h"
 #include "kernel.h"
-#include "slot.h"
 
 enum {
     BUSY_LIMIT_MS = 50,
@@ -82,7 +81,7 @@ void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners)
         const struct cache_line *line = line_at(heap, next - 1, &slot);
         if (line == NULL)
             return;
-        owners->slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        slot_set_add(owners->slots, slot);
         next = load_u64(&line->next);
     }
 }

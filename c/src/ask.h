@@ -7,6 +7,7 @@
 #define SHMHEAP_ASK_H
 
 #include "block.h"
+#include "slot.h"
 
 /* ask_for_caches frees the blocks in the caches of all processes, our own and those of the dead
  * too: how many, or -1 with errno EBADMSG. Those of a thread that is just using its cache, and does
@@ -32,7 +33,7 @@ void ask_line_drop(struct shmheap *heap, uint64_t granule);
 /* struct ask_owners is private: which slots have lines in the list (bits), and how many lines there
  * are. */
 struct ask_owners {
-    uint64_t slots[SLOTS_MAX / 64 + 1];
+    uint64_t slots[SLOT_SET_WORDS];
     unsigned lines;
 };
 

@@ -377,7 +377,7 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
     /* While it waits it uses nothing: an unfinished file that processes wait for can be replaced. */
     if (connection_get(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
         connection_use(heap, timeout_ms, name != NULL) != 0 ||
-        segment_map(heap, timeout_ms, had_name) != 0 ||
+        segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return connection_failed(heap);
     return connection_opened(heap);
@@ -527,6 +527,13 @@ static uint32_t slots_for(uint64_t bytes)
     return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
 }
 
+/* Memory of the caller can hold a heap of this alignment: 1, else 0. */
+static int memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment)
+{
+    return memory != NULL && (uintptr_t)memory % alignment == 0 &&
+           (bytes == 0 || process_memory_is_there(memory, bytes));
+}
+
 static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
                         const shmheap_options *options)
 {
@@ -535,7 +542,7 @@ static int plan_fill_at(struct segment_plan *plan, void *memory, uint64_t bytes,
         return invalid();
     plan->slot_count = slots_for(bytes);
     plan->region_align = 16;
-    if (memory == NULL || (uintptr_t)memory % (plan->shift == 3 ? 8 : 16) != 0)
+    if (!memory_is_fit(memory, bytes, plan->shift == 3 ? 8 : 16))
         return invalid();
     if (options->len == 0) {
         plan->len =
@@ -578,7 +585,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
 {
     static const shmheap_options none;
     connect_begin();
-    if (memory == NULL || (uintptr_t)memory % 8 != 0) {
+    if (!memory_is_fit(memory, bytes, 8)) {
         errno = EINVAL;
         return NULL;
     }

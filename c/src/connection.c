@@ -8,14 +8,25 @@
 
 #include "file.h"
 
+/* The file, opened by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping that
+ * keeps the description of `use`; -1: neither leads to it. */
+static int open_again(const struct shmheap *heap)
+{
+    int oflags = heap->read_only ? O_RDONLY : O_RDWR;
+    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
+    if (again >= 0 && file_is(again, heap->device, heap->inode))
+        return again;
+    if (again >= 0)
+        close(again);
+    return heap->use.page != NULL ? file_open_mapped(heap->use.page, heap->use.len, oflags) : -1;
+}
+
 int connection_fd(const struct shmheap *heap)
 {
     int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
     if (fd >= 0 && file_is(fd, heap->device, heap->inode))
         return fd;
-    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path,
-                                                     heap->read_only ? O_RDONLY : O_RDWR)
-                                   : -1;
+    int again = open_again(heap);
     if (again >= 0 && file_is(again, heap->device, heap->inode) &&
         __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))

@@ -128,8 +128,8 @@ static inline uint64_t connection_end(const struct shmheap *heap)
 }
 
 /* connection_fd is a descriptor of the heap's file: fd, if that still is this file, or else the
- * file opened anew by its name. -1 with errno EBADF when the program has closed the descriptor and
- * no name leads to the file any more. */
+ * file opened anew by its name, or by a mapping of it where the process has the rights. -1 with errno
+ * EBADF when the program has closed the descriptor and neither leads to the file. */
 int connection_fd(const struct shmheap *heap);
 struct anchor_file connection_file(const struct shmheap *heap);
 

@@ -12,6 +12,7 @@
 
 #include "kernel.h"
 #include "pause.h"
+#include "process.h"
 
 enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
 enum { BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
@@ -45,6 +46,14 @@ int file_create_named(const char *name, int is_path)
     close(fd);
     errno = reason;
     return -1;
+}
+
+int file_open_mapped(const void *page, size_t len, int oflags)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)(uintptr_t)page,
+             (unsigned long)((uintptr_t)page + len));
+    return file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 }
 
 int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
@@ -305,6 +314,42 @@ int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode)
     return removed;
 }
 
+/* One slot of a heap that no lock shows to be in use: 1 where it is told by a pid of this space that
+ * lives. On overlayfs the lock goes with descriptors that a program may close. */
+static int slot_lives(const struct slot *slot)
+{
+    uint64_t word = load_u64(&slot->word), state = word & SLOT_STATE_MASK;
+    return (word & SLOT_BY_PID) && state != SLOT_FREE && state != SLOT_VACATED &&
+           process_lives_in(word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK,
+                            (int64_t)(word >> SLOT_PID_SHIFT & SLOT_PID_MASK),
+                            load_u64(&slot->start_ticks));
+}
+
+static int slots_live(int fd, off_t off, uint64_t count)
+{
+    struct slot slot;
+    for (uint64_t i = 0; i < count; i++, off += (off_t)sizeof slot)
+        if (pread(fd, &slot, sizeof slot, off) != (ssize_t)sizeof slot)
+            return 0; /* the file ends there */
+        else if (slot_lives(&slot))
+            return 1;
+    return 0;
+}
+
+/* 1 where a process that holds a slot by its pid uses the heap. */
+static int file_is_held(int fd)
+{
+    struct file_begin begin;
+    const struct fixed *fixed = &begin.fixed;
+    struct layout layout;
+    if (begin_read(fd, &begin) < (ssize_t)sizeof *fixed || fixed->magic != FORMAT_MAGIC ||
+        layout_compute(&layout, fixed->max_len, fixed->shift, fixed->slot_count,
+                       fixed->region_align) != 0)
+        return 0;
+    return slots_live(fd, (off_t)(layout.slots_off + sizeof(struct slot)), layout.slots_first - 1) ||
+           slots_live(fd, (off_t)layout.more_off, fixed->slot_count - layout.slots_first);
+}
+
 /* Under a lock that keeps users out. */
 static int remove_locked(int fd, const char *name, int is_path)
 {
@@ -316,6 +361,10 @@ static int remove_locked(int fd, const char *name, int is_path)
     ino_t inode;
     if (file_is_ours(fd) != 0 || file_identify(fd, &device, &inode) != 0)
         return -1;
+    if (file_is_held(fd)) {
+        errno = EBUSY;
+        return -1;
+    }
     if (name_compare(name, is_path, device, inode) != 0) {
         errno = errno == ESTALE ? EBUSY : errno; /* another process has just put its file there */
         return -1;

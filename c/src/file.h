@@ -16,6 +16,10 @@ int file_open_named(const char *name, int is_path, int oflags);
 int file_create_named(const char *name, int is_path);
 int file_remove(const char *name, int is_path);
 
+/* file_open_mapped opens the file of a mapping of this process: a descriptor as above, or -1 with
+ * errno (EPERM without CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN). */
+int file_open_mapped(const void *page, size_t len, int oflags);
+
 /* file_remove_own removes the name if it is still that of this file: 0; -1 with errno ESTALE when
  * another file has it now, ENOENT, EACCES ... The caller uses the file (file_use), so
  * file_remove_unused cannot give the name away between looking and removing, and a lock keeps other

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "index.h"
+#include "process.h"
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -54,8 +55,8 @@ int image_begin(struct image *image, struct shmheap *heap)
         if (getrandom((unsigned char *)image->key + got,
                       (size_t)least(256, sizeof image->key - got), 0) < 0)
             return -1;
-    image->memory = mmap(NULL, (size_t)image->memory_len, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    image->memory = process_map(NULL, (size_t)image->memory_len, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     if (image->memory == MAP_FAILED)
         return -1;
     image->sums = image->memory;

@@ -158,7 +158,7 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
  * pid, as without a file. */
 struct slot {
     shared_u64 word;       /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
-                              holder lives as long as pid (else: as the lock), 8-31 the space of that pid, see process.h, 32-53 pid,
+                              holder lives as long as pid (else: as the lock), 8-31 the space of pid, see process.h (0: unknown), 32-53 pid,
                               54-63 without a file: the slot that the holder's parent had; 0: none */
     shared_u64 start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
     shared_u64 connected_ns; /* since 1970 */
@@ -168,6 +168,11 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 
 #define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
 #define SLOT_BY_PID 0x80u    /* in word, bit 7 */
+#define SLOT_STATE_MASK 0x3fu
+#define SLOT_SPACE_SHIFT 8
+#define SLOT_SPACE_MASK 0xffffffu
+#define SLOT_PID_SHIFT 32
+#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
 
 /* In a file, the holder of a slot and each child since keep a byte of the file locked, at
  * CLAIM_FIRST plus a hash, below CLAIM_RANGE, of slot, pid and connected_ns: another one each time

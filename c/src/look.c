@@ -2,6 +2,7 @@
 #include "look.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 
@@ -246,24 +247,41 @@ int look_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, voi
     return 0;
 }
 
-/* struct held is private: what each slot holds, of the blocks before granule next. */
+enum { BATCH_SLOTS = 128 };
+
+/* struct held is private: what some of the slots hold, those in use from one slot on. */
 struct held {
-    uint64_t next;
-    int is_end; /* these are all blocks */
+    unsigned slot_next, count;                 /* the slot behind them; how many they are */
+    unsigned char place[HEADER_SLOT_MASK + 1]; /* in `by`, plus 1; 0: another slot */
+    uint64_t next;                             /* blocks before this granule are counted */
+    int is_end;                                /* they are all blocks */
     struct {
         uint64_t blocks, granules, cached_blocks, cached_granules;
-    } by[HEADER_SLOT_MASK + 1];
+    } by[BATCH_SLOTS];
 };
+STATIC_ASSERT(BATCH_SLOTS <= UCHAR_MAX, a_place_fits_in_a_byte);
+
+static void held_choose(struct shmheap *heap, unsigned from, struct held *held)
+{
+    memset(held, 0, sizeof *held);
+    unsigned slot = from;
+    for (unsigned limit = slot_limit(heap); slot < limit && held->count < BATCH_SLOTS; slot++)
+        if (slot_is_taken(heap, slot))
+            held->place[slot] = (unsigned char)++held->count;
+    held->slot_next = slot;
+}
 
 static void held_note(struct held *held, const struct block_step *step)
 {
-    unsigned slot = header_slot(step->header);
-    held->by[slot].blocks++;
-    held->by[slot].granules += step->size;
+    unsigned place = held->place[header_slot(step->header)];
+    if (place == 0)
+        return;
+    held->by[place - 1].blocks++;
+    held->by[place - 1].granules += step->size;
     if (header_state(step->header) != SHMHEAP_STATE_CACHED)
         return;
-    held->by[slot].cached_blocks++;
-    held->by[slot].cached_granules += step->size;
+    held->by[place - 1].cached_blocks++;
+    held->by[place - 1].cached_granules += step->size;
 }
 
 /* Some more blocks. Without the lock all of them from the first, since this is done anew where the
@@ -272,8 +290,10 @@ static int run_held(struct shmheap *heap, void *context)
 {
     struct held *held = context;
     uint64_t left = heap->read_only ? UINT64_MAX : PIECE_BLOCKS;
-    if (heap->read_only)
-        memset(held, 0, sizeof *held);
+    if (heap->read_only) {
+        held->next = 0;
+        memset(held->by, 0, sizeof held->by);
+    }
     struct block_step step = {index_next_start(heap, held->next), 0, 0};
     enum block_walk walk = BLOCK_WALK_BLOCK;
     for (; left != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK; left--) {
@@ -298,33 +318,50 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     info->connected_ns = load_u64(&entry->connected_ns);
     info->alive = !slot_dead(heap, slot); /* who has left since it was seen taken is not dead */
     info->self = slot == heap->slot;
-    info->blocks = held->by[slot].blocks;
-    info->bytes = held->by[slot].granules << heap->shift;
-    info->cached_blocks = held->by[slot].cached_blocks;
-    info->cached_bytes = held->by[slot].cached_granules << heap->shift;
+    unsigned i = held->place[slot] - 1u;
+    info->blocks = held->by[i].blocks;
+    info->bytes = held->by[i].granules << heap->shift;
+    info->cached_blocks = held->by[i].cached_blocks;
+    info->cached_bytes = held->by[i].cached_granules << heap->shift;
+}
+
+/* Those of one batch: 0, or what visit returned. */
+static int held_show(struct shmheap *heap, unsigned from, const struct held *held,
+                     int (*visit)(const shmheap_process_info *, void *), void *context)
+{
+    int before = errno;
+    for (unsigned slot = from; slot < held->slot_next; slot++) {
+        shmheap_process_info info;
+        int calm = process_calm(), taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        if (taken)
+            process_describe(heap, slot, held, &info);
+        process_calm_end(calm);
+        errno = before;
+        int stop = taken ? visit(&info, context) : 0;
+        if (stop != 0)
+            return stop;
+    }
+    return 0;
 }
 
 int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context)
 {
     struct held held;
-    int before = errno;
-    memset(&held, 0, sizeof held);
-    do {
-        if (look_at(heap, run_held, &held) != 0)
-            return -1;
-    } while (!held.is_end);
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++) {
-        shmheap_process_info info;
-        int calm = process_calm(), taken = slot_is_taken(heap, slot);
-        if (taken)
-            process_describe(heap, slot, &held, &info);
+    int before = errno, stop = 0;
+    for (unsigned from = 1; stop == 0; from = held.slot_next) {
+        int calm = process_calm();
+        held_choose(heap, from, &held);
         process_calm_end(calm);
         errno = before;
-        if (!taken)
-            continue;
-        int stop = visit(&info, context);
-        if (stop != 0)
-            return stop;
+        if (held.count == 0 && from != 1)
+            break;
+        do {
+            if (look_at(heap, run_held, &held) != 0)
+                return -1;
+        } while (!held.is_end);
+        stop = held_show(heap, from, &held, visit, context);
+        if (held.count < BATCH_SLOTS)
+            break;
     }
-    return 0;
+    return stop;
 }

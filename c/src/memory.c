@@ -189,25 +189,48 @@ static void mount_note(struct hierarchies *found, const char *line)
     memcpy(hierarchy->point, point, sizeof point);
 }
 
-static void hierarchies_find(struct hierarchies *found, const char *proc)
+/* Notes each line. One that is too long for the buffer is none of a control group's: overlayfs lists
+ * its layers. No stdio: a child of _Fork() must not use malloc. */
+static APART void mounts_read(int fd, struct hierarchies *found)
 {
-    char path[FILE_ROOM], *line = NULL;
-    size_t room = 0;
+    char text[TEXT_ROOM], *end;
+    size_t len = 0;
+    ssize_t got;
+    int is_rest = 0; /* of a line that is too long */
+    while ((got = read(fd, text + len, sizeof text - 1 - len)) > 0) {
+        char *line = text;
+        len += (size_t)got;
+        text[len] = 0;
+        for (; (end = strchr(line, '\n')) != NULL; line = end + 1, is_rest = 0) {
+            *end = 0;
+            if (!is_rest)
+                mount_note(found, line);
+        }
+        len -= (size_t)(line - text);
+        memmove(text, line, len);
+        if (len == sizeof text - 1) {
+            is_rest = 1;
+            len = 0;
+        }
+    }
+}
+
+static APART void hierarchies_find(struct hierarchies *found, const char *proc)
+{
+    char path[FILE_ROOM];
     memset(found, 0, sizeof *found);
     snprintf(path, sizeof path, "%s/self/mountinfo", proc);
-    FILE *mounts = fopen(path, "re");
-    if (mounts == NULL)
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return;
-    while (getline(&line, &room, mounts) > 0)
-        mount_note(found, line);
-    free(line);
-    fclose(mounts);
+    mounts_read(fd, found);
+    close(fd);
 }
 
 /* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
  * "4:cpu,memory:/path" for a hierarchy of version 1. */
-static uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
-                            uint64_t swap_free, uint64_t need)
+static APART uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
+                                  uint64_t swap_free, uint64_t need)
 {
     char text[TEXT_ROOM], *rest = NULL;
     uint64_t left = NO_LIMIT;
@@ -229,13 +252,19 @@ static uint64_t groups_left(const struct hierarchies *hierarchies, const char *p
     return left;
 }
 
-static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
+/* Apart, and so is groups_left: the buffers of both together are much for a small stack. */
+static APART uint64_t machine_left(const char *proc, uint64_t *swap_free)
 {
     char text[TEXT_ROOM];
     text_read(text, sizeof text, proc, "meminfo");
     uint64_t available = number_behind(text, "\nMemAvailable:", NO_LIMIT);
-    uint64_t swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
-    uint64_t machine = available != NO_LIMIT ? sum(available * 1024, swap_free) : NO_LIMIT;
+    *swap_free = number_behind(text, "\nSwapFree:", 0) * 1024;
+    return available != NO_LIMIT ? sum(available * 1024, *swap_free) : NO_LIMIT;
+}
+
+static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
+{
+    uint64_t swap_free, machine = machine_left(proc, &swap_free);
     return lesser(machine, groups_left(hierarchies, proc, swap_free, need));
 }
 

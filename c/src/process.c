@@ -19,6 +19,14 @@
 
 enum { SPACE_MASK = 0xffffff };
 
+void *process_map(void *address, size_t len, int protection, int flags, int fd)
+{
+    void *memory = mmap(address, len, protection, flags, fd, 0);
+    if (memory == MAP_FAILED && errno == EAGAIN)
+        errno = ENOMEM;
+    return memory;
+}
+
 /* The mark ------------------------------------------------------------- */
 
 /*   [ page that children get empty | first WIPED bytes ][ the rest ...  pages ]
@@ -37,8 +45,8 @@ extern void __lsan_unregister_root_region(const void *memory, size_t bytes) __at
 void *process_memory(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *memory = mmap(NULL, memory_len(bytes), PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *memory = process_map(NULL, memory_len(bytes), PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     if (memory == MAP_FAILED)
         return NULL;
     int before = errno;
@@ -175,6 +183,11 @@ int process_lives(int64_t pid, uint64_t start)
     return !ended && (start == 0 || stat.start == 0 || stat.start == start);
 }
 
+int process_lives_in(uint64_t space, int64_t pid, uint64_t start)
+{
+    return space != 0 && space == process_space() && process_lives(pid, start);
+}
+
 int process_is_alone(void)
 {
     struct pid_stat stat = pid_stat_read(getpid());
@@ -213,6 +226,20 @@ int process_memory_is_private(const void *address)
     int is_private = twin == MAP_FAILED && maps_sharing((uintptr_t)address) == 'p';
     errno = before;
     return is_private;
+}
+
+int process_memory_is_there(const void *memory, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory & ~(page - 1);
+    if (bytes - 1 > UINTPTR_MAX - (uintptr_t)memory)
+        return 0;
+    int before = errno;
+    /* Writes nothing back; the kernel goes over the mappings and reports a gap. */
+    int is_there = msync((void *)first, (size_t)((uintptr_t)memory + (bytes - 1) - first) + 1,
+                         MS_ASYNC) == 0 ||
+                   errno != ENOMEM;
+    errno = before;
+    return is_there;
 }
 
 /* Cancellation --------------------------------------------------------- */

@@ -14,6 +14,11 @@
 
 #include "platform.h"
 
+/* process_map is mmap() at address (NULL: anywhere) from the begin of the file. Where a process that
+ * called mlockall(MCL_FUTURE) may not lock so much (RLIMIT_MEMLOCK) errno is ENOMEM; the kernel says
+ * EAGAIN, which means other things here. */
+void *process_map(void *address, size_t len, int protection, int flags, int fd);
+
 /* process_memory maps bytes of zeroed private memory of which the first WIPED bytes are zero in
  * each child: the address behind them, or NULL. Where the kernel has no MADV_WIPEONFORK they are
  * copied as the rest is. process_memory_free takes the same bytes. */
@@ -43,12 +48,20 @@ uint32_t process_space(void);
  */
 int process_lives(int64_t pid, uint64_t start);
 
+/* process_lives_in: 1 where the process is surely alive, since space (not 0) is this process's own,
+ * and it lives there. */
+int process_lives_in(uint64_t space, int64_t pid, uint64_t start);
+
 /* process_is_alone: 1 where the process surely has no other thread than the caller. */
 int process_is_alone(void);
 
 /* process_memory_is_private: 1 where a child made by fork() gets a copy of the page at this
  * address, 0 where the page is shared. */
 int process_memory_is_private(const void *address);
+
+/* process_memory_is_there: 1 where memory of the process lies at each of these bytes, at least one.
+ * Also 1 where the system does not tell. */
+int process_memory_is_there(const void *memory, uint64_t bytes);
 
 /* process_calm disables cancellation of the calling thread, and returns what process_calm_end
  * restores. Between them the thread may hold locks and descriptors across calls that are

@@ -17,6 +17,7 @@
 #include "huge.h"
 #include "kernel.h"
 #include "pause.h"
+#include "process.h"
 #include "reserve.h"
 
 enum { FIXED_SIZE = sizeof(struct fixed) };
@@ -58,7 +59,7 @@ static int segment_mmap(struct shmheap *heap)
     }
     size_t len = (size_t)reserve_map_len(heap);
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = mmap(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd, 0);
+    void *base = process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
     if (base == MAP_FAILED)
         return -1;
     if (heap->no_dump)
@@ -310,11 +311,13 @@ int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name)
     return fixed_wait(heap, &fixed, timeout_ms, had_name);
 }
 
-int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name)
+int segment_map(struct shmheap *heap)
 {
     struct fixed fixed;
     struct stat status;
-    if (fixed_wait(heap, &fixed, timeout_ms, had_name) != 0 || fixed_check(heap, &fixed) != 0)
+    /* What segment_await has found stays, unless a hostile peer takes it away: then magic is 0, or
+     * any other. */
+    if (fixed_read(heap->fd, &fixed) < 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {
         errno = EBADMSG; /* made for memory of the caller, then copied into a file */

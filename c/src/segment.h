@@ -24,9 +24,9 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan);
  * says that it had; EOWNERDEAD when its maker has died; EBADMSG when it is no heap. */
 int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
-/* segment_map connects to the heap in the connection's file, after segment_await. Waits as that does
- * should the file be a heap no longer. */
-int segment_map(struct shmheap *heap, unsigned timeout_ms, int had_name);
+/* segment_map connects to the heap in the connection's file, after segment_await. Never waits: errno
+ * EBADMSG should the file be a heap no longer. */
+int segment_map(struct shmheap *heap);
 
 /* The same in memory of the caller. */
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,

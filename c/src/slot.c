@@ -11,11 +11,6 @@
 #include "process.h"
 #include "reserve.h"
 
-#define SLOT_STATE_MASK 0x3fu
-#define SLOT_SPACE_SHIFT 8
-#define SLOT_SPACE_MASK 0xffffffu
-#define SLOT_PID_SHIFT 32
-#define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
 #define SLOT_PARENT_SHIFT 54
 
 enum { CHANGE_TRIES = 100 };
@@ -72,13 +67,11 @@ struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
 /* This process, as the holder of a slot. */
 static uint64_t slot_word(enum slot_state state)
 {
-    return state | ((uint64_t)(uint32_t)getpid() & SLOT_PID_MASK) << SLOT_PID_SHIFT;
+    return state | (uint64_t)process_space() << SLOT_SPACE_SHIFT |
+           ((uint64_t)(uint32_t)getpid() & SLOT_PID_MASK) << SLOT_PID_SHIFT;
 }
 
-static uint64_t slot_word_by_pid(enum slot_state state)
-{
-    return slot_word(state) | SLOT_BY_PID | (uint64_t)process_space() << SLOT_SPACE_SHIFT;
-}
+static uint64_t slot_word_by_pid(enum slot_state state) { return slot_word(state) | SLOT_BY_PID; }
 
 static enum slot_state word_state(uint64_t word)
 {
@@ -272,9 +265,10 @@ void slot_announce_leaving(struct shmheap *heap)
 /* As a living process's entry says it: its pid in this space, not ended. */
 static int lives_by_pid(const struct slot *entry, uint64_t word)
 {
-    /* A pid of another space says nothing here: a process that cannot be seen is not called dead.
-     */
-    return (word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK) != process_space() ||
+    /* A pid of another space, or of an unknown one, says nothing here: a process that cannot be seen
+     * is not called dead. */
+    uint64_t space = word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK;
+    return space == 0 || space != process_space() ||
            process_lives(word_pid(word), load_u64(&entry->start_ticks));
 }
 
@@ -289,8 +283,10 @@ int slot_alive(const struct shmheap *heap, unsigned slot)
         return 0;
     const struct slot *entry = slot_entry(heap, slot);
     uint64_t word = load_acquire(&entry->word);
-    if (heap->has_file && !(word & SLOT_BY_PID))
-        return file_locked_by_writer(connection_fd(heap), slot, 1) != 0;
+    /* Where the program has closed all that leads to the file, no lock can be asked for. */
+    int fd = heap->has_file && !(word & SLOT_BY_PID) ? connection_fd(heap) : -1;
+    if (fd >= 0)
+        return file_locked_by_writer(fd, slot, 1) != 0;
     enum slot_state state = word_state(word);
     return (state == SLOT_TAKEN || state == SLOT_LEAVING || state == SLOT_HEIR) &&
            lives_by_pid(entry, word);
@@ -344,7 +340,8 @@ static void slots_with_heirs(struct shmheap *heap, uint64_t *slots)
 }
 
 /* Whether the byte of the slot's claim is locked. A claim of our own is on another description than
- * that of connection_fd, so it is seen as those of other processes are. */
+ * that of connection_fd, so it is seen as those of other processes are. Without a descriptor there
+ * may be claims. */
 static int claim_is_locked(struct shmheap *heap, unsigned slot)
 {
     return file_locked_by_writer(connection_fd(heap), claim_byte(heap, slot), 1) != 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -12,9 +13,11 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "c.hpp"
@@ -22,15 +25,122 @@
 
 namespace shmheap::detail {
 
-// forks tells a child made by fork() from its parent: it is another number there.
-inline std::atomic<unsigned> fork_count{0};
-inline unsigned forks()
-{
-    static const int once =
-        pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
-    static_cast<void>(once);
-    return fork_count.load(std::memory_order_relaxed);
-}
+// open_files are all descriptors of this header in the process. A child made by fork() closes its copies before it does
+// anything else: a lock ends with the last copy, so a child would keep its parent's beyond the parent's death.
+class open_files {
+public:
+    // Never destroyed: threads may use it while the process ends.
+    static open_files &all()
+    {
+        static open_files *const files = new open_files;
+        return *files;
+    }
+
+    // Opens path; -1, errno.
+    int open(const std::string &path)
+    {
+        guard one_at_a_time(*this);
+        files_.reserve(files_.size() + 1);
+        file opened = {::open(path.c_str(), O_RDWR | O_CLOEXEC), 0, 0};
+        if (opened.fd < 0 || !identify(opened.fd, opened))
+            return -1;
+        files_.push_back(opened);
+        return opened.fd;
+    }
+    // Closes fd, unless the program has done so, and the number may be another file's.
+    void close(int fd) noexcept
+    {
+        guard one_at_a_time(*this);
+        auto found = find(fd);
+        if (found == files_.end())
+            return;
+        close_ours(*found);
+        files_.erase(found);
+    }
+    bool has(int fd) noexcept
+    {
+        guard one_at_a_time(*this);
+        auto found = find(fd);
+        return found != files_.end() && is_ours(*found);
+    }
+    // Another number in a child than in its parent: descriptors that the parent took are closed there.
+    unsigned forks() const noexcept { return forks_.load(std::memory_order_relaxed); }
+
+private:
+    struct file {
+        int fd;
+        dev_t device;
+        ino_t inode;
+    };
+    struct guard {
+        explicit guard(open_files &files) : mutex(files.mutex_) { pthread_mutex_lock(&mutex); }
+        guard(const guard &) = delete;
+        guard &operator=(const guard &) = delete;
+        ~guard() { pthread_mutex_unlock(&mutex); }
+        pthread_mutex_t &mutex;
+    };
+
+    open_files() { pthread_atfork(prepare, in_parent, in_child); }
+
+    static bool identify(int fd, file &its)
+    {
+        struct stat status;
+        if (fstat(fd, &status) != 0)
+            return false;
+        its.device = status.st_dev;
+        its.inode = status.st_ino;
+        return true;
+    }
+    static bool is_ours(const file &known)
+    {
+        file now = {known.fd, 0, 0};
+        return identify(known.fd, now) && now.device == known.device && now.inode == known.inode;
+    }
+    static void close_ours(const file &known) noexcept
+    {
+        if (is_ours(known))
+            ::close(known.fd);
+    }
+    std::vector<file>::iterator find(int fd) noexcept
+    {
+        return std::find_if(files_.begin(), files_.end(), [fd](const file &file) { return file.fd == fd; });
+    }
+
+    // fork() waits for a thread that is opening a file, a tenth of a second at most.
+    static void prepare()
+    {
+        open_files &files = all();
+        struct timespec limit;
+        clock_gettime(CLOCK_REALTIME, &limit);
+        limit.tv_nsec += 100000000;
+        limit.tv_sec += limit.tv_nsec / 1000000000;
+        limit.tv_nsec %= 1000000000;
+        files.mutex_is_ours_ = pthread_mutex_timedlock(&files.mutex_, &limit) == 0;
+    }
+    static void in_parent()
+    {
+        if (all().mutex_is_ours_)
+            pthread_mutex_unlock(&all().mutex_);
+    }
+    static void in_child()
+    {
+        open_files &files = all();
+        int before = errno;
+        pthread_mutex_init(&files.mutex_, nullptr);
+        files.forks_.fetch_add(1, std::memory_order_relaxed);
+        for (const file &known : files.files_)
+            close_ours(known);
+        files.files_.clear();
+        errno = before;
+    }
+
+    pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+    bool mutex_is_ours_ = false; // of the thread that forks
+    std::vector<file> files_;
+    std::atomic<unsigned> forks_{0};
+};
+
+inline unsigned forks() { return open_files::all().forks(); }
 
 // lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one
 // description do not exclude each other. Kept open for the next lock, since opening costs more than locking.
@@ -39,7 +149,12 @@ public:
     lock_files() = default;
     lock_files(const lock_files &) = delete;
     lock_files &operator=(const lock_files &) = delete;
-    ~lock_files() { close_all(); }
+    ~lock_files()
+    {
+        if (generation_ == forks())
+            for (; count_ > 0; count_--)
+                open_files::all().close(files_[count_ - 1]);
+    }
 
     // -1, errno: ENOTSUP, the heap has no file; EACCES, the connection is read-only.
     int take(shmheap_memory_handle mem)
@@ -48,7 +163,7 @@ public:
         int file = fd < 0 ? shmheap_fd_writable(mem) : -1;
         if (file < 0)
             return fd;
-        return ::open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDWR | O_CLOEXEC);
+        return open_files::all().open("/proc/self/fd/" + std::to_string(file));
     }
 
     // No lock is held on it; generation is that of when it was taken.
@@ -56,7 +171,7 @@ public:
     {
         std::lock_guard<std::mutex> guard(mutex_);
         if (generation != forks() || generation != generation_ || count_ == capacity)
-            ::close(fd);
+            open_files::all().close(fd);
         else
             files_[count_++] = fd;
     }
@@ -68,14 +183,15 @@ private:
     {
         std::lock_guard<std::mutex> guard(mutex_);
         if (generation_ != forks())
-            close_all(); // our parent's: its locks would be ours
+            count_ = 0; // our parent's, which are closed here
         generation_ = forks();
-        return count_ > 0 ? files_[--count_] : -1;
-    }
-    void close_all() noexcept
-    {
-        while (count_ > 0)
-            ::close(files_[--count_]);
+        while (count_ > 0) {
+            int fd = files_[--count_];
+            if (open_files::all().has(fd))
+                return fd;
+            open_files::all().close(fd); // the program has closed it
+        }
+        return -1;
     }
 
     std::mutex mutex_;
@@ -85,7 +201,7 @@ private:
 
 // name_lock is an open-file-description lock on one byte of the heap's file, far behind its end, which byte the name
 // says. The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold
-// others up, and no death leaves it locked. (A child that its holder made by fork() while holding it keeps it too,
+// others up, and no death leaves it locked. (A child that was made by _Fork() or clone(), while a lock was held, keeps it
 // until it execs or ends.)
 class name_lock {
 public:
@@ -98,7 +214,7 @@ public:
     {
         error = fd_ < 0 ? last_error() : std::error_code();
         if (fd_ >= 0 && !take(error)) {
-            ::close(fd_);
+            open_files::all().close(fd_);
             fd_ = -1;
         }
     }
@@ -106,10 +222,12 @@ public:
     name_lock &operator=(const name_lock &) = delete;
     ~name_lock()
     {
-        if (fd_ >= 0 && set(F_UNLCK))
+        if (fd_ < 0 || generation_ != forks())
+            return; // none, or our parent's, which is closed here
+        if (set(F_UNLCK))
             files_.give(fd_, generation_);
-        else if (fd_ >= 0)
-            ::close(fd_);
+        else
+            open_files::all().close(fd_);
     }
     bool valid() const noexcept { return fd_ >= 0; }
 

@@ -293,6 +293,46 @@ void the_next_one_constructs_after_a_death()
     close(announced[1]);
 }
 
+// Its process forks while it is being constructed, under the lock of its name: the child lives on.
+struct forking {
+    int value;
+    explicit forking(int fd)
+    {
+        pid_t child = fd >= 0 ? fork() : 0;
+        if (fd >= 0 && child == 0)
+            for (;;)
+                pause();
+        CHECK(fd < 0 || write(fd, &child, sizeof child) == sizeof child);
+        while (fd >= 0)
+            pause();
+        value = 43;
+    }
+};
+
+void a_child_does_not_keep_its_dead_parents_lock()
+{
+    log_begin();
+    heap in = heap::create(crew_name, options_of(1 << 20));
+    int announced[2];
+    CHECK(pipe(announced) == 0);
+    pid_t victim = test_fork(
+        [](void *fd) {
+            heap own = heap::open(crew_name);
+            own.construct<point>("p")(1, 2); // its lock's file is kept for the next lock
+            own.find_or_construct<forking>("f")(*static_cast<int *>(fd));
+        },
+        &announced[1]);
+    pid_t child;
+    CHECK(read(announced[0], &child, sizeof child) == sizeof child);
+    test_kill(victim);
+    CHECK_EQ(in.find_or_construct<forking>("f")(-1)->value, 43); // and not ETIMEDOUT after 30 s
+    CHECK(in.destroy<forking>("f") && in.find<point>("p")->x == 1 && in.destroy<point>("p"));
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(in.check().rule == 0);
+    close(announced[0]);
+    close(announced[1]);
+}
+
 // Killed anywhere, again and again: whoever comes finds nothing or a whole object.
 struct chained {
     long values[64];
@@ -464,6 +504,7 @@ const struct test tests[] = {
     TEST(the_next_one_constructs_after_a_death),
     TEST(deaths_anywhere_leave_whole_objects),
     TEST(finding_what_comes_and_goes),
+    TEST(a_child_does_not_keep_its_dead_parents_lock),
     TEST(children_of_fork_go_on),
     TEST(cells_written_over_do_no_harm),
 };

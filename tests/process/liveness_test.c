@@ -2,10 +2,12 @@
  * descriptors, nor on its children.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/process/ground.h"
@@ -65,6 +67,62 @@ static void descriptors_closed_after_opening(void)
 {
     check_each_kind(NULL, closes_from_3);
     check_each_kind(NULL, closes_all);
+}
+
+/* The process that looks for the dead has closed what leads to the file, and none of its rights
+ * opens the file again. */
+static void drop_rights(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    CHECK_EQ(syscall(SYS_capget, &header, data), 0);
+    memset(data, 0, sizeof data);
+    CHECK_EQ(syscall(SYS_capset, &header, data), 0);
+}
+
+/* The test's own connection has lost its descriptors: it sees the peer live and die. What the dead
+ * held it can reap where the kernel lets it open the file by the mapping; else it cannot know that
+ * no child claims it, and leaves that to another process. */
+static void look_without_descriptors(void *context)
+{
+    const int *has_rights = context;
+    struct ground ground = ground_begin(GROUND_ANONYMOUS);
+    struct peer *peer = peer_begin(&ground, NULL, NULL), *second = peer_begin(&ground, NULL, NULL);
+    if (!*has_rights)
+        drop_rights();
+    shmheap_memory_handle other;
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(ground.mem), NULL), 0);
+    int kept = fcntl(shmheap_fd(other), F_DUPFD_CLOEXEC, 3); /* for later */
+    CHECK(kept >= 3);
+    shmheap_disconnect(other);
+    for (int fd = 3; fd < DESCRIPTORS; fd++)
+        if (fd != kept)
+            close(fd);
+    CHECK_LIVING(&ground, 3, 0);
+    CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED), 0);
+    peer_kill(peer);
+    CHECK_LIVING(&ground, 2, 1);
+    use(ground.mem);
+    long reaped = shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED);
+    if (!*has_rights)
+        CHECK_EQ(reaped, 0);
+    else if (reaped == 0)
+        printf("  skipped: no right to open the file by its mapping\n");
+    else
+        CHECK_EQ(reaped, PEER_OBJECTS);
+    CHECK_EQ(shmheap_open_fd(&other, kept, NULL), 0); /* it reaps the rest */
+    CHECK_EQ(shmheap_reap(other, SHMHEAP_REAP_SHARED), PEER_OBJECTS - reaped);
+    shmheap_disconnect(other);
+    CHECK_LIVING(&ground, 2, 0);
+    peer_kill(second);
+    CHECK_LIVING(&ground, 1, 1);
+    CHECK_SOUND(ground.mem);
+}
+
+static void a_process_without_descriptors_sees_deaths(void)
+{
+    for (int has_rights = 0; has_rights < 2; has_rights++)
+        test_in_child(look_without_descriptors, &has_rights);
 }
 
 /* A heap with a name finds its file again; the numbers belong to another file by now, which is
@@ -308,6 +366,7 @@ static void a_process_without_its_main_thread(void)
 }
 
 static const struct test tests[] = {TEST(descriptors_closed_after_opening),
+                                    TEST(a_process_without_descriptors_sees_deaths),
                                     TEST(a_heap_grows_after_its_descriptors_were_closed),
                                     TEST(a_number_that_was_reused_is_not_closed),
                                     TEST(no_heap_becomes_a_standard_stream),

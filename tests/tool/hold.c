@@ -1,7 +1,7 @@
-/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached|named]]. Makes it and an object for each 4096 bytes
+/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached|named|kept]]. Makes it and an object for each 4096 bytes
  * of half of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may
  * not open so many files it says "few" instead. cached: its connection has caches, and one object more lies in them. named:
- * there are two objects with names.
+ * there are two objects with names; kept: the name of one is kept as well.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -39,6 +39,8 @@ static shmheap_memory_handle create(const char *name, size_t len, const char *ho
         .len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (!strcmp(how, "cached") ? (unsigned)SHMHEAP_CACHED : 0u)};
     shmheap_memory_handle mem;
     shmheap_open(&mem, name, &options);
+    if (!strcmp(how, "kept") && (!shmheap_alloc_kept(mem, "root", 1000) || !shmheap_alloc_named(mem, "other", 5)))
+        shmheap_disconnect(mem);
     if (!strcmp(how, "named") && (!shmheap_alloc_named(mem, "matrix", 1000) || !shmheap_alloc_named(mem, "a\tb", 5) ||
                                   !shmheap_alloc_named(mem, "a\tb", 5)))
         shmheap_disconnect(mem);

@@ -18,6 +18,8 @@ dead=$DEAD_PID
 read -r _ <&"${DEAD[0]}"
 kill -KILL "$dead"
 wait "$dead"
+"$hold" "/$heap.kept" 65536 1 kept </dev/null >"$work/ready" || fail "the holder failed"
+"$hold" "/$heap.named" 65536 1 named </dev/null >"$work/ready" || fail "the holder failed"
 coproc HOLD { exec "$hold" "/$heap.live" 65536; }
 holder=$HOLD_PID
 read -r _ <&"${HOLD[0]}"
@@ -36,6 +38,10 @@ zeros reserved
 long_ago begun open reserved empty
 exec {kept_open}<"$shm/$heap.open"
 
+# Of another version of the format: whether it has kept names is not to be seen.
+cp "$shm/$heap.left" "$shm/$heap.later"
+printf '\x7f\0\0\0' | dd of="$shm/$heap.later" bs=1 seek=8 conv=notrunc status=none
+
 # What is none: a text, one that begins as a heap does, a damaged one, a folder, a link to a heap.
 echo "a text" >"$shm/$heap.text"
 printf 'SHMHEAP\n and more' >"$shm/$heap.magic"
@@ -53,23 +59,29 @@ reason begun "('never finished, and its creator is gone', True)"
 for name in empty reserved; do reason "$name" "('empty, and open nowhere', False)"; done
 json "not {o['name'] for o in j} & {'$heap.' + n for n in 'live young open text magic cut folder link'.split()}"
 json "[(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] == [(8, 8 * 4016)]"
+json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.named'] == [(True, 10, 0)]"
+json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] == [(False, 10, 1)]"
+reason later "('nobody is connected, but whether it has names that are kept cannot be seen', False)"
 run 0 rm --stale -n
+says "^would remove $heap.named: nobody is connected; .*, 10 objects in it"
+says "^kept $heap.kept: .*names that are kept; 'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
+says ', [1-9][0-9]* kept for their names$'
 says "^would remove $heap.left: nobody is connected; .*, 8 objects in it"
 says "^kept $heap.empty: empty, and open nowhere: .*shmheap rm --stale $heap.empty removes it"
 says '^would remove [0-9]* heaps of .*; [1-9][0-9]* in use'
-there left dead live begun young open reserved empty "${none[@]}"
+there left dead named kept later live begun young open reserved empty "${none[@]}"
 
 if [ -z "$(find "$shm" -maxdepth 1 -mindepth 1 ! -name "$heap.*")" ]; then
     run 0 rm --stale
     says "^removed $heap.dead: nobody is connected"
     says "^removed $heap.begun: never finished"
-    says '^removed 3 heaps of .*; 1 in use'
+    says '^removed 4 heaps of .*; 1 in use, 2 kept for their names$'
 else
     echo "others use $shm: without their heaps the rest is by name"
-    run 0 rm --stale "$heap.left" "$heap.dead" "$heap.begun"
+    run 0 rm --stale "$heap.left" "$heap.dead" "$heap.begun" "$heap.named"
 fi
-gone left dead begun
-there live young open reserved empty text magic cut folder
+gone left dead begun named
+there kept later live young open reserved empty text magic cut folder
 
 # By name: why one stays, that zeros go, and what is no heap.
 run 0 rm --stale "$heap.live" "/$heap.young" "$heap.open" "$heap.empty" "$heap.reserved"
@@ -84,6 +96,15 @@ for name in text magic cut; do
 done
 refused 1 'no heap\|directory' rm --stale "$heap.folder"
 there text magic cut folder
+
+# Kept names, also where the heap is named: they go with the heap only without --stale.
+run 0 rm --stale "$heap.kept"
+says "^kept $heap.kept: nobody is connected, but it has names that are kept"
+run 0 rm --stale --file "$shm/$heap.kept"
+says "'shmheap rm --file $shm/$heap.kept' removes"
+there kept
+run 0 rm "$heap.kept" "$heap.later"
+gone kept later
 
 # As soon as the last one has ended, or its maker is gone.
 exec {kept_open}<&-

@@ -13,6 +13,13 @@ for command in ls stat check map names copy reap rm record replay; do
     refused 2 'no option' "$command" --nonsense
 done
 
+# The help of map explains each letter that a map in plain characters may have ('u' never shows: it is ". : + * #").
+run 0 map --help
+help=$(tr -s '\n ' '  ' <"$work/out")
+for letter in s h c i n; do
+    [[ $help == *" $letter ${letter^} "* ]] || fail "map --help does not explain the letter $letter"
+done
+
 refused 2 'say what to do'
 refused 2 "no command 'nonsense'" nonsense
 refused 2 'no argument' ls extra

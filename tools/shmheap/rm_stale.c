@@ -20,7 +20,7 @@
 struct sweep {
     struct rm_stale how;
     int by_name;
-    unsigned removed, live;
+    unsigned removed, live, with_names;
     uint64_t bytes;   /* of files removed */
     int status;
     json_t *outcomes;
@@ -35,10 +35,26 @@ static const char *reason_text(enum stale stale)
     return texts[stale];
 }
 
-/* What is told of each: those that were removed or asked for by name, and what may be a heap and may be none. */
+/* The program that made the heap meant its names to outlive all processes. A heap that cannot be
+ * walked (damaged, of another version, or no permission) may have such names, too. */
+static int may_have_kept_names(const struct stale_look *look)
+{
+    return look->stale == STALE_UNUSED && (!look->counted || look->kept_names != 0);
+}
+
+static const char *reason_of(const struct stale_look *look)
+{
+    if (!may_have_kept_names(look))
+        return reason_text(look->stale);
+    return look->counted ? "nobody is connected, but it has names that are kept"
+                         : "nobody is connected, but whether it has names that are kept cannot be seen";
+}
+
+/* What is told of each: those that were removed or asked for by name, those that stay for their names, and what may
+ * be a heap and may be none. */
 static int is_told(const struct sweep *sweep, const struct stale_look *look, int removed)
 {
-    return removed || sweep->by_name || look->stale == STALE_EMPTY;
+    return removed || sweep->by_name || look->stale == STALE_EMPTY || may_have_kept_names(look);
 }
 
 static void add_json(struct sweep *sweep, const struct heap_ref *ref, const struct stale_look *look, int removed)
@@ -46,12 +62,16 @@ static void add_json(struct sweep *sweep, const struct heap_ref *ref, const stru
     json_t *object = json_object();
     json_set_text(object, "name", ref->text);
     json_set_flag(object, "removed", removed);
-    json_set_text(object, "reason", reason_text(look->stale));
+    json_set_text(object, "reason", reason_of(look));
     json_set_text(object, "who", look->who);
     json_set_count(object, "file_len", look->file_len);
     if (look->seen) {
         json_set_count(object, "used_blocks", look->stats.used_blocks);
         json_set_count(object, "used_bytes", look->stats.used_bytes);
+    }
+    if (look->counted) {
+        json_set_count(object, "objects", look->objects);
+        json_set_count(object, "kept_names", look->kept_names);
     }
     json_array_append_new(sweep->outcomes, object);
 }
@@ -60,15 +80,17 @@ static void show_removed(const struct sweep *sweep, const struct heap_ref *ref, 
 {
     printf("%s %s: %s; %s", sweep->how.dry ? "would remove" : "removed", ref->text, reason_text(look->stale),
            size_text(look->file_len));
-    if (look->seen)
-        printf(", %s %s in it", count_text(look->stats.used_blocks),
-               plural(look->stats.used_blocks, "object", "objects"));
+    if (look->counted)
+        printf(", %s %s in it", count_text(look->objects), plural(look->objects, "object", "objects"));
     putchar('\n');
 }
 
 static void show_kept(const struct heap_ref *ref, const struct stale_look *look)
 {
-    printf("kept %s: %s", ref->text, reason_text(look->stale));
+    printf("kept %s: %s", ref->text, reason_of(look));
+    if (may_have_kept_names(look))
+        printf("; 'shmheap names %s%s' lists them, 'shmheap rm %s%s' removes the heap all the same",
+               ref->is_file ? "--file " : "", ref->text, ref->is_file ? "--file " : "", ref->text);
     if (*look->who)
         printf(" by %s", look->who);
     if (look->stale == STALE_EMPTY)
@@ -76,9 +98,10 @@ static void show_kept(const struct heap_ref *ref, const struct stale_look *look)
     putchar('\n');
 }
 
-static int is_to_go(const struct sweep *sweep, enum stale stale)
+static int is_to_go(const struct sweep *sweep, const struct stale_look *look)
 {
-    return stale == STALE_UNUSED || stale == STALE_UNFINISHED || (stale == STALE_EMPTY && sweep->by_name);
+    return (look->stale == STALE_UNUSED && !may_have_kept_names(look)) || look->stale == STALE_UNFINISHED ||
+           (look->stale == STALE_EMPTY && sweep->by_name);
 }
 
 /* Who sweeps passes over what belongs to others; who names it is told. */
@@ -95,7 +118,7 @@ static void sweep_one(struct sweep *sweep, const struct heap_ref *ref)
 {
     struct stale_look look;
     stale_look(ref, &look);
-    int removed = is_to_go(sweep, look.stale);
+    int removed = is_to_go(sweep, &look);
     if (removed && !sweep->how.dry && heap_ref_unlink_unused(ref)) {
         look.stale = STALE_ERROR;
         removed = 0;
@@ -103,6 +126,7 @@ static void sweep_one(struct sweep *sweep, const struct heap_ref *ref)
     note_error(sweep, ref, &look);
     sweep->removed += removed;
     sweep->live += look.stale == STALE_LIVE;
+    sweep->with_names += may_have_kept_names(&look);
     sweep->bytes += removed ? look.file_len : 0;
     if (look.stale >= STALE_NO_HEAP || !is_told(sweep, &look, removed))
         return;
@@ -138,8 +162,11 @@ static int sweep_names(struct sweep *sweep, int count, char **names)
 
 static void show_sum(const struct sweep *sweep)
 {
-    printf("%s%u %s of %s; %u in use\n", sweep->how.dry ? "would remove " : "removed ", sweep->removed,
+    printf("%s%u %s of %s; %u in use", sweep->how.dry ? "would remove " : "removed ", sweep->removed,
            plural(sweep->removed, "heap", "heaps"), size_text(sweep->bytes), sweep->live);
+    if (sweep->with_names)
+        printf(", %u kept for their names", sweep->with_names);
+    putchar('\n');
 }
 
 int rm_stale(const struct rm_stale *how, int count, char **names)

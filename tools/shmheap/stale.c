@@ -59,6 +59,41 @@ static enum stale look_at_finished(int fd, struct stale_look *found)
     return in_use ? STALE_LIVE : STALE_UNUSED;
 }
 
+static int count_object(const shmheap_block_info *block, void *context)
+{
+    ((struct stale_look *)context)->objects +=
+        block->state == SHMHEAP_STATE_USED || block->state == SHMHEAP_STATE_SHARED ||
+        block->state == SHMHEAP_STATE_SENT || block->state == SHMHEAP_STATE_NAMED;
+    return 0;
+}
+
+static int count_kept(const shmheap_name_info *name, void *context)
+{
+    ((struct stale_look *)context)->kept_names += name->kept;
+    return 0;
+}
+
+/* 0, or -1 with errno. */
+static int count(shmheap_memory_handle mem, struct stale_look *found)
+{
+    found->objects = found->kept_names = 0;
+    found->counted = shmheap_walk(mem, count_object, found) == 0 &&
+                     shmheap_names(mem, count_kept, found) == 0;
+    return found->counted ? 0 : -1;
+}
+
+/* A process died in the heap: a reader cannot count before a connection that may write has
+ * recovered the heap. */
+static void count_recovered(int fd, struct stale_look *found)
+{
+    shmheap_options options = {.timeout_ms = WAIT_MS};
+    shmheap_memory_handle mem;
+    if (shmheap_open_fd(&mem, fd, &options) != 0)
+        return;
+    count(mem, found);
+    shmheap_disconnect(mem);
+}
+
 static enum stale look_at(int fd, struct stale_look *found)
 {
     shmheap_options options = {.flags = SHMHEAP_READ_ONLY, .timeout_ms = WAIT_MS};
@@ -71,7 +106,10 @@ static enum stale look_at(int fd, struct stale_look *found)
     found->file_len = (uint64_t)status.st_size;
     if (shmheap_open_fd(&mem, fd, &options) == 0) {
         found->seen = shmheap_stat(mem, &found->stats) == 0;
+        int died = count(mem, found) != 0 && errno == EAGAIN;
         shmheap_disconnect(mem);
+        if (died)
+            count_recovered(fd, found);
         return look_at_finished(fd, found);
     }
     if (errno == EPROTONOSUPPORT)

@@ -26,6 +26,9 @@ struct stale_look {
     enum stale stale;
     int seen;            /* stats are good */
     shmheap_stats stats;
+    int counted;         /* the figures below are good; 0: of a heap, it could not be walked */
+    uint64_t objects;    /* without what lies in caches, and without the heap's own blocks */
+    uint64_t kept_names; /* names that stay until they are removed by name */
     uint64_t file_len;
     char who[256];       /* of STALE_LIVE and STALE_YOUNG: processes that have it open, as far as this user may see them */
 };
