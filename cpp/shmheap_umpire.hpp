@@ -214,8 +214,8 @@ public:
         return makeResource(name, get_default_resource_traits(name));
     }
 
-    // An allocator of that name with the strategy Strategy(name, id, arguments...). introspection is
-    // there for programs that say it.
+    // An allocator of that name with the strategy Strategy(name, id, arguments...). introspection
+    // is there for programs that say it.
     template <class Strategy, bool introspection = true, class... Arguments>
     Allocator makeAllocator(const std::string &name, Arguments &&...arguments)
     {

@@ -109,7 +109,8 @@ END
     words=$("$compiler" -std=c++20 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 <<'END'
 #include <shmheap.hpp>
 #ifdef __cpp_lib_span
-static_assert(!shmheap::is_shareable<std::span<int>> && !shmheap::is_shareable<std::array<std::span<int, 2>, 2>>);
+static_assert(!shmheap::is_shareable<std::span<int>>);
+static_assert(!shmheap::is_shareable<std::array<std::span<int, 2>, 2>>);
 #endif
 END
     ) || fail "$compiler takes a span for shareable: $words"

@@ -25,7 +25,8 @@ int main(void)
 {
     shmem_heap *heap = ShmemHeap_init_from_scratch(memory, sizeof memory);
     heap_element *block = ShmemHeap_alloc_block(heap, 100, 0);
-    return block == NULL || Pointer_offset(memory, block, 8) <= 0 || ShmemHeap_free_block(heap, block) != 0;
+    return block == NULL || Pointer_offset(memory, block, 8) <= 0 ||
+           ShmemHeap_free_block(heap, block) != 0;
 }
 END
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# teaching_page_test.sh PAGE: the commands of the page for teachers, each run as it stands: by both, a heap's first objects lie where
-# the page says.
+# teaching_page_test.sh PAGE: the commands of the page for teachers, each run as it stands. By both of
+# them, a heap's first objects lie where the page says.
 set -u
 page=$1
 command -v cc > /dev/null || { echo "skipped: there is no cc"; exit 0; }
