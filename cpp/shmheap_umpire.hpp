@@ -180,8 +180,9 @@ inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
     return traits;
 }
 
-// ResourceManager: the allocators of this process; "HOST", private memory, is there from the start.
-// It leaves them when the process exits.
+// ResourceManager: the allocators of this process. "HOST", private memory, is there from the start;
+// "SHARED" and "SHARED::POSIX", with default traits, are made by the first getAllocator that asks for
+// them. It leaves all of them when the process exits.
 class ResourceManager {
 public:
     static ResourceManager &getInstance()
@@ -227,7 +228,7 @@ public:
     bool isAllocator(const std::string &name)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
-        return allocators_.count(name) != 0;
+        return allocators_.count(name) != 0 || is_resource(name);
     }
     bool isAllocator(int id)
     {
@@ -247,16 +248,32 @@ public:
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
         auto found = allocators_.find(name);
+        if (found == allocators_.end() && is_resource(name))
+            return makeResource(name);
         if (found == allocators_.end())
             throw runtime_error("umpire: there is no allocator \"" + name +
                                 "\" in this process; makeResource makes it");
         return found->second;
     }
-    Allocator getDefaultAllocator() { return getAllocator("HOST"); }
+
+    // "HOST", unless setDefaultAllocator gave another one.
+    Allocator getDefaultAllocator()
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        return default_;
+    }
+    void setDefaultAllocator(Allocator allocator)
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        default_ = allocator;
+    }
 
     // Of memory that needs no makeResource.
-    std::vector<std::string> getResourceNames() const { return {"HOST"}; }
-    // Of those that makeResource made in this process.
+    std::vector<std::string> getResourceNames() const
+    {
+        return {"HOST", "SHARED::POSIX", "SHARED"};
+    }
+    // Of those allocators of shared memory that were made in this process.
     std::vector<std::string> getSharedAllocatorNames()
     {
         return names_where([](Allocator &of) {
@@ -275,6 +292,13 @@ private:
     {
         Allocator host(std::make_shared<resource::HostMemoryResource>("HOST", next_id_++));
         allocators_.emplace("HOST", host);
+        default_ = host;
+    }
+
+    bool is_resource(const std::string &name) const
+    {
+        std::vector<std::string> names = getResourceNames();
+        return std::find(names.begin(), names.end(), name) != names.end();
     }
 
     // made(id) gives the strategy. Nothing is kept if it throws.
@@ -310,6 +334,7 @@ private:
     std::recursive_mutex mutex_; // a strategy may ask for allocators while it is made
     int next_id_ = 0;
     std::map<std::string, Allocator> allocators_;
+    Allocator default_;
 };
 
 namespace detail {

@@ -88,7 +88,7 @@ umpire::Allocator make(std::size_t size)
 void each_name(void *)
 {
     auto &rm = umpire::ResourceManager::getInstance();
-    CHECK(rm.getResourceNames() == std::vector<std::string>{"HOST"});
+    CHECK(rm.getResourceNames() == (std::vector<std::string>{"HOST", "SHARED::POSIX", "SHARED"}));
     CHECK(rm.getSharedAllocatorNames().empty());
     umpire::Allocator allocator = make(1 << 20);
     CHECK(rm.getSharedAllocatorNames() == std::vector<std::string>{resource_name});
@@ -250,6 +250,25 @@ void another_name_for_an_allocator(void *)
     CHECK_EQ(rm.getAllocator("HOST").getAllocationCount(), 0);
 }
 
+// What getResourceNames lists needs no makeResource: the first getAllocator makes it.
+void resources_are_made_when_asked_for(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    CHECK(rm.isAllocator("SHARED") && rm.isAllocator("HOST") && !rm.isAllocator("SHARED::x"));
+    CHECK(rm.getSharedAllocatorNames().empty());
+    umpire::Allocator shared = rm.getAllocator("SHARED");
+    CHECK(rm.getSharedAllocatorNames() == std::vector<std::string>{"SHARED"});
+    CHECK_EQ(rm.getAllocator("SHARED").getId(), shared.getId());
+    CHECK_EQ(shared.getAllocationStrategy()->getTraits().size, 16 << 20);
+    void *data = shared.allocate(resource_name, 10);
+    CHECK(umpire::find_pointer_from_name(shared, resource_name) == data);
+    shared.deallocate(data);
+    CHECK_UMPIRE(rm.makeResource("SHARED"), runtime_error, "made in this process already");
+    CHECK(rm.getDefaultAllocator().getName() == "HOST");
+    rm.setDefaultAllocator(shared);
+    CHECK(rm.getDefaultAllocator().getName() == "SHARED");
+}
+
 // Kinds of shared memory are told by their names.
 void the_kind_is_posix()
 {
@@ -390,6 +409,14 @@ void actual_size() { alone(the_actual_size_grows); }
 void host() { alone(private_memory); }
 void naming_shim() { alone(names_are_given); }
 void another_name() { alone(another_name_for_an_allocator); }
+
+void listed_resources()
+{
+    name_choose();
+    test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), "SHARED");
+    test_join(start(resources_are_made_when_asked_for));
+}
+
 void own_strategy() { alone(a_strategy_of_ones_own); }
 
 void a_thousand_names_while_one_stays()
@@ -412,6 +439,7 @@ const struct test tests[] = {
     TEST(host),
     TEST(naming_shim),
     TEST(another_name),
+    TEST(listed_resources),
     TEST(the_kind_is_posix),
     TEST(own_strategy),
     TEST(a_thousand_names_while_one_stays),
