@@ -1,8 +1,8 @@
 #!/bin/bash
-# teaching_page_test.sh PAGE: the commands of the page for teachers, each run as it stands. By both of
-# them, a heap's first objects lie where the page says.
+# teaching_page_test.sh PAGE: the commands of the page for teachers, each run as it stands. By both
+# of them, a heap's first objects lie where the page says.
 set -u
-page=$1
+page=$(readlink -f "$1")
 command -v cc > /dev/null || { echo "skipped: there is no cc"; exit 0; }
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/teaching.XXXXXX")
 name=course-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
