@@ -34,6 +34,7 @@
 #error "shmheap_umpire.hpp needs C++17: compile with -std=c++17 or later"
 #else
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <map>
@@ -55,7 +56,7 @@ public:
     Allocator() = default; // of no use until another is assigned to it
 
     // In shared memory: the allocation of that name, made if there is none; its contents are
-    // undefined then. Counts this process as a user.
+    // undefined then. Counts this process as a user. Private memory ignores the name.
     void *allocate(const std::string &name, std::size_t bytes)
     {
         return strategy().allocate_named(name, bytes);
@@ -123,7 +124,50 @@ private:
     std::atomic<std::size_t> count_{0};
 };
 
+// NamedAllocationStrategy: another allocator under a name of its own.
+class NamedAllocationStrategy : public AllocationStrategy {
+public:
+    NamedAllocationStrategy(const std::string &name, int id, Allocator allocator)
+        : AllocationStrategy(name, id, allocator.getAllocationStrategy(),
+                             "NamedAllocationStrategy"),
+          allocator_(allocator)
+    {
+    }
+    void *allocate(std::size_t bytes) override { return allocator_.allocate(bytes); }
+    void *allocate_named(const std::string &name, std::size_t bytes) override
+    {
+        return allocator_.allocate(name, bytes);
+    }
+    void deallocate(void *object, std::size_t = 0) override { allocator_.deallocate(object); }
+
+private:
+    Allocator allocator_; // lives as long as this
+};
+
 } // namespace strategy
+
+namespace util {
+
+// Whether an allocator of that name is of that kind of shared memory. All that is here is "POSIX".
+inline bool matchesSharedMemoryResource(const std::string &name, const std::string &kind)
+{
+    if (name.rfind("SHARED::" + kind, 0) == 0)
+        return true;
+    return kind == "POSIX" && (name == "SHARED" || name.rfind("SHARED::", 0) == 0);
+}
+
+// The allocator's strategy as a Strategy.
+template <class Strategy>
+Strategy *unwrap_allocator(Allocator allocator)
+{
+    auto found = dynamic_cast<Strategy *>(allocator.getAllocationStrategy());
+    if (found == nullptr)
+        throw runtime_error("umpire: \"" + allocator.getName() +
+                            "\" has another strategy than unwrap_allocator was asked for");
+    return found;
+}
+
+} // namespace util
 
 // Where the name contains SHARED: 16 MiB, scope node.
 inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
@@ -136,8 +180,9 @@ inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
     return traits;
 }
 
-// ResourceManager: the allocators of this process; "HOST", private memory, is there from the start.
-// It leaves them when the process exits.
+// ResourceManager: the allocators of this process. "HOST", private memory, is there from the start;
+// "SHARED" and "SHARED::POSIX", with default traits, are made by the first getAllocator that asks for
+// them. It leaves all of them when the process exits.
 class ResourceManager {
 public:
     static ResourceManager &getInstance()
@@ -170,8 +215,9 @@ public:
         return makeResource(name, get_default_resource_traits(name));
     }
 
-    // An allocator of that name with the strategy Strategy(name, id, arguments...).
-    template <class Strategy, class... Arguments>
+    // An allocator of that name with the strategy Strategy(name, id, arguments...). introspection
+    // is there for programs that say it.
+    template <class Strategy, bool introspection = true, class... Arguments>
     Allocator makeAllocator(const std::string &name, Arguments &&...arguments)
     {
         return make(name, [&](int id) {
@@ -182,22 +228,52 @@ public:
     bool isAllocator(const std::string &name)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
-        return allocators_.count(name) != 0;
+        return allocators_.count(name) != 0 || is_resource(name);
+    }
+    bool isAllocator(int id)
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        return find(id) != allocators_.end();
+    }
+    Allocator getAllocator(int id)
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        auto found = find(id);
+        if (found == allocators_.end())
+            throw runtime_error("umpire: there is no allocator with the id " + std::to_string(id) +
+                                " in this process; Allocator::getId gives ids");
+        return found->second;
     }
     Allocator getAllocator(const std::string &name)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
         auto found = allocators_.find(name);
+        if (found == allocators_.end() && is_resource(name))
+            return makeResource(name);
         if (found == allocators_.end())
             throw runtime_error("umpire: there is no allocator \"" + name +
                                 "\" in this process; makeResource makes it");
         return found->second;
     }
-    Allocator getDefaultAllocator() { return getAllocator("HOST"); }
+
+    // "HOST", unless setDefaultAllocator gave another one.
+    Allocator getDefaultAllocator()
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        return default_;
+    }
+    void setDefaultAllocator(Allocator allocator)
+    {
+        std::lock_guard<std::recursive_mutex> guard(mutex_);
+        default_ = allocator;
+    }
 
     // Of memory that needs no makeResource.
-    std::vector<std::string> getResourceNames() const { return {"HOST"}; }
-    // Of those that makeResource made in this process.
+    std::vector<std::string> getResourceNames() const
+    {
+        return {"HOST", "SHARED::POSIX", "SHARED"};
+    }
+    // Of those allocators of shared memory that were made in this process.
     std::vector<std::string> getSharedAllocatorNames()
     {
         return names_where([](Allocator &of) {
@@ -216,6 +292,13 @@ private:
     {
         Allocator host(std::make_shared<resource::HostMemoryResource>("HOST", next_id_++));
         allocators_.emplace("HOST", host);
+        default_ = host;
+    }
+
+    bool is_resource(const std::string &name) const
+    {
+        std::vector<std::string> names = getResourceNames();
+        return std::find(names.begin(), names.end(), name) != names.end();
     }
 
     // made(id) gives the strategy. Nothing is kept if it throws.
@@ -229,6 +312,12 @@ private:
         Allocator allocator(made(next_id_++));
         allocators_.emplace(name, allocator);
         return allocator;
+    }
+
+    std::map<std::string, Allocator>::iterator find(int id)
+    {
+        return std::find_if(allocators_.begin(), allocators_.end(),
+                            [id](auto &entry) { return entry.second.getId() == id; });
     }
 
     template <class Predicate>
@@ -245,6 +334,7 @@ private:
     std::recursive_mutex mutex_; // a strategy may ask for allocators while it is made
     int next_id_ = 0;
     std::map<std::string, Allocator> allocators_;
+    Allocator default_;
 };
 
 namespace detail {

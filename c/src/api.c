@@ -24,6 +24,10 @@
 #include "segment.h"
 #include "slot.h"
 
+/* These files may be compiled in one command with a program: -include shmheap_textbook.h is for the
+ * program alone. */
+#undef shmheap_create
+
 static const shmheap_options options_default;
 
 static int fail(int reason)

@@ -10,6 +10,7 @@
 #include <deque>
 #include <forward_list>
 #include <functional>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -21,6 +22,9 @@
 #include <unordered_map>
 #include <utility>
 #include <variant>
+#if __cplusplus >= 202002L && __has_include(<span>)
+#include <span>
+#endif
 
 namespace shmheap {
 
@@ -84,6 +88,12 @@ template <class T>
 inline constexpr bool has_plain_pointers<std::atomic<T>> = has_plain_pointers<T>;
 template <class C, class Traits>
 inline constexpr bool has_plain_pointers<std::basic_string_view<C, Traits>> = true;
+#ifdef __cpp_lib_span
+template <class T, std::size_t extent>
+inline constexpr bool has_plain_pointers<std::span<T, extent>> = true;
+#endif
+template <class T>
+inline constexpr bool has_plain_pointers<std::initializer_list<T>> = true;
 template <class T>
 inline constexpr bool has_plain_pointers<std::reference_wrapper<T>> = true;
 template <class T, class D>

@@ -107,11 +107,8 @@ public:
     AllocationStrategy &operator=(const AllocationStrategy &) = delete;
 
     virtual void *allocate(std::size_t bytes) = 0;
-    virtual void *allocate_named(const std::string &name, std::size_t)
-    {
-        throw runtime_error("umpire: \"" + name_ + "\": allocate(\"" + name.c_str() +
-                            "\"): only shared memory has names");
-    }
+    // Of memory that has no names: as without one.
+    virtual void *allocate_named(const std::string &, std::size_t bytes) { return allocate(bytes); }
     virtual void deallocate(void *object, std::size_t size = 0) = 0;
     virtual void release() {} // nothing is kept for later
     virtual std::size_t getSize(const void *object) const

@@ -49,10 +49,15 @@ inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 
 // Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is
 // kept for the next call and freed by cleanup_cached_communicators, which is to be called before
-// MPI_Finalize. Failures are MPI's, as comm's error handler has them.
+// MPI_Finalize. Failures are MPI's, as comm's error handler has them. Of private memory:
+// MPI_COMM_NULL, without a call to MPI.
 inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
 {
-    std::uint64_t id = detail::shared_resource_of(allocator).heap().stat().id;
+    auto shared =
+        dynamic_cast<resource::HostSharedMemoryResource *>(detail::resource_of(allocator));
+    if (shared == nullptr)
+        return MPI_COMM_NULL;
+    std::uint64_t id = shared->heap().stat().id;
     auto key = std::make_pair(id, MPI_Comm_c2f(comm));
     auto found = detail::communicators().find(key);
     int here = found != detail::communicators().end(), everywhere = 0;

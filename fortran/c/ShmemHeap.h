@@ -247,6 +247,10 @@ void ShmemHeap_set_alloc_timeout(int32_t timeout_ms);
  * counts as 1. */
 void *Pointer_add_offset(void *ref, intptr_t offset, uint32_t szeof);
 
+/* Pointer_offset is how many times szeof bytes to lies behind ref, rounded down; negative: before
+ * it. szeof as above. */
+intptr_t Pointer_offset(void *ref, void *to, uint32_t szeof);
+
 #ifdef __cplusplus
 }
 #endif

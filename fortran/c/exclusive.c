@@ -167,3 +167,9 @@ void *Pointer_add_offset(void *ref, intptr_t offset, uint32_t szeof)
 {
     return (void *)((uintptr_t)ref + (uintptr_t)offset * (szeof != 0 ? szeof : 1));
 }
+
+intptr_t Pointer_offset(void *ref, void *to, uint32_t szeof)
+{
+    intptr_t bytes = (intptr_t)((uintptr_t)to - (uintptr_t)ref), unit = szeof > 1 ? szeof : 1;
+    return bytes / unit - (bytes % unit < 0);
+}

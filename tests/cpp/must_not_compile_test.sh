@@ -102,9 +102,18 @@ bad|heap.destroy<std::string>("x")
 bad|heap.construct<std::vector<int>>("x")()
 bad|heap.construct<std::vector<std::string, in_heap<std::string>>>("x")(heap.get_allocator<int>())
 bad|heap.construct<int *>("x")(nullptr)
+bad|heap.construct<std::initializer_list<int>>("x")()
 bad|heap.get_allocator<std::string>()
 bad|heap.get_allocator<closed_book>()
 END
+    words=$("$compiler" -std=c++20 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 <<'END'
+#include <shmheap.hpp>
+#ifdef __cpp_lib_span
+static_assert(!shmheap::is_shareable<std::span<int>>);
+static_assert(!shmheap::is_shareable<std::array<std::span<int, 2>, 2>>);
+#endif
+END
+    ) || fail "$compiler takes a span for shareable: $words"
     for header in shmheap.hpp shmheap_umpire.hpp; do
         words=$(too_old "$compiler" "$header")
         [[ $(wc -l <<<"$words") = 1 && $words == *"$header needs C++17"* ]] || fail "$compiler says below C++17: $words"

@@ -7,12 +7,15 @@
 #include "umpire/resource/HostSharedMemoryResource.hpp"
 #include "umpire/resource/MemoryResource.hpp"
 #include "umpire/strategy/AllocationStrategy.hpp"
+#include "umpire/strategy/NamedAllocationStrategy.hpp"
 #include "umpire/strategy/NamingShim.hpp"
 #include "umpire/util/Exception.hpp"
 #include "umpire/util/Macros.hpp"
 #include "umpire/util/MemoryResourceTraits.hpp"
 #include "umpire/util/Platform.hpp"
 #include "umpire/util/error.hpp"
+#include "umpire/util/shared_memory_helper.hpp"
+#include "umpire/util/wrap_allocator.hpp"
 
 #include "tests/cpp/test.hpp"
 
@@ -85,7 +88,7 @@ umpire::Allocator make(std::size_t size)
 void each_name(void *)
 {
     auto &rm = umpire::ResourceManager::getInstance();
-    CHECK(rm.getResourceNames() == std::vector<std::string>{"HOST"});
+    CHECK(rm.getResourceNames() == (std::vector<std::string>{"HOST", "SHARED::POSIX", "SHARED"}));
     CHECK(rm.getSharedAllocatorNames().empty());
     umpire::Allocator allocator = make(1 << 20);
     CHECK(rm.getSharedAllocatorNames() == std::vector<std::string>{resource_name});
@@ -168,7 +171,10 @@ void private_memory(void *)
     CHECK_EQ(host.getHighWatermark(), 1000);
     CHECK_UMPIRE(host.deallocate(data), unknown_pointer_error, "not its own");
     CHECK_UMPIRE(host.getSize(&host), unknown_pointer_error, "not its own");
-    CHECK_UMPIRE(host.allocate("a name", 1), runtime_error, "only shared memory has names");
+    void *named = host.allocate("a name", 10), *same_name = host.allocate("a name", 20);
+    CHECK(named != same_name && host.getSize(named) == 10 && host.getSize(same_name) == 20);
+    host.deallocate(named);
+    host.deallocate(same_name);
     CHECK_UMPIRE(host.allocate(SIZE_MAX), out_of_memory_error, "no memory");
     CHECK_UMPIRE(umpire::find_pointer_from_name(host, "a name"), runtime_error,
                  "no allocator of shared memory");
@@ -208,6 +214,73 @@ void names_are_given(void *)
     void *own = private_shim.allocate(10);
     CHECK_EQ(rm.getAllocator("HOST").getAllocationCount(), 1);
     private_shim.deallocate(own);
+}
+
+// An allocator over shared memory under another name, found by name and by id, as libraries hand
+// allocators around.
+void another_name_for_an_allocator(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    umpire::Allocator allocator = make(1 << 20);
+    auto named{
+        rm.makeAllocator<umpire::strategy::NamedAllocationStrategy>("a library's", allocator)};
+    int id = named.getId();
+    CHECK(id != allocator.getId() && rm.isAllocator(id) && !rm.isAllocator(id + 1000));
+    CHECK(rm.getAllocator(id).getName() == "a library's");
+    CHECK_EQ(rm.getAllocator(rm.getAllocator("HOST").getId()).getAllocationCount(), 0);
+    CHECK_UMPIRE(rm.getAllocator(id + 1000), runtime_error, "no allocator with the id");
+    CHECK(rm.getAllocator(id).getAllocationStrategy()->getTraits().resource ==
+          umpire::MemoryResourceTraits::resource_type::shared);
+    void *data = named.allocate("data", 100);
+    CHECK(umpire::find_pointer_from_name(allocator, "data") == data &&
+          umpire::find_pointer_from_name(named, "data") == data);
+    CHECK_UMPIRE(named.allocate(100), runtime_error, "needs a name");
+    named.deallocate(data);
+    CHECK_EQ(allocator.getAllocationCount(), 0);
+    CHECK(umpire::util::unwrap_allocator<umpire::strategy::AllocationStrategy>(allocator) ==
+          allocator.getAllocationStrategy());
+    CHECK(umpire::util::unwrap_allocator<umpire::resource::HostSharedMemoryResource>(allocator) ==
+          allocator.getAllocationStrategy());
+    CHECK_UMPIRE(umpire::util::unwrap_allocator<umpire::resource::HostSharedMemoryResource>(named),
+                 runtime_error, "another strategy");
+    auto plain{rm.makeAllocator<umpire::strategy::NamedAllocationStrategy, false>(
+        "without introspection", rm.getAllocator("HOST"))};
+    plain.deallocate(plain.allocate(10));
+    plain.deallocate(plain.allocate("a name", 10));
+    CHECK_EQ(rm.getAllocator("HOST").getAllocationCount(), 0);
+}
+
+// What getResourceNames lists needs no makeResource: the first getAllocator makes it.
+void resources_are_made_when_asked_for(void *)
+{
+    auto &rm = umpire::ResourceManager::getInstance();
+    CHECK(rm.isAllocator("SHARED") && rm.isAllocator("HOST") && !rm.isAllocator("SHARED::x"));
+    CHECK(rm.getSharedAllocatorNames().empty());
+    umpire::Allocator shared = rm.getAllocator("SHARED");
+    CHECK(rm.getSharedAllocatorNames() == std::vector<std::string>{"SHARED"});
+    CHECK_EQ(rm.getAllocator("SHARED").getId(), shared.getId());
+    CHECK_EQ(shared.getAllocationStrategy()->getTraits().size, 16 << 20);
+    void *data = shared.allocate(resource_name, 10);
+    CHECK(umpire::find_pointer_from_name(shared, resource_name) == data);
+    shared.deallocate(data);
+    CHECK_UMPIRE(rm.makeResource("SHARED"), runtime_error, "made in this process already");
+    CHECK(rm.getDefaultAllocator().getName() == "HOST");
+    rm.setDefaultAllocator(shared);
+    CHECK(rm.getDefaultAllocator().getName() == "SHARED");
+}
+
+// Kinds of shared memory are told by their names.
+void the_kind_is_posix()
+{
+    CHECK(umpire::util::matchesSharedMemoryResource("SHARED::POSIX::node_allocator", "POSIX"));
+    CHECK(umpire::util::matchesSharedMemoryResource("SHARED::node_allocator", "POSIX"));
+    CHECK(umpire::util::matchesSharedMemoryResource("SHARED", "POSIX"));
+    CHECK(umpire::util::matchesSharedMemoryResource("SHARED::MPI3::x", "MPI3"));
+    CHECK(!umpire::util::matchesSharedMemoryResource("SHARED::node_allocator", "MPI3"));
+    CHECK(!umpire::util::matchesSharedMemoryResource("HOST", "POSIX"));
+    CHECK(!umpire::util::matchesSharedMemoryResource("x SHARED::POSIX", "POSIX"));
+    CHECK(umpire::get_default_resource_traits("SHARED::POSIX").scope ==
+          umpire::MemoryResourceTraits::shared_scope::node);
 }
 
 // A strategy of the program's own.
@@ -335,6 +408,15 @@ void names_and_headers() { alone(each_name); }
 void actual_size() { alone(the_actual_size_grows); }
 void host() { alone(private_memory); }
 void naming_shim() { alone(names_are_given); }
+void another_name() { alone(another_name_for_an_allocator); }
+
+void listed_resources()
+{
+    name_choose();
+    test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), "SHARED");
+    test_join(start(resources_are_made_when_asked_for));
+}
+
 void own_strategy() { alone(a_strategy_of_ones_own); }
 
 void a_thousand_names_while_one_stays()
@@ -356,6 +438,9 @@ const struct test tests[] = {
     TEST(actual_size),
     TEST(host),
     TEST(naming_shim),
+    TEST(another_name),
+    TEST(listed_resources),
+    TEST(the_kind_is_posix),
     TEST(own_strategy),
     TEST(a_thousand_names_while_one_stays),
     TEST(four_ranks_open_at_once_a_hundred_times),

@@ -13,6 +13,7 @@
 #include "umpire/Umpire.hpp"
 #include "umpire/config.hpp"
 #include "umpire/resource/HostSharedMemoryResource.hpp"
+#include "umpire/strategy/NamedAllocationStrategy.hpp"
 #include "umpire/strategy/NamingShim.hpp"
 #include "umpire/util/MemoryResourceTraits.hpp"
 
@@ -31,7 +32,12 @@ int main(int argc, char **argv)
     UMPIRE_ASSERT(node_allocator.getAllocationStrategy()->getTraits().resource ==
                   umpire::MemoryResourceTraits::resource_type::shared);
     MPI_Comm comm = umpire::get_communicator_for_allocator(node_allocator, MPI_COMM_WORLD);
-    int rank, ranks;
+    MPI_Comm again = umpire::get_communicator_for_allocator(node_allocator, MPI_COMM_WORLD);
+    int rank, ranks, result;
+    MPI_Comm_compare(comm, again, &result);
+    UMPIRE_ASSERT(result == MPI_IDENT);
+    UMPIRE_ASSERT(umpire::get_communicator_for_allocator(rm.getAllocator("HOST"), MPI_COMM_WORLD) ==
+                  MPI_COMM_NULL);
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &ranks);
 
@@ -42,6 +48,9 @@ int main(int argc, char **argv)
     MPI_Barrier(comm);
     UMPIRE_ASSERT(*data == 0xDEADBEEF);
     UMPIRE_ASSERT(umpire::find_pointer_from_name(node_allocator, "allocation_name_2") == data);
+    auto named{
+        rm.makeAllocator<umpire::strategy::NamedAllocationStrategy>("a library's", node_allocator)};
+    UMPIRE_ASSERT(umpire::get_communicator_for_allocator(named, MPI_COMM_WORLD) == comm);
 
     auto shim{rm.makeAllocator<umpire::strategy::NamingShim>("shim", node_allocator)};
     auto ranks_seen{

@@ -15,6 +15,7 @@ program heap_type
   info = h % allocate(a, [3_c_int64_t, 4_c_int64_t], use_safe_alloc=.true.)
   if (.not. associated(a)) error stop 'allocate'
   if (info % get_type() /= 2 .or. info % get_kind() /= 4) error stop 'codes'
+  if (Pointer_offset(c_loc(a), c_loc(a(2, 4)), 4) /= 10) error stop 'Pointer_offset'
   if (.not. h % free(info)) error stop 'free'
   if (.not. h % destroy()) error stop 'destroy'
 end program heap_type

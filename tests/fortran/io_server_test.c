@@ -120,6 +120,12 @@ static void pointers_move_by_elements(void)
     CHECK_PTR(Pointer_add_offset(bytes + 50, 3, 0), bytes + 53);
     CHECK_PTR(Pointer_add_offset(bytes + 50, 3, 8), bytes + 74);
     CHECK_PTR(Pointer_add_offset(bytes + 50, -3, 16), bytes + 2);
+    CHECK_EQ(Pointer_offset(bytes + 50, bytes + 53, 1), 3);
+    CHECK_EQ(Pointer_offset(bytes + 50, bytes + 53, 0), 3);
+    CHECK_EQ(Pointer_offset(bytes + 50, bytes + 74, 8), 3);
+    CHECK_EQ(Pointer_offset(bytes + 50, bytes + 73, 8), 2);
+    CHECK(Pointer_offset(bytes + 50, bytes + 2, 16) == -3);
+    CHECK(Pointer_offset(bytes + 50, bytes + 49, 16) == -1);
 }
 
 static ShmemHeap_array form(int32_t rank)
