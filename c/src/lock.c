@@ -9,13 +9,10 @@ enum {
     SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
     LOOK_NS = 25000,  /* from one look to the next, at most about twice this */
     STILL_NS = 10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
-    SLEEP_LEAST_NS = 5000000, /* until a waiter that is not woken looks by itself */
-    SLEEP_MOST_NS = LOCK_SLICE_MS * 1000000
+    SLEEP_LEAST_NS = 5000000 /* until a waiter that is not woken looks by itself */
 };
 
-/* Kinds of sleepers: bits of FUTEX_WAIT_BITSET. */
-#define SLEEPS 1u
-#define SLEEPS_HUNGRY 2u
+#define MS_NS UINT64_C(1000000)
 
 struct waiter {
     uint64_t slept; /* FUTEX_WAITERS once it has slept, or 0 */
@@ -57,8 +54,9 @@ void lock_self_forget(void) { lock_self.tid = 0; }
 
 void lock_take_over(struct shmheap *heap)
 {
-    if (load_u64(&heap->control->lock) != 0)
-        store_publish(&heap->control->lock, FUTEX_OWNER_DIED);
+    uint64_t word = load_u64(&heap->control->lock);
+    if (word != 0)
+        store_publish(&heap->control->lock, word == LOCK_LEFT ? 0 : FUTEX_OWNER_DIED);
 }
 
 void lock_register(void)
@@ -77,7 +75,7 @@ static long futex_wake(struct shmheap *heap, uint32_t kinds)
 void lock_wake(struct shmheap *heap)
 {
     store_u64(&heap->control->waiting, 0);
-    futex_wake(heap, SLEEPS_HUNGRY | SLEEPS);
+    futex_wake(heap, LOCK_SLEEPS_HUNGRY | LOCK_SLEEPS);
 }
 
 void lock_release_waking(struct shmheap *heap, uint64_t word)
@@ -86,7 +84,7 @@ void lock_release_waking(struct shmheap *heap, uint64_t word)
     if (word == 0 && (load_u64(lock) & LOCK_HUNGRY))
         word = LOCK_LEFT;
     uint64_t was = swap_always(lock, word);
-    if (!(was & LOCK_HUNGRY) || futex_wake(heap, SLEEPS_HUNGRY) <= 0) {
+    if (!(was & LOCK_HUNGRY) || futex_wake(heap, LOCK_SLEEPS_HUNGRY) <= 0) {
         /* No hungry waiter sleeps. One that has come since may have taken the lock. */
         if (word == LOCK_LEFT)
             swap_if(lock, LOCK_LEFT, 0);
@@ -173,11 +171,13 @@ static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_
     return 1;
 }
 
-/* When the waiter looks by itself, lest a wake be lost with a waiter that dies just woken: after as
- * long again as it has waited. So a thousand waiters do not keep the processors busy with looking. */
-static uint64_t sleep_end(uint64_t now, uint64_t waited)
+/* When the waiter looks by itself, since a wake may be lost, also with a waiter that dies just woken:
+ * after as long again as it has waited, but not after limit. So a thousand waiters do not keep the
+ * processors busy with looking. */
+static uint64_t sleep_end(uint64_t now, uint64_t waited, uint64_t limit)
 {
-    return now + (waited < SLEEP_LEAST_NS ? SLEEP_LEAST_NS : waited > SLEEP_MOST_NS ? SLEEP_MOST_NS : waited);
+    uint64_t end = now + (waited < SLEEP_LEAST_NS ? SLEEP_LEAST_NS : waited);
+    return end < limit ? end : limit;
 }
 
 enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *seen)
@@ -190,10 +190,10 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *s
     if (lock_spin(heap, &waiter, &result))
         return result;
     /* Bounded by time alone: a peer may rewrite the word as fast as we read it. */
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), now = begin, before = waited_ms * UINT64_C(1000000);
-    for (; now - begin < LOCK_SLICE_MS * UINT64_C(1000000); now = clock_ns(CLOCK_MONOTONIC)) {
-        uint64_t waited = before + (now - begin);
-        waiter.hungry = waited >= LOCK_HUNGRY_MS * UINT64_C(1000000);
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = begin + LOCK_SLICE_MS * MS_NS;
+    for (uint64_t now = begin; now < limit; now = clock_ns(CLOCK_MONOTONIC)) {
+        uint64_t waited = waited_ms * MS_NS + (now - begin);
+        waiter.hungry = waited >= LOCK_HUNGRY_MS * MS_NS;
         *seen = load_u64(lock);
         if (!lock_is_for(&waiter, *seen)) {
             if (!lock_await(heap, &waiter, *seen))
@@ -201,7 +201,7 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *s
             waiter.slept = FUTEX_WAITERS; /* other waiters may sleep */
             /* Not woken: one look. Did all who sleep spin then, where there are many of them they would keep the owner off the processor. */
             if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS,
-                             waiter.hungry ? SLEEPS_HUNGRY : SLEEPS, sleep_end(now, waited)))
+                             waiter.hungry ? LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS, sleep_end(now, waited, limit)))
                 continue;
         }
         /* Who unlocked may have the lock again: one look after waking would often come too late. */

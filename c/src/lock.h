@@ -22,7 +22,10 @@
 #define LOCK_SLOT_SHIFT 32
 #define LOCK_HUNGRY (UINT64_C(1) << 63) /* a waiter sleeps that has waited for LOCK_HUNGRY_MS */
 #define LOCK_LEFT (LOCK_HUNGRY | FUTEX_WAITERS) /* free, but only for a hungry waiter */
-#define LOCK_HUNGRY_MS 10
+#define LOCK_HUNGRY_MS 50
+/* The kinds of sleepers: bits of FUTEX_WAIT_BITSET. */
+#define LOCK_SLEEPS 1u
+#define LOCK_SLEEPS_HUNGRY 2u
 #define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */
 
 /* Unlocking costs no atomic instruction. Who wants to sleep first sets control->waiting and FUTEX_WAITERS in the

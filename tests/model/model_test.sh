@@ -75,7 +75,7 @@ lock_model() {
         holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1
         holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0
     fi
-    for mutant in 1 2 3 4 5 6 7; do
+    for mutant in 1 2 3 4 5 6 7 8 9 10; do
         found $two -DWAKES_LOST=0 -DMUTANT=$mutant
     done
 }
