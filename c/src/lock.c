@@ -118,7 +118,8 @@ static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
 /* A waiter may take the lock that is in the state seen. */
 static int lock_is_for(const struct waiter *waiter, uint64_t seen)
 {
-    return seen == 0 || ((uint32_t)seen & FUTEX_OWNER_DIED) || (seen == LOCK_LEFT && waiter->hungry);
+    return seen == 0 || ((uint32_t)seen & FUTEX_OWNER_DIED) ||
+           (seen == LOCK_LEFT && waiter->hungry);
 }
 
 /* Takes the lock in the state seen if the waiter may. */
@@ -133,8 +134,8 @@ static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, 
 
 /* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. Less and less often: each look takes
  * the line from the owner, who may do hundreds of operations meanwhile, with everything still in its cache. By the clock, since a pause
- * takes ten times as long on one processor as on another. While hungry waiters sleep the lock goes to
- * them: one look. */
+ * takes ten times as long on one processor as on another. While hungry waiters sleep the lock goes
+ * to them: one look. */
 static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum lock_result *result)
 {
     const struct control *control = heap->control;
@@ -171,9 +172,9 @@ static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_
     return 1;
 }
 
-/* When the waiter looks by itself, since a wake may be lost, also with a waiter that dies just woken:
- * after as long again as it has waited, but not after limit. So a thousand waiters do not keep the
- * processors busy with looking. */
+/* When the waiter looks by itself, since a wake may be lost, also with a waiter that dies just
+ * woken: after as long again as it has waited, but not after limit. So a thousand waiters do not
+ * keep the processors busy with looking. */
 static uint64_t sleep_end(uint64_t now, uint64_t waited, uint64_t limit)
 {
     uint64_t end = now + (waited < SLEEP_LEAST_NS ? SLEEP_LEAST_NS : waited);
@@ -201,10 +202,11 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *s
             waiter.slept = FUTEX_WAITERS; /* other waiters may sleep */
             /* Not woken: one look. Did all who sleep spin then, where there are many of them they would keep the owner off the processor. */
             if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS,
-                             waiter.hungry ? LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS, sleep_end(now, waited, limit)))
+                             waiter.hungry ? LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS,
+                             sleep_end(now, waited, limit)))
                 continue;
         }
-        /* Who unlocked may have the lock again: one look after waking would often come too late. */
+        /* The process that unlocked may have the lock again: one look would often come too late. */
         if (lock_spin(heap, &waiter, &result))
             return result;
     }
@@ -225,4 +227,7 @@ void lock_release_broken(struct shmheap *heap)
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }
 
-unsigned lock_owner_slot(const struct shmheap *heap) { return lock_word_slot(load_u64(&heap->control->lock)); }
+unsigned lock_owner_slot(const struct shmheap *heap)
+{
+    return lock_word_slot(load_u64(&heap->control->lock));
+}

@@ -142,9 +142,10 @@ static void say_hungry(shmheap_memory_handle mem)
     __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_LEFT, __ATOMIC_SEQ_CST);
 }
 
-/* The child is killed at the given instruction of the lock's way, in which a hungry waiter has asked for
- * the lock: the survivor goes on. 0: the child's call was over before. */
-static int dies_with_a_hungry_waiter(struct scene *scene, unsigned instructions, unsigned *recovered)
+/* The child is killed so many instructions after it took the lock, for which a hungry waiter has asked:
+ * the survivor goes on. 0: the child's call was over before. */
+static int dies_before_a_hungry_waiter(struct scene *scene, unsigned instructions,
+                                       unsigned *recovered)
 {
     uint64_t recoveries = test_stat(scene->mem).recoveries;
     pid_t pid = stop_inside(scene, 0);
@@ -172,8 +173,9 @@ static void deaths_on_the_way_to_a_hungry_waiter(void)
     unsigned instructions = 0, recovered = 0;
     struct scene *scene = test_shared(sizeof *scene);
     scene->mem = test_anonymous(1 << 20, 0, 0);
-    scene->stepper = (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
-    while (dies_with_a_hungry_waiter(scene, instructions, &recovered))
+    scene->stepper =
+        (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
+    while (dies_before_a_hungry_waiter(scene, instructions, &recovered))
         CHECK(++instructions < INSTRUCTIONS_MAX);
     CHECK(recovered > 0 && recovered < instructions);
     printf("  %u instructions, at %u of them inside the lock\n", instructions, recovered);

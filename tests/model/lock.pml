@@ -12,15 +12,16 @@
  *   who is inside finds the index as the headers say, or knows that it must recover first (assertion in change);
  *   nobody waits for ever (no end state but the end of all): a sleeper's own time limit is taken only where nothing else can happen, and who
  *   wakes by it gets the lock (assertion in lock_take).
- *   the lock that is left to hungry waiters is taken by a hungry waiter (assertion in lock_replace).
+ *   only a hungry waiter takes the lock that is left to hungry waiters (assertion in lock_replace).
  * A waiter may become hungry at each turn of its loop, and is when it needed its time limit.
  * With WAKES_LOST 0 and two processes also that no process but a hungry waiter gets the lock while
  * the other is hungry and sleeps, unless a process has died (OVERTAKES_NONE).
  * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/lock.c is, it may:
  *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting, locks again, and the same word is swapped;
  *   who has unlocked long ago clears waiting that was set for the owner of now, and wakes somebody who does not sleep yet.
- * Then the sleeper looks by itself after a while (sleep_end). What WAKES_LOST 0 does instead: waiting is set behind the swap, and cleared by the owner alone.
- * MUTANT 1 to 10 break the model in one place each; each must be found. */
+ * Then the sleeper looks by itself after a while (sleep_end).
+ * What WAKES_LOST 0 does instead: waiting is set behind the swap, and cleared by the owner alone.
+ * MUTANT 1 to 9 break the model in one place each; each must be found. */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
@@ -35,6 +36,9 @@
 #endif
 #ifndef WAKES_LOST /* 1: as c/src/lock.c is; 0: as it would lose no wake */
 #define WAKES_LOST 1
+#endif
+#ifndef HUNGRY /* bit p: process p may become hungry before it needs its time limit */
+#define HUNGRY 3
 #endif
 #ifndef MUTANT
 #define MUTANT 0
@@ -252,7 +256,7 @@ inline lock_take()
     :: got -> break
     :: else ->
         if
-        :: is_hungry[p] = 1
+        :: (HUNGRY >> p) & 1 -> is_hungry[p] = 1
         :: skip
         fi;
         load_word(seen);
@@ -279,7 +283,7 @@ inline lock_take()
 #if MUTANT == 1
                 :: 0 -> skip
 #elif MUTANT != 5
-                :: seen != 0 && seen != LOCK_LEFT && TID(seen) != 0 && !alive[SLOT(seen) - 1] -> lock_seize()
+                :: seen != 0 && TID(seen) != 0 && !alive[SLOT(seen) - 1] -> lock_seize()
 #else
                 :: seen != 0 && TID(seen) != 0 -> lock_seize()
 #endif
@@ -319,9 +323,7 @@ inline lock_release_waking()
     };
     got = 0;
     if
-#if MUTANT != 10
     :: seen & LOCK_HUNGRY -> atomic { futex_wake(LOCK_SLEEPS_HUNGRY, got) }
-#endif
     :: else
     fi;
     if

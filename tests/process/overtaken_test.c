@@ -1,5 +1,5 @@
-/* A process that takes the lock again and again cannot overtake the processes that wait for it: once a
- * waiter has waited for LOCK_HUNGRY_MS the lock is left to it. Without timing: the greedy process's
+/* A process that takes the lock again and again cannot overtake the processes that wait for it: once
+ * a waiter has waited for LOCK_HUNGRY_MS the lock is left to it. Without timing: the greedy process's
  * clock stands still, and the hungry waiters sleep until they are woken.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
@@ -27,7 +27,7 @@ void (*shmheap_store_hook)(void);
 static struct scene *scene;
 static int waiter = -1;             /* this process is the waiter of that number */
 static struct timespec stopped;     /* tv_sec not 0: the monotonic clock stands there */
-static void (*inside)(void);        /* called once, at the first store of this process in the lock */
+static void (*inside)(void);        /* called once, at this process's first store in the lock */
 static unsigned own_slot;
 static uint64_t allocs_before;
 
@@ -172,8 +172,8 @@ static void hungry_waiters_come_first(void)
     scene_end();
 }
 
-/* All hungry waiters die in their sleep: the lock is free for the process that let go of it. Its clock
- * stands, so that it would wait for ever for a lock that is left to the dead. */
+/* All hungry waiters die in their sleep: the lock is free for the process that let go of it. Its
+ * clock stands, so that it would wait for ever for a lock that is left to the dead. */
 static void dead_waiters_keep_nothing(void)
 {
     scene_begin();
@@ -186,8 +186,8 @@ static void dead_waiters_keep_nothing(void)
     scene_end();
 }
 
-/* The lock is left to a hungry waiter that has died once it was woken: the next process that has waited
- * long enough takes it, and need not recover. */
+/* The lock is left to a hungry waiter that has died once it was woken: the next process that has
+ * waited long enough takes it, and need not recover. */
 static void the_next_takes_what_was_left(void)
 {
     scene_begin();
@@ -201,8 +201,8 @@ static void the_next_takes_what_was_left(void)
     scene_end();
 }
 
-/* Words that no process of ours leaves: taken as from a dead owner. The bits of waiters alone name no
- * owner, and become LOCK_LEFT. */
+/* Words that no process of ours leaves: taken as from a dead owner. The bits of waiters alone name
+ * no owner, and become LOCK_LEFT. */
 static void senseless_words_are_survived(void)
 {
     static const struct {
@@ -228,6 +228,7 @@ static void senseless_words_are_survived(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(hungry_waiters_come_first), TEST(dead_waiters_keep_nothing),
-                                    TEST(the_next_takes_what_was_left), TEST(senseless_words_are_survived)};
+static const struct test tests[] = {
+    TEST(hungry_waiters_come_first), TEST(dead_waiters_keep_nothing),
+    TEST(the_next_takes_what_was_left), TEST(senseless_words_are_survived)};
 TEST_MAIN(tests)
