@@ -6,5 +6,5 @@
 int lock_hold(shmheap_memory_handle mem)
 {
     uint64_t seen;
-    return lock_wait(mem.heap, &seen) == LOCK_SUSPECT ? -1 : 0;
+    return lock_wait(mem.heap, 0, &seen) == LOCK_SUSPECT ? -1 : 0;
 }

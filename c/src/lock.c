@@ -9,7 +9,14 @@ enum {
     SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
     LOOK_NS = 25000,  /* from one look to the next, at most about twice this */
     STILL_NS = 10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
-    SLEEP_MS = 5      /* at most, lest a wake be lost with a waiter that dies just woken */
+    SLEEP_LEAST_NS = 5000000 /* until a waiter that is not woken looks by itself */
+};
+
+#define MS_NS UINT64_C(1000000)
+
+struct waiter {
+    uint64_t slept; /* FUTEX_WAITERS once it has slept, or 0 */
+    int hungry;     /* it has waited for LOCK_HUNGRY_MS */
 };
 
 int lock_barrier_remote;
@@ -47,8 +54,9 @@ void lock_self_forget(void) { lock_self.tid = 0; }
 
 void lock_take_over(struct shmheap *heap)
 {
-    if (load_u64(&heap->control->lock) != 0)
-        store_publish(&heap->control->lock, FUTEX_OWNER_DIED);
+    uint64_t word = load_u64(&heap->control->lock);
+    if (word != 0)
+        store_publish(&heap->control->lock, word == LOCK_LEFT ? 0 : FUTEX_OWNER_DIED);
 }
 
 void lock_register(void)
@@ -58,32 +66,47 @@ void lock_register(void)
 
 static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
 
+/* Wakes the sleeper of these kinds that has slept longest: how many that were. */
+static long futex_wake(struct shmheap *heap, uint32_t kinds)
+{
+    return syscall(SYS_futex, futex_of(heap), FUTEX_WAKE_BITSET, 1, NULL, NULL, kinds);
+}
+
 void lock_wake(struct shmheap *heap)
 {
     store_u64(&heap->control->waiting, 0);
-    syscall(SYS_futex, futex_of(heap), FUTEX_WAKE, 1, NULL, NULL, 0);
+    futex_wake(heap, LOCK_SLEEPS_HUNGRY | LOCK_SLEEPS);
 }
 
 void lock_release_waking(struct shmheap *heap, uint64_t word)
 {
-    uint64_t was = swap_always(&heap->control->lock, word);
-    if (((uint32_t)was & FUTEX_WAITERS) || load_u64(&heap->control->waiting) != 0)
-        lock_wake(heap);
+    shared_u64 *lock = &heap->control->lock;
+    if (word == 0 && (load_u64(lock) & LOCK_HUNGRY))
+        word = LOCK_LEFT;
+    uint64_t was = swap_always(lock, word);
+    if (!(was & LOCK_HUNGRY) || futex_wake(heap, LOCK_SLEEPS_HUNGRY) <= 0) {
+        /* No hungry waiter sleeps. One that has come since may have taken the lock. */
+        if (word == LOCK_LEFT)
+            swap_if(lock, LOCK_LEFT, 0);
+        if (((uint32_t)was & FUTEX_WAITERS) || load_u64(&heap->control->waiting) != 0)
+            lock_wake(heap);
+    }
     lock_renounce();
 }
 
-/* 1: somebody has woken us, or the word is another already. 0: the time is over. */
-static int futex_sleep(struct shmheap *heap, uint32_t value, uint64_t ns)
+/* 1: the thread was woken, or the word is another already. 0: the time is over. */
+static int futex_sleep(struct shmheap *heap, uint32_t value, uint32_t kind, uint64_t until_ns)
 {
-    struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-    return syscall(SYS_futex, futex_of(heap), FUTEX_WAIT, value, &limit, NULL, 0) == 0 || errno != ETIMEDOUT;
+    struct timespec limit = {(time_t)(until_ns / 1000000000u), (long)(until_ns % 1000000000u)};
+    return syscall(SYS_futex, futex_of(heap), FUTEX_WAIT_BITSET, value, &limit, NULL, kind) == 0 ||
+           errno != ETIMEDOUT;
 }
 
-/* Replaces the word seen by ours, announced: 1, or 0. Other waiters may sleep, so their bit is kept or set. */
+/* Replaces the word seen by ours, announced: 1, or 0. The bits of other waiters stay. */
 static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
 {
     lock_announce(heap);
-    if (swap_if(&heap->control->lock, seen, lock_mine(heap) | bits)) {
+    if (swap_if(&heap->control->lock, seen, lock_mine(heap) | bits | (seen & LOCK_LEFT))) {
         FOLLOWS_WHAT_WAS_ORDERED(&heap->control->lock);
         lock_mark_changing(heap->control);
         return 1;
@@ -92,25 +115,37 @@ static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
     return 0;
 }
 
-/* Takes the word seen if it has no living owner; waiters is what to or into it. */
-static int lock_take_if_ownerless(struct shmheap *heap, uint64_t seen, uint64_t waiters, enum lock_result *result)
+/* A waiter may take the lock that is in the state seen. */
+static int lock_is_for(const struct waiter *waiter, uint64_t seen)
 {
-    if (seen != 0 && !((uint32_t)seen & FUTEX_OWNER_DIED))
+    return seen == 0 || ((uint32_t)seen & FUTEX_OWNER_DIED) ||
+           (seen == LOCK_LEFT && waiter->hungry);
+}
+
+/* Takes the lock in the state seen if the waiter may. */
+static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, uint64_t seen,
+                             enum lock_result *result)
+{
+    if (!lock_is_for(waiter, seen))
         return 0;
-    *result = seen == 0 ? LOCK_TAKEN : LOCK_DIED;
-    return lock_replace(heap, seen, waiters | (seen & FUTEX_WAITERS));
+    *result = (uint32_t)seen & FUTEX_OWNER_DIED ? LOCK_DIED : LOCK_TAKEN;
+    return lock_replace(heap, seen, waiter->slept);
 }
 
 /* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. Less and less often: each look takes
  * the line from the owner, who may do hundreds of operations meanwhile, with everything still in its cache. By the clock, since a pause
- * takes ten times as long on one processor as on another. */
-static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *result)
+ * takes ten times as long on one processor as on another. While hungry waiters sleep the lock goes
+ * to them: one look. */
+static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum lock_result *result)
 {
     const struct control *control = heap->control;
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin, moved = begin, sequence = load_u64(&control->sequence);
     for (unsigned pauses = 1; now - begin < SPIN_NS && now - moved < STILL_NS; last = now) {
-        if (lock_take_if_ownerless(heap, load_u64(&control->lock), waiters, result))
+        uint64_t seen = load_u64(&control->lock);
+        if (lock_take_if_free(heap, waiter, seen, result))
             return 1;
+        if (seen & LOCK_HUNGRY)
+            return 0;
         for (unsigned i = 0; i < pauses; i++)
             spin_pause();
         now = clock_ns(CLOCK_MONOTONIC);
@@ -123,38 +158,65 @@ static int lock_spin(struct shmheap *heap, uint64_t waiters, enum lock_result *r
     return 0;
 }
 
-enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen)
+/* Sets the waiter's bits in the word seen, unless they are there: 1, or 0 where the word is another
+ * by now. */
+static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_t seen)
+{
+    uint64_t bits = waiter->hungry ? LOCK_LEFT : FUTEX_WAITERS;
+    if ((seen & bits) == bits)
+        return 1; /* the waiter that set them has the owner see them */
+    store_u64(&heap->control->waiting, 1);
+    if (!swap_if(&heap->control->lock, seen, seen | bits))
+        return 0;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+    return 1;
+}
+
+/* When the waiter looks by itself, since a wake may be lost, also with a waiter that dies just
+ * woken: after as long again as it has waited, but not after limit. So a thousand waiters do not
+ * keep the processors busy with looking. */
+static uint64_t sleep_end(uint64_t now, uint64_t waited, uint64_t limit)
+{
+    uint64_t end = now + (waited < SLEEP_LEAST_NS ? SLEEP_LEAST_NS : waited);
+    return end < limit ? end : limit;
+}
+
+enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *seen)
 {
     shared_u64 *lock = &heap->control->lock;
+    struct waiter waiter = {0, waited_ms >= LOCK_HUNGRY_MS};
     enum lock_result result;
     if (lock_self.tid == 0)
         lock_self_fill();
-    if (lock_spin(heap, 0, &result))
+    if (lock_spin(heap, &waiter, &result))
         return result;
     /* Bounded by time alone: a peer may rewrite the word as fast as we read it. */
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = LOCK_SLICE_MS * UINT64_C(1000000), passed = 0;
-    for (; passed < limit; passed = clock_ns(CLOCK_MONOTONIC) - begin) {
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = begin + LOCK_SLICE_MS * MS_NS;
+    for (uint64_t now = begin; now < limit; now = clock_ns(CLOCK_MONOTONIC)) {
+        uint64_t waited = waited_ms * MS_NS + (now - begin);
+        waiter.hungry = waited >= LOCK_HUNGRY_MS * MS_NS;
         *seen = load_u64(lock);
-        if (*seen != 0 && !((uint32_t)*seen & FUTEX_OWNER_DIED)) {
-            store_u64(&heap->control->waiting, 1);
-            if (!((uint32_t)*seen & FUTEX_WAITERS) && !swap_if(lock, *seen, *seen | FUTEX_WAITERS))
+        if (!lock_is_for(&waiter, *seen)) {
+            if (!lock_await(heap, &waiter, *seen))
                 continue;
-            syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+            waiter.slept = FUTEX_WAITERS; /* other waiters may sleep */
             /* Not woken: one look. Did all who sleep spin then, where there are many of them they would keep the owner off the processor. */
-            if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS, SLEEP_MS * UINT64_C(1000000)))
+            if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS,
+                             waiter.hungry ? LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS,
+                             sleep_end(now, waited, limit)))
                 continue;
         }
-        /* Who unlocked may have the lock again: one look after waking would often come too late. Others may sleep. */
-        if (lock_spin(heap, FUTEX_WAITERS, &result))
+        /* The process that unlocked may have the lock again: one look would often come too late. */
+        if (lock_spin(heap, &waiter, &result))
             return result;
     }
     *seen = load_u64(lock);
-    return LOCK_SUSPECT;
+    return lock_take_if_free(heap, &waiter, *seen, &result) ? result : LOCK_SUSPECT;
 }
 
 enum lock_result lock_seize(struct shmheap *heap, uint64_t seen)
 {
-    return lock_replace(heap, seen, seen & FUTEX_WAITERS) ? LOCK_DIED : LOCK_SUSPECT;
+    return lock_replace(heap, seen, 0) ? LOCK_DIED : LOCK_SUSPECT;
 }
 
 void lock_release_broken(struct shmheap *heap)
@@ -165,4 +227,7 @@ void lock_release_broken(struct shmheap *heap)
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }
 
-unsigned lock_owner_slot(const struct shmheap *heap) { return (unsigned)(load_u64(&heap->control->lock) >> LOCK_SLOT_SHIFT); }
+unsigned lock_owner_slot(const struct shmheap *heap)
+{
+    return lock_word_slot(load_u64(&heap->control->lock));
+}

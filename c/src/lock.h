@@ -20,6 +20,12 @@
 #include "kernel.h"
 
 #define LOCK_SLOT_SHIFT 32
+#define LOCK_HUNGRY (UINT64_C(1) << 63) /* a waiter sleeps that has waited for LOCK_HUNGRY_MS */
+#define LOCK_LEFT (LOCK_HUNGRY | FUTEX_WAITERS) /* free, but only for a hungry waiter */
+#define LOCK_HUNGRY_MS 50
+/* The kinds of sleepers: bits of FUTEX_WAIT_BITSET. */
+#define LOCK_SLEEPS 1u
+#define LOCK_SLEEPS_HUNGRY 2u
 #define LOCK_SLICE_MS 100 /* a waiter asks after the owner when it has waited this long */
 
 /* Unlocking costs no atomic instruction. Who wants to sleep first sets control->waiting and FUTEX_WAITERS in the
@@ -52,13 +58,20 @@ void lock_self_forget(void);
 /* In a child whose memory is its own copy of the heap: a thread that held the lock is not here. */
 void lock_take_over(struct shmheap *heap);
 
-/* lock_wait takes the lock however long others have it, or gives up with LOCK_SUSPECT and *seen. */
-enum lock_result lock_wait(struct shmheap *heap, uint64_t *seen);
+/* lock_wait takes the lock, or gives up with LOCK_SUSPECT and *seen after about LOCK_SLICE_MS. The
+ * call that it serves has waited for waited_ms before. */
+enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *seen);
 /* lock_seize takes the lock from the owner seen, who is known to be dead: LOCK_DIED, or LOCK_SUSPECT when it has changed. */
 enum lock_result lock_seize(struct shmheap *heap, uint64_t seen);
 /* lock_release_broken lets go such that the next owner gets LOCK_DIED again. */
 void lock_release_broken(struct shmheap *heap);
 void lock_wake(struct shmheap *heap);
+
+/* The slot in a lock word; 0: none. */
+static inline unsigned lock_word_slot(uint64_t word)
+{
+    return (unsigned)((word & ~LOCK_HUNGRY) >> LOCK_SLOT_SHIFT);
+}
 
 /* The slot that holds the lock, looked at without taking it; 0: none. */
 unsigned lock_owner_slot(const struct shmheap *heap);

@@ -151,10 +151,11 @@ static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
 {
     uint64_t seen, waited_ms = 0;
     for (;;) {
-        enum lock_result result = lock_wait(heap, &seen);
+        enum lock_result result = lock_wait(heap, waited_ms, &seen);
         if (result != LOCK_SUSPECT)
             return result;
-        if (seen != 0 && !slot_alive(heap, (unsigned)(seen >> LOCK_SLOT_SHIFT)) && lock_seize(heap, seen) == LOCK_DIED)
+        if (seen != 0 && seen != LOCK_LEFT && !slot_alive(heap, lock_word_slot(seen)) &&
+            lock_seize(heap, seen) == LOCK_DIED)
             return LOCK_DIED;
         waited_ms += LOCK_SLICE_MS;
         if (waited_ms > limit_ms) {

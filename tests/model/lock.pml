@@ -12,11 +12,16 @@
  *   who is inside finds the index as the headers say, or knows that it must recover first (assertion in change);
  *   nobody waits for ever (no end state but the end of all): a sleeper's own time limit is taken only where nothing else can happen, and who
  *   wakes by it gets the lock (assertion in lock_take).
+ *   only a hungry waiter takes the lock that is left to hungry waiters (assertion in lock_replace).
+ * A waiter may become hungry at each turn of its loop, and is when it needed its time limit.
+ * With WAKES_LOST 0 and two processes also that no process but a hungry waiter gets the lock while
+ * the other is hungry and sleeps, unless a process has died (OVERTAKES_NONE).
  * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/lock.c is, it may:
  *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting, locks again, and the same word is swapped;
  *   who has unlocked long ago clears waiting that was set for the owner of now, and wakes somebody who does not sleep yet.
- * Then FUTEX_WAIT ends after SLEEP_MS. What WAKES_LOST 0 does instead: waiting is set behind the swap, and cleared by the owner alone.
- * MUTANT 1 to 7 break the model in one place each; each must be found. */
+ * Then the sleeper looks by itself after a while (sleep_end).
+ * What WAKES_LOST 0 does instead: waiting is set behind the swap, and cleared by the owner alone.
+ * MUTANT 1 to 9 break the model in one place each; each must be found. */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
@@ -32,6 +37,9 @@
 #ifndef WAKES_LOST /* 1: as c/src/lock.c is; 0: as it would lose no wake */
 #define WAKES_LOST 1
 #endif
+#ifndef HUNGRY /* bit p: process p may become hungry before it needs its time limit */
+#define HUNGRY 3
+#endif
 #ifndef MUTANT
 #define MUTANT 0
 #endif
@@ -41,7 +49,9 @@
 #define FUTEX_WAITERS 16
 #define FUTEX_OWNER_DIED 32
 #define LOW(w) ((w) & 255)
-#define SLOT(w) ((w) >> 8)
+#define SLOT(w) (((w) >> 8) & 15)
+#define LOCK_HUNGRY 4096
+#define LOCK_LEFT (LOCK_HUNGRY | FUTEX_WAITERS)
 #define LOCK_MINE ((p + 1) | ((p + 1) << 8))
 
 short word;              /* control->lock */
@@ -49,13 +59,16 @@ bit waiting;             /* control->waiting */
 bit truth, index;        /* the headers, and what is derived from them */
 bit pending[PROCESSES];  /* the lock is announced to the kernel */
 bit unseen[PROCESSES];   /* the store of 0 that unlocks is not visible yet */
-bit asleep[PROCESSES];   /* in futex_sleep */
+byte asleep[PROCESSES];  /* in futex_sleep: the kind of sleeper, or 0 */
+bit is_hungry[PROCESSES];
 bit alive[PROCESSES];    /* the lock on the slot's byte of the file is held */
 bit killed[PROCESSES];
 byte inside, deaths, ended;
 
 #define LOCK_TAKEN 0
 #define LOCK_DIED 1
+#define LOCK_SLEEPS 1
+#define LOCK_SLEEPS_HUNGRY 2
 
 /* The processor and the kernel ------------------------------------------ */
 
@@ -93,31 +106,33 @@ inline membarrier()
     }
 }
 
-/* Wakes one sleeper, whichever. */
-inline futex_wake()
+/* Wakes one sleeper of these kinds, whichever: success 1, or 0 where there is none. */
+inline futex_wake(kinds, success)
 {
+    success = 1;
     if
-    :: asleep[0] -> asleep[0] = 0
-    :: asleep[1] -> asleep[1] = 0
+    :: asleep[0] & (kinds) -> asleep[0] = 0
+    :: asleep[1] & (kinds) -> asleep[1] = 0
 #if PROCESSES > 2
-    :: asleep[2] -> asleep[2] = 0
+    :: asleep[2] & (kinds) -> asleep[2] = 0
 #endif
-    :: else
+    :: else -> success = 0
     fi
 }
 
-/* Ends awake by somebody, or by the time limit: then somebody has died. */
+/* Ends when another process wakes this one, or by the time limit: then a process has died. */
 inline futex_sleep(value)
 {
     atomic {
         drain(p);
-        asleep[p] = (LOW(word) == (value))
+        asleep[p] = (LOW(word) == (value) -> (is_hungry[p] -> LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS) : 0)
     };
     if
     :: !asleep[p]
     :: timeout -> atomic {
         assert(deaths > 0 || WAKES_LOST);
         asleep[p] = 0;
+        is_hungry[p] = 1;
         limit = 1
     }
     fi
@@ -136,13 +151,23 @@ inline lock_announce()
 
 inline lock_renounce() { pending[p] = 0 }
 
+/* The lock has just been taken. */
+#if PROCESSES == 2 && !WAKES_LOST
+#define OVERTAKES_NONE (deaths > 0 || is_hungry[p] || asleep[1 - p] != LOCK_SLEEPS_HUNGRY)
+#else
+#define OVERTAKES_NONE 1
+#endif
+
 inline lock_try()
 {
     load_word(seen);
     if
     :: seen == 0 ->
         lock_announce();
-        swap_if(0, LOCK_MINE, got);
+        atomic {
+            swap_if(0, LOCK_MINE, got);
+            assert(!got || OVERTAKES_NONE)
+        };
         result = LOCK_TAKEN;
         if
         :: !got -> lock_renounce()
@@ -155,62 +180,93 @@ inline lock_try()
 inline lock_replace(from, bits)
 {
     lock_announce();
-    swap_if(from, LOCK_MINE | (bits), got);
+    atomic {
+        swap_if(from, LOCK_MINE | (bits) | (from & LOCK_LEFT), got);
+        assert(!got || from != LOCK_LEFT || is_hungry[p]);
+        assert(!got || OVERTAKES_NONE)
+    };
     if
     :: !got -> lock_renounce()
     :: else
     fi
 }
 
-inline lock_take_if_ownerless(extra)
+#if MUTANT != 9
+#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || (seen == LOCK_LEFT && is_hungry[p]))
+#else
+#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || seen == LOCK_LEFT)
+#endif
+
+inline lock_take_if_free(slept)
 {
     if
-    :: seen != 0 && !(seen & FUTEX_OWNER_DIED) -> got = 0
+    :: !LOCK_IS_FOR -> got = 0
     :: else ->
-        result = (seen == 0 -> LOCK_TAKEN : LOCK_DIED);
-        lock_replace(seen, (extra) | (seen & FUTEX_WAITERS))
+        result = (seen & FUTEX_OWNER_DIED -> LOCK_DIED : LOCK_TAKEN);
+        lock_replace(seen, slept)
     fi
 }
 
-inline lock_spin(extra)
+inline lock_spin(slept)
 {
     load_word(seen);
-    lock_take_if_ownerless(extra)
+    lock_take_if_free(slept)
+}
+
+/* got: 0 where the word is another by now. */
+inline lock_await()
+{
+    got = 1;
+    bits = (is_hungry[p] -> LOCK_LEFT : FUTEX_WAITERS);
+    if
+    :: (seen & bits) != bits ->
+#if MUTANT != 2 && WAKES_LOST
+        waiting = 1;
+#endif
+        swap_if(seen, seen | bits, got);
+        if
+        :: got ->
+#if MUTANT != 2 && !WAKES_LOST
+            waiting = 1;
+#endif
+#if MUTANT != 3
+            membarrier()
+#else
+            skip
+#endif
+        :: else
+        fi
+    :: else
+    fi
 }
 
 /* The owner seen is known to be dead. */
 inline lock_seize()
 {
     result = LOCK_DIED;
-    lock_replace(seen, seen & FUTEX_WAITERS)
+    lock_replace(seen, 0)
 }
 
 /* lock_wait and the questions that lock_take asks between. */
 inline lock_take()
 {
-    lock_spin(0);
+    slept = 0;
+    lock_spin(slept);
     do
     :: got -> break
     :: else ->
+        if
+        :: (HUNGRY >> p) & 1 -> is_hungry[p] = 1
+        :: skip
+        fi;
         load_word(seen);
         got = 1;
         if
-        :: seen != 0 && !(seen & FUTEX_OWNER_DIED) ->
-#if MUTANT != 2 && WAKES_LOST
-            waiting = 1;
-#endif
-            if
-            :: !(seen & FUTEX_WAITERS) -> swap_if(seen, seen | FUTEX_WAITERS, got)
-            :: else
-            fi;
+        :: !LOCK_IS_FOR ->
+            lock_await();
             if
             :: got ->
-#if MUTANT != 2 && !WAKES_LOST
-                waiting = 1;
-#endif
-#if MUTANT != 3
-                membarrier();
-#endif
+                slept = FUTEX_WAITERS;
                 futex_sleep(LOW(seen) | FUTEX_WAITERS)
             :: else
             fi
@@ -219,7 +275,7 @@ inline lock_take()
         if
         :: !got /* the word had changed: once more from the beginning */
         :: else ->
-            lock_spin(FUTEX_WAITERS);
+            lock_spin(slept);
             if
             :: !got ->
                 load_word(seen);
@@ -238,7 +294,8 @@ inline lock_take()
             assert(got || !limit);
             limit = 0
         fi
-    od
+    od;
+    is_hungry[p] = 0
 }
 
 inline lock_wake()
@@ -248,28 +305,45 @@ inline lock_wake()
 #endif
     atomic {
         drain(p);
-        futex_wake()
+        futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
     }
 }
 
 inline lock_release_waking()
 {
 #if !WAKES_LOST
-    waiting = 0; /* by who has the lock alone */
+    waiting = 0; /* by the owner alone */
 #endif
+    load_word(seen);
+    bits = (seen & LOCK_HUNGRY -> LOCK_LEFT : 0);
     atomic {
         drain(p);
         seen = word;
-        word = 0
+        word = bits
     };
-#if WAKES_LOST
+    got = 0;
     if
-    :: (seen & FUTEX_WAITERS) || waiting -> lock_wake()
+    :: seen & LOCK_HUNGRY -> atomic { futex_wake(LOCK_SLEEPS_HUNGRY, got) }
     :: else
-    fi
-#else
-    lock_wake()
+    fi;
+    if
+    :: got
+    :: else ->
+#if MUTANT != 8
+        if
+        :: bits -> swap_if(LOCK_LEFT, 0, got)
+        :: else
+        fi;
 #endif
+#if WAKES_LOST
+        if
+        :: (seen & FUTEX_WAITERS) || waiting -> lock_wake()
+        :: else
+        fi
+#else
+        lock_wake()
+#endif
+    fi
 }
 
 inline lock_release()
@@ -337,7 +411,7 @@ inline change()
 /* Until it has made its changes, or is killed: before any of its steps. */
 proctype process(byte p)
 {
-    short seen;
+    short seen, bits, slept;
     bit got, result, limit;
     byte i, round;
     {
@@ -361,22 +435,23 @@ proctype process(byte p)
         atomic {
             drain(p);
             asleep[p] = 0;
+            is_hungry[p] = 0;
             inside = (inside == p + 1 -> 0 : inside)
         };
 #if KERNEL_MARKS
         /* handle_futex_death */
         atomic {
             if
-            :: pending[p] && LOW(word) == 0 -> futex_wake()
+            :: pending[p] && LOW(word) == 0 -> futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
             :: pending[p] && TID(word) == p + 1 ->
                 seen = word;
 #if MUTANT != 4
-                word = (SLOT(seen) << 8) | FUTEX_OWNER_DIED | (seen & FUTEX_WAITERS);
+                word = (SLOT(seen) << 8) | FUTEX_OWNER_DIED | (seen & LOCK_LEFT);
 #else
-                word = seen & FUTEX_WAITERS;
+                word = seen & LOCK_LEFT;
 #endif
                 if
-                :: seen & FUTEX_WAITERS -> futex_wake()
+                :: seen & FUTEX_WAITERS -> futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
                 :: else
                 fi
             :: else

@@ -69,13 +69,13 @@ lock_model() {
     done
     holds $two -DWAKES_LOST=1 -DKERNEL_MARKS=0
     holds -DPROCESSES=2 -DROUNDS=1 -DDEATHS=2 -DWAKES_LOST=1
-    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1
+    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1 -DHUNGRY=0
     if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
-        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=0
-        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1
-        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=0 -DHUNGRY=0
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1 -DHUNGRY=0
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0 -DHUNGRY=0
     fi
-    for mutant in 1 2 3 4 5 6 7; do
+    for mutant in 1 2 3 4 5 6 7 8 9; do
         found $two -DWAKES_LOST=0 -DMUTANT=$mutant
     done
 }

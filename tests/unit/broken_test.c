@@ -6,6 +6,7 @@
 
 #include "c/src/block.h"
 #include "c/src/connection.h"
+#include "c/src/lock.h"
 #include "tests/support/test.h"
 
 enum { OBJECTS = 10 };
@@ -299,7 +300,7 @@ static void the_one_who_frees_slots_has_the_lock(void)
     mem.heap->lock_limit_ms = 200;
     __atomic_store_n(&mem.heap->control->lock, word, __ATOMIC_RELEASE);
     CHECK_REFUSED(shmheap_alloc(mem, 100) == NULL, ETIMEDOUT);
-    CHECK_EQ(mem.heap->control->lock & ~(uint64_t)FUTEX_WAITERS, word);
+    CHECK_EQ(mem.heap->control->lock & ~LOCK_LEFT, word);
     CHECK(close(fd) == 0);
     CHECK(shmheap_alloc(mem, 100) != NULL);
     CHECK_EQ(test_stat(mem).recoveries, 1);

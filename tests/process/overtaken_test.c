@@ -1,0 +1,234 @@
+/* A process that takes the lock again and again cannot overtake the processes that wait for it: once
+ * a waiter has waited for LOCK_HUNGRY_MS the lock is left to it. Without timing: the greedy process's
+ * clock stands still, and the hungry waiters sleep until they are woken.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "c/src/lock.h"
+#include "tests/support/test.h"
+
+enum { WAITERS = 8, ROUNDS = 5 };
+
+struct scene {
+    shmheap_memory_handle mem;
+    volatile int entered;          /* the greedy process is inside the lock */
+    volatile int asleep[WAITERS];  /* the waiter is hungry and goes to sleep */
+    pid_t pids[WAITERS];
+    unsigned joined;               /* waiters that have been started */
+};
+
+void (*shmheap_store_hook)(void);
+
+static struct scene *scene;
+static int waiter = -1;             /* this process is the waiter of that number */
+static struct timespec stopped;     /* tv_sec not 0: the monotonic clock stands there */
+static void (*inside)(void);        /* called once, at this process's first store in the lock */
+static unsigned own_slot;
+static uint64_t allocs_before;
+
+/* A hungry waiter says that it sleeps, and has no time limit. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+    long a[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    int sleeps = number == SYS_futex && scene != NULL && (int)a[1] == FUTEX_WAIT_BITSET &&
+                 (void *)a[0] == (void *)&scene->mem.heap->control->lock;
+    if (sleeps && waiter >= 0 && (uint32_t)a[5] == LOCK_SLEEPS_HUNGRY) {
+        a[3] = 0;
+        scene->asleep[waiter] = 1;
+    }
+    if (sleeps && stopped.tv_sec != 0)
+        sched_yield(); /* its time limit has long passed */
+    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (clock != CLOCK_MONOTONIC || stopped.tv_sec == 0)
+        return __real_clock_gettime(clock, now);
+    *now = stopped;
+    return 0;
+}
+
+static uint64_t allocs(void) { return load_u64(&scene->mem.heap->control->allocs); }
+
+static void call_inside(void)
+{
+    void (*call)(void) = inside;
+    if (call == NULL || lock_owner_slot(scene->mem.heap) != own_slot)
+        return;
+    inside = NULL;
+    call();
+}
+
+/* The state of the process in /proc/PID/stat. */
+static char state_of(pid_t pid)
+{
+    char path[40], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
+    CHECK(fclose(file) == 0);
+    char *name_end = strrchr(line, ')');
+    CHECK(name_end != NULL && name_end[1] == ' ');
+    return name_end[2];
+}
+
+/* The greedy process stays inside until all waiters are hungry and sleep. */
+static void await_hungry(void)
+{
+    allocs_before = allocs();
+    scene->entered = 1;
+    for (unsigned i = 0; i < scene->joined; i++)
+        while (!scene->asleep[i] || state_of(scene->pids[i]) != 'S')
+            sched_yield();
+    CHECK(load_u64(&scene->mem.heap->control->lock) & LOCK_HUNGRY);
+}
+
+static void await_hungry_and_kill(void)
+{
+    await_hungry();
+    for (unsigned i = 0; i < scene->joined; i++)
+        test_kill(scene->pids[i]);
+}
+
+/* Its first alloc, and each hungry waiter's, came before the second one. */
+static void check_not_overtaken(void) { CHECK_EQ(allocs(), allocs_before + 1 + scene->joined); }
+
+static void wait_once(void *context)
+{
+    waiter = *(int *)context;
+    shmheap_store_hook = NULL;
+    test_own_slot(scene->mem);
+    __atomic_fetch_add(&scene->joined, 1, __ATOMIC_SEQ_CST);
+    while (!scene->entered)
+        sched_yield();
+    CHECK(shmheap_alloc(scene->mem, 100) != NULL);
+}
+
+static void scene_begin(void)
+{
+    scene = test_shared(sizeof *scene);
+    scene->mem = test_anonymous(1 << 20, 0, 16);
+    own_slot = test_own_slot(scene->mem);
+    shmheap_store_hook = call_inside;
+}
+
+static void waiters_begin(void)
+{
+    scene->entered = 0;
+    scene->joined = 0;
+    for (int i = 0; i < WAITERS; i++) {
+        scene->asleep[i] = 0;
+        scene->pids[i] = test_fork(wait_once, &i);
+    }
+    while (__atomic_load_n(&scene->joined, __ATOMIC_SEQ_CST) < WAITERS)
+        sched_yield();
+}
+
+/* The greedy process's calls that take the lock. */
+static void alloc_inside(void (*call)(void))
+{
+    inside = call;
+    CHECK(shmheap_alloc(scene->mem, 100) != NULL);
+    CHECK(inside == NULL);
+}
+
+static void scene_end(void)
+{
+    CHECK_EQ(test_stat(scene->mem).recoveries, 0);
+    CHECK_SOUND(scene->mem);
+    shmheap_store_hook = NULL;
+    shmheap_disconnect(scene->mem);
+    test_unshare(scene, sizeof *scene);
+    scene = NULL;
+}
+
+static void hungry_waiters_come_first(void)
+{
+    scene_begin();
+    for (int round = 0; round < ROUNDS; round++) {
+        waiters_begin();
+        __real_clock_gettime(CLOCK_MONOTONIC, &stopped);
+        alloc_inside(await_hungry);
+        alloc_inside(check_not_overtaken);
+        stopped.tv_sec = 0;
+        for (int i = 0; i < WAITERS; i++)
+            test_join(scene->pids[i]);
+    }
+    scene_end();
+}
+
+/* All hungry waiters die in their sleep: the lock is free for the process that let go of it. Its
+ * clock stands, so that it would wait for ever for a lock that is left to the dead. */
+static void dead_waiters_keep_nothing(void)
+{
+    scene_begin();
+    waiters_begin();
+    __real_clock_gettime(CLOCK_MONOTONIC, &stopped);
+    alloc_inside(await_hungry_and_kill);
+    CHECK_EQ(load_u64(&scene->mem.heap->control->lock), 0);
+    CHECK(shmheap_alloc(scene->mem, 100) != NULL);
+    stopped.tv_sec = 0;
+    scene_end();
+}
+
+/* The lock is left to a hungry waiter that has died once it was woken: the next process that has
+ * waited long enough takes it, and need not recover. */
+static void the_next_takes_what_was_left(void)
+{
+    scene_begin();
+    shmheap_store_hook = NULL;
+    for (int round = 0; round < ROUNDS; round++) {
+        __atomic_store_n(&scene->mem.heap->control->lock, LOCK_LEFT, __ATOMIC_RELEASE);
+        CHECK_EQ(lock_owner_slot(scene->mem.heap), 0);
+        CHECK(shmheap_alloc(scene->mem, 100) != NULL);
+        CHECK_EQ(load_u64(&scene->mem.heap->control->lock), 0);
+    }
+    scene_end();
+}
+
+/* Words that no process of ours leaves: taken as from a dead owner. The bits of waiters alone name
+ * no owner, and become LOCK_LEFT. */
+static void senseless_words_are_survived(void)
+{
+    static const struct {
+        uint64_t word, recoveries;
+    } cases[] = {{LOCK_HUNGRY, 0},
+                 {FUTEX_WAITERS, 0},
+                 {LOCK_HUNGRY | 5, 1},
+                 {LOCK_LEFT | 5, 1},
+                 {LOCK_LEFT | UINT64_C(1023) << LOCK_SLOT_SHIFT, 1},
+                 {LOCK_LEFT | UINT64_C(1024) << LOCK_SLOT_SHIFT, 1},
+                 {~(uint64_t)FUTEX_OWNER_DIED, 1},
+                 {LOCK_LEFT | FUTEX_OWNER_DIED, 1},
+                 {LOCK_HUNGRY | FUTEX_OWNER_DIED, 1}};
+    shmheap_memory_handle mem = test_anonymous(1 << 16, 0, 16);
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t recoveries = test_stat(mem).recoveries;
+        __atomic_store_n(&mem.heap->control->lock, cases[i].word, __ATOMIC_RELEASE);
+        CHECK(shmheap_alloc(mem, 100) != NULL);
+        CHECK_EQ(test_stat(mem).recoveries, recoveries + cases[i].recoveries);
+        CHECK_EQ(load_u64(&mem.heap->control->lock), 0);
+    }
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {
+    TEST(hungry_waiters_come_first), TEST(dead_waiters_keep_nothing),
+    TEST(the_next_takes_what_was_left), TEST(senseless_words_are_survived)};
+TEST_MAIN(tests)
