@@ -145,6 +145,31 @@ static void each_machine(void)
     }
 }
 
+/* Mounts before the control group's fill the first reads of the file in each way; one is longer than
+ * any buffer, as overlayfs's line with its layers may be. */
+static void a_long_list_of_mounts(void)
+{
+    enum { STEPS = 300, STEP = 37, LONG = 20000 };
+    static char text[LONG + STEPS * STEP + 400];
+    const char *folder = test_path();
+    char sys[PATH_ROOM], command[PATH_ROOM + 20];
+    snprintf(sys, sizeof sys, "%s/sys", folder);
+    put(folder, "meminfo", MUCH);
+    put(folder, "self/cgroup", "0::/a\n");
+    put(sys, "a/memory.max", "104857600\n");
+    put(sys, "a/memory.current", "41943040\n");
+    for (unsigned i = 0; i < STEPS; i += 7) {
+        size_t len = (size_t)sprintf(text, "21 1 0:1 / /x rw - overlay overlay rw,lowerdir=");
+        for (unsigned k = 0; k < (i % 2 ? LONG : 100) + i * STEP; k++)
+            text[len++] = 'l';
+        sprintf(text + len, "\n%s", with_folder(V2, sys));
+        put(folder, "self/mountinfo", text);
+        CHECK_EQ(memory_left(folder, UINT64_MAX), MIB(60));
+    }
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    CHECK_EQ(system(command), 0);
+}
+
 /* Small requests are looked at together. One that no machine has is refused each time. */
 static void what_no_machine_has(void)
 {
@@ -175,6 +200,6 @@ static void heaps_that_no_machine_has(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(each_machine), TEST(what_no_machine_has),
+static const struct test tests[] = {TEST(each_machine), TEST(a_long_list_of_mounts), TEST(what_no_machine_has),
                                     TEST(heaps_that_no_machine_has)};
 TEST_MAIN(tests)
