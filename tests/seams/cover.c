@@ -240,14 +240,15 @@ static struct row candidate(struct cover *cover)
     memset(row.value, NONE, sizeof row.value);
     for (unsigned i = 0; i < cover->strength; i++)
         row.value[cover->tuples[number].factor[i]] = cover->tuples[number].value[i];
-    unsigned start = (unsigned)(cover_random(&cover->random) % FACTORS);
-    unsigned step =
-        1 + 2 * (unsigned)(cover_random(&cover->random) % (FACTORS / 2)); /* FACTORS is 8 */
-    for (unsigned i = 0; i < FACTORS; i++) {
-        unsigned f = (start + i * step) % FACTORS;
-        if (row.value[f] == NONE)
-            value_choose(cover, &row, f);
+    unsigned order[FACTORS];
+    for (unsigned i = 0; i < FACTORS; i++) { /* a shuffle */
+        unsigned other = (unsigned)(cover_random(&cover->random) % (i + 1));
+        order[i] = order[other];
+        order[other] = i;
     }
+    for (unsigned i = 0; i < FACTORS; i++)
+        if (row.value[order[i]] == NONE)
+            value_choose(cover, &row, order[i]);
     return row;
 }
 

@@ -23,7 +23,7 @@
 #include "tests/seams/events/events.h"
 #include "tests/seams/seams.h"
 
-enum { LIMIT_S = DOCUMENTED_LOCK_S + 2 * SLACK_S, REASONS = 16 };
+enum { LIMIT_S = DOCUMENTED_LOCK_S + 2 * SLACK_S, REASONS = 16, LIMIT_FACTOR_1000 = 10 };
 
 const char *seams_library;
 jmp_buf seams_main;
@@ -66,7 +66,7 @@ static void sizes_fill(void)
 static void grow(void)
 {
     if (!row_is(GROWTH, GROWTH_GROWS) || row_is(EVENT, EVENT_FSIZE) || row_is(EVENT, EVENT_AS) ||
-        row_is(EVENT, EVENT_FULL))
+        row_is(EVENT, EVENT_FULL) || row_is(EVENT, EVENT_MEMORY_LIMIT))
         return;
     long error = ask(stage->witness, act_grow, 0);
     EXPECT(error == 0 || (error == ENOMEM && stage->len / stage->processes < 1024),
@@ -145,7 +145,7 @@ static int director_wait(pid_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     struct pollfd poller = {fd, POLLIN, 0};
-    int limit_s = (int)run.limit_s * (row_is(PROCESSES, PROCESSES_1000) ? 4 : 1);
+    int limit_s = (int)run.limit_s * (row_is(PROCESSES, PROCESSES_1000) ? LIMIT_FACTOR_1000 : 1);
     int late = poll(&poller, 1, limit_s * 1000) != 1;
     close(fd);
     return late;

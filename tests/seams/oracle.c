@@ -11,6 +11,8 @@
  *              child inherited.
  *   contents   each object that must be there is as it was written, by its address, handle and
  *              name.
+ *   kept       kept names stay with their objects, however many processes end, until they are
+ *              removed by name.
  *   the end    all leave and what they left is freed: then no block is used; no descriptor, no
  *              mapping and no file is left; the name of a heap without users is removed as unused.
  */
@@ -114,6 +116,14 @@ static enum knows known(unsigned owner, unsigned object)
     return best;
 }
 
+int oracle_child_lives(unsigned index)
+{
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (i != index && stage->peers[i].end == END_LIVES && child_of(index, i) != NO_PEER)
+            return 1;
+    return 0;
+}
+
 /* Another object of the account lies there now. */
 static int taken_again(const struct object *object)
 {
@@ -160,8 +170,8 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
 {
     struct object *object = &stage->peers[owner].objects[index];
     enum knows knows = object->kind == KIND_COMMON ? common_known() : known(owner, index);
-    int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT || knows == KNOWS_LIVING ||
-                (!reaped && !reaps_otherwise());
+    int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT ||
+                object->kind == KIND_KEPT || knows == KNOWS_LIVING || (!reaped && !reaps_otherwise());
     if (object->state != OBJECT_LIVES)
         return;
     if (!stays && reaped) {
@@ -175,7 +185,7 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
     } else if (stays)
         object_check(object, knows == KNOWS_LIVING
                                  ? "a dead process's (a living child inherited it)"
-                             : reaped ? "a dead process's (sent, or a handle was taken)"
+                             : reaped ? "a dead process's (sent, kept, or a handle was taken)"
                                       : "a dead process's (nobody has reaped)");
 }
 
@@ -232,6 +242,11 @@ static long act_observe(uint64_t unused)
     check_sound("for a read-only connection");
     EXPECT(shmheap_walk(mem, count_block, &blocks) == 0 && blocks > 0,
            "a read-only connection is expected to walk");
+    for (unsigned i = 0; i < OBJECTS_MAX; i++) {
+        const struct object *object = &stage->peers[stage->witness].objects[i];
+        if (object->state == OBJECT_LIVES && object->kind == KIND_KEPT)
+            object_check(object, "for a read-only connection the witness's");
+    }
     errno = 0;
     EXPECT(shmheap_alloc(mem, 1) == NULL && errno == EACCES,
            "a read-only connection is expected to be refused an "
@@ -285,6 +300,22 @@ static void sent_collect(const struct object *object)
            "an object is expected to be received once; the second time errno is %d", errno);
 }
 
+/* The name of an object that a process kept, perhaps (it ended inside the call). A process that was
+ * forked by its owner may still use it when the owner is dead. */
+static void kept_collect(const struct object *object, const struct peer *owner, int perhaps)
+{
+    char name[OBJECT_NAME_MAX];
+    int inherited = owner->end == END_DEAD && child_of((unsigned)(owner - stage->peers), self) != NO_PEER;
+    object_name(object, name);
+    int result = shmheap_name_remove(mem, name), error = errno;
+    EXPECT(result == 0 || (result == 1 && inherited) || (perhaps && error == ENOENT),
+           "shmheap_name_remove of a name that processes kept which are gone is expected to return "
+           "0%s; it returns %d (errno %d)",
+           inherited ? " or 1" : "", result, error);
+    EXPECT(result == 1 || shmheap_find(mem, name, NULL) == NULL,
+           "a name that was removed is expected not to be found");
+}
+
 /* Frees an object of a process that is not there any more, where that has not been reaped. Uses of
  * names that dead processes had are for shmheap_reap alone. */
 static void object_collect(struct object *object, const struct peer *owner)
@@ -299,9 +330,12 @@ static void object_collect(struct object *object, const struct peer *owner)
         return;
     else
         object_check(object, "a departed process's");
-    EXPECT(shmheap_try_free(mem, ptr) == 0,
-           "what a process left is expected to be freed by another (kind %d, errno %d)",
-           (int)object->kind, errno);
+    if (object->kind != KIND_KEPT || !dead)
+        EXPECT(shmheap_try_free(mem, ptr) == 0,
+               "what a process left is expected to be freed by another (kind %d, errno %d)",
+               (int)object->kind, errno);
+    if (object->kind == KIND_KEPT)
+        kept_collect(object, owner, 0);
 }
 
 /* Names that stay as long as this process does: it inherited them from one that is dead. */
@@ -347,7 +381,7 @@ static void nothing_remains(uint64_t names, uint64_t doubtful)
 
 static long act_collect(uint64_t unused)
 {
-    uint64_t doubtful = 0, names = names_inherited();
+    uint64_t doubtful = 0, names = names_inherited() + stage->names_left;
     (void)unused;
     EXPECT(shmheap_reap(mem, SHMHEAP_REAP_SHARED) >= 0,
            "shmheap_reap is expected to succeed (errno %d)", errno);
@@ -356,6 +390,8 @@ static long act_collect(uint64_t unused)
             unsigned owner = (self + i) % PEERS_MAX; /* uses of its own are given back first */
             struct object *object = &stage->peers[owner].objects[j];
             doubtful += object->state == OBJECT_DOUBTFUL;
+            if (object->state == OBJECT_DOUBTFUL && object->kind == KIND_KEPT)
+                kept_collect(object, &stage->peers[owner], 1);
             if (object->state == OBJECT_LIVES)
                 object_collect(object, &stage->peers[owner]);
         }

@@ -196,7 +196,7 @@ static long act_exit_busy(uint64_t unused)
     pthread_t thread;
     shmheap_stats stats = {.allocs = 0};
     (void)unused;
-    options.flags |= row_is(FLAGS, FLAGS_CACHED) ? (unsigned)SHMHEAP_CACHED : 0;
+    options.flags |= !row_is(CACHES, CACHES_NONE) ? (unsigned)SHMHEAP_CACHED : 0;
     EXPECT(shmheap_open(&other, NULL, &options) == 0,
            "another heap is expected to be made (errno %d)", errno);
     EXPECT(pthread_create(&thread, NULL, work_apart, &other) == 0,

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "tests/seams/events/events.h"
+#include "tests/support/group.h"
 
-enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500 };
+enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500,
+       GROUP_LIMIT = 48 << 20 };
 
 /* A second heap, which is refused with one of two errors and leaves nothing. A heap in the
  * caller's memory or without a name has an anonymous one beside it. */
@@ -162,6 +164,65 @@ void event_full(void)
     ask(stage->subject, act_write_all, 0);
     ask(stage->witness, act_churn, 50);
     unlink(path);
+}
+
+/* Memory that is charged to the group: pages of a file on a disk can be written back, and huge pages
+ * are counted elsewhere. */
+static int memory_charged(void)
+{
+    return !row_callers() && !row_is(MEMORY, MEMORY_FILE_DISK) && !row_is(MEMORY, MEMORY_FILE_HUGE);
+}
+
+static void large_refused(void)
+{
+    shmheap_memory_handle other;
+    shmheap_options options = {.flags = SHMHEAP_CREATE, .len = GROUP_LIMIT * 4};
+    int named = row_named() && memory_charged();
+    options.flags |= !named ? (unsigned)SHMHEAP_ANONYMOUS : row_file() ? (unsigned)SHMHEAP_FILE : 0;
+    EXPECT(shmheap_open(&other, named ? stage->place.other : NULL, &options) != 0 &&
+               errno == ENOSPC,
+           "a heap larger than the control group's limit is expected to be refused with ENOSPC; "
+           "errno is %d (%s)",
+           errno, strerror(errno));
+    if (!named)
+        return;
+    options.flags &= (unsigned)SHMHEAP_FILE;
+    options.timeout_ms = 1;
+    EXPECT(shmheap_open(&other, stage->place.other, &options) != 0 && errno == ENOENT,
+           "nothing is expected to be left of a heap that was refused; errno %d (%s)", errno,
+           strerror(errno));
+}
+
+/* Nothing kills the process, whatever it asks for. */
+static long act_memory_limit(uint64_t unused)
+{
+    int promised = !row_is(FLAGS, FLAGS_SPARSE) && !row_is(SIZE, SIZE_1G) && memory_charged();
+    (void)unused;
+    if (group_enter(stage->place.group) != 0)
+        seams_skip("a process cannot enter a control group here: %s", strerror(errno));
+    large_refused();
+    if (row_is(GROWTH, GROWTH_GROWS)) {
+        long error = act_grow(0);
+        EXPECT(error == ENOMEM || (error == 0 && (!promised || stage->len < GROUP_LIMIT)),
+               "growing is expected to %s the control group's limit; errno is %ld (%s)",
+               promised ? "fail with ENOMEM beyond" : "succeed, or to fail with ENOMEM at", error,
+               strerror((int)error));
+    }
+    act_churn(100);
+    check_sound("with little memory left in the control group");
+    EXPECT(group_leave(stage->place.group) == 0, "the control group is expected to be left: %s",
+           strerror(errno));
+    return 0;
+}
+
+void event_memory_limit(void)
+{
+    if (group_make(stage->place.group, sizeof stage->place.group, GROUP_LIMIT) != 0)
+        seams_skip("a control group with a limit of memory cannot be made here");
+    ask(stage->subject, act_memory_limit, 0);
+    EXPECT(group_remove(stage->place.group) == 0,
+           "the control group is expected to be empty: %s", strerror(errno));
+    stage->place.group[0] = 0;
 }
 
 static volatile sig_atomic_t ticks;
