@@ -52,9 +52,10 @@ void seams_fail(const char *file, int line, const char *format, ...)
     _exit(REFUSED_STATUS);
 }
 
-void seams_skip(const char *format, ...)
+void seams_skip(enum factor lacking, const char *format, ...)
 {
     va_list arguments;
+    stage->lacking = lacking;
     va_start(arguments, format);
     text_write(&stage->skipped, format, arguments);
     va_end(arguments);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { DESCRIPTORS_MAX = 1024, TMPFS_MAGIC_NUMBER = 0x01021994 };
-enum { HUGE_PAGE = 2 << 20, HUGE_HEAPS = 3 };
+enum { HUGE_PAGE = 2 << 20 };
 static const char shm_folder[] = "/dev/shm";
 
 static int folder_is_tmpfs(const char *folder)
@@ -49,7 +49,7 @@ static void small_tmpfs(void)
     snprintf(options, sizeof options, "size=%llu,mode=1777", (unsigned long long)room);
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("seams", shm_folder, "tmpfs", 0, options) != 0)
-        seams_skip("a small tmpfs cannot be mounted here: %s", strerror(errno));
+        seams_skip(EVENT, "a small tmpfs cannot be mounted here: %s", strerror(errno));
     stage->place.private_mounts = 1;
 }
 
@@ -78,15 +78,17 @@ static void huge_mount(struct place *place)
 {
     char options[96];
     uint64_t heap = stage->max_len + stage->max_len / 16 + 3 * HUGE_PAGE;
-    uint64_t pages = (HUGE_HEAPS * heap + HUGE_PAGE - 1) / HUGE_PAGE;
+    uint64_t heaps = row_is(FLAGS, FLAGS_TAKE_OVER) ? 4 : 2;
+    uint64_t pages = (heaps * heap + HUGE_PAGE - 1) / HUGE_PAGE;
     unsigned long long room = pages * HUGE_PAGE;
     snprintf(options, sizeof options, "size=%llu,min_size=%llu,mode=0755", room, room);
     if (huge_pages_change((int64_t)pages) != 0)
-        seams_skip("the machine's limit of huge pages cannot be changed here");
+        seams_skip(MEMORY, "the machine's limit of huge pages cannot be changed here");
     place->huge_pages = pages;
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("seams", place->folder, "hugetlbfs", 0, options) != 0)
-        seams_skip("a hugetlbfs with pages of its own cannot be mounted here: %s", strerror(errno));
+        seams_skip(MEMORY, "a hugetlbfs with pages of its own cannot be mounted here: %s",
+                   strerror(errno));
     place->mounted = 1;
 }
 
@@ -106,9 +108,9 @@ static void folder_make(struct place *place)
 {
     const char *above = row_is(MEMORY, MEMORY_FILE_DISK) ? folder_on_disk() : shm_folder;
     if (above == NULL)
-        seams_skip("no folder on a disk can be written here: all are tmpfs");
+        seams_skip(MEMORY, "no folder on a disk can be written here: all are tmpfs");
     if (!row_is(MEMORY, MEMORY_FILE_DISK) && !folder_is_tmpfs(shm_folder))
-        seams_skip("%s is no tmpfs here", shm_folder);
+        seams_skip(MEMORY, "%s is no tmpfs here", shm_folder);
     snprintf(place->folder, sizeof place->folder, "%s/%s", above, place->tag);
     EXPECT(mkdir(place->folder, 0755) == 0, "a folder is expected to be made: %s", strerror(errno));
     if (row_is(MEMORY, MEMORY_FILE_HUGE))

@@ -104,6 +104,7 @@ struct stage {
     unsigned names_left;                 /* removed names that processes which ended may leave */
     volatile uint64_t refusals;          /* calls that were refused as documented */
     volatile int ended, failed, skipped; /* ended: one process is writing the text, or has */
+    volatile enum factor lacking;        /* skipped: the factor whose value is not to be had */
     char text[700];                      /* why it failed or was skipped */
     struct peer peers[PEERS_MAX];
 };
@@ -118,10 +119,12 @@ int row_named(void);   /* the heap has a name */
 int row_callers(void); /* it lies in the caller's memory */
 int row_file(void);    /* its name is a file's path */
 
-/* Failing and skipping, from any process of the row: the first text stays, and the process ends. */
+/* Failing and skipping, from any process of the row: the first text stays, and the process ends.
+ * lacking: the factor whose value this machine cannot have. */
 void seams_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
-void seams_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void seams_skip(enum factor lacking, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
 #define EXPECT(condition, ...) ((condition) ? (void)0 : seams_fail(__FILE__, __LINE__, __VA_ARGS__))
 
 /* peer.c, for the director. Indices of the crowd are 0 to processes - 1. */
@@ -195,7 +198,11 @@ int descriptors_open(void); /* how many this process has */
 
 /* oracle.c */
 void oracle_run(void); /* the event is over */
-void oracle_end(void); /* all leave; nothing is lost and nothing is left behind */
+/* Participant index or its ancestor, whichever is a child of owner; NO_PEER: none is. */
+unsigned oracle_child_of(unsigned owner, unsigned index);
 int oracle_child_lives(unsigned index); /* of the participant, or of its children */
+
+/* collect.c */
+void oracle_end(void); /* all leave; nothing is lost and nothing is left behind */
 
 #endif

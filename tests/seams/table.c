@@ -112,7 +112,7 @@ static const struct table_value events[EVENTS] = {
     {"kill-all", 0, 0},    /* SIGKILL of all while they work; then a process connects */
     {"fd-lent", 0, 0},     /* another process has what shmheap_fd gives, and unlocks all of it */
     {"memory-limit", 0, 0}, /* a control group's limit below what it then asks for */
-    {"copy", 1, 0},         /* the heap is copied while it works, once by a process that is killed */
+    {"copy", 1, 0},         /* the heap is copied as it works, once by a process that is killed */
     {"unkept", 0, 0},       /* a kept name that it uses is removed, and it is killed */
 };
 

@@ -33,8 +33,8 @@ static long act_copy(uint64_t unused)
         return 0;
     }
     EXPECT(result == 0 || error == EAGAIN,
-           "copying is expected to succeed, or to fail with EAGAIN where the heap changes too fast; "
-           "errno %d (%s)",
+           "copying is expected to succeed, or to fail with EAGAIN where the heap changes too "
+           "fast; errno %d (%s)",
            error, strerror(error));
     if (result != 0) {
         EXPECT(access(path, F_OK) != 0, "nothing is expected to be left of a copy that failed");

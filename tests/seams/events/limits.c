@@ -79,7 +79,7 @@ static uint64_t address_space(void)
     unsigned long long pages = 0;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL || fscanf(file, "%llu", &pages) != 1)
-        seams_skip("the size of the process cannot be had here");
+        seams_skip(EVENT, "the size of the process cannot be had here");
     fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -104,10 +104,10 @@ static long act_as(uint64_t unused)
 void event_as(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    seams_skip("a sanitizer needs more addresses than RLIMIT_AS leaves");
+    seams_skip(EVENT, "a sanitizer needs more addresses than RLIMIT_AS leaves");
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    seams_skip("a sanitizer needs more addresses than RLIMIT_AS leaves");
+    seams_skip(EVENT, "a sanitizer needs more addresses than RLIMIT_AS leaves");
 #endif
 #endif
     ask(stage->subject, act_as, 0);
@@ -166,8 +166,8 @@ void event_full(void)
     unlink(path);
 }
 
-/* Memory that is charged to the group: pages of a file on a disk can be written back, and huge pages
- * are counted elsewhere. */
+/* Memory that is charged to the group: pages of a file on a disk can be written back, and huge
+ * pages are counted elsewhere. */
 static int memory_charged(void)
 {
     return !row_callers() && !row_is(MEMORY, MEMORY_FILE_DISK) && !row_is(MEMORY, MEMORY_FILE_HUGE);
@@ -199,7 +199,7 @@ static long act_memory_limit(uint64_t unused)
     int promised = !row_is(FLAGS, FLAGS_SPARSE) && !row_is(SIZE, SIZE_1G) && memory_charged();
     (void)unused;
     if (group_enter(stage->place.group) != 0)
-        seams_skip("a process cannot enter a control group here: %s", strerror(errno));
+        seams_skip(EVENT, "a process cannot enter a control group here: %s", strerror(errno));
     large_refused();
     if (row_is(GROWTH, GROWTH_GROWS)) {
         long error = act_grow(0);
@@ -218,7 +218,7 @@ static long act_memory_limit(uint64_t unused)
 void event_memory_limit(void)
 {
     if (group_make(stage->place.group, sizeof stage->place.group, GROUP_LIMIT) != 0)
-        seams_skip("a control group with a limit of memory cannot be made here");
+        seams_skip(EVENT, "a control group with a limit of memory cannot be made here");
     ask(stage->subject, act_memory_limit, 0);
     EXPECT(group_remove(stage->place.group) == 0,
            "the control group is expected to be empty: %s", strerror(errno));
