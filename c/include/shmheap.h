@@ -98,6 +98,7 @@
  *                  not for a second change. On btrfs the library switches copying off for the file
  *                  of a new heap (chattr +C): the promise holds until a snapshot or a reflink of it
  *                  is made. On XFS, too, it ends with a reflink.
+ *                - On hugetlbfs the kernel does not apply RLIMIT_FSIZE: mapping a file makes it longer.
  *                - NFS, CIFS and FUSE promise what their server promises; a thin volume or a sparse
  *                  image promises nothing.
  *                - A copy of a heap's file may have holes where the heap's file has none.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/group.h"
 #include "tests/support/test.h"
 
 enum { ROOM = 1200, LEN = 1 << 20, LARGE = 1 << 30, OBJECT = 100000, OBJECTS = 8000, CROWD = 40 };
@@ -205,53 +206,11 @@ static void each_place(void)
 
 /* Control groups ------------------------------------------------------------------------------ */
 
-static int write_to(const char *folder, const char *name, const char *text)
-{
-    char path[ROOM];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    int fd = open(path, O_WRONLY);
-    ssize_t put = fd >= 0 ? write(fd, text, strlen(text)) : -1;
-    if (fd >= 0)
-        close(fd);
-    return put == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-/* A group with a limit below this process's own: 0, or -1 where none can be made. */
-static int group_make(char *folder, size_t room)
-{
-    char line[ROOM], limit[32];
-    int made = -1;
-    FILE *groups = fopen("/proc/self/cgroup", "r");
-    snprintf(limit, sizeof limit, "%d", GROUP_LIMIT);
-    while (groups != NULL && made != 0 && fgets(line, sizeof line, groups) != NULL) {
-        char *path = strstr(line, ":/");
-        int version_1 = strstr(line, "memory:") != NULL;
-        line[strcspn(line, "\n")] = 0;
-        if (path == NULL || (!version_1 && strncmp(line, "0::", 3) != 0))
-            continue;
-        snprintf(folder, room, "/sys/fs/cgroup%s%s/shmheap-test-%d", version_1 ? "/memory" : "",
-                 path + 1, (int)getpid());
-        if (mkdir(folder, 0755) != 0)
-            continue;
-        made = write_to(folder, version_1 ? "memory.limit_in_bytes" : "memory.max", limit);
-        if (made != 0)
-            rmdir(folder);
-    }
-    if (groups != NULL)
-        fclose(groups);
-    return made;
-}
-
-static void in_group(const char *folder)
-{
-    CHECK_EQ(write_to(folder, "cgroup.procs", "0"), 0);
-}
-
 static void makes_large(void *folder)
 {
     const char *name = test_name();
     struct stat status;
-    in_group(folder);
+    CHECK_EQ(group_enter(folder), 0);
     CHECK_REFUSED(!shmheap_valid(shmheap_create(name, 256 << 20)), ENOSPC);
     CHECK(stat(test_shm_path(name), &status) != 0);
     shmheap_memory_handle mem = shmheap_create(name, GROUP_LIMIT / 2);
@@ -261,7 +220,7 @@ static void makes_large(void *folder)
 
 static void grows(void *folder)
 {
-    in_group(folder);
+    CHECK_EQ(group_enter(folder), 0);
     shmheap_memory_handle mem = test_anonymous(LEN, 256 << 20, 0);
     size_t count = fill(mem);
     CHECK((uint64_t)count * OBJECT > GROUP_LIMIT / 2);
@@ -274,7 +233,7 @@ static void makes_many(void *folder)
     static shmheap_memory_handle mems[HEAPS];
     const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     unsigned count = 0;
-    in_group(folder);
+    CHECK_EQ(group_enter(folder), 0);
     while (count < HEAPS && shmheap_open(&mems[count], NULL, &options) == 0)
         count++;
     CHECK_EQ(errno, ENOSPC);
@@ -286,7 +245,7 @@ static void makes_many(void *folder)
 static void group_with_a_limit(void)
 {
     char folder[ROOM];
-    if (group_make(folder, sizeof folder) != 0) {
+    if (group_make(folder, sizeof folder, GROUP_LIMIT) != 0) {
         printf("  skipped: no control group with a limit can be made here\n");
         return;
     }
@@ -295,7 +254,7 @@ static void group_with_a_limit(void)
     int grown = test_wait(test_fork(grows, folder));
     int many = test_wait(test_fork(makes_many, folder));
     test_tolerate_crashes(0);
-    CHECK_EQ(rmdir(folder), 0);
+    CHECK_EQ(group_remove(folder), 0);
     CHECK_EQ(large, 0);
     CHECK_EQ(grown, 0);
     CHECK_EQ(many, 0);

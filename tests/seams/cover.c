@@ -4,22 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANDIDATES = 24, NONE = 255, STRENGTH_MAX = 3 };
+enum { CANDIDATES = 24, NONE = 255, STRENGTH_MAX = 3,
+       LAST_MAX = FACTORS * (FACTORS - 1) * (FACTORS - 2) / 6 };
 
 /* A tuple: the factors in rising order, and a value of each. */
 struct tuple {
     unsigned char factor[STRENGTH_MAX], value[STRENGTH_MAX];
 };
 
+/* What values rows may have. */
+struct usable {
+    int with_long;
+    uint64_t lacking[FACTORS]; /* bits: this machine lacks the value */
+};
+
 /* struct cover: state of a tuple, by its number; the numbers of those not covered yet, in any
  * order. */
 struct cover {
     unsigned strength;
-    int with_long;
+    struct usable usable;
     uint64_t random;
     struct tuple *tuples;
     unsigned char *uncovered;
     size_t count, left;
+    uint32_t last[LAST_MAX]; /* tuples that the last row was the first to have */
+    unsigned last_count;
     struct cover_counts counts;
     size_t first[FACTORS], values; /* the number of a factor's first value, and of all values */
     uint32_t *number;              /* by factors and values: the tuple, or UINT32_MAX */
@@ -33,9 +42,10 @@ uint64_t cover_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static int value_usable(unsigned factor, unsigned value, int with_long)
+static int value_usable(const struct usable *usable, unsigned factor, unsigned value)
 {
-    return with_long || !table_factors[factor].values[value].long_only;
+    return (usable->with_long || !table_factors[factor].values[value].long_only) &&
+           !(usable->lacking[factor] >> value & 1);
 }
 
 /* Whether the value goes with all that the row has so far; NONE stands for what it has not. */
@@ -49,7 +59,7 @@ static int fits(const struct row *row, unsigned factor, unsigned value)
 }
 
 /* Whether values can be found for all factors that the row has none of. */
-static int completable(const struct row *row, int with_long)
+static int completable(const struct row *row, const struct usable *usable)
 {
     struct row longer = *row;
     unsigned f = 0;
@@ -59,7 +69,7 @@ static int completable(const struct row *row, int with_long)
         return 1;
     for (unsigned v = 0; v < table_factors[f].count; v++) {
         longer.value[f] = (unsigned char)v;
-        if (value_usable(f, v, with_long) && fits(row, f, v) && completable(&longer, with_long))
+        if (value_usable(usable, f, v) && fits(row, f, v) && completable(&longer, usable))
             return 1;
     }
     return 0;
@@ -69,10 +79,11 @@ int cover_pair_possible(enum factor a, unsigned a_value, enum factor b, unsigned
                         int with_long)
 {
     struct row row;
+    const struct usable usable = {.with_long = with_long};
     memset(row.value, NONE, sizeof row.value);
     row.value[a] = (unsigned char)a_value;
     row.value[b] = (unsigned char)b_value;
-    return table_forbids(a, a_value, b, b_value) == NULL && completable(&row, with_long);
+    return table_forbids(a, a_value, b, b_value) == NULL && completable(&row, &usable);
 }
 
 /* All values of all factors are numbered in one row. */
@@ -109,7 +120,7 @@ static void tuple_add(struct cover *cover, const struct tuple *tuple)
     }
     if (!allowed) {
         cover->counts.forbidden++;
-    } else if (!completable(&row, cover->with_long)) {
+    } else if (!completable(&row, &cover->usable)) {
         cover->counts.implied++;
     } else {
         cover->number[place_of(cover, tuple)] = (uint32_t)cover->count;
@@ -129,7 +140,7 @@ static void tuples_add(struct cover *cover, struct tuple *tuple, unsigned depth)
         for (unsigned v = 0; v < table_factors[f].count; v++) {
             tuple->factor[depth] = (unsigned char)f;
             tuple->value[depth] = (unsigned char)v;
-            if (value_usable(f, v, cover->with_long))
+            if (value_usable(&cover->usable, f, v))
                 tuples_add(cover, tuple, depth + 1);
         }
 }
@@ -141,7 +152,7 @@ struct cover *cover_begin(uint64_t seed, unsigned strength, int with_long)
     size_t room = strength == 2 ? 16384 : 524288;
     memset(&tuple, 0, sizeof tuple);
     cover->strength = strength;
-    cover->with_long = with_long;
+    cover->usable.with_long = with_long;
     cover->random = seed;
     for (unsigned f = 0; f < FACTORS; f++)
         cover->first[f] = value_number(f, 0);
@@ -192,8 +203,11 @@ static size_t row_gain(struct cover *cover, const struct row *row, unsigned with
                 if (number == UINT32_MAX || !cover->uncovered[number])
                     continue;
                 gain++;
-                cover->uncovered[number] = (unsigned char)!mark;
-                cover->left -= (size_t)mark;
+                if (mark) {
+                    cover->uncovered[number] = 0;
+                    cover->left--;
+                    cover->last[cover->last_count++] = number;
+                }
             }
     return gain;
 }
@@ -216,8 +230,8 @@ static void value_choose(struct cover *cover, struct row *row, unsigned f)
         unsigned v = (start + i) % table_factors[f].count;
         struct row tried = *row;
         tried.value[f] = (unsigned char)v;
-        if (!value_usable(f, v, cover->with_long) || !fits(row, f, v) ||
-            !completable(&tried, cover->with_long))
+        if (!value_usable(&cover->usable, f, v) || !fits(row, f, v) ||
+            !completable(&tried, &cover->usable))
             continue;
         size_t gain = row_gain(cover, &tried, f, 0);
         unsigned cost = table_factors[f].values[v].cost;
@@ -240,20 +254,22 @@ static struct row candidate(struct cover *cover)
     memset(row.value, NONE, sizeof row.value);
     for (unsigned i = 0; i < cover->strength; i++)
         row.value[cover->tuples[number].factor[i]] = cover->tuples[number].value[i];
-    unsigned start = (unsigned)(cover_random(&cover->random) % FACTORS);
-    unsigned step =
-        1 + 2 * (unsigned)(cover_random(&cover->random) % (FACTORS / 2)); /* FACTORS is 8 */
-    for (unsigned i = 0; i < FACTORS; i++) {
-        unsigned f = (start + i * step) % FACTORS;
-        if (row.value[f] == NONE)
-            value_choose(cover, &row, f);
+    unsigned order[FACTORS];
+    for (unsigned i = 0; i < FACTORS; i++) { /* a shuffle */
+        unsigned other = (unsigned)(cover_random(&cover->random) % (i + 1));
+        order[i] = order[other];
+        order[other] = i;
     }
+    for (unsigned i = 0; i < FACTORS; i++)
+        if (row.value[order[i]] == NONE)
+            value_choose(cover, &row, order[i]);
     return row;
 }
 
 int cover_next(struct cover *cover, struct row *row)
 {
     size_t best_gain = 0;
+    cover->last_count = 0;
     if (cover->left == 0)
         return 0;
     for (unsigned i = 0; i < CANDIDATES; i++) {
@@ -266,4 +282,31 @@ int cover_next(struct cover *cover, struct row *row)
     }
     row_gain(cover, row, NONE, 1);
     return 1;
+}
+
+/* Whether a row can have the tuple. */
+static int tuple_possible(const struct cover *cover, const struct tuple *tuple)
+{
+    struct row row;
+    memset(row.value, NONE, sizeof row.value);
+    for (unsigned i = 0; i < cover->strength; i++) {
+        if (!value_usable(&cover->usable, tuple->factor[i], tuple->value[i]))
+            return 0;
+        row.value[tuple->factor[i]] = tuple->value[i];
+    }
+    return completable(&row, &cover->usable);
+}
+
+void cover_lacks(struct cover *cover, enum factor factor, unsigned value)
+{
+    cover->usable.lacking[factor] |= UINT64_C(1) << value;
+    for (; cover->last_count > 0; cover->left++)
+        cover->uncovered[cover->last[--cover->last_count]] = 1;
+    for (size_t i = 0; i < cover->count; i++)
+        if (cover->uncovered[i] && !tuple_possible(cover, &cover->tuples[i])) {
+            cover->uncovered[i] = 0;
+            cover->left--;
+            cover->counts.possible--;
+            cover->counts.lacking++;
+        }
 }

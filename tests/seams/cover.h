@@ -19,10 +19,15 @@ void cover_end(struct cover *cover);
 /* The next row: 1, or 0 when all tuples are covered. */
 int cover_next(struct cover *cover, struct row *row);
 
+/* The row that came last could not be run, since this machine lacks a value of it: its tuples are
+ * open again, and no further row has the value. Before the first row: no row has the value. */
+void cover_lacks(struct cover *cover, enum factor factor, unsigned value);
+
 /* Tuples that rows can have, tuples that the rows so far have, and tuples that the constraints
- * exclude: by a pair in them, or (implied) since no value of some factor goes with them. */
+ * exclude: by a pair in them, or (implied) since no value of some factor goes with them. lacking:
+ * tuples that no row has, since this machine lacks a value. */
 struct cover_counts {
-    size_t possible, covered, forbidden, implied;
+    size_t possible, covered, forbidden, implied, lacking;
 };
 struct cover_counts cover_count(const struct cover *cover);
 

@@ -99,6 +99,61 @@ static void run(uint64_t seed, unsigned strength, int with_long)
     }
 }
 
+static int rows_with(size_t count, enum factor factor, unsigned value)
+{
+    int rows_that_have = 0;
+    for (size_t i = 0; i < count; i++)
+        rows_that_have += rows[i].value[factor] == value;
+    return rows_that_have;
+}
+
+/* Pairs that are allowed, have no value that is lacking, and are in no row. */
+static unsigned pairs_missing(size_t count, enum factor factor, unsigned value)
+{
+    unsigned missing = 0;
+    for (unsigned a = 0; a < FACTORS; a++)
+        for (unsigned b = a + 1; b < FACTORS; b++)
+            for (unsigned v = 0; v < table_factors[a].count; v++)
+                for (unsigned w = 0; w < table_factors[b].count; w++)
+                    missing += !(a == factor && v == value) && !(b == factor && w == value) &&
+                               cover_pair_possible((enum factor)a, v, (enum factor)b, w, 0) &&
+                               !table_factors[a].values[v].long_only &&
+                               !table_factors[b].values[w].long_only &&
+                               !rows_have(count, (enum factor)a, v, (enum factor)b, w);
+    return missing;
+}
+
+/* A machine that lacks the value of the row `at`: no row after it has the value, and all pairs
+ * without it are in other rows. */
+static void run_lacking(uint64_t seed, size_t at, enum factor factor)
+{
+    struct cover *cover = cover_begin(seed, 2, 0);
+    size_t count = 0, ran = 0;
+    unsigned value = 0;
+    for (; ran < ROWS_MAX && cover_next(cover, &rows[ran]); count++)
+        if (count == at)
+            cover_lacks(cover, factor, value = rows[ran].value[factor]);
+        else
+            ran++;
+    struct cover_counts counts = cover_count(cover);
+    cover_end(cover);
+    unsigned missing = pairs_missing(ran, factor, value);
+    size_t before = at < ran ? at : ran;
+    memmove(rows, rows + before, (ran - before) * sizeof *rows); /* those after it */
+    int with = rows_with(ran - before, factor, value);
+    printf("seed %llu, lacking %s=%s from row %zu on: %zu rows; %zu tuples possible, %zu covered, "
+           "%zu lacking\n",
+           (unsigned long long)seed, table_factors[factor].name,
+           table_factors[factor].values[value].word, at, ran, counts.possible, counts.covered,
+           counts.lacking);
+    if (missing != 0 || with != 0 || counts.covered != counts.possible ||
+        (at == 0 && counts.lacking == 0)) {
+        fprintf(stderr, "a value that is lacking is in %d rows; %u other pairs are in none\n", with,
+                missing);
+        failures++;
+    }
+}
+
 int main(void)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -106,5 +161,8 @@ int main(void)
         run(seed, 2, 1);
     }
     run(1, 3, 0);
+    run_lacking(1, 0, MEMORY);
+    for (size_t at = 50; at < 270; at += 20) /* late rows have pairs that no other row has */
+        run_lacking(at, at, ALIGNMENT);
     return failures != 0;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FILL_WHOLE = 8192, FILL_EDGE = 512, COMMON_LEN = 24, LEN_MOST = 3000 };
+enum { FILL_WHOLE = 8192, FILL_EDGE = 512, COMMON_LEN = 24, LEN_MOST = 3000, KEPT_ONE_OF = 6 };
 
 static uint64_t random_state; /* of this participant */
 
@@ -47,19 +47,23 @@ void *object_place(const struct object *object)
     return (unsigned char *)shmheap_underlying(mem) + object->offset;
 }
 
-static void name_of(const struct object *object, char *name)
+void object_name(const struct object *object, char *name)
 {
     if (object->kind == KIND_COMMON)
         strcpy(name, "common");
     else
-        sprintf(name, "named-%llu", (unsigned long long)object->mark);
+        sprintf(name, "%s-%llu", object->kind == KIND_KEPT ? "kept" : "named",
+                (unsigned long long)object->mark);
 }
+
+/* A thousand processes that want the lock at once may be far too many, as shmheap.h says. */
+static int crowded(int error) { return error == ETIMEDOUT && row_is(PROCESSES, PROCESSES_1000); }
 
 void object_check(const struct object *object, const char *whose)
 {
     unsigned char *ptr = object_place(object);
     shmheap_object_handle handle = {object->handle};
-    char name[40];
+    char name[OBJECT_NAME_MAX];
     uint64_t usable = object->kind == KIND_SENT ? object->len : shmheap_usable_size(mem, ptr);
     EXPECT(usable >= object->len,
            "%s object at %llu is expected to have %llu bytes; shmheap_usable_size says %llu (errno "
@@ -73,9 +77,9 @@ void object_check(const struct object *object, const char *whose)
     if (object->kind == KIND_SHARED)
         EXPECT(shmheap_handle_to_ptr(mem, handle) == ptr,
                "%s object's handle is expected to be good (errno %d)", whose, errno);
-    if (object->kind == KIND_NAMED || object->kind == KIND_COMMON) {
-        name_of(object, name);
-        EXPECT(shmheap_find(mem, name, NULL) == ptr,
+    if (object->kind >= KIND_NAMED) {
+        object_name(object, name);
+        EXPECT(shmheap_find(mem, name, NULL) == ptr || crowded(errno),
                "the name %s of %s object is expected to lead to it (errno %d)", name, whose, errno);
     }
 }
@@ -119,7 +123,7 @@ static int has_common(void)
  * was to be had. */
 static int refusal_documented(int error)
 {
-    if (error == ENOMEM)
+    if (error == ENOMEM || crowded(error))
         return 1;
     if (me()->parent == NO_PEER || me()->has_slot)
         return 0;
@@ -131,11 +135,17 @@ static int refusal_documented(int error)
 
 static void *object_allocate(struct object *object)
 {
-    char name[40];
-    if (object->kind != KIND_NAMED && object->kind != KIND_COMMON)
+    char name[OBJECT_NAME_MAX];
+    if (object->kind < KIND_NAMED)
         return shmheap_alloc(mem, object->len);
-    name_of(object, name);
-    return shmheap_alloc_named(mem, name, object->len);
+    object_name(object, name);
+    if (object->kind == KIND_KEPT && object->mark % 2 == 0)
+        return shmheap_alloc_kept(mem, name, object->len);
+    void *ptr = shmheap_alloc_named(mem, name, object->len);
+    while (ptr != NULL && object->kind == KIND_KEPT && shmheap_name_keep(mem, name) != 0)
+        EXPECT(crowded(errno),
+               "shmheap_name_keep of a name in use is expected to succeed (errno %d)", errno);
+    return ptr;
 }
 
 /* The handle is taken, or the object sent. */
@@ -157,12 +167,15 @@ struct object *object_make(enum kind kind, uint64_t len)
     struct object *object = object_slot();
     if (kind == KIND_COMMON && has_common())
         kind = KIND_PRIVATE;
+    if (kind == KIND_KEPT && !row_is(NAMES, NAMES_KEPT))
+        kind = KIND_PRIVATE;
     if (object == NULL)
         return NULL;
     object->kind = kind;
     object->len = kind == KIND_COMMON ? COMMON_LEN : len;
     object->mark = kind == KIND_COMMON ? 1 : (uint64_t)(self + 2) << 20 | ++me()->progress;
     object->handle = 0;
+    object->passing = 0;
     object->offset = 0;
     object->state = OBJECT_DOUBTFUL;
     void *ptr = object_allocate(object);
@@ -187,7 +200,7 @@ struct object *object_make(enum kind kind, uint64_t len)
 
 long act_fill(uint64_t count)
 {
-    static const enum kind kinds[] = {KIND_PRIVATE, KIND_SHARED,  KIND_NAMED,
+    static const enum kind kinds[] = {KIND_PRIVATE, KIND_SHARED,  KIND_NAMED, KIND_KEPT,
                                       KIND_SENT,    KIND_PRIVATE, KIND_COMMON};
     long made = 0;
     for (uint64_t i = 0; i < count; i++)
@@ -195,15 +208,23 @@ long act_fill(uint64_t count)
     return made;
 }
 
-static void object_free(struct object *object)
+/* 1, or 0 in a crowd: the object lives on. */
+static int object_give_back(struct object *object)
 {
-    void *ptr = object_place(object);
     object->state = OBJECT_DOUBTFUL;
-    int result = shmheap_try_free(mem, ptr);
-    EXPECT(result == 0,
+    int result = shmheap_try_free(mem, object_place(object));
+    EXPECT(result == 0 || crowded(errno),
            "shmheap_try_free of an object of the caller's is expected to succeed (errno %d, %s)",
            errno, strerror(errno));
-    object->state = OBJECT_NONE;
+    if (result != 0)
+        object->state = OBJECT_LIVES;
+    return result == 0;
+}
+
+static void object_free(struct object *object)
+{
+    if (object_give_back(object))
+        object->state = OBJECT_NONE;
 }
 
 /* A private object becomes longer or shorter. */
@@ -213,7 +234,7 @@ static void object_resize(struct object *object)
     object->state = OBJECT_DOUBTFUL;
     unsigned char *ptr = shmheap_realloc(mem, object_place(object), len);
     if (ptr == NULL) {
-        EXPECT(errno == ENOMEM,
+        EXPECT(errno == ENOMEM || crowded(errno),
                "shmheap_realloc is expected to succeed or to fail with ENOMEM (errno %d)", errno);
     } else {
         EXPECT(bytes_filled(ptr, least, object->mark) || least > FILL_WHOLE,
@@ -225,16 +246,48 @@ static void object_resize(struct object *object)
     object->state = OBJECT_LIVES;
 }
 
+/* The use is given back, the name stays, and is removed. In a crowd it may stay doubtful. */
+static void kept_remove(struct object *object)
+{
+    char name[OBJECT_NAME_MAX];
+    object_name(object, name);
+    if (!object_give_back(object))
+        return;
+    EXPECT(shmheap_find(mem, name, NULL) == object_place(object) || crowded(errno),
+           "a kept name is expected to stay when its last use is given back (errno %d)", errno);
+    int result = shmheap_name_remove(mem, name);
+    if (result < 0 && crowded(errno))
+        return;
+    EXPECT(result == 0,
+           "shmheap_name_remove of a name without users is expected to return 0; it returns %d "
+           "(errno %d)",
+           result, errno);
+    EXPECT(shmheap_find(mem, name, NULL) == NULL && (errno == ENOENT || crowded(errno)),
+           "a name that was removed is expected not to be found; errno %d", errno);
+    object->state = OBJECT_NONE;
+}
+
+/* A private object, one of some a kept one. */
+static void object_make_any(void)
+{
+    int kept = random_below(KEPT_ONE_OF) == 0;
+    struct object *object = object_make(kept ? KIND_KEPT : KIND_PRIVATE, object_len());
+    if (object != NULL)
+        object->passing = object->kind == KIND_KEPT;
+}
+
 long act_churn(uint64_t rounds)
 {
-    for (uint64_t i = 0; i < rounds; i++) {
+    for (uint64_t i = 0; i < rounds && !stage->rest; i++) {
         struct object *object = &me()->objects[random_below(OBJECTS_MAX)];
         me()->progress++;
         if (object->state == OBJECT_NONE) {
-            object_make(KIND_PRIVATE, object_len());
+            object_make_any();
             continue;
         }
         object_check(object, "the caller's");
+        if (object->passing)
+            kept_remove(object);
         if (object->kind != KIND_PRIVATE)
             continue;
         if (random_below(2))

@@ -10,18 +10,20 @@
 
 #include "tests/seams/events/events.h"
 
-enum { TABLE = 3, FILLED = 6, OPEN_TIMEOUT_MS = 20000, WAITS_FOR_GO = 256 };
+enum { TABLE = 4, FILLED = 7, OPEN_TIMEOUT_MS = 20000, WAITS_FOR_GO = 256 };
 
 void options_fill(shmheap_options *options, int make)
 {
     static const unsigned of_maker[FLAGS_VALUES] = {[FLAGS_REAP] = SHMHEAP_REAP,
                                                     [FLAGS_SPARSE] = SHMHEAP_SPARSE,
                                                     [FLAGS_TAKE_OVER] = SHMHEAP_TAKE_OVER};
-    static const unsigned of_all[FLAGS_VALUES] = {[FLAGS_CACHED] = SHMHEAP_CACHED,
-                                                  [FLAGS_HUGE] = SHMHEAP_HUGE_PAGES};
     memset(options, 0, sizeof *options);
-    options->flags = of_all[row_value(FLAGS)];
-    if (row_is(MEMORY, MEMORY_FILE_TMPFS) || row_is(MEMORY, MEMORY_FILE_DISK))
+    if (row_is(FLAGS, FLAGS_HUGE))
+        options->flags |= SHMHEAP_HUGE_PAGES;
+    if (row_is(CACHES, CACHES_ALL) ||
+        (row_is(CACHES, CACHES_SOME) && (self ^ stage->subject) % 2 == 0))
+        options->flags |= SHMHEAP_CACHED;
+    if (row_file())
         options->flags |= SHMHEAP_FILE;
     options->timeout_ms = OPEN_TIMEOUT_MS;
     if (!make)

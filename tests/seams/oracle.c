@@ -11,18 +11,15 @@
  *              child inherited.
  *   contents   each object that must be there is as it was written, by its address, handle and
  *              name.
+ *   kept       kept names stay with their objects, however many processes end, until they are
+ *              removed by name.
  *   the end    all leave and what they left is freed: then no block is used; no descriptor, no
  *              mapping and no file is left; the name of a heap without users is removed as unused.
  */
 #include "tests/seams/seams.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "tests/seams/events/events.h"
 
 /* struct seen is private: the processes that the heap shows. */
 struct seen {
@@ -83,8 +80,7 @@ static void alive_check(void)
  * must not). */
 enum knows { KNOWS_NONE, KNOWS_UNSURE, KNOWS_LIVING };
 
-/* Participant index or its ancestor, whichever is a child of owner; NO_PEER: none is. */
-static unsigned child_of(unsigned owner, unsigned index)
+unsigned oracle_child_of(unsigned owner, unsigned index)
 {
     for (unsigned steps = 0; index != NO_PEER && steps < HELPERS; steps++) {
         if (stage->peers[index].end == END_STARTS)
@@ -102,7 +98,7 @@ static enum knows known(unsigned owner, unsigned object)
     for (unsigned i = 0; i < PEERS_MAX; i++) {
         if (i == owner || stage->peers[i].end != END_LIVES)
             continue;
-        unsigned child = child_of(owner, i);
+        unsigned child = oracle_child_of(owner, i);
         if (child == NO_PEER)
             continue;
         int sure = stage->peers[child].claims >> object & 1;
@@ -112,6 +108,14 @@ static enum knows known(unsigned owner, unsigned object)
         best = knows > best ? knows : best;
     }
     return best;
+}
+
+int oracle_child_lives(unsigned index)
+{
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        if (i != index && stage->peers[i].end == END_LIVES && oracle_child_of(index, i) != NO_PEER)
+            return 1;
+    return 0;
 }
 
 /* Another object of the account lies there now. */
@@ -160,7 +164,8 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
 {
     struct object *object = &stage->peers[owner].objects[index];
     enum knows knows = object->kind == KIND_COMMON ? common_known() : known(owner, index);
-    int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT || knows == KNOWS_LIVING ||
+    int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT ||
+                object->kind == KIND_KEPT || knows == KNOWS_LIVING ||
                 (!reaped && !reaps_otherwise());
     if (object->state != OBJECT_LIVES)
         return;
@@ -175,7 +180,7 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
     } else if (stays)
         object_check(object, knows == KNOWS_LIVING
                                  ? "a dead process's (a living child inherited it)"
-                             : reaped ? "a dead process's (sent, or a handle was taken)"
+                             : reaped ? "a dead process's (sent, kept, or a handle was taken)"
                                       : "a dead process's (nobody has reaped)");
 }
 
@@ -232,6 +237,11 @@ static long act_observe(uint64_t unused)
     check_sound("for a read-only connection");
     EXPECT(shmheap_walk(mem, count_block, &blocks) == 0 && blocks > 0,
            "a read-only connection is expected to walk");
+    for (unsigned i = 0; i < OBJECTS_MAX; i++) {
+        const struct object *object = &stage->peers[stage->witness].objects[i];
+        if (object->state == OBJECT_LIVES && object->kind == KIND_KEPT)
+            object_check(object, "for a read-only connection the witness's");
+    }
     errno = 0;
     EXPECT(shmheap_alloc(mem, 1) == NULL && errno == EACCES,
            "a read-only connection is expected to be refused an "
@@ -255,151 +265,4 @@ void oracle_run(void)
         ask(stage->observer, act_observe, 0);
     ask(stage->witness, act_churn, 50);
     ask(stage->witness, act_oracle, 0);
-}
-
-/* The end. */
-
-struct remains {
-    uint64_t blocks, sent, named;
-    shmheap_block_info first;
-};
-
-static int remain(const shmheap_block_info *block, void *context)
-{
-    struct remains *remains = context;
-    int used = block->state == SHMHEAP_STATE_USED || block->state == SHMHEAP_STATE_SHARED;
-    remains->named += block->state == SHMHEAP_STATE_NAMED;
-    if (used && remains->blocks++ == 0)
-        remains->first = *block;
-    remains->sent += block->state == SHMHEAP_STATE_SENT;
-    return 0;
-}
-
-static void sent_collect(const struct object *object)
-{
-    shmheap_object_handle handle = {object->handle};
-    void *ptr = shmheap_receive(mem, handle);
-    EXPECT(ptr == object_place(object),
-           "an object that was sent is expected to be received once (errno %d)", errno);
-    EXPECT(shmheap_receive(mem, handle) == NULL && errno == ESTALE,
-           "an object is expected to be received once; the second time errno is %d", errno);
-}
-
-/* Frees an object of a process that is not there any more, where that has not been reaped. Uses of
- * names that dead processes had are for shmheap_reap alone. */
-static void object_collect(struct object *object, const struct peer *owner)
-{
-    void *ptr = object_place(object);
-    int dead = owner->end == END_DEAD;
-    object->state = OBJECT_NONE;
-    if (object->kind == KIND_SENT)
-        sent_collect(object);
-    else if (dead && (object->kind == KIND_NAMED || object->kind == KIND_COMMON ||
-                      shmheap_usable_size(mem, ptr) == 0))
-        return;
-    else
-        object_check(object, "a departed process's");
-    EXPECT(shmheap_try_free(mem, ptr) == 0,
-           "what a process left is expected to be freed by another (kind %d, errno %d)",
-           (int)object->kind, errno);
-}
-
-/* Names that stay as long as this process does: it inherited them from one that is dead. */
-static uint64_t names_inherited(void)
-{
-    uint64_t count = 0;
-    for (unsigned i = 0; i < PEERS_MAX; i++)
-        for (unsigned j = 0; j < OBJECTS_MAX; j++)
-            count += stage->peers[i].end == END_DEAD && child_of(i, self) != NO_PEER &&
-                     stage->peers[i].objects[j].state != OBJECT_NONE &&
-                     stage->peers[i].objects[j].kind >= KIND_NAMED;
-    return count;
-}
-
-/* Doubtful objects that stay as long as this process does: it may have inherited them. */
-static uint64_t doubtful_inherited(void)
-{
-    uint64_t count = 0;
-    for (unsigned i = 0; i < PEERS_MAX; i++)
-        for (unsigned j = 0; j < OBJECTS_MAX; j++)
-            count += stage->peers[i].end == END_DEAD && child_of(i, self) != NO_PEER &&
-                     stage->peers[i].objects[j].state == OBJECT_DOUBTFUL;
-    return count;
-}
-
-static void nothing_remains(uint64_t names, uint64_t doubtful)
-{
-    struct remains remains;
-    memset(&remains, 0, sizeof remains);
-    EXPECT(shmheap_walk(mem, remain, &remains) == 0,
-           "shmheap_walk is expected to succeed (errno %d)", errno);
-    EXPECT(remains.blocks <= doubtful_inherited(),
-           "no object is expected at the end; %llu are left that no process knows, the first at "
-           "%llu, %llu bytes, state %d, slot %u",
-           (unsigned long long)remains.blocks, (unsigned long long)remains.first.offset,
-           (unsigned long long)remains.first.len, (int)remains.first.state, remains.first.slot);
-    EXPECT(remains.named <= names,
-           "%llu objects with names are expected at the end; there are %llu",
-           (unsigned long long)names, (unsigned long long)remains.named);
-    EXPECT(remains.sent <= doubtful, "no object in transit is expected at the end; %llu are left",
-           (unsigned long long)remains.sent);
-}
-
-static long act_collect(uint64_t unused)
-{
-    uint64_t doubtful = 0, names = names_inherited();
-    (void)unused;
-    EXPECT(shmheap_reap(mem, SHMHEAP_REAP_SHARED) >= 0,
-           "shmheap_reap is expected to succeed (errno %d)", errno);
-    for (unsigned i = 0; i < PEERS_MAX; i++)
-        for (unsigned j = 0; j < OBJECTS_MAX; j++) {
-            unsigned owner = (self + i) % PEERS_MAX; /* uses of its own are given back first */
-            struct object *object = &stage->peers[owner].objects[j];
-            doubtful += object->state == OBJECT_DOUBTFUL;
-            if (object->state == OBJECT_LIVES)
-                object_collect(object, &stage->peers[owner]);
-        }
-    nothing_remains(names, doubtful);
-    check_sound("at the end");
-    return 0;
-}
-
-static void leave(unsigned index)
-{
-    ask(index, act_leave, 0);
-    stage->peers[index].end = END_LEFT;
-}
-
-/* Another process than the witness frees what is left, where one can come that inherits nothing. */
-static unsigned collector(void)
-{
-    int inherits = row_is(MEMORY, MEMORY_ANON_FORK) || row_is(MEMORY, MEMORY_ARRAY);
-    return inherits ? stage->witness : newcomer();
-}
-
-static void name_end(void)
-{
-    if (!row_named() || stage->nameless)
-        return;
-    if (row_is(MEMORY, MEMORY_SHM))
-        EXPECT(shmheap_unlink_unused(stage->place.name) == 0,
-               "the name of a heap that all have left is expected to be removed by "
-               "shmheap_unlink_unused; errno %d (%s)",
-               errno, strerror(errno));
-    else
-        EXPECT(unlink(stage->place.name) == 0,
-               "the heap's file is expected to be there still (errno %d)", errno);
-}
-
-void oracle_end(void)
-{
-    unsigned last = collector();
-    for (unsigned i = 0; i < PEERS_MAX; i++)
-        if (i != last && stage->peers[i].end == END_LIVES && peer_running(i))
-            leave(i);
-    if (!row_is(MEMORY, MEMORY_ARRAY))
-        ask(last, act_collect, 0);
-    leave(last);
-    name_end();
-    place_check_end();
 }

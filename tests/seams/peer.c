@@ -23,7 +23,8 @@ shmheap_memory_handle mem;
 
 struct peer *me(void) { return &stage->peers[self]; }
 
-int row_named(void) { return row_value(MEMORY) <= MEMORY_FILE_DISK; }
+int row_named(void) { return row_value(MEMORY) <= MEMORY_FILE_HUGE; }
+int row_file(void) { return row_named() && !row_is(MEMORY, MEMORY_SHM); }
 int row_callers(void) { return row_is(MEMORY, MEMORY_SHARED) || row_is(MEMORY, MEMORY_ARRAY); }
 
 static void text_write(volatile int *what, const char *format, va_list arguments)
@@ -51,9 +52,10 @@ void seams_fail(const char *file, int line, const char *format, ...)
     _exit(REFUSED_STATUS);
 }
 
-void seams_skip(const char *format, ...)
+void seams_skip(enum factor lacking, const char *format, ...)
 {
     va_list arguments;
+    stage->lacking = lacking;
     va_start(arguments, format);
     text_write(&stage->skipped, format, arguments);
     va_end(arguments);

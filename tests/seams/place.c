@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 enum { DESCRIPTORS_MAX = 1024, TMPFS_MAGIC_NUMBER = 0x01021994 };
+enum { HUGE_PAGE = 2 << 20 };
 static const char shm_folder[] = "/dev/shm";
 
 static int folder_is_tmpfs(const char *folder)
@@ -47,19 +49,72 @@ static void small_tmpfs(void)
     snprintf(options, sizeof options, "size=%llu,mode=1777", (unsigned long long)room);
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("seams", shm_folder, "tmpfs", 0, options) != 0)
-        seams_skip("a small tmpfs cannot be mounted here: %s", strerror(errno));
+        seams_skip(EVENT, "a small tmpfs cannot be mounted here: %s", strerror(errno));
     stage->place.private_mounts = 1;
+}
+
+/* The machine's limit of huge pages that are made when they are needed: raised or lowered. Returns
+ * 0, or -1: it cannot be changed. The lock is for other rows, of other runs. */
+static int huge_pages_change(int64_t by)
+{
+    long long now = -1;
+    int written = 0;
+    FILE *file = fopen("/proc/sys/vm/nr_overcommit_hugepages", "r+e");
+    if (file == NULL)
+        return -1;
+    flock(fileno(file), LOCK_EX);
+    if (fscanf(file, "%lld", &now) == 1 && now + by >= 0) {
+        rewind(file);
+        written = fprintf(file, "%lld", now + (long long)by) > 0 && fflush(file) == 0;
+    }
+    fclose(file);
+    return written ? 0 : -1;
+}
+
+/* A hugetlbfs of this row alone on the folder, its pages reserved, so that no row takes those of
+ * another: for each heap of the row (those that a dead process left, and others, too) all that it
+ * may become. */
+static void huge_mount(struct place *place)
+{
+    char options[96];
+    uint64_t heap = stage->max_len + stage->max_len / 16 + 3 * HUGE_PAGE;
+    uint64_t heaps = row_is(FLAGS, FLAGS_TAKE_OVER) ? 4 : 2;
+    uint64_t pages = (heaps * heap + HUGE_PAGE - 1) / HUGE_PAGE;
+    unsigned long long room = pages * HUGE_PAGE;
+    snprintf(options, sizeof options, "size=%llu,min_size=%llu,mode=0755", room, room);
+    if (huge_pages_change((int64_t)pages) != 0)
+        seams_skip(MEMORY, "the machine's limit of huge pages cannot be changed here");
+    place->huge_pages = pages;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("seams", place->folder, "hugetlbfs", 0, options) != 0)
+        seams_skip(MEMORY, "a hugetlbfs with pages of its own cannot be mounted here: %s",
+                   strerror(errno));
+    place->mounted = 1;
+}
+
+/* All pages of the hugetlbfs are free again, and no process has anything of it. */
+static void huge_unmount(struct place *place)
+{
+    struct statfs status;
+    EXPECT(statfs(place->folder, &status) == 0 && status.f_bfree == status.f_blocks,
+           "all huge pages are expected to be free at the end; %llu of %llu are",
+           (unsigned long long)status.f_bfree, (unsigned long long)status.f_blocks);
+    EXPECT(umount(place->folder) == 0,
+           "no process is expected to have anything of the hugetlbfs at the end: %s",
+           strerror(errno));
 }
 
 static void folder_make(struct place *place)
 {
     const char *above = row_is(MEMORY, MEMORY_FILE_DISK) ? folder_on_disk() : shm_folder;
     if (above == NULL)
-        seams_skip("no folder on a disk can be written here: all are tmpfs");
+        seams_skip(MEMORY, "no folder on a disk can be written here: all are tmpfs");
     if (!row_is(MEMORY, MEMORY_FILE_DISK) && !folder_is_tmpfs(shm_folder))
-        seams_skip("%s is no tmpfs here", shm_folder);
+        seams_skip(MEMORY, "%s is no tmpfs here", shm_folder);
     snprintf(place->folder, sizeof place->folder, "%s/%s", above, place->tag);
     EXPECT(mkdir(place->folder, 0755) == 0, "a folder is expected to be made: %s", strerror(errno));
+    if (row_is(MEMORY, MEMORY_FILE_HUGE))
+        huge_mount(place);
     snprintf(place->name, sizeof place->name, "%s/heap", place->folder);
     snprintf(place->other, sizeof place->other, "%s/other", place->folder);
 }
@@ -84,7 +139,7 @@ void place_make(void)
     snprintf(place->other, sizeof place->other, "/%s-other", place->tag);
     if (row_is(EVENT, EVENT_FULL))
         small_tmpfs();
-    if (row_is(MEMORY, MEMORY_FILE_TMPFS) || row_is(MEMORY, MEMORY_FILE_DISK))
+    if (row_file())
         folder_make(place);
     if (row_callers())
         memory_make(place);
@@ -178,6 +233,8 @@ void place_check_end(void)
     if (stage->place.folder[0] != 0) {
         left = folder_clear(stage->place.folder, 0, found, sizeof found);
         EXPECT(left == 0, "no file is expected in the heap's folder at the end; left: %s", found);
+        if (stage->place.mounted)
+            huge_unmount(&stage->place);
         EXPECT(rmdir(stage->place.folder) == 0, "the heap's folder is expected to be empty: %s",
                strerror(errno));
     }
@@ -188,6 +245,10 @@ void place_check_end(void)
 void place_remove(void)
 {
     char found[600];
+    if (stage->place.huge_pages != 0)
+        huge_pages_change(-(int64_t)stage->place.huge_pages);
+    if (stage->place.group[0] != 0)
+        rmdir(stage->place.group);
     if (stage->place.folder[0] != 0)
         folder_clear(stage->place.folder, 1, found, sizeof found);
     if (stage->place.folder[0] != 0)

@@ -36,6 +36,7 @@ enum kind {
     KIND_SENT,    /* in transit */
     KIND_NAMED,   /* it has a name of its maker's */
     KIND_COMMON,  /* it has the name that all use */
+    KIND_KEPT,    /* it has a name of its maker's that stays until it is removed by name */
     KINDS
 };
 
@@ -49,6 +50,7 @@ struct object {
     uint64_t offset, len; /* bytes from shmheap_underlying(); bytes asked for */
     uint64_t mark;        /* the contents follow from it */
     uint64_t handle;
+    int passing; /* kept, by act_churn for a time */
 };
 
 /* starts: it has not opened the heap, or is its parent's copy. */
@@ -81,6 +83,9 @@ struct place {
     volatile uint64_t device, inode; /* of the heap's file */
     int post[2];                     /* sockets, by which descriptors go to others */
     int private_mounts;
+    int mounted;         /* on folder, in a mount namespace of the row's own */
+    uint64_t huge_pages; /* the machine's limit of them was raised by so many */
+    char group[300];     /* a control group with a limit of memory */
 };
 
 struct stage {
@@ -94,9 +99,12 @@ struct stage {
     int fork_while_opening;
     int strict;                          /* expect all that could be, see oracle.c */
     unsigned fork_helper;                /* the participant that was forked meanwhile */
+    volatile int rest;                   /* act_churn returns */
     int nameless;                        /* the event has removed the heap's name */
+    unsigned names_left;                 /* removed names that processes which ended may leave */
     volatile uint64_t refusals;          /* calls that were refused as documented */
     volatile int ended, failed, skipped; /* ended: one process is writing the text, or has */
+    volatile enum factor lacking;        /* skipped: the factor whose value is not to be had */
     char text[700];                      /* why it failed or was skipped */
     struct peer peers[PEERS_MAX];
 };
@@ -109,11 +117,14 @@ static inline unsigned row_value(enum factor factor) { return stage->row.value[f
 static inline int row_is(enum factor factor, unsigned value) { return row_value(factor) == value; }
 int row_named(void);   /* the heap has a name */
 int row_callers(void); /* it lies in the caller's memory */
+int row_file(void);    /* its name is a file's path */
 
-/* Failing and skipping, from any process of the row: the first text stays, and the process ends. */
+/* Failing and skipping, from any process of the row: the first text stays, and the process ends.
+ * lacking: the factor whose value this machine cannot have. */
 void seams_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
-void seams_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void seams_skip(enum factor lacking, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
 #define EXPECT(condition, ...) ((condition) ? (void)0 : seams_fail(__FILE__, __LINE__, __VA_ARGS__))
 
 /* peer.c, for the director. Indices of the crowd are 0 to processes - 1. */
@@ -157,6 +168,8 @@ long act_first_change(uint64_t unused); /* one object: 0, or the errno of the re
 long act_grow(uint64_t unused);
 void object_check(const struct object *object, const char *whose);
 void object_forget(struct object *object);
+enum { OBJECT_NAME_MAX = 40 };
+void object_name(const struct object *object, char *name); /* of one that has a name */
 void check_sound(const char *when);
 void fill_bytes(void *ptr, uint64_t len, uint64_t mark);
 void *object_place(const struct object *object);
@@ -185,6 +198,11 @@ int descriptors_open(void); /* how many this process has */
 
 /* oracle.c */
 void oracle_run(void); /* the event is over */
+/* Participant index or its ancestor, whichever is a child of owner; NO_PEER: none is. */
+unsigned oracle_child_of(unsigned owner, unsigned index);
+int oracle_child_lives(unsigned index); /* of the participant, or of its children */
+
+/* collect.c */
 void oracle_end(void); /* all leave; nothing is lost and nothing is left behind */
 
 #endif

@@ -23,12 +23,18 @@ static const struct table_value sizes[SIZES] = {
 /* What is asked for besides. */
 static const struct table_value flags[FLAGS_VALUES] = {
     {"none", 0, 0},      /* nothing */
-    {"cached", 0, 0},    /* SHMHEAP_CACHED */
     {"reap", 0, 0},      /* SHMHEAP_REAP */
     {"sparse", 0, 0},    /* SHMHEAP_SPARSE */
     {"huge", 2, 0},      /* SHMHEAP_HUGE_PAGES */
     {"take-over", 1, 0}, /* a dead process has left a heap of that name */
     {"observer", 1, 0},  /* none, and one more process that is connected read-only */
+};
+
+/* Whose connections have SHMHEAP_CACHED. */
+static const struct table_value caches[CACHES_VALUES] = {
+    {"none", 0, 0},
+    {"all", 0, 0},
+    {"some", 0, 0}, /* the subject's, and those of every other participant */
 };
 
 static const struct table_value alignments[ALIGNMENTS] = {{"8", 0, 0}, {"16", 0, 0}};
@@ -41,10 +47,17 @@ static const struct table_value memories[MEMORIES] = {
     {"shm", 0, 0},        /* a name of shm_open() */
     {"file-tmpfs", 0, 0}, /* SHMHEAP_FILE, in /dev/shm */
     {"file-disk", 1, 0},  /* SHMHEAP_FILE, in a folder on a disk */
+    {"file-huge", 2, 0},  /* SHMHEAP_FILE, on a hugetlbfs of the row's own */
     {"anon-fork", 0, 0},  /* SHMHEAP_ANONYMOUS; all others are forked by its maker */
     {"anon-fd", 0, 0},    /* SHMHEAP_ANONYMOUS; others get the descriptor over a socket */
     {"shared", 0, 0},     /* shmheap_create_at in a mapping with MAP_SHARED */
     {"array", 0, 0},      /* shmheap_create_at in private memory: each child has a copy */
+};
+
+/* What keeps names. */
+static const struct table_value names[NAMES_VALUES] = {
+    {"used", 0, 0}, /* their users alone */
+    {"kept", 0, 0}, /* each participant also has names that stay until they are removed by name */
 };
 
 /* How the process to which the event happens (the subject) comes to its connection. */
@@ -98,15 +111,20 @@ static const struct table_value events[EVENTS] = {
     {"exit-busy", 0, 0},   /* exit(3) while a thread is inside calls on another heap */
     {"kill-all", 0, 0},    /* SIGKILL of all while they work; then a process connects */
     {"fd-lent", 0, 0},     /* another process has what shmheap_fd gives, and unlocks all of it */
+    {"memory-limit", 0, 0}, /* a control group's limit below what it then asks for */
+    {"copy", 1, 0},         /* the heap is copied as it works, once by a process that is killed */
+    {"unkept", 0, 0},       /* a kept name that it uses is removed, and it is killed */
 };
 
 #define FACTOR(name, values) {name, sizeof(values) / sizeof *(values), values}
 const struct table_factor table_factors[FACTORS] = {
     [SIZE] = FACTOR("size", sizes),
     [FLAGS] = FACTOR("flags", flags),
+    [CACHES] = FACTOR("caches", caches),
     [ALIGNMENT] = FACTOR("alignment", alignments),
     [GROWTH] = FACTOR("growth", growths),
     [MEMORY] = FACTOR("memory", memories),
+    [NAMES] = FACTOR("names", names),
     [OPENED] = FACTOR("opened", openings),
     [PROCESSES] = FACTOR("processes", processes),
     [EVENT] = FACTOR("event", events),
@@ -115,17 +133,21 @@ const struct table_factor table_factors[FACTORS] = {
 #define ONE(value) (UINT64_C(1) << (value))
 #define TWO(a, b) (ONE(a) | ONE(b))
 #define ALL_BUT(values) (~(uint64_t)(values))
-#define NAMED_MEMORY (ONE(MEMORY_SHM) | TWO(MEMORY_FILE_TMPFS, MEMORY_FILE_DISK))
+#define NAMED_MEMORY                                                                               \
+    (TWO(MEMORY_SHM, MEMORY_FILE_TMPFS) | TWO(MEMORY_FILE_DISK, MEMORY_FILE_HUGE))
 #define CALLERS_MEMORY TWO(MEMORY_SHARED, MEMORY_ARRAY)
 #define BY_INHERITANCE (ONE(OPENED_CREATE) | TWO(OPENED_INHERITED, OPENED_DAEMON))
 
 const struct table_constraint table_constraints[] = {
     {SIZE, ONE(SIZE_1G), FLAGS, ONE(FLAGS_HUGE),
      "would ask the kernel for a gigabyte of real pages"},
-    {SIZE, ONE(SIZE_1G), EVENT, ONE(EVENT_FULL),
-     "the gigabyte is sparse: a full file system raises SIGBUS, as shmheap.h says"},
-    {FLAGS, ONE(FLAGS_SPARSE), EVENT, ONE(EVENT_FULL),
-     "in a sparse heap a full file system raises SIGBUS, as shmheap.h says"},
+    {SIZE, ONE(SIZE_1G), MEMORY, ONE(MEMORY_FILE_HUGE),
+     "would take more than a gigabyte of huge pages from the machine"},
+    {SIZE, ONE(SIZE_1G), EVENT, TWO(EVENT_FULL, EVENT_MEMORY_LIMIT),
+     "the gigabyte is sparse: a full file system raises SIGBUS, as shmheap.h says, or the kernel "
+     "kills"},
+    {FLAGS, ONE(FLAGS_SPARSE), EVENT, TWO(EVENT_FULL, EVENT_MEMORY_LIMIT),
+     "in a sparse heap a full file system raises SIGBUS, as shmheap.h says, or the kernel kills"},
     {FLAGS, ONE(FLAGS_SPARSE) | TWO(FLAGS_HUGE, FLAGS_TAKE_OVER), MEMORY, CALLERS_MEMORY,
      "shmheap_create_at refuses the flag"},
     {FLAGS, ONE(FLAGS_TAKE_OVER), MEMORY, ALL_BUT(NAMED_MEMORY), "only a name can be taken over"},
@@ -145,7 +167,7 @@ const struct table_constraint table_constraints[] = {
      TWO(EVENT_FORK_OPENING, EVENT_EXEC) | TWO(EVENT_RETURN, EVENT_EXIT) |
          TWO(EVENT_UNDERSCORE_EXIT, EVENT_QUICK_EXIT) | TWO(EVENT_ABORT, EVENT_KILL_STORE) |
          TWO(EVENT_KILL_RANDOM, EVENT_KILL_PARENT) | TWO(EVENT_STOP, EVENT_EXIT_BUSY) |
-         ONE(EVENT_KILL_ALL),
+         TWO(EVENT_KILL_ALL, EVENT_UNKEPT),
      "no other process sees the memory, so its end concerns no other process"},
     {MEMORY, ONE(MEMORY_SHARED), EVENT, ONE(EVENT_EXEC),
      "in the caller's memory exec is not noticed, as shmheap.h says"},
@@ -157,6 +179,8 @@ const struct table_constraint table_constraints[] = {
     {MEMORY, CALLERS_MEMORY, EVENT, ONE(EVENT_FD_LENT), "this memory has no descriptor"},
     {MEMORY, ALL_BUT(TWO(MEMORY_SHM, MEMORY_FILE_TMPFS)), EVENT, ONE(EVENT_FULL),
      "only a tmpfs can be made full without harm to the machine"},
+    {MEMORY, ONE(MEMORY_FILE_HUGE), EVENT, ONE(EVENT_FSIZE),
+     "the kernel does not hold hugetlbfs to RLIMIT_FSIZE, as shmheap.h says"},
     {OPENED, TWO(OPENED_INHERITED, OPENED_DAEMON), EVENT, ONE(EVENT_FORK_OPENING),
      "the subject opens nothing itself"},
     {PROCESSES, ONE(PROCESSES_1000), EVENT, TWO(EVENT_FULL, EVENT_AS),

@@ -9,12 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum factor { SIZE, FLAGS, ALIGNMENT, GROWTH, MEMORY, OPENED, PROCESSES, EVENT, FACTORS };
+enum factor {
+    SIZE,
+    FLAGS,
+    CACHES,
+    ALIGNMENT,
+    GROWTH,
+    MEMORY,
+    NAMES,
+    OPENED,
+    PROCESSES,
+    EVENT,
+    FACTORS
+};
 
 enum size { SIZE_1M, SIZE_4K, SIZE_16M, SIZE_64M, SIZE_1G, SIZES };
 enum flags {
     FLAGS_NONE,
-    FLAGS_CACHED,
     FLAGS_REAP,
     FLAGS_SPARSE,
     FLAGS_HUGE,
@@ -22,18 +33,21 @@ enum flags {
     FLAGS_OBSERVER,
     FLAGS_VALUES
 };
+enum caches { CACHES_NONE, CACHES_ALL, CACHES_SOME, CACHES_VALUES };
 enum alignment { ALIGNMENT_8, ALIGNMENT_16, ALIGNMENTS };
 enum growth { GROWTH_FIXED, GROWTH_GROWS, GROWTHS };
 enum memory {
     MEMORY_SHM,
     MEMORY_FILE_TMPFS,
     MEMORY_FILE_DISK,
+    MEMORY_FILE_HUGE,
     MEMORY_ANON_FORK,
     MEMORY_ANON_FD,
     MEMORY_SHARED,
     MEMORY_ARRAY,
     MEMORIES
 };
+enum names { NAMES_USED, NAMES_KEPT, NAMES_VALUES };
 enum opened {
     OPENED_CREATE,
     OPENED_AT_ONCE,
@@ -80,6 +94,9 @@ enum event {
     EVENT_EXIT_BUSY,
     EVENT_KILL_ALL,
     EVENT_FD_LENT,
+    EVENT_MEMORY_LIMIT,
+    EVENT_COPY,
+    EVENT_UNKEPT,
     EVENTS
 };
 /* A value: its word in a row's text, what it costs (of rows that cover as much the cheapest is
@@ -117,7 +134,7 @@ struct row {
 /* The reason why two values cannot be together, or NULL when they can. */
 const char *table_forbids(enum factor a, unsigned a_value, enum factor b, unsigned b_value);
 
-enum { ROW_TEXT_MAX = 256 };
+enum { ROW_TEXT_MAX = 320 };
 /* "size=1MiB flags=none ...", and back: 0, or -1 when the text names no row of the table. */
 void table_row_print(const struct row *row, char *text);
 int table_row_parse(struct row *row, const char *text);

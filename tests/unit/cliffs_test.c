@@ -196,7 +196,7 @@ static uint64_t cached_blocks(shmheap_memory_handle mem)
 /* No size that an empty heap has no room for is looked for, and caches keep what they have. */
 static void what_never_fits_disturbs_nothing(void)
 {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 4, (size_t)1 << 40, LEN + 1, LEN - 8};
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 4, (size_t)1 << (sizeof(size_t) > 4 ? 40 : 30), LEN + 1, LEN - 8};
     void *object = NULL, *ptrs[2];
     shmheap_memory_handle mem = full_heap(SHMHEAP_CACHED | SHMHEAP_REAP, &object);
     CHECK((object = shmheap_realloc(mem, object, 16)) != NULL);
@@ -722,7 +722,7 @@ static void grows_in_little(void *context)
         return;
     }
     CHECK(snprintf(path, sizeof path, "%s/heap", folder) < (int)sizeof path);
-    shmheap_options options = {.len = TMPFS_LEN / 2, .max_len = (size_t)1 << 32, .flags = SHMHEAP_CREATE | SHMHEAP_FILE};
+    shmheap_options options = {.len = TMPFS_LEN / 2, .max_len = (size_t)1 << (sizeof(size_t) > 4 ? 32 : 28), .flags = SHMHEAP_CREATE | SHMHEAP_FILE};
     CHECK_EQ(shmheap_open(&mem, path, &options), 0);
     count_begin();
     for (unsigned i = 0; i < TRIES; i++)

@@ -54,7 +54,7 @@ static long act_setuid(uint64_t unused)
 {
     (void)unused;
     if (geteuid() != 0 || setgid(NOBODY_ID) != 0 || setuid(NOBODY_ID) != 0)
-        seams_skip("the user cannot be changed here: %s",
+        seams_skip(EVENT, "the user cannot be changed here: %s",
                    geteuid() != 0 ? "not root" : strerror(errno));
     return 0;
 }
@@ -73,7 +73,7 @@ static long act_chroot(uint64_t unused)
     EXPECT(mkdir(root, 0755) == 0, "an empty folder is expected to be made: %s", strerror(errno));
     int result = chroot(root) != 0 || chdir("/") != 0, reason = errno;
     if (result != 0)
-        seams_skip("the root folder cannot be changed here: %s", strerror(reason));
+        seams_skip(EVENT, "the root folder cannot be changed here: %s", strerror(reason));
     return 0;
 }
 

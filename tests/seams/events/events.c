@@ -43,6 +43,9 @@ static void (*const events[EVENTS])(void) = {
     [EVENT_EXIT_BUSY] = event_exit_busy,
     [EVENT_KILL_ALL] = event_kill_all,
     [EVENT_FD_LENT] = event_fd_lent,
+    [EVENT_MEMORY_LIMIT] = event_memory_limit,
+    [EVENT_COPY] = event_copy,
+    [EVENT_UNKEPT] = event_unkept,
 };
 
 void event_run(void) { events[row_value(EVENT)](); }

@@ -48,7 +48,14 @@ long act_close_standard(uint64_t unused);
 
 /* limits.c */
 void event_fsize(void), event_as(void), event_full(void), event_timer(void), event_reader(void);
+void event_memory_limit(void);
 long act_timer_start(uint64_t unused);
+
+/* copies.c */
+void event_copy(void);
+
+/* kept.c */
+void event_unkept(void);
 
 /* threads.c */
 void event_cancel(void), event_main_gone(void), event_dlclose(void), event_renamed(void);

@@ -6,13 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/seams/events/events.h"
+#include "tests/support/group.h"
 
-enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500 };
+enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500,
+       GROUP_LIMIT = 48 << 20 };
 
 /* A second heap, which is refused with one of two errors and leaves nothing. A heap in the
  * caller's memory or without a name has an anonymous one beside it. */
@@ -51,6 +54,15 @@ static void limit_set(int what, rlim_t value, struct rlimit *before)
     EXPECT(setrlimit(what, &limit) == 0, "the limit is expected to be set: %s", strerror(errno));
 }
 
+/* The slots of many processes lie behind the region at its longest: then the file has that length,
+ * and growing does not make it longer. */
+static uint64_t file_len(void)
+{
+    struct stat status;
+    EXPECT(fstat(shmheap_fd(mem), &status) == 0, "the heap's file is expected (errno %d)", errno);
+    return (uint64_t)status.st_size;
+}
+
 /* SIGXFSZ is left as it is: it would kill. */
 static long act_fsize(uint64_t unused)
 {
@@ -59,8 +71,9 @@ static long act_fsize(uint64_t unused)
     limit_set(RLIMIT_FSIZE, stage->len, &before);
     other_refused(stage->len + (1 << 20), EFBIG, EFBIG, "files may not be so long");
     if (row_is(GROWTH, GROWTH_GROWS) && !row_callers()) {
+        uint64_t len = file_len();
         long error = act_grow(0);
-        EXPECT(error == ENOMEM,
+        EXPECT(error == ENOMEM || (error == 0 && file_len() == len && len > stage->max_len),
                "growing beyond RLIMIT_FSIZE is expected to fail with ENOMEM; errno is %ld (%s)",
                error, strerror((int)error));
     }
@@ -77,7 +90,7 @@ static uint64_t address_space(void)
     unsigned long long pages = 0;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL || fscanf(file, "%llu", &pages) != 1)
-        seams_skip("the size of the process cannot be had here");
+        seams_skip(EVENT, "the size of the process cannot be had here");
     fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -102,10 +115,10 @@ static long act_as(uint64_t unused)
 void event_as(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    seams_skip("a sanitizer needs more addresses than RLIMIT_AS leaves");
+    seams_skip(EVENT, "a sanitizer needs more addresses than RLIMIT_AS leaves");
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    seams_skip("a sanitizer needs more addresses than RLIMIT_AS leaves");
+    seams_skip(EVENT, "a sanitizer needs more addresses than RLIMIT_AS leaves");
 #endif
 #endif
     ask(stage->subject, act_as, 0);
@@ -162,6 +175,65 @@ void event_full(void)
     ask(stage->subject, act_write_all, 0);
     ask(stage->witness, act_churn, 50);
     unlink(path);
+}
+
+/* Memory that is charged to the group: pages of a file on a disk can be written back, and huge
+ * pages are counted elsewhere. */
+static int memory_charged(void)
+{
+    return !row_callers() && !row_is(MEMORY, MEMORY_FILE_DISK) && !row_is(MEMORY, MEMORY_FILE_HUGE);
+}
+
+static void large_refused(void)
+{
+    shmheap_memory_handle other;
+    shmheap_options options = {.flags = SHMHEAP_CREATE, .len = GROUP_LIMIT * 4};
+    int named = row_named() && memory_charged();
+    options.flags |= !named ? (unsigned)SHMHEAP_ANONYMOUS : row_file() ? (unsigned)SHMHEAP_FILE : 0;
+    EXPECT(shmheap_open(&other, named ? stage->place.other : NULL, &options) != 0 &&
+               errno == ENOSPC,
+           "a heap larger than the control group's limit is expected to be refused with ENOSPC; "
+           "errno is %d (%s)",
+           errno, strerror(errno));
+    if (!named)
+        return;
+    options.flags &= (unsigned)SHMHEAP_FILE;
+    options.timeout_ms = 1;
+    EXPECT(shmheap_open(&other, stage->place.other, &options) != 0 && errno == ENOENT,
+           "nothing is expected to be left of a heap that was refused; errno %d (%s)", errno,
+           strerror(errno));
+}
+
+/* Nothing kills the process, whatever it asks for. */
+static long act_memory_limit(uint64_t unused)
+{
+    int promised = memory_charged();
+    (void)unused;
+    if (group_enter(stage->place.group) != 0)
+        seams_skip(EVENT, "a process cannot enter a control group here: %s", strerror(errno));
+    large_refused();
+    if (row_is(GROWTH, GROWTH_GROWS)) {
+        long error = act_grow(0);
+        EXPECT(error == ENOMEM || (error == 0 && (!promised || stage->len < GROUP_LIMIT)),
+               "growing is expected to %s the control group's limit; errno is %ld (%s)",
+               promised ? "fail with ENOMEM beyond" : "succeed, or to fail with ENOMEM at", error,
+               strerror((int)error));
+    }
+    act_churn(100);
+    check_sound("with little memory left in the control group");
+    EXPECT(group_leave(stage->place.group) == 0, "the control group is expected to be left: %s",
+           strerror(errno));
+    return 0;
+}
+
+void event_memory_limit(void)
+{
+    if (group_make(stage->place.group, sizeof stage->place.group, GROUP_LIMIT) != 0)
+        seams_skip(EVENT, "a control group with a limit of memory cannot be made here");
+    ask(stage->subject, act_memory_limit, 0);
+    EXPECT(group_remove(stage->place.group) == 0,
+           "the control group is expected to be empty: %s", strerror(errno));
+    stage->place.group[0] = 0;
 }
 
 static volatile sig_atomic_t ticks;

@@ -197,7 +197,7 @@ void event_dlclose(void)
 {
     unsigned host = helper_new();
     if (seams_library == NULL)
-        seams_skip("the shared library is not given (--library)");
+        seams_skip(EVENT, "the shared library is not given (--library)");
     peer_start(host);
     ask(host, act_dlclose, 0);
 }
