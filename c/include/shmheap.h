@@ -452,6 +452,21 @@ SHMHEAP_API shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *
  * handle, of another heap, or no handle at all). */
 SHMHEAP_API void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl);
 
+/* shmheap_send_labelled is shmheap_send, but first writes count words, 1 at least, to the end of the
+ * object: the last of them fills its last 8 bytes. A receiver can tell by them what the object is.
+ * Failure: as shmheap_send, and errno EINVAL (words NULL, count 0) or EBADMSG (the object is
+ * shorter than count words, or its header is damaged). Then the object is held as before, and its
+ * last bytes may hold the words. */
+SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words,
+                                                        size_t count);
+
+/* shmheap_receive_labelled is shmheap_receive, but claims the object only where its last 8 bytes are
+ * label and it can hold least bytes. It looks before it claims, so a refused call changes nothing.
+ * Failure: as shmheap_receive, and errno ENOMSG (another label), ERANGE (the object is shorter) or
+ * EBADMSG (the object's header is damaged). */
+SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
+                                           size_t least);
+
 /* shmheap_peek copies bytes of an object in transit to buffer, and leaves the object as it is.
  * offset is where they begin: that many bytes behind the object's start or, below 0, before its
  * end. bytes may be 0, to learn the length; then buffer may be NULL.

@@ -502,6 +502,18 @@ extern "C" {
         mem: shmheap_memory_handle,
         hdl: shmheap_object_handle,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_send_labelled(
+        mem: shmheap_memory_handle,
+        ptr: *mut ::core::ffi::c_void,
+        words: *const u64,
+        count: usize,
+    ) -> shmheap_object_handle;
+    pub fn shmheap_receive_labelled(
+        mem: shmheap_memory_handle,
+        hdl: shmheap_object_handle,
+        label: u64,
+        least: usize,
+    ) -> *mut ::core::ffi::c_void;
     pub fn shmheap_peek(
         mem: shmheap_memory_handle,
         hdl: shmheap_object_handle,
