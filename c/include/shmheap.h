@@ -111,6 +111,11 @@
 #define SHMHEAP_API
 #endif
 
+/* The version of this header: major * 10000 + minor * 100 + patch. While major is 0, a program runs
+ * with a library of the same minor version and of its own patch or a later one; then, of the same
+ * major version and of its own minor or a later one. */
+#define SHMHEAP_VERSION 100
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -187,6 +192,9 @@ typedef struct shmheap_options {
 } shmheap_options;
 
 /* Opening and closing ------------------------------------------------------------------------- */
+
+/* shmheap_version is the SHMHEAP_VERSION of the library that the program runs with. */
+SHMHEAP_API unsigned shmheap_version(void);
 
 /* shmheap_create makes a heap whose region has len bytes, at least 128, under a name that is passed
  * to shm_open() as it is ("/name"), and connects to it. Memory for all of it is reserved at once.

@@ -182,6 +182,8 @@ int shmheap_copy(shmheap_memory_handle mem, const char *path)
     return call_end(&call, copy_make(mem.heap, path));
 }
 
+unsigned shmheap_version(void) { return SHMHEAP_VERSION; }
+
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 
 static int lend(shmheap_memory_handle mem, int writable)

@@ -141,7 +141,38 @@ fn not_allocated(size: usize) -> Error {
     }
 }
 
+/// The installed library (feature `system`) may be another one than that whose header was compiled against.
+fn check_version() -> Result<()> {
+    // SAFETY: C, shmheap_version: may be called at any time.
+    let (needed, found) = (sys::SHMHEAP_VERSION, unsafe { sys::shmheap_version() });
+    match found / 100 == needed / 100 && found >= needed {
+        true => Ok(()),
+        false => Err(Error::OtherLibrary { needed, found }),
+    }
+}
+
+const NAME_RANGE: &str = "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
+
 impl Opening {
+    /// Which argument it is that C calls invalid.
+    fn out_of_range(&self) -> &'static str {
+        if !matches!(self.alignment, 0 | 8 | 16) {
+            "the alignment is 8 or 16 bytes"
+        } else if self.max_len != 0 && self.max_len < self.len {
+            "growable_to is no less than the size"
+        } else if (1..128).contains(&self.len) {
+            "the size is 128 bytes at least"
+        } else if self.mode & !0o777 != 0 {
+            "the mode has permission bits alone, 0o777 at most"
+        } else if self.flags & READ_ONLY != 0 && self.flags & CREATE != 0 {
+            "read_only is for heaps that are there: a heap that is created is written"
+        } else if self.flags & ANONYMOUS == 0 && self.flags & FILE == 0 {
+            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; sizes are those that a heap of 2^36 blocks can have"
+        } else {
+            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and huge_pages are for heaps with a name"
+        }
+    }
+
     fn as_c(&self) -> sys::shmheap_options {
         sys::shmheap_options {
             len: self.len,
@@ -157,22 +188,29 @@ impl Opening {
 impl Connection {
     pub(crate) fn open(name: Option<&CStr>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
+        let words = name.map_or("(anonymous)".into(), CStr::to_string_lossy);
         let name = name.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: C, shmheap_open: name is NULL or ends with a zero byte, options is valid during the call.
-        Self::opened(|out| unsafe { sys::shmheap_open(out, name, &options) })
+        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open(out, name, &options) })
     }
 
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
-        Self::opened(|out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
+        let words = format!("descriptor {}", fd.as_raw_fd());
+        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
     }
 
-    fn opened(open: impl FnOnce(*mut sys::shmheap_memory_handle) -> c_int) -> Result<Self> {
+    fn opened(
+        name: &str,
+        opening: &Opening,
+        open: impl FnOnce(*mut sys::shmheap_memory_handle) -> c_int,
+    ) -> Result<Self> {
         let mut mem = sys::shmheap_memory_handle { heap: ptr::null_mut() };
+        check_version()?;
         Place::watch();
         if open(&mut mem) != 0 {
-            return Err(Error::from_open(errno()));
+            return Err(Error::from_open(errno(), name, || opening.out_of_range()));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
@@ -523,7 +561,7 @@ impl Connection {
         // SAFETY: C, shmheap_name_keep: name ends with a zero byte.
         match unsafe { sys::shmheap_name_keep(self.mem, name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Self::no_name(errno())),
+            _ => Err(Self::no_name(errno(), name)),
         }
     }
 
@@ -534,13 +572,13 @@ impl Connection {
         match unsafe { sys::shmheap_name_remove(self.mem, name.as_ptr()) } {
             0 => Ok(true),
             1 => Ok(false),
-            _ => Err(Self::no_name(errno())),
+            _ => Err(Self::no_name(errno(), name)),
         }
     }
 
-    fn no_name(code: i32) -> Error {
+    fn no_name(code: i32, name: &CStr) -> Error {
         match code {
-            code::ENOENT => Error::NoSuchName,
+            code::ENOENT => Error::NoSuchName { name: name.to_string_lossy().into() },
             other => Error::from_change(other),
         }
     }
@@ -616,7 +654,7 @@ impl Connection {
         // SAFETY: C, shmheap_unlink: name ends with a zero byte.
         match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Error::from_open(errno())),
+            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), || NAME_RANGE)),
         }
     }
 }

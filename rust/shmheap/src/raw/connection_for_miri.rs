@@ -399,7 +399,7 @@ impl Connection {
     }
 
     pub(crate) fn unlink(_: &CStr) -> Result<()> {
-        Err(Error::NotFound)
+        Err(Error::NotFound { heap: "".into() })
     }
 }
 

@@ -357,6 +357,7 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
 
 /// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    let () = Refuse::<T::Element>::DESTRUCTOR;
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
 }
 
@@ -371,6 +372,7 @@ fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result
 
 /// As peek; then claims the object and frees it. Refused, it is in transit as before.
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    let () = Refuse::<T::Element>::DESTRUCTOR;
     let seen = look::<T>(heap, bits)?;
     let owned = copy::<T>(heap, bits, seen)?;
     let place = claim(heap, bits, seen.len, T::LABEL)?;
