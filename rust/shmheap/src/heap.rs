@@ -267,10 +267,8 @@ impl HeapOptions {
 }
 
 fn c_name(name: &[u8]) -> Result<CString> {
-    let invalid = |_| Error::InvalidOption {
-        heap: String::from_utf8_lossy(name).into(),
-        what: "a name cannot hold a zero byte",
-    };
+    let invalid =
+        |_| Error::InvalidOption { heap: String::from_utf8_lossy(name).into(), what: "a name cannot hold a zero byte" };
     CString::new(name).map_err(invalid)
 }
 

@@ -82,7 +82,9 @@
     any(target_pointer_width = "64", target_arch = "x86"),
     target_has_atomic = "64"
 )))]
-compile_error!("shmheap runs on Linux, on little-endian machines of 64 bits and on 32-bit x86: this target is another one");
+compile_error!(
+    "shmheap runs on Linux, on little-endian machines of 64 bits and on 32-bit x86: this target is another one"
+);
 
 mod arc;
 mod boxed;

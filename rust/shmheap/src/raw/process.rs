@@ -166,9 +166,7 @@ impl Place {
         if unsafe { madvise(start.cast(), len, MADV_DONTFORK) } != 0 {
             return None;
         }
-        let claimed = |place: &&Place| {
-            place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        };
+        let claimed = |place: &&Place| place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         let place = places().find(claimed).unwrap_or_else(added);
         place.len.store(len, Ordering::Relaxed);
         place.start.store(start as usize, Ordering::Release);
