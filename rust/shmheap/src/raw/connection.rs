@@ -196,8 +196,8 @@ impl Connection {
 
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
-        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
         let words = format!("descriptor {}", fd.as_raw_fd());
+        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
         Self::opened(&words, opening, |out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
     }
 
