@@ -1,8 +1,8 @@
 //! Tells this process from one that forked it, for the price of two loads.
 //!
 //! A page that the kernel empties in a child (`MADV_WIPEONFORK`, Linux 4.14) holds the number of the process; a child finds 0
-//! there, and takes a new number when it first needs one. Where the kernel has no such pages, the C library calls a function in the child
-//! that empties it; a child made by a bare system call is not seen then.
+//! there, and takes a new number when it first needs one. Where the kernel has no such pages, a function empties it that the C library
+//! calls in the child; a child made by a bare system call is not seen then.
 //!
 //! A reference to a heap that lives across fork() leads to memory that the child does not have. So that the child maps nothing else
 //! there, a list names the places of all heaps, and the C library calls a function in the child that keeps them, without any access
@@ -60,30 +60,19 @@ fn page() -> &'static AtomicU64 {
     unsafe { known.as_ref() }.unwrap_or_else(page_made)
 }
 
-/// For the C library to call in a child.
-extern "C" fn forget() {
-    page().store(0, Ordering::Release);
-}
-
 /// Of threads that come at the same time each makes one, and one page is used.
 #[cold]
 fn page_made() -> &'static AtomicU64 {
     // SAFETY: (mmap) new memory, at an address of the kernel's choice.
     let made = unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
-    let wiped = if made as isize == -1 {
+    if made as isize == -1 {
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
         let word = ptr::from_ref(word).cast_mut();
         let _ = PAGE.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
-        false
     } else {
-        // SAFETY: (madvise) all of it is ours, and holds nothing yet.
-        let wiped = unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) } == 0;
+        // SAFETY: (madvise) all of it is ours, and holds nothing yet. Where the kernel refuses, the handler does it.
+        unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) };
         let _ = PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
-        wiped
-    };
-    if !wiped {
-        // SAFETY: (pthread_atfork) a function that may be called in any child.
-        unsafe { pthread_atfork(None, None, Some(forget)) };
     }
     page()
 }
@@ -181,6 +170,10 @@ impl Place {
 
 /// For the C library to call in a child, before anything else can map memory there.
 extern "C" fn keep_places() {
+    // SAFETY: never unmapped.
+    if let Some(page) = unsafe { PAGE.load(Ordering::Acquire).as_ref() } {
+        page.store(0, Ordering::Release); // an emulator may take MADV_WIPEONFORK and do nothing
+    }
     for place in places() {
         let (start, len) = (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
         if start <= 1 {
