@@ -56,6 +56,27 @@ else
     echo "skipped: $(cargo --version) packages shmheap only once shmheap-sys is on crates.io"
 fi
 
+# Feature `system`: an installed library, made here, of this version and of another one.
+system=$TEST_TMPDIR/system
+mkdir -p "$system/include" "$system/lib" "$system/other"
+cp "$work/c/include/shmheap.h" "$system/include"
+library() {
+    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" -o "$1/libshmheap.so" "$work"/c/src/*.c -lpthread -lrt
+}
+library "$system/lib" "$system/include"
+sed 's/^#define SHMHEAP_VERSION .*/#define SHMHEAP_VERSION 990000/' "$system/include/shmheap.h" >"$system/other/shmheap.h"
+library "$system/other" "$system/other"
+export SHMHEAP_LIB_DIR=$system/lib SHMHEAP_INCLUDE_DIR=$system/include
+step cargo build --locked -p shmheap --features system --example counter --target-dir "$CARGO_TARGET_DIR/system"
+counter=$CARGO_TARGET_DIR/system/debug/examples/counter
+LD_LIBRARY_PATH=$system/lib step "$counter"
+said=$(LD_LIBRARY_PATH=$system/other "$counter" 2>&1) && { echo "cargo_test: a library of another version was taken" >&2; exit 1; }
+[[ $said == *OtherLibrary*99.0.0* ]] || { echo "cargo_test: another version said: $said" >&2; exit 1; }
+said=$(SHMHEAP_INCLUDE_DIR=$system/other cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/system" 2>&1) &&
+    { echo "cargo_test: a header of another version was taken" >&2; exit 1; }
+[[ $said == *"is of version Some(990000)"* ]] || { echo "cargo_test: another header said: $said" >&2; exit 1; }
+unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR
+
 # The README's program in a project outside the tree, by one process and another.
 outside=$TEST_TMPDIR/outside
 mkdir "$outside"

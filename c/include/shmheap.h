@@ -123,6 +123,11 @@
 #define SHMHEAP_API
 #endif
 
+/* The version of this header: major * 10000 + minor * 100 + patch. While major is 0, a program runs
+ * with a library of the same minor version and of its own patch or a later one; then, of the same
+ * major version and of its own minor or a later one. */
+#define SHMHEAP_VERSION 100
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -199,6 +204,9 @@ typedef struct shmheap_options {
 } shmheap_options;
 
 /* Opening and closing ------------------------------------------------------------------------- */
+
+/* shmheap_version is the SHMHEAP_VERSION of the library that the program runs with. */
+SHMHEAP_API unsigned shmheap_version(void);
 
 /* shmheap_create makes a heap whose region has len bytes, at least 128, under a name that is passed
  * to shm_open() as it is ("/name"), and connects to it. Memory for all of it is reserved at once.
@@ -473,6 +481,21 @@ SHMHEAP_API shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *
  * Failure: NULL; errno ESTALE (somebody has claimed it, or it was never sent) or EINVAL (the null
  * handle, of another heap, or no handle at all). */
 SHMHEAP_API void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl);
+
+/* shmheap_send_labelled is shmheap_send, but first writes count words, 1 at least, to the end of the
+ * object: the last of them fills its last 8 bytes. A receiver can tell by them what the object is.
+ * Failure: as shmheap_send, and errno EINVAL (words NULL, count 0) or EBADMSG (the object is
+ * shorter than count words, or its header is damaged). Then the object is held as before, and its
+ * last bytes may hold the words. */
+SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words,
+                                                        size_t count);
+
+/* shmheap_receive_labelled is shmheap_receive, but claims the object only where its last 8 bytes are
+ * label and it can hold least bytes. It looks before it claims, so a refused call changes nothing.
+ * Failure: as shmheap_receive, and errno ENOMSG (another label), ERANGE (the object is shorter) or
+ * EBADMSG (the object's header is damaged). */
+SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
+                                           size_t least);
 
 /* shmheap_peek copies bytes of an object in transit to buffer, and leaves the object as it is.
  * offset is where they begin: that many bytes behind the object's start or, below 0, before its

@@ -186,6 +186,8 @@ int shmheap_copy(shmheap_memory_handle mem, const char *path)
     return call_end(&call, copy_make(mem.heap, path));
 }
 
+unsigned shmheap_version(void) { return SHMHEAP_VERSION; }
+
 int shmheap_valid(shmheap_memory_handle mem) { return usable(mem); }
 
 static int lend(shmheap_memory_handle mem, int writable)
@@ -762,34 +764,68 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
 
 /* Holding --------------------------------------------------------------- */
 
+/* The granule of an object that is to be sent; GRANULE_NONE with errno. */
+static HOT uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
+{
+    uint64_t granule = usable(mem) && !mem.heap->read_only ? granule_of_pointer(mem.heap, ptr) : GRANULE_NONE;
+    if (UNLIKELY(granule == GRANULE_NONE))
+        errno = usable(mem) && mem.heap->read_only ? EACCES : EINVAL;
+    return granule;
+}
+
 shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
 {
+    uint64_t granule = granule_to_send(mem, ptr);
+    return handle_make(mem.heap, granule, granule != GRANULE_NONE ? own_send(mem.heap, granule) : 0);
+}
+
+shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words, size_t count)
+{
     const shmheap_object_handle null = {0};
-    struct shmheap *heap = mem.heap;
-    if (!usable(mem) || heap->read_only) {
-        errno = usable(mem) ? EACCES : EINVAL;
-        return null;
-    }
-    uint64_t granule = granule_of_pointer(heap, ptr);
-    if (granule == GRANULE_NONE) {
+    if (UNLIKELY(words == NULL || count == 0)) {
         errno = EINVAL;
         return null;
     }
-    return handle_make(heap, granule, own_send(heap, granule));
+    uint64_t granule = granule_to_send(mem, ptr), header = 0;
+    if (granule != GRANULE_NONE)
+        header = own_send_labelled(mem.heap, granule, words, count);
+    /* The block may reach into a part of the region that this connection has not seen yet. */
+    if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) && catch_up(mem.heap) == 0)
+        header = own_send_labelled(mem.heap, granule, words, count);
+    return handle_make(mem.heap, granule, header);
+}
+
+/* Whether an object in transit may be claimed: 1, or 0 with errno. */
+static HOT int may_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    struct shmheap *heap = mem.heap;
+    int known = usable(mem) && hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT &&
+                granule_known(heap, hdl.bits & HEADER_SIZE_MASK);
+    if (UNLIKELY(!known || heap->read_only)) {
+        errno = known ? EACCES : EINVAL;
+        return 0;
+    }
+    return LIKELY(load_acquire_u32(&heap->ready)) || recover_take_slot(heap) == 0;
 }
 
 void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    struct shmheap *heap = mem.heap;
     uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
-    if (!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
-        !granule_known(heap, granule))
-        return fail_null(EINVAL);
-    if (heap->read_only)
-        return fail_null(EACCES);
-    if (!load_acquire_u32(&heap->ready) && recover_take_slot(heap) != 0)
+    if (!may_receive(mem, hdl))
         return NULL;
-    return own_receive(heap, granule, (unsigned)stamp) != 0 ? block_payload(heap, granule) : NULL;
+    return own_receive(mem.heap, granule, (unsigned)stamp) != 0 ? block_payload(mem.heap, granule) : NULL;
+}
+
+void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label, size_t least)
+{
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    if (!may_receive(mem, hdl))
+        return NULL;
+    uint64_t header = own_receive_labelled(mem.heap, granule, (unsigned)stamp, label, least);
+    /* As in shmheap_send_labelled. */
+    if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
+        header = own_receive_labelled(mem.heap, granule, (unsigned)stamp, label, least);
+    return header != 0 ? block_payload(mem.heap, granule) : NULL;
 }
 
 size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer, size_t bytes)

@@ -40,6 +40,7 @@ struct robust_list_head {
 #define MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED (1 << 2)
 
 /* statfs(2) */
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
 

@@ -26,7 +26,26 @@ enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
 /* The stamp of one more step in an object's life: handles from before it are stale. */
 static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
 
-uint64_t own_send(const struct shmheap *heap, uint64_t granule)
+/* The word so many words before the end of a payload. */
+static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule, uint64_t size, size_t words)
+{
+    unsigned char *payload = block_payload(heap, granule);
+    return (shared_u64 *)(void *)(payload + block_payload_len(heap, size) - words * sizeof(uint64_t));
+}
+
+/* Writes words at the end of a held object: 0, or -1 where it is shorter or its header damaged. */
+static HOT int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header, const uint64_t *words,
+                           size_t count)
+{
+    uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
+    if (UNLIKELY(size == 0 || count > block_payload_len(heap, size) / sizeof(uint64_t)))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        store_u64(word_before_end(heap, granule, size, count - i), words[i]);
+    return 0;
+}
+
+static HOT uint64_t send(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
 {
     /* Others may turn it from used to shared once meanwhile. */
     for (int i = 0; i < 2; i++) {
@@ -37,6 +56,10 @@ uint64_t own_send(const struct shmheap *heap, uint64_t granule)
             errno = EPERM;
             return 0;
         }
+        if (count != 0 && label_write(heap, granule, header, words, count) != 0) {
+            errno = EBADMSG;
+            return 0;
+        }
         uint64_t sent =
             header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, stamp_next(header));
         if (block_republish(heap, granule, header, sent))
@@ -44,6 +67,13 @@ uint64_t own_send(const struct shmheap *heap, uint64_t granule)
     }
     errno = EINVAL;
     return 0;
+}
+
+uint64_t own_send(const struct shmheap *heap, uint64_t granule) { return send(heap, granule, NULL, 0); }
+
+uint64_t own_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
+{
+    return send(heap, granule, words, count);
 }
 
 /* The header of the object in transit; 0 where there is none of that stamp. */
@@ -59,6 +89,32 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     if (header != 0) {
         uint64_t used =
             header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
+        if (block_republish(heap, granule, header, used))
+            return used;
+    }
+    errno = ESTALE;
+    return 0;
+}
+
+uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned stamp, uint64_t label, size_t least)
+{
+    uint64_t header = in_transit(heap, granule, stamp);
+    if (header != 0) {
+        uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
+        if (UNLIKELY(size == 0)) {
+            errno = EBADMSG;
+            return 0;
+        }
+        if (UNLIKELY(load_u64(word_before_end(heap, granule, size, 1)) != label)) {
+            errno = ENOMSG;
+            return 0;
+        }
+        if (UNLIKELY(block_payload_len(heap, size) < least)) {
+            errno = ERANGE;
+            return 0;
+        }
+        /* Where the header is still the same, the object was in transit when the label was loaded. */
+        uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
         if (block_republish(heap, granule, header, used))
             return used;
     }

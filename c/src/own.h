@@ -10,6 +10,16 @@
  * lock: one compare-and-swap of the header. */
 uint64_t own_send(const struct shmheap *heap, uint64_t granule);
 
+/* own_send_labelled is own_send, which first writes count words at the object's end. EBADMSG too: the
+ * object is shorter, or its header is damaged. A death between words and header leaves an object
+ * that the dead connection held. */
+uint64_t own_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count);
+
+/* own_receive_labelled is own_receive, but refuses, before it claims anything, an object whose last
+ * word is not label (ENOMSG), one of fewer than least bytes (ERANGE), and one whose header is
+ * damaged (EBADMSG). */
+uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned stamp, uint64_t label, size_t least);
+
 /* own_receive makes the object in transit with this stamp the connection's: its header then, or 0
  * with errno ESTALE. Of several who try, one succeeds. No lock. */
 uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp);

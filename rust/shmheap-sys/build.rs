@@ -44,14 +44,43 @@ fn compiled(c: &Path) -> PathBuf {
 fn system(c: &Path) -> PathBuf {
     let ours = env::var_os("SHMHEAP_INCLUDE_DIR").map_or_else(|| c.join("include"), PathBuf::from);
     if let Some(directory) = env::var_os("SHMHEAP_LIB_DIR") {
+        check_version(&ours);
         println!("cargo:rustc-link-search=native={}", Path::new(&directory).display());
         println!("cargo:rustc-link-lib=shmheap");
         return ours;
     }
     match pkg_config::Config::new().probe("shmheap") {
-        Ok(library) => library.include_paths.into_iter().next().unwrap_or(ours),
+        Ok(library) => {
+            let include = library.include_paths.into_iter().next().unwrap_or(ours);
+            check_version(&include);
+            include
+        }
         Err(error) => panic!(
             "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.so, or leave the feature out."
+        ),
+    }
+}
+
+/// The header beside the installed library is of the version that the bindings were made from. The library itself is asked when a
+/// program opens a heap, since it may be another one by then.
+#[cfg(feature = "system")]
+fn check_version(include: &Path) {
+    let path = include.join("shmheap.h");
+    println!("cargo:rerun-if-changed={}", path.display());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!("feature `system`: {}: {error}\nSet SHMHEAP_INCLUDE_DIR to the folder of shmheap.h.", path.display())
+    });
+    let version = |text: &str, before: &str| -> Option<u32> {
+        text.lines().find_map(|line| line.strip_prefix(before)?.trim_end_matches([';', 'u']).trim().parse().ok())
+    };
+    let bindings = include_str!("src/bindings.rs");
+    let ours = version(bindings, "pub const SHMHEAP_VERSION: u32 =").expect("the bindings have a version");
+    match version(&text, "#define SHMHEAP_VERSION") {
+        Some(found) if found / 100 == ours / 100 && found >= ours => {}
+        found => panic!(
+            "feature `system`: {} is of version {found:?} (major * 10000 + minor * 100 + patch), and this crate needs {ours} or a later \
+             patch of it.\nInstall that version, or leave the feature out.",
+            path.display()
         ),
     }
 }

@@ -187,7 +187,7 @@ impl State {
         match opened {
             Err(Error::InvalidName(_)) => assert!(byte < 3),
             Err(Error::OutOfMemory { .. }) => assert!(!find || model.is_some()),
-            Err(Error::NoSuchName) => assert!(find && model.is_none()),
+            Err(Error::NoSuchName { .. }) => assert!(find && model.is_none()),
             Err(Error::OtherRoot { .. }) => assert_ne!(model.expect("there is one").kind, kind),
             Err(other) => panic!("{other}"),
             Ok(root) => {

@@ -129,6 +129,10 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
         shape.extend(one.fill(".field(::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"));
         valid.extend(one.fill("&& unsafe { <__T as __CRATE::Shm>::is_valid(::core::ptr::addr_of!((*place).__F)) }"));
         pattern.extend(one.fill(if named { "__F: __V," } else { "__V," }));
+        // Apart from the impl, where no `Self` is known.
+        let mut own = Words::default();
+        own.set("Self", words.fill("__SELF<__PASSED>"));
+        one.set("__T", closed(&own.replace(field.of.clone())));
         types.extend(one.fill("__REF __T,"));
         values.extend(one.fill("__V,"));
     }

@@ -8,20 +8,34 @@ use std::io;
 /// use shmheap::{Error, Heap};
 ///
 /// match Heap::options().open("/no-such-heap-here") {
-///     Err(Error::NotFound) => println!("nobody has created it yet"),
+///     Err(Error::NotFound { heap }) => println!("no process has created {heap} yet"),
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
 #[non_exhaustive]
 pub enum Error {
     /// There is no heap of that name.
-    NotFound,
+    NotFound {
+        /// The heap's name, or its path.
+        heap: Box<str>,
+    },
     /// There is something of that name already.
-    AlreadyExists,
-    /// The name or an option is outside its range: the text says which.
-    InvalidOption(&'static str),
+    AlreadyExists {
+        /// The heap's name, or its path.
+        heap: Box<str>,
+    },
+    /// An argument is outside its range.
+    InvalidOption {
+        /// The heap's name, or its path.
+        heap: Box<str>,
+        /// Which argument, and its range.
+        what: &'static str,
+    },
     /// The system does not permit it.
-    PermissionDenied,
+    PermissionDenied {
+        /// The heap's name, or its path.
+        heap: Box<str>,
+    },
     /// This heap was opened read-only.
     ReadOnly,
     /// As many processes are connected as the heap has slots for.
@@ -30,7 +44,10 @@ pub enum Error {
     /// time; or no space was given back in the time that the caller would wait.
     TimedOut,
     /// What is there is no heap of this version of the format.
-    OtherVersion,
+    OtherVersion {
+        /// The heap's name, or its path.
+        heap: Box<str>,
+    },
     /// The memory holds what no sound heap can hold.
     Corrupt,
     /// No free space of that many bytes is left in the heap.
@@ -78,7 +95,10 @@ pub enum Error {
     /// The name of a root is out of range: the text says how.
     InvalidName(&'static str),
     /// No object of the heap has that name.
-    NoSuchName,
+    NoSuchName {
+        /// The name; bytes that are not UTF-8 are replaced.
+        name: Box<str>,
+    },
     /// The object of that name is not a value of the type asked for, which the text says more about. It stays as it is.
     OtherRoot {
         /// What it is.
@@ -92,6 +112,13 @@ pub enum Error {
         offset: u64,
         /// The rule in words.
         text: String,
+    },
+    /// Feature `system`: the installed library is of another version than its header was. Install that version, or leave the feature out.
+    OtherLibrary {
+        /// The version of the header: major * 10000 + minor * 100 + patch.
+        needed: u32,
+        /// That of the library.
+        found: u32,
     },
     /// The library was built without it, or the kernel lacks it.
     Unsupported,
@@ -114,12 +141,9 @@ impl Error {
     /// The meaning of an errno value that is the same in all calls of the library.
     pub(crate) fn from_errno(errno: i32) -> Self {
         match errno {
-            code::ENOENT => Error::NotFound,
-            code::EEXIST => Error::AlreadyExists,
             code::EPERM => Error::NotHeld,
             code::EAGAIN => Error::TooManyProcesses,
             code::ETIMEDOUT => Error::TimedOut,
-            code::EPROTONOSUPPORT => Error::OtherVersion,
             code::EBADMSG => Error::Corrupt,
             code::ESTALE => Error::Stale,
             code::ENOTSUP => Error::Unsupported,
@@ -129,14 +153,14 @@ impl Error {
 
     fn variant(&self) -> &'static str {
         match self {
-            Error::NotFound => "NotFound",
-            Error::AlreadyExists => "AlreadyExists",
-            Error::InvalidOption(_) => "InvalidOption",
-            Error::PermissionDenied => "PermissionDenied",
+            Error::NotFound { .. } => "NotFound",
+            Error::AlreadyExists { .. } => "AlreadyExists",
+            Error::InvalidOption { .. } => "InvalidOption",
+            Error::PermissionDenied { .. } => "PermissionDenied",
             Error::ReadOnly => "ReadOnly",
             Error::TooManyProcesses => "TooManyProcesses",
             Error::TimedOut => "TimedOut",
-            Error::OtherVersion => "OtherVersion",
+            Error::OtherVersion { .. } => "OtherVersion",
             Error::Corrupt => "Corrupt",
             Error::OutOfMemory { .. } => "OutOfMemory",
             Error::TooLarge => "TooLarge",
@@ -150,9 +174,10 @@ impl Error {
             Error::NotAValue { .. } => "NotAValue",
             Error::NotUtf8 { .. } => "NotUtf8",
             Error::InvalidName(_) => "InvalidName",
-            Error::NoSuchName => "NoSuchName",
+            Error::NoSuchName { .. } => "NoSuchName",
             Error::OtherRoot { .. } => "OtherRoot",
             Error::Unsound { .. } => "Unsound",
+            Error::OtherLibrary { .. } => "OtherLibrary",
             Error::Unsupported => "Unsupported",
             Error::Os(_) => "Os",
         }
@@ -167,12 +192,17 @@ impl Error {
         }
     }
 
-    /// errno of a call that opens.
-    pub(crate) fn from_open(errno: i32) -> Self {
+    /// errno of a call that opens or removes this heap; invalid: what EINVAL says of the arguments.
+    pub(crate) fn from_open(errno: i32, heap: &str, invalid: impl FnOnce() -> &'static str) -> Self {
+        let heap = heap.into();
         match errno {
-            code::EACCES => Error::PermissionDenied,
+            code::ENOENT => Error::NotFound { heap },
+            code::EEXIST => Error::AlreadyExists { heap },
+            code::EACCES => Error::PermissionDenied { heap },
+            code::EPROTONOSUPPORT => Error::OtherVersion { heap },
+            code::EINVAL => Error::InvalidOption { heap, what: invalid() },
+            code::ENAMETOOLONG => Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" },
             code::EPERM => Error::Os(io::Error::from_raw_os_error(errno)),
-            code::EINVAL => Error::InvalidOption("the name, the sizes or the alignment (8 or 16)"),
             _ => Error::from_errno(errno),
         }
     }
@@ -181,13 +211,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotFound => f.write_str("there is no such heap: create it first, or use open_or_create"),
-            Error::AlreadyExists => {
-                f.write_str("there is something of that name already: open it, choose another name, or remove it")
+            Error::NotFound { heap } => write!(f, "there is no heap {heap:?}: create it first, or use open_or_create"),
+            Error::AlreadyExists { heap } => {
+                write!(f, "there is something named {heap:?} already: open it, choose another name, or remove it")
             }
-            Error::InvalidOption(what) => write!(f, "out of range: {what}"),
-            Error::PermissionDenied => {
-                f.write_str("no permission: ask its owner for a wider mode, or try to open it read-only")
+            Error::InvalidOption { heap, what } => write!(f, "heap {heap:?}: {what}"),
+            Error::PermissionDenied { heap } => {
+                write!(f, "heap {heap:?}: no permission: ask its owner for a wider mode, or try to open it read-only")
             }
             Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
             Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
@@ -195,8 +225,8 @@ impl fmt::Display for Error {
                 "a live process holds the heap's lock, or never finished making a root or the heap (continue or end it), or gave no \
                  space back in time",
             ),
-            Error::OtherVersion => {
-                f.write_str("a heap of another version of the format: use the same version everywhere")
+            Error::OtherVersion { heap } => {
+                write!(f, "heap {heap:?} is of another version of the format: use the same version of shmheap everywhere")
             }
             Error::Corrupt => f.write_str("the heap is damaged: check it, then remove it and create it anew"),
             Error::OutOfMemory { size } => {
@@ -224,7 +254,9 @@ impl fmt::Display for Error {
                 write!(f, "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle stays good")
             }
             Error::InvalidName(how) => write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one"),
-            Error::NoSuchName => f.write_str("nothing in the heap has that name: make it with root or root_with"),
+            Error::NoSuchName { name } => {
+                write!(f, "no object of the heap has the name {name:?}: make it with root or root_with")
+            }
             Error::OtherRoot { found } => {
                 write!(
                     f,
@@ -233,6 +265,16 @@ impl fmt::Display for Error {
             }
             Error::Unsound { rule, offset, text } => {
                 write!(f, "the heap breaks rule {rule} at offset {offset} ({text}): remove it and create it anew")
+            }
+            Error::OtherLibrary { needed, found } => {
+                let version = |version: &u32| format!("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+                write!(
+                    f,
+                    "the installed library is version {}, and this program was compiled for {}: install that one, or leave the \
+                     feature `system` out",
+                    version(found),
+                    version(needed)
+                )
             }
             Error::Unsupported => f.write_str("not supported here: leave the option out"),
             Error::Os(error) => write!(f, "{error}"),
@@ -252,22 +294,22 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Os(_) => None,
-            Error::NotFound | Error::NoSuchName => Some(io::ErrorKind::NotFound),
-            Error::AlreadyExists => Some(io::ErrorKind::AlreadyExists),
-            Error::PermissionDenied | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
+            Error::NotFound { .. } | Error::NoSuchName { .. } => Some(io::ErrorKind::NotFound),
+            Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
+            Error::PermissionDenied { .. } | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
                 Some(io::ErrorKind::PermissionDenied)
             }
             Error::TimedOut => Some(io::ErrorKind::TimedOut),
             Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
-            Error::Unsupported => Some(io::ErrorKind::Unsupported),
-            Error::InvalidOption(_)
+            Error::Unsupported | Error::OtherLibrary { .. } => Some(io::ErrorKind::Unsupported),
+            Error::InvalidOption { .. }
             | Error::InvalidName(_)
             | Error::NullHandle
             | Error::ForeignHandle
             | Error::TooLarge => Some(io::ErrorKind::InvalidInput),
             Error::Corrupt
             | Error::Unsound { .. }
-            | Error::OtherVersion
+            | Error::OtherVersion { .. }
             | Error::WrongType { .. }
             | Error::NotAValue { .. }
             | Error::NotUtf8 { .. }
@@ -315,11 +357,13 @@ mod tests {
     #[test]
     fn each_errno_has_its_cause() {
         assert!(matches!(Error::from_change(code::EACCES), Error::ReadOnly));
-        assert!(matches!(Error::from_open(code::EACCES), Error::PermissionDenied));
+        let open = |errno| Error::from_open(errno, "/a", || "the size");
+        assert!(matches!(open(code::EACCES), Error::PermissionDenied { heap } if &*heap == "/a"));
+        assert!(matches!(open(code::ENOENT), Error::NotFound { heap } if &*heap == "/a"));
         assert!(matches!(Error::from_change(code::EPERM), Error::NotHeld));
         assert!(matches!(Error::from_change(code::ESTALE), Error::Stale));
-        assert!(matches!(Error::from_open(code::EINVAL), Error::InvalidOption(_)));
-        let other = Error::from_open(5);
+        assert!(matches!(open(code::EINVAL), Error::InvalidOption { what: "the size", .. }));
+        let other = open(5);
         assert!(matches!(&other, Error::Os(error) if error.raw_os_error() == Some(5)));
         assert!(std::error::Error::source(&other).is_some());
     }

@@ -267,7 +267,9 @@ impl HeapOptions {
 }
 
 fn c_name(name: &[u8]) -> Result<CString> {
-    CString::new(name).map_err(|_| Error::InvalidOption("a name cannot hold a zero byte"))
+    let invalid =
+        |_| Error::InvalidOption { heap: String::from_utf8_lossy(name).into(), what: "a name cannot hold a zero byte" };
+    CString::new(name).map_err(invalid)
 }
 
 impl Heap {
@@ -628,7 +630,7 @@ impl Heap {
     /// ```
     /// use shmheap::{Error, Heap};
     /// let heap = Heap::anonymous(1 << 16)?;
-    /// assert!(matches!(heap.find_root::<u64>("limit"), Err(Error::NoSuchName)));
+    /// assert!(matches!(heap.find_root::<u64>("limit"), Err(Error::NoSuchName { .. })));
     /// let made = heap.root_with("limit", || 5u64)?;
     /// assert_eq!(*heap.find_root::<u64>("limit")?, 5);
     /// # drop(made);

@@ -71,13 +71,20 @@
 //! count; `ShmBox<T, &Heap>` ([`ShmBox::new_in`]) borrows it, and saves the two atomic instructions; so does
 //! `ShmBox<T, &'static Heap>` of a heap that stays open ([`Heap::leak`]).
 //!
-//! Linux, 64 bits, little-endian, gcc or clang to compile the C sources of `shmheap-sys`.
+//! Linux, little-endian, 64 bits or 32-bit x86; gcc or clang to compile the C sources of `shmheap-sys`.
 #![deny(unsafe_op_in_unsafe_fn, missing_docs, unsafe_code)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(miri, allow(dead_code))]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
-compile_error!("shmheap needs Linux on a little-endian machine of 64 bits");
+#[cfg(not(all(
+    target_os = "linux",
+    target_endian = "little",
+    any(target_pointer_width = "64", target_arch = "x86"),
+    target_has_atomic = "64"
+)))]
+compile_error!(
+    "shmheap runs on Linux, on little-endian machines of 64 bits and on 32-bit x86: this target is another one"
+);
 
 mod arc;
 mod boxed;

@@ -194,12 +194,26 @@ fn in_a_child(run: impl FnOnce() -> bool) -> Result<bool, i32> {
         // SAFETY: ends the child.
         unsafe { system::_exit(i32::from(!good)) }
     }
+    ended(pid)
+}
+
+/// What a child ended with.
+fn ended(pid: i32) -> Result<bool, i32> {
     let mut status = 0;
     // SAFETY: (waitpid) status may be written.
     assert_eq!(unsafe { system::waitpid(pid, &mut status, 0) }, pid);
     match status & 0x7f {
         0 => Ok(status == 0),
         signal => Err(signal),
+    }
+}
+
+/// Forks, and returns in both: in the parent, what the child ended with.
+fn in_a_child_that_goes_on() -> Result<bool, i32> {
+    // SAFETY: (fork) as above; the child that goes on ends at its next step.
+    match unsafe { system::fork() } {
+        0 => Ok(true),
+        pid => ended(pid),
     }
 }
 
@@ -275,6 +289,14 @@ fn a_child_uses_what_it_inherited_and_is_refused() {
             && other(all.heap.stats().map(|_| ()))
             && other(all.heap.reap().map(|_| ()))
             && other(all.number.snapshot().map(|_| ()))
+            && other(all.heap.keep_root("root"))
+            && other(all.heap.remove_root("root").map(|_| ()))
+            && other(all.heap.find_root::<u64>("root").map(|_| ()))
+            && other(all.heap.names().map(|_| ()))
+            && other(all.heap.in_transit().map(|_| ()))
+            && other(all.heap.check())
+            && other(all.heap.discard(handle.cast()))
+            && other(all.heap.receive_bytes(handle.cast()).map(|_| ()))
     });
     assert_eq!(refused, Ok(true));
     assert!(is_untouched(&all, used));
@@ -289,6 +311,46 @@ fn a_reference_that_a_child_inherited_leads_nowhere() {
     let text: &str = &all.text;
     assert_eq!(in_a_child(|| text == "ours"), Err(system::SIGSEGV));
     assert_eq!((*all.number, &*all.text), (1, "ours"));
+}
+
+/// What a child maps never comes to lie where a reference that it inherited leads.
+#[test]
+fn a_child_maps_nothing_where_an_inherited_reference_leads() {
+    let heap = Heap::anonymous(4 << 20).unwrap();
+    let boxed = heap.boxed_slice(&[1u8; 2 << 20]).unwrap();
+    let (first, last) = (boxed.as_ptr() as usize, &raw const boxed[boxed.len() - 1] as usize);
+    let mapped = in_a_child(|| {
+        // From where the C library maps memory of its own, to sizes that fill the holes between mappings.
+        let taken: Vec<Vec<u8>> = (0..400).map(|i| vec![2u8; (1 << 20) >> (i / 100)]).collect();
+        taken.iter().all(|bytes| {
+            let there = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
+            !there.contains(&first) && !there.contains(&last)
+        })
+    });
+    assert_eq!(mapped, Ok(true), "its own memory lies where the reference leads");
+    let reference: &u8 = &boxed[0];
+    let grandchild = in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
+    assert_eq!((grandchild, boxed[0]), (Ok(true), 1));
+}
+
+/// Code of the user's that a call runs may fork: the call goes on in the child as well, with what is the parent's.
+#[test]
+fn a_child_goes_on_amid_a_call() {
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let parent = std::process::id();
+    let mut status = Ok(true);
+    let made = ShmBox::from_fn_in(
+        2,
+        |i| {
+            if i == 1 {
+                status = in_a_child_that_goes_on();
+            }
+            std::process::id()
+        },
+        &heap,
+    );
+    assert_eq!(*made.unwrap(), [parent; 2]);
+    assert_eq!(status, Err(system::SIGSEGV));
 }
 
 /// A child that opens the heap itself is a process as any other.

@@ -9,10 +9,10 @@ use support::{again, open, Name, Trusted};
 #[test]
 fn each_way_to_open() {
     let name = Name::new();
-    assert!(matches!(open(&name.0), Err(Error::NotFound)));
-    assert!(matches!(Heap::remove(&name.0), Err(Error::NotFound)));
+    assert!(matches!(open(&name.0), Err(Error::NotFound { .. })));
+    assert!(matches!(Heap::remove(&name.0), Err(Error::NotFound { .. })));
     let heap = Heap::options().size(1 << 16).create(&name.0).unwrap().trusted();
-    assert!(matches!(support::create(&name.0, 1 << 16), Err(Error::AlreadyExists)));
+    assert!(matches!(support::create(&name.0, 1 << 16), Err(Error::AlreadyExists { .. })));
     let again = Heap::options().size(1 << 20).open_or_create(&name.0).unwrap().trusted();
     assert_eq!(again.stats().unwrap().len, 1 << 16);
     assert_eq!(heap.stats().unwrap().processes, 2);
@@ -28,7 +28,7 @@ fn in_a_file() {
     drop(heap);
     let heap = Heap::options().open_file(&path).unwrap().trusted();
     assert_eq!(&*heap.receive(handle).unwrap(), "on disk");
-    assert!(matches!(Heap::options().create_file(&path), Err(Error::AlreadyExists)));
+    assert!(matches!(Heap::options().create_file(&path), Err(Error::AlreadyExists { .. })));
     drop((heap, Heap::options().open_or_create_file(&path).unwrap()));
     std::fs::write(&path, b"no heap at all").unwrap();
     assert!(matches!(Heap::options().open_file(&path), Err(Error::Corrupt)));
@@ -53,10 +53,10 @@ fn read_only_changes_nothing() {
 #[test]
 fn options_out_of_range_are_refused() {
     let heap = |options: shmheap::HeapOptions| options.anonymous().map(|_| ());
-    assert!(matches!(heap(Heap::options().alignment(32)), Err(Error::InvalidOption(_))));
-    assert!(matches!(heap(Heap::options().size(1)), Err(Error::InvalidOption(_))));
-    assert!(matches!(heap(Heap::options().size(1 << 20).growable_to(1 << 10)), Err(Error::InvalidOption(_))));
-    assert!(matches!(open("/with\0zero"), Err(Error::InvalidOption(_))));
+    assert!(matches!(heap(Heap::options().alignment(32)), Err(Error::InvalidOption { .. })));
+    assert!(matches!(heap(Heap::options().size(1)), Err(Error::InvalidOption { .. })));
+    assert!(matches!(heap(Heap::options().size(1 << 20).growable_to(1 << 10)), Err(Error::InvalidOption { .. })));
+    assert!(matches!(open("/with\0zero"), Err(Error::InvalidOption { .. })));
     assert!(heap(Heap::options().sparse().huge_pages().reap().mode(0o640)).is_ok());
     let timeout = Heap::options().timeout(std::time::Duration::MAX);
     assert!(timeout.open("/shmheap-nobody-made-this").is_err());
@@ -228,4 +228,37 @@ fn send_and_sync() {
     both::<shmheap::ShmArc<AtomicU8>>();
     both::<shmheap::Handle<std::rc::Rc<u8>>>();
     both::<Error>();
+}
+
+/// Errors name the heap, and the argument that is wrong.
+#[test]
+fn errors_say_what_and_where() {
+    let name = Name::new();
+    let said = |result: Result<shmheap::UntrustedHeap, Error>| format!("{:?}", result.map(drop).unwrap_err());
+    let text = said(Heap::options().open(&name.0));
+    assert!(text.starts_with("NotFound: ") && text.contains(&name.0), "{text}");
+    let _heap = support::create(&name.0, 1 << 16).unwrap();
+    let text = said(Heap::options().create(&name.0));
+    assert!(text.starts_with("AlreadyExists: ") && text.contains(&name.0), "{text}");
+    let missing = "/no-such-folder/heap";
+    let text = said(Heap::options().open_file(missing));
+    assert!(text.contains(missing), "{text}");
+    for (options, word) in [
+        (Heap::options().alignment(24), "alignment"),
+        (Heap::options().size(100), "128 bytes"),
+        (Heap::options().size(1 << 20).growable_to(1 << 16), "growable_to"),
+        (Heap::options().mode(0o10_000), "mode"),
+        (Heap::options().read_only(), "read_only"),
+    ] {
+        let other = Name::new();
+        let text = said(options.open_or_create(&other.0));
+        assert!(text.contains(word) && text.contains(&other.0), "{text}");
+    }
+    let text = said(Heap::options().create("/two/slashes"));
+    assert!(text.contains("two/slashes"), "{text}");
+    let text = said(Heap::options().create("zero\0byte"));
+    assert!(text.contains("zero byte"), "{text}");
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let text = format!("{:?}", heap.find_root::<u64>("limit").map(drop).unwrap_err());
+    assert!(text.starts_with("NoSuchName: ") && text.contains("limit"), "{text}");
 }

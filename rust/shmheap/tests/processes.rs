@@ -262,7 +262,7 @@ fn a_heap_that_nobody_lives_on_is_taken_over() {
     let name = Name::new();
     let mut peer = Peer::start("makes_and_waits", &[&name.0]);
     assert_eq!(peer.hear(), "made");
-    assert!(matches!(Heap::options().take_over().create(&name.0), Err(Error::AlreadyExists)));
+    assert!(matches!(Heap::options().take_over().create(&name.0), Err(Error::AlreadyExists { .. })));
     assert_eq!(open(&name.0).unwrap().stats().unwrap().used_blocks, 1);
     peer.kill();
     let heap = Heap::options().size(1 << 16).take_over().create(&name.0).unwrap().trusted();
@@ -305,7 +305,7 @@ fn a_heap_of_the_package() {
             let object = heap.send(&7u8).unwrap();
             let again = Heap::options().of_socket().open(name).unwrap();
             assert_eq!(again.take(object).unwrap(), 7);
-            assert!(matches!(open(name), Err(Error::NotFound)));
+            assert!(matches!(open(name), Err(Error::NotFound { .. })));
         }
         Err(Error::Unsupported) => {}
         Err(Error::Os(error)) => assert_eq!(error.raw_os_error(), Some(EXDEV)),

@@ -29,7 +29,7 @@ fn uses_are_counted_and_the_last_one_frees() {
     assert_eq!((names(&heap), clone.load(SeqCst)), (vec![("a".into(), 1)], 5));
     drop(clone);
     assert_eq!(names(&heap), []);
-    assert!(matches!(heap.find_root::<AtomicU64>("a"), Err(Error::NoSuchName)));
+    assert!(matches!(heap.find_root::<AtomicU64>("a"), Err(Error::NoSuchName { .. })));
     assert_eq!(heap.root::<AtomicU64>("a").unwrap().load(SeqCst), 0, "made anew");
     heap.check().unwrap();
 }
@@ -38,8 +38,8 @@ fn uses_are_counted_and_the_last_one_frees() {
 fn a_kept_name_stays_until_it_is_removed() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     let kept = || heap.names().unwrap().iter().map(|info| (info.users, info.kept)).collect::<Vec<_>>();
-    assert!(matches!(heap.keep_root("a"), Err(Error::NoSuchName)));
-    assert!(matches!(heap.remove_root("a"), Err(Error::NoSuchName)));
+    assert!(matches!(heap.keep_root("a"), Err(Error::NoSuchName { .. })));
+    assert!(matches!(heap.remove_root("a"), Err(Error::NoSuchName { .. })));
     assert!(matches!(heap.keep_root(""), Err(Error::InvalidName(_))));
     let root = heap.root::<AtomicU64>("a").unwrap();
     assert_eq!(kept(), [(1, false)]);
@@ -170,7 +170,7 @@ fn full_and_read_only_heaps() {
     let reader = Heap::options().read_only().open_fd(&heap).unwrap();
     assert!(matches!(reader.root::<AtomicU64>("small"), Err(Error::ReadOnly)));
     assert!(matches!(reader.find_root::<AtomicU64>("small"), Err(Error::ReadOnly)));
-    assert!(matches!(reader.find_root::<AtomicU64>("other"), Err(Error::NoSuchName)));
+    assert!(matches!(reader.find_root::<AtomicU64>("other"), Err(Error::NoSuchName { .. })));
     let seen: Vec<_> = reader.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
     assert_eq!(seen, [("small".into(), 1)]);
     assert_eq!(*root, 5);
@@ -311,7 +311,7 @@ fn deaths_while_making_and_dropping() {
         while steps.load(SeqCst) < until {
             match heap.find_root::<[u64; 40]>(random.below(NAMES).to_string()) {
                 Ok(root) => assert!(is_whole(&root), "{:?} after {death} deaths", *root),
-                Err(error) => assert!(matches!(error, Error::NoSuchName), "{error}"),
+                Err(error) => assert!(matches!(error, Error::NoSuchName { .. }), "{error}"),
             }
         }
         peer.kill();

@@ -230,3 +230,26 @@ fn what_shapes_say() {
             && fingerprint::<Handle<u8>>() != fingerprint::<u64>()
     );
 }
+
+/// A field may speak of its own type as `Self`, in generic types too.
+#[test]
+fn types_that_name_themselves() {
+    #[derive(Shm)]
+    #[repr(C)]
+    struct Node<T, const N: usize> {
+        values: [T; N],
+        next: Handle<Self>,
+        others: [Handle<[Self]>; 2],
+    }
+    #[derive(Shm)]
+    #[repr(transparent)]
+    struct Link(Handle<Self>);
+
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let node = |next| Node { values: [1u64, 2], next, others: [Handle::NULL; 2] };
+    let last = heap.boxed(node(Handle::NULL)).unwrap().send().unwrap();
+    let first = heap.receive(heap.boxed(node(last)).unwrap().send().unwrap()).unwrap();
+    assert_eq!((first.values, heap.receive(first.next).unwrap().values), ([1, 2], [1, 2]));
+    assert!(first.others.iter().all(|other| other.is_null()));
+    assert!(heap.boxed(Link(Handle::NULL)).unwrap().0.is_null());
+}

@@ -9,8 +9,7 @@ use std::time::Duration;
 use shmheap_sys as sys;
 
 use crate::error::{code, Error, Result};
-use crate::raw::process::{keep_from_children, seal_against_writers, Process};
-use crate::raw::words;
+use crate::raw::process::{seal_against_writers, Place, Process};
 
 /// A connection to a heap, open as long as this lives.
 ///
@@ -22,8 +21,8 @@ pub(crate) struct Connection {
     region: NonNull<u8>,
     alignment: usize,
     id: u64,
-    /// Bytes of the region that this connection knows to be mapped; it may be longer.
-    mapped: AtomicU64,
+    /// What children made by fork() do not use.
+    place: Option<&'static Place>,
     /// The process that opened it. No other one uses it: a child made by fork() has copies of all that refers to it.
     process: Process,
     /// Which process asked for its identity last, and what it is; 0: none has.
@@ -90,7 +89,6 @@ pub(crate) const TAKE_OVER: u32 = sys::SHMHEAP_TAKE_OVER;
 pub(crate) const SOCKET: u32 = sys::SHMHEAP_SOCKET;
 
 /// FORMAT.md, Blocks.
-const HEADER_LEN: usize = 8;
 const HEADER_SIZE_MASK: u64 = (1 << 36) - 1;
 
 /// 32 bits that no two connections that ever were have in common, but by a chance of 1 to 2^32.
@@ -143,7 +141,38 @@ fn not_allocated(size: usize) -> Error {
     }
 }
 
+/// The installed library (feature `system`) may be another one than that whose header was compiled against.
+fn check_version() -> Result<()> {
+    // SAFETY: C, shmheap_version: may be called at any time.
+    let (needed, found) = (sys::SHMHEAP_VERSION, unsafe { sys::shmheap_version() });
+    match found / 100 == needed / 100 && found >= needed {
+        true => Ok(()),
+        false => Err(Error::OtherLibrary { needed, found }),
+    }
+}
+
+const NAME_RANGE: &str = "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
+
 impl Opening {
+    /// Which argument it is that C calls invalid.
+    fn out_of_range(&self) -> &'static str {
+        if !matches!(self.alignment, 0 | 8 | 16) {
+            "the alignment is 8 or 16 bytes"
+        } else if self.max_len != 0 && self.max_len < self.len {
+            "growable_to is no less than the size"
+        } else if (1..128).contains(&self.len) {
+            "the size is 128 bytes at least"
+        } else if self.mode & !0o777 != 0 {
+            "the mode has permission bits alone, 0o777 at most"
+        } else if self.flags & READ_ONLY != 0 && self.flags & CREATE != 0 {
+            "read_only is for heaps that are there: a heap that is created is written"
+        } else if self.flags & ANONYMOUS == 0 && self.flags & FILE == 0 {
+            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; sizes are those that a heap of 2^36 blocks can have"
+        } else {
+            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and huge_pages are for heaps with a name"
+        }
+    }
+
     fn as_c(&self) -> sys::shmheap_options {
         sys::shmheap_options {
             len: self.len,
@@ -159,27 +188,35 @@ impl Opening {
 impl Connection {
     pub(crate) fn open(name: Option<&CStr>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
+        let words = name.map_or("(anonymous)".into(), CStr::to_string_lossy);
         let name = name.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: C, shmheap_open: name is NULL or ends with a zero byte, options is valid during the call.
-        Self::opened(|out| unsafe { sys::shmheap_open(out, name, &options) })
+        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open(out, name, &options) })
     }
 
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
+        let words = format!("descriptor {}", fd.as_raw_fd());
         // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
-        Self::opened(|out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
+        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
     }
 
-    fn opened(open: impl FnOnce(*mut sys::shmheap_memory_handle) -> c_int) -> Result<Self> {
+    fn opened(
+        name: &str,
+        opening: &Opening,
+        open: impl FnOnce(*mut sys::shmheap_memory_handle) -> c_int,
+    ) -> Result<Self> {
         let mut mem = sys::shmheap_memory_handle { heap: ptr::null_mut() };
+        check_version()?;
+        Place::watch();
         if open(&mut mem) != 0 {
-            return Err(Error::from_open(errno()));
+            return Err(Error::from_open(errno(), name, || opening.out_of_range()));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
         let process = Process::current();
-        let (mapped, identity) = (AtomicU64::new(0), AtomicU64::new(0));
-        let mut connection = Connection { mem, region, alignment: 16, id: 0, mapped, process, identity };
+        let identity = AtomicU64::new(0);
+        let mut connection = Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -189,16 +226,15 @@ impl Connection {
 
     /// A reference that a child made by fork() has inherited would be to memory that the parent goes on using: let it lead
     /// nowhere.
-    fn keep_from_children(&self, stats: &Found) -> Result<()> {
+    fn keep_from_children(&mut self, stats: &Found) -> Result<()> {
         let before = (stats.segment_len - stats.len) as usize; // control data and index
         let len = (before as u64).saturating_add(stats.max_len);
         let start = self.region.as_ptr().wrapping_sub(before);
+        let len = usize::try_from(len).map_err(|_| Error::TooLarge)?;
         // SAFETY: C, shmheap_stat: the segment, of which the region is the end, is mapped from a page on as long as it can
-        // become; a child makes no call that needs it (`here`).
-        match unsafe { keep_from_children(start, usize::try_from(len).map_err(|_| Error::TooLarge)?) } {
-            true => Ok(()),
-            false => Err(Error::Os(std::io::Error::last_os_error())),
-        }
+        // become; a child makes no call that needs it (`here`), and Drop forgets the place before it disconnects.
+        self.place = unsafe { Place::keep_from_children(start, len) };
+        self.place.map(|_| ()).ok_or_else(|| Error::Os(std::io::Error::last_os_error()))
     }
 
     /// Refuses in a child made by fork(), whose parent's this connection is.
@@ -253,24 +289,7 @@ impl Connection {
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
-    /// Bytes that an object which this process holds can hold. Below the end of the region, whatever a peer has written.
-    ///
-    /// # Safety
-    /// object is what alloc or receive gave.
-    #[inline]
-    pub(crate) unsafe fn room(&self, object: NonNull<u8>) -> usize {
-        // SAFETY: FORMAT.md, Blocks: the 8 bytes before an object are its header, at a multiple of 8 in the region, which
-        // everybody uses as an atomic.
-        let header = unsafe { words::load(object.sub(HEADER_LEN)) };
-        let size = (header & HEADER_SIZE_MASK) * self.alignment as u64;
-        let end = self.offset(object).wrapping_add(size).wrapping_sub(HEADER_LEN as u64);
-        if size > HEADER_LEN as u64 && end <= self.mapped.load(Ordering::Relaxed) {
-            return size as usize - HEADER_LEN;
-        }
-        self.usable(object)
-    }
-
-    /// As room, but asks C; also for objects with a name: bytes that were asked for.
+    /// Bytes that an object which this process holds can hold; of an object with a name, bytes that were asked for.
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live object".
         let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
@@ -307,6 +326,34 @@ impl Connection {
             0 => Err(not_sent()),
             bits => Ok(bits),
         }
+    }
+
+    /// As send, but writes words to the object's end first.
+    ///
+    /// # Safety
+    /// As for `send`; the last N words of the object are no part of a value.
+    #[inline]
+    pub(crate) unsafe fn send_labelled<const N: usize>(&self, object: NonNull<u8>, words: &[u64; N]) -> Result<u64> {
+        self.here()?;
+        // SAFETY: C, shmheap_send_labelled: as shmheap_send; refuses with EBADMSG what has no room for the words.
+        let handle = unsafe { sys::shmheap_send_labelled(self.mem, object.as_ptr().cast(), words.as_ptr(), N) };
+        match handle.bits {
+            0 => Err(not_sent()),
+            bits => Ok(bits),
+        }
+    }
+
+    /// As receive, but claims the object only where its last word is this and it has so many bytes. None: refused, and `peek_end` or
+    /// `receive` tell why.
+    #[inline]
+    pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
+        if !self.process.is_current() {
+            return None;
+        }
+        let handle = sys::shmheap_object_handle { bits };
+        // SAFETY: C, shmheap_receive_labelled: any bits may be given; of all who claim an object, one succeeds.
+        let object = unsafe { sys::shmheap_receive_labelled(self.mem, handle, label, least) };
+        NonNull::new(object.cast())
     }
 
     /// Claims an object in transit. It is this process's alone from then on.
@@ -398,10 +445,7 @@ impl Connection {
         let mut stats = Found::default();
         // SAFETY: C, shmheap_stat: stats may be written.
         match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
-            0 => {
-                self.mapped.fetch_max(stats.len, Ordering::Relaxed);
-                Ok(stats)
-            }
+            0 => Ok(stats),
             _ => Err(Error::from_change(errno())),
         }
     }
@@ -513,26 +557,28 @@ impl Connection {
 
     /// The name stays without uses.
     pub(crate) fn keep_name(&self, name: &CStr) -> Result<()> {
+        self.here()?;
         // SAFETY: C, shmheap_name_keep: name ends with a zero byte.
         match unsafe { sys::shmheap_name_keep(self.mem, name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Self::no_name(errno())),
+            _ => Err(Self::no_name(errno(), name)),
         }
     }
 
     /// The name is kept no longer; true: no living process uses it, and it is gone.
     pub(crate) fn remove_name(&self, name: &CStr) -> Result<bool> {
+        self.here()?;
         // SAFETY: C, shmheap_name_remove: name ends with a zero byte; who uses the object keeps it.
         match unsafe { sys::shmheap_name_remove(self.mem, name.as_ptr()) } {
             0 => Ok(true),
             1 => Ok(false),
-            _ => Err(Self::no_name(errno())),
+            _ => Err(Self::no_name(errno(), name)),
         }
     }
 
-    fn no_name(code: i32) -> Error {
+    fn no_name(code: i32, name: &CStr) -> Error {
         match code {
-            code::ENOENT => Error::NoSuchName,
+            code::ENOENT => Error::NoSuchName { name: name.to_string_lossy().into() },
             other => Error::from_change(other),
         }
     }
@@ -608,7 +654,7 @@ impl Connection {
         // SAFETY: C, shmheap_unlink: name ends with a zero byte.
         match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Error::from_open(errno())),
+            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), || NAME_RANGE)),
         }
     }
 }
@@ -618,6 +664,9 @@ impl Drop for Connection {
         // A child made by fork() leaves its parent's alone.
         if !self.process.is_current() {
             return;
+        }
+        if let Some(place) = self.place {
+            place.forget();
         }
         // SAFETY: C, shmheap_disconnect: no other call uses the connection any more, since Drop has it alone.
         unsafe { sys::shmheap_disconnect(self.mem) }

@@ -218,12 +218,6 @@ impl Connection {
         change(number, block)
     }
 
-    /// # Safety
-    /// As the real one.
-    pub(crate) unsafe fn room(&self, object: NonNull<u8>) -> usize {
-        self.usable(object)
-    }
-
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         if let Some(name) = self.locked_names().iter().find(|name| name.place == object) {
             return name.size;
@@ -263,6 +257,24 @@ impl Connection {
             Some(1 << 63 | block.stamp << 36 | number as u64)
         })
         .ok_or(Error::Stale)
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn send_labelled<const N: usize>(&self, object: NonNull<u8>, last: &[u64; N]) -> Result<u64> {
+        let end = self.usable(object) & !7;
+        for (i, word) in last.iter().enumerate() {
+            // SAFETY: within the object, which is the caller's.
+            unsafe { words::store(object.add(end - 8 * (N - i)), *word) };
+        }
+        // SAFETY: the caller's.
+        unsafe { self.send(object) }
+    }
+
+    pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
+        let mut last = [0u64];
+        let len = self.peek_end(bits, &mut last).ok().flatten()?;
+        (last[0] == label && len >= least).then(|| self.receive(bits).ok()).flatten()
     }
 
     pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
@@ -387,7 +399,7 @@ impl Connection {
     }
 
     pub(crate) fn unlink(_: &CStr) -> Result<()> {
-        Err(Error::NotFound)
+        Err(Error::NotFound { heap: "".into() })
     }
 }
 

@@ -141,6 +141,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     #[inline]
     pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
         let () = Refuse::<T::Element>::DESTRUCTOR;
+        if let Some(place) = receive_at_once::<T>(connection(&heap), bits) {
+            return Ok(Object { value: T::pointer(place.cast(), 1), heap });
+        }
         let seen = look::<T>(connection(&heap), bits)?;
         check_value::<T>(connection(&heap), bits, seen.count)?;
         // From the look on the object was in transit, or this fails: so count elements lie there, aligned, which are values.
@@ -230,20 +233,23 @@ fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
 /// to it any more.
 #[inline]
 unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u8>, count: usize) -> Result<u64> {
-    heap.here()?;
-    // SAFETY: (room) the caller's.
-    let end = unsafe { heap.room(place) } & !7;
-    if end < TAIL_LEN {
-        return Err(Error::NotHeld); // damaged by a peer: leave it
-    }
-    // SAFETY: both words lie in the object, at multiples of 8, and behind the value.
+    // SAFETY: (send_labelled) the caller's: the words lie behind the value.
     unsafe {
-        if T::COUNTED {
-            words::store(place.add(end - 16), count as u64);
+        match T::COUNTED {
+            true => heap.send_labelled(place, &[count as u64, T::LABEL]),
+            false => heap.send_labelled(place, &[T::LABEL]),
         }
-        words::store(place.add(end - 8), T::LABEL);
-        heap.send(place)
     }
+}
+
+/// Claims the object of a handle by one call of C, of a type of which label and length tell all. None: refused, and the long way tells why.
+#[inline]
+fn receive_at_once<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Option<NonNull<u8>> {
+    let least = const { label::request(std::mem::size_of::<T::Element>(), false) }?;
+    if T::COUNTED || !T::Element::SHAPE.any_bytes() || heap.address_of(bits) % std::mem::align_of::<T::Element>() != 0 {
+        return None;
+    }
+    heap.receive_labelled(bits, T::LABEL, least)
 }
 
 /// What a look at an object in transit has found.
@@ -351,6 +357,7 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
 
 /// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    let () = Refuse::<T::Element>::DESTRUCTOR;
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
 }
 
@@ -365,6 +372,7 @@ fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result
 
 /// As peek; then claims the object and frees it. Refused, it is in transit as before.
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
+    let () = Refuse::<T::Element>::DESTRUCTOR;
     let seen = look::<T>(heap, bits)?;
     let owned = copy::<T>(heap, bits, seen)?;
     let place = claim(heap, bits, seen.len, T::LABEL)?;

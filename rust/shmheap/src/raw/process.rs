@@ -1,11 +1,16 @@
 //! Tells this process from one that forked it, for the price of two loads.
 //!
 //! A page that the kernel empties in a child (`MADV_WIPEONFORK`, Linux 4.14) holds the number of the process; a child finds 0
-//! there, and takes a new number when it first needs one. Where the kernel has no such pages, the C library calls a function in the child
-//! that empties it; a child made by a bare system call is not seen then.
+//! there, and takes a new number when it first needs one. Where the kernel has no such pages, a function empties it that the C library
+//! calls in the child; a child made by a bare system call is not seen then.
+//!
+//! A reference to a heap that lives across fork() leads to memory that the child does not have. So that the child maps nothing else
+//! there, a list names the places of all heaps, and the C library calls a function in the child that keeps them, without any access
+//! ([`Place`]).
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Once;
 
 extern "C" {
     fn mmap(
@@ -17,6 +22,7 @@ extern "C" {
         offset: c_long,
     ) -> *mut c_void;
     fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
+    fn abort() -> !;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn pthread_atfork(
         prepare: Option<extern "C" fn()>,
@@ -25,8 +31,12 @@ extern "C" {
     ) -> c_int;
 }
 
+const PROT_NONE: c_int = 0;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
+const MAP_NORESERVE: c_int = 0x4000;
+/// Linux 4.17; an older kernel takes the address as a hint, and keeps to it where nothing else lies there.
+const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
 const MADV_DONTFORK: c_int = 10;
 const MADV_WIPEONFORK: c_int = 18;
 const F_ADD_SEALS: c_int = 1033;
@@ -50,30 +60,19 @@ fn page() -> &'static AtomicU64 {
     unsafe { known.as_ref() }.unwrap_or_else(page_made)
 }
 
-/// For the C library to call in a child.
-extern "C" fn forget() {
-    page().store(0, Ordering::Release);
-}
-
 /// Of threads that come at the same time each makes one, and one page is used.
 #[cold]
 fn page_made() -> &'static AtomicU64 {
     // SAFETY: (mmap) new memory, at an address of the kernel's choice.
     let made = unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
-    let wiped = if made as isize == -1 {
+    if made as isize == -1 {
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
         let word = ptr::from_ref(word).cast_mut();
         let _ = PAGE.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
-        false
     } else {
-        // SAFETY: (madvise) all of it is ours, and holds nothing yet.
-        let wiped = unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) } == 0;
+        // SAFETY: (madvise) all of it is ours, and holds nothing yet. Where the kernel refuses, the handler does it.
+        unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) };
         let _ = PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
-        wiped
-    };
-    if !wiped {
-        // SAFETY: (pthread_atfork) a function that may be called in any child.
-        unsafe { pthread_atfork(None, None, Some(forget)) };
     }
     page()
 }
@@ -93,13 +92,102 @@ impl Process {
     }
 }
 
-/// Has the kernel leave memory out of the children's: what a child does there ends it, instead of changing what is the parent's.
-///
-/// # Safety
-/// The memory is a mapping of the caller's, which no child that it makes needs.
-pub(crate) unsafe fn keep_from_children(start: *mut u8, len: usize) -> bool {
-    // SAFETY: (madvise) says the caller; this process's own memory stays as it is.
-    unsafe { madvise(start.cast(), len, MADV_DONTFORK) == 0 }
+/// A place in memory that a child made by fork() shall not use. In a list that only grows: a child may go through it at any moment.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// 0: free, 1: being filled in.
+    start: AtomicUsize,
+    len: AtomicUsize,
+    next: *const Place,
+}
+
+// SAFETY: `next` is written before any other thread sees the place, and leads to one that is never freed.
+unsafe impl Sync for Place {}
+
+static PLACES: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
+static WATCH: Once = Once::new();
+
+/// The places of the list, newest first.
+fn places() -> impl Iterator<Item = &'static Place> {
+    let mut next: *const Place = PLACES.load(Ordering::Acquire);
+    std::iter::from_fn(move || {
+        // SAFETY: all of the list was leaked by `added`.
+        let place = unsafe { next.as_ref() }?;
+        next = place.next;
+        Some(place)
+    })
+}
+
+/// A new place in the list, being filled in.
+fn added() -> &'static Place {
+    let (start, len) = (AtomicUsize::new(1), AtomicUsize::new(0));
+    let place = Box::leak(Box::new(Place { start, len, next: PLACES.load(Ordering::Acquire) }));
+    let new = ptr::from_mut(place);
+    loop {
+        // SAFETY: nothing else knows the place yet.
+        let next = unsafe { (*new).next }.cast_mut();
+        match PLACES.compare_exchange(next, new, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: leaked, and from here on only shared.
+            Ok(_) => return unsafe { &*new },
+            // SAFETY: as above: nothing else knows it.
+            Err(other) => unsafe { (*new).next = other },
+        }
+    }
+}
+
+impl Place {
+    /// Waits for forks: before the C library of shmheap does, which may map memory in the child.
+    pub(crate) fn watch() {
+        WATCH.call_once(|| {
+            // SAFETY: (pthread_atfork) a function that may be called in any child.
+            unsafe { pthread_atfork(None, None, Some(keep_places)) };
+        });
+    }
+
+    /// Has the kernel leave memory out of the children's, and keeps its place there free: what a child does there ends it, instead of
+    /// changing what is the parent's, or memory that the child has mapped since. None: the kernel refuses.
+    ///
+    /// # Safety
+    /// The memory is a mapping of the caller's, which no child that it makes needs, and which stays until `forget`.
+    pub(crate) unsafe fn keep_from_children(start: *mut u8, len: usize) -> Option<&'static Place> {
+        Self::watch();
+        // SAFETY: (madvise) says the caller; this process's own memory stays as it is.
+        if unsafe { madvise(start.cast(), len, MADV_DONTFORK) } != 0 {
+            return None;
+        }
+        let claimed = |place: &&Place| place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let place = places().find(claimed).unwrap_or_else(added);
+        place.len.store(len, Ordering::Relaxed);
+        place.start.store(start as usize, Ordering::Release);
+        Some(place)
+    }
+
+    /// Nothing of this process leads to the place any more, which is about to be unmapped.
+    pub(crate) fn forget(&self) {
+        self.start.store(0, Ordering::Release);
+    }
+}
+
+/// For the C library to call in a child, before anything else can map memory there.
+extern "C" fn keep_places() {
+    // SAFETY: never unmapped.
+    if let Some(page) = unsafe { PAGE.load(Ordering::Acquire).as_ref() } {
+        page.store(0, Ordering::Release); // an emulator may take MADV_WIPEONFORK and do nothing
+    }
+    for place in places() {
+        let (start, len) = (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
+        if start <= 1 {
+            continue; // free, or no reference leads there yet
+        }
+        let flags = MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+        // SAFETY: (mmap) new memory, without access, where nothing is mapped: the kernel replaces no mapping.
+        let kept = unsafe { mmap(start as *mut c_void, len, PROT_NONE, flags, -1, 0) };
+        if kept as usize != start {
+            // Something else lies there already, where a reference of this child's may lead.
+            // SAFETY: may be called at any time.
+            unsafe { abort() }
+        }
+    }
 }
 
 /// Has the kernel refuse every later write to a memfd, and every later mapping to write it. Mappings that are there stay.

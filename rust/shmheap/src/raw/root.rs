@@ -71,6 +71,10 @@ fn behind_of<T>(alignment: usize) -> Result<usize> {
     (align <= PAGE).then_some(behind).ok_or(Error::TooLarge)
 }
 
+fn no_such(name: &CStr) -> Error {
+    Error::NoSuchName { name: name.to_string_lossy().into() }
+}
+
 fn claim(handle: u64, identity: u32) -> u64 {
     let claim = (handle.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 << 32) | u64::from(identity);
     claim ^ (u64::from(claim == handle) << 32)
@@ -106,13 +110,13 @@ impl<T: Shareable> Used<T> {
     /// The value of this name, if there is one.
     pub(crate) fn find(heap: &Heap, name: &CStr) -> Result<Self> {
         if !connection(&heap).has_name(name)? {
-            return Err(Error::NoSuchName);
+            return Err(no_such(name));
         }
         // Where the name has just gone this makes one without a value, which goes with `used`.
         let used = Self::enter(heap, name)?;
         match used.look()? {
             Mark::Ready => used.checked(),
-            Mark::Vacant(_) => Err(Error::NoSuchName),
+            Mark::Vacant(_) => Err(no_such(name)),
         }
     }
 
@@ -245,7 +249,7 @@ mod tests {
         let nobody = connection(&heap).identity().unwrap() ^ 1;
         for (name, identity) in [(c"never claimed", None), (c"claimed by the dead", Some(nobody))] {
             let theirs = unfinished(&heap, name, identity);
-            assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName)));
+            assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName { .. })));
             let ours = Used::with(&heap, name, || [7u64, 8, 9]).unwrap();
             assert_eq!((ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()), (&[7, 8, 9], &[7, 8, 9]));
             drop(theirs);

@@ -55,6 +55,23 @@ use std::sync::atomic;
 /// Bytes that are no value of the type are refused when they are received: a `bool` other than 0 and 1, a surrogate as a `char`, a
 /// number that no variant of an enum has ([`Error::NotAValue`](crate::Error::NotAValue)).
 ///
+/// Safe code of any process can make any value of the type, and copies of one, private fields included: so nothing `unsafe` may rely on how a value
+/// came about. A type with a destructor is refused when the program is compiled, since the process that would run it may be killed:
+///
+/// ```compile_fail,E0080
+/// use shmheap::{Handle, Heap, Shm};
+///
+/// #[derive(Shm)]
+/// #[repr(C)]
+/// struct Guard(u64);
+///
+/// impl Drop for Guard {
+///     fn drop(&mut self) {}
+/// }
+///
+/// let _ = Heap::anonymous(1 << 16).unwrap().peek(Handle::<Guard>::NULL);
+/// ```
+///
 /// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path.
 ///
 /// # Safety
