@@ -295,14 +295,22 @@ static void check_peek(shmheap_memory_handle mem, shmheap_object_handle sent, si
     }
 }
 
+/* A heap's identity is random: such bits may be a handle of this heap, to an object that was freed. */
+static void check_no_handle(int failed)
+{
+    static const int errors[] = {EINVAL, ESTALE, 0};
+    int error = errno;
+    CHECK(failed && is_one_of(error, errors));
+}
+
 static void check_words(shmheap_memory_handle mem)
 {
     static const uint64_t bits[] = {0, 1, UINT64_MAX, UINT64_MAX - 4096, UINT64_C(1) << 63, (UINT64_C(1) << 36) - 1};
     for (unsigned i = 0; i < sizeof bits / sizeof *bits; i++) {
         const shmheap_object_handle handle = {bits[i]};
-        CHECK_REFUSED(shmheap_handle_to_ptr(mem, handle) == NULL, EINVAL);
-        CHECK_REFUSED(shmheap_receive(mem, handle) == NULL, EINVAL);
-        CHECK_REFUSED(shmheap_peek(mem, handle, 0, NULL, 0) == 0, EINVAL);
+        check_no_handle(shmheap_handle_to_ptr(mem, handle) == NULL);
+        check_no_handle(shmheap_receive(mem, handle) == NULL);
+        check_no_handle(shmheap_peek(mem, handle, 0, NULL, 0) == 0);
     }
     for (unsigned i = 0; i < VALUES; i++) {
         void *ptr = (void *)(uintptr_t)(values[i] & ~(size_t)7);
