@@ -105,8 +105,9 @@
  *                - A heap in a disk file that may still grow has holes. When another program reads
  *                  the file on a disk that is full, the kernel may join a hole and reserved pages
  *                  (large folios: XFS, ext4 from Linux 6.16), and a store then raises SIGBUS.
- *                - The limits of control groups above a container, memory bound to some NUMA nodes,
- *                  and an upper layer of overlayfs that lies in memory are not seen in full.
+ *                - The limits of control groups above a container, or whose files are not mounted
+ *                  below /sys/fs/cgroup, memory bound to some NUMA nodes, and an upper layer of
+ *                  overlayfs that lies in memory are not seen in full.
  *                  Several processes that take the last memory at the same time may still meet the
  *                  kernel's OOM killer.
  *   Units      Sizes and lengths are bytes.
