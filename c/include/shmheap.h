@@ -493,10 +493,21 @@ SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle me
 
 /* shmheap_receive_labelled is shmheap_receive, but claims the object only where its last 8 bytes are
  * label and it can hold least bytes. It looks before it claims, so a refused call changes nothing.
+ * It looks at the label again after the claim: another object may lie there by then under the same
+ * handle (see shmheap_object_handle). An object with another label is put back (ESTALE). A death
+ * between claim and putting back leaves an object that the dead process held.
  * Failure: as shmheap_receive, and errno ENOMSG (another label), ERANGE (the object is shorter) or
  * EBADMSG (the object's header is damaged). */
 SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
                                            size_t least);
+
+/* shmheap_put_back undoes a shmheap_receive or shmheap_receive_labelled of this connection: the object
+ * is in transit again, under the same handle hdl, as if it had not been claimed. For a receiver that
+ * finds, once the object is its own, that it is none that it can use. The caller has not passed the
+ * object on, and does not use its pointer any more. Takes no lock.
+ * Returns 0. Failure: -1; errno ESTALE (this connection does not hold the object so), EINVAL (the null
+ * handle, of another heap, or no handle at all) or EACCES (a read-only connection). */
+SHMHEAP_API int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl);
 
 /* shmheap_peek copies bytes of an object in transit to buffer, and leaves the object as it is.
  * offset is where they begin: that many bytes behind the object's start or, below 0, before its

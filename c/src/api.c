@@ -828,6 +828,12 @@ void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle 
     return header != 0 ? block_payload(mem.heap, granule) : NULL;
 }
 
+int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    return may_receive(mem, hdl) ? own_put_back(mem.heap, granule, (unsigned)stamp) : -1;
+}
+
 size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer, size_t bytes)
 {
     struct shmheap *heap = mem.heap;

@@ -113,13 +113,30 @@ uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned s
             errno = ERANGE;
             return 0;
         }
-        /* Where the header is still the same, the object was in transit when the label was loaded. */
+        /* The stamps may have gone round since the label was loaded, and another object lie here under the very same
+         * header. Once claimed, it stays what it is: the label is compared again. A death between claim and putting
+         * back leaves an object of the dead. */
         uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
-        if (block_republish(heap, granule, header, used))
-            return used;
+        if (block_republish(heap, granule, header, used)) {
+            if (LIKELY(load_u64(word_before_end(heap, granule, size, 1)) == label))
+                return used;
+            block_republish(heap, granule, used, header);
+        }
     }
     errno = ESTALE;
     return 0;
+}
+
+int own_put_back(const struct shmheap *heap, uint64_t granule, unsigned stamp)
+{
+    uint64_t sent = header_make(0, SHMHEAP_STATE_SENT, SLOT_GONE, stamp);
+    uint64_t used = header_make(0, SHMHEAP_STATE_USED, heap->slot, stamp_next(sent));
+    uint64_t header = heap->slot != 0 ? index_live(heap, granule) : 0;
+    if (header - header_size(header) == used &&
+        block_republish(heap, granule, header, sent | header_size(header)))
+        return 0;
+    errno = ESTALE;
+    return -1;
 }
 
 /* Copies words of a payload that a peer may write meanwhile: each is loaded once. */

@@ -17,8 +17,14 @@ uint64_t own_send_labelled(const struct shmheap *heap, uint64_t granule, const u
 
 /* own_receive_labelled is own_receive, but refuses, before it claims anything, an object whose last
  * word is not label (ENOMSG), one of fewer than least bytes (ERANGE), and one whose header is
- * damaged (EBADMSG). */
+ * damaged (EBADMSG). It compares the label again after the claim. An object with another label that
+ * has come to lie there meanwhile, under the same header, goes back in transit as it was (ESTALE). */
 uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned stamp, uint64_t label, size_t least);
+
+/* own_put_back undoes own_receive: the object at granule, which this connection received with this
+ * stamp and has left as it was, is in transit again with the same stamp. 0, or -1 with errno ESTALE
+ * (it is not held so). No lock: one compare-and-swap of the header. */
+int own_put_back(const struct shmheap *heap, uint64_t granule, unsigned stamp);
 
 /* own_receive makes the object in transit with this stamp the connection's: its header then, or 0
  * with errno ESTALE. Of several who try, one succeeds. No lock. */

@@ -1,8 +1,11 @@
 /* Objects that say at their end what they are: the label is written before anything can claim the object, and a receiver that
  * asks for another one changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/support/test.h"
 
@@ -152,6 +155,79 @@ static void damaged_headers(void)
     shmheap_disconnect(mem);
 }
 
+/* The memory of one block cannot be written until the claim writes its header; then another object lies there with the same
+ * header, as after 32,768 allocations. */
+static struct {
+    void *page;
+    size_t len;
+    volatile uint64_t *label;
+} swapped;
+
+static void swap_label(int number)
+{
+    (void)number;
+    if (mprotect(swapped.page, swapped.len, PROT_READ | PROT_WRITE) != 0)
+        _exit(3);
+    *swapped.label = OTHER;
+}
+
+static void another_object_comes_to_lie_there(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 16);
+    unsigned char *ptr = filled(mem, 64);
+    size_t room = shmheap_usable_size(mem, ptr), page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t *header = (uint64_t *)(void *)(ptr - 8);
+    shmheap_object_handle handle = shmheap_send_labelled(mem, ptr, &OURS, 1);
+    uint64_t before = *header;
+    struct sigaction catch = {0}, old;
+    catch.sa_handler = swap_label;
+    CHECK_EQ(sigaction(SIGSEGV, &catch, &old), 0);
+    swapped.page = (void *)((uintptr_t)header & ~(uintptr_t)(page - 1));
+    swapped.len = page;
+    swapped.label = (uint64_t *)(void *)(ptr + room - 8);
+    CHECK_EQ(mprotect(swapped.page, page, PROT_READ), 0);
+    CHECK_REFUSED(shmheap_receive_labelled(mem, handle, OURS, 0) == NULL, ESTALE);
+    CHECK_EQ(sigaction(SIGSEGV, &old, NULL), 0);
+    CHECK(*swapped.label == OTHER); /* it came to the claim */
+    CHECK(*header == before);
+    CHECK(shmheap_receive_labelled(mem, handle, OTHER, room) == ptr);
+    shmheap_free(mem, ptr);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void put_back(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 16), there, reads, none = {NULL};
+    const shmheap_object_handle null = {0};
+    shmheap_options options = {0};
+    options.flags = SHMHEAP_READ_ONLY;
+    CHECK_EQ(shmheap_open_fd(&there, shmheap_fd_writable(mem), NULL), 0);
+    CHECK_EQ(shmheap_open_fd(&reads, shmheap_fd(mem), &options), 0);
+    unsigned char *ptr = filled(mem, 64);
+    shmheap_object_handle handle = shmheap_send_labelled(mem, ptr, &OURS, 1);
+    CHECK_REFUSED(shmheap_put_back(mem, handle) == -1, ESTALE); /* in transit */
+    for (int i = 0; i < 3; i++) {
+        CHECK(shmheap_receive(mem, handle) == ptr);
+        CHECK_REFUSED(shmheap_put_back(there, handle) == -1, ESTALE); /* another holds it */
+        CHECK_REFUSED(shmheap_put_back(reads, handle) == -1, EACCES);
+        CHECK_EQ(shmheap_put_back(mem, handle), 0);
+        CHECK_REFUSED(shmheap_put_back(mem, handle) == -1, ESTALE);
+    }
+    CHECK(shmheap_receive_labelled(mem, handle, OURS, 64) == ptr);
+    shmheap_object_handle next = shmheap_send(mem, ptr);
+    CHECK(shmheap_receive(mem, next) == ptr);
+    CHECK_REFUSED(shmheap_put_back(mem, handle) == -1, ESTALE); /* another claim */
+    shmheap_free(mem, ptr);
+    CHECK_REFUSED(shmheap_put_back(mem, next) == -1, ESTALE);
+    CHECK_REFUSED(shmheap_put_back(mem, null) == -1, EINVAL);
+    CHECK_REFUSED(shmheap_put_back(none, handle) == -1, EINVAL);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(reads);
+    shmheap_disconnect(there);
+    shmheap_disconnect(mem);
+}
+
 int main(void)
 {
     the_last_words_and_no_other_bytes(8);
@@ -161,5 +237,7 @@ int main(void)
     of_another();
     behind_the_known_end();
     damaged_headers();
+    another_object_comes_to_lie_there();
+    put_back();
     return 0;
 }

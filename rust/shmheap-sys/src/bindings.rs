@@ -524,6 +524,10 @@ extern "C" {
         label: u64,
         least: usize,
     ) -> *mut ::core::ffi::c_void;
+    pub fn shmheap_put_back(
+        mem: shmheap_memory_handle,
+        hdl: shmheap_object_handle,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_peek(
         mem: shmheap_memory_handle,
         hdl: shmheap_object_handle,
