@@ -519,10 +519,11 @@ SHMHEAP_API int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handl
  *   EINVAL   the null handle, a handle of another heap, no handle at all, or buffer NULL;
  *   EBADMSG  the object's header is damaged.
  * Threads and processes: also on read-only connections; takes no lock. Where shmheap_receive of the
- * same handle succeeds later, the object was in transit all the time between (or was handed over a
- * multiple of 32,768 times: see shmheap_object_handle). Then its bytes are those that were copied,
- * unless a process wrote to an object that it does not hold. So a receiver can look at an object,
- * and refuse it, before it claims it.
+ * same handle succeeds later, the object was in transit all the time between, and its bytes are
+ * those that were copied, unless a process wrote to an object that it does not hold, or unless
+ * 32,768 objects were allocated in the heap meanwhile (see shmheap_object_handle). So a receiver can
+ * look at an object, and refuse it, before it claims it. A receiver that relies on what it saw looks
+ * again after the claim, and may undo the claim by shmheap_put_back.
  * A death inside changes nothing.
  * Cost: the copy. */
 SHMHEAP_API size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer,

@@ -5,6 +5,10 @@
 //! first look, and is then seen by the second (objects that live throughout are visited exactly once), or was made after
 //! it, and making it changed the word. (Made from another one, which was there: new tickets come from tickets alone.)
 //!
+//! The word is compared once more after the claim. Another object may lie there by then, under the same handle, since
+//! stamps go round; but each object's word has another version, so it is put back. A process that dies at that very moment
+//! leaves it to reaping, as any receiver.
+//!
 //! Contents are read through the heap's file: a block that a walk has shown may be another thread's box by now, and
 //! reading that as memory would be a data race.
 use std::collections::HashMap;
@@ -60,7 +64,7 @@ pub(crate) fn sweep(heap: &Connection) -> Result<u64> {
     }
     let mut freed = 0;
     for (offset, candidate) in candidates {
-        if contents.word(offset)? == candidate.word && bury(heap, candidate.handle) {
+        if contents.word(offset)? == candidate.word && bury(heap, candidate.handle, |word| word == candidate.word) {
             freed += 1;
         }
     }

@@ -125,6 +125,15 @@ fn in_a_child() -> ! {
 }
 
 #[cold]
+fn not_seen() -> Error {
+    match errno() {
+        code::EACCES => Error::ReadOnly,
+        code::EBADMSG => Error::Corrupt,
+        _ => Error::Stale,
+    }
+}
+
+#[cold]
 fn not_sent() -> Error {
     match errno() {
         code::EINVAL => Error::Stale,
@@ -343,8 +352,8 @@ impl Connection {
         }
     }
 
-    /// As receive, but claims the object only where its last word is this and it has so many bytes. None: refused, and `peek_end` or
-    /// `receive` tell why.
+    /// Claims an object in transit whose last word is this and which has so many bytes. It is this process's alone from then on. None:
+    /// refused, and `peek_end` tells why.
     #[inline]
     pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
         if !self.process.is_current() {
@@ -356,16 +365,21 @@ impl Connection {
         NonNull::new(object.cast())
     }
 
-    /// Claims an object in transit. It is this process's alone from then on.
+    /// As receive_labelled, of an object that was looked at: refused, another object lies there since.
     #[inline]
-    pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
+    pub(crate) fn receive_seen(&self, bits: u64, label: u64, len: usize) -> Result<NonNull<u8>> {
         self.here()?;
-        if bits == 0 {
-            return Err(Error::NullHandle);
-        }
-        // SAFETY: C, shmheap_receive: any bits may be given; of all who claim an object, one succeeds.
-        let object = unsafe { sys::shmheap_receive(self.mem, sys::shmheap_object_handle { bits }) };
-        NonNull::new(object.cast()).ok_or_else(not_changed)
+        self.receive_labelled(bits, label, len).ok_or_else(not_seen)
+    }
+
+    /// Undoes a claim: the object is in transit under the same handle as before.
+    ///
+    /// # Safety
+    /// This process claimed it by this handle, and nothing refers to its bytes any more.
+    pub(crate) unsafe fn put_back(&self, bits: u64) {
+        // SAFETY: C, shmheap_put_back: refuses what this connection does not hold by that handle. That no process uses the object says
+        // the caller.
+        unsafe { sys::shmheap_put_back(self.mem, sys::shmheap_object_handle { bits }) };
     }
 
     /// Copies bytes of an object in transit, which stays so, from `from` on: how long the object is.

@@ -277,7 +277,21 @@ impl Connection {
         (last[0] == label && len >= least).then(|| self.receive(bits).ok()).flatten()
     }
 
-    pub(crate) fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
+    pub(crate) fn receive_seen(&self, bits: u64, label: u64, len: usize) -> Result<NonNull<u8>> {
+        self.receive_labelled(bits, label, len).ok_or(Error::Stale)
+    }
+
+    /// # Safety
+    /// As the real one.
+    pub(crate) unsafe fn put_back(&self, bits: u64) {
+        let mut blocks = self.blocks.lock().expect("no panic under the lock");
+        let block = &mut blocks[(bits & 0xf_ffff_ffff) as usize];
+        assert!(block.state == State::Used && bits >> 36 & 0x7fff == block.stamp - 1, "put back, but not claimed so");
+        block.state = State::Sent;
+        block.stamp -= 1;
+    }
+
+    fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
         if bits == 0 {
             return Err(Error::NullHandle);
         }

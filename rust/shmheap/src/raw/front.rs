@@ -13,18 +13,22 @@
 //!   2  a ticket exists while its process uses the object or has not yet freed it
 //!   3  version changes before a ticket is made and once more after that, before anybody else can get it; and when a
 //!      ticket goes
+//!   4  version begins at a number that no other object has had for long (first_version)
 //!
 //! So when the count has gone down to 0, no ticket is left but that of the process that took it down, which frees the
 //! object. A process that dies leaves the count too high: then no process takes it to 0, and sweeping frees the object when
 //! it has no tickets (see sweep.rs).
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 
 use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
 use crate::label::{self, label, Kind, INSIDE, TICKET, TICKET_LEN, TICKET_MAX};
-use crate::raw::object::claim;
+use crate::raw::object::Claim;
 use crate::raw::{words, Connection};
 
 /// Bytes before the value: word, label, own handle.
@@ -114,10 +118,13 @@ impl Ticket {
         unsafe { self.place.add(self.end - before_end * 8) }
     }
 
-    /// Claims a ticket that was looked at.
+    /// Claims a ticket that was looked at, where it is still the same.
     fn receive(heap: &Heap, bits: u64, seen: &Named) -> Result<Self> {
-        let place = claim(connection(&heap), bits, seen.len, TICKET)?;
-        Ok(Ticket { place, end: seen.len & !7, heap: heap.clone() })
+        let claim = Claim::new(connection(&heap), bits, seen.len, TICKET)?;
+        if claim.word(2) != Some(seen.label) || claim.word(3).and_then(ticket_names) != Some(seen.offset) {
+            return Err(Error::Stale);
+        }
+        Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: heap.clone() })
     }
 
     /// Sends it: its handle. Freed when that fails.
@@ -141,6 +148,17 @@ impl Drop for Ticket {
         // SAFETY: (free) it is ours, and nothing refers to it.
         unsafe { heap.free(self.place) }
     }
+}
+
+/// A version to begin with, which no other object has had for long: versions of one process are 2^32 objects apart, those of
+/// others begin elsewhere by chance. So a word that is what it was belongs to the same object, and not to a later one that has
+/// the place and, its stamp having gone round, the handle of the first.
+fn first_version() -> u64 {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    static CHANCE: OnceLock<RandomState> = OnceLock::new();
+    let begin = CHANCE.get_or_init(RandomState::new).hash_one(std::process::id());
+    let step = MADE.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    begin.wrapping_add(step) << 32
 }
 
 /// Bytes from the object's start to the value.
@@ -171,7 +189,7 @@ impl<T: Shareable> Shared<T> {
         let shared = unsafe {
             let target = place.add(value_at::<T>());
             words::put(value, target);
-            words::store(place, 1);
+            words::store(place, first_version() | 1);
             words::store(place.add(LABEL_AT), Self::LABEL);
             words::store(place.add(OWN_AT), 0);
             words::store(place.add(end - 8), INSIDE);
@@ -291,7 +309,7 @@ impl<T> Drop for Shared<T> {
         let heap = connection(&self.ticket.heap);
         // In a child made by fork() the share is the parent's.
         if heap.here().is_ok() && self.leave() == 1 {
-            bury(heap, self.own().load(Ordering::Acquire));
+            bury(heap, self.own().load(Ordering::Acquire), |word| word & COUNT == 0);
         }
         // Now the ticket goes (rule 2).
     }
@@ -304,17 +322,22 @@ fn leave(word: &AtomicU64) -> u64 {
     before.map_or(0, |word| word & COUNT)
 }
 
-/// Claims the inside of a ShmArc that has no shares, and frees it. Of several who try one succeeds; a death inside
-/// leaves it to sweeping, or to reaping once it was claimed.
-pub(crate) fn bury(heap: &Connection, own: u64) -> bool {
+/// Claims the inside of a ShmArc that has no shares, and frees it, if its word is one that `dead` accepts. Of several who try
+/// one succeeds; a death inside leaves it to sweeping, or to reaping once it was claimed.
+pub(crate) fn bury(heap: &Connection, own: u64, dead: impl FnOnce(u64) -> bool) -> bool {
     let mut last = [0u64];
     let len = match heap.peek_end(own, &mut last) {
         Ok(Some(len)) if len >= FRONT_LEN + 8 && last[0] == INSIDE => len,
         _ => return false,
     };
-    let Ok(place) = claim(heap, own, len, INSIDE) else {
+    let Ok(claim) = Claim::new(heap, own, len, INSIDE) else {
         return false;
     };
+    // Another object may lie there by now, under the same handle: then it is put back.
+    if !claim.first_word().is_some_and(dead) {
+        return false;
+    }
+    let place = claim.keep();
     // SAFETY: the object is ours, no share in it is left, and these places lie in it. Without labels nothing that is made
     // of this memory later looks like a ShmArc.
     unsafe {
@@ -341,7 +364,7 @@ pub(crate) fn discard_share(heap: &Heap, bits: u64) -> Result<()> {
         (AtomicU64::from_ptr(place.as_ptr().cast()), words::load(place.add(OWN_AT)))
     };
     if leave(word) == 1 {
-        bury(connection, own);
+        bury(connection, own, |word| word & COUNT == 0);
     }
     drop(ticket);
     Ok(())

@@ -146,8 +146,11 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         }
         let seen = look::<T>(connection(&heap), bits)?;
         check_value::<T>(connection(&heap), bits, seen.count)?;
-        // From the look on the object was in transit, or this fails: so count elements lie there, aligned, which are values.
-        let place = claim(connection(&heap), bits, seen.len, T::LABEL)?;
+        let claim = Claim::of::<T>(connection(&heap), bits, seen)?;
+        // Count elements lie there, aligned. What was found before the claim may be about an object that lay there earlier.
+        // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap` receives.
+        unsafe { check_claimed::<T>(claim.place, seen.count) }?;
+        let place = claim.keep();
         Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
     }
 
@@ -281,18 +284,91 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
     }
 }
 
-/// Claims an object that was looked at: `len` bytes, of which the last word was `last`. A handle is good once more when its object has
-/// been handed over 2^14 times exactly; a claim that finds so in place of the object that was looked at is undone.
-#[inline]
-pub(crate) fn claim(heap: &Connection, bits: u64, len: usize, last: u64) -> Result<NonNull<u8>> {
-    let place = heap.receive(bits)?;
-    // SAFETY: C, shmheap_peek: the object has len bytes, 8 at least, and it is ours; the words at its end are only used as atomics.
-    if unsafe { words::load(place.add((len & !7) - 8)) } == last {
-        return Ok(place);
+/// An object that was in transit, and is ours until this is dropped: that puts it back in transit, under the same handle.
+///
+/// What a look at an object in transit has found may be true of another object than that which is claimed: the stamp in a handle
+/// comes back after 2^15 allocations anywhere in the heap, a millisecond. Once claimed the object stays what it is. So everything
+/// that matters is read again from the claimed object; if it differs, the claim is undone.
+///
+/// A death between claim and putting back leaves an object that the dead process held, as a receiver's death does.
+///
+/// Invariant: this connection claimed the object at place by these bits; it has len bytes, 8 at least.
+pub(crate) struct Claim<'h> {
+    place: NonNull<u8>,
+    len: usize,
+    bits: u64,
+    heap: &'h Connection,
+}
+
+impl<'h> Claim<'h> {
+    /// Of an object that was looked at: `len` bytes, of which the last word is `last`.
+    #[inline]
+    pub(crate) fn new(heap: &'h Connection, bits: u64, len: usize, last: u64) -> Result<Self> {
+        let place = heap.receive_seen(bits, last, len)?;
+        let claim = Claim { place, len, bits, heap };
+        match heap.usable(place) == len {
+            true => Ok(claim),
+            false => Err(Error::Stale),
+        }
     }
-    // SAFETY: (send) it is ours, and nothing refers to it.
-    unsafe { heap.send(place) }?;
-    Err(Error::Stale)
+
+    /// Of one in which so many elements of T were seen.
+    #[inline]
+    fn of<T: Content + ?Sized>(heap: &'h Connection, bits: u64, seen: Seen) -> Result<Self> {
+        let claim = Claim::new(heap, bits, seen.len, T::LABEL)?;
+        match !T::COUNTED || claim.word(2) == Some(seen.count as u64) {
+            true => Ok(claim),
+            false => Err(Error::Stale),
+        }
+    }
+
+    /// The word that is so many words before the end; None: the object is shorter.
+    pub(crate) fn word(&self, before_end: usize) -> Option<u64> {
+        let at = (self.len & !7).checked_sub(8 * before_end)?;
+        // SAFETY: it lies in the object (invariant), which is ours; the words at its ends are only used as atomics.
+        Some(unsafe { words::load(self.place.add(at)) })
+    }
+
+    /// The first word.
+    pub(crate) fn first_word(&self) -> Option<u64> {
+        self.word((self.len & !7) / 8)
+    }
+
+    /// The object is ours for good.
+    pub(crate) fn keep(self) -> NonNull<u8> {
+        std::mem::ManuallyDrop::new(self).place
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        // SAFETY: (put_back) invariant; nothing was made of it that refers to it.
+        unsafe { self.heap.put_back(self.bits) }
+    }
+}
+
+/// Whether the elements of a claimed object are values of T.
+///
+/// # Safety
+/// count elements lie at place, aligned, in an object of ours that no process writes.
+#[inline]
+unsafe fn check_claimed<T: Content + ?Sized>(place: NonNull<u8>, count: usize) -> Result<()> {
+    if T::TEXT {
+        // SAFETY: says the caller; a TEXT's elements are bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(place.as_ptr(), count) };
+        return std::str::from_utf8(bytes)
+            .map(|_| ())
+            .map_err(|error| Error::NotUtf8 { valid_up_to: error.valid_up_to() });
+    }
+    if T::Element::SHAPE.any_bytes() {
+        return Ok(());
+    }
+    let elements = place.cast::<T::Element>();
+    // SAFETY: says the caller.
+    match (0..count).find(|&i| unsafe { !T::Element::is_valid(elements.as_ptr().add(i)) }) {
+        Some(index) => Err(Error::NotAValue { expected: std::any::type_name::<T::Element>(), index }),
+        None => Ok(()),
+    }
 }
 
 /// Bytes that are looked at at once.
@@ -370,14 +446,25 @@ fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result
     owned::<T>(unsafe { words::collect::<T::Element>(seen.count, fill) }?)
 }
 
-/// As peek; then claims the object and frees it. Refused, it is in transit as before.
+/// Claims the object, copies what is in it and frees it. Refused, it is in transit as before.
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
     let () = Refuse::<T::Element>::DESTRUCTOR;
     let seen = look::<T>(heap, bits)?;
-    let owned = copy::<T>(heap, bits, seen)?;
-    let place = claim(heap, bits, seen.len, T::LABEL)?;
-    // SAFETY: (free) it is ours, and nothing refers to it.
-    unsafe { heap.free(place) };
+    check_value::<T>(heap, bits, seen.count)?;
+    let mut claimed = None;
+    let fill = |to, bytes| {
+        let claim = Claim::of::<T>(heap, bits, seen)?;
+        // SAFETY: count elements lie there, in an object of ours to which nothing refers; (collect) bytes can be written at to.
+        unsafe { words::copy_out(claim.place, to, bytes) };
+        claimed = Some(claim);
+        Ok(())
+    };
+    // Refused, `claimed` puts the object back. SAFETY: fill writes all bytes, or fails.
+    let owned = owned::<T>(unsafe { words::collect::<T::Element>(seen.count, fill) }?)?;
+    if let Some(claim) = claimed {
+        // SAFETY: (free) it is ours, and nothing refers to it.
+        unsafe { heap.free(claim.keep()) };
+    }
     Ok(owned)
 }
 
@@ -405,9 +492,9 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
         TICKET => discard_share(heap, bits),
         INSIDE => Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) }),
         _ => {
-            let place = claim(connection, bits, len, last[0])?;
+            let claim = Claim::new(connection, bits, len, last[0])?;
             // SAFETY: (free) it is ours, and nothing refers to it.
-            unsafe { connection.free(place) };
+            unsafe { connection.free(claim.keep()) };
             Ok(())
         }
     }
@@ -416,7 +503,7 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
 /// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the object.
 pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
     let (len, last) = look_at_bytes(connection(&heap), bits)?;
-    let place = claim(connection(&heap), bits, len, last)?;
+    let place = Claim::new(connection(&heap), bits, len, last)?.keep();
     Ok(Object { value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN), heap })
 }
 
