@@ -126,8 +126,12 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
         one.set("__T", closed(&field.of));
         one.set("__REF", words.0["__REF"].clone());
         one.set("__V", TokenTree::from(Ident::new(&format!("field_{i}"), Span::call_site())));
-        shape.extend(one.fill(".field(::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"));
-        valid.extend(one.fill("&& unsafe { <__T as __CRATE::Shm>::is_valid(::core::ptr::addr_of!((*place).__F)) }"));
+        shape.extend(
+            one.fill(".field(__CRATE::__private::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"),
+        );
+        valid.extend(one.fill(
+            "&& unsafe { <__T as __CRATE::Shm>::is_valid(__CRATE::__private::core::ptr::addr_of!((*place).__F)) }",
+        ));
         pattern.extend(one.fill(if named { "__F: __V," } else { "__V," }));
         // Apart from the impl, where no `Self` is known.
         let mut own = Words::default();
@@ -154,17 +158,21 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
     words.set("__PROOF", words.fill(&format!("#[allow(dead_code, unused_variables, clippy::all)] {proof}")));
 }
 
+/// The proof here is that each variant is a `Self` (the match) and can be cast to an integer, which of all types that a program can
+/// declare enums without fields alone allow; that there are no other variants (the match again); and that the bytes of each
+/// are its number (`Shape::variant`).
 fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     let Some(integer) = &item.repr_integer else { return Err(Error::new("no integer", item.name.span())) };
     if variants.is_empty() {
         return Err(Error::new("an enum without variants has no values", item.name.span()));
     }
-    let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
+    let (mut shape, mut valid, mut all) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for variant in variants {
         let mut one = Words::default();
         one.set("__I", TokenTree::from(integer.clone()));
         one.set("__V", TokenTree::from(variant.clone()));
-        shape.extend(one.fill(".variant(Self::__V as __I as i64)"));
+        shape.extend(one.fill(".variant(&Self::__V, Self::__V as __I as i64)"));
+        all.extend(one.fill("Self::__V => (),"));
         valid.extend(one.fill("|| number == Self::__V as __I"));
     }
     words.set("__I", TokenTree::from(integer.clone()));
@@ -173,7 +181,11 @@ fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     let text = "__CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete()";
     words.set("__SHAPE", words.fill(text));
     words.set("__CHECKS", valid);
-    words.set("__VALID", words.fill("let number = unsafe { place.cast::<__I>().read() }; false __CHECKS"));
+    words.set("__ALL", all);
+    let text = "let _ = |value: Self| match value { __ALL };
+                let number = unsafe { place.cast::<__I>().read() };
+                false __CHECKS";
+    words.set("__VALID", words.fill(text));
     words.set("__PROOF", TokenStream::new());
     Ok(())
 }

@@ -111,3 +111,9 @@ pub use transit::Transit;
 pub use untrusted::UntrustedHeap;
 
 pub use shmheap_derive::Shm;
+
+/// For the derive, whose words must not depend on what a program calls `core`.
+#[doc(hidden)]
+pub mod __private {
+    pub use ::core;
+}

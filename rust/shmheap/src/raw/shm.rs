@@ -225,9 +225,22 @@ impl Shape {
         self
     }
 
-    /// For the derive.
+    /// For the derive: a variant of an enum, and its number.
     #[doc(hidden)]
-    pub const fn variant(mut self, number: i64) -> Shape {
+    pub const fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
+        let place: *const T = value;
+        // SAFETY: the value has as many bytes, all of them initialised: the derive casts it to its number, so it is of an enum without
+        // fields.
+        let lies_so = unsafe {
+            match std::mem::size_of::<T>() {
+                1 => place.cast::<u8>().read() == number as u8,
+                2 => place.cast::<u16>().read_unaligned() == number as u16,
+                4 => place.cast::<u32>().read_unaligned() == number as u32,
+                8 => place.cast::<u64>().read_unaligned() == number as u64,
+                _ => false,
+            }
+        };
+        assert!(lies_so, "an enum in shared memory is its number: another macro has changed this one");
         self.zero |= number == 0;
         self.with(number as u64)
     }
@@ -482,6 +495,33 @@ mod tests {
         assert!(valid::<Option<NonZeroU32>, 4>([0; 4]));
         assert!(valid::<[bool; 3], 3>([0, 1, 1]) && !valid::<[bool; 3], 3>([0, 1, 3]));
         assert!(valid::<u64, 8>([255; 8]));
+    }
+
+    #[derive(Clone, Copy)]
+    #[repr(u8)]
+    enum Small {
+        A = 1,
+    }
+
+    // SAFETY: an enum that lies as a u8; no bytes are given to it.
+    unsafe impl Shm for Small {
+        const SHAPE: Shape = Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64);
+        unsafe fn is_valid(_: *const Self) -> bool {
+            false
+        }
+    }
+
+    /// What the derive was told about is no longer there.
+    #[test]
+    #[should_panic(expected = "an enum in shared memory is its number")]
+    fn an_enum_is_its_number() {
+        let _ = Small::SHAPE.variant(&Small::A, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "an enum in shared memory is its number")]
+    fn an_enum_is_no_longer_than_its_number() {
+        let _ = Small::SHAPE.variant(&[1u8; 3], 1);
     }
 
     #[test]
