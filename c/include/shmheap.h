@@ -251,6 +251,16 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
  *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...). */
 SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options);
 
+/* shmheap_create_sealed makes a heap without a name, as SHMHEAP_CREATE and SHMHEAP_ANONYMOUS do, that
+ * this connection alone can write. The kernel refuses every later write to the file and every later
+ * mapping to write it, by any process (F_SEAL_FUTURE_WRITE). Other processes connect with
+ * SHMHEAP_READ_ONLY. The seal comes before the heap's contents: what another thread wrote to the
+ * file before, by way of /proc/self/fd, is gone.
+ * Success: 0. Failure: -1, *out is a handle that shmheap_valid denies, errno as for shmheap_open, and
+ *   ENOTSUP  the kernel has no such seal (before Linux 5.1);
+ *   EBUSY    another thread has connected to the file before the seal. */
+SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_options *options);
+
 /* shmheap_socket is the id of the socket (CPU package) that the calling thread runs on, 0 or more.
  * Failure: -1, errno
  *   EXDEV    it may run on processors of several: bind it to one first (taskset, numactl, mpirun

@@ -83,6 +83,14 @@ int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_opt
     return handed_out(out, connect_open(name, options != NULL ? options : &options_default), call);
 }
 
+int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_options *options)
+{
+    if (out == NULL)
+        return fail(EINVAL);
+    struct call call = call_begin();
+    return handed_out(out, connect_make_sealed(options != NULL ? options : &options_default), call);
+}
+
 int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options)
 {
     if (out == NULL)

@@ -35,6 +35,10 @@ enum {
     TIMEOUT_MS_DEFAULT = 2000,
     LOCK_LIMIT_MS = 30000
 };
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x10 /* Linux 5.1; older kernels refuse it */
+#endif
+
 enum { FLAGS_KNOWN = 4095, LEAVING_LIMIT_MS = 1000 /* that exit() waits for each heap's lock */ };
 
 /* The register. Closed connections stay in it, so that a handle that was disconnected can be told
@@ -279,7 +283,10 @@ static int connection_get(struct shmheap *heap, int fd, const char *name)
     struct stat status;
     heap->fd = fd;
     heap->has_file = 1;
-    if (file_identify(fd, &heap->device, &heap->inode) != 0 || fstat(fd, &status) != 0)
+    pthread_mutex_lock(&connections_mutex); /* is_mapped_elsewhere looks at all connections */
+    int known = file_identify(fd, &heap->device, &heap->inode) == 0;
+    pthread_mutex_unlock(&connections_mutex);
+    if (!known || fstat(fd, &status) != 0)
         return -1;
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
@@ -337,6 +344,49 @@ static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsi
         return -1;
     segment_announce(heap);
     file_unlock(heap->life.fd, MAKER_BYTE, 1);
+    return 0;
+}
+
+/* Whether another connection of this process has the file, or is about to map it. */
+static int is_mapped_elsewhere(const struct shmheap *heap)
+{
+    int found = 0;
+    pthread_mutex_lock(&connections_mutex);
+    for (const struct shmheap *other = connections; other != NULL; other = other->next)
+        found |= other != heap && other->taken && other->has_file && other->device == heap->device &&
+                 other->inode == heap->inode;
+    pthread_mutex_unlock(&connections_mutex);
+    return found;
+}
+
+/* Zeros where the file has data: the mapping has it then as a new file's. */
+static void file_data_zero(struct shmheap *heap)
+{
+    off_t from = 0, to, end = (off_t)heap->map_len;
+    int before = errno;
+    while ((from = lseek(heap->fd, from, SEEK_DATA)) >= 0 && from < end &&
+           (to = lseek(heap->fd, from, SEEK_HOLE)) > from) {
+        memset(heap->base + from, 0, (size_t)((to < end ? to : end) - from));
+        from = to;
+    }
+    errno = before;
+}
+
+/* The new file is this connection's alone to write: 0, or -1 with errno. Threads of this process can open it by
+ * /proc/self/fd as soon as it is there. So the seal comes first, by which the kernel refuses later writes and later
+ * mappings to write. A connection that mapped the file before has noted its file before that, and is found. Then what was
+ * written before the seal goes. */
+static int seal_for_one_writer(struct shmheap *heap)
+{
+    if (fcntl(heap->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    if (is_mapped_elsewhere(heap)) {
+        errno = EBUSY;
+        return -1;
+    }
+    file_data_zero(heap);
     return 0;
 }
 
@@ -494,6 +544,18 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
     }
     return options->flags & SHMHEAP_SOCKET ? open_of_socket(name, &plan, options)
                                            : open_named(name, &plan, options);
+}
+
+struct shmheap *connect_make_sealed(const shmheap_options *options)
+{
+    struct segment_plan plan;
+    shmheap_options sealed = *options;
+    sealed.flags |= SHMHEAP_ANONYMOUS | SHMHEAP_CREATE;
+    connect_begin();
+    if (flags_check(sealed.flags) != 0 || plan_fill(&plan, &sealed) != 0)
+        return NULL;
+    plan.mapped = seal_for_one_writer;
+    return create_anonymous(NULL, &plan, &sealed);
 }
 
 struct shmheap *connect_fd(int fd, const shmheap_options *options)

@@ -9,6 +9,7 @@
 #include "shmheap.h"
 
 struct shmheap *connect_open(const char *name, const shmheap_options *options);
+struct shmheap *connect_make_sealed(const shmheap_options *options);
 struct shmheap *connect_fd(int fd, const shmheap_options *options);
 struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_options *options);
 struct shmheap *connect_attach_at(void *memory, uint64_t bytes);

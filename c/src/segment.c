@@ -158,7 +158,7 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
         return -1;
     heap->shift = plan->shift;
     heap->format_flags = plan->flags;
-    if (segment_mmap(heap) != 0)
+    if (segment_mmap(heap) != 0 || (plan->mapped != NULL && plan->mapped(heap) != 0))
         return -1;
     if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as
                                 well */

@@ -423,6 +423,10 @@ extern "C" {
         name: *const ::core::ffi::c_char,
         options: *const shmheap_options,
     ) -> ::core::ffi::c_int;
+    pub fn shmheap_create_sealed(
+        out: *mut shmheap_memory_handle,
+        options: *const shmheap_options,
+    ) -> ::core::ffi::c_int;
     pub fn shmheap_socket() -> ::core::ffi::c_int;
     pub fn shmheap_open_fd(
         out: *mut shmheap_memory_handle,

@@ -226,15 +226,14 @@ impl HeapOptions {
     }
 
     /// Makes a heap without a name that this process alone can write: the kernel refuses every other mapping of it for writing
-    /// and every write to its file, in this process too (`F_SEAL_FUTURE_WRITE`). Processes that get its descriptor ([`AsFd`]: by
+    /// and every write to its file, in this process too (`F_SEAL_FUTURE_WRITE`), by way of `/proc/self/fd` too. The seal comes before
+    /// the heap's contents. Processes that get its descriptor ([`AsFd`]: by
     /// inheritance, or over a socket) can open it [`read_only`](Self::read_only), and copy what they see.
     ///
     /// # Errors
     /// [`Error::Unsupported`]: before Linux 5.1, which lacks that seal; [`anonymous_shared`](Self::anonymous_shared) does without.
     pub fn anonymous(&self) -> Result<Heap> {
-        let heap = Heap::of(Connection::open(None, &self.with(raw::ANONYMOUS | raw::CREATE))?);
-        heap.connection.seal()?;
-        Ok(heap)
+        Connection::create_sealed(&self.with(raw::ANONYMOUS | raw::CREATE)).map(Heap::of)
     }
 
     /// Makes a heap without a name, which other processes can write that get a descriptor of it

@@ -116,6 +116,7 @@ mod system {
         pub fn fork() -> i32;
         pub fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
         pub fn _exit(code: i32) -> !;
+        pub fn syscall(number: i64, ...) -> i64;
         pub fn mprotect(start: usize, len: usize, protection: i32) -> i32;
         pub fn signal(number: i32, handler: usize) -> usize;
     }
@@ -634,4 +635,50 @@ fn each_share_has_a_version_of_its_own() {
         })
         .collect();
     assert_eq!(words.len(), 1000);
+}
+
+thread_local! {
+    /// What another thread does with the new file of this thread's heap, before it is sealed.
+    static MEANWHILE: std::cell::Cell<Option<fn(File)>> = const { std::cell::Cell::new(None) };
+}
+
+/// In place of the C library's.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[no_mangle]
+extern "C" fn memfd_create(name: *const std::ffi::c_char, flags: u32) -> i32 {
+    // SAFETY: (memfd_create) the caller's arguments.
+    let fd = unsafe { system::syscall(319, name, flags) } as i32;
+    if let Some(act) = MEANWHILE.take() {
+        act(OpenOptions::new().read(true).write(true).open(format!("/proc/self/fd/{fd}")).unwrap());
+    }
+    fd
+}
+
+/// Safe code opens the heap's file by /proc/self/fd before the seal.
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn what_is_written_before_the_seal_is_gone() {
+    MEANWHILE.set(Some(|file| file.write_all_at(&[0xff; 100_000], 0).unwrap()));
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    assert!(MEANWHILE.take().is_none(), "it was written to");
+    heap.check().unwrap();
+    assert_eq!((heap.stats().unwrap().used_blocks, heap.stats().unwrap().processes), (0, 1));
+    assert_eq!(*heap.boxed_slice(&[1u64; 1000]).unwrap(), [1; 1000]);
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn a_second_writer_before_the_seal_is_found() {
+    thread_local!(static SECOND: std::cell::Cell<Option<shmheap::UntrustedHeap>> = const { std::cell::Cell::new(None) });
+    MEANWHILE.set(Some(|file| {
+        let other = Heap::anonymous(1 << 16).unwrap();
+        let lent = File::from(other.as_fd().try_clone_to_owned().unwrap());
+        let mut image = vec![0; lent.metadata().unwrap().len() as usize];
+        lent.read_exact_at(&mut image, 0).unwrap();
+        file.write_all_at(&image, 0).unwrap();
+        SECOND.set(Some(Heap::options().open_fd(&file).unwrap()));
+    }));
+    assert!(Heap::anonymous(1 << 16).is_err());
+    assert!(SECOND.take().is_some());
+    Heap::anonymous(1 << 16).unwrap();
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shmheap_sys as sys;
 
 use crate::error::{code, Error, Result};
-use crate::raw::process::{seal_against_writers, Place, Process};
+use crate::raw::process::{Place, Process};
 
 /// A connection to a heap, open as long as this lives.
 ///
@@ -203,6 +203,14 @@ impl Connection {
         Self::opened(&words, opening, |out| unsafe { sys::shmheap_open(out, name, &options) })
     }
 
+    /// A heap without a name. No process, this one too, can map its memory to write it, or write to its file: this connection has
+    /// the one mapping that can.
+    pub(crate) fn create_sealed(opening: &Opening) -> Result<Self> {
+        let options = opening.as_c();
+        // SAFETY: C, shmheap_create_sealed: options is valid during the call.
+        Self::opened("(anonymous)", opening, |out| unsafe { sys::shmheap_create_sealed(out, &options) })
+    }
+
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         let words = format!("descriptor {}", fd.as_raw_fd());
@@ -260,14 +268,6 @@ impl Connection {
     pub(crate) fn assert_here(&self) {
         if !self.process.is_current() {
             in_a_child();
-        }
-    }
-
-    /// No process, this one too, can map the heap's memory or write to its file from now on: mappings that are there stay.
-    pub(crate) fn seal(&self) -> Result<()> {
-        match seal_against_writers(self.fd_writable()?.as_raw_fd()) {
-            true => Ok(()),
-            false => Err(Error::Unsupported),
         }
     }
 

@@ -23,7 +23,6 @@ extern "C" {
     ) -> *mut c_void;
     fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
     fn abort() -> !;
-    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn pthread_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,
@@ -39,8 +38,6 @@ const MAP_NORESERVE: c_int = 0x4000;
 const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
 const MADV_DONTFORK: c_int = 10;
 const MADV_WIPEONFORK: c_int = 18;
-const F_ADD_SEALS: c_int = 1033;
-const F_SEAL_FUTURE_WRITE: c_int = 16;
 /// The most that a page has on machines that this crate is built for.
 const PAGE_MAX: usize = 1 << 16;
 
@@ -188,12 +185,6 @@ extern "C" fn keep_places() {
             unsafe { abort() }
         }
     }
-}
-
-/// Has the kernel refuse every later write to a memfd, and every later mapping to write it. Mappings that are there stay.
-pub(crate) fn seal_against_writers(fd: c_int) -> bool {
-    // SAFETY: (fcntl) takes an int with this command; a descriptor that cannot be sealed is refused.
-    unsafe { fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0 }
 }
 
 #[cfg(test)]
