@@ -90,7 +90,7 @@ impl<T: Shareable> ShmArc<T> {
         self.shared.count()
     }
 
-    /// Whether both are shares in the same value.
+    /// Whether both are shares in the same value. A heap and a copy of its file have different values.
     ///
     /// ```
     /// use shmheap::ShmArc;
@@ -100,7 +100,7 @@ impl<T: Shareable> ShmArc<T> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
-        this.shared.offset() == other.shared.offset()
+        this.shared.is_same(&other.shared)
     }
 }
 

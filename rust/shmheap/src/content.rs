@@ -130,13 +130,13 @@ mod sealed {
 /// What is refused when the program is compiled.
 pub(crate) struct Refuse<T>(std::marker::PhantomData<T>);
 
-impl<T> Refuse<T> {
-    /// A value in shared memory may end with its process.
-    pub(crate) const DESTRUCTOR: () =
-        assert!(!std::mem::needs_drop::<T>(), "a value in shared memory cannot have a destructor");
-}
-
 impl<T: Shm> Refuse<T> {
+    /// A value in shared memory may end with its process, and has no padding: its shape is refused then.
+    pub(crate) const UNFIT: () = {
+        let _ = T::SHAPE;
+        assert!(!std::mem::needs_drop::<T>(), "a value in shared memory cannot have a destructor");
+    };
+
     /// Values that are made of zero bytes.
     pub(crate) const NOT_ZERO: () =
         assert!(T::SHAPE.zero_is_valid(), "zero bytes are no value of this type: make it of a value instead");

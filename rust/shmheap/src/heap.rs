@@ -39,7 +39,8 @@ use crate::untrusted::UntrustedHeap;
 ///
 /// # fork
 /// A connection belongs to the process that opened it. In a child made by `fork()`, calls on a heap that it inherited
-/// fail with [`Error::OtherProcess`], uses of its boxes, shares and roots panic, and drops do nothing. References that live across
+/// fail with [`Error::OtherProcess`], and so do `send`, `share` and `snapshot`. Uses of its boxes, shares and roots that cannot fail panic:
+/// dereferencing, [`ShmArc::shares`] and [`ShmBox::into_inner`]. Drops do nothing. References that live across
 /// the fork lead to memory that the kernel does not map in the child: a use of one ends the child by SIGSEGV.
 ///
 /// ```
@@ -345,7 +346,7 @@ impl Heap {
     /// Puts a value in the heap. The box keeps the heap open; [`ShmBox::new_in`] with `&heap` borrows it instead.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::TooLarge`], [`Error::ReadOnly`].
+    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a page), [`Error::ReadOnly`].
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -555,6 +556,9 @@ impl Heap {
 
     /// Puts a value in the heap for several processes to look at, counted.
     ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a page), [`Error::ReadOnly`].
+    ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -590,8 +594,8 @@ impl Heap {
     ///
     /// # Errors
     /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another type, or made by a program
-    /// without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`],
-    /// [`Error::TimedOut`] (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
+    /// without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`] (also for a type whose alignment is
+    /// more than 4096), [`Error::TimedOut`] (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
     /// them.
     ///
     /// ```
@@ -660,7 +664,8 @@ impl Heap {
         self.connection.keep_name(&crate::root::c_name(name.as_ref())?)
     }
 
-    /// Removes a name, kept or not. True: it is gone. False: living processes use it, and it goes with their last use.
+    /// Removes a name, kept or not. True: it is gone. False: living processes use it, and it goes with their last use. The
+    /// caller counts: while it has a [`Root`] of the name itself, the result is false.
     ///
     /// # Errors
     /// [`Error::NoSuchName`], [`Error::ReadOnly`].

@@ -33,6 +33,12 @@ use crate::transit::Transit;
 /// # Ok::<(), shmheap::Error>(())
 /// ```
 ///
+/// # A limit
+/// A hostile process can write over the label of an object. So two calls of this process, by the same name or by shares in the same
+/// object, may give references to the same bytes as atomics of different widths: a `&AtomicU64` and a `&[AtomicU32; 2]`. Rust calls
+/// it undefined behaviour when accesses of both meet and one is a write. Processors define it: each load gives bytes that
+/// were stored. A program that must not depend on that asks for each name and each share as one type only.
+///
 /// On a [`read_only`](crate::HeapOptions::read_only) connection, which the kernel keeps from writing, an observer has
 /// [`peek`](Self::peek), [`in_transit`](Self::in_transit), [`names`](Self::names), [`stats`](Self::stats) and [`check`](Self::check).
 #[derive(Clone, Debug)]

@@ -662,6 +662,10 @@ fn what_is_written_before_the_seal_is_gone() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     assert!(MEANWHILE.take().is_none(), "it was written to");
     heap.check().unwrap();
+    let lent = File::from(heap.as_fd().try_clone_to_owned().unwrap());
+    let mut all = vec![0; 100_000];
+    lent.read_exact_at(&mut all, 0).unwrap();
+    assert!(!all.windows(64).any(|bytes| bytes == [0xff; 64]));
     assert_eq!((heap.stats().unwrap().used_blocks, heap.stats().unwrap().processes), (0, 1));
     assert_eq!(*heap.boxed_slice(&[1u64; 1000]).unwrap(), [1; 1000]);
 }
@@ -681,4 +685,23 @@ fn a_second_writer_before_the_seal_is_found() {
     assert!(Heap::anonymous(1 << 16).is_err());
     assert!(SECOND.take().is_some());
     Heap::anonymous(1 << 16).unwrap();
+}
+
+/// A copy of a heap's file has the heap's id.
+#[test]
+fn a_heap_and_its_copy_are_two() {
+    let heap = shared(1 << 16);
+    let arc = heap.arc(AtomicU64::new(1)).unwrap();
+    let (mine, theirs) = (arc.share().unwrap(), arc.share().unwrap());
+    let lent = File::from(heap.as_fd().try_clone_to_owned().unwrap());
+    let mut image = vec![0; lent.metadata().unwrap().len() as usize];
+    lent.read_exact_at(&mut image, 0).unwrap();
+    let path = std::env::temp_dir().join(format!("shmheap-copy-{}", std::process::id()));
+    std::fs::write(&path, &image).unwrap();
+    let copy = Heap::options().open_file(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let there = copy.receive_arc(theirs.cast::<AtomicU64>()).unwrap();
+    assert!(!ShmArc::ptr_eq(&arc, &there));
+    let again = again(&heap).receive_arc(mine).unwrap();
+    assert!(ShmArc::ptr_eq(&arc, &again) && ShmArc::ptr_eq(&arc, &arc.clone()));
 }

@@ -253,3 +253,45 @@ fn types_that_name_themselves() {
     assert!(first.others.iter().all(|other| other.is_null()));
     assert!(heap.boxed(Link(Handle::NULL)).unwrap().0.is_null());
 }
+
+/// Words that name a type or its version are not those that a variant has.
+#[test]
+fn types_named_apart_are_apart() {
+    #[derive(Shm)]
+    #[repr(u8)]
+    #[shm(name = "ab")]
+    #[allow(dead_code)]
+    enum Named {
+        X = 1,
+        Y = 3,
+    }
+    #[derive(Shm)]
+    #[repr(u8)]
+    #[allow(dead_code)]
+    enum Plain {
+        P = 2,
+        Q = 0x61,
+        R = 0x62,
+        X = 1,
+        Y = 3,
+    }
+    #[derive(Shm)]
+    #[repr(i64)]
+    #[shm(version = 5)]
+    #[allow(dead_code)]
+    enum Version {
+        X = 1,
+        Y = 3,
+    }
+    #[derive(Shm)]
+    #[repr(i64)]
+    #[allow(dead_code)]
+    enum Numbers {
+        M = -1,
+        Five = 5,
+        X = 1,
+        Y = 3,
+    }
+    assert_ne!(Named::SHAPE.fingerprint(), Plain::SHAPE.fingerprint());
+    assert_ne!(Version::SHAPE.fingerprint(), Numbers::SHAPE.fingerprint());
+}

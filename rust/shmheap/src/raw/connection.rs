@@ -1,7 +1,7 @@
 //! The C calls, each behind a function that cannot be called wrongly but where it says `unsafe`.
 use std::ffi::{c_int, c_void, CStr};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -425,9 +425,13 @@ impl Connection {
         (self.region.as_ptr() as usize).wrapping_add(16).wrapping_add(granule.wrapping_mul(self.alignment))
     }
 
-    /// A random number of this heap.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
+    /// Whether both are connections to one heap, and not to a heap and a copy of its file, which has the same id.
+    pub(crate) fn is_of_the_same_heap(&self, other: &Self) -> bool {
+        let file = |heap: &Connection| {
+            let status = std::fs::File::from(heap.fd().ok()?.try_clone_to_owned().ok()?).metadata().ok()?;
+            Some((status.dev(), status.ino()))
+        };
+        self.region == other.region || (self.id == other.id && file(self).is_some() && file(self) == file(other))
     }
 
     /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).

@@ -176,7 +176,7 @@ impl<T: Shareable> Shared<T> {
     const LABEL: u64 = label::<T>(Kind::Arc);
 
     pub(crate) fn new(heap: &Heap, value: T) -> Result<Self> {
-        let () = Refuse::<T>::DESTRUCTOR;
+        let () = Refuse::<T>::UNFIT;
         let size = size_of_inside::<T>().ok_or(Error::TooLarge)?;
         let place = connection(&heap).alloc(size, std::mem::align_of::<T>().max(8))?;
         let end = connection(&heap).usable(place) & !7;
@@ -211,7 +211,7 @@ impl<T: Shareable> Shared<T> {
 
     /// Claims a share. Refused, it is in transit as before.
     pub(crate) fn receive(heap: &Heap, bits: u64) -> Result<Self> {
-        let () = Refuse::<T>::DESTRUCTOR;
+        let () = Refuse::<T>::UNFIT;
         let expected = std::any::type_name::<T>();
         let seen = look_at_ticket(connection(&heap), bits, expected)?;
         if seen.label != Self::LABEL {
@@ -290,10 +290,10 @@ impl<T> Shared<T> {
         self.word().load(Ordering::Acquire) & COUNT
     }
 
-    /// Where the object lies in the heap.
-    pub(crate) fn offset(&self) -> (u64, u64) {
-        let heap = connection(&self.ticket.heap);
-        (heap.id(), heap.offset(self.place))
+    /// Whether both are shares in one object.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (heap, there) = (connection(&self.ticket.heap), connection(&other.ticket.heap));
+        heap.offset(self.place) == there.offset(other.place) && heap.is_of_the_same_heap(there)
     }
 
     pub(crate) fn get(&self) -> &T {

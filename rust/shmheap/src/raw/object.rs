@@ -43,7 +43,7 @@ impl<H: HeapRef> Drop for Room<'_, H> {
 
 impl<'h, H: HeapRef> Room<'h, H> {
     fn new<T: Content + ?Sized>(heap: &'h H, count: usize) -> Result<Self> {
-        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
         let place = connection(heap).alloc(size, std::mem::align_of::<T::Element>())?;
@@ -52,7 +52,7 @@ impl<'h, H: HeapRef> Room<'h, H> {
 
     /// As new, but waits for space.
     fn new_waiting<T: Content + ?Sized>(heap: &'h H, count: usize, limit: Option<Duration>) -> Result<Self> {
-        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
         let place = connection(heap).alloc_wait(size, std::mem::align_of::<T::Element>(), limit)?;
@@ -69,9 +69,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     #[inline]
     pub(crate) fn one(heap: H, value: T) -> Result<Self>
     where
-        T: Sealed<Element = T> + Sized,
+        T: Sealed<Element = T> + Shm,
     {
-        let () = Refuse::<T>::DESTRUCTOR;
+        let () = Refuse::<T>::UNFIT;
         let size = const {
             match label::request(std::mem::size_of::<T>(), false) {
                 Some(size) => size,
@@ -140,7 +140,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     /// Claims the object of a handle, where a T is in it. Refused, it is in transit as before.
     #[inline]
     pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
-        let () = Refuse::<T::Element>::DESTRUCTOR;
+        let () = Refuse::<T::Element>::UNFIT;
         if let Some(place) = receive_at_once::<T>(connection(&heap), bits) {
             return Ok(Object { value: T::pointer(place.cast(), 1), heap });
         }
@@ -433,7 +433,7 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
 
 /// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
-    let () = Refuse::<T::Element>::DESTRUCTOR;
+    let () = Refuse::<T::Element>::UNFIT;
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
 }
 
@@ -448,7 +448,7 @@ fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result
 
 /// Claims the object, copies what is in it and frees it. Refused, it is in transit as before.
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
-    let () = Refuse::<T::Element>::DESTRUCTOR;
+    let () = Refuse::<T::Element>::UNFIT;
     let seen = look::<T>(heap, bits)?;
     check_value::<T>(heap, bits, seen.count)?;
     let mut claimed = None;

@@ -121,7 +121,7 @@ impl<T: Shareable> Used<T> {
     }
 
     fn enter(heap: &Heap, name: &CStr) -> Result<Self> {
-        let () = Refuse::<T>::DESTRUCTOR;
+        let () = Refuse::<T>::UNFIT;
         let connection = connection(&heap);
         let behind = behind_of::<T>(connection.alignment())?;
         let shorter = Error::OtherRoot { found: "shorter than this type" };

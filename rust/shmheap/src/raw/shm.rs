@@ -40,6 +40,19 @@ use std::sync::atomic;
 /// - references and pointers: an address means nothing in another process;
 /// - padding: the bytes there would show a peer what lay in this process's memory before. Order the fields by size, or add
 ///   a field such as `unused: [u8; 4]`;
+///   It is refused where a value is stored, too:
+///
+/// ```compile_fail,E0080
+/// #[derive(shmheap::Shm)]
+/// #[repr(C)]
+/// struct Holes {
+///     a: u8,
+///     b: u32,
+/// }
+///
+/// let _ = shmheap::Heap::anonymous(1 << 16).unwrap().boxed(Holes { a: 1, b: 2 });
+/// ```
+///
 /// - other `Option`s and enums with fields: their layout is the compiler's, or has bytes that no variant writes. Use a `bool` or
 ///   an enum without fields beside the data.
 ///
@@ -115,6 +128,11 @@ pub struct Shape {
 
 /// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are made.
 const SEED: u64 = u64::from_le_bytes(*b"shmheap1");
+
+/// What comes next in a fingerprint: no offset of a field is one of these.
+const VERSION: u64 = u64::MAX;
+const NAME: u64 = u64::MAX - 1;
+const VARIANT: u64 = u64::MAX - 2;
 
 #[derive(Clone, Copy)]
 #[repr(u64)]
@@ -242,13 +260,13 @@ impl Shape {
         };
         assert!(lies_so, "an enum in shared memory is its number: another macro has changed this one");
         self.zero |= number == 0;
-        self.with(number as u64)
+        self.with(VARIANT).with(number as u64)
     }
 
     /// For the derive.
     #[doc(hidden)]
     pub const fn named(self, name: &str) -> Shape {
-        let (mut shape, name, mut i) = (self.with(name.len() as u64), name.as_bytes(), 0);
+        let (mut shape, name, mut i) = (self.with(NAME).with(name.len() as u64), name.as_bytes(), 0);
         while i < name.len() {
             shape = shape.with(name[i] as u64);
             i += 1;
@@ -259,7 +277,7 @@ impl Shape {
     /// For the derive.
     #[doc(hidden)]
     pub const fn version(self, version: u64) -> Shape {
-        self.with(u64::MAX).with(version)
+        self.with(VERSION).with(version)
     }
 
     /// For the derive: refuses padding when the program is compiled.
