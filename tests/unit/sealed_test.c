@@ -1,4 +1,5 @@
-/* shmheap_create_sealed: a heap that one connection alone can write, whatever other threads do with its file meanwhile.
+/* shmheap_create_sealed: a heap that one connection alone can write, whatever other threads do with
+ * its file meanwhile.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/mman.h>
