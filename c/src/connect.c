@@ -277,10 +277,16 @@ static unsigned timeout_of(const shmheap_options *options)
 static int connection_get(struct shmheap *heap, int fd, const char *name)
 {
     struct stat status;
+    if (fstat(fd, &status) != 0) {
+        int reason = errno;
+        close(fd); /* later it could not be told from a file of the program's */
+        errno = reason;
+        return -1;
+    }
     heap->fd = fd;
     heap->has_file = 1;
-    if (file_identify(fd, &heap->device, &heap->inode) != 0 || fstat(fd, &status) != 0)
-        return -1;
+    heap->device = status.st_dev;
+    heap->inode = status.st_ino;
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
         return -1;
