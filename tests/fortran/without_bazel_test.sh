@@ -15,7 +15,8 @@ folder() {
     cd "$here/$1"
     ln -s "$repository" shmheap
     cp shmheap/fortran/examples/arrays.f90 program.f90
-    cp shmheap/fortran/examples/context.f90 server.f90
+    block fortran > server.f90
+    grep -q MPI_Init server.f90 || { echo "the page has no program for IO servers"; exit 1; }
     cat > program.c << 'END'
 #include <io-server/shmem_heap.h>
 
@@ -30,6 +31,16 @@ int main(void)
 }
 END
 }
+# serve PROGRAM: two ranks, on one processor or more, root or not; each has found both heaps.
+serve() {
+    if ! command -v mpirun > /dev/null; then
+        echo "skipped: running $1 (there is no mpirun)"
+        return
+    fi
+    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+        OMPI_MCA_btl=self,vader mpirun -n 2 "$1" > ranks || { cat ranks; exit 1; }
+    [ "$(grep -c 'rank [01]: 2 heaps' ranks)" = 2 ] || { cat ranks; exit 1; }
+}
 tried=0
 
 if command -v make > /dev/null; then
@@ -42,6 +53,8 @@ if command -v make > /dev/null; then
     tried=$((tried + 1))
     if command -v mpifort > /dev/null; then
         make -s server
+        serve ./server
+        [ ! -e ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
     else
         echo "skipped: make server (there is no mpifort)"
     fi
@@ -59,6 +72,10 @@ if command -v cmake > /dev/null; then
     cmake -S . -B build > log || { cat log; exit 1; }
     cmake --build build -j 2 > log || { cat log; exit 1; }
     build/program "/$name"
+    if [ -e build/server ]; then
+        serve build/server
+        [ ! -e build/ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
+    fi
     tried=$((tried + 1))
 else
     echo "skipped: CMakeLists.txt (there is no cmake)"

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#if !defined(SHMHEAP_WITH_MPI) && __has_include(<mpi.h>)
+// Asked for by the name of mpi.h, g++ 12 notes that the file is missing, and then skips a program's own #include of it in
+// silence. By another name for the file it does not.
+#if !defined(SHMHEAP_WITH_MPI) && __has_include(<./mpi.h>)
 #define SHMHEAP_WITH_MPI
 #endif
 #define UMPIRE_ENABLE_IPC_SHARED_MEMORY
