@@ -326,9 +326,10 @@ private:
     {
         std::error_code error;
         heap result = opened(name, how, flags, error);
-        bool is_there = error == detail::error_of(EEXIST);
-        detail::throw_if(error, call, name,
-                         is_there ? "a heap of that name is there: open it, choose another name, or remove it" : "");
+        const char *cause = "";
+        if (error == detail::error_of(EEXIST))
+            cause = "a heap of that name is there: open it, choose another name, or remove it";
+        detail::throw_if(error, call, name, cause);
         return result;
     }
     // result: what the C call that filled mem returned.
@@ -395,7 +396,8 @@ public:
         if (error_ != nullptr)
             *error_ = error;
         else
-            detail::throw_if(error, may_exist_ ? "find_or_construct" : "construct", name_, cause(error));
+            detail::throw_if(error, may_exist_ ? "find_or_construct" : "construct", name_,
+                             cause(error));
         return object;
     }
 

@@ -322,16 +322,18 @@ contains
     end associate
   end function segment_mapped
 
-  ! Rounded so that what is asked for is more than what is available. Where the machine has enough, a limit has refused it.
+  ! The request is rounded up and the available memory down: a request that is too large shows as
+  ! larger. If the machine has enough, a limit has refused the request.
   subroutine complain_of_memory(bytes)
     integer(c_int64_t), intent(in) :: bytes
     integer(c_int64_t), parameter :: mb = 1048576
     integer(c_int64_t) :: available
     character(len=200) :: line
     available = node_segment_available()
-    write (line, '(3(a, i0))') 'the heaps of a node take ', (bytes + mb - 1) / mb, ' MB of shared memory, and ', &
-      max(available, 0_c_int64_t) / mb, ' MB are available'
-    if (available > bytes) line = trim(line) // ', but a limit (of a container, perhaps) refuses them'
+    write (line, '(3(a, i0))') 'the heaps of a node take ', (bytes + mb - 1) / mb, &
+      ' MB of shared memory, and ', max(available, 0_c_int64_t) / mb, ' MB are available'
+    if (available > bytes) &
+      line = trim(line) // ', but a limit (of a container, for example) refuses them'
     call complain(trim(line) // ': ask for smaller heaps')
   end subroutine complain_of_memory
 

@@ -28,7 +28,8 @@ int64_t node_segment_available(void)
     return kib < 0 ? -1 : kib * 1024;
 }
 
-/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get it. */
+/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get
+ * it. */
 static int memory_suffices(int64_t bytes) { return bytes < node_segment_available(); }
 
 /* Until Linux 6.17 a signal makes the kernel undo all that one call has reserved: so pieces, smaller

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A program written for Umpire that includes mpi.h itself, after Umpire's headers, compiled without an MPI: the compiler says that mpi.h
-# is missing. Without that line it compiles.
+# A program written for Umpire includes mpi.h after Umpire's headers and is compiled without an MPI: the
+# compiler says that mpi.h is missing. A program without that #include compiles.
 set -uo pipefail
 
 tried=0
@@ -14,7 +14,8 @@ for compiler in g++ clang++; do
     for header in '"mpi.h"' '<mpi.h>'; do
         words=$(printf '#include "umpire/Umpire.hpp"\n#include %s\nint main() { MPI_Init(nullptr, nullptr); }\n' "$header" | compile)
         [ $? != 0 ] || { echo "$compiler, $header: compiles"; exit 1; }
-        grep -q "mpi.h: No such file\|'mpi.h' file not found" <<< "$words" || { echo "$compiler, $header: does not say that mpi.h is missing: $words"; exit 1; }
+        grep -q "mpi.h: No such file\|'mpi.h' file not found" <<< "$words" ||
+            { echo "$compiler, $header: does not say that mpi.h is missing: $words"; exit 1; }
     done
     words=$(printf '#include "umpire/Umpire.hpp"\n#ifdef UMPIRE_ENABLE_MPI\n#error MPI\n#endif\nint main() {}\n' | compile) ||
         { echo "$compiler: does not compile without MPI: $words"; exit 1; }

@@ -13,7 +13,8 @@
 #include "json.h"
 #include "say.h"
 
-/* The figures follow the check: where another process worked on the heap in between, both differ. */
+/* The statistics are read after the check. If another process changes the heap between the two, they
+ * do not agree with the report. */
 struct checked {
     shmheap_report report;
     shmheap_stats stats;

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Asked for by the name of mpi.h, g++ 12 notes that the file is missing, and then skips a program's own #include of it in
-// silence. By another name for the file it does not.
+// g++ 12 skips a program's own #include of a missing file without an error if __has_include has
+// asked for the same name before. So this asks for mpi.h by another name.
 #if !defined(SHMHEAP_WITH_MPI) && __has_include(<./mpi.h>)
 #define SHMHEAP_WITH_MPI
 #endif
