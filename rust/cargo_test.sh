@@ -75,7 +75,15 @@ said=$(LD_LIBRARY_PATH=$system/other "$counter" 2>&1) && { echo "cargo_test: a l
 said=$(SHMHEAP_INCLUDE_DIR=$system/other cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/system" 2>&1) &&
     { echo "cargo_test: a header of another version was taken" >&2; exit 1; }
 [[ $said == *"is of version Some(990000)"* ]] || { echo "cargo_test: another header said: $said" >&2; exit 1; }
+# An archive serves as well; without either, the message says what to do.
+mkdir -p "$system/objects" "$system/archive"
+(cd "$system/objects" && "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*.c && ar rcs "$system/archive/libshmheap.a" ./*.o)
+SHMHEAP_LIB_DIR=$system/archive step cargo build --locked -p shmheap --features system --example counter --target-dir "$CARGO_TARGET_DIR/archive"
+step "$CARGO_TARGET_DIR/archive/debug/examples/counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR
+said=$(PKG_CONFIG=false cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/system" 2>&1) &&
+    { echo "cargo_test: no library was taken" >&2; exit 1; }
+[[ $said == *"Set SHMHEAP_LIB_DIR to the folder of libshmheap.a"* ]] || { echo "cargo_test: no library said: $said" >&2; exit 1; }
 
 # The README's program in a project outside the tree, by one process and another.
 outside=$TEST_TMPDIR/outside

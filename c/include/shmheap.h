@@ -22,7 +22,7 @@
  *              be made from a signal handler, nor between vfork() and exec. Deferred cancellation
  *              has no effect inside a call; asynchronous cancellation inside a call is not allowed.
  *              Every wait has a limit, and no wait for one heap delays fork() or another heap.
- *              A thread whose stack is PTHREAD_STACK_MIN and 16 KiB can make every call.
+ *              A thread with a stack of 32 KiB can make every call.
  *   Processes  Every call may be made while other processes make any call on the same heap. A
  *              process may be killed at any instruction: the next caller finds that out, rebuilds
  *              what has to be rebuilt from the headers of the blocks and goes on.
@@ -79,8 +79,9 @@
  *              dead.
  *              "Anyone's to free": see shmheap_alloc_named. A child knows the objects and names
  *              that its parent had when it forked. So shmheap_reap leaves all that a dead process
- *              held alone, also what it allocated after the fork, while such a child, or a child
- *              of that child, lives and has neither called exec nor disconnected. After dlclose
+ *              held alone, while such a child, or a child of that child, lives and has neither
+ *              called exec nor disconnected. This covers what the dead process allocated after the
+ *              fork, too, if it had a slot when it forked. After dlclose
  *              memory and slots of open connections stay taken until the process ends.
  *              In memory of the caller (shmheap_create_at) exec is not noticed: the process lives.
  *   Trust      Other processes that can write the memory are not trusted: whatever they write, no
@@ -248,7 +249,9 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
  * Success: 0, and *out is the connection. Failure: -1, *out is a handle that shmheap_valid denies,
  * errno as for shmheap_create and shmheap_connect, and
  *   EINVAL     out NULL, alignment not 8 or 16, max_len below len, unknown or contradicting flags
- *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...). */
+ *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...);
+ *   EBUSY      with SHMHEAP_CREATE, for timeout_ms the name was neither free nor led to a heap: other
+ *              processes made and removed it, or it is a symbolic link that leads nowhere. */
 SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options);
 
 /* shmheap_create_sealed makes a heap without a name, as SHMHEAP_CREATE and SHMHEAP_ANONYMOUS do, that
@@ -432,8 +435,9 @@ SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignm
 
 /* shmheap_realloc makes the object at ptr size bytes long: in place when it shrinks or when the
  * free space behind it suffices, which keeps its handles valid; otherwise by moving it, which makes
- * them stale. The lesser of both lengths keeps its contents. ptr NULL: shmheap_alloc. size 0: a
- * smallest object.
+ * them stale. The lesser of both lengths keeps its contents. An object resized in place stays with
+ * the process that holds it, a moved one is the caller's: a process that resizes the objects of
+ * others takes handles of them. ptr NULL: shmheap_alloc. size 0: a smallest object.
  * Failure: NULL, the object untouched, errno ENOMEM, or EINVAL as for shmheap_free. A caller that
  * dies inside leaves the old object, or the new, or (between copying and freeing) both; when
  * shrinking, an old object of which the bytes to be cut off may have changed. */
@@ -586,8 +590,8 @@ SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name
 SHMHEAP_API int shmheap_name_keep(shmheap_memory_handle mem, const char *name);
 
 /* shmheap_name_remove removes a name, kept or not: it is kept no longer, and the uses of processes
- * that died or left in order count no longer, unless children that they forked live on. Without
- * uses of living processes object and name are gone when it returns; else the last of these uses
+ * that left in order count no longer, nor those of processes that died, unless children that they
+ * forked live on. Without uses of living processes object and name are gone when it returns; else the last of these uses
  * that is given back frees both, as with shmheap_alloc_named. Until then the name is found, and may
  * be kept again.
  * Success: 0, the name is gone; 1, living processes still use it. Failure: -1, nothing changed,
@@ -642,8 +646,9 @@ typedef struct shmheap_block_info {
 
 /* shmheap_walk calls visit for each block, free ones too, in the order of addresses, until visit
  * returns other than 0 or all are visited. Blocks are read in batches under the lock; visit itself
- * runs without it and may call anything. Blocks that live throughout are visited exactly once; each
- * is shown as it was in its batch.
+ * runs without it and may call anything. If it disconnects, the walk ends early: with 0, or -1 and
+ * errno EINVAL. Blocks that live throughout are visited exactly once; each is shown as it was in its
+ * batch.
  * Success: 0, or what visit returned. Failure: -1. On read-only connections also EAGAIN: the heap
  * changed too fast under the reader, or a process died in it and nobody who can write has come
  * since. */
@@ -689,7 +694,8 @@ typedef struct shmheap_process_info {
     uint64_t cached_blocks, cached_bytes; /* those of them that are free, in the caches of its threads */
 } shmheap_process_info;
 
-/* shmheap_processes calls visit for each slot in use until visit returns other than 0.
+/* shmheap_processes calls visit for each slot in use until visit returns other than 0. What visit may
+ * do: as for shmheap_walk.
  * Success: 0 or what visit returned. Failure: -1. Connections that are read-only hold no slot.
  * Cost: a walk over the blocks for each 128 slots in use, which gives the heap's lock back every
  * 16,384 blocks. So of a block that other processes free, resize or hand over meanwhile the figures

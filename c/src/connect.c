@@ -281,13 +281,18 @@ static unsigned timeout_of(const shmheap_options *options)
 static int connection_get(struct shmheap *heap, int fd, const char *name)
 {
     struct stat status;
-    heap->fd = fd;
-    heap->has_file = 1;
-    pthread_mutex_lock(&connections_mutex); /* is_mapped_elsewhere looks at all connections */
-    int known = file_identify(fd, &heap->device, &heap->inode) == 0;
-    pthread_mutex_unlock(&connections_mutex);
-    if (!known || fstat(fd, &status) != 0)
+    if (fstat(fd, &status) != 0) {
+        int reason = errno;
+        close(fd); /* later it could not be told from a file of the program's */
+        errno = reason;
         return -1;
+    }
+    heap->fd = fd;
+    pthread_mutex_lock(&connections_mutex); /* is_mapped_elsewhere looks at all connections */
+    heap->has_file = 1;
+    heap->device = status.st_dev;
+    heap->inode = status.st_ino;
+    pthread_mutex_unlock(&connections_mutex);
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
         return -1;

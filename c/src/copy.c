@@ -68,20 +68,7 @@ static int len_allowed(uint64_t len)
 
 static int write_at(int fd, const void *bytes, uint64_t len, uint64_t off)
 {
-    const unsigned char *next = bytes;
-    if (len_allowed(off + len) != 0)
-        return -1;
-    while (len != 0) {
-        ssize_t put = pwrite(fd, next, (size_t)len, (off_t)off);
-        if (put == 0)
-            errno = ENOSPC;
-        if (put == 0 || (put < 0 && errno != EINTR))
-            return -1;
-        next += put > 0 ? put : 0;
-        off += put > 0 ? (uint64_t)put : 0;
-        len -= put > 0 ? (uint64_t)put : 0;
-    }
-    return 0;
+    return len_allowed(off + len) == 0 ? file_write(fd, bytes, (size_t)len, (off_t)off) : -1;
 }
 
 /* The folder of the path, opened with these flags: a descriptor, or -1. */

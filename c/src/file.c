@@ -15,6 +15,7 @@
 #include "process.h"
 
 enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
+enum { INTERRUPTIONS = 100000 }; /* of a write, one after the other */
 enum { BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
 
 int file_above_standard(int fd)
@@ -87,6 +88,26 @@ int file_is(int fd, dev_t device, ino_t inode)
     int before = errno, known = file_identify(fd, &its_device, &its_inode) == 0;
     errno = before;
     return known && its_device == device && its_inode == inode;
+}
+
+int file_write(int fd, const void *bytes, size_t len, off_t off)
+{
+    const unsigned char *next = bytes;
+    unsigned interrupted = 0;
+    while (len != 0) {
+        ssize_t put = pwrite(fd, next, len, off);
+        if (put == 0)
+            errno = ENOSPC;
+        if (put == 0 || (put < 0 && (errno != EINTR || ++interrupted > INTERRUPTIONS)))
+            return -1;
+        if (put < 0)
+            continue;
+        interrupted = 0;
+        next += put;
+        off += put;
+        len -= (size_t)put;
+    }
+    return 0;
 }
 
 void file_close(int fd, dev_t device, ino_t inode)

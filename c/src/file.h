@@ -44,6 +44,10 @@ int file_reopen(int fd, const char *name, int is_path, int read_only);
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);
 
+/* file_write writes all len bytes at off: 0, or -1 with errno; EINTR after 100,000 interruptions in a
+ * row that let nothing through. */
+int file_write(int fd, const void *bytes, size_t len, off_t off);
+
 /* file_close closes fd if it still is of that file, and not one that the program has opened since.
  */
 void file_close(int fd, dev_t device, ino_t inode);

@@ -340,6 +340,10 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
         int stop = taken ? visit(&info, context) : 0;
         if (stop != 0)
             return stop;
+        if (!heap->open) { /* visit disconnected */
+            errno = EINVAL;
+            return -1;
+        }
     }
     return 0;
 }

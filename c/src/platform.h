@@ -9,6 +9,9 @@
 #if !defined(__GNUC__) || !defined(__linux__)
 #error "shmheap needs Linux, and gcc or clang"
 #endif
+#ifndef _GNU_SOURCE
+#error "compile the C files of shmheap with -D_GNU_SOURCE"
+#endif
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the format is little-endian, and nothing here swaps bytes"
 #endif

@@ -10,6 +10,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "huge.h"
 #include "memory.h"
 
@@ -156,22 +157,13 @@ static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now
 static int zeros_write(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
     static unsigned char zeros[ZEROS]; /* never written; not const, so that no file holds it */
-    unsigned interrupted = 0;
     if (length_check(to) != 0) /* RLIMIT_FSIZE ends a write inside a long file, too */
         return -1;
     if (from < offsetof(struct control, lock)) /* the maker's mark is there */
         from = offsetof(struct control, lock);
-    while (from < to) {
-        uint64_t len = to - from < ZEROS ? to - from : ZEROS;
-        ssize_t put = pwrite(heap->fd, zeros, (size_t)len, (off_t)from);
-        if (put > 0) {
-            from += (uint64_t)put;
-            interrupted = 0;
-            continue;
-        }
-        if (put == 0)
-            errno = ENOSPC;
-        if (errno != EINTR || ++interrupted > INTERRUPTIONS)
+    for (uint64_t len; from < to; from += len) {
+        len = to - from < ZEROS ? to - from : ZEROS;
+        if (file_write(heap->fd, zeros, (size_t)len, (off_t)from) != 0)
             return -1;
     }
     return 0;
@@ -240,8 +232,10 @@ static int range_reserve(struct shmheap *heap, uint64_t from, uint64_t to)
 static int zeros_arrive(const struct shmheap *heap)
 {
     int result = 0;
+    unsigned interrupted = 0;
     if (heap->file_zeros && heap->file_kind == FILE_ELSEWHERE)
-        while ((result = fdatasync(heap->fd)) != 0 && errno == EINTR)
+        while ((result = fdatasync(heap->fd)) != 0 && errno == EINTR &&
+               ++interrupted < INTERRUPTIONS)
             continue;
     return result;
 }

@@ -140,15 +140,7 @@ static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
     reserve_new(heap);
     if (heap->file_kind == FILE_IN_HUGE_PAGES)
         return 0; /* which have no write(2): the file is zeros until it is a heap */
-    for (size_t done = 0; done < FIXED_SIZE;) {
-        ssize_t put = pwrite(heap->fd, (const char *)fixed + done, FIXED_SIZE - done, (off_t)done);
-        if (put == 0)
-            errno = ENOSPC;
-        if (put == 0 || (put < 0 && errno != EINTR))
-            return -1;
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return 0;
+    return file_write(heap->fd, fixed, FIXED_SIZE, 0);
 }
 
 int segment_make(struct shmheap *heap, const struct segment_plan *plan)

@@ -16,13 +16,17 @@ inline std::error_code error_of(int number) noexcept { return {number, std::gene
 // The error of the C call that just failed.
 inline std::error_code last_error() noexcept { return error_of(errno); }
 
-inline void throw_if(const std::error_code &error, const char *call, std::string_view argument = {})
+// cause: what the errno means here and what to do, where that is known; empty otherwise.
+inline void throw_if(const std::error_code &error, const char *call, std::string_view argument = {},
+                     std::string_view cause = {})
 {
     if (!error)
         return;
     std::string text = std::string("shmheap: ") + call;
     if (!argument.empty())
         text.append(" \"").append(argument).append("\"");
+    if (!cause.empty())
+        text.append(": ").append(cause);
     throw std::system_error(error, text);
 }
 

@@ -129,7 +129,7 @@ public:
     {
         std::error_code error;
         void *object = allocate(bytes, error);
-        detail::throw_if(error, "allocate");
+        detail::throw_if(error, "allocate", {}, space_cause(bytes, error));
         return object;
     }
     void *allocate(std::size_t bytes, std::error_code &error) const noexcept
@@ -231,7 +231,7 @@ public:
     {
         std::error_code error;
         T *object = find<T>(name, error);
-        detail::throw_if(error, "find", name);
+        detail::throw_if(error, "find", name, type_cause(name, error));
         return object;
     }
     template <class T>
@@ -248,7 +248,7 @@ public:
     {
         std::error_code error;
         bool done = destroy<T>(name, error);
-        detail::throw_if(error, "destroy", name);
+        detail::throw_if(error, "destroy", name, type_cause(name, error));
         return done;
     }
     template <class T>
@@ -326,7 +326,10 @@ private:
     {
         std::error_code error;
         heap result = opened(name, how, flags, error);
-        detail::throw_if(error, call, name);
+        const char *cause = "";
+        if (error == detail::error_of(EEXIST))
+            cause = "a heap of that name is there: open it, choose another name, or remove it";
+        detail::throw_if(error, call, name, cause);
         return result;
     }
     // result: what the C call that filled mem returned.
@@ -349,6 +352,23 @@ private:
     {
         error = object != nullptr ? std::error_code() : detail::last_error();
         return object;
+    }
+    // For messages: why a call failed with ENOMEM; empty for other errors.
+    std::string space_cause(std::size_t bytes, const std::error_code &error) const
+    {
+        shmheap_stats stats{};
+        if (error != detail::error_of(ENOMEM) || shmheap_stat(c_handle(), &stats) != 0)
+            return {};
+        return "no space for " + std::to_string(bytes) + " bytes; the largest that fits has " +
+               std::to_string(stats.largest_free);
+    }
+    // For messages: why a call with a good name failed with EINVAL; empty for other errors.
+    std::string type_cause(std::string_view name, const std::error_code &error) const
+    {
+        std::error_code of_name;
+        if (error != detail::error_of(EINVAL) || !name_check(name, of_name))
+            return {};
+        return "the object is of another type, or no C++ object";
     }
     bool name_check(std::string_view name, std::error_code &error) const noexcept
     {
@@ -376,7 +396,8 @@ public:
         if (error_ != nullptr)
             *error_ = error;
         else
-            detail::throw_if(error, may_exist_ ? "find_or_construct" : "construct", name_);
+            detail::throw_if(error, may_exist_ ? "find_or_construct" : "construct", name_,
+                             cause(error));
         return object;
     }
 
@@ -385,6 +406,14 @@ private:
     constructor(const heap &in, std::string_view name, bool may_exist, bool kept, std::error_code *error)
         : heap_(&in), name_(name), may_exist_(may_exist), kept_(kept), error_(error)
     {
+    }
+
+    std::string cause(const std::error_code &error) const
+    {
+        if (error == detail::error_of(EEXIST))
+            return "an object of that name is there: find it, or destroy it first";
+        return error == detail::error_of(EINVAL) ? heap_->type_cause(name_, error)
+                                                 : heap_->space_cause(sizeof(T), error);
     }
 
     template <class... Arguments>

@@ -12,7 +12,7 @@ program arrays
   character(len=256) :: name
 
   call get_command_argument(1, name)
-  if (.not. h % create(name, 10000000_c_size_t)) error stop 'no heap'
+  if (.not. h % create(name, 10000000_c_size_t)) error stop 'no heap made; if the name is in use: shmheap rm NAME'
 
   ! By dimensions.
   imeta = h % allocate(iarray, [ni, nj])

@@ -22,7 +22,7 @@ contains
     real(4), pointer :: temperature(:,:)
     character(len=1024) :: self
     integer :: status
-    if (.not. h % create(name, 1000000_c_size_t)) error stop 'no heap'
+    if (.not. h % create(name, 1000000_c_size_t)) error stop 'no heap made; if the name is in use: shmheap rm NAME'
     meta = h % allocate(temperature, [0, 1], [99, 50])
     if (meta % get_status() /= SHMEM_HEAP_ALLOC_SUCCESS) error stop 'not allocated'
     temperature = 15.0

@@ -69,6 +69,11 @@ module ioserver_context_module
       type(c_ptr) :: memory
     end function
 
+    function node_segment_available() result(bytes) bind(c, name='node_segment_available')
+      import :: c_int64_t
+      integer(c_int64_t) :: bytes
+    end function
+
     function node_segment_join(segment) result(memory) bind(c, name='node_segment_join')
       import :: c_ptr, segment_record
       type(segment_record), intent(in) :: segment
@@ -309,13 +314,28 @@ contains
       call node_segment_close_fd(s)
       if (.not. good .and. this % node_rank == 0) then
         if (s % made == 0) then
-          call complain('a node has not enough shared memory for its heaps: ask for smaller ones')
+          call complain_of_memory(bytes)
         else
           call complain('not all processes of a node reach its segment: run them as one user, in one PID namespace')
         end if
       end if
     end associate
   end function segment_mapped
+
+  ! The request is rounded up and the available memory down: a request that is too large shows as
+  ! larger. If the machine has enough, a limit has refused the request.
+  subroutine complain_of_memory(bytes)
+    integer(c_int64_t), intent(in) :: bytes
+    integer(c_int64_t), parameter :: mb = 1048576
+    integer(c_int64_t) :: available
+    character(len=200) :: line
+    available = node_segment_available()
+    write (line, '(3(a, i0))') 'the heaps of a node take ', (bytes + mb - 1) / mb, &
+      ' MB of shared memory, and ', max(available, 0_c_int64_t) / mb, ' MB are available'
+    if (available > bytes) &
+      line = trim(line) // ', but a limit (of a container, for example) refuses them'
+    call complain(trim(line) // ': ask for smaller heaps')
+  end subroutine complain_of_memory
 
   function heap_at(this, bytes, i) result(address)
     class(ioserver_context), intent(in) :: this

@@ -15,19 +15,22 @@ static void *file_map(int fd, int64_t bytes)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
-/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get it. */
-static int memory_suffices(int64_t bytes)
+int64_t node_segment_available(void)
 {
     char line[128];
     long long kib = -1;
     FILE *info = fopen("/proc/meminfo", "re");
     if (info == NULL)
-        return 0;
+        return -1;
     while (kib < 0 && fgets(line, sizeof line, info) != NULL)
         sscanf(line, "MemAvailable: %lld kB", &kib);
     fclose(info);
-    return bytes / 1024 < kib;
+    return kib < 0 ? -1 : kib * 1024;
 }
+
+/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get
+ * it. */
+static int memory_suffices(int64_t bytes) { return bytes < node_segment_available(); }
 
 /* Until Linux 6.17 a signal makes the kernel undo all that one call has reserved: so pieces, smaller
  * after each interruption. 0, or -1. */

@@ -17,6 +17,9 @@ struct node_segment {
  * keeps the descriptor until node_segment_close_fd. */
 void *node_segment_make(int64_t bytes, struct node_segment *segment);
 
+/* The bytes that this machine has to spare now. -1: the kernel does not say. */
+int64_t node_segment_available(void);
+
 /* node_segment_join maps a segment that another process of this machine made, and that keeps its descriptor still. NULL: not made, or
  * not to be reached (another user or PID namespace), or another file by now. */
 void *node_segment_join(const struct node_segment *segment);

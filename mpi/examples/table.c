@@ -37,6 +37,8 @@ int main(int argc, char **argv)
     int rank, ranks;
     MPI_Init(&argc, &argv);
     if (argc != 2 || argv[1][0] != '/') {
+        if (argc == 2)
+            fprintf(stderr, "table: the name must begin with a slash: /%s\n", argv[1]);
         fprintf(stderr, "usage: mpirun -n RANKS table /NAME\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     }

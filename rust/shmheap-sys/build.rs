@@ -56,7 +56,8 @@ fn system(c: &Path) -> PathBuf {
             include
         }
         Err(error) => panic!(
-            "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.so, or leave the feature out."
+            "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.a or libshmheap.so (shmheap has no install step; the README of \
+             the crate shmheap shows how to build it), or leave the feature out."
         ),
     }
 }

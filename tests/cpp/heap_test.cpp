@@ -41,6 +41,16 @@ void errors_name_the_call_and_the_heap()
         CHECK(std::string(error.what()).find("shmheap: open \"/shmheap-test-there-is-none\"") == 0);
         CHECK(error.code().category() == std::generic_category());
     }
+    std::string name = test_name();
+    heap first = heap::create(name, options_of(1 << 16));
+    try {
+        heap::create(name, options_of(1 << 16));
+        CHECK(!"created twice");
+    } catch (const std::system_error &error) {
+        CHECK(error.what() == "shmheap: create \"" + name + "\": a heap of that name is there: open it, choose another "
+                              "name, or remove it: File exists");
+    }
+    heap::remove(name);
 }
 
 void bad_names_are_refused()

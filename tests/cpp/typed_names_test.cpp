@@ -66,6 +66,40 @@ void another_size_is_an_error()
     CHECK_THROWS(in.find_or_construct<point>("short")(1, 2), EINVAL);
 }
 
+// What a call says when it throws.
+template <class Call>
+std::string words_of(const Call &call)
+{
+    try {
+        call();
+    } catch (const std::system_error &error) {
+        return error.what();
+    }
+    return "nothing";
+}
+
+void errors_say_what_is_wrong()
+{
+    struct huge {
+        char bytes[1 << 20];
+    };
+    heap in = heap::anonymous(options_of(1 << 18));
+    in.construct<int>("n")(5);
+    const std::string type = "the object is of another type, or no C++ object: Invalid argument";
+    CHECK(words_of([&] { in.find<long>("n"); }) == "shmheap: find \"n\": " + type);
+    CHECK(words_of([&] { in.destroy<long>("n"); }) == "shmheap: destroy \"n\": " + type);
+    CHECK(words_of([&] { in.find_or_construct<long>("n")(1); }) == "shmheap: find_or_construct \"n\": " + type);
+    CHECK(words_of([&] { in.find<int>(""); }) == "shmheap: find: Invalid argument");
+    CHECK(words_of([&] { in.construct<int>("n")(1); }) ==
+          "shmheap: construct \"n\": an object of that name is there: find it, or destroy it first: File exists");
+    std::string words = words_of([&] { in.construct<huge>("h")(); });
+    std::string before = "shmheap: construct \"h\": no space for 1048576 bytes; the largest that fits has ";
+    CHECK(words == before + std::to_string(in.stat().largest_free) + ": Cannot allocate memory");
+    before = "shmheap: allocate: no space for 999999 bytes; the largest that fits has ";
+    words = words_of([&] { in.allocate(999999); });
+    CHECK(words == before + std::to_string(in.stat().largest_free) + ": Cannot allocate memory");
+}
+
 void bad_names_are_refused()
 {
     heap in = heap::anonymous(options_of(1 << 18));
@@ -495,6 +529,7 @@ const struct test tests[] = {
     TEST(kept_names_stay_until_destroyed),
     TEST(finds_what_was_constructed),
     TEST(another_size_is_an_error),
+    TEST(errors_say_what_is_wrong),
     TEST(bad_names_are_refused),
     TEST(nothing_is_lost_without_space_or_rights),
     TEST(destructors_run_once_and_leave_nothing),

@@ -12,6 +12,7 @@
 #include "umpire/ResourceManager.hpp"
 #include "umpire/Umpire.hpp"
 #include "umpire/config.hpp"
+#include "umpire/resource/HostMpi3SharedMemoryResource.hpp"
 #include "umpire/resource/HostSharedMemoryResource.hpp"
 #include "umpire/strategy/NamedAllocationStrategy.hpp"
 #include "umpire/strategy/NamingShim.hpp"

@@ -15,7 +15,8 @@ folder() {
     cd "$here/$1"
     ln -s "$repository" shmheap
     cp shmheap/fortran/examples/arrays.f90 program.f90
-    cp shmheap/fortran/examples/context.f90 server.f90
+    block fortran > server.f90
+    grep -q MPI_Init server.f90 || { echo "the page has no program for IO servers"; exit 1; }
     cat > program.c << 'END'
 #include <io-server/shmem_heap.h>
 
@@ -30,6 +31,27 @@ int main(void)
 }
 END
 }
+# ranks PROGRAM: two of them, on one processor or more, root or not; what they print goes to the file ranks.
+ranks() {
+    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader \
+        mpirun -n 2 "$1" > ranks 2>&1
+}
+# serve PROGRAM: two ranks; each has found both heaps.
+serve() {
+    if ! command -v mpirun > /dev/null; then
+        echo "skipped: running $1 (there is no mpirun)"
+        return
+    fi
+    ranks "$1" || { cat ranks; exit 1; }
+    [ "$(grep -c 'rank [01]: 2 heaps' ranks)" = 2 ] || { cat ranks; exit 1; }
+}
+# refuse PROGRAM WORDS: two ranks of it fail, with these words.
+refuse() {
+    if command -v mpirun > /dev/null; then
+        ranks "$1" && { echo "$1 should fail"; exit 1; }
+        grep -q "$2" ranks || { cat ranks; exit 1; }
+    fi
+}
 tried=0
 
 if command -v make > /dev/null; then
@@ -42,6 +64,11 @@ if command -v make > /dev/null; then
     tried=$((tried + 1))
     if command -v mpifort > /dev/null; then
         make -s server
+        serve ./server
+        sed -i 's/= 50.0 /= 9e8 /' server.f90
+        make -s server
+        refuse ./server 'the heaps of a node take 1800000010 MB of shared memory, and [0-9]* MB are available: ask for smaller heaps'
+        [ ! -e ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
     else
         echo "skipped: make server (there is no mpifort)"
     fi
@@ -59,6 +86,10 @@ if command -v cmake > /dev/null; then
     cmake -S . -B build > log || { cat log; exit 1; }
     cmake --build build -j 2 > log || { cat log; exit 1; }
     build/program "/$name"
+    if [ -e build/server ]; then
+        serve build/server
+        [ ! -e build/ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
+    fi
     tried=$((tried + 1))
 else
     echo "skipped: CMakeLists.txt (there is no cmake)"

@@ -33,6 +33,28 @@ int __wrap_fallocate(int fd, int mode, off_t from, off_t len)
     return __real_fallocate(fd, mode, from, len);
 }
 
+static int writes_fail, stats_fail;
+
+ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t off);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off)
+{
+    if (!writes_fail)
+        return __real_pwrite(fd, bytes, len, off);
+    errno = EINTR;
+    return -1;
+}
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+    if (!stats_fail)
+        return __real_fstat(fd, status);
+    errno = EPERM;
+    return -1;
+}
+
 static void signals_each(off_t bytes, unsigned most)
 {
     between = bytes;
@@ -108,5 +130,47 @@ static void never_enough_time(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(creating), TEST(growing), TEST(never_enough_time)};
+/* Writes that no byte passes, for whatever reason: the calls end. */
+static void writes_that_are_always_interrupted(void)
+{
+    const char *name = test_name(), *path = test_path();
+    shmheap_memory_handle mem = test_anonymous(SMALL, SMALL, 0);
+    struct stat status;
+    writes_fail = 1;
+    CHECK_REFUSED(!shmheap_valid(shmheap_create(name, SMALL)), EINTR);
+    CHECK_REFUSED(shmheap_copy(mem, path) == -1, EINTR);
+    writes_fail = 0;
+    CHECK_REFUSED(stat(test_shm_path(name), &status) == -1, ENOENT);
+    CHECK_REFUSED(stat(path, &status) == -1, ENOENT);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static int next_descriptor(void)
+{
+    int fd = dup(STDIN_FILENO);
+    CHECK(fd >= 0 && close(fd) == 0);
+    return fd;
+}
+
+/* A filter of system calls may refuse fstat(2): a file that cannot be told is closed. */
+static void files_that_cannot_be_told(void)
+{
+    const char *name = test_name();
+    const shmheap_options anonymous = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_memory_handle mem = shmheap_create(name, SMALL), none;
+    int next = next_descriptor();
+    CHECK(shmheap_valid(mem));
+    stats_fail = 1;
+    CHECK_REFUSED(!shmheap_valid(shmheap_connect(name)), EPERM);
+    CHECK_REFUSED(!shmheap_valid(shmheap_create(test_name(), SMALL)), EPERM);
+    CHECK_REFUSED(shmheap_open(&none, NULL, &anonymous) == -1, EPERM);
+    stats_fail = 0;
+    CHECK_EQ(next_descriptor(), next);
+    shmheap_destroy(name, mem);
+}
+
+static const struct test tests[] = {TEST(creating), TEST(growing), TEST(never_enough_time),
+                                    TEST(writes_that_are_always_interrupted),
+                                    TEST(files_that_cannot_be_told)};
 TEST_MAIN(tests)

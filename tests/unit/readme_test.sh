@@ -60,4 +60,7 @@ wait "$holder" 2> /dev/null
 good "the same, when its user has died"
 head -c 4096 /dev/urandom > "/dev/shm/$name"
 refused "no heap" "Bad message"
+words=$(cc -std=c99 -Ic/include "$work/program.c" c/src/*.c -lpthread -o "$work/program" 2>&1) &&
+    fail "compiles without -D_GNU_SOURCE"
+[[ $words == *"#error"*"with -D_GNU_SOURCE"* ]] || fail "without -D_GNU_SOURCE: $words"
 [ "$failures" = 0 ] && echo passed

@@ -13,18 +13,29 @@
 #include "json.h"
 #include "say.h"
 
+/* The statistics are read after the check. If another process changes the heap between the two, they
+ * do not agree with the report. */
+struct checked {
+    shmheap_report report;
+    shmheap_stats stats;
+};
+
 static int look(shmheap_memory_handle mem, void *context)
 {
-    return shmheap_check(mem, context);
+    struct checked *checked = context;
+    int result = shmheap_check(mem, &checked->report);
+    if (result == 0 && shmheap_stat(mem, &checked->stats) != 0)
+        memset(&checked->stats, 0, sizeof checked->stats);
+    return result;
 }
 
-/* Recovering first needs the right to write; who has not got it looks on. */
-static int check(const struct heap_ref *ref, shmheap_report *report)
+/* Recovery first needs the right to write; a process that lacks it inspects the heap as it is. */
+static int check(const struct heap_ref *ref, struct checked *checked)
 {
     shmheap_memory_handle mem;
     if (heap_ref_open(ref, 0, &mem))
-        return errno == EACCES || errno == EROFS || errno == EAGAIN ? heap_look(ref, look, report) : -1;
-    int result = shmheap_check(mem, report);
+        return errno == EACCES || errno == EROFS || errno == EAGAIN ? heap_look(ref, look, checked) : -1;
+    int result = look(mem, checked);
     int error = errno;
     shmheap_disconnect(mem);
     errno = error;
@@ -48,13 +59,28 @@ static int show_json(const struct heap_ref *ref, const shmheap_report *report)
     return status ? status : report->rule ? STATUS_FAILED : 0;
 }
 
-static int show_text(const struct heap_ref *ref, const shmheap_report *report)
+static int figures_agree(const shmheap_report *report, const shmheap_stats *stats)
 {
+    return stats->used_blocks + stats->free_blocks == report->blocks && stats->used_bytes == report->used_bytes &&
+           stats->free_bytes == report->free_bytes;
+}
+
+static int show_text(const struct heap_ref *ref, const struct checked *checked)
+{
+    const shmheap_report *report = &checked->report;
+    const shmheap_stats *stats = &checked->stats;
     if (report->rule)
         return fail("'%s' is not sound: rule %u (%s) is broken at offset %llu, where %llu should be but %llu is; stop "
                     "its processes, save what you need and make the heap anew",
                     ref->text, report->rule, report->text, (unsigned long long)report->offset,
                     (unsigned long long)report->expected, (unsigned long long)report->found);
+    if (figures_agree(report, stats)) {
+        printf("%s is sound: %s %s used", ref->text, count_text(stats->used_blocks),
+               plural(stats->used_blocks, "block", "blocks"));
+        printf(" (%s), %s free (%s)\n", size_text(report->used_bytes), count_text(stats->free_blocks),
+               size_text(report->free_bytes));
+        return 0;
+    }
     printf("%s is sound: %s %s, %s used, %s free\n", ref->text, count_text(report->blocks),
            plural(report->blocks, "block", "blocks"), size_text(report->used_bytes), size_text(report->free_bytes));
     return 0;
@@ -65,7 +91,7 @@ static int check_run(const struct command *command, int argc, char **argv)
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'}, {0}};
     struct heap_ref ref;
-    shmheap_report report = {0};
+    struct checked checked;
     int json = 0, is_file = 0, got;
     while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
         json |= got == 'j';
@@ -78,9 +104,10 @@ static int check_run(const struct command *command, int argc, char **argv)
     int status = heap_ref_set(&ref, argv[optind], is_file);
     if (status)
         return status;
-    if (check(&ref, &report) < 0)
+    memset(&checked, 0, sizeof checked);
+    if (check(&ref, &checked) < 0)
         return heap_fail(&ref);
-    return json ? show_json(&ref, &report) : show_text(&ref, &report);
+    return json ? show_json(&ref, &checked.report) : show_text(&ref, &checked);
 }
 
 const struct command command_check = {

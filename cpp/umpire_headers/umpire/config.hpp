@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#if !defined(SHMHEAP_WITH_MPI) && __has_include(<mpi.h>)
+// g++ 12 skips a program's own #include of a missing file without an error if __has_include has
+// asked for the same name before. So this asks for mpi.h by another name.
+#if !defined(SHMHEAP_WITH_MPI) && __has_include(<./mpi.h>)
 #define SHMHEAP_WITH_MPI
 #endif
 #define UMPIRE_ENABLE_IPC_SHARED_MEMORY
