@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,20 +54,9 @@ struct copy {
 
 /* The file ------------------------------------------------------------- */
 
-/* Beyond this limit the kernel sends a signal. 0, or -1 with errno EFBIG. */
-static int len_allowed(uint64_t len)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        len <= limit.rlim_cur)
-        return 0;
-    errno = EFBIG;
-    return -1;
-}
-
 static int write_at(int fd, const void *bytes, uint64_t len, uint64_t off)
 {
-    return len_allowed(off + len) == 0 ? file_write(fd, bytes, (size_t)len, (off_t)off) : -1;
+    return file_length_check(off + len) == 0 ? file_write(fd, bytes, (size_t)len, (off_t)off) : -1;
 }
 
 /* The folder of the path, opened with these flags: a descriptor, or -1. */
@@ -294,7 +282,7 @@ static int head_write(struct copy *copy)
     head_settle(copy);
     slots_settle(head_word(copy, layout->slots_off), 1, layout->slots_first);
     slots_settle(copy->more, 0, copy->more_slots);
-    if (len_allowed(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 ||
+    if (file_length_check(len) != 0 || ftruncate(copy->fd, (off_t)len) != 0 ||
         write_at(copy->fd, copy->head, layout->bits_off, 0) != 0 ||
         write_at(copy->fd, copy->more, more_len, layout->more_off) != 0)
         return -1;

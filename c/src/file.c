@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -88,6 +89,16 @@ int file_is(int fd, dev_t device, ino_t inode)
     int before = errno, known = file_identify(fd, &its_device, &its_inode) == 0;
     errno = before;
     return known && its_device == device && its_inode == inode;
+}
+
+int file_length_check(uint64_t len)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        len <= limit.rlim_cur)
+        return 0;
+    errno = EFBIG;
+    return -1;
 }
 
 int file_write(int fd, const void *bytes, size_t len, off_t off)

@@ -44,6 +44,10 @@ int file_reopen(int fd, const char *name, int is_path, int read_only);
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);
 
+/* file_length_check tells whether a file may be len bytes long by RLIMIT_FSIZE, beyond which the
+ * kernel answers with SIGXFSZ, which by default ends the process: 0, or -1 with errno EFBIG. */
+int file_length_check(uint64_t len);
+
 /* file_write writes all len bytes at off: 0, or -1 with errno; EINTR after 100,000 interruptions in a
  * row that let nothing through. */
 int file_write(int fd, const void *bytes, size_t len, off_t off);

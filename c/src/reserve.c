@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -108,17 +107,6 @@ void reserve_holes_keep(const struct shmheap *heap)
 
 /* Limits -------------------------------------------------------------------------------------- */
 
-/* The kernel answers a longer file with SIGXFSZ, which by default ends the process. */
-static int length_check(uint64_t len)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        len <= limit.rlim_cur)
-        return 0;
-    errno = EFBIG;
-    return -1;
-}
-
 static int file_len(const struct shmheap *heap, uint64_t *len)
 {
     struct stat status;
@@ -144,7 +132,7 @@ static int file_system_check(const struct shmheap *heap, uint64_t bytes)
  * then. */
 static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now, uint64_t len)
 {
-    if (len > now && length_check(len) != 0)
+    if (len > now && file_length_check(len) != 0)
         return -1;
     if (heap->file_kind != FILE_IN_MEMORY)
         return 0;
@@ -157,7 +145,7 @@ static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now
 static int zeros_write(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
     static unsigned char zeros[ZEROS]; /* never written; not const, so that no file holds it */
-    if (length_check(to) != 0) /* RLIMIT_FSIZE ends a write inside a long file, too */
+    if (file_length_check(to) != 0) /* RLIMIT_FSIZE ends a write inside a long file, too */
         return -1;
     if (from < offsetof(struct control, lock)) /* the maker's mark is there */
         from = offsetof(struct control, lock);
@@ -349,7 +337,7 @@ static int file_extend(const struct shmheap *heap, uint64_t len)
         return -1;
     if (now >= len)
         return 0;
-    return length_check(len) != 0 ? -1 : ftruncate(heap->fd, (off_t)len);
+    return file_length_check(len) != 0 ? -1 : ftruncate(heap->fd, (off_t)len);
 }
 
 int reserve_region(struct shmheap *heap, uint64_t len)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -132,11 +131,8 @@ static void control_fill(struct shmheap *heap, const struct fixed *fixed,
 /* The fixed fields, but for magic, tell those who find the file that a heap is being made. */
 static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FIXED_SIZE) {
-        errno = EFBIG; /* not SIGXFSZ */
+    if (file_length_check(FIXED_SIZE) != 0)
         return -1;
-    }
     reserve_new(heap);
     if (heap->file_kind == FILE_IN_HUGE_PAGES)
         return 0; /* which have no write(2): the file is zeros until it is a heap */
