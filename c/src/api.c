@@ -183,7 +183,7 @@ int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0
 int shmheap_unlink_unused(const char *name)
 {
     struct call call = call_begin();
-    return call_end(&call, name != NULL ? file_remove_unused(name, 0) : fail(EINVAL));
+    return call_end(&call, name != NULL ? file_remove_unused(name, 0, 0) : fail(EINVAL));
 }
 
 int shmheap_copy(shmheap_memory_handle mem, const char *path)

@@ -470,7 +470,7 @@ static int make_way(const char *name, const shmheap_options *options, int *aband
     *abandoned = fd >= 0 && file_was_abandoned(fd);
     if (fd >= 0)
         close(fd);
-    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path) == 0 || errno == ENOENT) {
+    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path, !take_over) == 0 || errno == ENOENT) {
         *abandoned = 0;
         return 0;
     }

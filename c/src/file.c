@@ -383,7 +383,7 @@ static int file_is_held(int fd)
 }
 
 /* Under a lock that keeps users out. */
-static int remove_locked(int fd, const char *name, int is_path)
+static int remove_locked(int fd, const char *name, int is_path, int abandoned_only)
 {
     if (file_is_nameless(fd)) {
         errno = ENOENT;
@@ -393,7 +393,7 @@ static int remove_locked(int fd, const char *name, int is_path)
     ino_t inode;
     if (file_is_ours(fd) != 0 || file_identify(fd, &device, &inode) != 0)
         return -1;
-    if (file_is_held(fd)) {
+    if (file_is_held(fd) || (abandoned_only && !file_was_abandoned(fd))) {
         errno = EBUSY;
         return -1;
     }
@@ -404,7 +404,7 @@ static int remove_locked(int fd, const char *name, int is_path)
     return file_remove(name, is_path);
 }
 
-int file_remove_unused(const char *name, int is_path)
+int file_remove_unused(const char *name, int is_path, int abandoned_only)
 {
     int before = errno, fd = file_open_named(name, is_path, O_RDWR);
     if (fd < 0)
@@ -412,7 +412,7 @@ int file_remove_unused(const char *name, int is_path)
     int removed = -1;
     int locked = file_lock(fd, F_WRLCK, 0, USERS_END);
     if (locked == 0)
-        removed = remove_locked(fd, name, is_path);
+        removed = remove_locked(fd, name, is_path, abandoned_only);
     else if (locked == 1)
         errno = EBUSY; /* whatever it is: its maker may be at it */
     int reason = removed == 0 ? before : errno;

@@ -93,8 +93,10 @@ int file_was_abandoned(int fd);
 int file_is_nameless(int fd);
 
 /* file_remove_unused removes the name of a heap that no process uses, or whose making was never
- * finished. A process that opens it at that moment, and uses it then, finds it nameless. 0; -1 with
- * errno EBUSY, or EBADMSG, EPROTONOSUPPORT when it is none of our heaps, ENOENT ... */
-int file_remove_unused(const char *name, int is_path);
+ * finished; with abandoned_only, only what a maker left that died, since a heap may have come in its
+ * place after a look at it. A process that opens it at that moment, and uses it then, finds it
+ * nameless. 0; -1 with errno EBUSY, or EBADMSG, EPROTONOSUPPORT when it is none of our heaps, ENOENT
+ * ... */
+int file_remove_unused(const char *name, int is_path, int abandoned_only);
 
 #endif
