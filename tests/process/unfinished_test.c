@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "c/src/file.h"
 #include "tests/support/test.h"
 
 enum {
@@ -236,6 +237,21 @@ static void killed_before_each_store(unsigned flags)
 static void killed_before_each_store_of_a_name(void) { killed_before_each_store(0); }
 static void killed_before_each_store_of_a_file(void) { killed_before_each_store(SHMHEAP_FILE); }
 
+/* A heap may come in the place of the leftover between a look at it and its removal. */
+static void only_the_leftover_is_removed(void)
+{
+    struct maker *maker = test_shared(sizeof *maker);
+    *maker = (struct maker){.name = test_name(), .len = 16 << 20};
+    maker->stores = stores_of(maker);
+    shmheap_disconnect(shmheap_create(maker->name, LEN));
+    CHECK_REFUSED(file_remove_unused(maker->name, 0, 1) == -1, EBUSY);
+    CHECK_EQ(file_remove_unused(maker->name, 0, 0), 0);
+    leave_unfinished(maker);
+    CHECK_EQ(file_remove_unused(maker->name, 0, 1), 0);
+    check_gone(maker);
+    test_unshare(maker, sizeof *maker);
+}
+
 /* All processes of a job find the leftover at once; half of them only connect. */
 static void a_crowd_that_finds_it(void)
 {
@@ -325,7 +341,7 @@ static const struct test tests[] = {TEST(waiting_for_a_maker_that_has_not_begun)
                                     TEST(a_maker_that_goes_on),
                                     TEST(killed_before_each_store_of_a_name),
                                     TEST(killed_before_each_store_of_a_file),
-                                    TEST(a_crowd_that_finds_it),
+                                    TEST(only_the_leftover_is_removed), TEST(a_crowd_that_finds_it),
                                     TEST(killed_at_random),
                                     TEST(an_empty_file_stays_unless_taken_over)};
 TEST_MAIN(tests)
