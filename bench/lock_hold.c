@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/lock_hold.h"
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 
 int lock_hold(shmheap_memory_handle mem)
 {

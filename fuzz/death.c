@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "c/src/slot.h"
+#include "c/src/process/slot.h"
 #include "fuzz/arena.h"
 
 #define PID_OF_NOBODY UINT64_C(0x3fffff) /* the last that Linux can give, if it is told to give so many */

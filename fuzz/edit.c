@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "fuzz/hostile.h"
 #include "fuzz/world.h"
 

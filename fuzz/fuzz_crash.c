@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "fuzz/arena.h"
 #include "fuzz/death.h"
 

@@ -35,7 +35,7 @@ struct grown_model {
 
 static uint64_t start_of(const struct model *model, uint64_t offset) { return (offset - FIRST_PAYLOAD) / model->granule; }
 
-/* How long the heap makes its region (c/src/grow.c) when an object of so many granules does not fit: half as long again, at least
+/* How long the heap makes its region (c/src/heap/grow.c) when an object of so many granules does not fit: half as long again, at least
  * 64 KiB more, or what the object takes if that is more. It matters because a rest too small for a block stays with the last object. */
 static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max, uint64_t need)
 {

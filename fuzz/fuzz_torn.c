@@ -2,7 +2,7 @@
  * fuzz_image, every call ends, and nothing that comes back leads outside. The peer is the hook that the library calls before each
  * load, so what is found repeats.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "fuzz/hostile.h"
 #include "fuzz/world.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "fuzz/arena.h"
 #include "fuzz/world.h"
 

@@ -3,7 +3,7 @@
 #ifndef FUZZ_HOSTILE_H
 #define FUZZ_HOSTILE_H
 
-#include "c/src/layout.h"
+#include "c/src/base/layout.h"
 #include "fuzz/op.h"
 #include "shmheap.h"
 

@@ -61,7 +61,7 @@ system=$TEST_TMPDIR/system
 mkdir -p "$system/include" "$system/lib" "$system/other"
 cp "$work/c/include/shmheap.h" "$system/include"
 library() {
-    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" -o "$1/libshmheap.so" "$work"/c/src/*.c -lpthread -lrt
+    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" -o "$1/libshmheap.so" "$work"/c/src/*/*.c -lpthread -lrt
 }
 library "$system/lib" "$system/include"
 sed 's/^#define SHMHEAP_VERSION .*/#define SHMHEAP_VERSION 990000/' "$system/include/shmheap.h" >"$system/other/shmheap.h"
@@ -77,7 +77,7 @@ said=$(SHMHEAP_INCLUDE_DIR=$system/other cargo build --locked -p shmheap --featu
 [[ $said == *"is of version Some(990000)"* ]] || { echo "cargo_test: another header said: $said" >&2; exit 1; }
 # An archive serves as well; without either, the message says what to do.
 mkdir -p "$system/objects" "$system/archive"
-(cd "$system/objects" && "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*.c && ar rcs "$system/archive/libshmheap.a" ./*.o)
+(cd "$system/objects" && "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*/*.c && ar rcs "$system/archive/libshmheap.a" ./*.o)
 SHMHEAP_LIB_DIR=$system/archive step cargo build --locked -p shmheap --features system --example counter --target-dir "$CARGO_TARGET_DIR/archive"
 step "$CARGO_TARGET_DIR/archive/debug/examples/counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR

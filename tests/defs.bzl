@@ -10,7 +10,7 @@ def c_test(name, srcs = None, copts = [], deps = ["//c:shmheap"], size = "small"
       name: of the test.
       srcs: its files, if not NAME.c alone.
       copts: besides those of the core.
-      deps: if not the public library alone; "//c:internal" for #include "c/src/layout.h".
+      deps: if not the public library alone; "//c:internal" for #include "c/src/base/layout.h".
       size: small is a minute at most, medium five, large fifteen, all of them under a sanitizer too.
       **kwargs: what cc_test takes.
     """

@@ -1,6 +1,7 @@
 #!/bin/bash
 # include_ladder_test.sh FOLDER: the files of FOLDER/src include only what FOLDER/src/LADDER lets them,
-# and FOLDER/include holds public headers alone: shmheap.h, and shmheap_textbook.h for courses. First it tries itself on small trees that break each rule.
+# and FOLDER/include holds public headers alone: shmheap.h, and shmheap_textbook.h for courses.
+# First the test tries itself on small trees that break each rule.
 set -euo pipefail
 
 # Prints each breach as FILE:LINE: what is wrong; returns 1 if there was one.
@@ -10,27 +11,37 @@ ladder_check() {
         echo "$folder/src/LADDER: missing"
         return 1
     fi
-    local files=("$folder"/src/*)
+    local files=("$folder"/src/*/*)
     {
+        printf 'outside %s\n' "$folder"/src/*
         find "$folder/include" ! -type d | sed "s|^|header |"
         printf 'file %s\n' "${files[@]}"
         sed 's/#.*//; s/^/level /' "$folder/src/LADDER"
         grep -nHE '^[[:space:]]*#[[:space:]]*include([^_[:alnum:]]|$)' "${files[@]}" | sed 's/^/include /' || true
-    } | awk -v public="$folder/include/shmheap.h" -v ladder="$folder/src/LADDER" '
+    } | awk -v public="$folder/include/shmheap.h" -v ladder="$folder/src/LADDER" -v src="$folder/src/" '
         function breach(text) { print text; breaches++ }
         function base(path) { sub(/.*\//, "", path); return path }
-        function module(path) { path = base(path); sub(/\.[ch]$/, "", path); return path }
+        function below_src(path) { return substr(path, length(src) + 1) }          # FOLDER/FILE
+        function room(name) { sub(/\/.*/, "", name); return name }
+        function module(name) { sub(/\.[ch]$/, "", name); return name }
+        # The file that an include names: FILE of the same folder, or ../FOLDER/FILE.
+        function included(here, target) {
+            return sub(/^\.\.\//, "", target) ? target : room(here) "/" target
+        }
 
         $1 == "header" && $2 != public && base($2) != "shmheap_textbook.h" {
             breach($2 ": not shmheap.h, the only file that the include folder may hold")
         }
         $1 == "header" && $2 == public { public_seen = 1 }
-        $1 == "file" && $2 != ladder { file[$2] = 1; known[base($2)] = 1 }
+        $1 == "outside" && $2 ~ /\.[ch]$/ { breach($2 ": lies in no folder") }
+        $1 == "file" && base($2) != "README.md" { file[$2] = 1; known[below_src($2)] = 1 }
         $1 == "level" && NF > 1 {
             level++
             for (i = 2; i <= NF; i++) {
                 if ($i in at) breach(ladder ": names " $i " twice")
                 at[$i] = level
+                if (room($i) != current && room($i) in rooms) breach(ladder ": the levels of " room($i) " do not stand together")
+                current = room($i); rooms[current] = 1
             }
         }
         $1 == "include" {
@@ -49,16 +60,16 @@ ladder_check() {
             for (path in file) {
                 files++
                 if (path !~ /\.[ch]$/) breach(path ": neither .c nor .h")
-                else if (!(module(path) in at)) breach(path ": its module, " module(path) ", is not in " ladder)
+                else if (!(module(below_src(path)) in at)) breach(path ": " module(below_src(path)) " is not in " ladder)
             }
             if (!files) breach(ladder ": no files beside it")
             for (i = 1; i <= n; i++) {
                 here = from[i] ":" at_line[i]
-                name = base(to[i]); own = module(from[i]); other = module(to[i])
-                if (name == "shmheap.h") continue
+                file_here = below_src(from[i]); name = included(file_here, to[i]); own = module(file_here); other = module(name)
+                if (to[i] == "shmheap.h") continue
                 if (!(name in known)) {
                     if (to[i] == "") breach(here ": names no file: " text[i])
-                    else if (is_quoted[i]) breach(here ": includes \"" to[i] "\", which is not in the folder")
+                    else if (is_quoted[i]) breach(here ": includes \"" to[i] "\", which is not in " src)
                     continue                                        # the system
                 }
                 if (!(own in at) || !(other in at)) continue          # said above
@@ -77,11 +88,11 @@ ladder_check() {
 # tree: a sound one, in a folder of its own, which the case then breaks.
 tree() {
     rm -rf "$scratch/t"
-    mkdir -p "$scratch/t/src" "$scratch/t/include"
-    printf '# comment\ntop\nleft right # two\n\nlow\n' >"$scratch/t/src/LADDER"
-    printf '#include <stdio.h>\n#include "shmheap.h"\n#include "left.h"\n' >"$scratch/t/src/top.c"
-    printf '#include "left.h"\n\n# include "low.h" /* why */\n' >"$scratch/t/src/left.c"
-    touch "$scratch/t/src/left.h" "$scratch/t/src/right.h" "$scratch/t/src/low.h" "$scratch/t/include/shmheap.h"
+    mkdir -p "$scratch/t/src/up" "$scratch/t/src/down" "$scratch/t/include"
+    printf '# comment\nup/top\nup/left up/right # two\n\ndown/low\n' >"$scratch/t/src/LADDER"
+    printf '#include <stdio.h>\n#include "shmheap.h"\n#include "left.h"\n' >"$scratch/t/src/up/top.c"
+    printf '#include "left.h"\n\n# include "../down/low.h" /* why */\n' >"$scratch/t/src/up/left.c"
+    touch "$scratch/t/src/up/left.h" "$scratch/t/src/up/right.h" "$scratch/t/src/down/low.h" "$scratch/t/src/up/README.md" "$scratch/t/include/shmheap.h"
 }
 
 # refused TEXT: the check fails and says TEXT.
@@ -101,25 +112,29 @@ trap 'rm -rf "$scratch"' EXIT
 
 tree
 ladder_check "$scratch/t" || { echo "the check refused a sound tree"; exit 1; }
-tree; echo '#include "top.h"' >>"$scratch/t/src/low.h"; touch "$scratch/t/src/top.h"
-refused 'src/low.h:1: includes "top.h", but top is above low'
-tree; echo '#include <right.h>' >>"$scratch/t/src/left.c"
-refused 'src/left.c:4: includes "right.h", but right is on the level of left'
-tree; echo '  #  include "../src/top.c"' >>"$scratch/t/src/low.h"
-refused 'src/low.h:1: includes "../src/top.c", which is no header'
-tree; echo '#include "elsewhere.h"' >>"$scratch/t/src/low.h"
-refused 'src/low.h:1: includes "elsewhere.h", which is not in the folder'
-tree; echo '#include NAME' >>"$scratch/t/src/low.h"
-refused 'src/low.h:1: names no file: #include NAME'
+tree; echo '#include "../up/top.h"' >>"$scratch/t/src/down/low.h"; touch "$scratch/t/src/up/top.h"
+refused 'src/down/low.h:1: includes "../up/top.h", but up/top is above down/low'
+tree; echo '#include <right.h>' >>"$scratch/t/src/up/left.c"
+refused 'src/up/left.c:4: includes "right.h", but up/right is on the level of up/left'
+tree; echo '  #  include "../up/top.c"' >>"$scratch/t/src/down/low.h"
+refused 'src/down/low.h:1: includes "../up/top.c", which is no header'
+tree; echo '#include "low.h"' >>"$scratch/t/src/up/left.c"
+refused 'src/up/left.c:4: includes "low.h", which is not in'
+tree; echo '#include NAME' >>"$scratch/t/src/down/low.h"
+refused 'src/down/low.h:1: names no file: #include NAME'
+tree; touch "$scratch/t/src/up/new.c"
+refused 'src/up/new.c: up/new is not in'
+tree; touch "$scratch/t/src/up/left.inc"
+refused 'src/up/left.inc: neither .c nor .h'
 tree; touch "$scratch/t/src/new.c"
-refused 'src/new.c: its module, new, is not in'
-tree; touch "$scratch/t/src/left.inc"
-refused 'src/left.inc: neither .c nor .h'
+refused 'src/new.c: lies in no folder'
 tree; touch "$scratch/t/include/more.h"
 refused 'include/more.h: not shmheap.h'
 tree; rm "$scratch/t/include/shmheap.h"
 refused 'include/shmheap.h: missing'
-tree; echo left >>"$scratch/t/src/LADDER"
-refused 'LADDER: names left twice'
+tree; echo up/left >>"$scratch/t/src/LADDER"
+refused 'LADDER: names up/left twice'
+tree; echo up/last >>"$scratch/t/src/LADDER"
+refused 'LADDER: the levels of up do not stand together'
 
 ladder_check "$1"

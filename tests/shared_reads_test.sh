@@ -5,18 +5,18 @@ set -eu
 found=0
 # look PATTERN ALLOWED WHY: lines of c/src with that pattern, but for those in the files allowed.
 look() {
-    lines=$(grep -nE "$1" c/src/*.[ch] | grep -vE "^c/src/($2):" || true)
+    lines=$(grep -nE "$1" c/src/*/*.[ch] | grep -vE "^c/src/($2):" || true)
     [ -z "$lines" ] || { echo "$3:"; echo "$lines"; found=1; }
 }
 
-look '[.>]value_' 'platform[.]h' "the value inside a shared word, without a load function"
-look '_mm[0-9]*_[a-z_]*load' 'vector[.]h' "a vector loaded elsewhere than in vector.h"
+look '[.>]value_' 'base/platform[.]h' "the value inside a shared word, without a load function"
+look '_mm[0-9]*_[a-z_]*load' 'base/vector[.]h' "a vector loaded elsewhere than in vector.h"
 look '\(const (uint64_t|uint32_t|char|unsigned char) \*\)[^;]*(record|table|entry|line|control|bits)->' 'none' "a shared field's address under another type"
 look 'memcpy\([^,]*, *[a-z_>.-]*(record|entry|line|control|bits)->' 'none' "bytes copied out of shared memory"
 
 # The same by the compiler: a plain read is an error.
 cat >"$TEST_TMPDIR/plain.c" <<'END'
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 uint64_t plain(const struct control *control);
 uint64_t plain(const struct control *control) { return READ; }
 END

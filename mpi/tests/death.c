@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "c/src/platform.h"
+#include "c/src/base/platform.h"
 #include "check.h"
 
 enum { OBJECTS = 200 };

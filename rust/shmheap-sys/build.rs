@@ -16,11 +16,18 @@ fn main() {
     generate(&include);
 }
 
-/// Every C file of c/src, as c/BUILD has it. The vector variants of the search choose their instructions by pragma.
+/// The entries of a folder.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}; is the link c -> ../../c there?", folder.display()))
+        .map(|entry| entry.expect("the folders of c/src can be read").path())
+}
+
+/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses its instructions by pragma.
 fn compiled(c: &Path) -> PathBuf {
-    let mut sources: Vec<PathBuf> = std::fs::read_dir(c.join("src"))
-        .unwrap_or_else(|error| panic!("{}: {error}; is the link c -> ../../c there?", c.join("src").display()))
-        .map(|entry| entry.expect("the folder c/src can be read").path())
+    let mut sources: Vec<PathBuf> = entries(&c.join("src"))
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
         .collect();
     sources.sort();

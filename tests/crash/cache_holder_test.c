@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
 enum { LEN = 256 << 10, WARM = 20, OBJECT_LEN = 100, TAKEN_MAX = 4000 };

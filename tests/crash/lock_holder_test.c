@@ -1,7 +1,7 @@
 /* A process is stopped inside shmheap_alloc while it holds the lock, then killed: the survivor goes on at once.
  * SPDX-License-Identifier: Apache-2.0 */
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 #include "tests/crash/stepper.h"
 #include "tests/support/test.h"
 

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 void (*shmheap_store_hook)(void);

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
 enum { LEN = 1 << 20, OBJECTS = 10, CAN_NOT = 77 };

@@ -1,6 +1,6 @@
 /* A heap of a million blocks after a death inside the lock: every block is as it was.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 #include "tests/crash/stepper.h"
 #include "tests/support/test.h"
 

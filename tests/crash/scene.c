@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/layout.h"
+#include "c/src/base/layout.h"
 
 /* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those that lead to it. */
 enum { STEPS_MAX = 300000, STEPS_MAX_SANITIZED = 120000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };

@@ -1,6 +1,6 @@
 /* A process dies after each single instruction of the calls that free and resize.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/crash/scene.h"
 
 /* A thread waits, for what the free gives; as far as the heap knows, since it has died. */

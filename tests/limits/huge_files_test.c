@@ -8,7 +8,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { HUGE_PAGE = 2 << 20, LEN = 5 << 20, MAX_LEN = 40 << 20, OBJECT = 300000, CROWD = 60 };

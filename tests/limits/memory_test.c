@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "c/src/memory.h"
+#include "c/src/os/memory.h"
 #include "tests/support/test.h"
 
 enum { PATH_ROOM = 600, FILES_MAX = 16 };

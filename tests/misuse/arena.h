@@ -3,7 +3,7 @@
 #ifndef TESTS_MISUSE_ARENA_H
 #define TESTS_MISUSE_ARENA_H
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/misuse/victim.h"
 
 /* struct arena is shared between the victim and who watches it. */

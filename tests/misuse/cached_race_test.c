@@ -1,7 +1,7 @@
 /* With caches a thread stores headers without the lock. Here another connection changes the same object just before each such
  * store: whatever that is, the headers still lead to the end of the heap, and no other object is touched.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/block.h"
+#include "c/src/block/block.h"
 #include "tests/support/test.h"
 
 enum { HEAP = 256 << 10, LONG = 1000, SHORT = 40, AROUND = 3, STORES_MOST = 400 };

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "c/src/layout.h"
+#include "c/src/base/layout.h"
 #include "tests/misuse/victim.h"
 
 enum { LEN = 4096, CALLS = 40, GARBAGE_ROUNDS = 2000, CONTROL_PAGE = 4096 };

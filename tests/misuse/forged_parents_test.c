@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/mman.h>
 
-#include "c/src/slot.h"
+#include "c/src/process/slot.h"
 #include "tests/support/test.h"
 
 enum { BYTES = 2 << 20, LOADS_OF_PAIR = 4 };

@@ -4,7 +4,7 @@
  * The heap ends at a page that nothing may touch, and the record lies at its end. */
 #include <sys/mman.h>
 
-#include "c/src/slot.h"
+#include "c/src/process/slot.h"
 #include "tests/support/test.h"
 
 enum { BYTES = 64 << 10, GUARD = 4096, LEN = 104, LOADS_MOST = 64 };

@@ -3,7 +3,7 @@
  *
  * corrupt_test has a peer that really runs beside; two loads with nothing but a few instructions between them it seldom
  * parts. Here the library calls shmheap_load_hook before each of its loads, and the hook is the peer. */
-#include "c/src/block.h"
+#include "c/src/block/block.h"
 #include "tests/misuse/arena.h"
 
 enum { ROUNDS = 60000, CALLS = 60, RATES = 11, CACHED_PAGES = 300, CACHED_ROUNDS = 4000, CACHED_CALLS = 500 };

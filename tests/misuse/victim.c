@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 
 enum { ROUND_SECONDS = 60, KEPT = 16 };
 

@@ -2,7 +2,7 @@
  * in which PROCESSES processes can take their steps, and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/own.c, recover.c, api.c and slot.c (slot.pml) that they are, those that end in _at are one
+ * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c (slot.pml) that they are, those that end in _at are one
  * turn of the loop in the function; steps are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls each
  * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
  *

@@ -2,7 +2,7 @@
  * steps, and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/lock.h, lock.c and recover.c that they are; steps are their accesses to shared
+ * Inlines have the names of the functions in c/src/process/lock.h, lock.c and recover.c that they are; steps are their accesses to shared
  * memory. Of the processor: a plain store may become visible late (unlocking is one; TSO), its own process sees it at once, and
  * swaps, system calls and membarrier make it visible. Of the kernel: futexes, the word that a dying thread has announced, the lock by which
  * others know that its process lives, dropped somewhat later.
@@ -16,7 +16,7 @@
  * A waiter may become hungry at each turn of its loop, and is when it needed its time limit.
  * With WAKES_LOST 0 and two processes also that no process but a hungry waiter gets the lock while
  * the other is hungry and sleeps, unless a process has died (OVERTAKES_NONE).
- * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/lock.c is, it may:
+ * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/process/lock.c is, it may:
  *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting, locks again, and the same word is swapped;
  *   who has unlocked long ago clears waiting that was set for the owner of now, and wakes somebody who does not sleep yet.
  * Then the sleeper looks by itself after a while (sleep_end).
@@ -34,7 +34,7 @@
 #ifndef KERNEL_MARKS /* 0: no robust futexes, as in some emulators */
 #define KERNEL_MARKS 1
 #endif
-#ifndef WAKES_LOST /* 1: as c/src/lock.c is; 0: as it would lose no wake */
+#ifndef WAKES_LOST /* 1: as c/src/process/lock.c is; 0: as it would lose no wake */
 #define WAKES_LOST 1
 #endif
 #ifndef HUNGRY /* bit p: process p may become hungry before it needs its time limit */

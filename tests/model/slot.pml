@@ -2,7 +2,7 @@
  * finding out whether its holder lives, and giving it back. Included by claim.pml.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/slot.c and recover.c that they are, steps are their accesses to shared memory and their
+ * Inlines have the names of the functions in c/src/process/slot.c and recover.c that they are, steps are their accesses to shared memory and their
  * calls of the kernel. Whoever calls has p, slot, holds, alive, got, who and ticks as locals; claim.pml has the rest.
  *
  * Left out: what an entry says for people (name, times); PID namespaces: all processes see each other; ids of processes that come

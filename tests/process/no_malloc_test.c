@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "c/src/memory.h"
+#include "c/src/os/memory.h"
 #include "tests/process/ground.h"
 
 static int forbidden;

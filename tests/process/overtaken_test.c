@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
 enum { WAITERS = 8, ROUNDS = 5 };

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { LEN = 8 << 20, LIMIT_MS = 300, THREADS = 4, STOP_BEFORE = 3 /* the store inside an alloc */ };

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "c/src/layout.h"
+#include "c/src/base/layout.h"
 #include "tests/support/test.h"
 
 enum { LEN = 65536, RACERS = 4, ROUNDS = 500 };

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/file.h"
+#include "c/src/os/file.h"
 #include "tests/support/test.h"
 
 enum {

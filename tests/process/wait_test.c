@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { LEN = 65536, WAITERS = 4, ROUNDS = 200, UNTOUCHED = 1234, MOST = LEN / 16 };

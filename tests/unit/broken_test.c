@@ -4,9 +4,9 @@
 #include <linux/futex.h>
 #include <unistd.h>
 
-#include "c/src/block.h"
-#include "c/src/connection.h"
-#include "c/src/lock.h"
+#include "c/src/block/block.h"
+#include "c/src/segment/connection.h"
+#include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
 enum { OBJECTS = 10 };

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "c/src/check.h"
-#include "c/src/connection.h"
+#include "c/src/inspect/check.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum {

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { OBJECTS = 20000, OBJECT_LEN = 48, LEN = OBJECTS * 64, LARGE = 5000, TRIES = 100, LOADS_EACH = 600, NAMES = 1024 };

@@ -1,7 +1,7 @@
 /* Where headers, tail and index contradict each other each call that needs them is refused, and changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/block.h"
-#include "c/src/connection.h"
+#include "c/src/block/block.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { OBJECTS = 10, HOLE = 4, LEN = 40000, SPAN = 64 };

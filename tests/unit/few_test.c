@@ -1,7 +1,7 @@
 /* The list of free blocks: when all go from it into rows and tree and back, by whom, and that nothing is lost where the index contradicts itself on the way.
  * Each heap is held against the model, and checked.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
 

@@ -1,7 +1,7 @@
 /* First fit is compiled for AVX2 and AVX-512 as well: where one of their instructions is missing, or the kernel does not keep their registers, the
  * portable code is chosen.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/fit_choose.h"
+#include "c/src/heap/fit_choose.h"
 
 #include "tests/support/test.h"
 

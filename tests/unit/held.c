@@ -3,7 +3,7 @@
 
 #include <linux/futex.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 
 enum { MANY_MAX = 512 };
 

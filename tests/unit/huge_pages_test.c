@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "c/src/connection.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 #ifndef MADV_COLLAPSE

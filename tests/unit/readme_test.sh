@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 }
 END
 for program in program leave; do
-    cc -std=c99 -D_GNU_SOURCE -Ic/include "$work/$program.c" c/src/*.c -lpthread -o "$work/$program" || { fail "$program does not compile"; exit 1; }
+    cc -std=c99 -D_GNU_SOURCE -Ic/include "$work/$program.c" c/src/*/*.c -lpthread -o "$work/$program" || { fail "$program does not compile"; exit 1; }
 done
 
 # good WHAT: the program does what it should, and leaves nothing.
@@ -60,7 +60,7 @@ wait "$holder" 2> /dev/null
 good "the same, when its user has died"
 head -c 4096 /dev/urandom > "/dev/shm/$name"
 refused "no heap" "Bad message"
-words=$(cc -std=c99 -Ic/include "$work/program.c" c/src/*.c -lpthread -o "$work/program" 2>&1) &&
+words=$(cc -std=c99 -Ic/include "$work/program.c" c/src/*/*.c -lpthread -o "$work/program" 2>&1) &&
     fail "compiles without -D_GNU_SOURCE"
 [[ $words == *"#error"*"with -D_GNU_SOURCE"* ]] || fail "without -D_GNU_SOURCE: $words"
 [ "$failures" = 0 ] && echo passed

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "c/src/scope.h"
+#include "c/src/os/topology.h"
 #include "tests/support/test.h"
 
 enum { CPUS = 8, PATH_LEN = 400 };

@@ -12,7 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#include "c/src/lock.h"
+#include "c/src/process/lock.h"
 
 enum { MOST_STEPS = 20000000 };
 

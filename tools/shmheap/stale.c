@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/layout.h"
+#include "c/src/base/layout.h"
 #include "who.h"
 
 enum { WAIT_MS = 1 };

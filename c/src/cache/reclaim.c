@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reclaim.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../heap/fit.h"
+#include "../free_set/index.h"
+#include "../base/kernel.h"
+
+enum {
+    BUSY_LIMIT_MS = 50,
+    PACE_MS = 100,         /* from one time that threads that wait for space ask to the next */
+    LINES_MAX = 1 << 16    /* with more in the list it is taken for a ring that a peer made */
+};
+
+/* struct asked is private. */
+struct asked {
+    const struct shmheap *heap;
+    uint64_t limit; /* until when to wait for those who are busy; the monotonic clock, ns */
+    unsigned slot;  /* whose caches; 0: all */
+    unsigned char may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
+};
+
+int ask_is_line(const struct shmheap *heap, const struct block_step *step)
+{
+    return header_state(step->header) == SHMHEAP_STATE_INTERNAL &&
+           block_payload_len(heap, step->size) >= sizeof(struct cache_line) &&
+           load_u64(&((const struct cache_line *)block_payload(heap, step->granule))->kind) == INTERNAL_CACHE;
+}
+
+/* The list --------------------------------------------------------------- */
+
+/* The line in the block at granule; NULL: there is none. Any number may be asked for. */
+static struct cache_line *line_at(const struct shmheap *heap, uint64_t granule, unsigned *slot)
+{
+    struct block_step step = {granule, 0, 0};
+    if (granule >= heap->end || !index_is_start(heap, granule) ||
+        block_walk_at(heap, &step, heap->end) != BLOCK_WALK_BLOCK || !ask_is_line(heap, &step))
+        return NULL;
+    *slot = header_slot(step.header);
+    return block_payload(heap, granule);
+}
+
+void ask_line_add(struct shmheap *heap, uint64_t granule)
+{
+    unsigned slot;
+    struct cache_line *line = line_at(heap, granule, &slot);
+    if (line == NULL)
+        return;
+    store_u64(&line->next, load_u64(&heap->control->cache_lines));
+    store_publish(&heap->control->cache_lines, granule + 1);
+}
+
+void ask_line_drop(struct shmheap *heap, uint64_t granule)
+{
+    shared_u64 *place = &heap->control->cache_lines;
+    struct cache_line *line;
+    unsigned slot;
+    for (unsigned i = 0; i < LINES_MAX; i++) {
+        uint64_t at = load_u64(place) - 1;
+        if ((line = line_at(heap, at, &slot)) == NULL)
+            return;
+        if (at == granule) {
+            store_publish(place, load_u64(&line->next));
+            return;
+        }
+        place = &line->next;
+    }
+}
+
+void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners)
+{
+    uint64_t next = load_u64(&heap->control->cache_lines);
+    memset(owners, 0, sizeof *owners);
+    for (; next != 0 && owners->lines < LINES_MAX; owners->lines++) {
+        unsigned slot;
+        const struct cache_line *line = line_at(heap, next - 1, &slot);
+        if (line == NULL)
+            return;
+        slot_set_add(owners->slots, slot);
+        next = load_u64(&line->next);
+    }
+}
+
+long ask_lines_free(struct shmheap *heap, const uint64_t *slots)
+{
+    shared_u64 *place = &heap->control->cache_lines;
+    long freed = 0;
+    for (unsigned i = 0; i < LINES_MAX; i++) {
+        unsigned slot;
+        uint64_t at = load_u64(place) - 1;
+        struct cache_line *line = line_at(heap, at, &slot);
+        if (line == NULL)
+            break;
+        if (!slot_set_has(slots, slot)) {
+            place = &line->next;
+            continue;
+        }
+        store_publish(place, load_u64(&line->next));
+        uint64_t size = index_size_checked(heap, at, block_load(heap, at));
+        if (size == 0 || heap->fit->free_span(heap, at, size, 1) != 0)
+            break;
+        freed++;
+    }
+    return freed;
+}
+
+/* A peer has damaged the list: it is made anew of what a walk finds. 0, or -1 with errno EBADMSG.
+ * */
+static COLD int lines_relink(struct shmheap *heap)
+{
+    struct block_step step = {0, 0, 0};
+    store_u64(&heap->control->cache_lines, 0);
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step))
+        if (ask_is_line(heap, &step))
+            ask_line_add(heap, step.granule);
+    if (step.granule == heap->end)
+        return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+/* Does visit with each line in the list, with none twice: 0; -1: the list is damaged. */
+static int lines_each(struct shmheap *heap, struct asked *asked,
+                      void (*visit)(struct asked *asked, struct cache_line *line, unsigned slot))
+{
+    uint64_t next = load_u64(&heap->control->cache_lines);
+    for (unsigned i = 0; next != 0; i++) {
+        unsigned slot;
+        struct cache_line *line = i < LINES_MAX ? line_at(heap, next - 1, &slot) : NULL;
+        if (line == NULL)
+            return -1;
+        if (asked->slot == 0 || asked->slot == slot)
+            visit(asked, line, slot);
+        next = load_u64(&line->next);
+    }
+    return 0;
+}
+
+/* Asking ----------------------------------------------------------------- */
+
+/* A line of a dead process may say busy for ever. */
+static int line_is_busy(const struct asked *asked, const struct cache_line *line, unsigned slot)
+{
+    return load_acquire_u32(&line->busy) != 0 && slot_alive(asked->heap, slot);
+}
+
+/* A thread that was busy when it was asked before, and still is, has been stopped there: its blocks
+ * stay, without waiting for it again. */
+static void line_ask(struct asked *asked, struct cache_line *line, unsigned slot)
+{
+    if (load_acquire_u32(&line->asked) != 0 && line_is_busy(asked, line, slot))
+        asked->may_take[slot] = 0;
+    __atomic_store_n(SHARED_VALUE(&line->asked), 1u, __ATOMIC_RELEASE);
+}
+
+/* A thread that has seen asked waits for the lock, which we have; one that has not ends what it
+ * does within some instructions. */
+static void line_settle(struct asked *asked, struct cache_line *line, unsigned slot)
+{
+    while (asked->may_take[slot] && line_is_busy(asked, line, slot)) {
+        if (clock_ns(CLOCK_MONOTONIC) >= asked->limit)
+            asked->may_take[slot] = 0;
+        sched_yield();
+    }
+}
+
+static void line_note_taken(struct asked *asked, struct cache_line *line, unsigned slot)
+{
+    if (asked->may_take[slot])
+        store_u64(&line->taken, load_u64(&line->taken) + 1);
+}
+
+static int take_all(struct shmheap *heap, const struct asked *asked, long *freed)
+{
+    struct block_step step = {0, 0, 0};
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        uint64_t next = step.granule + step.size;
+        if (header_state(step.header) == SHMHEAP_STATE_CACHED && asked->may_take[header_slot(step.header)]) {
+            if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
+                heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
+                break;
+            ++*freed;
+            next = index_next_start(heap, next); /* a free block behind it has become part of it */
+        }
+        step.granule = next;
+    }
+    if (step.granule == heap->end)
+        return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+static long bad(void)
+{
+    errno = EBADMSG;
+    return -1;
+}
+
+static long ask_for(struct shmheap *heap, struct asked *asked)
+{
+    long freed = 0;
+    asked->heap = heap;
+    if ((load_u64(&heap->control->cache_lines) == 0 || lines_each(heap, asked, line_ask) != 0) &&
+        (lines_relink(heap) != 0 || lines_each(heap, asked, line_ask) != 0))
+        return bad();
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
+        return 0;
+    asked->limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
+    if (lines_each(heap, asked, line_settle) != 0 || lines_each(heap, asked, line_note_taken) != 0)
+        return bad(); /* damaged just now */
+    if (take_all(heap, asked, &freed) != 0)
+        return -1;
+    return freed;
+}
+
+int ask_is_paced(struct shmheap *heap)
+{
+    shared_u64 *after = &connection_hints(heap)->ask_after_ns;
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), pace = PACE_MS * UINT64_C(1000000);
+    if (load_u64(&heap->control->caching) == 0)
+        return 0; /* asking costs nothing */
+    if (load_u64(after) - now <= pace) /* else it is over, or a peer's invention */
+        return 1;
+    store_u64(after, now + pace);
+    return 0;
+}
+
+long ask_for_caches(struct shmheap *heap)
+{
+    struct asked asked;
+    if (load_u64(&heap->control->caching) == 0)
+        return 0;
+    asked.slot = 0;
+    memset(asked.may_take, 1, sizeof asked.may_take);
+    long freed = ask_for(heap, &asked);
+    /* Those who keep blocks from now on say so again. */
+    if (freed >= 0 && memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
+        store_u64(&heap->control->caching, 0);
+    return freed;
+}
+
+long ask_for_caches_of(struct shmheap *heap, unsigned slot)
+{
+    struct asked asked;
+    asked.slot = slot;
+    memset(asked.may_take, 0, sizeof asked.may_take);
+    asked.may_take[slot & HEADER_SLOT_MASK] = 1;
+    return ask_for(heap, &asked);
+}

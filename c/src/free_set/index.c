@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "index.h"
+
+#include <string.h>
+
+#include "free_list.h"
+#include "size_bins.h"
+#include "large_tree.h"
+
+uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t chunk = chunk_of(granule);
+    uint64_t starts = load_u64(&heap->bits[chunk].start) & (bit_of(granule) | bits_below(granule));
+    if (starts != 0)
+        return chunk * CHUNK_GRANULES + bit_highest(starts);
+    chunk = tree_find_before(heap, chunk); /* no other begins between its start and its end, and it is large */
+    if (chunk == CHUNK_NONE || chunk >= heap->layout.chunks_max)
+        return GRANULE_NONE;
+    starts = load_u64(&heap->bits[chunk].start);
+    return starts != 0 ? chunk * CHUNK_GRANULES + bit_highest(starts) : GRANULE_NONE;
+}
+
+uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
+{
+    for (uint64_t chunk = chunk_of(from); chunk * CHUNK_GRANULES < heap->end; chunk++) {
+        uint64_t starts = load_u64(&heap->bits[chunk].start);
+        if (chunk == chunk_of(from))
+            starts &= ~bits_below(from);
+        if (starts != 0)
+            return chunk * CHUNK_GRANULES + bit_lowest(starts);
+    }
+    return heap->end;
+}
+
+void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
+{
+    memset(expected, 0, sizeof *expected);
+    expected->heap = heap;
+    expected->end = expected->tail = end;
+    expected->edge_later = GRANULE_NONE;
+    expected->chunk = CHUNK_NONE;
+}
+
+/* The chunk so far, with the block at step in it. */
+static void expect_block(struct index_expected *expected, uint64_t chunk_end)
+{
+    uint64_t granule = expected->step.granule, size = expected->step.size, last = granule + size - 1;
+    expected->start |= bit_of(granule);
+    if (header_state(expected->step.header) != SHMHEAP_STATE_FREE) {
+        expected->used_granules += size;
+        expected->used_blocks++;
+        return;
+    }
+    expected->free_blocks++;
+    expected->edge |= bit_of(granule);
+    if (last < chunk_end)
+        expected->edge |= bit_of(last);
+    else
+        expected->edge_later = last;
+    if (last + 1 == expected->end)
+        expected->tail = granule;
+    else if (size < ROWS)
+        expected->rows[size] |= bit_of(expected->chunk);
+    else
+        expected->large = maximum_of_size(size);
+}
+
+int index_expect_next(struct index_expected *expected)
+{
+    uint64_t chunk_end = (++expected->chunk + 1) * CHUNK_GRANULES;
+    if (chunk_end - CHUNK_GRANULES >= expected->end)
+        return 0;
+    index_fetch_ahead(expected->heap, expected->chunk, expected->end);
+    expected->start = expected->edge = expected->large = 0;
+    if (expected->chunk % ROWS == 0)
+        memset(expected->rows, 0, sizeof expected->rows);
+    if (expected->edge_later < chunk_end) {
+        expected->edge = bit_of(expected->edge_later);
+        expected->edge_later = GRANULE_NONE;
+    }
+    while (expected->step.granule < chunk_end) {
+        enum block_walk walk = block_walk_at(expected->heap, &expected->step, expected->end);
+        if (walk == BLOCK_WALK_END)
+            break;
+        if (walk == BLOCK_WALK_BAD) {
+            expected->bad = 1;
+            return 0;
+        }
+        expect_block(expected, chunk_end);
+        block_walk_next(&expected->step);
+    }
+    return 1;
+}
+
+int index_expect_rows(const struct index_expected *expected)
+{
+    return expected->chunk % ROWS == ROWS - 1 || (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
+}
+
+uint64_t index_expect_row(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count)
+{
+    uint64_t word = 0;
+    for (uint64_t i = group * ROWS; i < count && i < (group + 1) * ROWS; i++)
+        word |= (uint64_t)(load_u64(heap->row[level - 1] + i * ROWS + size) != 0) << i % ROWS;
+    return word;
+}
+
+uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
+{
+    if (place < ROWS)
+        return rows_lowest(heap, place);
+    uint64_t chunk = place == ROWS ? tree_find(heap, 1, heap->end) : CHUNK_NONE;
+    return chunk != CHUNK_NONE ? first_of_chunk(chunk) : 0;
+}
+
+uint64_t index_largest(const struct shmheap *heap)
+{
+    uint64_t few = few_count(heap);
+    if (few_is_list(few))
+        return few_largest(heap, few);
+    uint64_t size = node_maximum(heap->level[heap->layout.levels - 1]);
+    if (size != 0)
+        return size;
+    for (size = ROWS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)
+        ;
+    return size;
+}
+
+uint64_t index_largest_of_all(const struct shmheap *heap)
+{
+    uint64_t end = connection_end(heap), tail = load_u64(&heap->control->tail), most = index_largest(heap);
+    if (tail <= end && end - tail > most)
+        most = end - tail;
+    return most < end ? most : end;
+}
+
+/* Level 0 has count words of each row; all higher levels follow, and the firsts. */
+static void rebuild_rows(struct shmheap *heap, uint64_t count)
+{
+    for (unsigned level = 1; level < heap->layout.row_levels; level++) {
+        uint64_t groups = (count + ROWS - 1) / ROWS;
+        for (uint64_t i = 0; i < groups * ROWS; i++)
+            store_u64(heap->row[level] + i, index_expect_row(heap, level, i / ROWS, i % ROWS, count));
+        count = groups;
+    }
+}
+
+/* Level 0 has count entries; all higher levels follow, what is behind them in their nodes is 0. */
+static void rebuild_tree(struct shmheap *heap, uint64_t count)
+{
+    for (unsigned level = 0;; level++) {
+        uint64_t filled = round_up(count, NODE_CHILDREN);
+        for (uint64_t entry = count; entry < filled; entry++)
+            store_u32(heap->level[level] + entry, 0);
+        if (level + 1 == heap->layout.levels)
+            return;
+        count = filled / NODE_CHILDREN;
+        for (uint64_t entry = 0; entry < count; entry++)
+            store_u32(heap->level[level + 1] + entry, node_maximum(heap->level[level] + entry * NODE_CHILDREN));
+    }
+}
+
+void index_rebuild(struct shmheap *heap)
+{
+    struct control *control = heap->control;
+    struct index_expected expected;
+    store_u64(&control->few, FEW_NOT);
+    index_expect(&expected, heap, heap->end);
+    while (index_expect_next(&expected)) {
+        store_u64(&heap->bits[expected.chunk].edge, expected.edge);
+        store_publish(&heap->bits[expected.chunk].start, expected.start);
+        store_u32(heap->level[0] + expected.chunk, expected.large);
+        for (unsigned i = 0; i < ROWS && index_expect_rows(&expected); i++)
+            store_u64(heap->row[0] + (expected.chunk & ~(uint64_t)(ROWS - 1)) + i, expected.rows[i]);
+    }
+    rebuild_rows(heap, (expected.chunk + ROWS - 1) / ROWS);
+    rebuild_tree(heap, expected.chunk);
+    for (unsigned place = 0; place < 2 * ROWS; place++)
+        store_u32(&control->first[place], index_expect_first(heap, place));
+    store_u64(&control->tail, expected.tail);
+    store_u64(&control->used_granules, expected.used_granules);
+    store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);
+    store_u64(&control->free_blocks, expected.free_blocks);
+    if (expected.used_granules > load_u64(&control->high_granules))
+        store_u64(&control->high_granules, expected.used_granules);
+}

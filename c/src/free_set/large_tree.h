@@ -1,0 +1,145 @@
+/* large_tree.h: where the large free blocks are: per chunk the size of the one that begins there, and maxima over 16 of them.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A block is large from ROWS granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
+ *
+ *   level 0   its size, 0 where there is none, and without the tail; saturated at MAXIMUM_CAP
+ *   level k   the maximum of 16 entries of level k - 1
+ *
+ * Derived, as the bits. Called under the lock. */
+#ifndef SHMHEAP_LARGE_TREE_H
+#define SHMHEAP_LARGE_TREE_H
+
+#include "../block/bits.h"
+#include "../base/vector.h"
+
+#define CHUNK_NONE UINT64_MAX
+#define MAXIMUM_CAP UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
+
+static inline uint32_t maximum_of_size(uint64_t size) { return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP); }
+
+/* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
+static inline unsigned node_at_least(const shared_u32 *node, uint32_t need) { return above_of_16(node, need - 1); }
+
+/* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
+ * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a
+ * store of 4 that is still on its way has to wait for it. */
+static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned without)
+{
+#if defined(INDEX_AVX512)
+    return greatest_of(load_16_without(node, without));
+#elif defined(INDEX_AVX2)
+    const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
+    return greatest_of(
+        _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), load_8(node)),
+                         _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), load_8(node + 8))));
+#elif defined(__SSE2__)
+    __m128i most = _mm_setzero_si128(), place = _mm_set_epi32(3, 2, 1, 0);
+    const __m128i skipped = _mm_set1_epi32((int)without), four = _mm_set1_epi32(4);
+    for (int i = 0; i < 4; i++) {
+        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), load_4(node + 4 * i)), most);
+        place = _mm_add_epi32(place, four);
+    }
+    return greatest_of(most);
+#else
+    int32_t most = 0;
+    for (unsigned i = 0; i < NODE_CHILDREN; i++) {
+        int32_t number = (int32_t)load_u32(node + i);
+        most = i != without && number > most ? number : most;
+    }
+    return (uint32_t)most;
+#endif
+}
+
+static inline uint32_t node_maximum(const shared_u32 *node) { return node_maximum_without(node, NODE_CHILDREN); }
+
+/* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
+static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk)
+{
+    unsigned level = bit_highest(chunk | 1) / 4;
+    return level < heap->layout.levels ? level : heap->layout.levels - 1;
+}
+
+/* The first chunk in which a large free block of at least need begins. CHUNK_NONE: there is none before the tail.
+ * A tree that contradicts itself gives some chunk, whose block then will not do. */
+static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint64_t tail)
+{
+    unsigned level = tree_level_for(heap, chunk_of(tail));
+    unsigned mask = node_at_least(heap->level[level], need);
+    if (mask == 0)
+        return CHUNK_NONE;
+    uint64_t entry = bit_lowest(mask);
+    while (level-- > 0) {
+        /* Within the level also if the entry above lied: then entry may lie behind the last node. */
+        uint64_t node = entry * NODE_CHILDREN;
+        if (UNLIKELY(node >= heap->layout.level_len[level]))
+            return CHUNK_NONE;
+        mask = node_at_least(heap->level[level] + node, need);
+        entry = node + bit_lowest(mask | 1u << 15);
+    }
+    return entry;
+}
+
+/* Stores an entry and returns what its parent has to be. */
+static HOT uint32_t tree_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+{
+    shared_u32 *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
+    uint32_t others = node_maximum_without(node, entry % NODE_CHILDREN);
+    store_u32(node + entry % NODE_CHILDREN, value);
+    return others > value ? others : value;
+}
+
+/* Stores a smaller entry of level 0, and what becomes smaller above it. How far that goes cannot be predicted, but
+ * seldom beyond the second level: up to there it is done in any case. */
+static inline void tree_store_less(const struct shmheap *heap, uint64_t chunk, uint32_t value)
+{
+    uint64_t entry = chunk / NODE_CHILDREN;
+    value = tree_store_entry(heap, 0, chunk, value);
+    for (unsigned level = 1; level + 1 < heap->layout.levels; level++, entry /= NODE_CHILDREN) {
+        uint32_t was = load_u32(heap->level[level + 1] + entry / NODE_CHILDREN);
+        value = tree_store_entry(heap, level, entry, value);
+        if (value == was)
+            return;
+    }
+    store_u32(heap->level[heap->layout.levels - 1] + entry, value);
+}
+
+static HOT void tree_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+{
+    shared_u32 *place = heap->level[level] + entry;
+    uint32_t was = load_u32(place);
+    store_u32(place, was > value ? was : value);
+}
+
+/* Stores a larger entry of level 0, and what becomes larger above it: as above. */
+static inline void tree_store_more(const struct shmheap *heap, uint64_t chunk, uint32_t value)
+{
+    uint64_t entry = chunk / NODE_CHILDREN / NODE_CHILDREN;
+    tree_store_if_more(heap, 0, chunk, value);
+    tree_store_if_more(heap, 1, chunk / NODE_CHILDREN, value);
+    for (unsigned level = 2; level < heap->layout.levels; level++, entry /= NODE_CHILDREN) {
+        shared_u32 *place = heap->level[level] + entry;
+        if (load_u32(place) >= value)
+            return;
+        store_u32(place, value);
+    }
+}
+
+/* The chunk's large block is this long now; 0: there is none. */
+static inline void tree_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+{
+    uint32_t value = maximum_of_size(size);
+    if (value > load_u32(heap->level[0] + chunk))
+        tree_store_more(heap, chunk, value);
+    else
+        tree_store_less(heap, chunk, value);
+}
+
+/* The first chunk from this one on in which a large free block of at least need begins; CHUNK_NONE: there is none. */
+uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chunk);
+
+/* The last chunk before this one in which a large free block begins; CHUNK_NONE: there is none. */
+uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk);
+
+#endif

@@ -1,0 +1,140 @@
+/* size_bins.h: where the small free blocks are: for each size a row of bits, one for each chunk.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *   level 0   row s, bit c: a free block of s granules, 1 to 63, begins in chunk c; not the tail
+ *   level 1   row s, bit i: word i of this row on level 0 is not 0
+ *   level k   row s, bit i: word i of this row on level k - 1 is not 0, or was not; cleared when a search comes by
+ *   first     of each row the lowest chunk, as FIRST_BASE - chunk; 0: the row is empty. Entry 64 is that of all large
+ *             blocks, those behind it are 0
+ *
+ * The words of the 64 rows for the same 64 chunks lie side by side, and row 0, of no size, is empty. So the first chunk with a block of at
+ * least n granules is the greatest of 64 numbers, and putting in is a few stores without a branch that depends on what is
+ * where. Levels 1 and 2 that a small heap lacks are the connection's own memory, where no search finds another word.
+ *
+ * Derived, as the bits. Called under the lock. */
+#ifndef SHMHEAP_SIZE_BINS_H
+#define SHMHEAP_SIZE_BINS_H
+
+#include "../block/bits.h"
+#include "../base/vector.h"
+
+#define FIRST_BASE UINT32_C(0x7fffffff) /* above all chunks that a heap can have */
+
+static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uint32_t)chunk; }
+static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
+
+/* The word of a row that has the bit of entry i of a level. */
+static HOT shared_u64 *row_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
+{
+    return heap->row[level] + ((i & ~(uint64_t)(ROWS - 1)) | size);
+}
+
+/* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. which: a bit for each of the places that have it; 0 where
+ * the instructions do not tell. */
+static HOT uint32_t first_of_rows(const shared_u32 *places, uint64_t *which)
+{
+#if defined(INDEX_AVX512)
+    __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32), d = load_16(places + 48);
+    __m512i most = greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
+    *which = bits_of(_mm512_cmpeq_epi32_mask(a, most)) | bits_of(_mm512_cmpeq_epi32_mask(b, most)) << 16 |
+             bits_of(_mm512_cmpeq_epi32_mask(c, most)) << 32 | bits_of(_mm512_cmpeq_epi32_mask(d, most)) << 48;
+    return at_least_0(_mm512_castsi512_si128(most));
+#elif defined(INDEX_AVX2)
+    __m256i a = load_8(places), b = load_8(places + 8), c = load_8(places + 16), d = load_8(places + 24);
+    __m256i e = load_8(places + 32), f = load_8(places + 40), g = load_8(places + 48), h = load_8(places + 56);
+    __m256i low = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
+    __m256i high = _mm256_max_epi32(_mm256_max_epi32(e, f), _mm256_max_epi32(g, h));
+    __m256i most = greatest_everywhere(_mm256_max_epi32(low, high));
+    *which = equal_of_32(a, b, c, d, most) | (uint64_t)equal_of_32(e, f, g, h, most) << 32;
+    return at_least_0(_mm256_castsi256_si128(most));
+#elif defined(__SSE2__)
+    __m128i most = _mm_setzero_si128();
+    for (int i = 0; i < ROWS; i += 4)
+        most = greater_of(load_4(places + i), most);
+    *which = 0;
+    return greatest_of(most);
+#else
+    int32_t most = 0;
+    for (unsigned i = 0; i < ROWS; i++) {
+        int32_t number = (int32_t)load_u32(places + i);
+        most = number > most ? number : most;
+    }
+    *which = 0;
+    return (uint32_t)most;
+#endif
+}
+
+/* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first; which: of which sizes, need + bit. */
+static HOT uint32_t rows_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
+{
+    return first_of_rows(heap->control->first + need, which);
+}
+
+/* Sets what level 2 and those above it lack for a chunk of this row. */
+void rows_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size);
+
+/* The row's first chunk behind those that the word of level 1 covers; as in first. */
+uint32_t rows_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size);
+
+/* The row's first chunk by its words. Changes nothing. */
+uint32_t rows_lowest(const struct shmheap *heap, uint64_t size);
+
+/* A free block of this size begins in the chunk now. Size 0: nothing does, and nothing changes. */
+static HOT void rows_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+{
+    uint64_t one = size != 0, i = chunk / ROWS, j = i / ROWS;
+    store_or(row_word(heap, 0, chunk, size), one << chunk % ROWS);
+    store_or(row_word(heap, 1, i, size), one << i % ROWS);
+    if (UNLIKELY(~(load_u64(row_word(heap, 2, j, size)) >> j % ROWS) & one))
+        rows_put_high(heap, chunk, size);
+    shared_u32 *first = &heap->control->first[size];
+    uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t)-(int32_t)one;
+    store_u32(first, was > mine ? was : mine);
+}
+
+/* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word, in
+ * another that level 1 knows, or nowhere cannot be predicted. */
+static HOT uint32_t rows_next(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
+{
+    uint64_t i = chunk / ROWS, j = i / ROWS, here = left >> chunk % ROWS << chunk % ROWS;
+    uint64_t later = load_u64(row_word(heap, 1, i, size)) >> i % ROWS >> 1;
+    uint64_t far = load_u64(row_word(heap, 2, j, size)) >> j % ROWS >> 1 | (heap->layout.row_levels > ROW_LEVELS_MIN);
+    if (UNLIKELY(choose(here | later, 0, far) != 0))
+        return rows_next_far(heap, chunk, size);
+    uint64_t ahead = choose(later, i + 1 + bit_lowest_or_64(later), i);
+    if (UNLIKELY(ahead >= heap->layout.row_len[0]))
+        return 0;
+    uint64_t there = choose(later, load_u64(heap->row[0] + ahead * ROWS + size), 0);
+    uint64_t next = choose(there, first_of_chunk(ahead * ROWS + bit_lowest_or_64(there)), 0);
+    return (uint32_t)choose(here, first_of_chunk(i * ROWS + bit_lowest_or_64(here)), next);
+}
+
+/* Takes the chunk's bit out of word, which is the row's of level 0, unless another block needs it, and what follows out of level 1. Returns the
+ * word that is left. */
+static HOT uint64_t rows_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t word, uint64_t another)
+{
+    uint64_t i = chunk / ROWS, left = word & ~((another ^ 1) << chunk % ROWS);
+    store_u64(row_word(heap, 0, chunk, size), left);
+    store_and(row_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % ROWS));
+    return left;
+}
+
+/* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
+static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+{
+    uint64_t left = rows_clear(heap, chunk, size, load_u64(row_word(heap, 0, chunk, size)), another);
+    shared_u32 *first = &heap->control->first[size];
+    if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
+        store_u32(first, rows_next(heap, chunk, size, left));
+}
+
+/* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
+static HOT void rows_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+{
+    uint64_t word = load_u64(row_word(heap, 0, chunk, size));
+    uint32_t next = rows_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % ROWS));
+    rows_clear(heap, chunk, size, word, another);
+    store_u32(&heap->control->first[size], (uint32_t)choose(another, first_of_chunk(chunk), next));
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aligned.h"
+
+#include "../free_set/run_mask.h"
+#include "../free_set/size_bins.h"
+#include "../free_set/large_tree.h"
+
+/* struct wanted is private: what the search is for. All in granules. */
+struct wanted {
+    const struct shmheap *heap;
+    uint64_t need, alignment;
+    uint64_t first; /* the lowest granule whose payload is aligned */
+    uint64_t tail;
+};
+
+/* Bits from, from + period and so on; period is a power of two. */
+static uint64_t bits_every(uint64_t period, uint64_t from)
+{
+    if (period < 64)
+        return ~UINT64_C(0) / ((UINT64_C(1) << period) - 1) << from;
+    return from < 64 ? UINT64_C(1) << from : 0;
+}
+
+/* Of a chunk, the granules whose payload is aligned. */
+static uint64_t aligned_bits(const struct wanted *wanted, uint64_t chunk)
+{
+    uint64_t from = (wanted->first - chunk * CHUNK_GRANULES) & (wanted->alignment - 1);
+    return bits_every(wanted->alignment, from);
+}
+
+/* Chunks ------------------------------------------------------------------ */
+
+/* Of the rows of need granules and more, all words i of this level in one. */
+static uint64_t rows_any(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t need)
+{
+    const shared_u64 *words = heap->row[level] + i * ROWS;
+    uint64_t any = 0;
+    for (uint64_t size = need; size < ROWS; size++)
+        any |= load_u64(words + size);
+    return any;
+}
+
+/* The first word of level 0 from i on that is not 0 in one of these rows; UINT64_MAX: there is
+ * none. Up the levels until one has a later bit, then down. A bit may be set though nothing is
+ * below it: then the search goes on behind it. */
+static uint64_t rows_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)
+{
+    const struct layout *layout = &heap->layout;
+    unsigned level = 1;
+    if (layout->row_levels == 1)
+        return i < layout->row_len[0] ? i : UINT64_MAX;
+    while (level < layout->row_levels && i / ROWS < layout->row_len[level]) {
+        uint64_t later = rows_any(heap, level, i / ROWS, need) & ~bits_below(i);
+        if (later == 0) {
+            i = i / ROWS + 1;
+            level++;
+            continue;
+        }
+        i = (i & ~(uint64_t)(ROWS - 1)) + bit_lowest(later);
+        if (--level == 0)
+            return i < layout->row_len[0] ? i : UINT64_MAX;
+        i *= ROWS;
+    }
+    return UINT64_MAX;
+}
+
+/* struct small_chunks is private: the chunks in which a small block of need granules or more
+ * begins, in order. */
+struct small_chunks {
+    uint64_t i, left; /* a word of level 0, and the bits of it that were not visited yet */
+};
+
+/* Of the chunks of a word those in which, or in the next one, an aligned granule lies. In a block
+ * that begins in another one no object can be aligned. */
+static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
+{
+    uint64_t period = wanted->alignment / CHUNK_GRANULES, chunk = chunk_of(wanted->first);
+    if (period <= 2)
+        return ~UINT64_C(0);
+    uint64_t from = (chunk - i * ROWS) & (period - 1);
+    return bits_every(period, from) | bits_every(period, (from - 1) & (period - 1));
+}
+
+/* The next chunk; CHUNK_NONE: there is none. */
+static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chunks)
+{
+    while (chunks->left == 0) {
+        chunks->i = rows_word_from(wanted->heap, chunks->i + 1, wanted->need);
+        if (chunks->i == UINT64_MAX)
+            return CHUNK_NONE;
+        chunks->left = rows_any(wanted->heap, 0, chunks->i, wanted->need);
+        chunks->left &= chunks_aligned(wanted, chunks->i);
+    }
+    uint64_t chunk = chunks->i * ROWS + bit_lowest(chunks->left);
+    chunks->left &= chunks->left - 1;
+    return chunk * CHUNK_GRANULES < wanted->tail ? chunk : CHUNK_NONE;
+}
+
+/* struct large_chunks is private: the chunks in which a large block of need or more begins, in
+ * order. */
+struct large_chunks {
+    uint64_t node; /* the first of NODE_CHILDREN chunks */
+    unsigned left; /* those of them that were not visited yet */
+};
+
+/* The size of the large block that begins in the chunk, as the tree has it. */
+static uint64_t large_size(const struct wanted *wanted, uint64_t chunk)
+{
+    uint32_t size = load_u32(wanted->heap->level[0] + chunk);
+    return size < MAXIMUM_CAP ? size : UINT64_MAX;
+}
+
+/* 0: wherever in the chunk the block begins, the next aligned granule is too far behind for the
+ * object. */
+static int large_may_fit(const struct wanted *wanted, uint64_t chunk)
+{
+    uint64_t gap = (wanted->first - chunk * CHUNK_GRANULES) & (wanted->alignment - 1);
+    uint64_t least = gap < CHUNK_GRANULES ? 0 : gap - (CHUNK_GRANULES - 1);
+    uint64_t size = large_size(wanted, chunk);
+    return size >= wanted->need && least <= size - wanted->need;
+}
+
+/* The next chunk in which the object may fit; CHUNK_NONE: there is none. */
+static uint64_t large_next(const struct wanted *wanted, struct large_chunks *chunks)
+{
+    const uint32_t need = maximum_of_size(wanted->need);
+    for (;;) {
+        while (chunks->left == 0) {
+            uint64_t chunk = tree_find_from(wanted->heap, need, chunks->node + NODE_CHILDREN);
+            if (chunk == CHUNK_NONE)
+                return CHUNK_NONE;
+            chunks->node = chunk & ~(uint64_t)(NODE_CHILDREN - 1);
+            chunks->left = node_at_least(wanted->heap->level[0] + chunks->node, need);
+        }
+        uint64_t chunk = chunks->node + bit_lowest(chunks->left);
+        chunks->left &= chunks->left - 1;
+        if (chunk * CHUNK_GRANULES >= wanted->tail)
+            return CHUNK_NONE;
+        if (large_may_fit(wanted, chunk))
+            return chunk;
+    }
+}
+
+/* Blocks ------------------------------------------------------------------ */
+
+/* Of two words in a row, leaves the bits from which on n bits are set. */
+static void erode(uint64_t words[2], uint64_t n)
+{
+    for (unsigned i = 0; i < EROSION_STEPS; i++) {
+        unsigned shift = erosions[n].shifts[i];
+        words[0] &= words[0] >> shift | words[1] << 1 << (63 - shift);
+        words[1] &= words[1] >> shift;
+    }
+}
+
+/* The lowest free block that begins in the chunk and has room for the object at an aligned granule
+ * of this chunk or the next one.
+ *   frees   ..1.........1....      where free blocks begin
+ *   room    ..1111......111..      their granules; then those from which on need follow
+ *   aligned ...1...1...1...1.      */
+static uint64_t small_fitting(const struct wanted *wanted, uint64_t chunk)
+{
+    const struct shmheap *heap = wanted->heap;
+    const struct chunk_bits *bits = &heap->bits[chunk];
+    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
+    uint64_t frees = starts & load_u64(&bits[0].edge);
+    if (chunk == chunk_of(wanted->tail))
+        frees &= bits_below(wanted->tail);
+    uint64_t others = starts ^ frees, behind = next != 0 ? (next & -next) - 1 : ~UINT64_C(0);
+    uint64_t room[2] = {(others - frees) & ~others, frees > others ? behind : 0};
+    erode(room, wanted->need);
+    room[0] &= aligned_bits(wanted, chunk);
+    room[1] &= aligned_bits(wanted, chunk + 1);
+    for (unsigned gap = 1; gap < heap->block_min; gap++) { /* too little for the block before */
+        room[0] &= ~(frees << gap);
+        room[1] &= ~(frees >> (64 - gap));
+    }
+    if (room[0] != 0)
+        frees &= bits_below(bit_lowest(room[0])) << 1 | 1;
+    else if (room[1] == 0)
+        return GRANULE_NONE;
+    return frees != 0 ? chunk * CHUNK_GRANULES + bit_highest(frees) : GRANULE_NONE;
+}
+
+/* The large block that begins in the chunk, if it has room for the object. */
+static uint64_t large_fitting(const struct wanted *wanted, uint64_t chunk)
+{
+    const struct shmheap *heap = wanted->heap;
+    uint64_t starts = load_u64(&heap->bits[chunk].start), size = large_size(wanted, chunk);
+    if (starts == 0)
+        return GRANULE_NONE;
+    uint64_t granule = chunk * CHUNK_GRANULES + bit_highest(starts);
+    if (size == UINT64_MAX)
+        size = header_size(block_load(heap, granule));
+    uint64_t at = align_granule(heap, granule, wanted->alignment << heap->shift);
+    return size >= wanted->need && at - granule <= size - wanted->need ? granule : GRANULE_NONE;
+}
+
+uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
+{
+    struct wanted wanted = {heap, need, alignment >> heap->shift, 0, tail};
+    struct small_chunks smalls = {UINT64_MAX, 0};
+    struct large_chunks larges = {-(uint64_t)NODE_CHILDREN, 0};
+    uint64_t granule = GRANULE_NONE;
+    wanted.first = (-(uint64_t)(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;
+    uint64_t small = need < ROWS ? small_next(&wanted, &smalls) : CHUNK_NONE;
+    uint64_t large = large_next(&wanted, &larges);
+    while (granule == GRANULE_NONE && (small != CHUNK_NONE || large != CHUNK_NONE)) {
+        if (small <= large) { /* the large block of a chunk is its last */
+            granule = small_fitting(&wanted, small);
+            small = small_next(&wanted, &smalls);
+        } else {
+            granule = large_fitting(&wanted, large);
+            large = large_next(&wanted, &larges);
+        }
+    }
+    return granule;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "grow.h"
+
+#include <errno.h>
+
+#include "fit.h"
+#include "../segment/reserve.h"
+#include "../segment/segment.h"
+
+enum { GROW_STEP = 65536, GROW_LEAST = 4096 };
+
+static int grow_to(struct shmheap *heap, uint64_t len)
+{
+    uint64_t end = layout_granules(len, heap->shift);
+    if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (fit_extend(heap, len, end) != 0 || segment_refresh(heap) != 0) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return 0;
+}
+
+/* A step that was refused halves what the next growth asks for, any other growth doubles it: so the
+ * last memory is taken in a few steps, and large steps come back with the memory. Returns 0. */
+static int most_note(struct shmheap *heap, uint64_t step, int refused)
+{
+    uint64_t most = refused ? step / 2 : 2 * heap->grow_most;
+    most = most > GROW_LEAST ? most : GROW_LEAST;
+    heap->grow_most = most < heap->layout.max_len ? most : heap->layout.max_len;
+    return 0;
+}
+
+int grow_for(struct shmheap *heap, uint64_t need)
+{
+    uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
+    uint64_t tail = load_u64(&heap->control->tail), end = heap->end;
+    if (len == max || tail > end || need > heap->layout.granules_max) {
+        errno = ENOMEM;
+        return -1;
+    }
+    uint64_t least = REGION_LEAD + ((tail + need) << heap->shift);
+    uint64_t one_more = len + heap->block_min * 16u;
+    least = round_up(least < one_more ? one_more : least, GROW_LEAST);
+    if (least > max)
+        least = max;
+    if (layout_granules(least, heap->shift) - tail < need) {
+        errno = ENOMEM;
+        return -1;
+    }
+    uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
+    if (step > heap->grow_most && heap->grow_most < max) /* max: nothing was refused of late */
+        step = heap->grow_most;
+    uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
+    if (wanted > max)
+        wanted = max;
+    int before = errno, refused = 0;
+    if (wanted > least) {
+        if (grow_to(heap, wanted) == 0)
+            return most_note(heap, step, 0);
+        refused = 1;
+        errno = before; /* there may be memory for less */
+    }
+    most_note(heap, step, refused);
+    return grow_to(heap, least);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../free_set/free_list.h"
+#include "../heap/fit.h"
+#include "../free_set/index.h"
+#include "../names/names.h"
+#include "../process/slot.h"
+#include "../free_set/large_tree.h"
+
+enum rule {
+    RULE_FIXED = 1,
+    RULE_LEN,
+    RULE_SIZE,
+    RULE_STATE,
+    RULE_FREE_HEADER,
+    RULE_SLOT,
+    RULE_FREE_PAIR,
+    RULE_TAIL,
+    RULE_START_BITS,
+    RULE_EDGE_BITS,
+    RULE_SIZES,
+    RULE_HIGHER,
+    RULE_COUNTS,
+    RULE_NAMES
+};
+
+static const char *const rule_text[] = {
+    [0] = "sound",
+    [RULE_FIXED] = "the fixed fields of the control have changed",
+    [RULE_LEN] = "the region's length is impossible",
+    [RULE_SIZE] = "a block's size is impossible",
+    [RULE_STATE] = "a block's state is none of the format's",
+    [RULE_FREE_HEADER] = "a free block has a slot or a stamp",
+    [RULE_SLOT] = "a block is held by a slot that nobody has",
+    [RULE_FREE_PAIR] = "two free blocks are neighbours",
+    [RULE_TAIL] = "the tail is not where the last free block is",
+    [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
+    [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
+    [RULE_SIZES] = "the list, or the rows or the tree, do not have the free blocks",
+    [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
+    [RULE_COUNTS] = "the counts do not fit the blocks",
+    [RULE_NAMES] = "a name, its object and the table of names do not fit each other"
+};
+
+static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+{
+    report->rule = rule;
+    report->offset = off;
+    report->expected = expected;
+    report->found = found;
+    return 1;
+}
+
+static int check_equal(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+{
+    return expected == found ? 0 : broken(report, rule, off, expected, found);
+}
+
+static int check_control(const struct shmheap *heap, shmheap_report *report)
+{
+    const struct control *control = heap->control;
+    const uint64_t shape = load_u32(&control->version) | (uint64_t)load_u32(&control->shift) << 32;
+    const uint64_t table = load_u32(&control->region_align) | (uint64_t)load_u32(&control->slot_count) << 32;
+    uint64_t len = load_u64(&control->len);
+    if (check_equal(report, RULE_FIXED, 0, FORMAT_MAGIC, load_u64(&control->magic)) ||
+        check_equal(report, RULE_FIXED, 0, FORMAT_VERSION | (uint64_t)heap->shift << 32, shape) ||
+        check_equal(report, RULE_FIXED, 0, heap->id, load_u64(&control->id)) ||
+        check_equal(report, RULE_FIXED, 0, heap->layout.max_len, load_u64(&control->max_len)) ||
+        check_equal(report, RULE_FIXED, 0, heap->layout.region_off, load_u64(&control->region_off)) ||
+        check_equal(report, RULE_FIXED, 0, heap->region_align | (uint64_t)heap->slot_count << 32, table) ||
+        check_equal(report, RULE_FIXED, 0, heap->format_flags, load_u64(&control->flags)) ||
+        check_equal(report, RULE_FIXED, 0, heap->created_ns, load_u64(&control->created_ns)))
+        return 1;
+    return check_equal(report, RULE_LEN, 0, load_u64(&heap->len_known), len);
+}
+
+static int check_header(const struct shmheap *heap, const struct block_step *step, shmheap_report *report)
+{
+    struct block block = header_open(step->header);
+    uint64_t off = block_payload_off(heap, step->granule);
+    if (!header_state_known(step->header))
+        return broken(report, RULE_STATE, off, SHMHEAP_STATE_NAMED, block.state);
+    if (block.state == SHMHEAP_STATE_FREE)
+        return header_is_free(step->header) ? 0 : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
+    if (block.slot != SLOT_GONE && block.slot != SLOT_LEFT &&
+        (block.slot >= heap->slot_count || slot_state_of(heap, block.slot) == SLOT_FREE))
+        return broken(report, RULE_SLOT, off, SLOT_TAKEN, block.slot);
+    return 0;
+}
+
+static int check_blocks(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    int was_free = 0;
+    enum block_walk walk;
+    while ((walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK) {
+        uint64_t bytes = step.size << heap->shift;
+        int is_free = header_state(step.header) == SHMHEAP_STATE_FREE;
+        if (check_header(heap, &step, report))
+            return 1;
+        if (was_free && is_free)
+            return broken(report, RULE_FREE_PAIR, block_payload_off(heap, step.granule), 0, step.header);
+        was_free = is_free;
+        report->blocks++;
+        *(is_free ? &report->free_bytes : &report->used_bytes) += bytes;
+        block_walk_next(&step);
+    }
+    if (walk == BLOCK_WALK_BAD)
+        return broken(report, RULE_SIZE, block_payload_off(heap, step.granule), heap->end - step.granule,
+                      header_size(step.header));
+    return 0;
+}
+
+/* The rows' words for the last 64 chunks. list: the free blocks are in one. */
+static int check_rows(const struct shmheap *heap, const struct index_expected *expected, int list, shmheap_report *report)
+{
+    uint64_t chunk = expected->chunk & ~(uint64_t)(ROWS - 1);
+    for (unsigned size = 0; size < ROWS; size++)
+        if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
+                        list ? 0 : expected->rows[size], load_u64(heap->row[0] + chunk + size)))
+            return 1;
+    return 0;
+}
+
+/* The list: the free blocks but for the tail, one after the other, and nothing else. */
+static int check_few(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t few = few_count(heap), tail = load_u64(&heap->control->tail), blocks = 0;
+    if (!few_is_list(few))
+        return 0;
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        if (!header_is_free(step.header) || step.granule == tail)
+            continue;
+        uint64_t place = blocks++, off = block_payload_off(heap, step.granule);
+        if (place >= few)
+            return broken(report, RULE_SIZES, off, blocks, few);
+        if (check_equal(report, RULE_SIZES, off, few_of_granule(step.granule), load_u32(few_entry(heap, place))) ||
+            check_equal(report, RULE_SIZES, off, step.size, load_u32(few_size(heap, place))))
+            return 1;
+    }
+    if (check_equal(report, RULE_SIZES, 0, blocks, few))
+        return 1;
+    for (uint64_t place = few; place < FEW_MAX; place++)
+        if (check_equal(report, RULE_SIZES, 0, 0, load_u32(few_entry(heap, place)) | load_u32(few_size(heap, place))))
+            return 1;
+    return 0;
+}
+
+/* Chunks and figures; *chunks is how many there are. */
+static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
+{
+    const struct control *control = heap->control;
+    struct index_expected expected;
+    uint64_t few = few_count(heap);
+    int list = few_is_list(few);
+    if (!list && check_equal(report, RULE_SIZES, 0, FEW_NOT, few))
+        return 1;
+    index_expect(&expected, heap, heap->end);
+    while (index_expect_next(&expected)) {
+        const struct chunk_bits *bits = &heap->bits[expected.chunk];
+        uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
+        if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
+            check_equal(report, RULE_EDGE_BITS, off, list ? 0 : expected.edge, load_u64(&bits->edge)) ||
+            check_equal(report, RULE_SIZES, off, list ? 0 : expected.large, load_u32(heap->level[0] + expected.chunk)) ||
+            (index_expect_rows(&expected) && check_rows(heap, &expected, list, report)))
+            return 1;
+    }
+    *chunks = expected.chunk;
+    uint64_t tail = load_u64(&control->tail);
+    return check_equal(report, RULE_TAIL, block_payload_off(heap, expected.tail), expected.tail, tail) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_granules, load_u64(&control->used_granules)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_blocks, load_u64(&control->allocs) - load_u64(&control->frees)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.free_blocks, load_u64(&control->free_blocks));
+}
+
+/* The rows' higher levels. From level 2 on a bit may be left over. */
+static int check_row_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
+{
+    uint64_t count = (chunks + ROWS - 1) / ROWS, span = (uint64_t)CHUNK_GRANULES * ROWS * ROWS;
+    for (unsigned level = 1; level < heap->layout.row_levels; level++, span *= ROWS) {
+        uint64_t groups = (count + ROWS - 1) / ROWS;
+        for (uint64_t i = 0; i < groups * ROWS; i++) {
+            uint64_t wanted = index_expect_row(heap, level, i / ROWS, i % ROWS, count), found = load_u64(heap->row[level] + i);
+            uint64_t words = count - i / ROWS * ROWS, left_over = words < ROWS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, i / ROWS * span) - HEADER_SIZE,
+                            level == 1 ? wanted : wanted | (found & left_over), found))
+                return 1;
+        }
+        count = groups;
+    }
+    return 0;
+}
+
+static int check_firsts(const struct shmheap *heap, shmheap_report *report)
+{
+    if (few_is_list(few_count(heap)))
+        return 0; /* first is the list */
+    for (unsigned place = 0; place < 2 * ROWS; place++)
+        if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
+            return 1;
+    return 0;
+}
+
+/* Entries that no chunk of the region is below have to be 0, also those that fill up a node. */
+static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
+{
+    for (unsigned level = 0; level < heap->layout.levels; level++) {
+        const shared_u32 *entries = heap->level[level];
+        uint64_t filled = round_up(count, NODE_CHILDREN), span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
+        for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
+            uint32_t wanted = entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;
+            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, entry * span) - HEADER_SIZE, wanted,
+                            load_u32(entries + entry)))
+                return 1;
+        }
+        count = filled / NODE_CHILDREN;
+    }
+    return 0;
+}
+
+static int check_names(const struct shmheap *heap, shmheap_report *report)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t records = 0, objects = 0;
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        objects += header_state(step.header) == SHMHEAP_STATE_NAMED;
+        if (header_state(step.header) != SHMHEAP_STATE_INTERNAL || names_record(heap, step.granule) == NULL)
+            continue;
+        records++;
+        if (!names_sound(heap, step.granule))
+            return broken(report, RULE_NAMES, block_payload_off(heap, step.granule), 1, 0);
+    }
+    return check_equal(report, RULE_NAMES, 0, records, objects) ||
+           check_equal(report, RULE_NAMES, 0, records, load_u64(&heap->control->names_count));
+}
+
+int check_heap(const struct shmheap *heap, shmheap_report *report)
+{
+    uint64_t chunks = 0;
+    memset(report, 0, sizeof *report);
+    int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
+                  check_few(heap, report) || check_row_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
+                  check_firsts(heap, report) || check_names(heap, report);
+    snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
+    return unsound;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "../free_set/index.h"
+#include "../os/process.h"
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/* Sums ------------------------------------------------------------------ */
+
+/* Two sums of products of halves of words, the second with the key moved on by one word: UMAC's NH
+ * with a Toeplitz key. */
+static struct image_sum words_sum(const struct image *image, const uint64_t *words)
+{
+    const uint32_t *key = image->key;
+    uint64_t a = 0, b = 0;
+    for (unsigned i = 0; i < IMAGE_WORDS; i++) {
+        uint32_t low = (uint32_t)words[i], high = (uint32_t)(words[i] >> 32);
+        a += (uint64_t)(low + key[2 * i]) * (high + key[2 * i + 1]);
+        b += (uint64_t)(low + key[2 * i + 2]) * (high + key[2 * i + 3]);
+    }
+    struct image_sum sum = {a - image->zeros.a, b - image->zeros.b};
+    return sum;
+}
+
+static int sum_is(const struct image_sum *sum, struct image_sum other)
+{
+    return sum->a == other.a && sum->b == other.b;
+}
+
+/* Memory ---------------------------------------------------------------- */
+
+static uint64_t pages_max(const struct shmheap *heap)
+{
+    return heap->layout.segment_len / IMAGE_PAGE + 1;
+}
+
+int image_begin(struct image *image, struct shmheap *heap)
+{
+    static const uint64_t nothing[IMAGE_WORDS];
+    uint64_t pages = pages_max(heap), sums = pages * sizeof *image->sums,
+             written = pages / 8 + sizeof *image->written;
+    memset(image, 0, sizeof *image);
+    image->heap = heap;
+    image->source = -1;
+    image->memory_len = sums + written;
+    for (size_t got = 0; got < sizeof image->key; got += 256) /* as much as no signal interrupts */
+        if (getrandom((unsigned char *)image->key + got,
+                      (size_t)least(256, sizeof image->key - got), 0) < 0)
+            return -1;
+    image->memory = process_map(NULL, (size_t)image->memory_len, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (image->memory == MAP_FAILED)
+        return -1;
+    image->sums = image->memory;
+    image->written = (uint64_t *)(void *)((unsigned char *)image->memory + sums);
+    image->zeros = words_sum(image, nothing);
+    return 0;
+}
+
+void image_end(struct image *image) { munmap(image->memory, (size_t)image->memory_len); }
+
+void image_written(struct image *image, uint64_t number, struct image_sum sum)
+{
+    image->sums[number] = sum;
+    image->writes++;
+    image->written[number / 64] |= UINT64_C(1) << number % 64;
+}
+
+/* The first page from there on that the copy's file has, or until. */
+static uint64_t written_next(const struct image *image, uint64_t page, uint64_t until)
+{
+    for (; page < until; page = (page | 63) + 1) {
+        uint64_t bits = image->written[page / 64] >> page % 64;
+        if (bits != 0)
+            return page + bit_lowest(bits) < until ? page + bit_lowest(bits) : until;
+    }
+    return until;
+}
+
+/* Pages ----------------------------------------------------------------- */
+
+/* The next bytes from there on that have memory: touching others would get it some, or raise SIGBUS
+ * where there is none. Holes are in sparse heaps, and in the index of heaps that may grow. */
+static void data_find(struct image *image, uint64_t from)
+{
+    off_t data = lseek(image->source, (off_t)from, SEEK_DATA);
+    off_t hole = data >= 0 ? lseek(image->source, data, SEEK_HOLE) : -1;
+    image->data_from = data >= 0 ? (uint64_t)data : UINT64_MAX;
+    image->data_to = hole >= 0 ? (uint64_t)hole : UINT64_MAX;
+}
+
+/* The words of the heap's file from there to there, multiples of 8 in one page. */
+static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
+{
+    const struct shmheap *heap = image->heap;
+    if (from < to) {
+        if (from < image->data_from || from >= image->data_to)
+            data_find(image, from);
+        from = from < image->data_from ? round_up(image->data_from, 8) : from;
+        to = to < image->data_to ? to : image->data_to & ~UINT64_C(7);
+    }
+    const shared_u64 *words = (const shared_u64 *)(const void *)heap->base;
+    for (uint64_t at = from / 8; at < to / 8; at++)
+        page->words[at % IMAGE_WORDS] = load_u64(&words[at]);
+}
+
+/* Where the header of the block is in the file. */
+static uint64_t header_off(const struct shmheap *heap, uint64_t granule)
+{
+    return heap->layout.region_off + REGION_LEAD + (granule << heap->shift);
+}
+
+/* What the block has of the page: all of it, or the header where it is empty. */
+static void block_copy(struct image *image, struct image_page *page, const struct block_step *step)
+{
+    uint64_t from = page->number * IMAGE_PAGE, at = header_off(image->heap, step->granule),
+             payload = at + HEADER_SIZE;
+    unsigned state = header_state(step->header);
+    if (at >= from)
+        page->words[at / 8 % IMAGE_WORDS] = step->header;
+    if (state != SHMHEAP_STATE_FREE && state != SHMHEAP_STATE_CACHED)
+        words_copy(image, page, most(payload, from),
+                   least(at + (step->size << image->heap->shift), from + IMAGE_PAGE));
+}
+
+/* The heap may have changed since the page before: the block there may have become part of another.
+ * What lies before the next start is taken as it is. */
+static void walk_again(struct image *image, struct image_page *page, struct block_step *step)
+{
+    struct shmheap *heap = image->heap;
+    uint64_t from = most(page->number * IMAGE_PAGE, header_off(heap, 0));
+    if (index_is_start(heap, step->granule))
+        return;
+    step->size = 0;
+    step->granule = index_next_start(
+        heap, (from - header_off(heap, 0) + (UINT64_C(1) << heap->shift) - 1) >> heap->shift);
+    words_copy(
+        image, page, from,
+        least(least(header_off(heap, step->granule), (page->number + 1) * IMAGE_PAGE), image->len));
+}
+
+/* The page, and in step the block that goes on behind it, or that begins there: 0, or -EBADMSG. */
+static int page_build(struct image *image, int still, struct image_page *page,
+                      struct block_step *step)
+{
+    const struct shmheap *heap = image->heap;
+    uint64_t from = page->number * IMAGE_PAGE, to = from + IMAGE_PAGE;
+    memset(page->words, 0, sizeof page->words);
+    words_copy(image, page, most(from, heap->layout.bits_off), least(to, heap->layout.region_off));
+    if (!still && to > header_off(heap, 0) && step->granule < heap->end)
+        walk_again(image, page, step);
+    while (step->granule < heap->end && header_off(heap, step->granule) < to) {
+        if (block_walk_at(heap, step, heap->end) != BLOCK_WALK_BLOCK) {
+            step->granule = heap->end; /* where the heap stands still there is nothing to go on with
+                                        */
+            return still ? -EBADMSG : 0;
+        }
+        block_copy(image, page, step);
+        if (header_off(heap, step->granule + step->size) >= to)
+            break;
+        block_walk_next(step);
+    }
+    return 0;
+}
+
+/* Inside an empty block there are only zeros: visits the pages behind this one that the copy has
+ * otherwise. The next page to build; what visit returned is in *stopped. */
+static uint64_t pages_skip(struct image *image, const struct block_step *step,
+                           struct image_page *page, int (*visit)(const struct image_page *, void *),
+                           void *context, int *stopped)
+{
+    const struct shmheap *heap = image->heap;
+    uint64_t next = page->number + 1, state = header_state(step->header);
+    int empty = step->size != 0 && (state == SHMHEAP_STATE_FREE || state == SHMHEAP_STATE_CACHED);
+    uint64_t until = empty && step->granule < heap->end
+                         ? header_off(heap, step->granule + step->size) / IMAGE_PAGE
+                         : next;
+    static const struct image_sum none;
+    until = least(until, pages_max(heap));
+    memset(page->words, 0, sizeof page->words);
+    page->sum = none;
+    for (uint64_t at = written_next(image, next, until); at < until && *stopped == 0;
+         at = written_next(image, at + 1, until)) {
+        page->number = at;
+        if (!sum_is(&image->sums[at], none))
+            *stopped = visit(page, context);
+    }
+    return most(next, until);
+}
+
+int image_compare(struct image *image, int still, int (*visit)(const struct image_page *, void *),
+                  void *context)
+{
+    struct shmheap *heap = image->heap;
+    struct block_step step = {0, 0, 0};
+    struct image_page page;
+    int stopped = 0;
+    image->len = heap->layout.region_off + load_u64(&heap->len_known);
+    image->data_from = image->data_to = 0;
+    for (uint64_t number = heap->layout.bits_off / IMAGE_PAGE;
+         number * IMAGE_PAGE < image->len && stopped == 0;) {
+        page.number = number;
+        stopped = page_build(image, still, &page, &step);
+        page.sum = words_sum(image, page.words);
+        if (stopped == 0 && !sum_is(&image->sums[number], page.sum))
+            stopped = visit(&page, context);
+        number = pages_skip(image, &step, &page, visit, context, &stopped);
+    }
+    int at_end = step.granule == heap->end || step.granule + step.size == heap->end;
+    return stopped != 0 || !still || at_end ? stopped : -EBADMSG;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topology.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/kernel.h"
+
+enum { PATH_ROOM = 4096, PREFERRED_MANY = 5 /* MPOL_PREFERRED_MANY, Linux 5.15; older headers do not know it */ };
+
+/* Where the system does not number its packages it says -1: they count as one. */
+static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
+{
+    char path[PATH_ROOM], text[32];
+    if (snprintf(path, sizeof path, "%s/cpu%u/topology/physical_package_id", folder, cpu) >= (int)sizeof path)
+        return -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return -1;
+    text[got] = 0;
+    char *end;
+    long value = strtol(text, &end, 10);
+    *socket = value > 0 && value <= 1 << 20 ? (int)value : 0;
+    return end != text ? 0 : -1;
+}
+
+/* The processor's folder has a link node0, node1 ... to its node. */
+static void add_nodes_of_cpu(struct scope *scope, const char *folder, unsigned cpu)
+{
+    char path[PATH_ROOM];
+    if (snprintf(path, sizeof path, "%s/cpu%u", folder, cpu) >= (int)sizeof path)
+        return;
+    DIR *entries = opendir(path);
+    if (entries == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        unsigned node;
+        char rest;
+        if (sscanf(entry->d_name, "node%u%c", &node, &rest) == 1 && node < SCOPE_NODES)
+            scope->nodes[node / SCOPE_LONG_BITS] |= 1ul << node % SCOPE_LONG_BITS;
+    }
+    closedir(entries);
+}
+
+int scope_of_cpus(struct scope *scope, const char *folder, const unsigned long *cpus)
+{
+    memset(scope, 0, sizeof *scope);
+    scope->socket = -1;
+    for (unsigned cpu = 0; cpu < SCOPE_CPUS; cpu++) {
+        int socket;
+        if (!(cpus[cpu / SCOPE_LONG_BITS] >> cpu % SCOPE_LONG_BITS & 1))
+            continue;
+        if (socket_of_cpu(folder, cpu, &socket) != 0)
+            continue; /* allowed, but not there */
+        if (scope->socket >= 0 && socket != scope->socket) {
+            errno = EXDEV;
+            return -1;
+        }
+        scope->socket = socket;
+        add_nodes_of_cpu(scope, folder, cpu);
+    }
+    if (scope->socket >= 0)
+        return 0;
+    errno = ENOTSUP;
+    return -1;
+}
+
+int scope_of_caller(struct scope *scope)
+{
+    unsigned long cpus[SCOPE_CPUS / SCOPE_LONG_BITS] = {0};
+    int before = errno;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 || scope_of_cpus(scope, SCOPE_CPU_FOLDER, cpus) != 0)
+        return -1;
+    errno = before;
+    return 0;
+}
+
+void scope_place(const struct scope *scope, void *memory, size_t len)
+{
+    static const unsigned long none[SCOPE_NODES / SCOPE_LONG_BITS];
+    int before = errno;
+    if (memcmp(scope->nodes, none, sizeof none) == 0)
+        return;
+    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)SCOPE_NODES, 0) != 0)
+        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)SCOPE_NODES, 0); /* the lowest of them */
+    errno = before;
+}
+
+int scope_name(char *out, size_t room, const char *name, int socket)
+{
+    if (snprintf(out, room, "%s.socket%d", name, socket) < (int)room)
+        return 0;
+    errno = ENAMETOOLONG;
+    return -1;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wait.h"
+
+#include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/kernel.h"
+
+enum { CLASS_BITS = HEADER_SIZE_BITS / SPACE_CLASSES };
+
+static unsigned class_of(uint64_t need)
+{
+    unsigned class = need != 0 ? bit_highest(need) / CLASS_BITS : 0;
+    return class < SPACE_CLASSES ? class : SPACE_CLASSES - 1;
+}
+
+/* What space_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but
+ * looks by itself. */
+static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX; }
+
+/* How many of the sleepers of these classes, count at most, have been woken. Threads on their way
+ * to sleep see that the word has changed, and look again. A death before the wake: the sleepers
+ * look by themselves, but later. */
+static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
+{
+    shared_u32 *futex = &heap->control->space_futex;
+    store_u32(futex, load_u32(futex) + 1);
+    return syscall(SYS_futex, futex, FUTEX_WAKE_BITSET, count, NULL, NULL, classes);
+}
+
+uint32_t space_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
+{
+    unsigned class = class_of(need);
+    shared_u32 *least = &connection_hints(heap)->space_least[class];
+    uint32_t known = load_u32(least);
+    /* There is space for the least need of the class, which is not ours: it is that of another
+     * sleeper, or was. */
+    if (known != 0 && known <= largest && known < least_of(need)) {
+        known = 0;
+        classes_wake(heap, 1u << class, INT_MAX);
+    }
+    if (known == 0 || least_of(need) < known)
+        store_u32(least, least_of(need));
+    store_u32(&heap->control->space_waiting, 1);
+    return load_u32(&heap->control->space_futex);
+}
+
+void space_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned limit_ms)
+{
+    uint64_t until = clock_ns(CLOCK_MONOTONIC) + limit_ms * UINT64_C(1000000);
+    struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    syscall(SYS_futex, &heap->control->space_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL, 1u << class_of(need));
+}
+
+void space_offer(struct shmheap *heap, uint64_t largest)
+{
+    struct control *control = heap->control;
+    uint32_t served = 0, waiting = 0;
+    for (unsigned class = 0; class < SPACE_CLASSES; class++) {
+        uint32_t least = load_u32(&connection_hints(heap)->space_least[class]);
+        waiting |= (uint32_t)(least != 0) << class;
+        served |= (uint32_t)(least != 0 && least <= largest && least != UINT32_MAX) << class;
+    }
+    if (served != 0 && classes_wake(heap, served, 1) > 0) {
+        store_u32(&control->space_waiting, 0); /* the woken thread sees to the others */
+        return;
+    }
+    for (unsigned class = 0; class < SPACE_CLASSES; class++)
+        if (served >> class & 1)
+            store_u32(&connection_hints(heap)->space_least[class], 0); /* none sleeps there */
+    waiting &= ~served;
+    if (load_u32(&control->space_waiting) != (waiting != 0))
+        store_u32(&control->space_waiting, waiting != 0);
+}

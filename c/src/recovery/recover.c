@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../heap/fit.h"
+#include "../free_set/index.h"
+#include "../names/names.h"
+#include "../os/pause.h"
+#include "../os/process.h"
+#include "../process/slot.h"
+
+/* The truth can be walked to the end: 1, else 0. *free_pairs: free blocks that are neighbours. */
+static int headers_sound(const struct shmheap *heap, int *free_pairs)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t ahead = 0;
+    int was_free = 0;
+    *free_pairs = 0;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        for (; ahead <= chunk_of(step.granule); ahead++)
+            index_fetch_ahead(heap, ahead, heap->end);
+        int is_free = header_is_free(step.header);
+        if (!header_state_known(step.header) || (!is_free && header_state(step.header) == SHMHEAP_STATE_FREE))
+            return 0;
+        *free_pairs |= was_free & is_free;
+        was_free = is_free;
+        block_walk_next(&step);
+    }
+    return step.granule == heap->end;
+}
+
+/* [ free ][ free ] => [ ---- ]   Left by a death in fit_extend. */
+static void merge_neighbours(struct shmheap *heap)
+{
+    struct block_step step = {0, 0, 0}, next;
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
+        next.granule = step.granule + step.size;
+        if (header_is_free(step.header) && block_walk_at(heap, &next, heap->end) == BLOCK_WALK_BLOCK &&
+            header_is_free(next.header))
+            block_publish(heap, step.granule, header_free(step.size + next.size));
+        else
+            block_walk_next(&step);
+    }
+}
+
+/* Everything that is derived, from the headers. Lock held; a death in here is another recovery. 0,
+ * or -1 with errno. */
+static int recover_heap(struct shmheap *heap)
+{
+    struct control *control = heap->control;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    int free_pairs;
+    if (segment_refresh(heap) != 0)
+        return -1;
+    if (!headers_sound(heap, &free_pairs)) {
+        errno = EBADMSG;
+        return -1;
+    }
+    if (free_pairs)
+        merge_neighbours(heap);
+    index_rebuild(heap);
+    names_recover(heap);
+    store_u64(&control->recoveries, load_u64(&control->recoveries) + 1);
+    store_u64(&control->last_recovery_ns, clock_ns(CLOCK_MONOTONIC) - begin);
+    return 0;
+}
+
+/* 1 where the headers lead to the end. */
+static int headers_lead_on(const struct shmheap *heap)
+{
+    struct block_step step = {0, 0, 0};
+    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK)
+        block_walk_next(&step);
+    return step.granule == heap->end;
+}
+
+/* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a
+ * cache: then it is theirs. */
+static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t label)
+{
+    const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT;
+    const unsigned slot = header_slot(header);
+    for (int i = 0; i < 2 && header_slot(header) == slot; i++, header = block_load(heap, granule))
+        if (block_republish(heap, granule, header, (header & ~mask) | label << HEADER_SLOT_SHIFT))
+            return;
+}
+
+/* Blocks of slots whose bit is set in gone or left get the label that says so. A death in between:
+ * the rest is relabelled by the next one. */
+static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, const uint64_t *left)
+{
+    struct block_step step = {0, 0, 0};
+    for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
+        unsigned slot = header_slot(step.header);
+        if (slot_set_has(gone, slot))
+            slot_relabel(heap, step.granule, step.header, SLOT_GONE);
+        else if (slot_set_has(left, slot))
+            slot_relabel(heap, step.granule, step.header, SLOT_LEFT);
+    }
+}
+
+/* Frees the slots whose bit is set in gone, and those that are vacated. As recover_slots. */
+static int slots_free(struct shmheap *heap, const uint64_t *gone)
+{
+    uint64_t left[SLOT_SET_WORDS] = {0};
+    int freed = 0;
+    if (!headers_lead_on(heap)) {
+        errno = EBADMSG;
+        return -1;
+    }
+    const unsigned limit = slot_limit(heap);
+    for (unsigned slot = 1; slot < limit; slot++)
+        if (!slot_set_has(gone, slot) && slot_departed(heap, slot))
+            slot_set_add(left, slot);
+    slots_relabel(heap, gone, left);
+    names_relabel(heap, gone, left);
+    for (unsigned slot = 1; slot < limit; slot++)
+        if (slot_set_has(gone, slot) || slot_set_has(left, slot)) {
+            slot_clear(heap, slot);
+            freed++;
+        }
+    return freed;
+}
+
+int recover_slots(struct shmheap *heap, int dead_too)
+{
+    uint64_t gone[SLOT_SET_WORDS] = {0};
+    if (dead_too)
+        slot_reapable(heap, gone);
+    for (unsigned word = 0; word < SLOT_SET_WORDS; word++)
+        if (gone[word] != 0) /* no slot tells of these blocks any more */
+            store_u64(&connection_hints(heap)->reap_wanted, 1);
+    return slots_free(heap, gone);
+}
+
+int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
+{
+    uint64_t gone[SLOT_SET_WORDS];
+    memcpy(gone, reaped, sizeof gone);
+    gone[0] &= ~(UINT64_C(1) << SLOT_GONE); /* a label, no slot */
+    return slots_free(heap, gone);
+}
+
+void recover_offer(struct shmheap *heap) { space_offer(heap, index_largest_of_all(heap)); }
+
+/* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or
+ * LOCK_DIED, or LOCK_SUSPECT with errno. */
+static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
+{
+    uint64_t seen, waited_ms = 0;
+    for (;;) {
+        enum lock_result result = lock_wait(heap, waited_ms, &seen);
+        if (result != LOCK_SUSPECT)
+            return result;
+        if (seen != 0 && seen != LOCK_LEFT && !slot_alive(heap, lock_word_slot(seen)) &&
+            lock_seize(heap, seen) == LOCK_DIED)
+            return LOCK_DIED;
+        waited_ms += LOCK_SLICE_MS;
+        if (waited_ms > limit_ms) {
+            errno = ETIMEDOUT;
+            return LOCK_SUSPECT;
+        }
+    }
+}
+
+/* The lock, the heap below it sound and of known length. */
+static int enter_locked(struct shmheap *heap, unsigned limit_ms)
+{
+    enum lock_result result = lock_take(heap, limit_ms);
+    if (result == LOCK_SUSPECT)
+        return -1;
+    if (result == LOCK_DIED && recover_heap(heap) != 0) {
+        int reason = errno;
+        lock_release_broken(heap); /* the next one tries again */
+        errno = reason;
+        return -1;
+    }
+    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0 : recover_enter_grown(heap);
+}
+
+int recover_enter_grown(struct shmheap *heap)
+{
+    if (segment_refresh(heap) == 0)
+        return 0;
+    lock_release(heap);
+    errno = EBADMSG;
+    return -1;
+}
+
+/* All slots there are taken. What a dead process held is told by its slot, so that goes to another
+ * only when there is no room for more. More than
+ * 0 when there were any to be found, 0, or -1 with errno. Lock held. */
+static int slots_find(struct shmheap *heap)
+{
+    unsigned knew = load_u32(&heap->slots_there), there = slot_limit(heap);
+    if (there > knew)
+        return 1; /* another has just made room */
+    int whole = there == heap->slot_count, freed = recover_slots(heap, whole);
+    if (freed != 0 || whole)
+        return freed;
+    return slot_table_extend(heap) == 0 ? 1 : recover_slots(heap, 1);
+}
+
+/* The same without the lock, which it takes as SLOT_COLLECTOR. */
+static int slots_collect(struct shmheap *heap)
+{
+    int found = -1;
+    if (slot_collector_begin(heap) != 0)
+        return -1;
+    if (enter_locked(heap, heap->lock_limit_ms) == 0) {
+        found = slots_find(heap);
+        lock_release(heap);
+    }
+    slot_collector_end(heap);
+    return found;
+}
+
+/* Other processes may have found slots just before us, or be quicker to take what we found: so it
+ * tries again, but not for ever, since a peer may pretend that. */
+static int slot_take_or_make(struct shmheap *heap)
+{
+    struct pause limit = pause_begin(heap->lock_limit_ms);
+    int taken = slot_take(heap), found = 1;
+    while (taken != 0 && found > 0 && pause_left_ms(&limit) != 0)
+        if ((found = slots_collect(heap)) >= 0)
+            taken = slot_take(heap);
+    return taken;
+}
+
+int recover_take_slot(struct shmheap *heap)
+{
+    int calm = process_calm();
+    pthread_mutex_lock(&heap->slot_mutex); /* held within the limits of the waits below */
+    int taken = heap->slot != 0 ? 0 : connection_lockable(heap) == 0 ? slot_take_or_make(heap) : -1;
+    if (heap->open)
+        connection_settle(heap);
+    if (taken == 0)
+        __atomic_store_n(SHARED_VALUE(&heap->ready), 1, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&heap->slot_mutex);
+    process_calm_end(calm);
+    return taken;
+}
+
+int recover_enter_within(struct shmheap *heap, unsigned limit_ms)
+{
+    if (heap == NULL || !heap->open) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (heap->read_only) {
+        errno = EACCES;
+        return -1;
+    }
+    process_notice_fork();
+    int before = errno, calm = process_calm();
+    int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) && enter_locked(heap, limit_ms) == 0;
+    process_calm_end(calm);
+    if (!entered)
+        return -1;
+    errno = before; /* waiting and asking after others is not the caller's business */
+    return 0;
+}
+
+int recover_enter_slow(struct shmheap *heap) { return recover_enter_within(heap, heap != NULL ? heap->lock_limit_ms : 0); }

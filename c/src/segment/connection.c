@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../os/file.h"
+
+/* The file, opened by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping that
+ * keeps the description of `use`; -1: neither leads to it. */
+static int open_again(const struct shmheap *heap)
+{
+    int oflags = heap->read_only ? O_RDONLY : O_RDWR;
+    int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
+    if (again >= 0 && file_is(again, heap->device, heap->inode))
+        return again;
+    if (again >= 0)
+        close(again);
+    return heap->use.page != NULL ? file_open_mapped(heap->use.page, heap->use.len, oflags) : -1;
+}
+
+int connection_fd(const struct shmheap *heap)
+{
+    int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
+    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+        return fd;
+    int again = open_again(heap);
+    if (again >= 0 && file_is(again, heap->device, heap->inode) &&
+        __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return again;
+    if (again >= 0)
+        close(again); /* another file; or another thread was quicker */
+    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+        return fd;
+    errno = EBADF;
+    return -1;
+}
+
+struct anchor_file connection_file(const struct shmheap *heap)
+{
+    const struct anchor_file file = {connection_fd(heap), heap->name, heap->is_path,
+                                     heap->read_only};
+    return file;
+}
+
+/* struct inherited is private: the anchor of a parent, in a mapping of its own. A child takes no
+ * memory from malloc() before its first change: after _Fork() another thread of the parent may have
+ * malloc's lock for ever. */
+struct inherited {
+    struct anchor use;
+    struct inherited *next;
+};
+
+static struct inherited *inherited_new(void)
+{
+    void *memory = mmap(NULL, sizeof(struct inherited), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+void connection_drop_inherited(struct shmheap *heap)
+{
+    for (struct inherited *next, *from = heap->inherited; from != NULL; from = next) {
+        next = from->next;
+        anchor_drop(&from->use);
+        munmap(from, sizeof *from);
+    }
+    heap->inherited = NULL;
+}
+
+/* The description of `use` is anew this process's own, or its descriptor known again. What it
+ * replaces is kept if it is a parent's. */
+static int use_renew(struct shmheap *heap, const struct anchor_file *file)
+{
+    struct anchor use = ANCHOR_NONE;
+    struct inherited *from = heap->use_is_parents ? inherited_new() : NULL;
+    if (heap->use_is_parents && from == NULL)
+        return -1;
+    if (anchor_open(&use, file, ANCHOR_USE) != 0) {
+        int reason = errno;
+        if (from != NULL)
+            munmap(from, sizeof *from);
+        errno = reason;
+        return -1;
+    }
+    file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file
+                            for themselves */
+    if (from != NULL) {
+        from->use = heap->use;
+        from->next = heap->inherited;
+        heap->inherited = from;
+    } else {
+        anchor_drop(&heap->use);
+    }
+    heap->use = use;
+    heap->use_is_parents = 0;
+    return 0;
+}
+
+int connection_lockable(struct shmheap *heap)
+{
+    if (!heap->has_file)
+        return 0;
+    const struct anchor_file file = connection_file(heap);
+    if (file.fd < 0 || (heap->use.fd < 0 && use_renew(heap, &file) != 0))
+        return -1;
+    return heap->life.fd >= 0 ? 0 : anchor_open(&heap->life, &file, ANCHOR_LIFE);
+}
+
+void connection_settle(struct shmheap *heap)
+{
+    anchor_settle(&heap->life);
+    anchor_settle(&heap->use);
+}
