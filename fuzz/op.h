@@ -42,7 +42,7 @@ struct heap_shape {
     size_t len, max_len, alignment;
     int cached;
     int in_file; /* 1 in 32: a file of its own, which is slow; else memory of the caller */
-    unsigned few; /* 0 to 3: at how many free blocks each side takes to rows and tree */
+    unsigned list_max; /* 0 to 3: at how many free blocks each side takes to rows and tree */
 };
 
 struct heap_shape shape_decode(struct input *input);

@@ -13,9 +13,9 @@ void step_reconnect(struct world *world, const struct op *op)
 {
     SAY("shmheap_disconnect(mem[%u]);", op->side);
     if (world->bytes)
-        SAY("setenv(\"SHMHEAP_FEW\", \"%s\", 1), shmheap_attach_at(&mem[%u], memory[%u], bytes);", world_few(world, op->side), op->side, op->side);
+        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_attach_at(&mem[%u], memory[%u], bytes);", world_list_max(world, op->side), op->side, op->side);
     else
-        SAY("setenv(\"SHMHEAP_FEW\", \"%s\", 1), shmheap_open_fd(&mem[%u], shmheap_fd(mem[%u]), NULL);", world_few(world, op->side), op->side, !op->side);
+        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_open_fd(&mem[%u], shmheap_fd(mem[%u]), NULL);", world_list_max(world, op->side), op->side, !op->side);
     world_leave(world, op->side);
     world_return(world, op->side);
 }

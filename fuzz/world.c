@@ -61,10 +61,10 @@ void world_print_end(void)
         printf("    return 0;\n}\n");
 }
 
-const char *world_few(const struct world *world, unsigned side)
+const char *world_list_max(const struct world *world, unsigned side)
 {
-    static const char *const few[4][2] = {{"64", "64"}, {"8", "64"}, {"0", "0"}, {"0", "8"}};
-    return few[world->shape.few % 4][side];
+    static const char *const listed[4][2] = {{"64", "64"}, {"8", "64"}, {"0", "0"}, {"0", "8"}};
+    return listed[world->shape.list_max % 4][side];
 }
 
 static void print_head(const struct world *world)
@@ -77,9 +77,9 @@ static void print_head(const struct world *world)
     printf("    shmheap_options options = {.len = %zu, .max_len = %zu, .alignment = %zu, .flags = %s%s};\n", shape->len,
            shape->max_len, shape->alignment, world->bytes ? "0" : "SHMHEAP_CREATE | SHMHEAP_ANONYMOUS",
            shape->cached ? " | SHMHEAP_CACHED" : "");
-    printf("    if (setenv(\"SHMHEAP_FEW\", \"%s\", 1) || %s)\n        return 1;\n", world_few(world, 0),
+    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n", world_list_max(world, 0),
            world->bytes ? "shmheap_create_at(&mem[0], memory[0], bytes, &options)" : "shmheap_open(&mem[0], NULL, &options)");
-    printf("    if (setenv(\"SHMHEAP_FEW\", \"%s\", 1) || %s)\n        return 1;\n", world_few(world, 1),
+    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n", world_list_max(world, 1),
            world->bytes ? "shmheap_attach_at(&mem[1], memory[1], bytes)" : "shmheap_open_fd(&mem[1], shmheap_fd(mem[0]), NULL)");
 }
 
@@ -102,7 +102,7 @@ int world_begin(struct world *world, const struct heap_shape *shape)
         world->bytes = arena_bytes_for(shape->max_len ? shape->max_len : shape->len);
     if (world_printing)
         print_head(world);
-    FUZZ_CHECK(setenv("SHMHEAP_FEW", world_few(world, 0), 1) == 0);
+    FUZZ_CHECK(setenv("SHMHEAP_LIST_MAX", world_list_max(world, 0), 1) == 0);
     if (open_first(world))
         return -1;
     world_return(world, 1);
@@ -136,7 +136,7 @@ void world_leave(struct world *world, unsigned side)
 
 void world_return(struct world *world, unsigned side)
 {
-    FUZZ_CHECK(setenv("SHMHEAP_FEW", world_few(world, side), 1) == 0);
+    FUZZ_CHECK(setenv("SHMHEAP_LIST_MAX", world_list_max(world, side), 1) == 0);
     int failed = world->bytes ? shmheap_attach_at(&world->mem[side], arena_memory(side, world->bytes), world->bytes)
                               : shmheap_open_fd(&world->mem[side], shmheap_fd(world->mem[!side]), NULL);
     FUZZ_CHECK(!failed);

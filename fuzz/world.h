@@ -52,8 +52,8 @@ void world_print_end(void);
 /* 0, or -1: such a heap cannot be. */
 int world_begin(struct world *world, const struct heap_shape *shape);
 void world_end(struct world *world);
-/* What SHMHEAP_FEW is when this side connects. */
-const char *world_few(const struct world *world, unsigned side);
+/* What SHMHEAP_LIST_MAX is when this side connects. */
+const char *world_list_max(const struct world *world, unsigned side);
 /* One connection is closed and opened again. */
 void world_leave(struct world *world, unsigned side);
 void world_return(struct world *world, unsigned side);

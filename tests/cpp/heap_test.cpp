@@ -47,7 +47,7 @@ void errors_name_the_call_and_the_heap()
         heap::create(name, options_of(1 << 16));
         CHECK(!"created twice");
     } catch (const std::system_error &error) {
-        CHECK(error.what() == "shmheap: create \"" + name + "\": a heap of that name is there: open it, choose another "
+        CHECK(error.what() == "shmheap: create \"" + name + "\": a heap of that name is there: open it, select_u64 another "
                               "name, or remove it: File exists");
     }
     heap::remove(name);

@@ -46,11 +46,11 @@ static int is_free_object(unsigned i) { return i == 1 || i == 3 || i == 7 || i =
 
 static void scene_build(struct scene *scene)
 {
-    if (scene->call->rows)
+    if (scene->call->bins)
         test_choose_few(0);
     heap_make(scene);
-    if (scene->call->rows)
-        test_choose_few(FEW_MAX);
+    if (scene->call->bins)
+        test_choose_few(LIST_MAX);
     for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
         scene->objects[i] = shmheap_alloc(scene->mem, SCENE_OBJECT_LEN);
         CHECK(scene->objects[i] != NULL);
@@ -104,12 +104,12 @@ static void build_free(struct scene *scene, unsigned most)
     CHECK_LE(scene->count, SCENE_PTRS - 2);
 }
 
-void scene_build_full_list(struct scene *scene) { build_free(scene, FEW_MAX); }
+void scene_build_full_list(struct scene *scene) { build_free(scene, LIST_MAX); }
 
 void scene_build_few_in_rows(struct scene *scene)
 {
-    build_free(scene, FEW_MAX + 1);
-    while (test_stat(scene->mem).free_blocks > FEW_MAX / 4)
+    build_free(scene, LIST_MAX + 1);
+    while (test_stat(scene->mem).free_blocks > LIST_MAX / 4)
         CHECK(shmheap_alloc(scene->mem, SCENE_FEW_LEN) != NULL);
 }
 
@@ -385,7 +385,7 @@ void scene_sweep_both(const struct scene_call *calls, unsigned count)
         char text[80];
         snprintf(text, sizeof text, "%s; in rows", calls[i].text);
         in_rows.text = text;
-        in_rows.rows = 1;
+        in_rows.bins = 1;
         scene_sweep(&in_rows, 1);
     }
 }

@@ -51,7 +51,7 @@ struct scene_call {
     int loose;                            /* what the dead hold is only looked at when it has been reaped */
     int table_moves;                      /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
     int in_thread;                        /* a thread of the child's makes the call and ends */
-    int rows;                             /* free blocks are in rows and tree, also where they are few */
+    int bins;                             /* free blocks are in rows and tree, also where they are few */
     int without_lock;                     /* the call takes none: no recovery is expected */
 };
 

@@ -6,8 +6,8 @@
 /* A thread waits, for what the free gives; as far as the heap knows, since it has died. */
 static void build_wait(struct scene *scene)
 {
-    connection_hints(scene->mem.heap)->space_least[0] = 2;
-    scene->mem.heap->control->space_waiting = 1;
+    connection_hints(scene->mem.heap)->wait_least[0] = 2;
+    scene->mem.heap->control->wait_sleepers = 1;
 }
 
 static void free_of(struct scene *scene, unsigned object) { shmheap_free(scene->mem, scene->objects[object]); }

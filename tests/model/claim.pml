@@ -7,7 +7,7 @@
  * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
  *
  * Checked, by assertions where the names in brackets are:
- *   an object has one holder at most, who finds that the header says so, and a handle is received by once (own_receive, own_send);
+ *   an object has one holder at most, who finds that the header says so, and a handle is received by once (ownership_receive, ownership_send);
  *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (own_reap_at);
  *   nothing else is relabelled, and the label says why (slot_relabel);
  *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
@@ -126,15 +126,15 @@ inline block_republish(o, from, to)
 #else
 #define TO_SEND(h) (LIVE(h) && SLOT(h) == slot)
 #endif
-#define stamp_next(h) (STAMP(h) + (MUTANT != 9))
+#define generation_next(h) (STAMP(h) + (MUTANT != 9))
 
-inline own_send(o)
+inline ownership_send(o)
 {
     assert(fate[o] != p + 1 || TO_SEND(header[o]));
     if
     :: atomic { TO_SEND(header[o]) -> seen = header[o] };
         atomic {
-            block_republish(o, seen, HEADER(STATE_SENT, SLOT_GONE, stamp_next(seen)));
+            block_republish(o, seen, HEADER(STATE_SENT, SLOT_GONE, generation_next(seen)));
             if
             :: got ->
                 assert(fate[o] == p + 1 && STAMP(seen) < 14);
@@ -152,17 +152,17 @@ inline own_send(o)
 #define TO_RECEIVE(h) (STATE(h) == STATE_SENT && STAMP(h) == wanted)
 #endif
 
-inline own_receive(o)
+inline ownership_receive(o)
 {
     wanted = handle[o];
     if
     :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 }; /* before others can see that we do */
         atomic {
 #if MUTANT == 7
-            header[o] = HEADER(STATE_USED, slot, stamp_next(seen));
+            header[o] = HEADER(STATE_USED, slot, generation_next(seen));
             got = 1;
 #else
-            block_republish(o, seen, HEADER(STATE_USED, slot, stamp_next(seen)));
+            block_republish(o, seen, HEADER(STATE_USED, slot, generation_next(seen)));
 #endif
             if
             :: got ->
@@ -238,7 +238,7 @@ inline own_reap_at(o, shared)
 }
 
 /* Lock held. */
-inline own_reap(shared)
+inline ownership_reap(shared)
 {
 #if MUTANT != 14
     dead_slots();
@@ -338,9 +338,9 @@ inline recover_slots()
 inline slots_collect()
 {
     slot_collector_begin();
-    recover_enter();
+    heap_lock();
     recover_slots();
-    recover_leave();
+    heap_unlock();
     slot_collector_end()
 }
 
@@ -372,7 +372,7 @@ inline some_object()
 
 inline shmheap_alloc(o)
 {
-    recover_enter();
+    heap_lock();
     if
     :: atomic { STATE(header[o]) == STATE_FREE -> holds = 1 };
         atomic {
@@ -387,7 +387,7 @@ inline shmheap_alloc(o)
         }
     :: else
     fi;
-    recover_leave()
+    heap_unlock()
 }
 
 inline shmheap_free(o)
@@ -397,22 +397,22 @@ inline shmheap_free(o)
             fate[o] == p + 1 -> /* who has the object frees it, nobody else */
             assert(TO_SEND(header[o]))
         };
-        recover_enter();
+        heap_lock();
         atomic {
             assert(fate[o] == p + 1 && TO_SEND(header[o]));
             header[o] = HEADER(STATE_FREE, 0, STAMP(header[o]));
             fate[o] = FATE_FREE
         };
-        recover_leave()
+        heap_unlock()
     :: else
     fi
 }
 
 inline shmheap_send(o)
 {
-    own_send(o);
+    ownership_send(o);
     if
-    :: atomic { got -> handle[o] = stamp_next(seen); got = 0 } /* the others are told */
+    :: atomic { got -> handle[o] = generation_next(seen); got = 0 } /* the others are told */
     :: else
     fi;
     seen = 0
@@ -436,16 +436,16 @@ inline shmheap_ptr_to_handle(o)
     fi
 }
 
-inline shmheap_receive(o) { own_receive(o) }
+inline shmheap_receive(o) { ownership_receive(o) }
 
 inline shmheap_reap(shared)
 {
 #if MUTANT == 14
     dead_slots();
 #endif
-    recover_enter();
-    own_reap(shared);
-    recover_leave()
+    heap_lock();
+    ownership_reap(shared);
+    heap_unlock()
 }
 
 inline end_of(p)

@@ -82,7 +82,7 @@ inline drain(q)
 
 inline load_word(to) { to = (unseen[p] -> 0 : word) }
 
-inline swap_if(from, to, success)
+inline compare_exchange(from, to, success)
 {
     atomic {
         drain(p);
@@ -165,7 +165,7 @@ inline lock_try()
     :: seen == 0 ->
         lock_announce();
         atomic {
-            swap_if(0, LOCK_MINE, got);
+            compare_exchange(0, LOCK_MINE, got);
             assert(!got || OVERTAKES_NONE)
         };
         result = LOCK_TAKEN;
@@ -181,7 +181,7 @@ inline lock_replace(from, bits)
 {
     lock_announce();
     atomic {
-        swap_if(from, LOCK_MINE | (bits) | (from & LOCK_LEFT), got);
+        compare_exchange(from, LOCK_MINE | (bits) | (from & LOCK_LEFT), got);
         assert(!got || from != LOCK_LEFT || is_hungry[p]);
         assert(!got || OVERTAKES_NONE)
     };
@@ -223,7 +223,7 @@ inline lock_await()
 #if MUTANT != 2 && WAKES_LOST
         waiting = 1;
 #endif
-        swap_if(seen, seen | bits, got);
+        compare_exchange(seen, seen | bits, got);
         if
         :: got ->
 #if MUTANT != 2 && !WAKES_LOST
@@ -331,7 +331,7 @@ inline lock_release_waking()
     :: else ->
 #if MUTANT != 8
         if
-        :: bits -> swap_if(LOCK_LEFT, 0, got)
+        :: bits -> compare_exchange(LOCK_LEFT, 0, got)
         :: else
         fi;
 #endif
@@ -378,7 +378,7 @@ inline recover_heap()
 #endif
 }
 
-inline recover_enter()
+inline heap_lock()
 {
     lock_try();
     if
@@ -417,7 +417,7 @@ proctype process(byte p)
     {
         do
         :: round < ROUNDS ->
-            recover_enter();
+            heap_lock();
             enter();
             change();
             inside = 0;

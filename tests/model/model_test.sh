@@ -16,7 +16,7 @@ fail() {
 }
 
 # Names that are not the core's are those of the processor, the kernel, and what a call does. NAME_at is a turn of the loop in NAME.
-outside=" drain load_word swap_if membarrier futex_wake enter change given some_object fate_of_held slots_clear end_of "
+outside=" drain load_word compare_exchange membarrier futex_wake enter change given some_object fate_of_held slots_clear end_of "
 included=$(sed -n 's/^#include "\([a-z]*\.pml\)".*/\1/p' "$model")
 texts=("$model" ${included:+"$(dirname "$model")/$included"})
 inlines=$(sed -n 's/^inline \([a-z_]*\)(.*/\1/p' "${texts[@]}")

@@ -28,8 +28,8 @@ byte holder[SLOTS + 1];    /* who takes the slot for his, and lives: looked at b
 
 /* The kernel, and the lock of lock.pml ---------------------------------- */
 
-inline recover_enter() { atomic { lock == 0 -> lock = p + 1 } }
-inline recover_leave() { lock = 0 }
+inline heap_lock() { atomic { lock == 0 -> lock = p + 1 } }
+inline heap_unlock() { lock = 0 }
 
 /* slot.c ---------------------------------------------------------------- */
 

@@ -58,7 +58,7 @@ static void wait_for_object(void *context)
 /* Until somebody has said that he waits for space. */
 static void until_somebody_waits(const struct scene *scene)
 {
-    while (__atomic_load_n(&scene->mem.heap->control->space_waiting, __ATOMIC_ACQUIRE) == 0)
+    while (__atomic_load_n(&scene->mem.heap->control->wait_sleepers, __ATOMIC_ACQUIRE) == 0)
         sched_yield();
 }
 

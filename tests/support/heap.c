@@ -21,11 +21,11 @@ static void set_or_unset(const char *name, const char *value)
 const char *test_choose_core(unsigned choice)
 {
     static const struct {
-        const char *text, *simd, *few;
+        const char *text, *simd, *listed;
     } cores[TEST_CORES] = {{"default", NULL, NULL}, {"avx2", "avx2", NULL}, {"portable", "portable", NULL},
                            {"rows", NULL, "0"}, {"avx2, rows", "avx2", "0"}, {"portable, rows", "portable", "0"}};
     set_or_unset("SHMHEAP_SIMD", cores[choice].simd);
-    set_or_unset("SHMHEAP_FEW", cores[choice].few);
+    set_or_unset("SHMHEAP_LIST_MAX", cores[choice].listed);
     return cores[choice].text;
 }
 
@@ -33,7 +33,7 @@ void test_choose_few(unsigned most)
 {
     char text[12];
     snprintf(text, sizeof text, "%u", most);
-    set_or_unset("SHMHEAP_FEW", text);
+    set_or_unset("SHMHEAP_LIST_MAX", text);
 }
 
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment)

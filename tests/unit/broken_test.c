@@ -190,7 +190,7 @@ static void records_that_lie(void)
     const struct name_record good = *record;
     const struct {
         uint64_t *word, bad;
-    } lies[] = {{&record->object, good.object ^ UINT64_C(1) << HEADER_STAMP_SHIFT}, {&record->object, good.object + 1},
+    } lies[] = {{&record->object, good.object ^ UINT64_C(1) << HEADER_GENERATION_SHIFT}, {&record->object, good.object + 1},
                 {&record->object, HEADER_SIZE_MASK}, {&record->object_len, 33}, {&record->object_len, UINT64_MAX}};
     CHECK_PTR(shmheap_find(broken.mem, "it", &len), object);
     CHECK_EQ(len, 32);
@@ -255,7 +255,7 @@ static void what_is_no_longer_in_a_cache_is_not_freed(void)
     CHECK_EQ(shmheap_try_free(keeper, kept), 0);
     uint64_t *header = header_before(ptr);
     CHECK_EQ(header_state(*header), SHMHEAP_STATE_CACHED);
-    *header = header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_stamp(*header));
+    *header = header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_generation(*header));
     test_fill(ptr, 100, 1);
     shmheap_disconnect(keeper);
     CHECK_SOUND(mem);
@@ -275,7 +275,7 @@ static void what_a_record_names_wrongly_is_not_freed(void)
     struct name_record *record = block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
     CHECK_EQ(record->kind, INTERNAL_NAME);
     record->object = block_of_pointer(broken.mem.heap, broken.objects[3]) |
-                     ((other >> HEADER_STAMP_SHIFT) + 1) << HEADER_STAMP_SHIFT; /* the place, but of another life */
+                     ((other >> HEADER_GENERATION_SHIFT) + 1) << HEADER_GENERATION_SHIFT; /* the place, but of another life */
     let_the_owner_die(broken.mem);
     CHECK_REFUSED(shmheap_find(broken.mem, "it", NULL) == NULL, ENOENT); /* under the lock, which recovers */
     CHECK_EQ(test_stat(broken.mem).recoveries, 1);

@@ -30,7 +30,7 @@ struct image {
     uint64_t granules; /* in the region now */
     unsigned shift;
     int list; /* fewer are free: every tenth of those, so that they are in a list, not in rows and tree */
-    uint64_t used, hole, large, tail, record, named, table; /* granules of blocks of each kind */
+    uint64_t used, hole, large, top, record, named, table; /* granules of blocks of each kind */
     struct {
         void *at;
         uint64_t was;
@@ -65,12 +65,12 @@ static uint32_t *entry_of(const struct image *image, unsigned level, uint64_t en
 /* The word of a row, by group, or by the chunk of a granule on level 0. */
 static uint64_t *word_of(const struct image *image, unsigned level, uint64_t group, uint64_t size)
 {
-    return (uint64_t *)(void *)(image->base + image->layout.row_off[level]) + group * ROWS + size;
+    return (uint64_t *)(void *)(image->base + image->layout.bin_off[level]) + group * BINS + size;
 }
 
 static uint64_t *row_of(const struct image *image, uint64_t granule, uint64_t size)
 {
-    return word_of(image, 0, granule / CHUNK_GRANULES / ROWS, size);
+    return word_of(image, 0, granule / CHUNK_GRANULES / BINS, size);
 }
 
 static uint64_t bit(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }
@@ -110,7 +110,7 @@ static void image_find_blocks(struct image *image)
         int is_free = state == SHMHEAP_STATE_FREE;
         if (is_free && image->hole == 0)
             image->hole = granule;
-        if (is_free && size_at(image, granule) >= ROWS && granule + size_at(image, granule) != image->granules)
+        if (is_free && size_at(image, granule) >= BINS && granule + size_at(image, granule) != image->granules)
             image->large = granule;
         if (state == SHMHEAP_STATE_USED)
             image->used = granule;
@@ -118,11 +118,11 @@ static void image_find_blocks(struct image *image)
             image->named = granule;
         if (state == SHMHEAP_STATE_INTERNAL)
             *(kind == INTERNAL_NAME ? &image->record : &image->table) = granule;
-        image->tail = granule;
+        image->top = granule;
     }
     CHECK_EQ(granule, image->granules);
-    CHECK_EQ(state_at(image, image->tail), SHMHEAP_STATE_FREE);
-    CHECK(image->large != 0 && size_at(image, image->hole) < ROWS);
+    CHECK_EQ(state_at(image, image->top), SHMHEAP_STATE_FREE);
+    CHECK(image->large != 0 && size_at(image, image->hole) < BINS);
     CHECK(image->named != 0 && image->record != 0 && image->table != 0);
 }
 
@@ -152,7 +152,7 @@ static void image_begin(struct image *image, unsigned char *base)
     CHECK_EQ(image->layout.region_off, image->control->region_off);
     image->granules = layout_granules(image->control->len, image->shift);
     image_find_blocks(image);
-    CHECK((image->control->few <= FEW_MAX) == image->list && (image->list || image->control->few == FEW_NOT));
+    CHECK((image->control->listed <= LIST_MAX) == image->list && (image->list || image->control->listed == NOT_LISTED));
     CHECK_SOUND(image->mem);
 }
 
@@ -202,7 +202,7 @@ static uint64_t break_fixed(struct image *image, unsigned way)
 /* What is behind such a block nobody can say, so that no later rule is looked at. */
 static uint64_t break_size(struct image *image, unsigned way)
 {
-    const uint64_t at = way == 0 ? image->tail : image->used, header = *header_at(image, at) & ~HEADER_SIZE_MASK;
+    const uint64_t at = way == 0 ? image->top : image->used, header = *header_at(image, at) & ~HEADER_SIZE_MASK;
     const uint64_t sizes[] = {size_at(image, at) + 1, 0, layout_block_min(image->shift) - 1, HEADER_SIZE_MASK, image->granules - at + 1};
     if (way >= 5)
         return no_such_way;
@@ -220,7 +220,7 @@ static uint64_t break_state(struct image *image, unsigned way)
 
 static uint64_t break_free_header(struct image *image, unsigned way)
 {
-    const unsigned shifts[] = {HEADER_SLOT_SHIFT, HEADER_STAMP_SHIFT, HEADER_STAMP_SHIFT + 14};
+    const unsigned shifts[] = {HEADER_SLOT_SHIFT, HEADER_GENERATION_SHIFT, HEADER_GENERATION_SHIFT + 14};
     if (way >= 3)
         return no_such_way;
     poke_u64(image, header_at(image, image->hole), *header_at(image, image->hole) | UINT64_C(1) << shifts[way]);
@@ -254,18 +254,18 @@ static uint64_t break_free_pair(struct image *image, unsigned way)
     poke_u64(image, header_at(image, image->hole), front);
     poke_u64(image, &bits->start, bits->start | bit(rest));
     if (!image->list)
-        poke_u64(image, &bits->edge, bits->edge | bit(rest - 1) | bit(rest));
+        poke_u64(image, &bits->boundary, bits->boundary | bit(rest - 1) | bit(rest));
     poke_u64(image, &image->control->free_blocks, image->control->free_blocks + 1);
     return payload_off(image, rest);
 }
 
 static uint64_t break_tail(struct image *image, unsigned way)
 {
-    const uint64_t tails[] = {image->granules, image->tail + 1, image->used, 0, UINT64_MAX};
+    const uint64_t tails[] = {image->granules, image->top + 1, image->used, 0, UINT64_MAX};
     if (way >= 5)
         return no_such_way;
-    poke_u64(image, &image->control->tail, tails[way]);
-    return payload_off(image, image->tail);
+    poke_u64(image, &image->control->top, tails[way]);
+    return payload_off(image, image->top);
 }
 
 /* One too few, one too many, one behind the end. */
@@ -282,10 +282,10 @@ static uint64_t break_start(struct image *image, unsigned way)
 static uint64_t break_edge(struct image *image, unsigned way)
 {
     const uint64_t last = image->hole + size_at(image, image->hole) - 1;
-    const uint64_t at[] = {image->hole, last, image->hole + 1, image->used, image->tail, image->granules - 1, image->granules};
+    const uint64_t at[] = {image->hole, last, image->hole + 1, image->used, image->top, image->granules - 1, image->granules};
     if (way >= 7)
         return no_such_way;
-    poke_u64(image, &bits_of(image, at[way])->edge, bits_of(image, at[way])->edge ^ bit(at[way]));
+    poke_u64(image, &bits_of(image, at[way])->boundary, bits_of(image, at[way])->boundary ^ bit(at[way]));
     return chunk_off(image, at[way] / CHUNK_GRANULES);
 }
 
@@ -294,16 +294,16 @@ static uint64_t break_edge(struct image *image, unsigned way)
 static uint64_t break_sizes(struct image *image, unsigned way)
 {
     const uint64_t size = size_at(image, image->hole), chunk = image->hole / CHUNK_GRANULES;
-    const uint64_t sizes[] = {size, ROWS - 1, 0}, mine = UINT64_C(1) << chunk % ROWS;
+    const uint64_t sizes[] = {size, BINS - 1, 0}, mine = UINT64_C(1) << chunk % BINS;
     if (way < 3) {
         uint64_t *word = row_of(image, image->hole, sizes[way]), changed = *word ^ mine;
         poke_u64(image, word, changed);
-        for (unsigned level = 1; level < image->layout.row_levels; level++)
+        for (unsigned level = 1; level < image->layout.bin_levels; level++)
             poke_u64(image, word_of(image, level, 0, sizes[way]), changed != 0);
-        return chunk_off(image, chunk & ~(uint64_t)(ROWS - 1));
+        return chunk_off(image, chunk & ~(uint64_t)(BINS - 1));
     }
-    const uint64_t at = (way < 5 ? image->large : image->tail) / CHUNK_GRANULES;
-    const uint64_t values[] = {size_at(image, image->large) - 1, 0, image->granules - image->tail};
+    const uint64_t at = (way < 5 ? image->large : image->top) / CHUNK_GRANULES;
+    const uint64_t values[] = {size_at(image, image->large) - 1, 0, image->granules - image->top};
     if (way >= 6 || (way == 4 && image->list))
         return no_such_way;
     for (unsigned level = 0; level < image->layout.levels; level++)
@@ -331,11 +331,11 @@ static uint64_t break_tree(struct image *image, unsigned way)
 /* Level 1 of the rows: a bit missing, one too many, one where no word is. */
 static uint64_t break_row_levels(struct image *image, unsigned way)
 {
-    const uint64_t groups = ((image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + ROWS - 1) / ROWS;
+    const uint64_t groups = ((image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + BINS - 1) / BINS;
     const uint64_t size = size_at(image, image->hole), bits[] = {1, UINT64_C(1) << (groups - 1), UINT64_C(1) << groups};
-    if (way >= 3 || image->layout.row_levels < 2)
+    if (way >= 3 || image->layout.bin_levels < 2)
         return no_such_way;
-    CHECK(image->layout.row_levels == 2 && groups > 1 && groups < ROWS && *word_of(image, 0, groups - 1, size) == 0);
+    CHECK(image->layout.bin_levels == 2 && groups > 1 && groups < BINS && *word_of(image, 0, groups - 1, size) == 0);
     uint64_t *word = word_of(image, 1, 0, size);
     poke_u64(image, word, *word ^ bits[way]);
     return chunk_off(image, 0);
@@ -345,7 +345,7 @@ static uint64_t break_row_levels(struct image *image, unsigned way)
 static uint64_t break_firsts(struct image *image, unsigned way)
 {
     const uint64_t size = size_at(image, image->hole);
-    const unsigned places[] = {(unsigned)size, (unsigned)size, ROWS - 1, 0, ROWS, ROWS + 1};
+    const unsigned places[] = {(unsigned)size, (unsigned)size, BINS - 1, 0, BINS, BINS + 1};
     if (way >= 6 || image->list)
         return no_such_way;
     uint32_t *first = &image->control->first[places[way]];
@@ -358,22 +358,22 @@ static uint64_t break_firsts(struct image *image, unsigned way)
 static uint64_t break_list(struct image *image, unsigned way)
 {
     struct control *control = image->control;
-    const uint64_t few = control->few;
+    const uint64_t listed = control->listed;
     if (way == 0) {
-        poke_u64(image, &control->few, FEW_MAX + 1);
+        poke_u64(image, &control->listed, LIST_MAX + 1);
         return 0;
     }
     if (way >= 8 || !image->list)
         return no_such_way;
-    uint32_t *hole = control->first, *sizes = hole + FEW_MAX; /* which is the first of all */
+    uint32_t *hole = control->first, *sizes = hole + LIST_MAX; /* which is the first of all */
     CHECK_EQ(*hole - 1, image->hole);
-    const uint64_t last = hole[few - 1] - 1;
+    const uint64_t last = hole[listed - 1] - 1;
     if (way <= 2)
-        poke_u64(image, &control->few, way == 1 ? few - 1 : few + 1);
+        poke_u64(image, &control->listed, way == 1 ? listed - 1 : listed + 1);
     else if (way <= 4)
         poke_u32(image, way == 3 ? sizes : hole, (way == 3 ? *sizes : *hole) + 1);
     else if (way <= 6)
-        poke_u32(image, way == 5 ? hole + few : sizes + few, 1);
+        poke_u32(image, way == 5 ? hole + listed : sizes + listed, 1);
     if (way == 7) {
         uint32_t first = *hole, second = hole[1], first_size = *sizes, second_size = sizes[1];
         poke_u32(image, hole, second);
@@ -409,7 +409,7 @@ static uint64_t break_record(struct image *image, unsigned way)
     struct name_record *record = payload_at(image, image->record);
     uint64_t *fields[] = {&record->users[0], &record->name_len, &record->name_len, (uint64_t *)(void *)record->name,
                           &record->hash, &record->object, &record->object_len};
-    const uint64_t values[] = {0, 0, NAME_LEN_MAX + 1, 'x', record->hash + 1, record->object + (UINT64_C(1) << HEADER_STAMP_SHIFT), LEN};
+    const uint64_t values[] = {0, 0, NAME_LEN_MAX + 1, 'x', record->hash + 1, record->object + (UINT64_C(1) << HEADER_GENERATION_SHIFT), LEN};
     if (way >= 7)
         return no_such_way;
     poke_u64(image, fields[way], values[way]);
@@ -517,12 +517,12 @@ static void the_tail_of_a_full_heap(void)
 {
     struct image image = {.list = 0};
     image_in_file(&image, 16);
-    CHECK(shmheap_alloc(image.mem, ((image.granules - image.tail) << image.shift) - HEADER_SIZE) != NULL);
+    CHECK(shmheap_alloc(image.mem, ((image.granules - image.top) << image.shift) - HEADER_SIZE) != NULL);
     CHECK_SOUND(image.mem);
-    CHECK_EQ(image.control->tail, image.granules);
-    const uint64_t tails[] = {image.tail, 0, image.granules + 1};
+    CHECK_EQ(image.control->top, image.granules);
+    const uint64_t tails[] = {image.top, 0, image.granules + 1};
     for (unsigned i = 0; i < 3; i++) {
-        poke_u64(&image, &image.control->tail, tails[i]);
+        poke_u64(&image, &image.control->top, tails[i]);
         check_reported(image.mem, 8, i, payload_off(&image, image.granules));
         undo(&image);
     }

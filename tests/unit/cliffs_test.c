@@ -269,10 +269,10 @@ static void wrong_hints_do_no_harm(void)
         void *object = NULL;
         shmheap_memory_handle mem = full_heap(SHMHEAP_REAP, &object);
         struct hints *hints = connection_hints(mem.heap);
-        hints->reap_wanted = hints->reap_after_ns = hints->ask_after_ns = values[i];
-        for (unsigned class = 0; class < SPACE_CLASSES; class++)
-            hints->space_least[class] = (uint32_t)values[i];
-        mem.heap->control->space_waiting = 1;
+        hints->reap_wanted = hints->reap_after_ns = hints->reclaim_after_ns = values[i];
+        for (unsigned class = 0; class < WAIT_CLASSES; class++)
+            hints->wait_least[class] = (uint32_t)values[i];
+        mem.heap->control->wait_sleepers = 1;
         CHECK_REFUSED(shmheap_alloc(mem, LARGE) == NULL, ENOMEM);
         CHECK_EQ(shmheap_try_free(mem, object), 0);
         CHECK_PTR(shmheap_alloc(mem, OBJECT_LEN), object);
@@ -519,7 +519,7 @@ static void waits(void *context)
 /* Until so many sleep in the kernel: a wake of none of them says how many there are. */
 static void until_asleep(const struct waiting *waiting, int count)
 {
-    uint32_t *futex = &waiting->mem.heap->control->space_futex, other;
+    uint32_t *futex = &waiting->mem.heap->control->wait_futex, other;
     int moved = 0;
     while (moved < count) {
         sched_yield();
@@ -538,7 +538,7 @@ static struct waiting *waiting_begin(size_t len, unsigned flags, void **filler)
     shmheap_options options = {.len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     CHECK_EQ(shmheap_open(&waiting->mem, NULL, &options), 0);
     waiting->len = len;
-    waited_on = &waiting->mem.heap->control->space_futex;
+    waited_on = &waiting->mem.heap->control->wait_futex;
     CHECK((*filler = shmheap_alloc(waiting->mem, 900000)) != NULL);
     return waiting;
 }

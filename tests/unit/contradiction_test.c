@@ -81,7 +81,7 @@ static void for_all(void (*run)(size_t granule, size_t len))
 static void wrong_tail(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
-    uint64_t *tail = &control_of(&scene)->tail, end = scene.mem.heap->end;
+    uint64_t *tail = &control_of(&scene)->top, end = scene.mem.heap->end;
     refused(&scene, FREE_LAST | GROW_LAST, tail, end);
     refused(&scene, ALL_TAIL, tail, *tail + 1);
     refused(&scene, ALL_TAIL, tail, *tail - 1);
@@ -95,7 +95,7 @@ static void wrong_tail(size_t granule, size_t len)
 static void wrong_tail_of_a_full_heap(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 0);
-    uint64_t *tail = &control_of(&scene)->tail, end = scene.mem.heap->end;
+    uint64_t *tail = &control_of(&scene)->top, end = scene.mem.heap->end;
     const uint64_t wrong[] = {0, end - 1, end + 1, UINT64_MAX, granule_of(&scene, OBJECTS - 1)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refused(&scene, FREE_LAST, tail, wrong[i]);
@@ -108,9 +108,9 @@ static void wrong_hole(size_t granule, size_t len)
     struct scene scene = scene_begin(granule, len, 1);
     uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, HOLE)), right = *header;
     const uint64_t wrong[] = {right + 1, right - 1, 0, HEADER_SIZE_MASK, right | UINT64_C(1) << HEADER_STATE_SHIFT,
-                              right | UINT64_C(1) << HEADER_STAMP_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
+                              right | UINT64_C(1) << HEADER_GENERATION_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
     unsigned calls = ALLOC_HOLE;
-    if (len < SPAN * granule || control_of(&scene)->few == 1)
+    if (len < SPAN * granule || control_of(&scene)->listed == 1)
         calls |= FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refused(&scene, calls, header, wrong[i]);
@@ -122,10 +122,10 @@ static void wrong_list(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
     struct control *control = control_of(&scene);
-    if (control->few == 1) {
-        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + FEW_MAX); /* the second ones are 0 */
+    if (control->listed == 1) {
+        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + LIST_MAX); /* the second ones are 0 */
         const uint64_t others[] = {*pair - 1, *pair + 1, 0, 1, 0x7fffffff, 0x80000000, 0xffffffff, granule_of(&scene, HOLE - 1) + 1,
-                                   control->tail + 1, scene.mem.heap->end + 1};
+                                   control->top + 1, scene.mem.heap->end + 1};
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
             refused(&scene, ALLOC_HOLE, pair, others[i]);
         refused(&scene, ALLOC_HOLE, sizes, *sizes + 1);

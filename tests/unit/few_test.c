@@ -5,9 +5,9 @@
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
 
-enum { LEN = 400000, PAIRS = 100, SIZES = 9, TURNS = 40, AGAIN = FEW_MAX / 4 };
+enum { LEN = 400000, PAIRS = 100, SIZES = 9, TURNS = 40, AGAIN = LIST_MAX / 4 };
 
-static uint64_t few_of(const struct held *held) { return held->mem.heap->control->few; }
+static uint64_t few_of(const struct held *held) { return held->mem.heap->control->listed; }
 static uint64_t free_of(const struct held *held) { return test_stat(held->mem).free_blocks - 1; } /* without the tail */
 
 /* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules on. */
@@ -39,7 +39,7 @@ static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
         uint64_t before = few_of(held);
         held_free(held, starts[i]);
         starts[i] = MODEL_NONE;
-        CHECK_EQ(few_of(held), before == FEW_NOT || free_of(held) > FEW_MAX ? FEW_NOT : free_of(held));
+        CHECK_EQ(few_of(held), before == NOT_LISTED || free_of(held) > LIST_MAX ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
     }
     held_compare(held);
@@ -55,7 +55,7 @@ static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
             continue;
         uint64_t before = few_of(held), blocks = free_of(held);
         uint64_t start = held_take(held, size_of(i));
-        CHECK_EQ(few_of(held), before == FEW_NOT && free_of(held) + 1 >= AGAIN ? FEW_NOT : free_of(held));
+        CHECK_EQ(few_of(held), before == NOT_LISTED && free_of(held) + 1 >= AGAIN ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
         if (free_of(held) == blocks)
             held_free(held, start); /* it was part of a larger one, or of the tail */
@@ -71,23 +71,23 @@ static void to_and_fro(uint64_t granule)
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
     CHECK_EQ(few_of(&held), 0);
-    free_up_to(&held, starts, FEW_MAX);
-    fill_down_to(&held, starts, FEW_MAX - 10);
-    CHECK_EQ(few_of(&held), FEW_MAX - 10);
-    free_up_to(&held, starts, FEW_MAX + 1);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    free_up_to(&held, starts, LIST_MAX);
+    fill_down_to(&held, starts, LIST_MAX - 10);
+    CHECK_EQ(few_of(&held), LIST_MAX - 10);
+    free_up_to(&held, starts, LIST_MAX + 1);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     fill_down_to(&held, starts, AGAIN - 1);
-    CHECK_EQ(few_of(&held), FEW_NOT); /* and the tail: AGAIN in all */
+    CHECK_EQ(few_of(&held), NOT_LISTED); /* and the tail: AGAIN in all */
     fill_down_to(&held, starts, AGAIN - 2);
     CHECK_EQ(few_of(&held), AGAIN - 2);
-    free_up_to(&held, starts, FEW_MAX + 10);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    free_up_to(&held, starts, LIST_MAX + 10);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     held_recover_from(&held, 0xff);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     fill_down_to(&held, starts, 0);
     CHECK_EQ(few_of(&held), 0);
     held_recover_from(&held, 0);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     held_free(&held, held_take(&held, 1000)); /* in the tail: there is nothing to go back */
     CHECK_EQ(few_of(&held), 0);
     held_end(&held);
@@ -98,18 +98,18 @@ static void two_ways_in_one_heap(uint64_t granule)
 {
     struct held held;
     uint64_t starts[PAIRS];
-    shmheap_memory_handle rows;
+    shmheap_memory_handle bins;
     begin(&held, granule, starts);
     test_choose_few(0);
-    CHECK_EQ(shmheap_open_fd(&rows, shmheap_fd(held.mem), NULL), 0);
-    struct held other = {rows, held.model, granule};
+    CHECK_EQ(shmheap_open_fd(&bins, shmheap_fd(held.mem), NULL), 0);
+    struct held other = {bins, held.model, granule};
     for (size_t i = 0; i < TURNS; i++) {
         struct held *one = i % 2 == 0 ? &held : &other;
         one->model = i % 2 == 0 ? other.model : held.model;
         held_free(one, starts[i]);
         CHECK_SOUND(one->mem);
         if (one == &other)
-            CHECK_EQ(few_of(one), FEW_NOT);
+            CHECK_EQ(few_of(one), NOT_LISTED);
         else if (free_of(one) + 1 < AGAIN)
             CHECK_EQ(few_of(one), free_of(one));
         uint64_t again = held_take(one, size_of(i));
@@ -118,7 +118,7 @@ static void two_ways_in_one_heap(uint64_t granule)
             held_free(one, again);
     }
     held_compare(&other);
-    shmheap_disconnect(rows);
+    shmheap_disconnect(bins);
     held.model = other.model;
     held_end(&held);
 }
@@ -131,13 +131,13 @@ static void free_as_if_few(struct held *held)
     control->free_blocks -= less;
     held_free(held, held_take(held, 1000));
     control->free_blocks += less;
-    CHECK_EQ(few_of(held), FEW_NOT);
+    CHECK_EQ(few_of(held), NOT_LISTED);
 }
 
 /* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
-    const uint64_t counts[] = {PAIRS - 1, FEW_MAX + 1, AGAIN + 5}; /* of the first, more small ones than the list has room for */
+    const uint64_t counts[] = {PAIRS - 1, LIST_MAX + 1, AGAIN + 5}; /* of the first, more small ones than the list has room for */
     struct held held;
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
@@ -156,10 +156,10 @@ static void contradictions(uint64_t granule)
         }
     const uint64_t gone[] = {first, last};
     for (size_t i = 0; i < 2; i++) {
-        uint64_t *edge = &held.mem.heap->bits[gone[i] / CHUNK_GRANULES].edge, was = *edge;
-        *edge &= ~(UINT64_C(1) << gone[i] % CHUNK_GRANULES);
+        uint64_t *boundary = &held.mem.heap->bits[gone[i] / CHUNK_GRANULES].boundary, was = *boundary;
+        *boundary &= ~(UINT64_C(1) << gone[i] % CHUNK_GRANULES);
         free_as_if_few(&held);
-        *edge = was;
+        *boundary = was;
         CHECK_SOUND(held.mem);
     }
     fill_down_to(&held, starts, 0);
@@ -176,9 +176,9 @@ static void too_large_for_a_list(void)
     uint64_t start = held_take(&held, 5);
     held_take(&held, 2);
     held_free(&held, start);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     CHECK_EQ(held_take(&held, 5), start);
-    CHECK_EQ(few_of(&held), FEW_NOT);
+    CHECK_EQ(few_of(&held), NOT_LISTED);
     held_end(&held);
 }
 

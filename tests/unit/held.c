@@ -164,16 +164,16 @@ static void overwrite_index(struct shmheap *heap, unsigned char byte)
 {
     uint64_t chunks = (heap->end + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
     memset(heap->bits, byte, (size_t)(chunks * sizeof *heap->bits));
-    for (unsigned level = 0; level < heap->layout.row_levels; level++) {
-        groups = (groups + ROWS - 1) / ROWS;
-        memset(heap->row[level], byte, (size_t)(groups * ROWS * sizeof *heap->row[level]));
+    for (unsigned level = 0; level < heap->layout.bin_levels; level++) {
+        groups = (groups + BINS - 1) / BINS;
+        memset(heap->bin[level], byte, (size_t)(groups * BINS * sizeof *heap->bin[level]));
     }
     for (unsigned level = 0; level < heap->layout.levels; level++, chunks /= NODE_CHILDREN) {
         chunks = (chunks + NODE_CHILDREN - 1) / NODE_CHILDREN * NODE_CHILDREN;
         memset(heap->level[level], byte, (size_t)(chunks * sizeof *heap->level[level]));
     }
     memset(heap->control->first, byte, sizeof heap->control->first);
-    heap->control->tail = heap->control->free_blocks = heap->control->used_granules = heap->control->frees = byte;
+    heap->control->top = heap->control->free_blocks = heap->control->used_granules = heap->control->frees = byte;
 }
 
 void held_recover_from(struct held *held, unsigned char byte)

@@ -32,7 +32,7 @@ static size_t border_chunks(uint64_t chunks, uint64_t *borders)
 }
 
 /* One of the sizes after the other, and again, for the holes; a hole that would lie in the one before it is left out. */
-static void far_fill(struct far *far, const uint64_t *sizes, size_t kinds, uint64_t tail)
+static void far_fill(struct far *far, const uint64_t *sizes, size_t kinds, uint64_t top)
 {
     uint64_t borders[PLACES_MAX], at = 0;
     size_t found = border_chunks(far->held.model.end / CHUNK, borders);
@@ -41,14 +41,14 @@ static void far_fill(struct far *far, const uint64_t *sizes, size_t kinds, uint6
         uint64_t size = sizes[far->count % kinds], place = borders[i] * CHUNK + i * 7 % (CHUNK - 2) + 2;
         if (size < far->held.model.block_min)
             size = far->held.model.block_min;
-        if (place < at + far->held.model.block_min || place + size + tail + 2 > far->held.model.end)
+        if (place < at + far->held.model.block_min || place + size + top + 2 > far->held.model.end)
             continue;
         far->fillers[far->count] = held_take(&far->held, place - at);
         far->places[far->count] = held_take(&far->held, size);
         far->sizes[far->count++] = size;
         at = place + size;
     }
-    far->fillers[far->count] = held_take(&far->held, far->held.model.end - at - tail);
+    far->fillers[far->count] = held_take(&far->held, far->held.model.end - at - top);
 }
 
 static void free_all(struct far *far, size_t from, size_t step)
@@ -118,14 +118,14 @@ static void far_heaps(uint64_t len, uint64_t granule, size_t steps, size_t check
     static struct far far;
     static const uint64_t sizes[] = {1, 2, 31, 61, 64, 65, 1000, 3, 62, 64, 17, 128};
     static const struct {
-        unsigned first, kinds, tail;
+        unsigned first, kinds, top;
     } mixes[] = {{0, 1, 0}, {1, 1, 100}, {2, 1, 0}, {3, 1, 64}, {4, 1, 0}, {5, 1, 1}, {6, 1, 63}, {2, 2, 0}, {0, 12, 300}};
     memset(&far, 0, sizeof far);
     far.random = test_random_begin(len + granule);
     for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++) {
         if (!held_begin(&far.held, len, granule))
             return;
-        far_fill(&far, sizes + mixes[i].first, mixes[i].kinds, mixes[i].tail == 1 ? far.held.model.block_min : mixes[i].tail);
+        far_fill(&far, sizes + mixes[i].first, mixes[i].kinds, mixes[i].top == 1 ? far.held.model.block_min : mixes[i].top);
         CHECK(far.count > 8);
         empty_and_refill(&far);
         free_all(&far, 0, 2);

@@ -67,10 +67,10 @@ static void of_processors(void)
     const char *folder = test_path();
     make_machine(folder);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        unsigned long cpus[SCOPE_CPUS / SCOPE_LONG_BITS] = {cases[i].cpus};
+        unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {cases[i].cpus};
         struct scope scope;
         errno = 0;
-        int result = scope_of_cpus(&scope, folder, cpus);
+        int result = topology_of_cpus(&scope, folder, cpus);
         CHECK_EQ(errno, cases[i].error);
         CHECK_EQ(result, cases[i].error != 0 ? -1 : 0);
         if (result == 0) {
@@ -84,10 +84,10 @@ static void of_processors(void)
 static void names_of_sockets(void)
 {
     char name[20];
-    CHECK_EQ(scope_name(name, sizeof name, "/heap", 12), 0);
+    CHECK_EQ(topology_name(name, sizeof name, "/heap", 12), 0);
     CHECK_EQ(strcmp(name, "/heap.socket12"), 0);
-    CHECK_EQ(scope_name(name, 15, "/heap", 12), 0);
-    CHECK_REFUSED(scope_name(name, 14, "/heap", 12) == -1, ENAMETOOLONG);
+    CHECK_EQ(topology_name(name, 15, "/heap", 12), 0);
+    CHECK_REFUSED(topology_name(name, 14, "/heap", 12) == -1, ENAMETOOLONG);
 }
 
 /* The scheduler's mask may be narrowed by whoever starts the test; the description of the machine is the kernel's. */
@@ -129,7 +129,7 @@ static void a_heap_has_the_name_of_its_socket(void)
 static unsigned long own_nodes(void)
 {
     struct scope scope;
-    return scope_of_caller(&scope) == 0 ? scope.nodes[0] : 0;
+    return topology_of_caller(&scope) == 0 ? scope.nodes[0] : 0;
 }
 
 static void memory_lies_on_the_sockets_nodes(void)

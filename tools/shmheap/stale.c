@@ -94,7 +94,7 @@ static void count_recovered(int fd, struct stale_look *found)
     shmheap_disconnect(mem);
 }
 
-static enum stale look_at(int fd, struct stale_look *found)
+static enum stale inspect_at(int fd, struct stale_look *found)
 {
     shmheap_options options = {.flags = SHMHEAP_READ_ONLY, .timeout_ms = WAIT_MS};
     shmheap_memory_handle mem;
@@ -123,7 +123,7 @@ void stale_look(const struct heap_ref *ref, struct stale_look *found)
 {
     memset(found, 0, sizeof *found);
     int fd = heap_ref_fd(ref);
-    found->stale = fd >= 0 ? look_at(fd, found) : STALE_ERROR;
+    found->stale = fd >= 0 ? inspect_at(fd, found) : STALE_ERROR;
     if (fd >= 0) {
         int reason = errno;
         close(fd);

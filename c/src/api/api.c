@@ -153,7 +153,7 @@ static int name_of_heap_remove(const struct shmheap *heap, const char *name)
     if (!heap->has_file)
         return fail(ENOTSUP);
     if (heap->is_of_socket) {
-        if (scope_name(of_socket, sizeof of_socket, name, heap->socket) != 0)
+        if (topology_name(of_socket, sizeof of_socket, name, heap->socket) != 0)
             return -1;
         name = of_socket;
     }
@@ -216,7 +216,7 @@ int shmheap_socket(void)
 {
     struct scope scope;
     struct call call = call_begin();
-    return call_end(&call, scope_of_caller(&scope) == 0 ? scope.socket : -1);
+    return call_end(&call, topology_of_caller(&scope) == 0 ? scope.socket : -1);
 }
 
 int shmheap_in_use(int fd)
@@ -238,17 +238,17 @@ static int fit_errno(int64_t result)
     return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : result == NAMES_NO_USER ? EPERM : EINVAL;
 }
 
-enum looks { LOOK_FIRST, LOOK_AGAIN }; /* LOOK_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
+enum looks { INSPECT_FIRST, INSPECT_AGAIN }; /* INSPECT_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
 
 /* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was
  * anything. Walks over the blocks only where a thread has used its cache, or a process has died,
  * since the last time. Lock held. */
-static COLD int space_found(struct shmheap *heap, enum looks look)
+static COLD int wait_found(struct shmheap *heap, enum looks look)
 {
-    long found = look == LOOK_AGAIN && ask_is_paced(heap) ? 0 : ask_for_caches(heap);
-    if (found >= 0 && (heap->format_flags & FORMAT_REAP) && own_reap_is_due(heap))
-        found += own_reap(heap, 0);
-    return found + own_free_lines(heap, look == LOOK_AGAIN) > 0;
+    long found = look == INSPECT_AGAIN && reclaim_is_paced(heap) ? 0 : reclaim_caches(heap);
+    if (found >= 0 && (heap->format_flags & FORMAT_REAP) && ownership_reap_is_due(heap))
+        found += ownership_reap(heap, 0);
+    return found + ownership_free_lines(heap, look == INSPECT_AGAIN) > 0;
 }
 
 /* Not even an empty heap that has grown to its end has room for so many granules. */
@@ -278,7 +278,7 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum lo
     int64_t granule = FIT_NONE;
     if (!never_fits(heap, need)) {
         granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
-        if (granule == FIT_NONE && space_found(heap, look))
+        if (granule == FIT_NONE && wait_found(heap, look))
             granule = alloc_fitting(heap, need);
     }
     if (granule == FIT_NONE)
@@ -291,17 +291,17 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum lo
 static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(heap->cached); }
 
 /* Lock held. cached: by a connection that caches. */
-static HOT int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
+static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
     int64_t granule = UNLIKELY(need == 0) ? FIT_NONE : cached ? alloc_fitting(heap, need) : heap->fit->alloc(heap, need);
-    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need, LOOK_FIRST);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need, INSPECT_FIRST);
 }
 
 /* Gives the lock back. */
-static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
+static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
 {
-    recover_leave(heap);
+    heap_unlock(heap);
     if (UNLIKELY(granule < 0))
         return fail_null(fit_errno(granule));
     huge_look(heap, (uint64_t)granule);
@@ -309,9 +309,9 @@ static HOT void *alloc_done(struct shmheap *heap, int64_t granule)
 }
 
 /* Apart, or it would save registers for the cached alloc, too, which needs none. */
-static APART void *alloc_exact(struct shmheap *heap, size_t sz)
+static NOINLINE void *alloc_exact(struct shmheap *heap, size_t sz)
 {
-    return LIKELY(recover_enter(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
+    return LIKELY(heap_lock(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
 }
 
 /* The cache was empty, or is not this connection's. */
@@ -320,10 +320,10 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     uint64_t need = heap->open ? block_granules(heap, sz) : 0;
     struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
     void *ptr = cache != NULL && cache_is_of(cache, heap) ? cache_take_settled(cache, need, sz) : NULL;
-    if (ptr != NULL || recover_enter(heap) != 0)
+    if (ptr != NULL || heap_lock(heap) != 0)
         return ptr;
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
-        recover_leave(heap);
+        heap_unlock(heap);
         huge_look(heap, block_of_pointer(heap, ptr));
         return ptr;
     }
@@ -358,20 +358,20 @@ static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
  * them. */
 static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
 {
-    for (enum looks look = LOOK_FIRST;; look = LOOK_AGAIN) {
-        if (recover_enter(heap) != 0)
+    for (enum looks look = INSPECT_FIRST;; look = INSPECT_AGAIN) {
+        if (heap_lock(heap) != 0)
             return FIT_LOCK;
         int64_t granule = alloc_fitting(heap, need);
         if (granule == FIT_NONE)
             granule = alloc_otherwise(heap, need, look);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
         int goes_on = granule == FIT_NONE && now < limit;
-        uint32_t expected = goes_on ? space_expect(heap, need, index_largest_of_all(heap)) : 0;
+        uint32_t expected = goes_on ? wait_expect(heap, need, index_largest_of_all(heap)) : 0;
         recover_offer(heap);
-        recover_leave(heap);
+        heap_unlock(heap);
         if (!goes_on)
             return granule;
-        space_sleep(heap, expected, need, wait_slice_ms(heap, limit - now));
+        wait_sleep(heap, expected, need, wait_slice_ms(heap, limit - now));
     }
 }
 
@@ -397,15 +397,15 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
 static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, void **ptrs)
 {
     uint64_t granules[BATCH];
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return FIT_LOCK;
     int64_t got = alloc_fitting_many(heap, need, count, granules);
     if (got == FIT_NONE) {
-        int64_t granule = alloc_otherwise(heap, need, LOOK_FIRST);
+        int64_t granule = alloc_otherwise(heap, need, INSPECT_FIRST);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
         got = granule >= 0 ? 1 : granule;
     }
-    recover_leave(heap);
+    heap_unlock(heap);
     for (int64_t i = 0; i < got; i++)
         ptrs[i] = block_payload(heap, granules[i]);
     if (got > 0)
@@ -470,7 +470,7 @@ static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignme
         granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
-    if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
+    if (granule == FIT_NONE && wait_found(heap, INSPECT_FIRST))
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
     if (granule == FIT_NONE)
         count_failed(heap);
@@ -484,7 +484,7 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
         return fail_null(EINVAL);
     if (alignment <= (size_t)1 << heap->shift)
         return shmheap_alloc(mem, size);
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size);
     int calm = process_calm();
@@ -494,13 +494,13 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
 }
 
 /* Lock held; gives it back. */
-static HOT int free_locked(struct shmheap *heap, void *ptr)
+static ALWAYS_INLINE int free_locked(struct shmheap *heap, void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
     int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
     if (UNLIKELY(result == FIT_UNKNOWN && granule != GRANULE_NONE))
         result = names_release(heap, granule);
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
     return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
 }
 
@@ -509,7 +509,7 @@ static int free_exact(struct shmheap *heap, void *ptr)
     if (UNLIKELY(ptr == NULL))
         return 0;
     prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
-    return LIKELY(recover_enter(heap) == 0) ? free_locked(heap, ptr) : -1;
+    return LIKELY(heap_lock(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
 /* Another connection may have made the region longer since this one looked last: 0, or -1 with
@@ -520,7 +520,7 @@ static inline int catch_up(struct shmheap *heap)
 }
 
 /* As block_of_pointer, also where the region has grown elsewhere. */
-static HOT uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
+static ALWAYS_INLINE uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
     return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule : block_of_pointer(heap, ptr);
@@ -543,15 +543,15 @@ static COLD int free_not_cached(struct shmheap *heap, void *ptr)
         return free_exact(heap, ptr);
     if (cache_is_of(cache, heap) && cache_add(cache, ptr))
         return 0;
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return -1;
     if (!cache_flush(cache, heap, size) || !cache_add(cache, ptr))
         return free_locked(heap, ptr);
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
     return 0;
 }
 
-static HOT int free_any(struct shmheap *heap, void *ptr)
+static ALWAYS_INLINE int free_any(struct shmheap *heap, void *ptr)
 {
     struct cache *cache = cache_mine;
     if (cache_is_of(cache, heap))
@@ -575,7 +575,7 @@ static int free_other(struct shmheap *heap, void *ptr)
 static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
 {
     size_t done = 0;
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return 0;
     while (done < count) {
         uint64_t first = GRANULE_NONE, size = 0;
@@ -595,7 +595,7 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
         else
             *accepted += free_other(heap, ptrs[done++]);
     }
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
     return done;
 }
 
@@ -668,11 +668,11 @@ void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
     struct shmheap *heap = mem.heap;
     if (ptr == NULL)
         return shmheap_alloc(mem, size);
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
     int result = granule == GRANULE_NONE ? FIT_UNKNOWN : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
     if (result == 0)
         return ptr;
     return result == FIT_NONE ? realloc_moved(mem, ptr, size) : fail_null(fit_errno(result));
@@ -714,7 +714,7 @@ static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t gr
 {
     shmheap_object_handle handle = {0};
     if (header != 0)
-        handle.bits = heap->handle_tag | (uint64_t)header_stamp(header) << HANDLE_STAMP_SHIFT | granule;
+        handle.bits = heap->handle_tag | (uint64_t)header_generation(header) << HANDLE_GENERATION_SHIFT | granule;
     return handle;
 }
 
@@ -729,16 +729,16 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
  * instruction, which would wait for all that the caller has stored so far, such as the handle
  * before, in a line that its receiver is reading. The upper half alone is loaded: the processor has
  * it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
-static HOT uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
+static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
     const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
     if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
         return 0;
-    uint32_t upper = load_upper(block_header(heap, granule)), stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;
-    if ((upper ^ stamp) != header_upper(mine))
+    uint32_t upper = load_upper(block_header(heap, granule)), generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
+    if ((upper ^ generation) != header_upper(mine))
         return 0;
-    store_publish_upper(block_header(heap, granule), stamp | header_upper(shared));
+    store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
     return upper;
 }
 
@@ -758,14 +758,14 @@ shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr
 void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     if (UNLIKELY(!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
                  !granule_known(heap, granule)))
         return fail_null(EINVAL);
     uint64_t header = index_live(heap, granule);
     if (UNLIKELY(header == 0))
         header = header_named(heap, granule);
-    if (UNLIKELY(header == 0 || header_stamp(header) != stamp))
+    if (UNLIKELY(header == 0 || header_generation(header) != generation))
         return fail_null(ESTALE);
     return block_payload(heap, granule);
 }
@@ -773,7 +773,7 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
 /* Holding --------------------------------------------------------------- */
 
 /* The granule of an object that is to be sent; GRANULE_NONE with errno. */
-static HOT uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
+static ALWAYS_INLINE uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
 {
     uint64_t granule = usable(mem) && !mem.heap->read_only ? granule_of_pointer(mem.heap, ptr) : GRANULE_NONE;
     if (UNLIKELY(granule == GRANULE_NONE))
@@ -784,7 +784,7 @@ static HOT uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
 shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
 {
     uint64_t granule = granule_to_send(mem, ptr);
-    return handle_make(mem.heap, granule, granule != GRANULE_NONE ? own_send(mem.heap, granule) : 0);
+    return handle_make(mem.heap, granule, granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
 }
 
 shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words, size_t count)
@@ -796,15 +796,15 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
     }
     uint64_t granule = granule_to_send(mem, ptr), header = 0;
     if (granule != GRANULE_NONE)
-        header = own_send_labelled(mem.heap, granule, words, count);
+        header = ownership_send_labelled(mem.heap, granule, words, count);
     /* The block may reach into a part of the region that this connection has not seen yet. */
     if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) && catch_up(mem.heap) == 0)
-        header = own_send_labelled(mem.heap, granule, words, count);
+        header = ownership_send_labelled(mem.heap, granule, words, count);
     return handle_make(mem.heap, granule, header);
 }
 
 /* Whether an object in transit may be claimed: 1, or 0 with errno. */
-static HOT int may_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
+static ALWAYS_INLINE int may_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
     int known = usable(mem) && hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT &&
@@ -818,45 +818,45 @@ static HOT int may_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 
 void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     if (!may_receive(mem, hdl))
         return NULL;
-    return own_receive(mem.heap, granule, (unsigned)stamp) != 0 ? block_payload(mem.heap, granule) : NULL;
+    return ownership_receive(mem.heap, granule, (unsigned)generation) != 0 ? block_payload(mem.heap, granule) : NULL;
 }
 
 void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label, size_t least)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     if (!may_receive(mem, hdl))
         return NULL;
-    uint64_t header = own_receive_labelled(mem.heap, granule, (unsigned)stamp, label, least);
+    uint64_t header = ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
     /* As in shmheap_send_labelled. */
     if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
-        header = own_receive_labelled(mem.heap, granule, (unsigned)stamp, label, least);
+        header = ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
     return header != 0 ? block_payload(mem.heap, granule) : NULL;
 }
 
 int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
-    return may_receive(mem, hdl) ? own_put_back(mem.heap, granule, (unsigned)stamp) : -1;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    return may_receive(mem, hdl) ? ownership_put_back(mem.heap, granule, (unsigned)generation) : -1;
 }
 
 size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer, size_t bytes)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, stamp = hdl.bits >> HANDLE_STAMP_SHIFT & STAMP_MASK;
-    const struct own_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset, offset < 0, bytes, buffer};
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    const struct ownership_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset, offset < 0, bytes, buffer};
     if (!usable(mem) || (buffer == NULL && bytes != 0) ||
         hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT || !granule_known(heap, granule)) {
         errno = EINVAL;
         return 0;
     }
     int before = errno;
-    uint64_t len = own_peek(heap, granule, (unsigned)stamp, &part);
+    uint64_t len = ownership_peek(heap, granule, (unsigned)generation, &part);
     /* The block may reach into a part of the region that this connection has not seen yet. */
     if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
-        len = own_peek(heap, granule, (unsigned)stamp, &part);
+        len = ownership_peek(heap, granule, (unsigned)generation, &part);
     if (len != 0)
         errno = before;
     return (size_t)len;
@@ -868,12 +868,12 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
     int before = errno;
     if ((flags & ~(unsigned)SHMHEAP_REAP_SHARED) != 0)
         return fail(EINVAL);
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return -1;
     int calm = process_calm();
-    long freed = own_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
+    long freed = ownership_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
     process_calm_end(calm);
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
     if (freed >= 0)
         errno = before;
     return freed;
@@ -887,9 +887,9 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
     int before = errno, calm = process_calm();
     int64_t granule = names_use(heap, name, size);
     if (granule == FIT_NONE && !never_fits(heap, block_granules(heap, size))) {
-        if (grow_for(heap, names_space(heap, name, size)) == 0)
+        if (grow_for(heap, names_namespace(heap, name, size)) == 0)
             granule = names_use(heap, name, size);
-        if (granule == FIT_NONE && space_found(heap, LOOK_FIRST))
+        if (granule == FIT_NONE && wait_found(heap, INSPECT_FIRST))
             granule = names_use(heap, name, size);
     }
     if (granule == FIT_NONE)
@@ -904,11 +904,11 @@ static void *alloc_named(shmheap_memory_handle mem, const char *name, size_t siz
     struct name wanted;
     if (!usable(mem))
         return fail_null(EINVAL);
-    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+    if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
         return NULL;
     wanted.kept = kept;
     int64_t granule = use_named(mem.heap, &wanted, size);
-    recover_leave(mem.heap);
+    heap_unlock(mem.heap);
     return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
 }
 
@@ -929,11 +929,11 @@ static int name_change(shmheap_memory_handle mem, const char *name, int (*change
     int before = errno;
     if (!usable(mem))
         return fail(EINVAL);
-    if (name_set(mem.heap, &wanted, name) != 0 || recover_enter(mem.heap) != 0)
+    if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
         return -1;
     int calm = process_calm(), result = change(mem.heap, &wanted);
     process_calm_end(calm);
-    recover_leave_freed(mem.heap);
+    heap_unlock_freed(mem.heap);
     if (result < 0)
         return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
     errno = before; /* asking after processes is not the caller's business */
@@ -951,10 +951,10 @@ static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, u
         errno = EAGAIN;
         return FIT_LOCK;
     }
-    if (recover_enter(heap) != 0)
+    if (heap_lock(heap) != 0)
         return FIT_LOCK;
     int64_t granule = names_find(heap, name, 1, len);
-    recover_leave(heap);
+    heap_unlock(heap);
     return granule;
 }
 
@@ -983,13 +983,13 @@ void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
 
 int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *, void *), void *context)
 {
-    return visit != NULL && usable(mem) ? look_names(mem.heap, visit, context) : fail(EINVAL);
+    return visit != NULL && usable(mem) ? inspect_names(mem.heap, visit, context) : fail(EINVAL);
 }
 
 int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
 {
     shmheap_report unseen;
-    return usable(mem) ? look_check(mem.heap, report != NULL ? report : &unseen) : fail(EINVAL);
+    return usable(mem) ? inspect_check(mem.heap, report != NULL ? report : &unseen) : fail(EINVAL);
 }
 
 int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
@@ -997,7 +997,7 @@ int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
     shmheap_stats found;
     if (stats == NULL || !usable(mem))
         return fail(EINVAL);
-    if (look_stat(mem.heap, &found) != 0)
+    if (inspect_stat(mem.heap, &found) != 0)
         return -1;
     *stats = found;
     return 0;
@@ -1005,10 +1005,10 @@ int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
 
 int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *, void *), void *context)
 {
-    return visit != NULL && usable(mem) ? look_walk(mem.heap, visit, context) : fail(EINVAL);
+    return visit != NULL && usable(mem) ? inspect_walk(mem.heap, visit, context) : fail(EINVAL);
 }
 
 int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_process_info *, void *), void *context)
 {
-    return visit != NULL && usable(mem) ? look_processes(mem.heap, visit, context) : fail(EINVAL);
+    return visit != NULL && usable(mem) ? inspect_processes(mem.heap, visit, context) : fail(EINVAL);
 }

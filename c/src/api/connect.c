@@ -167,7 +167,7 @@ static void connection_clear(struct shmheap *heap)
     store_u64(&heap->huge_next, HUGE_NEVER);
     heap->lock_limit_ms = LOCK_LIMIT_MS;
     heap->fit = fit_choose();
-    heap->few_max = fit_choose_few();
+    heap->list_max = fit_choose_list_max();
     pthread_mutex_init(&heap->slot_mutex, NULL);
 }
 
@@ -523,8 +523,8 @@ static struct shmheap *open_of_socket(const char *name, struct segment_plan *pla
 {
     char of_socket[PATH_MAX];
     struct scope scope;
-    if (scope_of_caller(&scope) != 0 ||
-        scope_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
+    if (topology_of_caller(&scope) != 0 ||
+        topology_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
         return NULL;
     plan->scope = &scope;
     struct shmheap *heap = open_named(of_socket, plan, options);

@@ -24,7 +24,7 @@ enum {
 enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
 
 /* The stamp of one more step in an object's life: handles from before it are stale. */
-static unsigned stamp_next(uint64_t header) { return (header_stamp(header) + 1) & STAMP_MASK; }
+static unsigned generation_next(uint64_t header) { return (header_generation(header) + 1) & GENERATION_MASK; }
 
 /* The word so many words before the end of a payload. */
 static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule, uint64_t size, size_t words)
@@ -34,7 +34,7 @@ static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule,
 }
 
 /* Writes words at the end of a held object: 0, or -1 where it is shorter or its header damaged. */
-static HOT int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header, const uint64_t *words,
+static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header, const uint64_t *words,
                            size_t count)
 {
     uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
@@ -45,7 +45,7 @@ static HOT int label_write(const struct shmheap *heap, uint64_t granule, uint64_
     return 0;
 }
 
-static HOT uint64_t send(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
+static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
 {
     /* Others may turn it from used to shared once meanwhile. */
     for (int i = 0; i < 2; i++) {
@@ -61,7 +61,7 @@ static HOT uint64_t send(const struct shmheap *heap, uint64_t granule, const uin
             return 0;
         }
         uint64_t sent =
-            header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, stamp_next(header));
+            header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, generation_next(header));
         if (block_republish(heap, granule, header, sent))
             return sent;
     }
@@ -69,26 +69,26 @@ static HOT uint64_t send(const struct shmheap *heap, uint64_t granule, const uin
     return 0;
 }
 
-uint64_t own_send(const struct shmheap *heap, uint64_t granule) { return send(heap, granule, NULL, 0); }
+uint64_t ownership_send(const struct shmheap *heap, uint64_t granule) { return send(heap, granule, NULL, 0); }
 
-uint64_t own_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
+uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
 {
     return send(heap, granule, words, count);
 }
 
 /* The header of the object in transit; 0 where there is none of that stamp. */
-static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned stamp)
+static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned generation)
 {
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
-    return header_state(header) == SHMHEAP_STATE_SENT && header_stamp(header) == stamp ? header : 0;
+    return header_state(header) == SHMHEAP_STATE_SENT && header_generation(header) == generation ? header : 0;
 }
 
-uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
+uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned generation)
 {
-    uint64_t header = in_transit(heap, granule, stamp);
+    uint64_t header = in_transit(heap, granule, generation);
     if (header != 0) {
         uint64_t used =
-            header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
+            header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, generation_next(header));
         if (block_republish(heap, granule, header, used))
             return used;
     }
@@ -96,9 +96,9 @@ uint64_t own_receive(struct shmheap *heap, uint64_t granule, unsigned stamp)
     return 0;
 }
 
-uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned stamp, uint64_t label, size_t least)
+uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation, uint64_t label, size_t least)
 {
-    uint64_t header = in_transit(heap, granule, stamp);
+    uint64_t header = in_transit(heap, granule, generation);
     if (header != 0) {
         uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
         if (UNLIKELY(size == 0)) {
@@ -116,7 +116,7 @@ uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned s
         /* The stamps may have gone round since the label was loaded, and another object lie here under the very same
          * header. Once claimed, it stays what it is: the label is compared again. A death between claim and putting
          * back leaves an object of the dead. */
-        uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, stamp_next(header));
+        uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, generation_next(header));
         if (block_republish(heap, granule, header, used)) {
             if (LIKELY(load_u64(word_before_end(heap, granule, size, 1)) == label))
                 return used;
@@ -127,10 +127,10 @@ uint64_t own_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned s
     return 0;
 }
 
-int own_put_back(const struct shmheap *heap, uint64_t granule, unsigned stamp)
+int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned generation)
 {
-    uint64_t sent = header_make(0, SHMHEAP_STATE_SENT, SLOT_GONE, stamp);
-    uint64_t used = header_make(0, SHMHEAP_STATE_USED, heap->slot, stamp_next(sent));
+    uint64_t sent = header_make(0, SHMHEAP_STATE_SENT, SLOT_GONE, generation);
+    uint64_t used = header_make(0, SHMHEAP_STATE_USED, heap->slot, generation_next(sent));
     uint64_t header = heap->slot != 0 ? index_live(heap, granule) : 0;
     if (header - header_size(header) == used &&
         block_republish(heap, granule, header, sent | header_size(header)))
@@ -152,10 +152,10 @@ static void copy_out(unsigned char *to, const unsigned char *from, size_t bytes)
         to[done] = load_u8(from + done);
 }
 
-uint64_t own_peek(const struct shmheap *heap, uint64_t granule, unsigned stamp,
-                  const struct own_part *part)
+uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned generation,
+                  const struct ownership_part *part)
 {
-    uint64_t header = in_transit(heap, granule, stamp);
+    uint64_t header = in_transit(heap, granule, generation);
     if (header == 0) {
         errno = ESTALE;
         return 0;
@@ -207,16 +207,16 @@ static int to_reap(const struct shmheap *heap, const struct block_step *step,
     int is_dead = slot_set_has(dead->slots, slot);
     if (!is_dead && !slot_set_has(dead->departed, slot))
         return 0;
-    return state == SHMHEAP_STATE_CACHED || ask_is_line(heap, step) ||
+    return state == SHMHEAP_STATE_CACHED || reclaim_is_line(heap, step) ||
            (is_dead && (state == SHMHEAP_STATE_USED || (shared && state == SHMHEAP_STATE_SHARED)));
 }
 
-long own_reap(struct shmheap *heap, int shared)
+long ownership_reap(struct shmheap *heap, int shared)
 {
     struct dead dead = dead_slots(heap);
     struct block_step step = {0, 0, 0};
-    long freed = ask_lines_free(heap, dead.slots);
-    ask_lines_free(heap, dead.departed);
+    long freed = reclaim_lines_free(heap, dead.slots);
+    reclaim_lines_free(heap, dead.departed);
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (to_reap(heap, &step, &dead, shared)) {
@@ -268,9 +268,9 @@ static void lines_pace(struct shmheap *heap, unsigned owners, unsigned lines)
     heap->lines_wait = heap->lines_pace;
 }
 
-long own_free_lines(struct shmheap *heap, int at_once)
+long ownership_free_lines(struct shmheap *heap, int at_once)
 {
-    struct ask_owners owners;
+    struct reclaim_owners owners;
     uint64_t gone[SLOT_SET_WORDS] = {0};
     unsigned living = 0;
     if (load_u64(&heap->control->cache_lines) == 0)
@@ -279,7 +279,7 @@ long own_free_lines(struct shmheap *heap, int at_once)
         heap->lines_wait--;
         return 0;
     }
-    ask_lines_owners(heap, &owners);
+    reclaim_lines_owners(heap, &owners);
     for (unsigned slot = 0; slot <= SLOTS_MAX; slot++) {
         if (!slot_set_has(owners.slots, slot))
             continue;
@@ -288,7 +288,7 @@ long own_free_lines(struct shmheap *heap, int at_once)
         else
             slot_set_add(gone, slot);
     }
-    long freed = ask_lines_free(heap, gone);
+    long freed = reclaim_lines_free(heap, gone);
     if (freed == 0)
         lines_pace(heap, living, owners.lines);
     else
@@ -313,7 +313,7 @@ static int slots_ask(struct shmheap *heap)
     return 0;
 }
 
-int own_reap_is_due(struct shmheap *heap)
+int ownership_reap_is_due(struct shmheap *heap)
 {
     if (load_u64(&connection_hints(heap)->reap_wanted) != 0)
         return 1;

@@ -24,11 +24,11 @@ enum {
     NODE_CHILDREN = 16,
     LEVELS_MIN = 3, /* so that the lowest can be updated without asking whether they exist */
     LEVELS_MAX = 8,
-    ROWS = 64,         /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
-    ROW_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
-    ROW_LEVELS_MAX = 5,
-    FEW_MAX = 64,      /* free blocks that the list has room for */
-    SPACE_CLASSES = 4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
+    BINS = 64,         /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
+    BIN_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
+    BIN_LEVELS_MAX = 5,
+    LIST_MAX = 64,      /* free blocks that the list has room for */
+    WAIT_CLASSES = 4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
     SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
     SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
     SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
@@ -55,15 +55,15 @@ enum {
 #define HEADER_SIZE_BITS 36
 #define HEADER_STATE_SHIFT 36
 #define HEADER_SLOT_SHIFT 39
-#define HEADER_STAMP_SHIFT 49
+#define HEADER_GENERATION_SHIFT 49
 #define HEADER_SIZE_MASK ((UINT64_C(1) << HEADER_SIZE_BITS) - 1)
 #define HEADER_STATE_MASK 7u
 #define HEADER_SLOT_MASK 1023u
-#define STAMP_MASK 0x7fffu
-#define STAMP_AHEAD_MAX 4096u /* a stamp that seems to be ahead by more is an old one */
+#define GENERATION_MASK 0x7fffu
+#define GENERATION_AHEAD_MAX 4096u /* a stamp that seems to be ahead by more is an old one */
 
 /* A handle: bits 0-35 granule of the block, 36-50 stamp, 51-63 tag of the heap, never 0. */
-#define HANDLE_STAMP_SHIFT 36
+#define HANDLE_GENERATION_SHIFT 36
 #define HANDLE_TAG_SHIFT 51
 
 /* struct control lives in shared memory, at the start of the segment. "Fixed" fields are written
@@ -78,9 +78,9 @@ enum {
  *   7  no two free blocks are neighbours
  *   8  tail is the first granule of the last block if that is free, else the end
  *   9  the start bits are set where blocks start, and nowhere else
- *   10 where few is FEW_NOT, the edge bits are set at the first and the last granule of free
+ *   10 where few is NOT_LISTED, the edge bits are set at the first and the last granule of free
  *      blocks, and nowhere else; else all are 0
- *   11 the tail left out: where few is FEW_NOT, each chunk's bits in the rows of level 0 are those
+ *   11 the tail left out: where few is NOT_LISTED, each chunk's bits in the rows of level 0 are those
  *      of the sizes of free blocks that start in it, and its entry in the tree's level 0 is the
  *      size of the large one that does, or 0. Else all of these are 0, and the list has all free
  *      blocks
@@ -107,15 +107,15 @@ struct control {
     shared_u64 lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
     shared_u64 sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
     shared_u64 waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    shared_u32 space_waiting; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
-    shared_u32 space_futex;  /* they sleep on it; changes before a wake. Under the lock */
+    shared_u32 wait_sleepers; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
+    shared_u32 wait_futex;  /* they sleep on it; changes before a wake. Under the lock */
     shared_u64 caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
-    shared_u64 stamps;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
-    shared_u64 few;          /* rule 11: free blocks in the list, or FEW_NOT. Under the lock */
+    shared_u64 generations;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
+    shared_u64 listed;          /* rule 11: free blocks in the list, or NOT_LISTED. Under the lock */
     shared_u64 cache_lines;  /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
     /* under the lock, with each operation */
     shared_u64 len;          /* bytes of the region now. Truth, as the headers are */
-    shared_u64 tail;         /* rule 8 */
+    shared_u64 top;         /* rule 8 */
     shared_u64 used_granules, free_blocks; /* rule 13 */
     shared_u64 high_granules; /* the most that used_granules was */
     shared_u64 allocs, frees; /* since creation, rule 13 */
@@ -127,7 +127,7 @@ struct control {
     shared_u64 names_changes; /* odd while names come or go: for who looks without the lock */
     shared_u64 names_ever;    /* 1: there may be blocks that belong to names */
     /* under the lock, with each operation */
-    shared_u32 first[2 * ROWS]; /* rule 12: see size_bins.h; or rule 11, the list: see free_list.h */
+    shared_u32 first[2 * BINS]; /* rule 12: see size_bins.h; or rule 11, the list: see free_list.h */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 
@@ -145,8 +145,8 @@ STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
 STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 
-#define FEW_NOT UINT64_MAX        /* the free blocks are in the rows and the tree */
-#define FEW_GRANULES UINT64_C(0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
+#define NOT_LISTED UINT64_MAX        /* the free blocks are in the rows and the tree */
+#define LIST_GRANULES UINT64_C(0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
@@ -169,8 +169,8 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 #define SLOT_HAS_HEIRS 0x40u /* in word, bit 6 */
 #define SLOT_BY_PID 0x80u    /* in word, bit 7 */
 #define SLOT_STATE_MASK 0x3fu
-#define SLOT_SPACE_SHIFT 8
-#define SLOT_SPACE_MASK 0xffffffu
+#define SLOT_NAMESPACE_SHIFT 8
+#define SLOT_NAMESPACE_MASK 0xffffffu
 #define SLOT_PID_SHIFT 32
 #define SLOT_PID_MASK 0x3fffffu /* Linux' PID_MAX_LIMIT is 2^22 */
 
@@ -186,8 +186,8 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
 struct hints {
     shared_u64 reap_wanted;   /* 1: there may be blocks of slot SLOT_GONE to be reaped */
     shared_u64 reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
-    shared_u64 ask_after_ns;  /* the same clock: before, no thread that waits for space asks caches again */
-    shared_u32 space_least[SPACE_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
+    shared_u64 reclaim_after_ns;  /* the same clock: before, no thread that waits for space asks caches again */
+    shared_u32 wait_least[WAIT_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
 };
 STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
 
@@ -263,7 +263,7 @@ struct name_table {
  * granule 64 c + i. */
 struct chunk_bits {
     shared_u64 start; /* a block starts here */
-    shared_u64 edge;  /* the first or the last granule of a free block */
+    shared_u64 boundary;  /* the first or the last granule of a free block */
 };
 STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 
@@ -274,8 +274,8 @@ struct layout {
     uint32_t slots_first;  /* entries at slots_off */
     uint64_t more_off;     /* the others, as far as there are any */
     uint64_t map_len;      /* with all of them */
-    uint64_t row_off[ROW_LEVELS_MAX], row_len[ROW_LEVELS_MAX]; /* groups of one word a row */
-    unsigned row_levels;
+    uint64_t bin_off[BIN_LEVELS_MAX], bin_len[BIN_LEVELS_MAX]; /* groups of one word a row */
+    unsigned bin_levels;
     uint64_t level_off[LEVELS_MAX];
     uint32_t level_len[LEVELS_MAX]; /* entries, a multiple of 16 */
     unsigned levels;
@@ -313,12 +313,12 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for
      * the last. */
     uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
-    uint64_t groups = (plan->chunks_max + ROWS - 1) / ROWS;
-    for (plan->row_levels = 0;; groups = (groups + ROWS - 1) / ROWS) {
-        unsigned level = plan->row_levels++;
-        plan->row_off[level] = off;
-        plan->row_len[level] = groups;
-        off += groups * ROWS * sizeof(uint64_t);
+    uint64_t groups = (plan->chunks_max + BINS - 1) / BINS;
+    for (plan->bin_levels = 0;; groups = (groups + BINS - 1) / BINS) {
+        unsigned level = plan->bin_levels++;
+        plan->bin_off[level] = off;
+        plan->bin_len[level] = groups;
+        off += groups * BINS * sizeof(uint64_t);
         if (groups == 1)
             break;
     }

@@ -18,9 +18,9 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define HOT inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((cold, noinline))
-#define APART __attribute__((noinline))
+#define NOINLINE __attribute__((noinline))
 #define STATIC_ASSERT(condition, name) typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* SHMHEAP_LOAD_HOOK is set in the build for tests in which a peer writes between any two loads. */
@@ -169,13 +169,13 @@ static inline void store_publish_upper(shared_u64 *word, uint32_t value)
 }
 
 /* 1 when *word was expected and now is value. */
-static inline int swap_if(shared_u64 *word, uint64_t expected, uint64_t value)
+static inline int compare_exchange(shared_u64 *word, uint64_t expected, uint64_t value)
 {
     STORE_HOOK();
     return __atomic_compare_exchange_n(SHARED_VALUE(word), &expected, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-static inline uint64_t swap_always(shared_u64 *word, uint64_t value)
+static inline uint64_t exchange_u64(shared_u64 *word, uint64_t value)
 {
     STORE_HOOK();
     return __atomic_exchange_n(SHARED_VALUE(word), value, __ATOMIC_ACQ_REL);
@@ -184,7 +184,7 @@ static inline uint64_t swap_always(shared_u64 *word, uint64_t value)
 /* The same value, but the compiler does not know that. Where two values were compared and found
  * equal it may go on with either: whoever means to go on with the one that is there, and not with
  * the one that memory still has to send, compares a copy. */
-static inline uint64_t value_copy(uint64_t value)
+static inline uint64_t opaque_copy(uint64_t value)
 {
     __asm__("" : "+r"(value));
     return value;
@@ -192,13 +192,13 @@ static inline uint64_t value_copy(uint64_t value)
 
 /* yes where condition is not 0, else no. Without a branch, which compilers like to make of ?: where
  * nobody can predict it. */
-static inline uint64_t choose(uint64_t condition, uint64_t yes, uint64_t no)
+static inline uint64_t select_u64(uint64_t condition, uint64_t yes, uint64_t no)
 {
 #if defined(__x86_64__)
     __asm__("test %1, %1\n\tcmovne %2, %0" : "+r"(no) : "r"(condition), "r"(yes) : "cc");
     return no;
 #else
-    return no ^ ((yes ^ no) & value_copy((uint64_t)-(int64_t)(condition != 0)));
+    return no ^ ((yes ^ no) & opaque_copy((uint64_t)-(int64_t)(condition != 0)));
 #endif
 }
 

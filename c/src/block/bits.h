@@ -33,15 +33,15 @@ static inline uint64_t index_live(const struct shmheap *heap, uint64_t granule)
     return LIKELY(header_is_live(header)) ? header : 0;
 }
 
-static inline int index_is_edge(const struct shmheap *heap, uint64_t granule)
+static inline int index_is_boundary(const struct shmheap *heap, uint64_t granule)
 {
-    return (load_u64(&heap->bits[chunk_of(granule)].edge) >> granule % CHUNK_GRANULES) & 1;
+    return (load_u64(&heap->bits[chunk_of(granule)].boundary) >> granule % CHUNK_GRANULES) & 1;
 }
 
 static inline int index_is_free_start(const struct shmheap *heap, uint64_t granule)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
-    return ((load_u64(&bits->start) & load_u64(&bits->edge)) >> granule % CHUNK_GRANULES) & 1;
+    return ((load_u64(&bits->start) & load_u64(&bits->boundary)) >> granule % CHUNK_GRANULES) & 1;
 }
 
 /* Only the lock's owner changes the planes; a word that readers look at is replaced in one store. */
@@ -55,34 +55,34 @@ static inline void start_clear(const struct shmheap *heap, uint64_t granule)
     store_and(&heap->bits[chunk_of(granule)].start, ~bit_of(granule));
 }
 
-static inline void edge_set_if(const struct shmheap *heap, uint64_t granule, int condition)
+static inline void boundary_set_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
-    store_or(&heap->bits[chunk_of(granule)].edge, (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
+    store_or(&heap->bits[chunk_of(granule)].boundary, (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
 }
 
-static inline void edge_clear_if(const struct shmheap *heap, uint64_t granule, int condition)
+static inline void boundary_clear_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
-    store_and(&heap->bits[chunk_of(granule)].edge, ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
+    store_and(&heap->bits[chunk_of(granule)].boundary, ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
 }
 
-static inline void edge_set(const struct shmheap *heap, uint64_t granule) { edge_set_if(heap, granule, 1); }
-static inline void edge_clear(const struct shmheap *heap, uint64_t granule) { edge_clear_if(heap, granule, 1); }
+static inline void boundary_set(const struct shmheap *heap, uint64_t granule) { boundary_set_if(heap, granule, 1); }
+static inline void boundary_clear(const struct shmheap *heap, uint64_t granule) { boundary_clear_if(heap, granule, 1); }
 
 /* Granules from the one at this bit of a chunk to the next start behind it, 1 to 64, or SPAN_FAR; the start bits of that chunk and the next. */
-static HOT unsigned span_of(uint64_t starts, uint64_t next, unsigned bit)
+static ALWAYS_INLINE unsigned span_of(uint64_t starts, uint64_t next, unsigned bit)
 {
     return bit_lowest_or_64(starts >> bit >> 1 | next << (63 - bit)) + 1;
 }
 
 /* The same of a granule. */
-static HOT unsigned index_span(const struct shmheap *heap, uint64_t granule)
+static ALWAYS_INLINE unsigned index_span(const struct shmheap *heap, uint64_t granule)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     return span_of(load_u64(&bits[0].start), load_u64(&bits[1].start), granule % CHUNK_GRANULES);
 }
 
 /* Granules back from this one, which is not 0, to the last start before it, 1 to 64, or SPAN_FAR. */
-static HOT unsigned index_span_back(const struct shmheap *heap, uint64_t granule)
+static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t chunk = chunk_of(granule);
     unsigned bit = granule % CHUNK_GRANULES;
@@ -95,7 +95,7 @@ uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t h
 
 /* The size of the block at granule: up to where the next one begins, or else by its header. What depends on it need not wait for
  * the header to come from memory; the header has to be compared all the same. */
-static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     unsigned span = index_span(heap, granule);
     return LIKELY(span != SPAN_FAR) ? span : index_size_far(heap, granule, header);
@@ -105,7 +105,7 @@ static HOT uint64_t index_size(const struct shmheap *heap, uint64_t granule, uin
 static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     uint64_t size = index_size(heap, granule, header);
-    return value_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
+    return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
 
 #endif

@@ -14,20 +14,20 @@
 /* struct block is private: a header, taken apart. */
 struct block {
     uint64_t size; /* granules */
-    unsigned state, slot, stamp;
+    unsigned state, slot, generation;
 };
 
-static inline uint64_t header_make(uint64_t size, unsigned state, unsigned slot, unsigned stamp)
+static inline uint64_t header_make(uint64_t size, unsigned state, unsigned slot, unsigned generation)
 {
     return size | (uint64_t)state << HEADER_STATE_SHIFT | (uint64_t)slot << HEADER_SLOT_SHIFT |
-           (uint64_t)stamp << HEADER_STAMP_SHIFT;
+           (uint64_t)generation << HEADER_GENERATION_SHIFT;
 }
 
 static inline uint64_t header_free(uint64_t size) { return size; } /* SHMHEAP_STATE_FREE, slot and stamp are 0 */
 static inline uint64_t header_size(uint64_t header) { return header & HEADER_SIZE_MASK; }
 static inline unsigned header_state(uint64_t header) { return (unsigned)(header >> HEADER_STATE_SHIFT) & HEADER_STATE_MASK; }
 static inline unsigned header_slot(uint64_t header) { return (unsigned)(header >> HEADER_SLOT_SHIFT) & HEADER_SLOT_MASK; }
-static inline unsigned header_stamp(uint64_t header) { return (unsigned)(header >> HEADER_STAMP_SHIFT); }
+static inline unsigned header_generation(uint64_t header) { return (unsigned)(header >> HEADER_GENERATION_SHIFT); }
 
 /* Free, and nothing but a size in it. */
 static inline int header_is_free(uint64_t header) { return header <= HEADER_SIZE_MASK; }
@@ -43,7 +43,7 @@ static inline int header_is_live(uint64_t header)
  * compare-and-swap, or stores the upper half alone. So no such store, however late it comes, puts
  * an old size back, and the walk leads to the end. */
 #define UPPER_SIZES (UINT64_C(1) << 32)
-#define UPPER_STAMP_SHIFT (HEADER_STAMP_SHIFT - 32)
+#define UPPER_GENERATION_SHIFT (HEADER_GENERATION_SHIFT - 32)
 
 static inline uint32_t header_upper(uint64_t header) { return (uint32_t)(header >> 32); }
 
@@ -57,7 +57,7 @@ static inline int upper_is_live(uint32_t upper)
 
 static inline struct block header_open(uint64_t header)
 {
-    struct block block = {header_size(header), header_state(header), header_slot(header), header_stamp(header)};
+    struct block block = {header_size(header), header_state(header), header_slot(header), header_generation(header)};
     return block;
 }
 
@@ -140,7 +140,7 @@ static inline void block_publish(const struct shmheap *heap, uint64_t granule, u
  * meanwhile: 1, or 0 when it is no longer what was seen. */
 static inline int block_republish(const struct shmheap *heap, uint64_t granule, uint64_t seen, uint64_t header)
 {
-    return swap_if(block_header(heap, granule), seen, header);
+    return compare_exchange(block_header(heap, granule), seen, header);
 }
 
 /* struct block_step is private: a walk over the truth.

@@ -16,11 +16,11 @@ enum {
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
     BATCH_FEW = 4,          /* blocks that are fetched at first */
     BATCH_MOST = 512,       /* and at most */
-    FEW_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
+    LIST_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
     SHARE = 64,             /* of what may be kept, the part that a size may have; with more it is the first to give back */
     FLUSH_BATCH = 256,      /* blocks that are sorted at a time */
     FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
-    LOOK_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
+    INSPECT_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
     ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
     PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
     PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it; more in a heap */
@@ -232,7 +232,7 @@ static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t ne
 {
     while (cache->left + cache->spare < need && need <= share_of(cache))
         room_make(cache, heap);
-    uint64_t room = cache->left + cache->spare, grant = need + (share_of(cache) > LOOK_LEAST ? share_of(cache) : LOOK_LEAST);
+    uint64_t room = cache->left + cache->spare, grant = need + (share_of(cache) > INSPECT_LEAST ? share_of(cache) : INSPECT_LEAST);
     cache->left = room < grant ? room : grant;
     cache->spare = room - cache->left;
 }
@@ -253,11 +253,11 @@ static uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned cou
 static unsigned batch_next(struct cache *cache, uint64_t size)
 {
     unsigned last = cache->batch[size];
-    int frees_none = last != 0 && stack_sum(cache, size, last) == cache->sums[size];
-    uint64_t most = frees_none ? share_of(cache) * 4 / size : share_of(cache) / 4 / size;
-    uint64_t few = size <= FEW_SIZE && size <= share_of(cache) ? BATCH_FEW : 1, batch = last == 0 ? BATCH_FEW : 2 * (uint64_t)last;
+    int free_set_none = last != 0 && stack_sum(cache, size, last) == cache->sums[size];
+    uint64_t most = free_set_none ? share_of(cache) * 4 / size : share_of(cache) / 4 / size;
+    uint64_t listed = size <= LIST_SIZE && size <= share_of(cache) ? BATCH_FEW : 1, batch = last == 0 ? BATCH_FEW : 2 * (uint64_t)last;
     batch = batch < most ? batch : most;
-    return (unsigned)(batch < few ? few : batch < BATCH_MOST ? batch : BATCH_MOST);
+    return (unsigned)(batch < listed ? listed : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
 
 /* Whether the stack, settled, has enough for some time: blocks that are freed next come back to it
@@ -301,8 +301,8 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     store_u64(&cache->line->kind, INTERNAL_CACHE);
     uint64_t header = block_load(heap, (uint64_t)granule);
     block_publish(heap, (uint64_t)granule,
-                  header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot, header_stamp(header)));
-    ask_line_add(heap, (uint64_t)granule);
+                  header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot, header_generation(header)));
+    reclaim_line_add(heap, (uint64_t)granule);
     store_u64(&heap->control->caching, 1);
     cache->taken = cache->pause = 0;
     cache->pause_len = PAUSE_LEAST;
@@ -349,7 +349,7 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
 
 int cache_start_if_room(struct cache *cache, struct shmheap *heap)
 {
-    if (cache->heap != &nothing || (space_is_awaited(heap) && cache->held_back++ < PAUSE_LEAST))
+    if (cache->heap != &nothing || (wait_is_expected(heap) && cache->held_back++ < PAUSE_LEAST))
         return -1;
     return cache_attach(cache, heap);
 }
@@ -466,8 +466,8 @@ static void cache_empty(struct cache *cache, struct shmheap *heap)
     if (load_u64(&cache->line->taken) == cache->taken)
         stacks_flush(cache, heap);
     if (index_is_start(heap, step.granule) && block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK &&
-        ask_is_line(heap, &step) && header_slot(step.header) == heap->slot) {
-        ask_line_drop(heap, step.granule);
+        reclaim_is_line(heap, &step) && header_slot(step.header) == heap->slot) {
+        reclaim_line_drop(heap, step.granule);
         heap->fit->free_span(heap, step.granule, step.size, 1);
     }
     SHARED_STORE(&cache->heap, &nothing);
@@ -511,9 +511,9 @@ static void cache_of_thread_end(struct cache *cache)
         cache->state = CACHE_EMPTYING;
     pthread_mutex_unlock(&cache_mutex);
     int emptied = heap == NULL || cache->heap == &nothing;
-    if (!emptied && recover_enter_within(heap, THREAD_END_MS) == 0) {
+    if (!emptied && heap_lock_within(heap, THREAD_END_MS) == 0) {
         cache_empty(cache, heap);
-        recover_leave_freed(heap);
+        heap_unlock_freed(heap);
         emptied = 1;
     }
     pthread_mutex_lock(&cache_mutex);
@@ -644,7 +644,7 @@ void cache_close(struct shmheap *heap)
             cache->state = CACHE_EMPTYING;
         pthread_mutex_unlock(&cache_mutex);
         if (!asked && cache->heap != &nothing) {
-            entered = recover_enter(heap) == 0;
+            entered = heap_lock(heap) == 0;
             asked = 1;
         }
         if (entered)
@@ -654,21 +654,21 @@ void cache_close(struct shmheap *heap)
     }
     pthread_mutex_unlock(&cache_mutex);
     if (entered)
-        recover_leave_freed(heap);
+        heap_unlock_freed(heap);
 }
 
 void cache_give_back(struct shmheap *heap, unsigned limit_ms)
 {
-    if (heap->caches == NULL || recover_enter_within(heap, limit_ms) != 0)
+    if (heap->caches == NULL || heap_lock_within(heap, limit_ms) != 0)
         return;
     if (process_is_alone()) {
         for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap)
             cache_empty(cache, heap);
         heap->cached = 0;
     } else {
-        ask_for_caches_of(heap, heap->slot);
+        reclaim_caches_of(heap, heap->slot);
     }
-    recover_leave_freed(heap);
+    heap_unlock_freed(heap);
 }
 
 void cache_fork_child(void)

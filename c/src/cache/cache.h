@@ -93,14 +93,14 @@ static inline int cache_is_of(const struct cache *cache, const struct shmheap *h
 
 /* From begin (if it is 1) to end nobody takes the blocks. The barrier between the store and the
  * load is the others' matter, as in lock.h; where they cannot have it there are no caches. */
-static HOT int cache_begin(struct cache_line *line)
+static ALWAYS_INLINE int cache_begin(struct cache_line *line)
 {
     SHARED_STORE(SHARED_VALUE(&line->busy), 1u);
     compiler_barrier();
     return LIKELY(load_acquire_u32(&line->asked) == 0);
 }
 
-static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u); }
+static ALWAYS_INLINE void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u); }
 
 /* Both calls below are short on purpose: where memory is slow, what counts is how many of them the
  * processor can have under way at a time. */
@@ -108,7 +108,7 @@ static HOT void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED
 /* cache_take is an object of at least len bytes from the cache; NULL: it must be filled first, or
  * cannot help. A death before the store to the header leaves a block in a dead thread's cache,
  * after it an object. */
-static HOT void *cache_take(struct cache *cache, size_t len)
+static ALWAYS_INLINE void *cache_take(struct cache *cache, size_t len)
 {
     /* Of the smallest size of granule 8, which is no block's, the stack is empty. */
     uint64_t size = (len + HEADER_SIZE + (UINT64_C(1) << cache->shift) - 1) >> cache->shift;
@@ -123,7 +123,7 @@ static HOT void *cache_take(struct cache *cache, size_t len)
         if (LIKELY(payload != NULL)) {
             /* Loaded as it was stored, in one piece: some processors take longer to find half of it
              * in the store that is under way. */
-            uint64_t header = value_copy(entry->header);
+            uint64_t header = opaque_copy(entry->header);
             store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE), header_upper(header));
             stack->top = entry;
             cache->left += size;
@@ -134,14 +134,14 @@ static HOT void *cache_take(struct cache *cache, size_t len)
 }
 
 /* Private memory, so the size is that of a stack. */
-static HOT void cache_push(struct cache *cache, struct cache_entry entry)
+static ALWAYS_INLINE void cache_push(struct cache *cache, struct cache_entry entry)
 {
     struct cache_stack *stack = &cache->stacks[(uint32_t)entry.header];
     *stack->top++ = entry;
 }
 
 /* Puts an entry, or one of zeros, in the place of the oldest in recent, which goes on its stack. */
-static HOT void cache_defer(struct cache *cache, struct cache_entry entry)
+static ALWAYS_INLINE void cache_defer(struct cache *cache, struct cache_entry entry)
 {
     struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], oldest = *recent;
     *recent = entry;
@@ -151,7 +151,7 @@ static HOT void cache_defer(struct cache *cache, struct cache_entry entry)
 
 /* cache_add frees the object at ptr into the cache: 1; 0: it cannot, or there is none. A death
  * before the store to the header leaves the object, after it a block in a dead thread's cache. */
-static HOT int cache_add(struct cache *cache, void *ptr)
+static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
 {
     uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)cache->first);
     uint64_t granule = rotate_right(off, cache->shift); /* huge if ptr is no multiple of a granule */
@@ -164,9 +164,9 @@ static HOT int cache_add(struct cache *cache, void *ptr)
         uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
         if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left && index_is_start(cache->heap, granule))) {
-            uint32_t stamp = upper >> UPPER_STAMP_SHIFT << UPPER_STAMP_SHIFT;
-            store_publish_upper(place, stamp | header_upper(cache->kept));
-            cache_defer(cache, (struct cache_entry){ptr, (uint64_t)(stamp + header_upper(cache->used)) << 32 | size});
+            uint32_t generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
+            store_publish_upper(place, generation | header_upper(cache->kept));
+            cache_defer(cache, (struct cache_entry){ptr, (uint64_t)(generation + header_upper(cache->used)) << 32 | size});
             cache->left -= size;
             added = 1;
         }

@@ -25,7 +25,7 @@ struct asked {
     unsigned char may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
 };
 
-int ask_is_line(const struct shmheap *heap, const struct block_step *step)
+int reclaim_is_line(const struct shmheap *heap, const struct block_step *step)
 {
     return header_state(step->header) == SHMHEAP_STATE_INTERNAL &&
            block_payload_len(heap, step->size) >= sizeof(struct cache_line) &&
@@ -39,13 +39,13 @@ static struct cache_line *line_at(const struct shmheap *heap, uint64_t granule, 
 {
     struct block_step step = {granule, 0, 0};
     if (granule >= heap->end || !index_is_start(heap, granule) ||
-        block_walk_at(heap, &step, heap->end) != BLOCK_WALK_BLOCK || !ask_is_line(heap, &step))
+        block_walk_at(heap, &step, heap->end) != BLOCK_WALK_BLOCK || !reclaim_is_line(heap, &step))
         return NULL;
     *slot = header_slot(step.header);
     return block_payload(heap, granule);
 }
 
-void ask_line_add(struct shmheap *heap, uint64_t granule)
+void reclaim_line_add(struct shmheap *heap, uint64_t granule)
 {
     unsigned slot;
     struct cache_line *line = line_at(heap, granule, &slot);
@@ -55,7 +55,7 @@ void ask_line_add(struct shmheap *heap, uint64_t granule)
     store_publish(&heap->control->cache_lines, granule + 1);
 }
 
-void ask_line_drop(struct shmheap *heap, uint64_t granule)
+void reclaim_line_drop(struct shmheap *heap, uint64_t granule)
 {
     shared_u64 *place = &heap->control->cache_lines;
     struct cache_line *line;
@@ -72,7 +72,7 @@ void ask_line_drop(struct shmheap *heap, uint64_t granule)
     }
 }
 
-void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners)
+void reclaim_lines_owners(const struct shmheap *heap, struct reclaim_owners *owners)
 {
     uint64_t next = load_u64(&heap->control->cache_lines);
     memset(owners, 0, sizeof *owners);
@@ -86,7 +86,7 @@ void ask_lines_owners(const struct shmheap *heap, struct ask_owners *owners)
     }
 }
 
-long ask_lines_free(struct shmheap *heap, const uint64_t *slots)
+long reclaim_lines_free(struct shmheap *heap, const uint64_t *slots)
 {
     shared_u64 *place = &heap->control->cache_lines;
     long freed = 0;
@@ -116,8 +116,8 @@ static COLD int lines_relink(struct shmheap *heap)
     struct block_step step = {0, 0, 0};
     store_u64(&heap->control->cache_lines, 0);
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step))
-        if (ask_is_line(heap, &step))
-            ask_line_add(heap, step.granule);
+        if (reclaim_is_line(heap, &step))
+            reclaim_line_add(heap, step.granule);
     if (step.granule == heap->end)
         return 0;
     errno = EBADMSG;
@@ -151,7 +151,7 @@ static int line_is_busy(const struct asked *asked, const struct cache_line *line
 
 /* A thread that was busy when it was asked before, and still is, has been stopped there: its blocks
  * stay, without waiting for it again. */
-static void line_ask(struct asked *asked, struct cache_line *line, unsigned slot)
+static void line_request(struct asked *asked, struct cache_line *line, unsigned slot)
 {
     if (load_acquire_u32(&line->asked) != 0 && line_is_busy(asked, line, slot))
         asked->may_take[slot] = 0;
@@ -201,12 +201,12 @@ static long bad(void)
     return -1;
 }
 
-static long ask_for(struct shmheap *heap, struct asked *asked)
+static long reclaim_for(struct shmheap *heap, struct asked *asked)
 {
     long freed = 0;
     asked->heap = heap;
-    if ((load_u64(&heap->control->cache_lines) == 0 || lines_each(heap, asked, line_ask) != 0) &&
-        (lines_relink(heap) != 0 || lines_each(heap, asked, line_ask) != 0))
+    if ((load_u64(&heap->control->cache_lines) == 0 || lines_each(heap, asked, line_request) != 0) &&
+        (lines_relink(heap) != 0 || lines_each(heap, asked, line_request) != 0))
         return bad();
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
         return 0;
@@ -218,9 +218,9 @@ static long ask_for(struct shmheap *heap, struct asked *asked)
     return freed;
 }
 
-int ask_is_paced(struct shmheap *heap)
+int reclaim_is_paced(struct shmheap *heap)
 {
-    shared_u64 *after = &connection_hints(heap)->ask_after_ns;
+    shared_u64 *after = &connection_hints(heap)->reclaim_after_ns;
     uint64_t now = clock_ns(CLOCK_MONOTONIC), pace = PACE_MS * UINT64_C(1000000);
     if (load_u64(&heap->control->caching) == 0)
         return 0; /* asking costs nothing */
@@ -230,25 +230,25 @@ int ask_is_paced(struct shmheap *heap)
     return 0;
 }
 
-long ask_for_caches(struct shmheap *heap)
+long reclaim_caches(struct shmheap *heap)
 {
     struct asked asked;
     if (load_u64(&heap->control->caching) == 0)
         return 0;
     asked.slot = 0;
     memset(asked.may_take, 1, sizeof asked.may_take);
-    long freed = ask_for(heap, &asked);
+    long freed = reclaim_for(heap, &asked);
     /* Those who keep blocks from now on say so again. */
     if (freed >= 0 && memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
         store_u64(&heap->control->caching, 0);
     return freed;
 }
 
-long ask_for_caches_of(struct shmheap *heap, unsigned slot)
+long reclaim_caches_of(struct shmheap *heap, unsigned slot)
 {
     struct asked asked;
     asked.slot = slot;
     memset(asked.may_take, 0, sizeof asked.may_take);
     asked.may_take[slot & HEADER_SLOT_MASK] = 1;
-    return ask_for(heap, &asked);
+    return reclaim_for(heap, &asked);
 }

@@ -1,7 +1,7 @@
 /* free_set.h: the set of free blocks, but for the tail: finding the first that is large enough, putting in, taking out.
  * SPDX-License-Identifier: Apache-2.0
  *
- * As long as there are at most FEW_MAX they are in a list (free_list.h). When another comes all go into rows and tree: small ones into rows (size_bins.h),
+ * As long as there are at most LIST_MAX they are in a list (free_list.h). When another comes all go into rows and tree: small ones into rows (size_bins.h),
  * large ones into a tree (large_tree.h); in which place of its chunk a block begins the edge bits say, which the list can do without: there are none
  * then, of the tail either. When there are few again they go back.
  * Lock held. Compiled with fit_body.h for several processors. */
@@ -14,11 +14,11 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-#define LARGE_FIRST ROWS /* where control->first has the large ones */
+#define LARGE_FIRST BINS /* where control->first has the large ones */
 
-static inline int frees_is_large(uint64_t size) { return size >= ROWS; }
+static inline int free_set_is_large(uint64_t size) { return size >= BINS; }
 
-static APART void frees_put_large(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+static NOINLINE void free_set_put_large(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     shared_u32 *first = &heap->control->first[LARGE_FIRST];
     uint32_t mine = first_of_chunk(chunk);
@@ -27,7 +27,7 @@ static APART void frees_put_large(const struct shmheap *heap, uint64_t chunk, ui
         store_u32(first, mine);
 }
 
-static APART void frees_take_large(const struct shmheap *heap, uint64_t chunk)
+static NOINLINE void free_set_take_large(const struct shmheap *heap, uint64_t chunk)
 {
     shared_u32 *first = &heap->control->first[LARGE_FIRST];
     tree_put(heap, chunk, 0);
@@ -39,29 +39,29 @@ static APART void frees_take_large(const struct shmheap *heap, uint64_t chunk)
 
 /* Of a chunk, the free blocks after which a start comes where they would end if they had this size, 1 to 63, and before that an edge. Seldom
  * are there starts in between. starts, next: the start bits of the chunk and of the one behind it. */
-static HOT uint64_t frees_maybe(const struct chunk_bits *bits, uint64_t starts, uint64_t next, uint64_t size)
+static ALWAYS_INLINE uint64_t free_set_maybe(const struct chunk_bits *bits, uint64_t starts, uint64_t next, uint64_t size)
 {
-    uint64_t edges = load_u64(&bits[0].edge), next_edges = load_u64(&bits[1].edge);
-    uint64_t ends = starts >> size | next << (-size & 63), last = edges >> (size - 1) | next_edges << 1 << (-size & 63);
-    return starts & edges & ends & last;
+    uint64_t boundaries = load_u64(&bits[0].boundary), next_boundaries = load_u64(&bits[1].boundary);
+    uint64_t ends = starts >> size | next << (-size & 63), last = boundaries >> (size - 1) | next_boundaries << 1 << (-size & 63);
+    return starts & boundaries & ends & last;
 }
 
 /* The free blocks of a chunk that have this size, 1 to 63, as far as the bits say. */
-static inline uint64_t frees_of_size(const struct chunk_bits *bits, uint64_t size)
+static inline uint64_t free_set_of_size(const struct chunk_bits *bits, uint64_t size)
 {
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), blocks = 0;
-    for (uint64_t may = frees_maybe(bits, starts, next, size); may != 0; may &= may - 1)
+    for (uint64_t may = free_set_maybe(bits, starts, next, size); may != 0; may &= may - 1)
         blocks |= (uint64_t)(span_of(starts, next, bit_lowest(may)) == size) << bit_lowest(may);
     return blocks;
 }
 
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
  * the one at gone, if that is in the chunk too. */
-static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static ALWAYS_INLINE uint64_t free_set_another(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t may = frees_maybe(bits, starts, next, size);
+    uint64_t may = free_set_maybe(bits, starts, next, size);
     may &= ~bit_of(granule) & ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
     for (;;) {
         uint64_t has = (may != 0) & (span_of(starts, next, bit_lowest_or_64(may) & 63) == size);
@@ -72,106 +72,106 @@ static HOT uint64_t frees_another(const struct shmheap *heap, uint64_t granule, 
 }
 
 /* The rows and the tree get all that the list has, and this one more. */
-void frees_spill(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size);
+void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size);
 
 /* The list gets all that the rows and the tree have, unless these contradict the bits: then nothing changes. */
-void frees_gather(const struct shmheap *heap);
+void free_set_gather(const struct shmheap *heap);
 
 /* Into rows or tree. Size 0: nothing changes. */
-static HOT void frees_put_many(const struct shmheap *heap, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_put_binned(const struct shmheap *heap, uint64_t granule, uint64_t size)
 {
-    if (UNLIKELY(frees_is_large(size)))
-        frees_put_large(heap, chunk_of(granule), size);
+    if (UNLIKELY(free_set_is_large(size)))
+        free_set_put_large(heap, chunk_of(granule), size);
     else
-        rows_put(heap, chunk_of(granule), size);
+        bins_put(heap, chunk_of(granule), size);
 }
 
 /* Into the list, which few says there is. */
-static HOT void frees_put_few(const struct shmheap *heap, uint64_t few, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_put_listed(const struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size)
 {
-    if (UNLIKELY(few >= heap->few_max))
-        frees_spill(heap, few, granule, size);
+    if (UNLIKELY(listed >= heap->list_max))
+        free_set_spill(heap, listed, granule, size);
     else
-        few_insert(heap, few, granule, size);
+        list_insert(heap, listed, granule, size);
 }
 
 /* A free block of this size begins at granule now. Size 0: nothing changes. */
-static inline void frees_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
+static inline void free_set_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
 {
-    uint64_t few = few_count(heap);
-    if (!few_is_list(few))
-        frees_put_many(heap, granule, size);
+    uint64_t listed = list_count(heap);
+    if (!list_in_use(listed))
+        free_set_put_binned(heap, granule, size);
     else if (size != 0)
-        frees_put_few(heap, few, granule, size);
+        free_set_put_listed(heap, listed, granule, size);
 }
 
-/* Out of rows or tree: as frees_take. */
-static HOT void frees_take_many(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+/* Out of rows or tree: as free_set_take. */
+static ALWAYS_INLINE void free_set_take_binned(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
     uint64_t chunk = chunk_of(granule);
-    if (UNLIKELY(frees_is_large(size)))
-        frees_take_large(heap, chunk);
+    if (UNLIKELY(free_set_is_large(size)))
+        free_set_take_large(heap, chunk);
     else
-        rows_take(heap, chunk, size, frees_another(heap, granule, size, gone));
+        bins_take(heap, chunk, size, free_set_another(heap, granule, size, gone));
 }
 
-static HOT void frees_take_few(const struct shmheap *heap, uint64_t few, uint64_t granule)
+static ALWAYS_INLINE void free_set_take_listed(const struct shmheap *heap, uint64_t listed, uint64_t granule)
 {
-    uint64_t place = few_place(heap, few, granule);
-    if (LIKELY(place < FEW_MAX))
-        few_drop(heap, few, place);
+    uint64_t place = list_place(heap, listed, granule);
+    if (LIKELY(place < LIST_MAX))
+        list_drop(heap, listed, place);
 }
 
 /* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
  * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static inline void frees_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static inline void free_set_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
 {
-    uint64_t few = few_count(heap);
-    if (few_is_list(few))
-        frees_take_few(heap, few, granule);
+    uint64_t listed = list_count(heap);
+    if (list_in_use(listed))
+        free_set_take_listed(heap, listed, granule);
     else
-        frees_take_many(heap, granule, size, gone);
+        free_set_take_binned(heap, granule, size, gone);
 }
 
-/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: those in the places before and behind, FEW_MAX where there is none, become
+/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: those in the places before and behind, LIST_MAX where there is none, become
  * one block of this size at granule. */
-static HOT void frees_merge_few(const struct shmheap *heap, uint64_t few, uint64_t before, uint64_t behind, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_merge_listed(const struct shmheap *heap, uint64_t listed, uint64_t before, uint64_t behind, uint64_t granule, uint64_t size)
 {
-    if (before < FEW_MAX) {
-        store_u32(few_size(heap, before), (uint32_t)size);
-        if (behind < FEW_MAX)
-            few_drop(heap, few, behind);
-    } else if (behind < FEW_MAX) {
-        few_set(heap, behind, granule, size);
+    if (before < LIST_MAX) {
+        store_u32(list_size(heap, before), (uint32_t)size);
+        if (behind < LIST_MAX)
+            list_drop(heap, listed, behind);
+    } else if (behind < LIST_MAX) {
+        list_set(heap, behind, granule, size);
     } else {
-        frees_put_few(heap, few, granule, size);
+        free_set_put_listed(heap, listed, granule, size);
     }
 }
 
-/* [ free ] => [ rest ], or the other way, where the front of the one in this place, FEW_MAX: there is none yet, moves to border; rest 0: it vanishes. */
-static inline void frees_move_few(const struct shmheap *heap, uint64_t few, uint64_t place, uint64_t border, uint64_t rest)
+/* [ free ] => [ rest ], or the other way, where the front of the one in this place, LIST_MAX: there is none yet, moves to border; rest 0: it vanishes. */
+static inline void free_set_move_listed(const struct shmheap *heap, uint64_t listed, uint64_t place, uint64_t border, uint64_t rest)
 {
-    if (place < FEW_MAX)
-        few_shrink(heap, few, place, border, rest);
+    if (place < LIST_MAX)
+        list_shrink(heap, listed, place, border, rest);
     else if (rest != 0)
-        frees_put_few(heap, few, border, rest);
+        free_set_put_listed(heap, listed, border, rest);
 }
 
-/* Whether the rows and the tree have become so empty, well below few_max, that a list is better: after everything else. */
-static HOT void frees_settle(const struct shmheap *heap)
+/* Whether the rows and the tree have become so empty, well below list_max, that a list is better: after everything else. */
+static ALWAYS_INLINE void free_set_settle(const struct shmheap *heap)
 {
-    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->few_max / 4))
-        frees_gather(heap);
+    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->list_max / 4))
+        free_set_gather(heap);
 }
 
-static APART void frees_shrink_large(const struct shmheap *heap, uint64_t granule, uint64_t behind, uint64_t rest)
+static NOINLINE void free_set_shrink_large(const struct shmheap *heap, uint64_t granule, uint64_t behind, uint64_t rest)
 {
-    if (frees_is_large(rest) && chunk_of(granule) == chunk_of(behind)) {
+    if (free_set_is_large(rest) && chunk_of(granule) == chunk_of(behind)) {
         tree_put(heap, chunk_of(granule), rest);
         return;
     }
-    frees_take_large(heap, chunk_of(granule));
-    frees_put_many(heap, behind, rest);
+    free_set_take_large(heap, chunk_of(granule));
+    free_set_put_binned(heap, behind, rest);
 }
 
 enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
@@ -179,52 +179,52 @@ enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
 /* struct found is private: a free block that the set has. */
 struct found {
     uint64_t granule;
-    uint64_t size;      /* granules; out of rows or tree it may be SPAN_FAR: frees_large_size knows */
-    uint64_t few;       /* as few_count said; FEW_NOT: it is in rows or tree */
+    uint64_t size;      /* granules; out of rows or tree it may be SPAN_FAR: free_set_large_size knows */
+    uint64_t listed;       /* as list_count said; NOT_LISTED: it is in rows or tree */
     uint64_t place;     /* in the list */
     int lowest;         /* 1: none of its size begins in a chunk before */
     enum others others; /* of its size, that begin in its chunk */
 };
 
-/* few: as few_count says. */
-static HOT struct found found_none(uint64_t few)
+/* few: as list_count says. */
+static ALWAYS_INLINE struct found found_none(uint64_t listed)
 {
-    struct found found = {GRANULE_NONE, SPAN_FAR, few, FEW_MAX, 1, OTHERS_UNKNOWN};
+    struct found found = {GRANULE_NONE, SPAN_FAR, listed, LIST_MAX, 1, OTHERS_UNKNOWN};
     return found;
 }
 
-/* [ found       ] => [ FOUND ][ rest ]   frees_take of the one, frees_put of the other; rest 0: there is none. */
-static HOT void frees_shrink(const struct shmheap *heap, const struct found *found, uint64_t behind, uint64_t rest)
+/* [ found       ] => [ FOUND ][ rest ]   free_set_take of the one, free_set_put of the other; rest 0: there is none. */
+static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const struct found *found, uint64_t behind, uint64_t rest)
 {
     uint64_t granule = found->granule, chunk = chunk_of(granule), size = found->size;
-    if (few_is_list(found->few)) {
-        few_shrink(heap, found->few, found->place, behind, rest);
+    if (list_in_use(found->listed)) {
+        list_shrink(heap, found->listed, found->place, behind, rest);
         return;
     }
-    if (UNLIKELY(frees_is_large(size))) {
-        frees_shrink_large(heap, granule, behind, rest);
+    if (UNLIKELY(free_set_is_large(size))) {
+        free_set_shrink_large(heap, granule, behind, rest);
         return;
     }
-    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN) ? found->others : frees_another(heap, granule, size, granule);
+    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN) ? found->others : free_set_another(heap, granule, size, granule);
     if (found->lowest)
-        rows_take_first(heap, chunk, size, another);
+        bins_take_first(heap, chunk, size, another);
     else
-        rows_take(heap, chunk, size, another);
-    rows_put(heap, chunk_of(behind), rest);
+        bins_take(heap, chunk, size, another);
+    bins_put(heap, chunk_of(behind), rest);
 }
 
 /* The lowest free block of at least need, 1 to 64, in this chunk, which the set promises; its size as far as the bits tell, else SPAN_FAR.
  * GRANULE_NONE: the bits hold no such block. Without branches: which of several free blocks will do cannot be predicted. */
-static APART uint64_t frees_find_any(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t *size)
+static NOINLINE uint64_t free_set_find_any(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t *size)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
-    const unsigned char *shifts = erosions[need].shifts;
+    const unsigned char *shifts = run_masks[need].shifts;
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t frees = starts & load_u64(&bits[0].edge), others = starts ^ frees;
+    uint64_t frees = starts & load_u64(&bits[0].boundary), others = starts ^ frees;
     /* Granules of the free blocks: from each one's first up to the next start. Those of the last one go on behind the chunk: it
      * counts as large enough, which it has to be when no other is. */
     int64_t ones = (int64_t)((others - frees) & ~others);
-    for (unsigned i = 0; i < EROSION_STEPS; i++)
+    for (unsigned i = 0; i < RUN_MASK_STEPS; i++)
         ones &= ones >> shifts[i]; /* arithmetic: above the top bit it goes on as that is */
     frees &= (uint64_t)ones;
     if (UNLIKELY(frees == 0))
@@ -236,12 +236,12 @@ static APART uint64_t frees_find_any(const struct shmheap *heap, uint64_t chunk,
 
 /* The same where the rows say which sizes from need on have their first block in this chunk. Mostly that is one size, and one or two blocks of it
  * begin in the chunk: then the row's words can be fetched while the bits are on their way. */
-static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t which, struct found *found)
+static ALWAYS_INLINE void free_set_find_small(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t which, struct found *found)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), size = need + bit_lowest_or_64(which);
-    if (LIKELY(size < ROWS)) {
-        uint64_t may = frees_maybe(bits, starts, next, size), more = may & (may - 1);
+    if (LIKELY(size < BINS)) {
+        uint64_t may = free_set_maybe(bits, starts, next, size), more = may & (may - 1);
         unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
         int two = (more != 0) & (span_of(starts, next, second) == size);
         if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && may != 0 && span_of(starts, next, first) == size)) {
@@ -252,80 +252,80 @@ static HOT void frees_find_small(const struct shmheap *heap, uint64_t chunk, uin
         }
     }
     uint64_t any_size = SPAN_FAR; /* found itself stays in registers */
-    found->granule = frees_find_any(heap, chunk, need, &any_size);
+    found->granule = free_set_find_any(heap, chunk, need, &any_size);
     found->size = any_size;
 }
 
-/* As frees_find, of a need of more than 64: the last to begin in its chunk. */
-static HOT int frees_find_large(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
+/* As free_set_find, of a need of more than 64: the last to begin in its chunk. */
+static ALWAYS_INLINE int free_set_find_large(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
 {
-    uint64_t chunk = tree_find(heap, (uint32_t)need, tail);
+    uint64_t chunk = tree_find(heap, (uint32_t)need, top);
     if (chunk == CHUNK_NONE)
         return 0;
-    uint64_t starts = LIKELY(chunk * CHUNK_GRANULES < tail) ? load_u64(&heap->bits[chunk].start) : 0;
+    uint64_t starts = LIKELY(chunk * CHUNK_GRANULES < top) ? load_u64(&heap->bits[chunk].start) : 0;
     if (starts != 0)
         found->granule = chunk * CHUNK_GRANULES + bit_highest(starts);
     return 1;
 }
 
-/* The one in this place of the list: 1, or 0 where place is FEW_MAX. */
-static HOT int frees_at(const struct shmheap *heap, uint64_t place, struct found *found)
+/* The one in this place of the list: 1, or 0 where place is LIST_MAX. */
+static ALWAYS_INLINE int free_set_at(const struct shmheap *heap, uint64_t place, struct found *found)
 {
-    if (place == FEW_MAX)
+    if (place == LIST_MAX)
         return 0;
-    found->granule = few_granule(heap, place);
-    found->size = load_u32(few_size(heap, place));
+    found->granule = list_granule(heap, place);
+    found->size = load_u32(list_size(heap, place));
     found->place = place;
     return 1;
 }
 
-/* As frees_find, by the list. */
-static HOT int frees_find_few(const struct shmheap *heap, uint64_t need, struct found *found)
+/* As free_set_find, by the list. */
+static ALWAYS_INLINE int free_set_find_listed(const struct shmheap *heap, uint64_t need, struct found *found)
 {
-    return frees_at(heap, few_find(heap, found->few, need), found);
+    return free_set_at(heap, list_find(heap, found->listed, need), found);
 }
 
 /* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
  * each other it is no free block. found: as found_none made it, and so left where nothing else is known. */
-static HOT int frees_find(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
+static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
 {
-    if (few_is_list(found->few))
-        return frees_find_few(heap, need, found);
-    if (UNLIKELY(need > ROWS))
-        return frees_find_large(heap, need, tail, found);
+    if (list_in_use(found->listed))
+        return free_set_find_listed(heap, need, found);
+    if (UNLIKELY(need > BINS))
+        return free_set_find_large(heap, need, top, found);
     uint64_t which;
-    uint32_t first = rows_first(heap, need, &which);
+    uint32_t first = bins_first(heap, need, &which);
     if (first == 0)
         return 0;
     uint64_t chunk = chunk_of_first(first);
-    if (LIKELY(chunk * CHUNK_GRANULES < tail))
-        frees_find_small(heap, chunk, need, which, found);
+    if (LIKELY(chunk * CHUNK_GRANULES < top))
+        free_set_find_small(heap, chunk, need, which, found);
     return 1;
 }
 
 /* The size of the block at granule, which was found with SPAN_FAR: the tree has it. */
-uint64_t frees_large_size(const struct shmheap *heap, uint64_t granule);
+uint64_t free_set_large_size(const struct shmheap *heap, uint64_t granule);
 
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
-static APART uint64_t frees_find_exact(const struct shmheap *heap, uint64_t size, uint64_t tail)
+static NOINLINE uint64_t free_set_find_exact(const struct shmheap *heap, uint64_t size, uint64_t top)
 {
     uint64_t chunk = chunk_of_first(load_u32(&heap->control->first[size]));
-    if (UNLIKELY(chunk > chunk_of(tail))) /* as that of an empty row */
+    if (UNLIKELY(chunk > chunk_of(top))) /* as that of an empty row */
         return GRANULE_NONE;
-    uint64_t blocks = frees_of_size(&heap->bits[chunk], size);
+    uint64_t blocks = free_set_of_size(&heap->bits[chunk], size);
     return blocks != 0 ? chunk * CHUNK_GRANULES + bit_lowest(blocks) : GRANULE_NONE;
 }
 
 /* The lowest of the smallest free blocks of at least need, 1 to 63, which is small itself: 1, or 0 when all are large, if there are any. Otherwise as
- * frees_find. */
-static inline int frees_find_best(const struct shmheap *heap, uint64_t need, uint64_t tail, struct found *found)
+ * free_set_find. */
+static inline int free_set_find_best(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
 {
-    if (few_is_list(found->few))
-        return frees_at(heap, few_best(heap, found->few, need), found);
-    for (uint64_t size = need; size < ROWS; size++) {
+    if (list_in_use(found->listed))
+        return free_set_at(heap, list_best(heap, found->listed, need), found);
+    for (uint64_t size = need; size < BINS; size++) {
         if (load_u32(&heap->control->first[size]) == 0)
             continue;
-        found->granule = frees_find_exact(heap, size, tail);
+        found->granule = free_set_find_exact(heap, size, top);
         found->size = size;
         return 1;
     }

@@ -36,8 +36,8 @@ void index_expect(struct index_expected *expected, const struct shmheap *heap, u
 {
     memset(expected, 0, sizeof *expected);
     expected->heap = heap;
-    expected->end = expected->tail = end;
-    expected->edge_later = GRANULE_NONE;
+    expected->end = expected->top = end;
+    expected->boundary_later = GRANULE_NONE;
     expected->chunk = CHUNK_NONE;
 }
 
@@ -52,15 +52,15 @@ static void expect_block(struct index_expected *expected, uint64_t chunk_end)
         return;
     }
     expected->free_blocks++;
-    expected->edge |= bit_of(granule);
+    expected->boundary |= bit_of(granule);
     if (last < chunk_end)
-        expected->edge |= bit_of(last);
+        expected->boundary |= bit_of(last);
     else
-        expected->edge_later = last;
+        expected->boundary_later = last;
     if (last + 1 == expected->end)
-        expected->tail = granule;
-    else if (size < ROWS)
-        expected->rows[size] |= bit_of(expected->chunk);
+        expected->top = granule;
+    else if (size < BINS)
+        expected->bins[size] |= bit_of(expected->chunk);
     else
         expected->large = maximum_of_size(size);
 }
@@ -71,12 +71,12 @@ int index_expect_next(struct index_expected *expected)
     if (chunk_end - CHUNK_GRANULES >= expected->end)
         return 0;
     index_fetch_ahead(expected->heap, expected->chunk, expected->end);
-    expected->start = expected->edge = expected->large = 0;
-    if (expected->chunk % ROWS == 0)
-        memset(expected->rows, 0, sizeof expected->rows);
-    if (expected->edge_later < chunk_end) {
-        expected->edge = bit_of(expected->edge_later);
-        expected->edge_later = GRANULE_NONE;
+    expected->start = expected->boundary = expected->large = 0;
+    if (expected->chunk % BINS == 0)
+        memset(expected->bins, 0, sizeof expected->bins);
+    if (expected->boundary_later < chunk_end) {
+        expected->boundary = bit_of(expected->boundary_later);
+        expected->boundary_later = GRANULE_NONE;
     }
     while (expected->step.granule < chunk_end) {
         enum block_walk walk = block_walk_at(expected->heap, &expected->step, expected->end);
@@ -92,55 +92,55 @@ int index_expect_next(struct index_expected *expected)
     return 1;
 }
 
-int index_expect_rows(const struct index_expected *expected)
+int index_expect_bins(const struct index_expected *expected)
 {
-    return expected->chunk % ROWS == ROWS - 1 || (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
+    return expected->chunk % BINS == BINS - 1 || (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
-uint64_t index_expect_row(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count)
+uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count)
 {
     uint64_t word = 0;
-    for (uint64_t i = group * ROWS; i < count && i < (group + 1) * ROWS; i++)
-        word |= (uint64_t)(load_u64(heap->row[level - 1] + i * ROWS + size) != 0) << i % ROWS;
+    for (uint64_t i = group * BINS; i < count && i < (group + 1) * BINS; i++)
+        word |= (uint64_t)(load_u64(heap->bin[level - 1] + i * BINS + size) != 0) << i % BINS;
     return word;
 }
 
 uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
 {
-    if (place < ROWS)
-        return rows_lowest(heap, place);
-    uint64_t chunk = place == ROWS ? tree_find(heap, 1, heap->end) : CHUNK_NONE;
+    if (place < BINS)
+        return bins_lowest(heap, place);
+    uint64_t chunk = place == BINS ? tree_find(heap, 1, heap->end) : CHUNK_NONE;
     return chunk != CHUNK_NONE ? first_of_chunk(chunk) : 0;
 }
 
 uint64_t index_largest(const struct shmheap *heap)
 {
-    uint64_t few = few_count(heap);
-    if (few_is_list(few))
-        return few_largest(heap, few);
+    uint64_t listed = list_count(heap);
+    if (list_in_use(listed))
+        return list_largest(heap, listed);
     uint64_t size = node_maximum(heap->level[heap->layout.levels - 1]);
     if (size != 0)
         return size;
-    for (size = ROWS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)
+    for (size = BINS - 1; size != 0 && load_u32(&heap->control->first[size]) == 0; size--)
         ;
     return size;
 }
 
 uint64_t index_largest_of_all(const struct shmheap *heap)
 {
-    uint64_t end = connection_end(heap), tail = load_u64(&heap->control->tail), most = index_largest(heap);
-    if (tail <= end && end - tail > most)
-        most = end - tail;
+    uint64_t end = connection_end(heap), top = load_u64(&heap->control->top), most = index_largest(heap);
+    if (top <= end && end - top > most)
+        most = end - top;
     return most < end ? most : end;
 }
 
 /* Level 0 has count words of each row; all higher levels follow, and the firsts. */
-static void rebuild_rows(struct shmheap *heap, uint64_t count)
+static void rebuild_bins(struct shmheap *heap, uint64_t count)
 {
-    for (unsigned level = 1; level < heap->layout.row_levels; level++) {
-        uint64_t groups = (count + ROWS - 1) / ROWS;
-        for (uint64_t i = 0; i < groups * ROWS; i++)
-            store_u64(heap->row[level] + i, index_expect_row(heap, level, i / ROWS, i % ROWS, count));
+    for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
+        uint64_t groups = (count + BINS - 1) / BINS;
+        for (uint64_t i = 0; i < groups * BINS; i++)
+            store_u64(heap->bin[level] + i, index_expect_bin(heap, level, i / BINS, i % BINS, count));
         count = groups;
     }
 }
@@ -164,20 +164,20 @@ void index_rebuild(struct shmheap *heap)
 {
     struct control *control = heap->control;
     struct index_expected expected;
-    store_u64(&control->few, FEW_NOT);
+    store_u64(&control->listed, NOT_LISTED);
     index_expect(&expected, heap, heap->end);
     while (index_expect_next(&expected)) {
-        store_u64(&heap->bits[expected.chunk].edge, expected.edge);
+        store_u64(&heap->bits[expected.chunk].boundary, expected.boundary);
         store_publish(&heap->bits[expected.chunk].start, expected.start);
         store_u32(heap->level[0] + expected.chunk, expected.large);
-        for (unsigned i = 0; i < ROWS && index_expect_rows(&expected); i++)
-            store_u64(heap->row[0] + (expected.chunk & ~(uint64_t)(ROWS - 1)) + i, expected.rows[i]);
+        for (unsigned i = 0; i < BINS && index_expect_bins(&expected); i++)
+            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(BINS - 1)) + i, expected.bins[i]);
     }
-    rebuild_rows(heap, (expected.chunk + ROWS - 1) / ROWS);
+    rebuild_bins(heap, (expected.chunk + BINS - 1) / BINS);
     rebuild_tree(heap, expected.chunk);
-    for (unsigned place = 0; place < 2 * ROWS; place++)
+    for (unsigned place = 0; place < 2 * BINS; place++)
         store_u32(&control->first[place], index_expect_first(heap, place));
-    store_u64(&control->tail, expected.tail);
+    store_u64(&control->top, expected.top);
     store_u64(&control->used_granules, expected.used_granules);
     store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);
     store_u64(&control->free_blocks, expected.free_blocks);

@@ -1,7 +1,7 @@
 /* large_tree.h: where the large free blocks are: per chunk the size of the one that begins there, and maxima over 16 of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A block is large from ROWS granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
+ * A block is large from BINS granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
  *
  *   level 0   its size, 0 where there is none, and without the tail; saturated at MAXIMUM_CAP
  *   level k   the maximum of 16 entries of level k - 1
@@ -63,9 +63,9 @@ static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk
 
 /* The first chunk in which a large free block of at least need begins. CHUNK_NONE: there is none before the tail.
  * A tree that contradicts itself gives some chunk, whose block then will not do. */
-static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint64_t tail)
+static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint64_t top)
 {
-    unsigned level = tree_level_for(heap, chunk_of(tail));
+    unsigned level = tree_level_for(heap, chunk_of(top));
     unsigned mask = node_at_least(heap->level[level], need);
     if (mask == 0)
         return CHUNK_NONE;
@@ -82,7 +82,7 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
 }
 
 /* Stores an entry and returns what its parent has to be. */
-static HOT uint32_t tree_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+static ALWAYS_INLINE uint32_t tree_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
 {
     shared_u32 *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
     uint32_t others = node_maximum_without(node, entry % NODE_CHILDREN);
@@ -105,7 +105,7 @@ static inline void tree_store_less(const struct shmheap *heap, uint64_t chunk, u
     store_u32(heap->level[heap->layout.levels - 1] + entry, value);
 }
 
-static HOT void tree_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+static ALWAYS_INLINE void tree_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
 {
     shared_u32 *place = heap->level[level] + entry;
     uint32_t was = load_u32(place);

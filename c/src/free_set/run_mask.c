@@ -2,7 +2,7 @@
 #include "run_mask.h"
 
 /* Each shift is as long as the run so far, or as what is missing. */
-const struct erosion erosions[EROSION_MAX + 1] = {
+const struct run_mask run_masks[RUN_MASK_MAX + 1] = {
     {{0, 0, 0, 0, 0, 0}}, {{0, 0, 0, 0, 0, 0}}, {{1, 0, 0, 0, 0, 0}}, {{1, 1, 0, 0, 0, 0}}, {{1, 2, 0, 0, 0, 0}},
     {{1, 2, 1, 0, 0, 0}}, {{1, 2, 2, 0, 0, 0}}, {{1, 2, 3, 0, 0, 0}}, {{1, 2, 4, 0, 0, 0}}, {{1, 2, 4, 1, 0, 0}},
     {{1, 2, 4, 2, 0, 0}}, {{1, 2, 4, 3, 0, 0}}, {{1, 2, 4, 4, 0, 0}}, {{1, 2, 4, 5, 0, 0}}, {{1, 2, 4, 6, 0, 0}},

@@ -6,12 +6,12 @@
 #ifndef SHMHEAP_RUN_MASK_H
 #define SHMHEAP_RUN_MASK_H
 
-enum { EROSION_STEPS = 6, EROSION_MAX = 64 };
+enum { RUN_MASK_STEPS = 6, RUN_MASK_MAX = 64 };
 
-/* erosions[n] leaves the bits from which on there are at least n ones. Entry 0 is that of 1. */
-struct erosion {
-    unsigned char shifts[EROSION_STEPS];
+/* run_masks[n] leaves the bits from which on there are at least n ones. Entry 0 is that of 1. */
+struct run_mask {
+    unsigned char shifts[RUN_MASK_STEPS];
 };
-extern const struct erosion erosions[EROSION_MAX + 1] __attribute__((visibility("hidden")));
+extern const struct run_mask run_masks[RUN_MASK_MAX + 1] __attribute__((visibility("hidden")));
 
 #endif

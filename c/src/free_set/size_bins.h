@@ -24,14 +24,14 @@ static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uin
 static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
 
 /* The word of a row that has the bit of entry i of a level. */
-static HOT shared_u64 *row_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
+static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
 {
-    return heap->row[level] + ((i & ~(uint64_t)(ROWS - 1)) | size);
+    return heap->bin[level] + ((i & ~(uint64_t)(BINS - 1)) | size);
 }
 
 /* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. which: a bit for each of the places that have it; 0 where
  * the instructions do not tell. */
-static HOT uint32_t first_of_rows(const shared_u32 *places, uint64_t *which)
+static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
 {
 #if defined(INDEX_AVX512)
     __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32), d = load_16(places + 48);
@@ -49,13 +49,13 @@ static HOT uint32_t first_of_rows(const shared_u32 *places, uint64_t *which)
     return at_least_0(_mm256_castsi256_si128(most));
 #elif defined(__SSE2__)
     __m128i most = _mm_setzero_si128();
-    for (int i = 0; i < ROWS; i += 4)
+    for (int i = 0; i < BINS; i += 4)
         most = greater_of(load_4(places + i), most);
     *which = 0;
     return greatest_of(most);
 #else
     int32_t most = 0;
-    for (unsigned i = 0; i < ROWS; i++) {
+    for (unsigned i = 0; i < BINS; i++) {
         int32_t number = (int32_t)load_u32(places + i);
         most = number > most ? number : most;
     }
@@ -65,28 +65,28 @@ static HOT uint32_t first_of_rows(const shared_u32 *places, uint64_t *which)
 }
 
 /* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first; which: of which sizes, need + bit. */
-static HOT uint32_t rows_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
+static ALWAYS_INLINE uint32_t bins_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
 {
-    return first_of_rows(heap->control->first + need, which);
+    return first_of_bins(heap->control->first + need, which);
 }
 
 /* Sets what level 2 and those above it lack for a chunk of this row. */
-void rows_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size);
+void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size);
 
 /* The row's first chunk behind those that the word of level 1 covers; as in first. */
-uint32_t rows_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size);
+uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size);
 
 /* The row's first chunk by its words. Changes nothing. */
-uint32_t rows_lowest(const struct shmheap *heap, uint64_t size);
+uint32_t bins_lowest(const struct shmheap *heap, uint64_t size);
 
 /* A free block of this size begins in the chunk now. Size 0: nothing does, and nothing changes. */
-static HOT void rows_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint64_t one = size != 0, i = chunk / ROWS, j = i / ROWS;
-    store_or(row_word(heap, 0, chunk, size), one << chunk % ROWS);
-    store_or(row_word(heap, 1, i, size), one << i % ROWS);
-    if (UNLIKELY(~(load_u64(row_word(heap, 2, j, size)) >> j % ROWS) & one))
-        rows_put_high(heap, chunk, size);
+    uint64_t one = size != 0, i = chunk / BINS, j = i / BINS;
+    store_or(bin_word(heap, 0, chunk, size), one << chunk % BINS);
+    store_or(bin_word(heap, 1, i, size), one << i % BINS);
+    if (UNLIKELY(~(load_u64(bin_word(heap, 2, j, size)) >> j % BINS) & one))
+        bins_put_high(heap, chunk, size);
     shared_u32 *first = &heap->control->first[size];
     uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t)-(int32_t)one;
     store_u32(first, was > mine ? was : mine);
@@ -94,47 +94,47 @@ static HOT void rows_put(const struct shmheap *heap, uint64_t chunk, uint64_t si
 
 /* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word, in
  * another that level 1 knows, or nowhere cannot be predicted. */
-static HOT uint32_t rows_next(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
+static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
 {
-    uint64_t i = chunk / ROWS, j = i / ROWS, here = left >> chunk % ROWS << chunk % ROWS;
-    uint64_t later = load_u64(row_word(heap, 1, i, size)) >> i % ROWS >> 1;
-    uint64_t far = load_u64(row_word(heap, 2, j, size)) >> j % ROWS >> 1 | (heap->layout.row_levels > ROW_LEVELS_MIN);
-    if (UNLIKELY(choose(here | later, 0, far) != 0))
-        return rows_next_far(heap, chunk, size);
-    uint64_t ahead = choose(later, i + 1 + bit_lowest_or_64(later), i);
-    if (UNLIKELY(ahead >= heap->layout.row_len[0]))
+    uint64_t i = chunk / BINS, j = i / BINS, here = left >> chunk % BINS << chunk % BINS;
+    uint64_t later = load_u64(bin_word(heap, 1, i, size)) >> i % BINS >> 1;
+    uint64_t far = load_u64(bin_word(heap, 2, j, size)) >> j % BINS >> 1 | (heap->layout.bin_levels > BIN_LEVELS_MIN);
+    if (UNLIKELY(select_u64(here | later, 0, far) != 0))
+        return bins_next_far(heap, chunk, size);
+    uint64_t ahead = select_u64(later, i + 1 + bit_lowest_or_64(later), i);
+    if (UNLIKELY(ahead >= heap->layout.bin_len[0]))
         return 0;
-    uint64_t there = choose(later, load_u64(heap->row[0] + ahead * ROWS + size), 0);
-    uint64_t next = choose(there, first_of_chunk(ahead * ROWS + bit_lowest_or_64(there)), 0);
-    return (uint32_t)choose(here, first_of_chunk(i * ROWS + bit_lowest_or_64(here)), next);
+    uint64_t there = select_u64(later, load_u64(heap->bin[0] + ahead * BINS + size), 0);
+    uint64_t next = select_u64(there, first_of_chunk(ahead * BINS + bit_lowest_or_64(there)), 0);
+    return (uint32_t)select_u64(here, first_of_chunk(i * BINS + bit_lowest_or_64(here)), next);
 }
 
 /* Takes the chunk's bit out of word, which is the row's of level 0, unless another block needs it, and what follows out of level 1. Returns the
  * word that is left. */
-static HOT uint64_t rows_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t word, uint64_t another)
+static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t word, uint64_t another)
 {
-    uint64_t i = chunk / ROWS, left = word & ~((another ^ 1) << chunk % ROWS);
-    store_u64(row_word(heap, 0, chunk, size), left);
-    store_and(row_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % ROWS));
+    uint64_t i = chunk / BINS, left = word & ~((another ^ 1) << chunk % BINS);
+    store_u64(bin_word(heap, 0, chunk, size), left);
+    store_and(bin_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % BINS));
     return left;
 }
 
 /* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
-static HOT void rows_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+static ALWAYS_INLINE void bins_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
 {
-    uint64_t left = rows_clear(heap, chunk, size, load_u64(row_word(heap, 0, chunk, size)), another);
+    uint64_t left = bins_clear(heap, chunk, size, load_u64(bin_word(heap, 0, chunk, size)), another);
     shared_u32 *first = &heap->control->first[size];
     if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
-        store_u32(first, rows_next(heap, chunk, size, left));
+        store_u32(first, bins_next(heap, chunk, size, left));
 }
 
 /* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
-static HOT void rows_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+static ALWAYS_INLINE void bins_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
 {
-    uint64_t word = load_u64(row_word(heap, 0, chunk, size));
-    uint32_t next = rows_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % ROWS));
-    rows_clear(heap, chunk, size, word, another);
-    store_u32(&heap->control->first[size], (uint32_t)choose(another, first_of_chunk(chunk), next));
+    uint64_t word = load_u64(bin_word(heap, 0, chunk, size));
+    uint32_t next = bins_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % BINS));
+    bins_clear(heap, chunk, size, word, another);
+    store_u32(&heap->control->first[size], (uint32_t)select_u64(another, first_of_chunk(chunk), next));
 }
 
 #endif

@@ -10,7 +10,7 @@ struct wanted {
     const struct shmheap *heap;
     uint64_t need, alignment;
     uint64_t first; /* the lowest granule whose payload is aligned */
-    uint64_t tail;
+    uint64_t top;
 };
 
 /* Bits from, from + period and so on; period is a power of two. */
@@ -31,11 +31,11 @@ static uint64_t aligned_bits(const struct wanted *wanted, uint64_t chunk)
 /* Chunks ------------------------------------------------------------------ */
 
 /* Of the rows of need granules and more, all words i of this level in one. */
-static uint64_t rows_any(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t need)
+static uint64_t bins_any(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t need)
 {
-    const shared_u64 *words = heap->row[level] + i * ROWS;
+    const shared_u64 *words = heap->bin[level] + i * BINS;
     uint64_t any = 0;
-    for (uint64_t size = need; size < ROWS; size++)
+    for (uint64_t size = need; size < BINS; size++)
         any |= load_u64(words + size);
     return any;
 }
@@ -43,23 +43,23 @@ static uint64_t rows_any(const struct shmheap *heap, unsigned level, uint64_t i,
 /* The first word of level 0 from i on that is not 0 in one of these rows; UINT64_MAX: there is
  * none. Up the levels until one has a later bit, then down. A bit may be set though nothing is
  * below it: then the search goes on behind it. */
-static uint64_t rows_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)
+static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)
 {
     const struct layout *layout = &heap->layout;
     unsigned level = 1;
-    if (layout->row_levels == 1)
-        return i < layout->row_len[0] ? i : UINT64_MAX;
-    while (level < layout->row_levels && i / ROWS < layout->row_len[level]) {
-        uint64_t later = rows_any(heap, level, i / ROWS, need) & ~bits_below(i);
+    if (layout->bin_levels == 1)
+        return i < layout->bin_len[0] ? i : UINT64_MAX;
+    while (level < layout->bin_levels && i / BINS < layout->bin_len[level]) {
+        uint64_t later = bins_any(heap, level, i / BINS, need) & ~bits_below(i);
         if (later == 0) {
-            i = i / ROWS + 1;
+            i = i / BINS + 1;
             level++;
             continue;
         }
-        i = (i & ~(uint64_t)(ROWS - 1)) + bit_lowest(later);
+        i = (i & ~(uint64_t)(BINS - 1)) + bit_lowest(later);
         if (--level == 0)
-            return i < layout->row_len[0] ? i : UINT64_MAX;
-        i *= ROWS;
+            return i < layout->bin_len[0] ? i : UINT64_MAX;
+        i *= BINS;
     }
     return UINT64_MAX;
 }
@@ -77,7 +77,7 @@ static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
     uint64_t period = wanted->alignment / CHUNK_GRANULES, chunk = chunk_of(wanted->first);
     if (period <= 2)
         return ~UINT64_C(0);
-    uint64_t from = (chunk - i * ROWS) & (period - 1);
+    uint64_t from = (chunk - i * BINS) & (period - 1);
     return bits_every(period, from) | bits_every(period, (from - 1) & (period - 1));
 }
 
@@ -85,15 +85,15 @@ static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
 static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chunks)
 {
     while (chunks->left == 0) {
-        chunks->i = rows_word_from(wanted->heap, chunks->i + 1, wanted->need);
+        chunks->i = bins_word_from(wanted->heap, chunks->i + 1, wanted->need);
         if (chunks->i == UINT64_MAX)
             return CHUNK_NONE;
-        chunks->left = rows_any(wanted->heap, 0, chunks->i, wanted->need);
+        chunks->left = bins_any(wanted->heap, 0, chunks->i, wanted->need);
         chunks->left &= chunks_aligned(wanted, chunks->i);
     }
-    uint64_t chunk = chunks->i * ROWS + bit_lowest(chunks->left);
+    uint64_t chunk = chunks->i * BINS + bit_lowest(chunks->left);
     chunks->left &= chunks->left - 1;
-    return chunk * CHUNK_GRANULES < wanted->tail ? chunk : CHUNK_NONE;
+    return chunk * CHUNK_GRANULES < wanted->top ? chunk : CHUNK_NONE;
 }
 
 /* struct large_chunks is private: the chunks in which a large block of need or more begins, in
@@ -134,7 +134,7 @@ static uint64_t large_next(const struct wanted *wanted, struct large_chunks *chu
         }
         uint64_t chunk = chunks->node + bit_lowest(chunks->left);
         chunks->left &= chunks->left - 1;
-        if (chunk * CHUNK_GRANULES >= wanted->tail)
+        if (chunk * CHUNK_GRANULES >= wanted->top)
             return CHUNK_NONE;
         if (large_may_fit(wanted, chunk))
             return chunk;
@@ -146,8 +146,8 @@ static uint64_t large_next(const struct wanted *wanted, struct large_chunks *chu
 /* Of two words in a row, leaves the bits from which on n bits are set. */
 static void erode(uint64_t words[2], uint64_t n)
 {
-    for (unsigned i = 0; i < EROSION_STEPS; i++) {
-        unsigned shift = erosions[n].shifts[i];
+    for (unsigned i = 0; i < RUN_MASK_STEPS; i++) {
+        unsigned shift = run_masks[n].shifts[i];
         words[0] &= words[0] >> shift | words[1] << 1 << (63 - shift);
         words[1] &= words[1] >> shift;
     }
@@ -163,9 +163,9 @@ static uint64_t small_fitting(const struct wanted *wanted, uint64_t chunk)
     const struct shmheap *heap = wanted->heap;
     const struct chunk_bits *bits = &heap->bits[chunk];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t frees = starts & load_u64(&bits[0].edge);
-    if (chunk == chunk_of(wanted->tail))
-        frees &= bits_below(wanted->tail);
+    uint64_t frees = starts & load_u64(&bits[0].boundary);
+    if (chunk == chunk_of(wanted->top))
+        frees &= bits_below(wanted->top);
     uint64_t others = starts ^ frees, behind = next != 0 ? (next & -next) - 1 : ~UINT64_C(0);
     uint64_t room[2] = {(others - frees) & ~others, frees > others ? behind : 0};
     erode(room, wanted->need);
@@ -196,14 +196,14 @@ static uint64_t large_fitting(const struct wanted *wanted, uint64_t chunk)
     return size >= wanted->need && at - granule <= size - wanted->need ? granule : GRANULE_NONE;
 }
 
-uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail)
+uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top)
 {
-    struct wanted wanted = {heap, need, alignment >> heap->shift, 0, tail};
+    struct wanted wanted = {heap, need, alignment >> heap->shift, 0, top};
     struct small_chunks smalls = {UINT64_MAX, 0};
     struct large_chunks larges = {-(uint64_t)NODE_CHILDREN, 0};
     uint64_t granule = GRANULE_NONE;
     wanted.first = (-(uint64_t)(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;
-    uint64_t small = need < ROWS ? small_next(&wanted, &smalls) : CHUNK_NONE;
+    uint64_t small = need < BINS ? small_next(&wanted, &smalls) : CHUNK_NONE;
     uint64_t large = large_next(&wanted, &larges);
     while (granule == GRANULE_NONE && (small != CHUNK_NONE || large != CHUNK_NONE)) {
         if (small <= large) { /* the large block of a chunk is its last */

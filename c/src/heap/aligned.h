@@ -27,6 +27,6 @@ static inline uint64_t align_granule(const struct shmheap *heap, uint64_t granul
  * the tree and the bits have it. GRANULE_NONE: there is none. Called under the lock, where there is
  * no list of free blocks. Changes nothing. Costs some instructions for each chunk that holds a free
  * block of at least need. */
-uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t tail);
+uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top);
 
 #endif

@@ -8,10 +8,10 @@ const struct fit_calls fit_calls_portable = {fit_alloc,      fit_alloc_aligned, 
 
 uint64_t fit_place(const struct shmheap *heap, uint64_t need)
 {
-    struct found found = found_none(few_count(heap));
-    uint64_t end = heap->end, tail = tail_checked(heap, end);
-    int result = tail != GRANULE_NONE ? find_first(heap, need, tail, &found) : FIT_BAD;
-    return result > 0 ? found.granule : result == FIT_NONE && end - tail >= need ? tail : GRANULE_NONE;
+    struct found found = found_none(list_count(heap));
+    uint64_t end = heap->end, top = top_checked(heap, end);
+    int result = top != GRANULE_NONE ? find_first(heap, need, top, &found) : FIT_BAD;
+    return result > 0 ? found.granule : result == FIT_NONE && end - top >= need ? top : GRANULE_NONE;
 }
 
 void fit_format(struct shmheap *heap)
@@ -19,30 +19,30 @@ void fit_format(struct shmheap *heap)
     uint64_t end = heap->end;
     block_publish(heap, 0, header_free(end));
     start_set(heap, 0);
-    store_u64(&heap->control->tail, 0);
+    store_u64(&heap->control->top, 0);
     store_u64(&heap->control->free_blocks, 1);
 }
 
 int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end)
 {
     struct control *control = heap->control;
-    uint64_t end = heap->end, tail = tail_checked(heap, end);
-    int list = few_is_list(few_count(heap));
-    if (tail == GRANULE_NONE || (tail != end && !tail_is_sound(heap, tail, end)))
+    uint64_t end = heap->end, top = top_checked(heap, end);
+    int list = list_in_use(list_count(heap));
+    if (top == GRANULE_NONE || (top != end && !top_is_sound(heap, top, end)))
         return FIT_BAD;
     /* [ tail ]|  =>  [ tail ][ new ]|  =>  [ tail ------- ]|   A death in between leaves two free neighbours. */
     block_prepare(heap, end, header_free(new_end - end));
     store_publish(&control->len, len);
     SHARED_STORE(&heap->end, new_end);
-    if (tail != end) {
-        block_publish(heap, tail, header_free(new_end - tail));
-        edge_clear_if(heap, end - 1, end - 1 != tail && !list);
+    if (top != end) {
+        block_publish(heap, top, header_free(new_end - top));
+        boundary_clear_if(heap, end - 1, end - 1 != top && !list);
     } else {
         start_set(heap, end);
-        edge_set_if(heap, end, !list);
+        boundary_set_if(heap, end, !list);
         store_u64(&control->free_blocks, load_u64(&control->free_blocks) + 1);
     }
-    edge_set_if(heap, new_end - 1, !list);
+    boundary_set_if(heap, new_end - 1, !list);
     store_u64(&control->grows, load_u64(&control->grows) + 1);
     return 0;
 }

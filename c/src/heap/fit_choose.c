@@ -62,10 +62,10 @@ const struct fit_calls *fit_choose(void) { return &fit_calls_portable; }
 
 #endif
 
-uint32_t fit_choose_few(void)
+uint32_t fit_choose_list_max(void)
 {
-    const char *asked = getenv("SHMHEAP_FEW");
+    const char *asked = getenv("SHMHEAP_LIST_MAX");
     char *behind = NULL;
-    unsigned long few = asked != NULL ? strtoul(asked, &behind, 10) : FEW_MAX;
-    return few < FEW_MAX && behind != asked && *behind == 0 ? (uint32_t)few : FEW_MAX;
+    unsigned long listed = asked != NULL ? strtoul(asked, &behind, 10) : LIST_MAX;
+    return listed < LIST_MAX && behind != asked && *behind == 0 ? (uint32_t)listed : LIST_MAX;
 }

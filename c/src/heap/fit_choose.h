@@ -20,7 +20,7 @@ enum fit_kind fit_kind_of(const struct fit_cpu *cpu);
  * for less: for tests, and to compare. */
 const struct fit_calls *fit_choose(void);
 
-/* How many free blocks may be in the list (free_list.h): FEW_MAX. SHMHEAP_FEW=N in the environment asks for less, 0: no list, for the same reason. */
-uint32_t fit_choose_few(void);
+/* How many free blocks may be in the list (free_list.h): LIST_MAX. SHMHEAP_LIST_MAX=N in the environment asks for less, 0: no list, for the same reason. */
+uint32_t fit_choose_list_max(void);
 
 #endif

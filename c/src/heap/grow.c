@@ -36,17 +36,17 @@ static int most_note(struct shmheap *heap, uint64_t step, int refused)
 int grow_for(struct shmheap *heap, uint64_t need)
 {
     uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
-    uint64_t tail = load_u64(&heap->control->tail), end = heap->end;
-    if (len == max || tail > end || need > heap->layout.granules_max) {
+    uint64_t top = load_u64(&heap->control->top), end = heap->end;
+    if (len == max || top > end || need > heap->layout.granules_max) {
         errno = ENOMEM;
         return -1;
     }
-    uint64_t least = REGION_LEAD + ((tail + need) << heap->shift);
+    uint64_t least = REGION_LEAD + ((top + need) << heap->shift);
     uint64_t one_more = len + heap->block_min * 16u;
     least = round_up(least < one_more ? one_more : least, GROW_LEAST);
     if (least > max)
         least = max;
-    if (layout_granules(least, heap->shift) - tail < need) {
+    if (layout_granules(least, heap->shift) - top < need) {
         errno = ENOMEM;
         return -1;
     }

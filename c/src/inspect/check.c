@@ -19,9 +19,9 @@ enum rule {
     RULE_FREE_HEADER,
     RULE_SLOT,
     RULE_FREE_PAIR,
-    RULE_TAIL,
+    RULE_TOP,
     RULE_START_BITS,
-    RULE_EDGE_BITS,
+    RULE_BOUNDARY_BITS,
     RULE_SIZES,
     RULE_HIGHER,
     RULE_COUNTS,
@@ -37,9 +37,9 @@ static const char *const rule_text[] = {
     [RULE_FREE_HEADER] = "a free block has a slot or a stamp",
     [RULE_SLOT] = "a block is held by a slot that nobody has",
     [RULE_FREE_PAIR] = "two free blocks are neighbours",
-    [RULE_TAIL] = "the tail is not where the last free block is",
+    [RULE_TOP] = "the tail is not where the last free block is",
     [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
-    [RULE_EDGE_BITS] = "the edge bits of a chunk do not fit its free blocks",
+    [RULE_BOUNDARY_BITS] = "the edge bits of a chunk do not fit its free blocks",
     [RULE_SIZES] = "the list, or the rows or the tree, do not have the free blocks",
     [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
     [RULE_COUNTS] = "the counts do not fit the blocks",
@@ -116,37 +116,37 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
 }
 
 /* The rows' words for the last 64 chunks. list: the free blocks are in one. */
-static int check_rows(const struct shmheap *heap, const struct index_expected *expected, int list, shmheap_report *report)
+static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list, shmheap_report *report)
 {
-    uint64_t chunk = expected->chunk & ~(uint64_t)(ROWS - 1);
-    for (unsigned size = 0; size < ROWS; size++)
+    uint64_t chunk = expected->chunk & ~(uint64_t)(BINS - 1);
+    for (unsigned size = 0; size < BINS; size++)
         if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
-                        list ? 0 : expected->rows[size], load_u64(heap->row[0] + chunk + size)))
+                        list ? 0 : expected->bins[size], load_u64(heap->bin[0] + chunk + size)))
             return 1;
     return 0;
 }
 
 /* The list: the free blocks but for the tail, one after the other, and nothing else. */
-static int check_few(const struct shmheap *heap, shmheap_report *report)
+static int check_list(const struct shmheap *heap, shmheap_report *report)
 {
     struct block_step step = {0, 0, 0};
-    uint64_t few = few_count(heap), tail = load_u64(&heap->control->tail), blocks = 0;
-    if (!few_is_list(few))
+    uint64_t listed = list_count(heap), top = load_u64(&heap->control->top), blocks = 0;
+    if (!list_in_use(listed))
         return 0;
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
-        if (!header_is_free(step.header) || step.granule == tail)
+        if (!header_is_free(step.header) || step.granule == top)
             continue;
         uint64_t place = blocks++, off = block_payload_off(heap, step.granule);
-        if (place >= few)
-            return broken(report, RULE_SIZES, off, blocks, few);
-        if (check_equal(report, RULE_SIZES, off, few_of_granule(step.granule), load_u32(few_entry(heap, place))) ||
-            check_equal(report, RULE_SIZES, off, step.size, load_u32(few_size(heap, place))))
+        if (place >= listed)
+            return broken(report, RULE_SIZES, off, blocks, listed);
+        if (check_equal(report, RULE_SIZES, off, list_of_granule(step.granule), load_u32(list_entry(heap, place))) ||
+            check_equal(report, RULE_SIZES, off, step.size, load_u32(list_size(heap, place))))
             return 1;
     }
-    if (check_equal(report, RULE_SIZES, 0, blocks, few))
+    if (check_equal(report, RULE_SIZES, 0, blocks, listed))
         return 1;
-    for (uint64_t place = few; place < FEW_MAX; place++)
-        if (check_equal(report, RULE_SIZES, 0, 0, load_u32(few_entry(heap, place)) | load_u32(few_size(heap, place))))
+    for (uint64_t place = listed; place < LIST_MAX; place++)
+        if (check_equal(report, RULE_SIZES, 0, 0, load_u32(list_entry(heap, place)) | load_u32(list_size(heap, place))))
             return 1;
     return 0;
 }
@@ -156,38 +156,38 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
 {
     const struct control *control = heap->control;
     struct index_expected expected;
-    uint64_t few = few_count(heap);
-    int list = few_is_list(few);
-    if (!list && check_equal(report, RULE_SIZES, 0, FEW_NOT, few))
+    uint64_t listed = list_count(heap);
+    int list = list_in_use(listed);
+    if (!list && check_equal(report, RULE_SIZES, 0, NOT_LISTED, listed))
         return 1;
     index_expect(&expected, heap, heap->end);
     while (index_expect_next(&expected)) {
         const struct chunk_bits *bits = &heap->bits[expected.chunk];
         uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
         if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
-            check_equal(report, RULE_EDGE_BITS, off, list ? 0 : expected.edge, load_u64(&bits->edge)) ||
+            check_equal(report, RULE_BOUNDARY_BITS, off, list ? 0 : expected.boundary, load_u64(&bits->boundary)) ||
             check_equal(report, RULE_SIZES, off, list ? 0 : expected.large, load_u32(heap->level[0] + expected.chunk)) ||
-            (index_expect_rows(&expected) && check_rows(heap, &expected, list, report)))
+            (index_expect_bins(&expected) && check_bins(heap, &expected, list, report)))
             return 1;
     }
     *chunks = expected.chunk;
-    uint64_t tail = load_u64(&control->tail);
-    return check_equal(report, RULE_TAIL, block_payload_off(heap, expected.tail), expected.tail, tail) ||
+    uint64_t top = load_u64(&control->top);
+    return check_equal(report, RULE_TOP, block_payload_off(heap, expected.top), expected.top, top) ||
            check_equal(report, RULE_COUNTS, 0, expected.used_granules, load_u64(&control->used_granules)) ||
            check_equal(report, RULE_COUNTS, 0, expected.used_blocks, load_u64(&control->allocs) - load_u64(&control->frees)) ||
            check_equal(report, RULE_COUNTS, 0, expected.free_blocks, load_u64(&control->free_blocks));
 }
 
 /* The rows' higher levels. From level 2 on a bit may be left over. */
-static int check_row_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
+static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
 {
-    uint64_t count = (chunks + ROWS - 1) / ROWS, span = (uint64_t)CHUNK_GRANULES * ROWS * ROWS;
-    for (unsigned level = 1; level < heap->layout.row_levels; level++, span *= ROWS) {
-        uint64_t groups = (count + ROWS - 1) / ROWS;
-        for (uint64_t i = 0; i < groups * ROWS; i++) {
-            uint64_t wanted = index_expect_row(heap, level, i / ROWS, i % ROWS, count), found = load_u64(heap->row[level] + i);
-            uint64_t words = count - i / ROWS * ROWS, left_over = words < ROWS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
-            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, i / ROWS * span) - HEADER_SIZE,
+    uint64_t count = (chunks + BINS - 1) / BINS, span = (uint64_t)CHUNK_GRANULES * BINS * BINS;
+    for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= BINS) {
+        uint64_t groups = (count + BINS - 1) / BINS;
+        for (uint64_t i = 0; i < groups * BINS; i++) {
+            uint64_t wanted = index_expect_bin(heap, level, i / BINS, i % BINS, count), found = load_u64(heap->bin[level] + i);
+            uint64_t words = count - i / BINS * BINS, left_over = words < BINS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, i / BINS * span) - HEADER_SIZE,
                             level == 1 ? wanted : wanted | (found & left_over), found))
                 return 1;
         }
@@ -198,9 +198,9 @@ static int check_row_levels(const struct shmheap *heap, shmheap_report *report, 
 
 static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 {
-    if (few_is_list(few_count(heap)))
+    if (list_in_use(list_count(heap)))
         return 0; /* first is the list */
-    for (unsigned place = 0; place < 2 * ROWS; place++)
+    for (unsigned place = 0; place < 2 * BINS; place++)
         if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
             return 1;
     return 0;
@@ -244,7 +244,7 @@ int check_heap(const struct shmheap *heap, shmheap_report *report)
     uint64_t chunks = 0;
     memset(report, 0, sizeof *report);
     int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
-                  check_few(heap, report) || check_row_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
+                  check_list(heap, report) || check_bin_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
                   check_firsts(heap, report) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;

@@ -265,9 +265,9 @@ static void head_settle(struct copy *copy)
                                                                            memory */
     *head_word(copy, offsetof(struct control, lock)) = 0;
     *head_word(copy, offsetof(struct control, waiting)) = 0;
-    *head_word(copy, offsetof(struct control, space_waiting)) &= ~UINT64_C(0xffffffff); /* the upper
+    *head_word(copy, offsetof(struct control, wait_sleepers)) &= ~UINT64_C(0xffffffff); /* the upper
                                                                                            half is
-                                                                                           space_futex
+                                                                                           wait_futex
                                                                                          */
     uint64_t *sequence = head_word(copy, offsetof(struct control, sequence));
     *sequence = (*sequence + 1) & ~UINT64_C(1);
@@ -294,7 +294,7 @@ static int copy_fill(struct copy *copy)
 {
     int result = 1;
     for (unsigned round = 0; round < ROUNDS_MAX && result > 0; round++) {
-        if (rounds_ahead(copy) != 0 || (result = look_at(copy->heap, run_copy, copy)) < 0 ||
+        if (rounds_ahead(copy) != 0 || (result = inspect_at(copy->heap, run_copy, copy)) < 0 ||
             changed_write(copy) != 0)
             return -1;
     }

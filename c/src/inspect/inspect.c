@@ -20,7 +20,7 @@ static int fail(int reason)
     return -1;
 }
 
-enum { LOOK_TRIES = 200, SETTLE_TRIES = 2000 };
+enum { INSPECT_TRIES = 200, SETTLE_TRIES = 2000 };
 
 /* struct look is private: something to be read off a heap that stands still. run must bear what
  * changes under it. */
@@ -31,9 +31,9 @@ struct look {
 
 /* Without the right to write there is no lock: read, and believe it if nothing has changed
  * meanwhile. */
-static COLD int look_read_only(struct shmheap *heap, const struct look *look)
+static COLD int inspect_read_only(struct shmheap *heap, const struct look *look)
 {
-    for (int i = 0; i < LOOK_TRIES; i++) {
+    for (int i = 0; i < INSPECT_TRIES; i++) {
         uint64_t before;
         for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES; k++)
             sched_yield();
@@ -49,23 +49,23 @@ static COLD int look_read_only(struct shmheap *heap, const struct look *look)
     return fail(EAGAIN);
 }
 
-int look_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
+int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
 {
     const struct look look = {run, context};
     if (heap->read_only)
-        return look_read_only(heap, &look);
-    if (recover_enter(heap) != 0)
+        return inspect_read_only(heap, &look);
+    if (heap_lock(heap) != 0)
         return -1;
     int calm = process_calm();
     int result = run(heap, context);
     process_calm_end(calm);
-    recover_leave(heap);
+    heap_unlock(heap);
     return result >= 0 ? result : fail(-result);
 }
 
 static int run_check(struct shmheap *heap, void *context) { return check_heap(heap, context); }
 
-int look_check(struct shmheap *heap, shmheap_report *report) { return look_at(heap, run_check, report); }
+int inspect_check(struct shmheap *heap, shmheap_report *report) { return inspect_at(heap, run_check, report); }
 
 static uint64_t largest_free(const struct shmheap *heap)
 {
@@ -107,12 +107,12 @@ static int run_stat(struct shmheap *heap, void *context)
     return 0;
 }
 
-int look_stat(struct shmheap *heap, shmheap_stats *stats)
+int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
 {
     int before = errno;
     memset(stats, 0, sizeof *stats);
     stats->lock_slot = lock_owner_slot(heap);
-    if (look_at(heap, run_stat, stats) != 0)
+    if (inspect_at(heap, run_stat, stats) != 0)
         return -1;
     int calm = process_calm();
     stat_slots(heap, stats);
@@ -140,7 +140,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->state = (enum shmheap_state)block.state;
     /* Blocks keep naming a slot that was left until somebody needs it. */
     info->slot = slot_departed(heap, block.slot) ? SLOT_LEFT : block.slot;
-    info->stamp = block.stamp;
+    info->stamp = block.generation;
 }
 
 static int run_batch(struct shmheap *heap, void *context)
@@ -160,12 +160,12 @@ static int run_batch(struct shmheap *heap, void *context)
     return 0;
 }
 
-int look_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context)
+int inspect_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context)
 {
     struct batch batch;
     batch.from = 0;
     do {
-        if (look_at(heap, run_batch, &batch) != 0)
+        if (inspect_at(heap, run_batch, &batch) != 0)
             return -1;
         for (unsigned i = 0; i < batch.count; i++) {
             int stop = visit(&batch.blocks[i], context);
@@ -230,12 +230,12 @@ static int run_names(struct shmheap *heap, void *context)
     return 0;
 }
 
-int look_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *), void *context)
+int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *), void *context)
 {
     struct names names;
     names.from = 0;
     do {
-        if (look_at(heap, run_names, &names) != 0)
+        if (inspect_at(heap, run_names, &names) != 0)
             return -1;
         for (unsigned i = 0; i < names.count; i++) {
             int stop = visit(&names.found[i], context);
@@ -348,7 +348,7 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
     return 0;
 }
 
-int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context)
+int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context)
 {
     struct held held;
     int before = errno, stop = 0;
@@ -360,7 +360,7 @@ int look_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info
         if (held.count == 0 && from != 1)
             break;
         do {
-            if (look_at(heap, run_held, &held) != 0)
+            if (inspect_at(heap, run_held, &held) != 0)
                 return -1;
         } while (!held.is_end);
         stop = held_show(heap, from, &held, visit, context);

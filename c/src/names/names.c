@@ -10,7 +10,7 @@
 enum { TABLE_LEAST = 64, TABLE_SPARSE = 8, CHAIN_MAX = 64, FIND_TRIES = 16 };
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 
-#define STAMP_BITS (~UINT64_C(0) << HEADER_STAMP_SHIFT)
+#define GENERATION_BITS (~UINT64_C(0) << HEADER_GENERATION_SHIFT)
 
 /* Blocks ---------------------------------------------------------------- */
 
@@ -46,14 +46,14 @@ static struct name_more *more_at(const struct shmheap *heap, uint64_t granule)
 
 const struct name_record *names_record(const struct shmheap *heap, uint64_t granule) { return record_at(heap, granule); }
 
-static uint64_t reference(uint64_t granule, uint64_t header) { return granule | (header & STAMP_BITS); }
+static uint64_t reference(uint64_t granule, uint64_t header) { return granule | (header & GENERATION_BITS); }
 static uint64_t reference_granule(uint64_t word) { return word & HEADER_SIZE_MASK; }
 
 /* The header of the block that was referred to, while it is in this state; else 0. */
 static uint64_t header_of_reference(const struct shmheap *heap, uint64_t word, unsigned state)
 {
     uint64_t header = header_in_state(heap, reference_granule(word), state);
-    return (header & STAMP_BITS) == (word & STAMP_BITS) ? header : 0;
+    return (header & GENERATION_BITS) == (word & GENERATION_BITS) ? header : 0;
 }
 
 /* The last 8 bytes of an object with a name: its record. */
@@ -80,7 +80,7 @@ static void internal_free(struct shmheap *heap, uint64_t granule)
 static void block_give(struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t header = block_load(heap, granule);
-    block_publish(heap, granule, header_make(header_size(header), state, SLOT_GONE, header_stamp(header)));
+    block_publish(heap, granule, header_make(header_size(header), state, SLOT_GONE, header_generation(header)));
 }
 
 static void changes_begin(struct shmheap *heap)
@@ -562,7 +562,7 @@ static int64_t name_make_announced(struct shmheap *heap, const struct name *name
     return object;
 }
 
-uint64_t names_space(const struct shmheap *heap, const struct name *name, size_t len)
+uint64_t names_namespace(const struct shmheap *heap, const struct name *name, size_t len)
 {
     uint64_t wanted = table_wanted(heap), need = object_need(heap, len);
     if (need == 0)
@@ -816,7 +816,7 @@ static void more_relink(struct shmheap *heap, uint64_t granule)
         return;
     uint64_t word = load_u64(&more->record), at = reference_granule(word);
     struct name_record *record = record_at(heap, at);
-    if (record != NULL && ((block_load(heap, at) ^ word) & STAMP_BITS) == 0)
+    if (record != NULL && ((block_load(heap, at) ^ word) & GENERATION_BITS) == 0)
         more_link(heap, record, granule);
     else
         internal_free(heap, granule);

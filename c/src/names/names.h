@@ -24,8 +24,8 @@ struct name {
 /* 0; -1 with errno EINVAL or ENAMETOOLONG. */
 int name_set(const struct shmheap *heap, struct name *name, const char *text);
 
-/* names_space is how many granules names_use may need, at most, in one piece. */
-uint64_t names_space(const struct shmheap *heap, const struct name *name, size_t len);
+/* names_namespace is how many granules names_use may need, at most, in one piece. */
+uint64_t names_namespace(const struct shmheap *heap, const struct name *name, size_t len);
 
 /* names_use counts the connection's slot as a user of the name's object, which must have at least
  * len bytes, and makes it if there is none: its granule, or FIT_NONE, FIT_BAD, NAMES_TOO_SHORT. */

@@ -352,7 +352,7 @@ static int slot_lives(const struct slot *slot)
 {
     uint64_t word = load_u64(&slot->word), state = word & SLOT_STATE_MASK;
     return (word & SLOT_BY_PID) && state != SLOT_FREE && state != SLOT_VACATED &&
-           process_lives_in(word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK,
+           process_lives_in(word >> SLOT_NAMESPACE_SHIFT & SLOT_NAMESPACE_MASK,
                             (int64_t)(word >> SLOT_PID_SHIFT & SLOT_PID_MASK),
                             load_u64(&slot->start_ticks));
 }

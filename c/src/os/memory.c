@@ -191,7 +191,7 @@ static void mount_note(struct hierarchies *found, const char *line)
 
 /* Notes each line. One that is too long for the buffer is none of a control group's: overlayfs lists
  * its layers. No stdio: a child of _Fork() must not use malloc. */
-static APART void mounts_read(int fd, struct hierarchies *found)
+static NOINLINE void mounts_read(int fd, struct hierarchies *found)
 {
     char text[TEXT_ROOM], *end;
     size_t len = 0;
@@ -215,7 +215,7 @@ static APART void mounts_read(int fd, struct hierarchies *found)
     }
 }
 
-static APART void hierarchies_find(struct hierarchies *found, const char *proc)
+static NOINLINE void hierarchies_find(struct hierarchies *found, const char *proc)
 {
     char path[FILE_ROOM];
     memset(found, 0, sizeof *found);
@@ -229,7 +229,7 @@ static APART void hierarchies_find(struct hierarchies *found, const char *proc)
 
 /* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
  * "4:cpu,memory:/path" for a hierarchy of version 1. */
-static APART uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
+static NOINLINE uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
                                   uint64_t swap_free, uint64_t need)
 {
     char text[TEXT_ROOM], *rest = NULL;
@@ -253,7 +253,7 @@ static APART uint64_t groups_left(const struct hierarchies *hierarchies, const c
 }
 
 /* Apart, and so is groups_left: the buffers of both together are much for a small stack. */
-static APART uint64_t machine_left(const char *proc, uint64_t *swap_free)
+static NOINLINE uint64_t machine_left(const char *proc, uint64_t *swap_free)
 {
     char text[TEXT_ROOM];
     text_read(text, sizeof text, proc, "meminfo");

@@ -17,7 +17,7 @@
 #define MADV_WIPEONFORK 18 /* Linux 4.14; older kernels refuse it */
 #endif
 
-enum { SPACE_MASK = 0xffffff };
+enum { WAIT_MASK = 0xffffff };
 
 void *process_map(void *address, size_t len, int protection, int flags, int fd)
 {
@@ -75,7 +75,7 @@ void process_on_fork(void (*call)(int told))
 {
     shared_u32 *made = process_memory(PROCESS_WIPED);
     in_child = call;
-    process_space(); /* while there may be a /proc */
+    process_namespace(); /* while there may be a /proc */
     if (made != NULL)
         mark = made;
     process_was_told();
@@ -147,22 +147,22 @@ static uint64_t namespace_of(const char *path)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-static uint32_t space_read(void)
+static uint32_t wait_read(void)
 {
     uint64_t pids = namespace_of("/proc/self/ns/pid");
     /* Kernels before 5.6 have no time namespaces: 0 for all. */
     uint64_t number = pids * 31 + namespace_of("/proc/self/ns/time");
-    uint32_t folded = (uint32_t)(number ^ number >> 24) & SPACE_MASK;
+    uint32_t folded = (uint32_t)(number ^ number >> 24) & WAIT_MASK;
     return pids == 0 ? 0 : folded != 0 ? folded : 1;
 }
 
 /* The space that was last read, and in the high half the process that read it. */
-static shared_u64 known_space;
+static shared_u64 known_namespace;
 
-uint32_t process_space(void)
+uint32_t process_namespace(void)
 {
-    uint32_t space = space_read();
-    uint64_t known = load_u64(&known_space), pid = (uint32_t)getpid();
+    uint32_t space = wait_read();
+    uint64_t known = load_u64(&known_namespace), pid = (uint32_t)getpid();
     if (space == 0) {
         /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a
          * child that sees its parent is in the same. */
@@ -170,7 +170,7 @@ uint32_t process_space(void)
             return 0;
         space = (uint32_t)known;
     }
-    __atomic_store_n(SHARED_VALUE(&known_space), pid << 32 | space, __ATOMIC_RELAXED);
+    __atomic_store_n(SHARED_VALUE(&known_namespace), pid << 32 | space, __ATOMIC_RELAXED);
     return space;
 }
 
@@ -185,7 +185,7 @@ int process_lives(int64_t pid, uint64_t start)
 
 int process_lives_in(uint64_t space, int64_t pid, uint64_t start)
 {
-    return space != 0 && space == process_space() && process_lives(pid, start);
+    return space != 0 && space == process_namespace() && process_lives(pid, start);
 }
 
 int process_is_alone(void)

@@ -39,9 +39,9 @@ void process_was_told(void);
 uint64_t process_start(void);
 void process_forget(void);
 
-/* process_space is the PID and time namespaces of this process, folded to 24 bits; 0: unknown. A
+/* process_namespace is the PID and time namespaces of this process, folded to 24 bits; 0: unknown. A
  * pid and a start time mean the same only to processes whose spaces are equal. */
-uint32_t process_space(void);
+uint32_t process_namespace(void);
 
 /* process_lives tells whether the process of this pid, which started at start (0: unknown), lives:
  * 1 or 0. A process whose first thread has ended lives while another thread runs. Same space only.

@@ -45,19 +45,19 @@ static void add_nodes_of_cpu(struct scope *scope, const char *folder, unsigned c
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         unsigned node;
         char rest;
-        if (sscanf(entry->d_name, "node%u%c", &node, &rest) == 1 && node < SCOPE_NODES)
-            scope->nodes[node / SCOPE_LONG_BITS] |= 1ul << node % SCOPE_LONG_BITS;
+        if (sscanf(entry->d_name, "node%u%c", &node, &rest) == 1 && node < TOPOLOGY_NODES)
+            scope->nodes[node / TOPOLOGY_LONG_BITS] |= 1ul << node % TOPOLOGY_LONG_BITS;
     }
     closedir(entries);
 }
 
-int scope_of_cpus(struct scope *scope, const char *folder, const unsigned long *cpus)
+int topology_of_cpus(struct scope *scope, const char *folder, const unsigned long *cpus)
 {
     memset(scope, 0, sizeof *scope);
     scope->socket = -1;
-    for (unsigned cpu = 0; cpu < SCOPE_CPUS; cpu++) {
+    for (unsigned cpu = 0; cpu < TOPOLOGY_CPUS; cpu++) {
         int socket;
-        if (!(cpus[cpu / SCOPE_LONG_BITS] >> cpu % SCOPE_LONG_BITS & 1))
+        if (!(cpus[cpu / TOPOLOGY_LONG_BITS] >> cpu % TOPOLOGY_LONG_BITS & 1))
             continue;
         if (socket_of_cpu(folder, cpu, &socket) != 0)
             continue; /* allowed, but not there */
@@ -74,28 +74,28 @@ int scope_of_cpus(struct scope *scope, const char *folder, const unsigned long *
     return -1;
 }
 
-int scope_of_caller(struct scope *scope)
+int topology_of_caller(struct scope *scope)
 {
-    unsigned long cpus[SCOPE_CPUS / SCOPE_LONG_BITS] = {0};
+    unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {0};
     int before = errno;
-    if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 || scope_of_cpus(scope, SCOPE_CPU_FOLDER, cpus) != 0)
+    if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 || topology_of_cpus(scope, TOPOLOGY_CPU_FOLDER, cpus) != 0)
         return -1;
     errno = before;
     return 0;
 }
 
-void scope_place(const struct scope *scope, void *memory, size_t len)
+void topology_place(const struct scope *scope, void *memory, size_t len)
 {
-    static const unsigned long none[SCOPE_NODES / SCOPE_LONG_BITS];
+    static const unsigned long none[TOPOLOGY_NODES / TOPOLOGY_LONG_BITS];
     int before = errno;
     if (memcmp(scope->nodes, none, sizeof none) == 0)
         return;
-    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)SCOPE_NODES, 0) != 0)
-        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)SCOPE_NODES, 0); /* the lowest of them */
+    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)TOPOLOGY_NODES, 0) != 0)
+        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)TOPOLOGY_NODES, 0); /* the lowest of them */
     errno = before;
 }
 
-int scope_name(char *out, size_t room, const char *name, int socket)
+int topology_name(char *out, size_t room, const char *name, int socket)
 {
     if (snprintf(out, room, "%s.socket%d", name, socket) < (int)room)
         return 0;

@@ -7,7 +7,7 @@
 
 enum {
     SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
-    LOOK_NS = 25000,  /* from one look to the next, at most about twice this */
+    INSPECT_NS = 25000,  /* from one look to the next, at most about twice this */
     STILL_NS = 10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
     SLEEP_LEAST_NS = 5000000 /* until a waiter that is not woken looks by itself */
 };
@@ -25,7 +25,7 @@ __thread struct lock_self lock_self;
 
 /* Where the kernel has no robust lists (an emulator), announcements go nowhere, and lock_seize has to do. */
 static __thread struct robust_list *pending_nowhere;
-static __thread struct robust_list_head own_head;
+static __thread struct robust_list_head ownership_head;
 
 void lock_self_fill(void)
 {
@@ -37,10 +37,10 @@ void lock_self_fill(void)
     long failed = syscall(SYS_get_robust_list, 0, &head, &size);
     if (failed == 0 && head == NULL) {
         /* A C library that registers no list until a robust mutex is used. */
-        own_head.list.next = &own_head.list;
-        own_head.futex_offset = 0;
-        if (syscall(SYS_set_robust_list, &own_head, sizeof own_head) == 0)
-            head = &own_head;
+        ownership_head.list.next = &ownership_head.list;
+        ownership_head.futex_offset = 0;
+        if (syscall(SYS_set_robust_list, &ownership_head, sizeof ownership_head) == 0)
+            head = &ownership_head;
     }
     if (failed == 0 && head != NULL) {
         lock_self.futex_offset = head->futex_offset;
@@ -83,11 +83,11 @@ void lock_release_waking(struct shmheap *heap, uint64_t word)
     shared_u64 *lock = &heap->control->lock;
     if (word == 0 && (load_u64(lock) & LOCK_HUNGRY))
         word = LOCK_LEFT;
-    uint64_t was = swap_always(lock, word);
+    uint64_t was = exchange_u64(lock, word);
     if (!(was & LOCK_HUNGRY) || futex_wake(heap, LOCK_SLEEPS_HUNGRY) <= 0) {
         /* No hungry waiter sleeps. One that has come since may have taken the lock. */
         if (word == LOCK_LEFT)
-            swap_if(lock, LOCK_LEFT, 0);
+            compare_exchange(lock, LOCK_LEFT, 0);
         if (((uint32_t)was & FUTEX_WAITERS) || load_u64(&heap->control->waiting) != 0)
             lock_wake(heap);
     }
@@ -106,7 +106,7 @@ static int futex_sleep(struct shmheap *heap, uint32_t value, uint32_t kind, uint
 static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
 {
     lock_announce(heap);
-    if (swap_if(&heap->control->lock, seen, lock_mine(heap) | bits | (seen & LOCK_LEFT))) {
+    if (compare_exchange(&heap->control->lock, seen, lock_mine(heap) | bits | (seen & LOCK_LEFT))) {
         FOLLOWS_WHAT_WAS_ORDERED(&heap->control->lock);
         lock_mark_changing(heap->control);
         return 1;
@@ -149,7 +149,7 @@ static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum loc
         for (unsigned i = 0; i < pauses; i++)
             spin_pause();
         now = clock_ns(CLOCK_MONOTONIC);
-        if (now - last < LOOK_NS)
+        if (now - last < INSPECT_NS)
             pauses *= 2;
         uint64_t is = load_u64(&control->sequence);
         moved = is != sequence ? now : moved;
@@ -166,7 +166,7 @@ static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_
     if ((seen & bits) == bits)
         return 1; /* the waiter that set them has the owner see them */
     store_u64(&heap->control->waiting, 1);
-    if (!swap_if(&heap->control->lock, seen, seen | bits))
+    if (!compare_exchange(&heap->control->lock, seen, seen | bits))
         return 0;
     syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
     return 1;

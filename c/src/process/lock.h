@@ -111,7 +111,7 @@ static inline int lock_try(struct shmheap *heap)
     if (UNLIKELY(load_u64(lock) != 0))
         return 0;
     lock_announce(heap);
-    if (UNLIKELY(!swap_if(lock, 0, lock_mine(heap)))) {
+    if (UNLIKELY(!compare_exchange(lock, 0, lock_mine(heap)))) {
         lock_renounce();
         return 0;
     }

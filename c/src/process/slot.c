@@ -67,7 +67,7 @@ struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
 /* This process, as the holder of a slot. */
 static uint64_t slot_word(enum slot_state state)
 {
-    return state | (uint64_t)process_space() << SLOT_SPACE_SHIFT |
+    return state | (uint64_t)process_namespace() << SLOT_NAMESPACE_SHIFT |
            ((uint64_t)(uint32_t)getpid() & SLOT_PID_MASK) << SLOT_PID_SHIFT;
 }
 
@@ -115,7 +115,7 @@ static int slot_swap(struct shmheap *heap, unsigned slot, uint64_t taken)
 {
     shared_u64 *word = &slot_entry(heap, slot)->word;
     uint64_t seen = load_u64(word);
-    return word_state(seen) == SLOT_FREE && swap_if(word, seen, taken);
+    return word_state(seen) == SLOT_FREE && compare_exchange(word, seen, taken);
 }
 
 /* The word of a slot with other bits in place of those in mask. The holder and its children change
@@ -125,7 +125,7 @@ static void slot_change(struct shmheap *heap, unsigned slot, uint64_t mask, uint
     shared_u64 *word = &slot_entry(heap, slot)->word;
     for (unsigned i = 0; i < CHANGE_TRIES; i++) {
         uint64_t seen = load_u64(word);
-        if (swap_if(word, seen, (seen & ~mask) | bits))
+        if (compare_exchange(word, seen, (seen & ~mask) | bits))
             return;
     }
     store_publish(word, (load_u64(word) & ~mask) | bits);
@@ -267,8 +267,8 @@ static int lives_by_pid(const struct slot *entry, uint64_t word)
 {
     /* A pid of another space, or of an unknown one, says nothing here: a process that cannot be seen
      * is not called dead. */
-    uint64_t space = word >> SLOT_SPACE_SHIFT & SLOT_SPACE_MASK;
-    return space == 0 || space != process_space() ||
+    uint64_t space = word >> SLOT_NAMESPACE_SHIFT & SLOT_NAMESPACE_MASK;
+    return space == 0 || space != process_namespace() ||
            process_lives(word_pid(word), load_u64(&entry->start_ticks));
 }
 

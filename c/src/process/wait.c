@@ -7,15 +7,15 @@
 
 #include "../base/kernel.h"
 
-enum { CLASS_BITS = HEADER_SIZE_BITS / SPACE_CLASSES };
+enum { CLASS_BITS = HEADER_SIZE_BITS / WAIT_CLASSES };
 
 static unsigned class_of(uint64_t need)
 {
     unsigned class = need != 0 ? bit_highest(need) / CLASS_BITS : 0;
-    return class < SPACE_CLASSES ? class : SPACE_CLASSES - 1;
+    return class < WAIT_CLASSES ? class : WAIT_CLASSES - 1;
 }
 
-/* What space_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but
+/* What wait_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but
  * looks by itself. */
 static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX; }
 
@@ -24,15 +24,15 @@ static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)n
  * look by themselves, but later. */
 static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
 {
-    shared_u32 *futex = &heap->control->space_futex;
+    shared_u32 *futex = &heap->control->wait_futex;
     store_u32(futex, load_u32(futex) + 1);
     return syscall(SYS_futex, futex, FUTEX_WAKE_BITSET, count, NULL, NULL, classes);
 }
 
-uint32_t space_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
+uint32_t wait_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
 {
     unsigned class = class_of(need);
-    shared_u32 *least = &connection_hints(heap)->space_least[class];
+    shared_u32 *least = &connection_hints(heap)->wait_least[class];
     uint32_t known = load_u32(least);
     /* There is space for the least need of the class, which is not ours: it is that of another
      * sleeper, or was. */
@@ -42,34 +42,34 @@ uint32_t space_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
     }
     if (known == 0 || least_of(need) < known)
         store_u32(least, least_of(need));
-    store_u32(&heap->control->space_waiting, 1);
-    return load_u32(&heap->control->space_futex);
+    store_u32(&heap->control->wait_sleepers, 1);
+    return load_u32(&heap->control->wait_futex);
 }
 
-void space_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned limit_ms)
+void wait_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned limit_ms)
 {
     uint64_t until = clock_ns(CLOCK_MONOTONIC) + limit_ms * UINT64_C(1000000);
     struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    syscall(SYS_futex, &heap->control->space_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL, 1u << class_of(need));
+    syscall(SYS_futex, &heap->control->wait_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL, 1u << class_of(need));
 }
 
-void space_offer(struct shmheap *heap, uint64_t largest)
+void wait_offer(struct shmheap *heap, uint64_t largest)
 {
     struct control *control = heap->control;
     uint32_t served = 0, waiting = 0;
-    for (unsigned class = 0; class < SPACE_CLASSES; class++) {
-        uint32_t least = load_u32(&connection_hints(heap)->space_least[class]);
+    for (unsigned class = 0; class < WAIT_CLASSES; class++) {
+        uint32_t least = load_u32(&connection_hints(heap)->wait_least[class]);
         waiting |= (uint32_t)(least != 0) << class;
         served |= (uint32_t)(least != 0 && least <= largest && least != UINT32_MAX) << class;
     }
     if (served != 0 && classes_wake(heap, served, 1) > 0) {
-        store_u32(&control->space_waiting, 0); /* the woken thread sees to the others */
+        store_u32(&control->wait_sleepers, 0); /* the woken thread sees to the others */
         return;
     }
-    for (unsigned class = 0; class < SPACE_CLASSES; class++)
+    for (unsigned class = 0; class < WAIT_CLASSES; class++)
         if (served >> class & 1)
-            store_u32(&connection_hints(heap)->space_least[class], 0); /* none sleeps there */
+            store_u32(&connection_hints(heap)->wait_least[class], 0); /* none sleeps there */
     waiting &= ~served;
-    if (load_u32(&control->space_waiting) != (waiting != 0))
-        store_u32(&control->space_waiting, waiting != 0);
+    if (load_u32(&control->wait_sleepers) != (waiting != 0))
+        store_u32(&control->wait_sleepers, waiting != 0);
 }

@@ -143,7 +143,7 @@ int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
     return slots_free(heap, gone);
 }
 
-void recover_offer(struct shmheap *heap) { space_offer(heap, index_largest_of_all(heap)); }
+void recover_offer(struct shmheap *heap) { wait_offer(heap, index_largest_of_all(heap)); }
 
 /* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or
  * LOCK_DIED, or LOCK_SUSPECT with errno. */
@@ -177,10 +177,10 @@ static int enter_locked(struct shmheap *heap, unsigned limit_ms)
         errno = reason;
         return -1;
     }
-    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0 : recover_enter_grown(heap);
+    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0 : heap_lock_grown(heap);
 }
 
-int recover_enter_grown(struct shmheap *heap)
+int heap_lock_grown(struct shmheap *heap)
 {
     if (segment_refresh(heap) == 0)
         return 0;
@@ -243,7 +243,7 @@ int recover_take_slot(struct shmheap *heap)
     return taken;
 }
 
-int recover_enter_within(struct shmheap *heap, unsigned limit_ms)
+int heap_lock_within(struct shmheap *heap, unsigned limit_ms)
 {
     if (heap == NULL || !heap->open) {
         errno = EINVAL;
@@ -263,4 +263,4 @@ int recover_enter_within(struct shmheap *heap, unsigned limit_ms)
     return 0;
 }
 
-int recover_enter_slow(struct shmheap *heap) { return recover_enter_within(heap, heap != NULL ? heap->lock_limit_ms : 0); }
+int heap_lock_slow(struct shmheap *heap) { return heap_lock_within(heap, heap != NULL ? heap->lock_limit_ms : 0); }

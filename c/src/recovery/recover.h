@@ -10,32 +10,32 @@
 
 /* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with
  * the lock held, or -1 with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
-int recover_enter_slow(struct shmheap *heap);
+int heap_lock_slow(struct shmheap *heap);
 
 /* The same, waiting for a living owner of the lock no longer than about so many milliseconds. */
-int recover_enter_within(struct shmheap *heap, unsigned limit_ms);
-int recover_enter_grown(struct shmheap *heap);
+int heap_lock_within(struct shmheap *heap, unsigned limit_ms);
+int heap_lock_grown(struct shmheap *heap);
 
-/* recover_enter takes the lock of a sound heap: 0, or -1 with errno. */
-static inline int recover_enter(struct shmheap *heap)
+/* heap_lock takes the lock of a sound heap: 0, or -1 with errno. */
+static inline int heap_lock(struct shmheap *heap)
 {
     if (UNLIKELY(heap == NULL || !load_acquire_u32(&heap->ready) || !lock_try(heap)))
-        return recover_enter_slow(heap);
+        return heap_lock_slow(heap);
     if (UNLIKELY(load_u64(&heap->control->len) != load_acquire(&heap->len_known)))
-        return recover_enter_grown(heap);
+        return heap_lock_grown(heap);
     return 0;
 }
 
-static inline void recover_leave(struct shmheap *heap) { lock_release(heap); }
+static inline void heap_unlock(struct shmheap *heap) { lock_release(heap); }
 
 /* recover_offer wakes one of the threads that wait for space, if the largest free block serves any.
  * Lock held. */
 void recover_offer(struct shmheap *heap);
 
-/* recover_leave after a block was freed. */
-static inline void recover_leave_freed(struct shmheap *heap)
+/* heap_unlock after a block was freed. */
+static inline void heap_unlock_freed(struct shmheap *heap)
 {
-    if (UNLIKELY(space_is_awaited(heap)))
+    if (UNLIKELY(wait_is_expected(heap)))
         recover_offer(heap);
     lock_release(heap);
 }

@@ -49,11 +49,11 @@ struct shmheap {
     shared_u64 huge_next; /* granule: behind it the memory was reserved in small pages, and nobody
                              here has used it yet; see huge.h */
     uint32_t cached;      /* 1: threads keep free blocks for themselves */
-    uint32_t few_max;     /* free blocks that go into the list, at most FEW_MAX */
+    uint32_t list_max;     /* free blocks that go into the list, at most LIST_MAX */
     const struct fit_calls *fit;     /* first fit for this processor */
     uint64_t handle_tag;             /* bits 51-63, in place */
-    shared_u64 *row[ROW_LEVELS_MAX]; /* ROW_LEVELS_MIN at least: those that the segment lacks are
-                                        spare_row */
+    shared_u64 *bin[BIN_LEVELS_MAX]; /* BIN_LEVELS_MIN at least: those that the segment lacks are
+                                        spare_bin */
     shared_u32 *level[LEVELS_MAX];
     struct layout layout;
     /* seldom used */
@@ -79,7 +79,7 @@ struct shmheap {
     uint64_t grow_most; /* bytes that one growth asks for at most: fewer after a refusal.
                            Under the heap's lock, as file_zeros */
     unsigned lines_wait; /* allocs that fail before the next look at lines of caches, and how many
-                            there were from the last look on: own_free_lines. Under the heap's lock */
+                            there were from the last look on: ownership_free_lines. Under the heap's lock */
     unsigned lines_pace;
     int lent_fd[2];    /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not
                           lent yet */
@@ -101,7 +101,7 @@ struct shmheap {
     int is_of_socket; /* and socket was added to it */
     int socket;
     unsigned lock_limit_ms;     /* how long to wait for a live owner of the lock */
-    shared_u64 spare_row[ROWS]; /* written, never read for anything */
+    shared_u64 spare_bin[BINS]; /* written, never read for anything */
     struct cache *caches;       /* of threads; under the mutex of cache.c */
     char name_text[PATH_MAX];
     struct shmheap *next; /* all connections of the process, closed ones too, which later ones take

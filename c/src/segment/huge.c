@@ -83,7 +83,7 @@ void huge_used(struct shmheap *heap, uint64_t granule)
 void huge_connected(struct shmheap *heap)
 {
     if (is_wanted(heap) && !(heap->format_flags & FORMAT_SPARSE))
-        store_u64(&heap->huge_next, load_u64(&heap->control->tail));
+        store_u64(&heap->huge_next, load_u64(&heap->control->top));
 }
 
 void huge_ask(const struct shmheap *heap, uint64_t len)

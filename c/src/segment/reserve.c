@@ -30,7 +30,7 @@ enum {
     SMALL = 1 << 20,
     ZEROS = 64 << 10,
     INTERRUPTIONS = 100000, /* of one page, one after the other */
-    PARTS_MAX = 1 + ROW_LEVELS_MAX + LEVELS_MAX + 1
+    PARTS_MAX = 1 + BIN_LEVELS_MAX + LEVELS_MAX + 1
 };
 
 static enum file_kind kind_of(uint32_t magic)
@@ -244,10 +244,10 @@ static unsigned parts_bytes(const struct shmheap *heap, uint64_t len, struct par
     uint64_t chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
     unsigned count = 0;
     parts[count++] = (struct part){0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)};
-    for (unsigned level = 0; level < layout->row_levels; level++) {
-        uint64_t off = layout->row_off[level];
-        groups = (groups + ROWS - 1) / ROWS;
-        parts[count++] = (struct part){off, off + groups * ROWS * sizeof(uint64_t)};
+    for (unsigned level = 0; level < layout->bin_levels; level++) {
+        uint64_t off = layout->bin_off[level];
+        groups = (groups + BINS - 1) / BINS;
+        parts[count++] = (struct part){off, off + groups * BINS * sizeof(uint64_t)};
     }
     for (unsigned level = 0; level < layout->levels; level++) {
         uint64_t off = layout->level_off[level];

@@ -26,10 +26,10 @@ static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
     heap->bits = (struct chunk_bits *)(void *)(heap->base + heap->layout.bits_off);
-    for (unsigned level = 0; level < ROW_LEVELS_MAX; level++)
-        heap->row[level] = level < heap->layout.row_levels
-                               ? (shared_u64 *)(void *)(heap->base + heap->layout.row_off[level])
-                               : heap->spare_row;
+    for (unsigned level = 0; level < BIN_LEVELS_MAX; level++)
+        heap->bin[level] = level < heap->layout.bin_levels
+                               ? (shared_u64 *)(void *)(heap->base + heap->layout.bin_off[level])
+                               : heap->spare_bin;
     for (unsigned level = 0; level < heap->layout.levels; level++)
         heap->level[level] = (shared_u32 *)(void *)(heap->base + heap->layout.level_off[level]);
     heap->region = heap->base + heap->layout.region_off;
@@ -41,8 +41,8 @@ static void segment_view(struct shmheap *heap, const struct fixed *fixed)
     heap->region_align = fixed->region_align;
     heap->slot_count = fixed->slot_count;
     store_u32(&heap->slots_there, 0);
-    if (heap->layout.granules_max >= FEW_GRANULES)
-        heap->few_max = 0;
+    if (heap->layout.granules_max >= LIST_GRANULES)
+        heap->list_max = 0;
     uint64_t tag = (fixed->id ^ fixed->id >> 13 ^ fixed->id >> 39) & 0x1fff;
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
     store_u64(&heap->len_known, 0);
@@ -122,7 +122,7 @@ static void control_fill(struct shmheap *heap, const struct fixed *fixed,
     struct control *control = heap->control;
     memcpy((unsigned char *)control + sizeof control->magic,
            (const unsigned char *)fixed + sizeof fixed->magic, FIXED_SIZE - sizeof fixed->magic);
-    store_u64(&control->stamps, fixed->id);
+    store_u64(&control->generations, fixed->id);
     store_u64(&control->len, plan->len);
     store_u64(&heap->len_known, plan->len);
     heap->end = layout_granules(plan->len, plan->shift);
@@ -150,7 +150,7 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
         return -1;
     if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as
                                 well */
-        scope_place(plan->scope, heap->base, heap->map_len);
+        topology_place(plan->scope, heap->base, heap->map_len);
     if (plan->len < plan->max_len)
         reserve_holes_keep(heap);
     if (reserve_region(heap, plan->len) != 0)
