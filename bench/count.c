@@ -15,7 +15,9 @@ void measured_free(shmheap_memory_handle heap, void *object);
 __attribute__((noinline)) void *measured_alloc(shmheap_memory_handle heap, size_t size)
 {
     void *object = shmheap_alloc(heap, size);
-    __asm__ __volatile__("" ::: "memory"); /* no tail call: the count ends when this function returns */
+    __asm__ __volatile__(
+        "" ::
+            : "memory"); /* no tail call: the count ends when this function returns */
     return object;
 }
 
@@ -51,7 +53,8 @@ static void *must(void *object)
     return object;
 }
 
-static void churn(shmheap_memory_handle heap, void **objects, size_t live, size_t steps, int measured)
+static void churn(shmheap_memory_handle heap, void **objects, size_t live, size_t steps,
+                  int measured)
 {
     static uint64_t state = 1;
     for (size_t i = 0; i < steps; i++) {
@@ -71,7 +74,8 @@ int main(int argc, char **argv)
 {
     size_t live = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000;
     size_t steps = argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
-    shmheap_options options = {.len = live * 700 + 65536, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_options options = {.len = live * 700 + 65536,
+                               .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     shmheap_memory_handle heap;
     if (argc > 3 && strcmp(argv[3], "cached") == 0)
         options.flags |= SHMHEAP_CACHED;

@@ -7,10 +7,12 @@
 #include <stdexcept>
 #include <unistd.h>
 
-namespace bench {
+namespace bench
+{
 
 // A pipe that is open for writing in each process started after it was made: its end is the end of the last of them.
-class descendants {
+class descendants
+{
 public:
     descendants()
     {

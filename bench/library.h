@@ -8,9 +8,11 @@
 
 #include "bench/peer.h"
 
-namespace bench {
+namespace bench
+{
 
-class library {
+class library
+{
 public:
     // Throws unavailable; package is what to install then. RTLD_LOCAL: a library that has a malloc must
     // not become the process's malloc. Never closed: allocators keep keys and threads.

@@ -10,11 +10,13 @@
 #include "bench/runner.h"
 #include "bench/scales.h"
 
-namespace {
+namespace
+{
 
 // Has room for a number of objects; each call takes a millisecond once so many calls were made.
 template <std::size_t objects_max, std::size_t fast_calls>
-class slow_peer final : public bench::peer {
+class slow_peer final : public bench::peer
+{
 public:
     void open(const std::string &, std::size_t bytes) override { bytes_ = bytes; }
     void close() override {}
@@ -44,7 +46,8 @@ private:
 };
 
 // Neither it nor the process that it started ever ends, and both hear no signal that can be blocked.
-class endless_peer final : public bench::peer {
+class endless_peer final : public bench::peer
+{
 public:
     void open(const std::string &, std::size_t) override
     {
@@ -65,7 +68,8 @@ constexpr std::size_t never = std::size_t{1} << 40;
 constexpr unsigned traits = bench::trait_objects | bench::trait_shared | bench::trait_bounded;
 
 const bench::peer_entry slow = {"slow", "", traits, bench::make_peer<slow_peer<never, 0>>},
-                        slow_when_full = {"slow-when-full", "", traits, bench::make_peer<slow_peer<1000, 1000>>},
+                        slow_when_full = {"slow-when-full", "", traits,
+                                          bench::make_peer<slow_peer<1000, 1000>>},
                         endless = {"endless", "", traits, bench::make_peer<endless_peer>};
 
 const bench::workload &workload_named(const char *name)
@@ -85,13 +89,14 @@ bench::scale scale_make(std::uint64_t limit_ns)
     return size;
 }
 
-int expect_given_up(const bench::peer_entry &peer, const char *workload, std::uint64_t limit_ns, const char *reason)
+int expect_given_up(const bench::peer_entry &peer, const char *workload, std::uint64_t limit_ns,
+                    const char *reason)
 {
     bench::result got = bench::run_apart(peer, workload_named(workload), scale_make(limit_ns), 1);
     if (got.state == bench::status::unavailable && got.reason.find(reason) == 0)
         return 0;
-    std::printf("%s, %s: state %d, '%s', expected '%s'\n", peer.name, workload, static_cast<int>(got.state),
-                got.reason.c_str(), reason);
+    std::printf("%s, %s: state %d, '%s', expected '%s'\n", peer.name, workload,
+                static_cast<int>(got.state), got.reason.c_str(), reason);
     return 1;
 }
 
@@ -99,12 +104,14 @@ int expect_given_up(const bench::peer_entry &peer, const char *workload, std::ui
 
 int main()
 {
-    constexpr std::uint64_t second = 1000 * bench::ms, hour = 3600 * second; // who is not cut lets this test time out
+    constexpr std::uint64_t second = 1000 * bench::ms,
+                            hour = 3600 * second; // who is not cut lets this test time out
     int failed = 0;
     bench::descendants started;
     failed += expect_given_up(slow, "churn-1e3", hour, "too slow: given up before the measurement");
     failed += expect_given_up(slow, "full-first", hour, "too slow: given up when the heap was ");
-    failed += expect_given_up(slow_when_full, "full-kept", hour, "too slow: given up in the middle");
+    failed +=
+        expect_given_up(slow_when_full, "full-kept", hour, "too slow: given up in the middle");
     failed += expect_given_up(endless, "full-kept", second, "too slow: no figure within 1 s");
     failed += expect_given_up(endless, "processes-2", second, "too slow: no figure within 1 s");
     failed += started.expect_none_left();

@@ -9,7 +9,8 @@
 
 #include "bench/workload.h"
 
-namespace bench {
+namespace bench
+{
 
 // Thrown where there is no room for an object.
 struct full : std::runtime_error {
@@ -19,11 +20,13 @@ struct full : std::runtime_error {
 // Each object's first 8 bytes hold its index and the set's mark, written when it is allocated, for all peers alike.
 // Where checked is set all its bytes are filled, and looked at before it is freed.
 template <bool checked>
-class live_set {
+class live_set
+{
 public:
     // The mark tells sets that live in one heap apart.
     live_set(peer &heap, const job &job, std::size_t count, std::uint64_t mark)
-        : heap_(heap), real_(job.traits & trait_objects), mark_(mark << 32), objects_(count, nullptr)
+        : heap_(heap), real_(job.traits & trait_objects), mark_(mark << 32),
+          objects_(count, nullptr)
     {
         if (checked)
             sizes_.resize(count);

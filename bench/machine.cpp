@@ -14,9 +14,11 @@
 #define BENCH_BOOST_VERSION "none"
 #endif
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // The text behind the first line that begins with the key, without quotes, colons and blanks around it.
 std::string line_value(const char *file, const std::string &key)
@@ -25,7 +27,8 @@ std::string line_value(const char *file, const std::string &key)
     for (std::string line; std::getline(stream, line);) {
         if (line.compare(0, key.size(), key) != 0)
             continue;
-        std::size_t begin = line.find_first_not_of(" \t:=\"", key.size()), end = line.find_last_not_of(" \t\"");
+        std::size_t begin = line.find_first_not_of(" \t:=\"", key.size()),
+                    end = line.find_last_not_of(" \t\"");
         return begin == std::string::npos ? "" : line.substr(begin, end - begin + 1);
     }
     return "unknown";
@@ -34,7 +37,8 @@ std::string line_value(const char *file, const std::string &key)
 std::string kernel()
 {
     utsname name;
-    return uname(&name) == 0 ? std::string(name.sysname) + " " + name.release + " " + name.machine : "unknown";
+    return uname(&name) == 0 ? std::string(name.sysname) + " " + name.release + " " + name.machine
+                             : "unknown";
 }
 
 std::string load()

@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-namespace bench {
+namespace bench
+{
 
 // Pairs of a name and a text: processor, cores, kernel, compiler ...
 std::vector<std::pair<std::string, std::string>> machine_describe();

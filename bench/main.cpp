@@ -13,7 +13,8 @@
 #include "bench/scales.h"
 #include "bench/start.h"
 
-namespace {
+namespace
+{
 
 constexpr const char *help_text =
     "Usage: bench [OPTION]...\n"
@@ -26,12 +27,14 @@ constexpr const char *help_text =
     "  -w, --workloads LIST   only these\n"
     "  -r, --rounds N         how often each is measured (default 5)\n"
     "  -j, --json FILE        write the figures of all rounds to FILE, for bench/page.py\n"
-    "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json (under bazel run)\n"
+    "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json (under "
+    "bazel run)\n"
     "  -l, --list             show peers and workloads, measure nothing\n"
     "  -h, --help             this\n"
     "\n"
     "Ratios refer to boost-rbtree, which is to be among the peers for them.\n"
-    "Exit status: 0 all measured, 1 a peer failed or lost the contents of objects, 2 wrong usage.\n";
+    "Exit status: 0 all measured, 1 a peer failed or lost the contents of objects, 2 wrong "
+    "usage.\n";
 
 [[noreturn]] void wrong_usage(const std::string &text)
 {
@@ -65,26 +68,45 @@ void scale_choose(choices &chosen, const char *name, const bench::scale &size, u
 choices options_read(int argc, char **argv)
 {
     static const option options[] = {
-        {"quick", no_argument, nullptr, 'q'},       {"full", no_argument, nullptr, 'f'},
-        {"peers", required_argument, nullptr, 'p'}, {"workloads", required_argument, nullptr, 'w'},
+        {"quick", no_argument, nullptr, 'q'},        {"full", no_argument, nullptr, 'f'},
+        {"peers", required_argument, nullptr, 'p'},  {"workloads", required_argument, nullptr, 'w'},
         {"rounds", required_argument, nullptr, 'r'}, {"json", required_argument, nullptr, 'j'},
-        {"list", no_argument, nullptr, 'l'}, {"docs", no_argument, nullptr, 'd'},        {"help", no_argument, nullptr, 'h'},
-        {nullptr, 0, nullptr, 0},
+        {"list", no_argument, nullptr, 'l'},         {"docs", no_argument, nullptr, 'd'},
+        {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0},
     };
     choices chosen;
     unsigned rounds = 0;
     for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;) {
         switch (c) {
-        case 'q': scale_choose(chosen, "quick", bench::quick_scale, 3); break;
-        case 'f': scale_choose(chosen, "full", bench::full_scale, 11); break;
-        case 'p': chosen.peers = optarg; break;
-        case 'w': chosen.workloads = optarg; break;
-        case 'r': rounds = rounds_of(optarg); break;
-        case 'j': chosen.json = optarg; break;
-        case 'd': chosen.docs = true; break;
-        case 'l': chosen.list = true; break;
-        case 'h': std::fputs(help_text, stdout); std::exit(0);
-        default: std::exit(2);
+            case 'q':
+                scale_choose(chosen, "quick", bench::quick_scale, 3);
+                break;
+            case 'f':
+                scale_choose(chosen, "full", bench::full_scale, 11);
+                break;
+            case 'p':
+                chosen.peers = optarg;
+                break;
+            case 'w':
+                chosen.workloads = optarg;
+                break;
+            case 'r':
+                rounds = rounds_of(optarg);
+                break;
+            case 'j':
+                chosen.json = optarg;
+                break;
+            case 'd':
+                chosen.docs = true;
+                break;
+            case 'l':
+                chosen.list = true;
+                break;
+            case 'h':
+                std::fputs(help_text, stdout);
+                std::exit(0);
+            default:
+                std::exit(2);
         }
     }
     if (optind < argc)
@@ -95,7 +117,8 @@ choices options_read(int argc, char **argv)
 
 // Adds to picked those that the list, "a,b,c", names; all when it is empty.
 template <class Item>
-void pick(const std::vector<Item> &items, const std::string &list, std::vector<const Item *> &picked)
+void pick(const std::vector<Item> &items, const std::string &list,
+          std::vector<const Item *> &picked)
 {
     for (std::size_t begin = 0, end; begin <= list.size(); begin = end + 1) {
         end = std::min(list.find(',', begin), list.size());
@@ -121,9 +144,13 @@ void list_show(const char *title, const std::vector<const Item *> &items)
 // did what it was asked; it says itself what is wrong.
 int page_run(const std::string &workspace, const std::string &what)
 {
-    std::string command = "cd '" + workspace + "' && p=python3; $p -c 'import matplotlib' 2>/dev/null || p=/usr/bin/python3; "
-                          "command -v $p >/dev/null || { echo 'bench: --docs needs python3-matplotlib (apt-get install it)' >&2; exit 1; }; "
-                          "exec $p bench/page.py " + what + " docs";
+    std::string command =
+        "cd '" + workspace +
+        "' && p=python3; $p -c 'import matplotlib' 2>/dev/null || p=/usr/bin/python3; "
+        "command -v $p >/dev/null || { echo 'bench: --docs needs python3-matplotlib (apt-get "
+        "install it)' >&2; exit 1; }; "
+        "exec $p bench/page.py " +
+        what + " docs";
     return std::system(command.c_str());
 }
 
@@ -131,7 +158,8 @@ std::string workspace_of()
 {
     const char *folder = getenv("BUILD_WORKSPACE_DIRECTORY");
     if (folder == nullptr)
-        wrong_usage("--docs writes into the project, so start it by: bazel run -c opt //tools:bench -- --full --docs");
+        wrong_usage("--docs writes into the project, so start it by: bazel run -c opt "
+                    "//tools:bench -- --full --docs");
     return folder;
 }
 

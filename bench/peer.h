@@ -10,16 +10,18 @@
 #include <string>
 #include <vector>
 
-namespace bench {
+namespace bench
+{
 
 // What a peer can do. A workload that needs more than a peer has leaves its cell empty.
 enum trait : unsigned {
-    trait_objects = 1,  // objects are real memory, each its own; the driver's null allocator has none
-    trait_shared = 2,   // processes that inherited the heap by fork work on it at once
-    trait_connects = 4, // the heap is found again by its name
-    trait_handles = 8,  // pointers become position-independent and back
+    trait_objects =
+        1,            // objects are real memory, each its own; the driver's null allocator has none
+    trait_shared = 2, // processes that inherited the heap by fork work on it at once
+    trait_connects = 4,  // the heap is found again by its name
+    trait_handles = 8,   // pointers become position-independent and back
     trait_recovers = 16, // goes on when a process dies inside
-    trait_bounded = 32  // the heap is no larger than it was opened, and says how large that is
+    trait_bounded = 32   // the heap is no larger than it was opened, and says how large that is
 };
 
 // Thrown where a peer's library is not on this machine, or cannot do its work here: a cell without a figure.
@@ -27,7 +29,8 @@ struct unavailable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-class peer {
+class peer
+{
 public:
     peer() = default;
     peer(const peer &) = delete;
@@ -50,8 +53,14 @@ public:
     // trait_connects: a second connection to the open heap is made and ended.
     virtual void reconnect() {}
     // trait_handles.
-    virtual std::uint64_t handle_of(void *object) { return reinterpret_cast<std::uintptr_t>(object); }
-    virtual void *object_of(std::uint64_t handle) { return reinterpret_cast<void *>(static_cast<std::uintptr_t>(handle)); }
+    virtual std::uint64_t handle_of(void *object)
+    {
+        return reinterpret_cast<std::uintptr_t>(object);
+    }
+    virtual void *object_of(std::uint64_t handle)
+    {
+        return reinterpret_cast<void *>(static_cast<std::uintptr_t>(handle));
+    }
     // trait_recovers: the calling process, a child made by fork, dies while it holds the heap's lock.
     virtual void die_inside() {}
     // How often the heap was found abandoned and put right.
@@ -78,8 +87,9 @@ std::unique_ptr<peer> make_peer()
 }
 
 // Each adapter's file defines its own.
-extern const peer_entry null_entry, shmheap_entry, shmheap_small_pages_entry, shmheap_cached_entry, list_entry, boost_rbtree_entry,
-    boost_seqfit_entry, apr_entry, pmem_entry, glibc_entry, jemalloc_entry, mimalloc_entry;
+extern const peer_entry null_entry, shmheap_entry, shmheap_small_pages_entry, shmheap_cached_entry,
+    list_entry, boost_rbtree_entry, boost_seqfit_entry, apr_entry, pmem_entry, glibc_entry,
+    jemalloc_entry, mimalloc_entry;
 
 } // namespace bench
 

@@ -6,9 +6,11 @@
 #include "bench/peer.h"
 #include "bench/shm.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // As apr_anylock.h and apr_proc_mutex.h of version 1 have them, whose binary interface is frozen.
 struct anylock {
@@ -18,7 +20,8 @@ struct anylock {
 constexpr int anylock_procmutex = 1;
 constexpr int lock_proc_pthread = 3;
 
-class apr_peer final : public peer {
+class apr_peer final : public peer
+{
 public:
     void open(const std::string &name, std::size_t bytes) override
     {
@@ -29,7 +32,8 @@ public:
         check(initialize_(), "apr_initialize");
         check(pool_create_(&pool, nullptr, nullptr, nullptr), "apr_pool_create_ex");
         lock_.type = anylock_procmutex;
-        check(mutex_create_(&lock_.lock, nullptr, lock_proc_pthread, pool), "apr_proc_mutex_create");
+        check(mutex_create_(&lock_.lock, nullptr, lock_proc_pthread, pool),
+              "apr_proc_mutex_create");
         check(init_(&heap_, &lock_, memory_->base(), bytes, pool), "apr_rmm_init");
     }
     void close() override { memory_.reset(); }
@@ -41,7 +45,10 @@ public:
     void free(void *object) override { free_(heap_, offset_get_(heap_, object)); }
     std::size_t segment_bytes() override { return memory_->bytes(); }
     std::uint64_t handle_of(void *object) override { return offset_get_(heap_, object); }
-    void *object_of(std::uint64_t handle) override { return addr_get_(heap_, static_cast<std::size_t>(handle)); }
+    void *object_of(std::uint64_t handle) override
+    {
+        return addr_get_(heap_, static_cast<std::size_t>(handle));
+    }
 
 private:
     void load()
@@ -79,7 +86,8 @@ private:
 
 } // namespace
 
-const peer_entry apr_entry = {"apr-rmm", "Apache Portable Runtime, apr_rmm (a list, walked), robust pthread mutex",
-                              trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<apr_peer>};
+const peer_entry apr_entry = {
+    "apr-rmm", "Apache Portable Runtime, apr_rmm (a list, walked), robust pthread mutex",
+    trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<apr_peer>};
 
 } // namespace bench

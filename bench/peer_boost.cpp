@@ -15,9 +15,11 @@
 #define BENCH_BOOST 0
 #endif
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 #if BENCH_BOOST
 
@@ -28,7 +30,8 @@ using segment = bip::basic_managed_shared_memory<char, Algorithm, bip::iset_inde
 
 // bip::managed_shared_memory is segment<rbtree_best_fit<mutex_family>>.
 template <class Algorithm>
-class boost_peer final : public peer {
+class boost_peer final : public peer
+{
 public:
     void open(const std::string &name, std::size_t bytes) override
     {
@@ -45,7 +48,8 @@ public:
         auto how = grows ? bip::expand_fwd | bip::allocate_new : bip::shrink_in_place;
         char *at = static_cast<char *>(object);
         typename segment<Algorithm>::size_type limit = grows ? size : before, received = size;
-        void *now = heap_->template allocation_command<char>(how | bip::nothrow_allocation, limit, received, at);
+        void *now = heap_->template allocation_command<char>(how | bip::nothrow_allocation, limit,
+                                                             received, at);
         if (now == nullptr)
             return grows ? nullptr : object;
         if (now != object) {
@@ -62,7 +66,8 @@ public:
     }
     void *object_of(std::uint64_t handle) override
     {
-        return heap_->get_address_from_handle(static_cast<typename segment<Algorithm>::handle_t>(handle));
+        return heap_->get_address_from_handle(
+            static_cast<typename segment<Algorithm>::handle_t>(handle));
     }
 
 private:
@@ -72,33 +77,44 @@ private:
 
 using rbtree_peer = boost_peer<bip::rbtree_best_fit<bip::mutex_family>>;
 using seqfit_peer = boost_peer<bip::simple_seq_fit<bip::mutex_family>>;
-static_assert(std::is_same_v<bip::managed_shared_memory, segment<bip::rbtree_best_fit<bip::mutex_family>>>,
-              "the reference is Boost's default");
+static_assert(
+    std::is_same_v<bip::managed_shared_memory, segment<bip::rbtree_best_fit<bip::mutex_family>>>,
+    "the reference is Boost's default");
 
 #else
 
-class no_boost : public peer {
+class no_boost : public peer
+{
 public:
-    void open(const std::string &, std::size_t) override { throw unavailable("not installed (libboost-dev)"); }
+    void open(const std::string &, std::size_t) override
+    {
+        throw unavailable("not installed (libboost-dev)");
+    }
     void close() override {}
     void *alloc(std::size_t) override { return nullptr; }
     void free(void *) override {}
 };
 
-class rbtree_peer final : public no_boost {};
-class seqfit_peer final : public no_boost {};
+class rbtree_peer final : public no_boost
+{
+};
+class seqfit_peer final : public no_boost
+{
+};
 
 #endif
 
-constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_bounded;
+constexpr unsigned traits =
+    trait_objects | trait_shared | trait_connects | trait_handles | trait_bounded;
 
 } // namespace
 
-const peer_entry boost_rbtree_entry = {reference_peer,
-                                       "Boost.Interprocess managed_shared_memory (rbtree_best_fit), pthread mutex, not robust",
-                                       traits, make_peer<rbtree_peer>};
-const peer_entry boost_seqfit_entry = {"boost-seqfit",
-                                       "Boost.Interprocess simple_seq_fit (a list, walked), pthread mutex, not robust", traits,
-                                       make_peer<seqfit_peer>};
+const peer_entry boost_rbtree_entry = {
+    reference_peer,
+    "Boost.Interprocess managed_shared_memory (rbtree_best_fit), pthread mutex, not robust", traits,
+    make_peer<rbtree_peer>};
+const peer_entry boost_seqfit_entry = {
+    "boost-seqfit", "Boost.Interprocess simple_seq_fit (a list, walked), pthread mutex, not robust",
+    traits, make_peer<seqfit_peer>};
 
 } // namespace bench

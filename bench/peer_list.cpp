@@ -7,9 +7,11 @@
 #include "bench/peer.h"
 #include "bench/shm.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // Offsets are from the start of the segment, 0 is the end of the list. Header and payload are multiples of 16.
 struct block {
@@ -22,7 +24,8 @@ struct list_heap {
     alignas(16) block head; // before all others, never given out
 };
 
-class list_peer final : public peer {
+class list_peer final : public peer
+{
 public:
     void open(const std::string &name, std::size_t bytes) override
     {
@@ -60,7 +63,10 @@ public:
     }
 
     std::size_t segment_bytes() override { return memory_->bytes(); }
-    std::uint64_t handle_of(void *object) override { return offset_of(static_cast<block *>(object)); }
+    std::uint64_t handle_of(void *object) override
+    {
+        return offset_of(static_cast<block *>(object));
+    }
     void *object_of(std::uint64_t handle) override { return at(handle); }
 
 private:
@@ -74,10 +80,14 @@ private:
         pthread_mutexattr_destroy(&attributes);
     }
 
-    block *at(std::uint64_t offset) const { return reinterpret_cast<block *>(memory_->base() + offset); }
+    block *at(std::uint64_t offset) const
+    {
+        return reinterpret_cast<block *>(memory_->base() + offset);
+    }
     std::uint64_t offset_of(const block *it) const
     {
-        return static_cast<std::uint64_t>(reinterpret_cast<const unsigned char *>(it) - memory_->base());
+        return static_cast<std::uint64_t>(reinterpret_cast<const unsigned char *>(it) -
+                                          memory_->base());
     }
 
     void lock()
@@ -126,8 +136,10 @@ private:
 
 } // namespace
 
-const peer_entry list_entry = {"first-fit-list", "textbook first fit on an address-ordered list of free blocks, 16-byte headers, "
-                                                 "robust pthread mutex",
-                               trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<list_peer>};
+const peer_entry list_entry = {
+    "first-fit-list",
+    "textbook first fit on an address-ordered list of free blocks, 16-byte headers, "
+    "robust pthread mutex",
+    trait_objects | trait_shared | trait_handles | trait_bounded, make_peer<list_peer>};
 
 } // namespace bench

@@ -6,26 +6,36 @@
 #include "bench/library.h"
 #include "bench/peer.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
-class glibc_peer final : public peer {
+class glibc_peer final : public peer
+{
 public:
     void open(const std::string &, std::size_t) override {}
     void close() override {}
     void *alloc(std::size_t size) override { return std::malloc(size); }
     void free(void *object) override { std::free(object); }
-    void *resize(void *object, std::size_t, std::size_t size) override { return std::realloc(object, size); }
+    void *resize(void *object, std::size_t, std::size_t size) override
+    {
+        return std::realloc(object, size);
+    }
 };
 
 // A malloc out of a library that is loaded beside the C library's.
-class loaded_peer : public peer {
+class loaded_peer : public peer
+{
 public:
     void close() override {}
     void *alloc(std::size_t size) final { return alloc_(size); }
     void free(void *object) final { free_(object); }
-    void *resize(void *object, std::size_t, std::size_t size) final { return resize_(object, size); }
+    void *resize(void *object, std::size_t, std::size_t size) final
+    {
+        return resize_(object, size);
+    }
 
 protected:
     void load(const char *file, const char *package, const char *alloc_name, const char *free_name,
@@ -44,12 +54,17 @@ private:
     void *(*resize_)(void *, std::size_t) = nullptr;
 };
 
-class jemalloc_peer final : public loaded_peer {
+class jemalloc_peer final : public loaded_peer
+{
 public:
-    void open(const std::string &, std::size_t) override { load("libjemalloc.so.2", "libjemalloc2", "malloc", "free", "realloc"); }
+    void open(const std::string &, std::size_t) override
+    {
+        load("libjemalloc.so.2", "libjemalloc2", "malloc", "free", "realloc");
+    }
 };
 
-class mimalloc_peer final : public loaded_peer {
+class mimalloc_peer final : public loaded_peer
+{
 public:
     void open(const std::string &, std::size_t) override
     {
@@ -59,8 +74,11 @@ public:
 
 } // namespace
 
-const peer_entry glibc_entry = {"glibc", "the C library's malloc, private to the process", trait_objects, make_peer<glibc_peer>};
-const peer_entry jemalloc_entry = {"jemalloc", "jemalloc, private to the process", trait_objects, make_peer<jemalloc_peer>};
-const peer_entry mimalloc_entry = {"mimalloc", "mimalloc, private to the process", trait_objects, make_peer<mimalloc_peer>};
+const peer_entry glibc_entry = {"glibc", "the C library's malloc, private to the process",
+                                trait_objects, make_peer<glibc_peer>};
+const peer_entry jemalloc_entry = {"jemalloc", "jemalloc, private to the process", trait_objects,
+                                   make_peer<jemalloc_peer>};
+const peer_entry mimalloc_entry = {"mimalloc", "mimalloc, private to the process", trait_objects,
+                                   make_peer<mimalloc_peer>};
 
 } // namespace bench

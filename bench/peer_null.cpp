@@ -3,15 +3,18 @@
 #include "bench/peer.h"
 #include "bench/shm.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t ring_bytes = 64 << 10;
 
 // Objects come from a ring that stays in the caches: what remains is the loop, the calls, the random
 // access to the array of live objects and the first touch of each object.
-class null_peer final : public peer {
+class null_peer final : public peer
+{
 public:
     void open(const std::string &name, std::size_t bytes) override
     {

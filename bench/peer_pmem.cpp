@@ -7,9 +7,11 @@
 #include "bench/library.h"
 #include "bench/peer.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // As libpmemobj/base.h has it.
 struct pmem_oid {
@@ -17,9 +19,13 @@ struct pmem_oid {
     std::uint64_t offset;
 };
 
-class pmem_peer final : public peer {
+class pmem_peer final : public peer
+{
 public:
-    void open(const std::string &name, std::size_t bytes) override { open_exactly(name, 2 * bytes + pool_spare); }
+    void open(const std::string &name, std::size_t bytes) override
+    {
+        open_exactly(name, 2 * bytes + pool_spare);
+    }
     void open_exactly(const std::string &name, std::size_t bytes) override
     {
         if (bytes < pool_least)
@@ -39,7 +45,8 @@ public:
     void *alloc(std::size_t size) override
     {
         pmem_oid oid = {};
-        return alloc_(pool_, &oid, size, 0, nullptr, nullptr) == 0 ? object_of(oid.offset) : nullptr;
+        return alloc_(pool_, &oid, size, 0, nullptr, nullptr) == 0 ? object_of(oid.offset)
+                                                                   : nullptr;
     }
     void free(void *object) override
     {
@@ -48,14 +55,19 @@ public:
     }
     std::uint64_t handle_of(void *object) override
     {
-        return static_cast<std::uint64_t>(static_cast<unsigned char *>(object) - static_cast<unsigned char *>(pool_));
+        return static_cast<std::uint64_t>(static_cast<unsigned char *>(object) -
+                                          static_cast<unsigned char *>(pool_));
     }
     // What the header's pmemobj_direct does for the pool that was used last.
-    void *object_of(std::uint64_t handle) override { return static_cast<unsigned char *>(pool_) + handle; }
+    void *object_of(std::uint64_t handle) override
+    {
+        return static_cast<unsigned char *>(pool_) + handle;
+    }
 
 private:
     // Each class of sizes keeps runs of its own, up to megabytes: a pool of the bytes alone is soon full.
-    static constexpr std::size_t pool_spare = std::size_t{128} << 20, pool_least = std::size_t{8} << 20;
+    static constexpr std::size_t pool_spare = std::size_t{128} << 20,
+                                 pool_least = std::size_t{8} << 20;
 
     void load()
     {
@@ -71,16 +83,19 @@ private:
     void *pool_ = nullptr;
     std::uint64_t pool_id_ = 0;
     std::size_t bytes_ = 0;
-    void *(*create_)(const char *path, const char *layout, std::size_t bytes, mode_t mode) = nullptr;
+    void *(*create_)(const char *path, const char *layout, std::size_t bytes,
+                     mode_t mode) = nullptr;
     void (*close_)(void *pool) = nullptr;
     pmem_oid (*root_)(void *pool, std::size_t size) = nullptr;
-    int (*alloc_)(void *pool, pmem_oid *oid, std::size_t size, std::uint64_t type, void *constructor, void *argument) = nullptr;
+    int (*alloc_)(void *pool, pmem_oid *oid, std::size_t size, std::uint64_t type,
+                  void *constructor, void *argument) = nullptr;
     void (*free_)(pmem_oid *oid) = nullptr;
 };
 
 } // namespace
 
-const peer_entry pmem_entry = {"pmemobj", "libpmemobj, each operation atomic on persistent memory; one process at a time",
-                               trait_objects | trait_handles | trait_bounded, make_peer<pmem_peer>};
+const peer_entry pmem_entry = {
+    "pmemobj", "libpmemobj, each operation atomic on persistent memory; one process at a time",
+    trait_objects | trait_handles | trait_bounded, make_peer<pmem_peer>};
 
 } // namespace bench

@@ -9,9 +9,11 @@
 #include "bench/lock_hold.h"
 #include "bench/peer.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 [[noreturn]] void fail(const char *what)
 {
@@ -22,7 +24,8 @@ namespace {
 }
 
 // Prevents huge pages in this process meanwhile, as other heaps have none: when a heap is made and when its memory is first used.
-class only_small_pages {
+class only_small_pages
+{
 public:
     only_small_pages() { set(1); }
     ~only_small_pages() { set(0); }
@@ -33,10 +36,12 @@ private:
     static void set(unsigned long disabled) { prctl(PR_SET_THP_DISABLE, disabled, 0, 0, 0); }
 };
 
-struct any_pages {};
+struct any_pages {
+};
 
 template <unsigned flags, class Pages = any_pages>
-class shmheap_peer final : public peer {
+class shmheap_peer final : public peer
+{
 public:
     void open(const std::string &name, std::size_t bytes) override
     {
@@ -55,7 +60,10 @@ public:
     }
     void *alloc(std::size_t size) override { return shmheap_alloc(heap_, size); }
     void free(void *object) override { shmheap_free(heap_, object); }
-    void *resize(void *object, std::size_t, std::size_t size) override { return shmheap_realloc(heap_, object, size); }
+    void *resize(void *object, std::size_t, std::size_t size) override
+    {
+        return shmheap_realloc(heap_, object, size);
+    }
     std::size_t segment_bytes() override
     {
         shmheap_stats stats;
@@ -72,8 +80,14 @@ public:
             fail("shmheap_open");
         shmheap_disconnect(second);
     }
-    std::uint64_t handle_of(void *object) override { return shmheap_ptr_to_handle(heap_, object).bits; }
-    void *object_of(std::uint64_t handle) override { return shmheap_handle_to_ptr(heap_, shmheap_object_handle{handle}); }
+    std::uint64_t handle_of(void *object) override
+    {
+        return shmheap_ptr_to_handle(heap_, object).bits;
+    }
+    void *object_of(std::uint64_t handle) override
+    {
+        return shmheap_handle_to_ptr(heap_, shmheap_object_handle{handle});
+    }
     void die_inside() override
     {
         // The first change gives this child a slot of its own, which the lock names.
@@ -93,15 +107,19 @@ private:
     std::optional<Pages> pages_;
 };
 
-constexpr unsigned traits = trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers | trait_bounded;
+constexpr unsigned traits =
+    trait_objects | trait_shared | trait_connects | trait_handles | trait_recovers | trait_bounded;
 
 } // namespace
 
-const peer_entry shmheap_entry = {"shmheap", "shmheap, exact first fit, robust futex", traits, make_peer<shmheap_peer<0>>};
-const peer_entry shmheap_small_pages_entry = {"shmheap-4k", "shmheap, exact first fit, robust futex, pages of 4 KiB only", traits,
-                                              make_peer<shmheap_peer<0, only_small_pages>>};
+const peer_entry shmheap_entry = {"shmheap", "shmheap, exact first fit, robust futex", traits,
+                                  make_peer<shmheap_peer<0>>};
+const peer_entry shmheap_small_pages_entry = {
+    "shmheap-4k", "shmheap, exact first fit, robust futex, pages of 4 KiB only", traits,
+    make_peer<shmheap_peer<0, only_small_pages>>};
 // Not recovery: its next alloc comes from a cache and does not meet the dead one's lock.
-const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex", traits & ~unsigned{trait_recovers},
+const peer_entry shmheap_cached_entry = {"shmheap-cached", "shmheap, SHMHEAP_CACHED, robust futex",
+                                         traits & ~unsigned{trait_recovers},
                                          make_peer<shmheap_peer<SHMHEAP_CACHED>>};
 
 } // namespace bench

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-namespace bench {
+namespace bench
+{
 
 void *peer::resize(void *object, std::size_t before, std::size_t size)
 {
@@ -19,8 +20,10 @@ void *peer::resize(void *object, std::size_t before, std::size_t size)
 const std::vector<peer_entry> &peers()
 {
     static const std::vector<peer_entry> all = {
-        null_entry,         shmheap_entry,      shmheap_small_pages_entry, shmheap_cached_entry, list_entry,     boost_rbtree_entry,
-        boost_seqfit_entry, apr_entry,          pmem_entry,                glibc_entry,          jemalloc_entry, mimalloc_entry,
+        null_entry,           shmheap_entry,  shmheap_small_pages_entry,
+        shmheap_cached_entry, list_entry,     boost_rbtree_entry,
+        boost_seqfit_entry,   apr_entry,      pmem_entry,
+        glibc_entry,          jemalloc_entry, mimalloc_entry,
     };
     return all;
 }

@@ -10,7 +10,8 @@
 
 #include "bench/suite.h"
 
-namespace bench {
+namespace bench
+{
 
 using machine_text = std::vector<std::pair<std::string, std::string>>;
 

@@ -2,9 +2,11 @@
 #include "bench/report.h"
 #include "bench/trace.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 std::string quoted(const std::string &text)
 {
@@ -13,7 +15,8 @@ std::string quoted(const std::string &text)
         char escape[8];
         if (c == '"' || c == '\\')
             out += '\\';
-        std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+        std::snprintf(escape, sizeof escape, "\\u%04x",
+                      static_cast<unsigned>(static_cast<unsigned char>(c)));
         out += static_cast<unsigned char>(c) < 0x20 ? std::string(escape) : std::string(1, c);
     }
     return out + "\"";
@@ -44,9 +47,11 @@ std::string cell_json(const suite &all, std::size_t row, std::size_t column)
     double ratio = all.ratio(row, column);
     std::string out = "{\"workload\": " + quoted(what.name) + ", \"peer\": " + quoted(entry.name);
     if (!it.has_figure())
-        return out + (it.state == status::failed ? ", \"failed\": " : ", \"unavailable\": ") + quoted(it.reason) + "}";
-    out += ", \"median\": " + number(it.median()) + ", \"min\": " + number(it.least()) + ", \"max\": " + number(it.most()) +
-           (ratio > 0 ? ", \"ratio\": " + number(ratio) : "") + ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
+        return out + (it.state == status::failed ? ", \"failed\": " : ", \"unavailable\": ") +
+               quoted(it.reason) + "}";
+    out += ", \"median\": " + number(it.median()) + ", \"min\": " + number(it.least()) +
+           ", \"max\": " + number(it.most()) + (ratio > 0 ? ", \"ratio\": " + number(ratio) : "") +
+           ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
     for (std::size_t i = 0; i < it.values.size(); i++)
         out += (i ? ", " : "") + number(it.values[i]);
     return out + "]}";
@@ -66,7 +71,8 @@ std::string program_json(const std::string &name, const program_trace &it)
     std::string out = "{\"name\": " + quoted(name) + ", \"text\": " + quoted(it.command);
     if (!it.missing.empty())
         return out + ", \"missing\": " + quoted(it.missing) + "}";
-    return out + ", \"process\": " + quoted(it.process) + ", \"calls\": " + std::to_string(it.calls.size()) +
+    return out + ", \"process\": " + quoted(it.process) +
+           ", \"calls\": " + std::to_string(it.calls.size()) +
            ", \"live_most\": " + std::to_string(it.live_most) + "}";
 }
 
@@ -74,13 +80,25 @@ constexpr const char *kinds[] = {"ns", "percent", "times"};
 
 std::string suite_json(const suite &all, const machine_text &machine)
 {
-    auto named = [](const auto *it) { return "{\"name\": " + quoted(it->name) + ", \"text\": " + quoted(it->text); };
-    return "{\n  \"format\": 1,\n  \"scale\": " + quoted(all.scale_name) + ",\n  \"rounds\": " + std::to_string(all.rounds) +
+    auto named = [](const auto *it) {
+        return "{\"name\": " + quoted(it->name) + ", \"text\": " + quoted(it->text);
+    };
+    return "{\n  \"format\": 1,\n  \"scale\": " + quoted(all.scale_name) +
+           ",\n  \"rounds\": " + std::to_string(all.rounds) +
            ",\n  \"reference\": " + quoted(reference_peer) + ",\n  \"machine\": {" +
-           lines(machine, [](const auto &it) { return quoted(it.first) + ": " + quoted(it.second); }) + "},\n  \"peers\": [" +
-           lines(all.peers, [&](const peer_entry *it) { return named(it) + "}"; }) + "],\n  \"workloads\": [" +
-           lines(all.workloads, [&](const workload *it) { return named(it) + ", \"unit\": " + quoted(it->unit) + ", \"quantity\": " + quoted(kinds[static_cast<int>(it->kind)]) + "}"; }) +
-           "],\n  \"programs\": [" + lines(traces_recorded(), [](const auto &it) { return program_json(it.first, *it.second); }) +
+           lines(machine,
+                 [](const auto &it) { return quoted(it.first) + ": " + quoted(it.second); }) +
+           "},\n  \"peers\": [" +
+           lines(all.peers, [&](const peer_entry *it) { return named(it) + "}"; }) +
+           "],\n  \"workloads\": [" +
+           lines(all.workloads,
+                 [&](const workload *it) {
+                     return named(it) + ", \"unit\": " + quoted(it->unit) +
+                            ", \"quantity\": " + quoted(kinds[static_cast<int>(it->kind)]) + "}";
+                 }) +
+           "],\n  \"programs\": [" +
+           lines(traces_recorded(),
+                 [](const auto &it) { return program_json(it.first, *it.second); }) +
            "],\n  \"cells\": [" + cells_json(all) + "]\n}\n";
 }
 

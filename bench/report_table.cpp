@@ -3,9 +3,11 @@
 
 #include "bench/report.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr int row_width = 14;
 
@@ -48,14 +50,16 @@ void table(const suite &all, const char *title, cell_text text, std::FILE *out)
     for (std::size_t row = 0; row < all.workloads.size(); row++) {
         std::fprintf(out, "%-*s", row_width, all.workloads[row]->name);
         for (std::size_t column = 0; column < all.peers.size(); column++)
-            std::fprintf(out, "%*s", column_width(*all.peers[column]), text(all, row, column).c_str());
+            std::fprintf(out, "%*s", column_width(*all.peers[column]),
+                         text(all, row, column).c_str());
         std::fprintf(out, "\n");
     }
 }
 
 void legend(const suite &all, std::FILE *out)
 {
-    std::fprintf(out, "\nWorkloads, and what the ns above are the price of (an alloc and a free are two operations)\n");
+    std::fprintf(out, "\nWorkloads, and what the ns above are the price of (an alloc and a free "
+                      "are two operations)\n");
     for (const workload *it : all.workloads)
         std::fprintf(out, "  %-*s %-11s %s\n", row_width, it->name, it->unit, it->text);
     std::fprintf(out, "\nPeers\n");
@@ -72,7 +76,8 @@ void spread(const suite &all, std::FILE *out)
         for (std::size_t column = 0; column < all.peers.size(); column++) {
             const cell &it = all.cells[row][column];
             if (it.has_figure())
-                std::fprintf(out, "  %s %s..%s", all.peers[column]->name, number(it.least()).c_str(), number(it.most()).c_str());
+                std::fprintf(out, "  %s %s..%s", all.peers[column]->name,
+                             number(it.least()).c_str(), number(it.most()).c_str());
         }
         std::fprintf(out, "\n");
     }
@@ -87,7 +92,8 @@ void reasons(const suite &all, std::FILE *out)
             const cell &it = all.cells[row][column];
             if (it.has_figure() || it.reason.empty() || it.reason == last)
                 continue;
-            std::fprintf(out, "%s, %s: %s\n", all.peers[column]->name, all.workloads[row]->name, it.reason.c_str());
+            std::fprintf(out, "%s, %s: %s\n", all.peers[column]->name, all.workloads[row]->name,
+                         it.reason.c_str());
             last = it.reason;
         }
     }
@@ -99,8 +105,12 @@ void report_table(const suite &all, const machine_text &machine, std::FILE *out)
 {
     for (const auto &[key, value] : machine)
         std::fprintf(out, "%-12s %s\n", key.c_str(), value.c_str());
-    std::fprintf(out, "%-12s %s, median of %u rounds\n", "scale", all.scale_name.c_str(), all.rounds);
-    table(all, "Nanoseconds, driver's own included (\">\": too slow to be finished, at least this; \"-\": not measured)", ns_text, out);
+    std::fprintf(out, "%-12s %s, median of %u rounds\n", "scale", all.scale_name.c_str(),
+                 all.rounds);
+    table(all,
+          "Nanoseconds, driver's own included (\">\": too slow to be finished, at least this; "
+          "\"-\": not measured)",
+          ns_text, out);
     table(all, "Times as fast as boost-rbtree", ratio_text, out);
     spread(all, out);
     legend(all, out);

@@ -9,7 +9,8 @@
 #include "bench/runner.h"
 #include "bench/scales.h"
 
-namespace {
+namespace
+{
 
 enum class fault { none, producer_dies, consumer_dies, full, loses_handles, spoils, slow };
 
@@ -19,11 +20,13 @@ constexpr std::uint64_t late = 5000;
 
 // Never takes memory back. Objects of `late` and later suffer the fault.
 template <fault what>
-class faulty_peer final : public bench::peer {
+class faulty_peer final : public bench::peer
+{
 public:
     void open(const std::string &, std::size_t) override
     {
-        void *memory = mmap(nullptr, bytes_mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void *memory =
+            mmap(nullptr, bytes_mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             throw std::runtime_error("mmap failed");
         memory_ = static_cast<unsigned char *>(memory);
@@ -66,7 +69,8 @@ private:
 template <fault what, unsigned more_traits>
 bench::result run()
 {
-    const bench::peer_entry entry = {"faulty", "", bench::trait_objects | bench::trait_handles | more_traits,
+    const bench::peer_entry entry = {"faulty", "",
+                                     bench::trait_objects | bench::trait_handles | more_traits,
                                      bench::make_peer<faulty_peer<what>>};
     bench::scale size = bench::tiny_scale;
     size.limit_ns = 3600000 * bench::ms; // what waits for ever lets this test time out
@@ -81,9 +85,10 @@ int expect(bench::status state, const char *reason, bool cut = false)
     bool figure = state != bench::status::measured || got.figure.value > 0;
     if (got.state == state && got.reason == reason && got.figure.cut == cut && figure)
         return 0;
-    std::printf("fault %d, traits %u: state %d, '%s', %g ns, cut %d; expected state %d, '%s', cut %d\n",
-                static_cast<int>(what), more_traits, static_cast<int>(got.state), got.reason.c_str(), got.figure.value,
-                got.figure.cut, static_cast<int>(state), reason, cut);
+    std::printf(
+        "fault %d, traits %u: state %d, '%s', %g ns, cut %d; expected state %d, '%s', cut %d\n",
+        static_cast<int>(what), more_traits, static_cast<int>(got.state), got.reason.c_str(),
+        got.figure.value, got.figure.cut, static_cast<int>(state), reason, cut);
     return 1;
 }
 

@@ -12,9 +12,11 @@
 #include <random>
 #include <unistd.h>
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // What goes through the pipe.
 struct message {
@@ -27,7 +29,8 @@ std::string name_make()
 {
     std::random_device device;
     char text[64];
-    std::snprintf(text, sizeof text, "/shmheap-bench-%08x%08x", static_cast<unsigned>(device()), static_cast<unsigned>(device()));
+    std::snprintf(text, sizeof text, "/shmheap-bench-%08x%08x", static_cast<unsigned>(device()),
+                  static_cast<unsigned>(device()));
     return text;
 }
 
@@ -81,7 +84,8 @@ int group_end(pid_t child)
 {
     siginfo_t ended;
     int wait_status = 0;
-    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR)
+    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) != 0 &&
+           errno == EINTR)
         continue;
     kill(-child, SIGKILL);
     while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR)
@@ -98,7 +102,9 @@ result child_wait(pid_t child, int pipe_end, std::uint64_t limit_ns)
         kill(child, SIGKILL);
     int wait_status = group_end(child);
     if (late)
-        return {status::unavailable, {}, "too slow: no figure within " + std::to_string(limit_ns / 1000000000) + " s"};
+        return {status::unavailable,
+                {},
+                "too slow: no figure within " + std::to_string(limit_ns / 1000000000) + " s"};
     if (got != sizeof received)
         return {status::failed, {}, death_text(wait_status)};
     return {received.state, received.figure, received.reason};
@@ -106,7 +112,8 @@ result child_wait(pid_t child, int pipe_end, std::uint64_t limit_ns)
 
 } // namespace
 
-result run_apart(const peer_entry &entry, const workload &what, const scale &size, std::uint64_t seed)
+result run_apart(const peer_entry &entry, const workload &what, const scale &size,
+                 std::uint64_t seed)
 {
     if ((entry.traits & what.needs) != what.needs)
         return {status::unavailable, {}, ""};
@@ -122,7 +129,8 @@ result run_apart(const peer_entry &entry, const workload &what, const scale &siz
         child_main(ends[1], entry, job);
     setpgid(child, child); // as the child does: whoever comes first
     close(ends[1]);
-    result got = child < 0 ? result{status::failed, {}, "fork failed"} : child_wait(child, ends[0], size.limit_ns);
+    result got = child < 0 ? result{status::failed, {}, "fork failed"}
+                           : child_wait(child, ends[0], size.limit_ns);
     close(ends[0]);
     shm_unlink(job.name.c_str());
     return got;

@@ -5,7 +5,8 @@
 
 #include "bench/workload.h"
 
-namespace bench {
+namespace bench
+{
 
 enum class status { measured, unavailable, failed };
 
@@ -17,7 +18,8 @@ struct result {
 
 // Runs the workload on the peer in a child: each starts from the same state, and one that crashes
 // or hangs costs its own cell only, and that no more than size.limit_ns. Whatever it leaves in shared memory is removed.
-result run_apart(const peer_entry &entry, const workload &what, const scale &size, std::uint64_t seed);
+result run_apart(const peer_entry &entry, const workload &what, const scale &size,
+                 std::uint64_t seed);
 
 } // namespace bench
 

@@ -9,11 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
-[[noreturn]] void fail(const char *what) { throw std::runtime_error(std::string(what) + ": " + std::strerror(errno)); }
+[[noreturn]] void fail(const char *what)
+{
+    throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
+}
 
 } // namespace
 

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <string>
 
-namespace bench {
+namespace bench
+{
 
-class shm {
+class shm
+{
 public:
     shm() = default;
     shm(const shm &) = delete;

@@ -8,7 +8,8 @@
 #include "bench/scales.h"
 #include "bench/start.h"
 
-namespace {
+namespace
+{
 
 // These need no library that could be missing.
 bool must_work(const bench::peer_entry &entry)
@@ -27,7 +28,8 @@ int try_one(const bench::peer_entry &entry, const bench::workload &what)
     bool good = got.state == bench::status::measured && got.figure.value > 0;
     bool excused = got.state == bench::status::unavailable && !(suited && must_work(entry));
     if (!good)
-        std::printf("%-14s %-14s %s %s\n", what.name, entry.name, excused ? "not there:" : "FAILED:", got.reason.c_str());
+        std::printf("%-14s %-14s %s %s\n", what.name, entry.name,
+                    excused ? "not there:" : "FAILED:", got.reason.c_str());
     return good ? 1 : excused ? 0 : -1;
 }
 

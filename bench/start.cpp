@@ -4,7 +4,8 @@
 #include <cstdlib>
 #include <unistd.h>
 
-namespace bench {
+namespace bench
+{
 
 void start_again_with_tls(char **argv)
 {

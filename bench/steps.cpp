@@ -4,7 +4,8 @@
 #include <cmath>
 #include <random>
 
-namespace bench {
+namespace bench
+{
 
 double size_mean(size_range sizes)
 {
@@ -12,7 +13,8 @@ double size_mean(size_range sizes)
     return (high > low ? (high - low) / std::log(high / low) : low) + 24;
 }
 
-std::vector<step> steps_make(std::size_t count, std::size_t live, size_range sizes, std::uint64_t seed)
+std::vector<step> steps_make(std::size_t count, std::size_t live, size_range sizes,
+                             std::uint64_t seed)
 {
     // The engine's numbers are fixed by the language's standard; its distributions are not.
     std::mt19937_64 engine(seed);
@@ -22,7 +24,8 @@ std::vector<step> steps_make(std::size_t count, std::size_t live, size_range siz
         std::uint64_t bits = engine();
         double position = static_cast<double>(bits & 0xffffffffu) * 0x1p-32;
         it.index = static_cast<std::uint32_t>((bits >> 32) * live >> 32);
-        it.size = static_cast<std::uint32_t>(static_cast<double>(sizes.low) * std::exp2(octaves * position));
+        it.size = static_cast<std::uint32_t>(static_cast<double>(sizes.low) *
+                                             std::exp2(octaves * position));
     }
     return steps;
 }

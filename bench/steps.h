@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-namespace bench {
+namespace bench
+{
 
 // Object sizes, log-uniform from low to high: as many between 16 and 32 as between 512 and 1024.
 struct size_range {
@@ -24,7 +25,8 @@ struct step {
 };
 
 // The same seed gives the same steps, on every machine and for every peer.
-std::vector<step> steps_make(std::size_t count, std::size_t live, size_range sizes, std::uint64_t seed);
+std::vector<step> steps_make(std::size_t count, std::size_t live, size_range sizes,
+                             std::uint64_t seed);
 
 } // namespace bench
 

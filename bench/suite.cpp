@@ -6,9 +6,11 @@
 #include <cstring>
 #include <unistd.h>
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 double median_of(std::vector<double> values)
 {
@@ -23,10 +25,11 @@ void progress(const suite &all, std::size_t row, unsigned round, std::size_t col
     bool terminal = isatty(STDERR_FILENO);
     std::size_t total = all.workloads.size() * all.rounds, done = row * all.rounds + round;
     if (terminal)
-        std::fprintf(stderr, "\r[%3zu%%] %-14s round %u of %u  %-16s", done * 100 / total, all.workloads[row]->name, round + 1,
-                     all.rounds, all.peers[column]->name);
+        std::fprintf(stderr, "\r[%3zu%%] %-14s round %u of %u  %-16s", done * 100 / total,
+                     all.workloads[row]->name, round + 1, all.rounds, all.peers[column]->name);
     else if (column == 0)
-        std::fprintf(stderr, "[%3zu%%] %s, round %u of %u\n", done * 100 / total, all.workloads[row]->name, round + 1, all.rounds);
+        std::fprintf(stderr, "[%3zu%%] %s, round %u of %u\n", done * 100 / total,
+                     all.workloads[row]->name, round + 1, all.rounds);
 }
 
 } // namespace
@@ -103,7 +106,9 @@ double suite::ratio(std::size_t row, std::size_t column) const
         return 0;
     std::vector<double> ratios;
     for (std::size_t i = 0; i < theirs->values.size() && i < mine.values.size(); i++)
-        ratios.push_back(workloads[row]->kind == quantity::percent ? mine.values[i] / theirs->values[i] : theirs->values[i] / mine.values[i]);
+        ratios.push_back(workloads[row]->kind == quantity::percent
+                             ? mine.values[i] / theirs->values[i]
+                             : theirs->values[i] / mine.values[i]);
     return median_of(ratios);
 }
 

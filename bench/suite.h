@@ -5,14 +5,15 @@
 
 #include "bench/runner.h"
 
-namespace bench {
+namespace bench
+{
 
 // All figures of one peer at one workload.
 struct cell {
     std::vector<double> values; // one a round
     std::uint64_t spent_ns = 0; // on all rounds
-    bool cut = false;       // measured in one round only, which was too slow to be finished
-    bool over = false;      // no more rounds
+    bool cut = false;           // measured in one round only, which was too slow to be finished
+    bool over = false;          // no more rounds
     status state = status::measured;
     std::string reason;
 

@@ -6,9 +6,11 @@
 #include "bench/scales.h"
 #include "bench/suite.h"
 
-namespace {
+namespace
+{
 
-const bench::peer_entry reference = {bench::reference_peer, "", 0, nullptr}, other = {"other", "", 0, nullptr}, slow = {"slow", "", 0, nullptr};
+const bench::peer_entry reference = {bench::reference_peer, "", 0, nullptr},
+                        other = {"other", "", 0, nullptr}, slow = {"slow", "", 0, nullptr};
 const bench::workload time_taken = {"time", "", "", 0, 0, {0, 0}, 1, nullptr, bench::quantity::ns},
                       room = {"room", "", "", 0, 0, {0, 0}, 1, nullptr, bench::quantity::percent};
 
@@ -20,7 +22,8 @@ bench::cell cell_of(std::vector<double> values, std::uint64_t spent_ns)
     return it;
 }
 
-bench::suite suite_of(std::vector<const bench::peer_entry *> peers, std::vector<std::vector<bench::cell>> cells)
+bench::suite suite_of(std::vector<const bench::peer_entry *> peers,
+                      std::vector<std::vector<bench::cell>> cells)
 {
     return {"test", bench::tiny_scale, 5, peers, {&time_taken, &room}, cells};
 }
@@ -36,13 +39,19 @@ int expect(const char *what, double found, double expected)
 // A slow minute made both slow in the third round: the ratio of the medians would be 120 / 40.
 int ratios_go_by_rounds()
 {
-    bench::suite all = suite_of({&reference, &other}, {{cell_of({100, 120, 200}, 0), cell_of({50, 40, 100}, 0)}, {cell_of({80}, 0), cell_of({92}, 0)}});
-    return expect("median of ratios", all.ratio(0, 1), 2) + expect("of the reference", all.ratio(0, 0), 1) + expect("more is better", all.ratio(1, 1), 1.15);
+    bench::suite all =
+        suite_of({&reference, &other}, {{cell_of({100, 120, 200}, 0), cell_of({50, 40, 100}, 0)},
+                                        {cell_of({80}, 0), cell_of({92}, 0)}});
+    return expect("median of ratios", all.ratio(0, 1), 2) +
+           expect("of the reference", all.ratio(0, 0), 1) +
+           expect("more is better", all.ratio(1, 1), 1.15);
 }
 
 int only_common_rounds_count()
 {
-    bench::suite all = suite_of({&other, &reference}, {{cell_of({10, 20, 1, 1}, 0), cell_of({20, 80}, 0)}, {cell_of({}, 0), cell_of({80}, 0)}});
+    bench::suite all =
+        suite_of({&other, &reference}, {{cell_of({10, 20, 1, 1}, 0), cell_of({20, 80}, 0)},
+                                        {cell_of({}, 0), cell_of({80}, 0)}});
     return expect("of two rounds", all.ratio(0, 0), 3) + expect("no figure", all.ratio(1, 0), 0);
 }
 
@@ -50,18 +59,30 @@ int no_reference_no_ratio()
 {
     bench::suite all = suite_of({&other}, {{cell_of({10}, 0)}, {cell_of({10}, 0)}});
     all.end_slow_ones(0);
-    return expect("without a reference", all.ratio(0, 0), 0) + expect("who goes on then", all.cells[0][0].over, 0);
+    return expect("without a reference", all.ratio(0, 0), 0) +
+           expect("who goes on then", all.cells[0][0].over, 0);
 }
 
 int slow_ones_end()
 {
-    bench::suite all = suite_of({&reference, &other, &slow}, {{cell_of({1}, 100), cell_of({1}, 400), cell_of({1}, 401)}, {cell_of({}, 0), cell_of({1}, 0), cell_of({1}, 401)}});
+    bench::suite all = suite_of({&reference, &other, &slow},
+                                {{cell_of({1}, 100), cell_of({1}, 400), cell_of({1}, 401)},
+                                 {cell_of({}, 0), cell_of({1}, 0), cell_of({1}, 401)}});
     all.end_slow_ones(0);
     all.end_slow_ones(1);
-    return expect("the reference goes on", all.cells[0][0].over, 0) + expect("so does who takes four times as long", all.cells[0][1].over, 0) +
-           expect("a slower one does not", all.cells[0][2].over, 1) + expect("where the reference has no figure all go on", all.cells[1][2].over, 0);
+    return expect("the reference goes on", all.cells[0][0].over, 0) +
+           expect("so does who takes four times as long", all.cells[0][1].over, 0) +
+           expect("a slower one does not", all.cells[0][2].over, 1) +
+           expect("where the reference has no figure all go on", all.cells[1][2].over, 0);
 }
 
 } // namespace
 
-int main() { return ratios_go_by_rounds() + only_common_rounds_count() + no_reference_no_ratio() + slow_ones_end() == 0 ? 0 : 1; }
+int main()
+{
+    return ratios_go_by_rounds() + only_common_rounds_count() + no_reference_no_ratio() +
+                       slow_ones_end() ==
+                   0
+               ? 0
+               : 1;
+}

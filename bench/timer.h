@@ -8,13 +8,15 @@
 #include <cstdint>
 #include <ctime>
 
-namespace bench {
+namespace bench
+{
 
 inline std::uint64_t now_ns()
 {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000u + static_cast<std::uint64_t>(now.tv_nsec);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000u +
+           static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 struct lap {
@@ -44,7 +46,8 @@ lap timed(std::size_t steps, std::uint64_t cut_ns, Body body)
             batch = std::max<std::size_t>(batch / 4, 1);
     }
     result.cut = result.steps < steps;
-    result.ns = static_cast<double>(now - begin) / static_cast<double>(std::max<std::size_t>(result.steps, 1));
+    result.ns = static_cast<double>(now - begin) /
+                static_cast<double>(std::max<std::size_t>(result.steps, 1));
     return result;
 }
 

@@ -14,16 +14,18 @@
 #include "bench/peer.h"
 #include "bench/trace_load.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 namespace fs = std::filesystem;
 
 // A program, what it works on, made by `prepare` in an empty folder, and what is recorded of it there.
 struct program {
     const char *name;
-    const char *needs;   // the command that has to be there, and the package that has it
+    const char *needs; // the command that has to be there, and the package that has it
     const char *package;
     const char *prepare; // shell
     const char *command; // shell, with $RECORD before what is recorded
@@ -32,48 +34,55 @@ struct program {
 
 // The same input each time: no dates, no hashes by chance.
 const program programs[] = {
-    {"python3", "python3", "python3",
-     "true",
+    {"python3", "python3", "python3", "true",
      "PYTHONHASHSEED=0 PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 $RECORD python3 -S -c '"
      "import ast, decimal, inspect, json, re\n"
      "text = inspect.getsource(ast) + inspect.getsource(re)\n"
      "tree = ast.dump(ast.parse(text))\n"
      "words = {}\n"
      "for word in re.findall(r\"[A-Za-z_]+\", tree): words[word] = words.get(word, 0) + 1\n"
-     "rows = [dict(number=i, name=\"row %d\" % i, words=sorted(words)[:i % 20]) for i in range(1500)]\n"
+     "rows = [dict(number=i, name=\"row %d\" % i, words=sorted(words)[:i % 20]) for i in "
+     "range(1500)]\n"
      "assert json.loads(json.dumps(rows)) == rows'",
-     "python3, every object by malloc (PYTHONMALLOC=malloc): parses its own library, counts words, writes and reads JSON"},
+     "python3, every object by malloc (PYTHONMALLOC=malloc): parses its own library, counts words, "
+     "writes and reads JSON"},
     {"cc1", "gcc", "gcc",
      "i=0; echo '#include <stdio.h>' >a.c; while [ $i -lt 150 ]; do i=$((i + 1)); "
-     "echo 'int f'$i'(int *a, int n) { int s = '$i'; for (int i = 0; i < n; i++) if (a[i] % 3 == s % 3) s += a[i] * '$i'; else a[i] ^= s;"
+     "echo 'int f'$i'(int *a, int n) { int s = '$i'; for (int i = 0; i < n; i++) if (a[i] % 3 == s "
+     "% 3) s += a[i] * '$i'; else a[i] ^= s;"
      " puts(s > 9 ? \"more\" : \"less\"); return s > n ? f'$i'(a + 1, n - 1) : s; }'; done >>a.c",
      "$RECORD gcc -O2 -c a.c -o a.o", "cc1, gcc's compiler: gcc -O2 -c on a file of 150 functions"},
-    {"sqlite3", "sqlite3", "sqlite3",
-     "true",
+    {"sqlite3", "sqlite3", "sqlite3", "true",
      "$RECORD sqlite3 :memory: \"create table t(id integer primary key, name text, score real);"
      " with recursive n(i) as (select 1 union all select i + 1 from n where i < 12000)"
      " insert into t select i, 'name ' || (i * 7919 % 12000) || hex(i), i * 1.5 from n;"
      " create index by_name on t(name); update t set name = name || ' changed' where id % 3 = 0;"
-     " select count(*), max(length(s)) from (select group_concat(name) as s from t group by id % 500);"
+     " select count(*), max(length(s)) from (select group_concat(name) as s from t group by id % "
+     "500);"
      " delete from t where id % 2; select sum(score) from t where name like '%99%';\" >out",
      "sqlite3 on a database in memory: inserts, an index, updates, groups, deletes"},
     {"git", "git", "git",
      "git init -q repository && cd repository && c=0 && { while [ $c -lt 60 ]; do c=$((c + 1)); "
-     "printf 'commit refs/heads/main\\ncommitter A <a@b> %d +0000\\ndata 6\\nchange\\n' $((1000000000 + c)); "
-     "f=0; while [ $f -lt 12 ]; do f=$((f + 1)); printf 'M 100644 inline folder%d/file%d\\ndata <<END\\n' $((f % 4)) $f; "
-     "l=0; while [ $l -lt 40 ]; do l=$((l + 1)); echo \"line $l of $f, $((c * f * l % (c + 7)))\"; done; "
+     "printf 'commit refs/heads/main\\ncommitter A <a@b> %d +0000\\ndata 6\\nchange\\n' "
+     "$((1000000000 + c)); "
+     "f=0; while [ $f -lt 12 ]; do f=$((f + 1)); printf 'M 100644 inline folder%d/file%d\\ndata "
+     "<<END\\n' $((f % 4)) $f; "
+     "l=0; while [ $l -lt 40 ]; do l=$((l + 1)); echo \"line $l of $f, $((c * f * l % (c + 7)))\"; "
+     "done; "
      "printf 'END\\n'; done; done; } | git fast-import --quiet",
      "cd repository && $RECORD git --no-pager log -p --stat main >../out",
      "git log -p --stat over 60 commits that each change 12 files"},
 };
 
-class temporary_folder {
+class temporary_folder
+{
 public:
     temporary_folder()
     {
         std::string pattern = (fs::temp_directory_path() / "shmheap-bench-XXXXXX").string();
         if (mkdtemp(pattern.data()) == nullptr)
-            throw std::runtime_error("no folder for traces in " + fs::temp_directory_path().string());
+            throw std::runtime_error("no folder for traces in " +
+                                     fs::temp_directory_path().string());
         path_ = pattern;
     }
     temporary_folder(const temporary_folder &) = delete;
@@ -95,7 +104,8 @@ std::string tool_find()
     std::error_code ignored;
     const char *folder = std::getenv("TEST_SRCDIR"), *name = std::getenv("TEST_WORKSPACE");
     fs::path self = fs::read_symlink("/proc/self/exe", ignored);
-    for (const fs::path &place : {folder && name ? fs::path(folder) / name : fs::path(), self.parent_path().parent_path()}) {
+    for (const fs::path &place : {folder && name ? fs::path(folder) / name : fs::path(),
+                                  self.parent_path().parent_path()}) {
         fs::path tool = place / "tools/shmheap";
         if (access(tool.c_str(), X_OK) == 0 && fs::is_regular_file(tool, ignored))
             return fs::canonical(tool).string();
@@ -111,8 +121,9 @@ void shell_become(const std::string &folder, const std::string &record, const st
     setenv("HOME", folder.c_str(), 1);
     setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
     setenv("LC_ALL", "C", 1);
-    for (const char *name : {"BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "GLIBC_TUNABLES", "GIT_DIR",
-                             "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
+    for (const char *name :
+         {"BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "GLIBC_TUNABLES", "GIT_DIR",
+          "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL", "PYTHONPATH", "PYTHONHOME"})
         unsetenv(name);
     if (chdir(folder.c_str()) == 0)
         execl("/bin/sh", "sh", "-c", text.c_str(), static_cast<char *>(nullptr));

@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-namespace bench {
+namespace bench
+{
 
 enum class call : std::uint32_t { make, resize, end };
 
@@ -22,7 +23,8 @@ struct trace_call {
 
 struct program_trace {
     std::string command; // as a reader would type it
-    std::string process; // the process of it that made most calls, which is the one that is replayed
+    std::string
+        process; // the process of it that made most calls, which is the one that is replayed
     std::vector<trace_call> calls;
     std::size_t slots = 0;
     std::uint64_t live_most = 0; // bytes of the objects alive at once, at most

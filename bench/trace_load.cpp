@@ -10,21 +10,26 @@ extern "C" {
 #include "tools/shmheap/trace.h"
 }
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t size_least = 8; // what workloads write into each object
 
 // Sizes by slot; 0: not alive.
-class live_sizes {
+class live_sizes
+{
 public:
     explicit live_sizes(std::size_t slots) : sizes_(slots, 0) {}
 
     trace_call take(const trace_event &event)
     {
         std::uint64_t &size = sizes_[event.slot], before = size;
-        call what = event.op == TRACE_FREE ? call::end : event.op == TRACE_REALLOC ? call::resize : call::make;
+        call what = event.op == TRACE_FREE      ? call::end
+                    : event.op == TRACE_REALLOC ? call::resize
+                                                : call::make;
         size = what == call::end ? 0 : std::max(event.size, size_least);
         live_ += size - before;
         most_ = std::max(most_, live_);
@@ -65,9 +70,9 @@ void trace_load(const std::string &path, program_trace &out)
     char error[200];
     if (trace_read(&read, bytes.data(), bytes.size(), 0, error, sizeof error) != 0)
         throw std::runtime_error(error);
-    auto *end = read.streams + read.stream_count, *most = std::max_element(read.streams, end, [](auto &a, auto &b) {
-        return a.totals.events < b.totals.events;
-    });
+    auto *end = read.streams + read.stream_count,
+         *most = std::max_element(
+             read.streams, end, [](auto &a, auto &b) { return a.totals.events < b.totals.events; });
     try {
         if (most == end || most->totals.events == 0)
             throw std::runtime_error("the program made no calls");

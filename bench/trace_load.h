@@ -5,7 +5,8 @@
 
 #include "bench/trace.h"
 
-namespace bench {
+namespace bench
+{
 
 // Fills process, calls, slots and live_most from the stream of the file that has most calls. Throws std::runtime_error.
 void trace_load(const std::string &path, program_trace &out);

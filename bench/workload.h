@@ -10,23 +10,28 @@
 #include "bench/steps.h"
 #include "bench/timer.h"
 
-namespace bench {
+namespace bench
+{
 
 // How much of it: the tiny scale is for tests.
 struct scale {
-    std::size_t heap_least;    // no timed workload has a heap of fewer bytes: caches are bounded by parts of it
-    std::size_t fill_heap;     // bytes of the heaps that are filled
-    std::size_t replacements;  // that a heap must bear to count as one that can be kept that full
-    std::size_t trace_events;  // of each recorded program, at most
-    std::uint64_t row_ns;      // rounds of one workload behind the first three begin no later than so long after these
+    std::size_t
+        heap_least; // no timed workload has a heap of fewer bytes: caches are bounded by parts of it
+    std::size_t fill_heap;    // bytes of the heaps that are filled
+    std::size_t replacements; // that a heap must bear to count as one that can be kept that full
+    std::size_t trace_events; // of each recorded program, at most
+    std::uint64_t
+        row_ns; // rounds of one workload behind the first three begin no later than so long after these
     std::size_t live_max;      // objects alive at once; workloads with more are left out
     std::size_t steps;         // timed, at least
     std::size_t warm_laps;     // before that, this many times the live objects are replaced
     std::uint64_t warm_cut_ns; // a peer that is slower than this is measured as far as it came
     std::uint64_t cut_ns;
-    std::uint64_t limit_ns;    // a peer that takes longer for one round is killed; one whose rounds took longer has no more
+    std::uint64_t
+        limit_ns; // a peer that takes longer for one round is killed; one whose rounds took longer has no more
     std::uint64_t together_ns; // how long processes run together
-    bool fill;                 // for tests: write and check all bytes of each object, and make do with live_max of them
+    bool
+        fill; // for tests: write and check all bytes of each object, and make do with live_max of them
 };
 
 // What a figure is. Where less is worse, ratios go the other way.
@@ -81,8 +86,8 @@ void prepare(const job &job, std::size_t steps, Body body)
 const std::vector<workload> &workloads();
 
 // Each module's part of the list.
-extern const std::vector<workload> churn_workloads, hole_workloads, process_workloads, handle_workloads, recovery_workloads, ring_workloads,
-    fill_workloads, trace_workloads;
+extern const std::vector<workload> churn_workloads, hole_workloads, process_workloads,
+    handle_workloads, recovery_workloads, ring_workloads, fill_workloads, trace_workloads;
 
 } // namespace bench
 

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t steps_max = std::size_t{1} << 20;
 
@@ -27,21 +29,26 @@ template <bool checked>
 outcome churn(peer &heap, const job &job)
 {
     std::size_t live = job.live(), steps = std::max(job.size.steps, live);
-    std::vector<step> plan = steps_make(std::min(power_of_two(steps), steps_max), live, job.what.sizes, job.seed);
+    std::vector<step> plan =
+        steps_make(std::min(power_of_two(steps), steps_max), live, job.what.sizes, job.seed);
     live_set<checked> set(heap, job, live, job.seed);
     auto replace = [&](std::size_t from, std::size_t count) { set.replace(plan, from, count); };
     heap.open(job.name, job.heap_bytes(live));
     set.fill(job, plan);
     lap warm = timed(steps_to_warm(job, live), job.size.warm_cut_ns, replace);
     // The plan goes on where the warm-up left it, so that no step meets the state that it made before.
-    lap measured = timed(steps, job.size.cut_ns,
-                         [&](std::size_t from, std::size_t count) { replace(warm.steps + from, count); });
+    lap measured = timed(steps, job.size.cut_ns, [&](std::size_t from, std::size_t count) {
+        replace(warm.steps + from, count);
+    });
     set.end();
     heap.close();
     return {measured.ns / 2, warm.cut || measured.cut};
 }
 
-outcome churn_run(peer &heap, const job &job) { return job.size.fill ? churn<true>(heap, job) : churn<false>(heap, job); }
+outcome churn_run(peer &heap, const job &job)
+{
+    return job.size.fill ? churn<true>(heap, job) : churn<false>(heap, job);
+}
 
 template <bool checked>
 outcome pair(peer &heap, const job &job)
@@ -60,7 +67,10 @@ outcome pair(peer &heap, const job &job)
     return {measured.ns / 2, measured.cut};
 }
 
-outcome pair_run(peer &heap, const job &job) { return job.size.fill ? pair<true>(heap, job) : pair<false>(heap, job); }
+outcome pair_run(peer &heap, const job &job)
+{
+    return job.size.fill ? pair<true>(heap, job) : pair<false>(heap, job);
+}
 
 constexpr size_range small = {16, 1024}, large = {4 << 10, 1 << 20};
 
@@ -72,13 +82,23 @@ workload churn_of(const char *name, const char *text, std::size_t live, size_ran
 } // namespace
 
 const std::vector<workload> churn_workloads = {
-    {"pair-64", "operation", "a 64-byte object allocated and freed, nothing else alive", 0, 1, {64, 64}, 1, pair_run},
+    {"pair-64",
+     "operation",
+     "a 64-byte object allocated and freed, nothing else alive",
+     0,
+     1,
+     {64, 64},
+     1,
+     pair_run},
     churn_of("churn-1", "1 object alive, 16 to 1024 bytes, replaced", 1, small),
-    churn_of("churn-1e3", "1,000 objects alive, 16 to 1024 bytes, a random one replaced at each step", 1000, small),
+    churn_of("churn-1e3",
+             "1,000 objects alive, 16 to 1024 bytes, a random one replaced at each step", 1000,
+             small),
     churn_of("churn-1e4", "the same with 10,000", 10000, small),
     churn_of("churn-1e5", "the same with 100,000", 100000, small),
     churn_of("churn-1e6", "the same with 1,000,000", 1000000, small),
-    churn_of("churn-large", "500 objects alive, 4 KiB to 1 MiB, a random one replaced at each step", 500, large),
+    churn_of("churn-large", "500 objects alive, 4 KiB to 1 MiB, a random one replaced at each step",
+             500, large),
 };
 
 } // namespace bench

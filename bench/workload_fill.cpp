@@ -4,9 +4,11 @@
 
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 struct object {
     void *at;
@@ -14,7 +16,8 @@ struct object {
 };
 
 // Objects of random sizes in a heap of job.size.fill_heap bytes. Their first 8 bytes are written, as everywhere.
-class filling {
+class filling
+{
 public:
     filling(peer &heap, const job &job, const std::vector<step> &plan)
         : heap_(heap), name_(job.name), plan_(plan)
@@ -103,16 +106,17 @@ outcome fill_kept_run(peer &heap, const job &job)
     double sum = 0;
     std::size_t made = 0, counted = 0;
     fill_up(it, job);
-    lap run = timed(job.size.replacements, 3 * job.size.cut_ns, [&](std::size_t, std::size_t count) {
-        for (std::size_t i = 0; i < count; i++) {
-            while (!it.alloc() && !it.empty())
-                it.free_random();
-            if (2 * ++made > job.size.replacements) {
-                sum += it.share();
-                counted++;
+    lap run =
+        timed(job.size.replacements, 3 * job.size.cut_ns, [&](std::size_t, std::size_t count) {
+            for (std::size_t i = 0; i < count; i++) {
+                while (!it.alloc() && !it.empty())
+                    it.free_random();
+                if (2 * ++made > job.size.replacements) {
+                    sum += it.share();
+                    counted++;
+                }
             }
-        }
-    });
+        });
     if (run.cut || counted == 0)
         throw unavailable("too slow: given up in the middle of the replacements");
     return {100 * sum / static_cast<double>(counted), false};
@@ -121,10 +125,24 @@ outcome fill_kept_run(peer &heap, const job &job)
 } // namespace
 
 const std::vector<workload> fill_workloads = {
-    {"full-first", "% of bytes", "objects of 16 to 1024 bytes fill a heap: their share of the segment at the first failure", trait_objects | trait_bounded,
-     0, {16, 1024}, 1, fill_first_run, quantity::percent},
-    {"full-kept", "% of bytes", "the share that stays when each new object makes random others go until it finds room",
-     trait_objects | trait_bounded, 0, {16, 1024}, 1, fill_kept_run, quantity::percent},
+    {"full-first",
+     "% of bytes",
+     "objects of 16 to 1024 bytes fill a heap: their share of the segment at the first failure",
+     trait_objects | trait_bounded,
+     0,
+     {16, 1024},
+     1,
+     fill_first_run,
+     quantity::percent},
+    {"full-kept",
+     "% of bytes",
+     "the share that stays when each new object makes random others go until it finds room",
+     trait_objects | trait_bounded,
+     0,
+     {16, 1024},
+     1,
+     fill_kept_run,
+     quantity::percent},
 };
 
 } // namespace bench

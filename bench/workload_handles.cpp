@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 outcome connect_run(peer &heap, const job &job)
 {
@@ -27,12 +29,13 @@ outcome handle_run(peer &heap, const job &job)
     live_set<false> set(heap, job, live, job.seed);
     heap.open(job.name, job.heap_bytes(live));
     set.fill(job, plan);
-    lap measured = timed(4 * job.size.steps, job.size.cut_ns, [&](std::size_t from, std::size_t count) {
-        for (std::size_t i = from; i < from + count; i++) {
-            void *object = set.at(plan[i & (plan.size() - 1)].index);
-            there_and_back += heap.object_of(heap.handle_of(object)) == object;
-        }
-    });
+    lap measured =
+        timed(4 * job.size.steps, job.size.cut_ns, [&](std::size_t from, std::size_t count) {
+            for (std::size_t i = from; i < from + count; i++) {
+                void *object = set.at(plan[i & (plan.size() - 1)].index);
+                there_and_back += heap.object_of(heap.handle_of(object)) == object;
+            }
+        });
     set.end();
     heap.close();
     if (there_and_back != measured.steps)
@@ -43,9 +46,21 @@ outcome handle_run(peer &heap, const job &job)
 } // namespace
 
 const std::vector<workload> handle_workloads = {
-    {"handle", "operation", "a pointer made a handle, and that a pointer again; 10,000 objects", trait_handles, 10000, {16, 1024},
-     1, handle_run},
-    {"connect", "connection", "connecting to an open heap of 64 MiB and disconnecting", trait_connects, 100000, {256, 256}, 1,
+    {"handle",
+     "operation",
+     "a pointer made a handle, and that a pointer again; 10,000 objects",
+     trait_handles,
+     10000,
+     {16, 1024},
+     1,
+     handle_run},
+    {"connect",
+     "connection",
+     "connecting to an open heap of 64 MiB and disconnecting",
+     trait_connects,
+     100000,
+     {256, 256},
+     1,
      connect_run},
 };
 

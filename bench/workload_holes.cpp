@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t hole_len = 64, object_len = 128;
 
@@ -56,13 +58,22 @@ outcome holes(peer &heap, const job &job)
     return {measured.ns, measured.cut};
 }
 
-outcome holes_run(peer &heap, const job &job) { return job.size.fill ? holes<true>(heap, job) : holes<false>(heap, job); }
+outcome holes_run(peer &heap, const job &job)
+{
+    return job.size.fill ? holes<true>(heap, job) : holes<false>(heap, job);
+}
 
 } // namespace
 
 const std::vector<workload> hole_workloads = {
-    {"holes", "alloc", "200,000 objects of 64 bytes, each second one freed; then objects of 128 bytes are allocated", 0, 200000,
-     {object_len, object_len}, 1, holes_run},
+    {"holes",
+     "alloc",
+     "200,000 objects of 64 bytes, each second one freed; then objects of 128 bytes are allocated",
+     0,
+     200000,
+     {object_len, object_len},
+     1,
+     holes_run},
 };
 
 } // namespace bench

@@ -11,9 +11,11 @@
 
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr unsigned processes_max = 64;
 constexpr std::size_t plan_len = std::size_t{1} << 16, batch = 128;
@@ -26,11 +28,13 @@ struct meeting {
     char reason[processes_max][80]; // why
 };
 
-class meeting_place {
+class meeting_place
+{
 public:
     meeting_place()
     {
-        void *memory = mmap(nullptr, sizeof(meeting), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void *memory = mmap(nullptr, sizeof(meeting), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             throw std::runtime_error("mmap failed");
         all_ = new (memory) meeting();
@@ -47,7 +51,8 @@ private:
 template <bool checked>
 void work(peer &heap, const job &job, meeting_place &all, unsigned self)
 {
-    std::vector<step> plan = steps_make(plan_len, job.live(), job.what.sizes, job.seed * processes_max + self);
+    std::vector<step> plan =
+        steps_make(plan_len, job.live(), job.what.sizes, job.seed * processes_max + self);
     live_set<checked> set(heap, job, job.live(), self + 1);
     set.fill(job, plan);
     lap warm = timed(job.size.warm_laps * job.live(), job.size.warm_cut_ns,
@@ -98,7 +103,8 @@ double rate_sum(meeting_place &all, unsigned count)
         if (all->gave_up[i])
             throw unavailable(all->reason[i]);
         if (all->rate[i] <= 0)
-            throw std::runtime_error(all->reason[i][0] != '\0' ? all->reason[i] : "one of the processes died");
+            throw std::runtime_error(all->reason[i][0] != '\0' ? all->reason[i]
+                                                               : "one of the processes died");
     }
     return sum;
 }
@@ -134,8 +140,10 @@ workload processes_of(const char *name, const char *text, unsigned processes)
 } // namespace
 
 const std::vector<workload> process_workloads = {
-    processes_of("processes-1", "churn with 10,000 objects in one process, as the next two are measured", 1),
-    processes_of("processes-2", "two processes on one heap, each as churn-1e4; operations of both together", 2),
+    processes_of("processes-1",
+                 "churn with 10,000 objects in one process, as the next two are measured", 1),
+    processes_of("processes-2",
+                 "two processes on one heap, each as churn-1e4; operations of both together", 2),
     processes_of("processes-4", "the same with four processes", 4),
 };
 

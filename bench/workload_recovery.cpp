@@ -5,9 +5,11 @@
 
 #include "bench/live_set.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 void child_dies_inside(peer &heap)
 {
@@ -48,8 +50,14 @@ outcome recovery_run(peer &heap, const job &job)
 } // namespace
 
 const std::vector<workload> recovery_workloads = {
-    {"recovery", "recovery", "the first alloc after a process died holding the lock of a heap of 1,000,000 blocks", trait_recovers,
-     1000000, {16, 1024}, 1, recovery_run},
+    {"recovery",
+     "recovery",
+     "the first alloc after a process died holding the lock of a heap of 1,000,000 blocks",
+     trait_recovers,
+     1000000,
+     {16, 1024},
+     1,
+     recovery_run},
 };
 
 } // namespace bench

@@ -14,9 +14,11 @@
 
 #include "bench/workload.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t object_len = 64;
 
@@ -26,10 +28,12 @@ constexpr std::size_t object_len = 64;
 struct ring {
     static constexpr std::size_t places = 4096, batch = 32;
 
-    alignas(64) std::atomic<std::uint64_t> put{0};   // handles that the producer ever put in, as far as it has said
-    alignas(64) std::atomic<std::uint64_t> taken{0}; // handles that the consumer ever took out, likewise
-    alignas(64) std::atomic<bool> over{false};       // one of the two gave up
-    std::atomic<bool> enough{false};                 // the consumer's time was up
+    alignas(64) std::atomic<std::uint64_t> put{
+        0}; // handles that the producer ever put in, as far as it has said
+    alignas(64) std::atomic<std::uint64_t> taken{
+        0};                                    // handles that the consumer ever took out, likewise
+    alignas(64) std::atomic<bool> over{false}; // one of the two gave up
+    std::atomic<bool> enough{false};           // the consumer's time was up
     char reason[80] = {};
     std::uint64_t begin_ns = 0, end_ns = 0; // the consumer's measurement
     std::uint64_t measured = 0;             // objects in it
@@ -38,11 +42,13 @@ struct ring {
 static_assert(ring::places % ring::batch == 0 && ring::batch * sizeof(std::uint64_t) % 64 == 0,
               "batches share no cache line");
 
-class shared_ring {
+class shared_ring
+{
 public:
     shared_ring()
     {
-        void *memory = mmap(nullptr, sizeof(ring), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void *memory =
+            mmap(nullptr, sizeof(ring), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             throw std::runtime_error("mmap failed");
         ring_ = new (memory) ring();
@@ -92,7 +98,10 @@ struct endpoint {
     const struct job &job;
     std::size_t warm, count; // objects: not measured, and in all
 
-    unsigned char fill_of(std::uint64_t number) const { return static_cast<unsigned char>(number % 251); }
+    unsigned char fill_of(std::uint64_t number) const
+    {
+        return static_cast<unsigned char>(number % 251);
+    }
 
     std::uint64_t object_make(std::uint64_t number)
     {
@@ -180,7 +189,8 @@ struct endpoint {
                 first = i;
             }
             take_batch(i, put);
-            if (i % (8 * ring::batch) == 0 && begin_ns != 0 && now_ns() - begin_ns > job.size.cut_ns)
+            if (i % (8 * ring::batch) == 0 && begin_ns != 0 &&
+                now_ns() - begin_ns > job.size.cut_ns)
                 shared.enough = i < count;
         }
         shared.end_ns = now_ns();
@@ -247,9 +257,15 @@ outcome ring_run(peer &heap, const job &job)
 } // namespace
 
 const std::vector<workload> ring_workloads = {
-    {"ring", "object",
-     "one process allocates 64-byte objects, another frees them; handles go through a ring of 4,096, 32 at a time", 0,
-     ring::places, {64, 64}, 2, ring_run},
+    {"ring",
+     "object",
+     "one process allocates 64-byte objects, another frees them; handles go through a ring of "
+     "4,096, 32 at a time",
+     0,
+     ring::places,
+     {64, 64},
+     2,
+     ring_run},
 };
 
 } // namespace bench

@@ -5,9 +5,11 @@
 #include "bench/live_set.h"
 #include "bench/trace.h"
 
-namespace bench {
+namespace bench
+{
 
-namespace {
+namespace
+{
 
 // Workloads are called trace-PROGRAM and least-PROGRAM.
 std::string program_of(const workload &what) { return std::string(what.name).substr(6); }
@@ -25,10 +27,12 @@ const program_trace &trace_wanted(const job &job)
 }
 
 template <bool checked>
-class replay {
+class replay
+{
 public:
     replay(peer &heap, const job &job, const program_trace &trace)
-        : set_(heap, job, trace.slots, job.seed), trace_(trace), count_(std::min(trace.calls.size(), job.size.trace_events))
+        : set_(heap, job, trace.slots, job.seed), trace_(trace),
+          count_(std::min(trace.calls.size(), job.size.trace_events))
     {
     }
 
@@ -38,7 +42,8 @@ public:
     {
         for (std::size_t i = from; i < from + count; i++) {
             const trace_call &it = trace_.calls[i];
-            __builtin_prefetch(&trace_.calls[std::min(i + calls_ahead, count_ - 1)]); // the processor's own foresight ends with a page
+            __builtin_prefetch(&trace_.calls[std::min(
+                i + calls_ahead, count_ - 1)]); // the processor's own foresight ends with a page
             if (it.what == call::make)
                 set_.put(it.slot, it.size);
             else if (it.what == call::end)
@@ -125,7 +130,8 @@ std::size_t plays_in(peer &heap, const job &job, const program_trace &trace, std
     removed_at_end removed = {heap, job.name};
     try {
         replay<false> program(heap, job, trace);
-        prepare(job, program.count(), [&](std::size_t from, std::size_t count) { program.play(from, count); });
+        prepare(job, program.count(),
+                [&](std::size_t from, std::size_t count) { program.play(from, count); });
         return heap.segment_bytes();
     } catch (const full &) {
         return 0;
@@ -134,14 +140,19 @@ std::size_t plays_in(peer &heap, const job &job, const program_trace &trace, std
 
 outcome least_run(peer &heap, const job &job)
 {
-    constexpr std::size_t unit = 64, doublings = 12; // pages are too coarse where a heap has 200 of them
+    constexpr std::size_t unit = 64,
+                          doublings = 12; // pages are too coarse where a heap has 200 of them
     constexpr double resolution = 0.0002;
     const program_trace &trace = trace_wanted(job);
-    double live = static_cast<double>(live_most(trace, std::min(trace.calls.size(), job.size.trace_events)));
-    auto bytes_of = [&](double times) { return (static_cast<std::size_t>(times * live) + unit - 1) / unit * unit; };
+    double live =
+        static_cast<double>(live_most(trace, std::min(trace.calls.size(), job.size.trace_events)));
+    auto bytes_of = [&](double times) {
+        return (static_cast<std::size_t>(times * live) + unit - 1) / unit * unit;
+    };
     double low = 0.75, high = 1.5;
     std::size_t segment = 0;
-    for (unsigned i = 0; i < doublings && (segment = plays_in(heap, job, trace, bytes_of(high))) == 0; i++) {
+    for (unsigned i = 0;
+         i < doublings && (segment = plays_in(heap, job, trace, bytes_of(high))) == 0; i++) {
         low = high;
         high *= 2;
     }
@@ -166,7 +177,9 @@ workload trace_of_program(const char *name, const char *text)
 
 workload least_of_program(const char *name, const char *text)
 {
-    return {name, "x live", text, trait_objects | trait_bounded, 0, {16, 1024}, 1, least_run, quantity::times, trace_prepare};
+    return {
+        name,      "x live",        text,         trait_objects | trait_bounded, 0, {16, 1024}, 1,
+        least_run, quantity::times, trace_prepare};
 }
 
 } // namespace
@@ -176,7 +189,8 @@ const std::vector<workload> trace_workloads = {
     trace_of_program("trace-cc1", "gcc's compiler, likewise"),
     trace_of_program("trace-sqlite3", "sqlite3, likewise"),
     trace_of_program("trace-git", "git, likewise"),
-    least_of_program("least-python3", "the least segment in which python3's calls find room, over the bytes it had alive at most"),
+    least_of_program("least-python3", "the least segment in which python3's calls find room, over "
+                                      "the bytes it had alive at most"),
     least_of_program("least-cc1", "the same of gcc's compiler"),
     least_of_program("least-sqlite3", "the same of sqlite3"),
     least_of_program("least-git", "the same of git"),

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-namespace bench {
+namespace bench
+{
 
 std::size_t job::heap_bytes(std::size_t objects) const
 {
@@ -16,8 +17,9 @@ const std::vector<workload> &workloads()
 {
     static const std::vector<workload> all = [] {
         std::vector<workload> list;
-        for (auto *part : {&churn_workloads, &hole_workloads, &process_workloads, &ring_workloads, &handle_workloads,
-                           &recovery_workloads, &trace_workloads, &fill_workloads})
+        for (auto *part :
+             {&churn_workloads, &hole_workloads, &process_workloads, &ring_workloads,
+              &handle_workloads, &recovery_workloads, &trace_workloads, &fill_workloads})
             list.insert(list.end(), part->begin(), part->end());
         return list;
     }();

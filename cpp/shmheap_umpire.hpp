@@ -51,7 +51,8 @@
 SHMHEAP_UMPIRE_BEGIN
 
 // Allocator: copies are the same allocator. Its calls may be made by any thread.
-class Allocator {
+class Allocator
+{
 public:
     Allocator() = default; // of no use until another is assigned to it
 
@@ -99,12 +100,14 @@ private:
     std::shared_ptr<strategy::AllocationStrategy> strategy_;
 };
 
-namespace strategy {
+namespace strategy
+{
 
 // NamingShim: names for allocations in shared memory that are made without. The n-th allocation of
 // a process is the same memory as the n-th of another process: all processes allocate in the same
 // order. Over private memory it gives no names.
-class NamingShim : public AllocationStrategy {
+class NamingShim : public AllocationStrategy
+{
 public:
     NamingShim(const std::string &name, int id, Allocator allocator)
         : AllocationStrategy(name, id, allocator.getAllocationStrategy(), "NamingShim"),
@@ -125,7 +128,8 @@ private:
 };
 
 // NamedAllocationStrategy: another allocator under a name of its own.
-class NamedAllocationStrategy : public AllocationStrategy {
+class NamedAllocationStrategy : public AllocationStrategy
+{
 public:
     NamedAllocationStrategy(const std::string &name, int id, Allocator allocator)
         : AllocationStrategy(name, id, allocator.getAllocationStrategy(),
@@ -146,7 +150,8 @@ private:
 
 } // namespace strategy
 
-namespace util {
+namespace util
+{
 
 // Whether an allocator of that name is of that kind of shared memory. All that is here is "POSIX".
 inline bool matchesSharedMemoryResource(const std::string &name, const std::string &kind)
@@ -183,7 +188,8 @@ inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
 // ResourceManager: the allocators of this process. "HOST", private memory, is there from the start;
 // "SHARED" and "SHARED::POSIX", with default traits, are made by the first getAllocator that asks for
 // them. It leaves all of them when the process exits.
-class ResourceManager {
+class ResourceManager
+{
 public:
     static ResourceManager &getInstance()
     {
@@ -337,7 +343,8 @@ private:
     Allocator default_;
 };
 
-namespace detail {
+namespace detail
+{
 
 // The memory below an allocator.
 inline resource::MemoryResource *resource_of(Allocator allocator)

@@ -37,9 +37,10 @@ static size_t in_bounds[2];
 
 static unsigned char *map_guarded(int fd)
 {
-    unsigned char *all = mmap(NULL, ARENA_LEN + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (all == MAP_FAILED ||
-        mmap(all + PAGE, ARENA_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+    unsigned char *all = mmap(NULL, ARENA_LEN + 2 * PAGE, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED || mmap(all + PAGE, ARENA_LEN, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
         perror("fuzz: no memory for heaps");
         exit(1);
     }

@@ -8,7 +8,8 @@
 #include "c/src/process/slot.h"
 #include "fuzz/arena.h"
 
-#define PID_OF_NOBODY UINT64_C(0x3fffff) /* the last that Linux can give, if it is told to give so many */
+#define PID_OF_NOBODY                                                                              \
+    UINT64_C(0x3fffff) /* the last that Linux can give, if it is told to give so many */
 #define SLOT_PID_AT 32
 #define SLOT_PID_BITS UINT64_C(0x3fffff)
 
@@ -46,7 +47,10 @@ unsigned death_watch_end(void)
     return stores;
 }
 
-static uint64_t *word_at(unsigned char *memory, size_t offset) { return (uint64_t *)(void *)(memory + offset); }
+static uint64_t *word_at(unsigned char *memory, size_t offset)
+{
+    return (uint64_t *)(void *)(memory + offset);
+}
 
 /* What the kernel does to a robust futex; there is one thread, so whoever has the lock is who dies. */
 static void bury_owner(unsigned char *memory)

@@ -14,11 +14,12 @@ enum { SHOTS_FIRST = 48, SHOTS_LAST = 16, SHOTS_MAX = SHOTS_FIRST + SHOTS_LAST }
 struct death {
     const struct world *world; /* as it was before the call */
     struct op op;
-    unsigned target;           /* of objects or names; what the call is about */
+    unsigned target;             /* of objects or names; what the call is about */
     struct world_object resized; /* what became of the target of a realloc */
-    unsigned slots[3];         /* of the side that dies, before and after the call; of who died recovering, or 0 */
+    unsigned slots
+        [3]; /* of the side that dies, before and after the call; of who died recovering, or 0 */
     struct blocks before, after;
-    unsigned stores;           /* that the call made */
+    unsigned stores; /* that the call made */
 };
 
 /* Copies from here until death_watch_end, of a segment of so many bytes. */

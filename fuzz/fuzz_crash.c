@@ -7,11 +7,16 @@
 #include "fuzz/arena.h"
 #include "fuzz/death.h"
 
-enum { STEPS_MAX = 200, GROWTH = 8192, DIES_AGAIN = 128 /* bit of which: then in the recovery too */ };
+enum {
+    STEPS_MAX = 200,
+    GROWTH = 8192,
+    DIES_AGAIN = 128 /* bit of which: then in the recovery too */
+};
 
 static struct world world;
 static struct death death;
-static unsigned failing; /* the store before which the death was that led to a failure, plus 1; for the printed program */
+static unsigned
+    failing; /* the store before which the death was that led to a failure, plus 1; for the printed program */
 
 /* What the call needs that is not to be watched: the object is known to the side; for OP_STALE_FREE, which here is a receive, it
  * has been sent. 0: there is nothing to do it with. */
@@ -22,25 +27,28 @@ static int prepare(const struct op *op, shmheap_object_handle *handle)
     handle->bits = 0;
     memset(&death.resized, 0, sizeof death.resized);
     switch (op->kind) {
-    case OP_STALE_FREE:
-        if (object)
-            *handle = shmheap_send(world.mem[!op->side], world_ptr(&world, !op->side, object->offset));
-        return handle->bits != 0;
-    case OP_FREE:
-    case OP_REALLOC:
-    case OP_SEND:
-    case OP_HANDLE:
-        death.target = object ? op->which % world.count : 0;
-        return object != NULL;
-    case OP_NAMED:
-    case OP_UNNAME:
-        death.target = op->which % WORLD_NAMES;
-        return op->kind == OP_NAMED || world.names[death.target].object.offset != 0;
-    case OP_FREE_MANY:
-        death.target = world.count - (unsigned)(op->size % (world.count + 1 < WORLD_MANY ? world.count + 1 : WORLD_MANY));
-        return death.target < world.count;
-    default:
-        return 1;
+        case OP_STALE_FREE:
+            if (object)
+                *handle = shmheap_send(world.mem[!op->side],
+                                       world_ptr(&world, !op->side, object->offset));
+            return handle->bits != 0;
+        case OP_FREE:
+        case OP_REALLOC:
+        case OP_SEND:
+        case OP_HANDLE:
+            death.target = object ? op->which % world.count : 0;
+            return object != NULL;
+        case OP_NAMED:
+        case OP_UNNAME:
+            death.target = op->which % WORLD_NAMES;
+            return op->kind == OP_NAMED || world.names[death.target].object.offset != 0;
+        case OP_FREE_MANY:
+            death.target =
+                world.count - (unsigned)(op->size % (world.count + 1 < WORLD_MANY ? world.count + 1
+                                                                                  : WORLD_MANY));
+            return death.target < world.count;
+        default:
+            return 1;
     }
 }
 
@@ -58,7 +66,8 @@ static void call_realloc(const struct op *op)
     void *ptr = world_ptr(&world, op->side, world.objects[death.target].offset);
     ptr = shmheap_realloc(world.mem[op->side], ptr, op->size);
     if (ptr)
-        death.resized = (struct world_object){.offset = world_offset(&world, op->side, ptr), .len = op->size};
+        death.resized =
+            (struct world_object){.offset = world_offset(&world, op->side, ptr), .len = op->size};
 }
 
 static void call_names(const struct op *op)
@@ -75,25 +84,51 @@ static void call_names(const struct op *op)
 static void call(const struct op *op, shmheap_object_handle handle)
 {
     shmheap_memory_handle mem = world.mem[op->side];
-    void *ptr = world.count ? world_ptr(&world, op->side, world.objects[death.target].offset) : NULL, *many[WORLD_MANY];
+    void *ptr =
+             world.count ? world_ptr(&world, op->side, world.objects[death.target].offset) : NULL,
+         *many[WORLD_MANY];
     switch (op->kind) {
-    case OP_FREE: FUZZ_CHECK(shmheap_try_free(mem, ptr) == 0); break;
-    case OP_REALLOC: call_realloc(op); break;
-    case OP_ALIGNED: shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size); break;
-    case OP_CALLOC: shmheap_calloc(mem, 1, op->size); break;
-    case OP_HANDLE: shmheap_ptr_to_handle(mem, ptr); break;
-    case OP_SEND: shmheap_send(mem, ptr); break;
-    case OP_STALE_FREE: FUZZ_CHECK(shmheap_receive(mem, handle) != NULL); break;
-    case OP_REAP: FUZZ_CHECK(shmheap_reap(mem, op->which & 1) == 0); break;
-    case OP_ALLOC_MANY: shmheap_alloc_many(mem, op->size, op->which % WORLD_MANY, many); break;
-    case OP_FREE_MANY: call_free_many(op); break;
-    case OP_NAMED:
-    case OP_UNNAME: call_names(op); break;
-    case OP_RECONNECT:
-        shmheap_disconnect(mem);
-        FUZZ_CHECK(shmheap_attach_at(&world.mem[op->side], arena_memory(op->side, world.bytes), world.bytes) == 0);
-        break;
-    default: shmheap_alloc(mem, op->size);
+        case OP_FREE:
+            FUZZ_CHECK(shmheap_try_free(mem, ptr) == 0);
+            break;
+        case OP_REALLOC:
+            call_realloc(op);
+            break;
+        case OP_ALIGNED:
+            shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size);
+            break;
+        case OP_CALLOC:
+            shmheap_calloc(mem, 1, op->size);
+            break;
+        case OP_HANDLE:
+            shmheap_ptr_to_handle(mem, ptr);
+            break;
+        case OP_SEND:
+            shmheap_send(mem, ptr);
+            break;
+        case OP_STALE_FREE:
+            FUZZ_CHECK(shmheap_receive(mem, handle) != NULL);
+            break;
+        case OP_REAP:
+            FUZZ_CHECK(shmheap_reap(mem, op->which & 1) == 0);
+            break;
+        case OP_ALLOC_MANY:
+            shmheap_alloc_many(mem, op->size, op->which % WORLD_MANY, many);
+            break;
+        case OP_FREE_MANY:
+            call_free_many(op);
+            break;
+        case OP_NAMED:
+        case OP_UNNAME:
+            call_names(op);
+            break;
+        case OP_RECONNECT:
+            shmheap_disconnect(mem);
+            FUZZ_CHECK(shmheap_attach_at(&world.mem[op->side], arena_memory(op->side, world.bytes),
+                                         world.bytes) == 0);
+            break;
+        default:
+            shmheap_alloc(mem, op->size);
     }
 }
 
@@ -131,14 +166,21 @@ static void die_everywhere(void)
 /* In the printed program the parent dies, as the holder of what was allocated; a child survives it. Library: -DSHMHEAP_STORE_HOOK. */
 static void print_death(const struct op *op)
 {
-    printf("    extern void (*shmheap_store_hook)(void);\n    int alive[2];\n    pipe(alive);\n    if (fork() == 0) {\n"
-           "        shmheap_report report = {0};\n        close(alive[1]);\n        read(alive[0], &(char){0}, 1); /* ends with the parent */\n"
-           "        shmheap_attach_at(&mem[1], memory[1], bytes);\n        int sound = shmheap_check(mem[1], &report);\n"
-           "        printf(\"%%d, rule %%u: %%s\\n\", sound, report.rule, report.text);\n        return sound;\n    }\n"
-           "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before operation %u (fuzz/op.h) of side %u,"
+    printf("    extern void (*shmheap_store_hook)(void);\n    int alive[2];\n    pipe(alive);\n    "
+           "if (fork() == 0) {\n"
+           "        shmheap_report report = {0};\n        close(alive[1]);\n        read(alive[0], "
+           "&(char){0}, 1); /* ends with the parent */\n"
+           "        shmheap_attach_at(&mem[1], memory[1], bytes);\n        int sound = "
+           "shmheap_check(mem[1], &report);\n"
+           "        printf(\"%%d, rule %%u: %%s\\n\", sound, report.rule, report.text);\n        "
+           "return sound;\n    }\n"
+           "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before "
+           "operation %u (fuzz/op.h) of side %u,"
            " which %u, size %llu%s */\n",
            failing ? failing - 1 : 0, op->kind, op->side, op->which, (unsigned long long)op->size,
-           failing ? (op->which & DIES_AGAIN ? "; one who recovers dies as well, see fuzz_crash.c" : "") : "; or to 1, 2 ...");
+           failing
+               ? (op->which & DIES_AGAIN ? "; one who recovers dies as well, see fuzz_crash.c" : "")
+               : "; or to 1, 2 ...");
 }
 
 static void die_in(const struct op *op)

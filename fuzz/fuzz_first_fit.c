@@ -9,7 +9,8 @@
 enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16, GROW_STEP = 65536, GROW_UNIT = 4096 };
 
 /* The model's own checks. */
-void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+void test_fail(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4), noreturn));
 void test_fail(const char *file, int line, const char *format, ...)
 {
     char text[200];
@@ -33,14 +34,18 @@ struct grown_model {
     uint64_t len, max;
 };
 
-static uint64_t start_of(const struct model *model, uint64_t offset) { return (offset - FIRST_PAYLOAD) / model->granule; }
+static uint64_t start_of(const struct model *model, uint64_t offset)
+{
+    return (offset - FIRST_PAYLOAD) / model->granule;
+}
 
 /* How long the heap makes its region (c/src/heap/grow.c) when an object of so many granules does not fit: half as long again, at least
  * 64 KiB more, or what the object takes if that is more. It matters because a rest too small for a block stays with the last object. */
 static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max, uint64_t need)
 {
     uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / GROW_UNIT * GROW_UNIT;
-    uint64_t least = 8 + (model_tail(model) + need) * model->granule, more = len + 16 * model->block_min;
+    uint64_t least = 8 + (model_tail(model) + need) * model->granule,
+             more = len + 16 * model->block_min;
     least = ((least > more ? least : more) + GROW_UNIT - 1) / GROW_UNIT * GROW_UNIT;
     wanted = wanted > max ? max : wanted;
     least = least > max ? max : least;
@@ -72,7 +77,8 @@ static void follow_alloc(struct grown_model *grown, uint64_t len, uint64_t offse
     FUZZ_CHECK(offset == 0 || start_of(model, offset) == start);
 }
 
-static void follow_new_objects(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
+static void follow_new_objects(const struct world *world, struct grown_model *grown,
+                               const struct op *op, const struct before *before)
 {
     unsigned wanted = op->kind == OP_ALLOC_MANY ? op->which % WORLD_MANY : 1;
     if (before->count + wanted > WORLD_OBJECTS)
@@ -83,7 +89,8 @@ static void follow_new_objects(const struct world *world, struct grown_model *gr
         follow_alloc(grown, op->size, 0);
 }
 
-static void follow_realloc(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
+static void follow_realloc(const struct world *world, struct grown_model *grown,
+                           const struct op *op, const struct before *before)
 {
     struct model *model = &grown->model;
     const struct world_object *object = &world->objects[before->picked];
@@ -97,30 +104,31 @@ static void follow_realloc(const struct world *world, struct grown_model *grown,
         model_free(model, start_of(model, before->offset));
 }
 
-static void follow(const struct world *world, struct grown_model *grown, const struct op *op, const struct before *before)
+static void follow(const struct world *world, struct grown_model *grown, const struct op *op,
+                   const struct before *before)
 {
     struct model *model = &grown->model;
     switch (op->kind) {
-    case OP_ALLOC:
-    case OP_ALLOC_WAIT:
-    case OP_CALLOC:
-    case OP_ALLOC_MANY:
-        follow_new_objects(world, grown, op, before);
-        break;
-    case OP_FREE:
-        if (before->count)
-            model_free(model, start_of(model, before->offset));
-        break;
-    case OP_REALLOC:
-        if (before->count)
-            follow_realloc(world, grown, op, before);
-        break;
-    case OP_FREE_MANY:
-        for (unsigned i = world->count; i < before->count; i++)
-            model_free(model, start_of(model, before->last[before->count - 1 - i].offset));
-        break;
-    default: /* moves nothing */
-        break;
+        case OP_ALLOC:
+        case OP_ALLOC_WAIT:
+        case OP_CALLOC:
+        case OP_ALLOC_MANY:
+            follow_new_objects(world, grown, op, before);
+            break;
+        case OP_FREE:
+            if (before->count)
+                model_free(model, start_of(model, before->offset));
+            break;
+        case OP_REALLOC:
+            if (before->count)
+                follow_realloc(world, grown, op, before);
+            break;
+        case OP_FREE_MANY:
+            for (unsigned i = world->count; i < before->count; i++)
+                model_free(model, start_of(model, before->last[before->count - 1 - i].offset));
+            break;
+        default: /* moves nothing */
+            break;
     }
 }
 

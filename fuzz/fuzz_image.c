@@ -37,7 +37,8 @@ static void print_image(const uint8_t *bytes, size_t len)
 /* The bytes behind a length are the whole memory, the rest of it is zeros. */
 static void take_image(struct input *input)
 {
-    size_t pages = 1 + input_byte(input) % IMAGE_PAGES_MAX, len = input_two(input), room = (size_t)(input->end - input->at);
+    size_t pages = 1 + input_byte(input) % IMAGE_PAGES_MAX, len = input_two(input),
+           room = (size_t)(input->end - input->at);
     len = len < room ? len : room;
     len = len < pages * PAGE ? len : pages * PAGE;
     hostile_begin(&hostile, pages * PAGE, NULL);

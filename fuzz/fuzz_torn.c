@@ -39,12 +39,17 @@ static void peer_next(void)
 static void peer_writes(size_t about)
 {
     const struct edit *edit = &peer.edits[peer.turn];
-    uint64_t *place = edit_is_about(edit) ? (uint64_t *)(void *)(hostile.memory[0] + (about & ~(size_t)7)) : edit_place(&hostile, edit);
-    if (place && place != (uint64_t *)(void *)(hostile.memory[0] + offsetof(struct control, lock))) {
+    uint64_t *place = edit_is_about(edit)
+                          ? (uint64_t *)(void *)(hostile.memory[0] + (about & ~(size_t)7))
+                          : edit_place(&hostile, edit);
+    if (place &&
+        place != (uint64_t *)(void *)(hostile.memory[0] + offsetof(struct control, lock))) {
         uint64_t old = *place;
         *place = edit_value(&hostile, edit, old);
-        SAY("/* a peer, before the load of byte %zu: *(unsigned long *)((char *)memory[0] + %zu) = 0x%llxu%s */", about,
-            (size_t)((unsigned char *)place - hostile.memory[0]), (unsigned long long)*place, edit_stays(edit) ? "" : ", for a moment");
+        SAY("/* a peer, before the load of byte %zu: *(unsigned long *)((char *)memory[0] + %zu) = "
+            "0x%llxu%s */",
+            about, (size_t)((unsigned char *)place - hostile.memory[0]), (unsigned long long)*place,
+            edit_stays(edit) ? "" : ", for a moment");
         if (!edit_stays(edit)) {
             peer.written = place;
             peer.old = old;

@@ -10,9 +10,15 @@
 
 enum { MANY = 20 };
 
-static unsigned char *region(const struct hostile *hostile, unsigned side) { return shmheap_underlying(hostile->mem[side]); }
+static unsigned char *region(const struct hostile *hostile, unsigned side)
+{
+    return shmheap_underlying(hostile->mem[side]);
+}
 
-static uint64_t region_most(const struct hostile *hostile, unsigned side) { return hostile->mem[side].heap->layout.max_len; }
+static uint64_t region_most(const struct hostile *hostile, unsigned side)
+{
+    return hostile->mem[side].heap->layout.max_len;
+}
 
 /* Keeps the layout for edits; and for a lock that seems to be somebody's not half a minute of patience each. */
 static void connected(struct hostile *hostile, shmheap_memory_handle mem)
@@ -76,7 +82,8 @@ static long long some_offset(const struct hostile *hostile, const struct op *op)
 
 static const char *some_name(const struct op *op)
 {
-    static const char *const names[] = {"name0", "name1", "name2", "a name that is longer than others, so that its record is", ""};
+    static const char *const names[] = {
+        "name0", "name1", "name2", "a name that is longer than others, so that its record is", ""};
     return names[op->which % (sizeof names / sizeof *names)];
 }
 
@@ -91,10 +98,11 @@ static void call_make(struct hostile *hostile, const struct op *op)
     else
         SAY("shmheap_alloc(mem[%u], %lluu);", op->side, SIZE(op));
     shmheap_memory_handle mem = hostile->mem[op->side];
-    unsigned char *ptr = op->kind == OP_ALIGNED      ? shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size)
-                         : op->kind == OP_CALLOC     ? shmheap_calloc(mem, 1, op->size)
-                         : op->kind == OP_ALLOC_WAIT ? shmheap_alloc_wait(mem, op->size, op->which == 77)
-                                                     : shmheap_alloc(mem, op->size);
+    unsigned char *ptr =
+        op->kind == OP_ALIGNED  ? shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size)
+        : op->kind == OP_CALLOC ? shmheap_calloc(mem, 1, op->size)
+        : op->kind == OP_ALLOC_WAIT ? shmheap_alloc_wait(mem, op->size, op->which == 77)
+                                    : shmheap_alloc(mem, op->size);
     use(hostile, op, ptr, op->size);
 }
 
@@ -106,17 +114,21 @@ static void call_free(struct hostile *hostile, const struct op *op)
 
 static void call_realloc(struct hostile *hostile, const struct op *op)
 {
-    SAY("shmheap_realloc(mem[%u], ptr(%u, %lld), %lluu);", op->side, op->side, some_offset(hostile, op), SIZE(op));
-    use(hostile, op, shmheap_realloc(hostile->mem[op->side], some_pointer(hostile, op), op->size), op->size);
+    SAY("shmheap_realloc(mem[%u], ptr(%u, %lld), %lluu);", op->side, op->side,
+        some_offset(hostile, op), SIZE(op));
+    use(hostile, op, shmheap_realloc(hostile->mem[op->side], some_pointer(hostile, op), op->size),
+        op->size);
 }
 
 static void call_handle(struct hostile *hostile, const struct op *op)
 {
-    SAY("{ shmheap_object_handle h = shmheap_ptr_to_handle(mem[%u], ptr(%u, %lld)); h.bits ^= %lluu;\n"
+    SAY("{ shmheap_object_handle h = shmheap_ptr_to_handle(mem[%u], ptr(%u, %lld)); h.bits ^= "
+        "%lluu;\n"
         "      shmheap_handle_to_ptr(mem[%u], h); shmheap_usable_size(mem[%u], ptr(%u, %lld)); }",
-        op->side, op->side, some_offset(hostile, op), op->size & 64 ? 1ull << op->size % 64 : 0, op->side, op->side, op->side,
-        some_offset(hostile, op));
-    shmheap_object_handle handle = shmheap_ptr_to_handle(hostile->mem[op->side], some_pointer(hostile, op));
+        op->side, op->side, some_offset(hostile, op), op->size & 64 ? 1ull << op->size % 64 : 0,
+        op->side, op->side, op->side, some_offset(hostile, op));
+    shmheap_object_handle handle =
+        shmheap_ptr_to_handle(hostile->mem[op->side], some_pointer(hostile, op));
     if (op->size & 64)
         handle.bits ^= UINT64_C(1) << op->size % 64;
     use(hostile, op, shmheap_handle_to_ptr(hostile->mem[op->side], handle), 0);
@@ -127,11 +139,13 @@ static void call_handle(struct hostile *hostile, const struct op *op)
 
 static void call_send(struct hostile *hostile, const struct op *op)
 {
-    SAY("shmheap_receive(mem[%u], shmheap_send(mem[%u], ptr(%u, %lld)));", op->side, op->side, op->side, some_offset(hostile, op));
+    SAY("shmheap_receive(mem[%u], shmheap_send(mem[%u], ptr(%u, %lld)));", op->side, op->side,
+        op->side, some_offset(hostile, op));
     shmheap_object_handle handle = shmheap_send(hostile->mem[op->side], some_pointer(hostile, op));
     unsigned char copy[64];
     ptrdiff_t from = (ptrdiff_t)(op->which % 128) - 64;
-    FUZZ_CHECK(shmheap_peek(hostile->mem[op->side], handle, from, copy, op->which % sizeof copy) < SIZE_MAX / 2);
+    FUZZ_CHECK(shmheap_peek(hostile->mem[op->side], handle, from, copy, op->which % sizeof copy) <
+               SIZE_MAX / 2);
     use(hostile, op, shmheap_receive(hostile->mem[op->side], handle), 0);
 }
 
@@ -143,9 +157,11 @@ static void call_reap(struct hostile *hostile, const struct op *op)
 
 static void call_alloc_many(struct hostile *hostile, const struct op *op)
 {
-    SAY("{ void *many[%d]; shmheap_alloc_many(mem[%u], %lluu, %u, many); }", MANY, op->side, SIZE(op), op->which % (MANY + 1));
+    SAY("{ void *many[%d]; shmheap_alloc_many(mem[%u], %lluu, %u, many); }", MANY, op->side,
+        SIZE(op), op->which % (MANY + 1));
     void *objects[MANY];
-    size_t count = op->which % (MANY + 1), got = shmheap_alloc_many(hostile->mem[op->side], op->size, count, objects);
+    size_t count = op->which % (MANY + 1),
+           got = shmheap_alloc_many(hostile->mem[op->side], op->size, count, objects);
     FUZZ_CHECK(got <= count);
     for (size_t i = 0; i < got; i++)
         use(hostile, op, objects[i], op->size);
@@ -160,19 +176,23 @@ static void call_free_many(struct hostile *hostile, const struct op *op)
         objects[i] = region(hostile, op->side) + offset;
         SAY("    ptr(%u, %llu),", op->side, (unsigned long long)offset);
     }
-    SAY("    NULL};\n      shmheap_free_many(mem[%u], many, %u); }", op->side, (unsigned)(op->size % HOSTILE_KEPT));
-    FUZZ_CHECK(shmheap_free_many(hostile->mem[op->side], objects, op->size % HOSTILE_KEPT) <= op->size % HOSTILE_KEPT);
+    SAY("    NULL};\n      shmheap_free_many(mem[%u], many, %u); }", op->side,
+        (unsigned)(op->size % HOSTILE_KEPT));
+    FUZZ_CHECK(shmheap_free_many(hostile->mem[op->side], objects, op->size % HOSTILE_KEPT) <=
+               op->size % HOSTILE_KEPT);
 }
 
 static void call_named(struct hostile *hostile, const struct op *op)
 {
     SAY("shmheap_alloc_named(mem[%u], \"%s\", %lluu);", op->side, some_name(op), SIZE(op));
-    use(hostile, op, shmheap_alloc_named(hostile->mem[op->side], some_name(op), op->size), op->size);
+    use(hostile, op, shmheap_alloc_named(hostile->mem[op->side], some_name(op), op->size),
+        op->size);
 }
 
 static void call_unname(struct hostile *hostile, const struct op *op)
 {
-    SAY("shmheap_free(mem[%u], shmheap_find(mem[%u], \"%s\", NULL));", op->side, op->side, some_name(op));
+    SAY("shmheap_free(mem[%u], shmheap_find(mem[%u], \"%s\", NULL));", op->side, op->side,
+        some_name(op));
     size_t len = 0;
     unsigned char *ptr = shmheap_find(hostile->mem[op->side], some_name(op), &len);
     use(hostile, op, ptr, ptr ? len : 0);
@@ -182,7 +202,8 @@ static void call_unname(struct hostile *hostile, const struct op *op)
 static void call_reconnect(struct hostile *hostile, const struct op *op)
 {
     shmheap_disconnect(hostile->mem[op->side]);
-    SAY("shmheap_disconnect(mem[%u]);\n    shmheap_attach_at(&mem[%u], memory[%u], bytes);", op->side, op->side, op->side);
+    SAY("shmheap_disconnect(mem[%u]);\n    shmheap_attach_at(&mem[%u], memory[%u], bytes);",
+        op->side, op->side, op->side);
     if (shmheap_attach_at(&hostile->mem[op->side], hostile->memory[op->side], hostile->bytes) == 0)
         connected(hostile, hostile->mem[op->side]);
 }
@@ -239,12 +260,14 @@ static void call_look(struct hostile *hostile, const struct op *op)
 void hostile_step(struct hostile *hostile, const struct op *op)
 {
     static void (*const calls[OP_KINDS])(struct hostile *, const struct op *) = {
-        [OP_ALLOC] = call_make,         [OP_FREE] = call_free,       [OP_REALLOC] = call_realloc,
-        [OP_ALIGNED] = call_make,       [OP_CALLOC] = call_make,     [OP_HANDLE] = call_handle,
-        [OP_SEND] = call_send,          [OP_REAP] = call_reap,       [OP_STALE_FREE] = call_free,
-        [OP_ALLOC_MANY] = call_alloc_many, [OP_FREE_MANY] = call_free_many, [OP_NAMED] = call_named,
-        [OP_UNNAME] = call_unname,      [OP_ALLOC_WAIT] = call_make, [OP_RECONNECT] = call_reconnect,
-        [OP_LOOK] = call_look,
+        [OP_ALLOC] = call_make,          [OP_FREE] = call_free,
+        [OP_REALLOC] = call_realloc,     [OP_ALIGNED] = call_make,
+        [OP_CALLOC] = call_make,         [OP_HANDLE] = call_handle,
+        [OP_SEND] = call_send,           [OP_REAP] = call_reap,
+        [OP_STALE_FREE] = call_free,     [OP_ALLOC_MANY] = call_alloc_many,
+        [OP_FREE_MANY] = call_free_many, [OP_NAMED] = call_named,
+        [OP_UNNAME] = call_unname,       [OP_ALLOC_WAIT] = call_make,
+        [OP_RECONNECT] = call_reconnect, [OP_LOOK] = call_look,
     };
     if (!shmheap_valid(hostile->mem[op->side])) {
         if (op->kind == OP_RECONNECT)

@@ -13,7 +13,7 @@ struct hostile {
     shmheap_memory_handle mem[2];
     unsigned char *memory[2]; /* of the segment, as either side sees it */
     size_t bytes;
-    struct layout layout; /* of who connected last; region_off 0: nobody did */
+    struct layout layout;        /* of who connected last; region_off 0: nobody did */
     uint64_t kept[HOSTILE_KEPT]; /* offsets that calls returned, from the region's start */
     int gave_up; /* a call waited for a lock that it could not get: enough of this input */
 };

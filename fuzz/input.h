@@ -12,7 +12,10 @@ struct input {
 
 static inline int input_more(const struct input *input) { return input->at < input->end; }
 
-static inline unsigned input_byte(struct input *input) { return input_more(input) ? *input->at++ : 0; }
+static inline unsigned input_byte(struct input *input)
+{
+    return input_more(input) ? *input->at++ : 0;
+}
 
 static inline unsigned input_two(struct input *input)
 {

@@ -16,7 +16,8 @@ struct program {
 
 static size_t below(struct program *program, size_t limit)
 {
-    program->random = program->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    program->random =
+        program->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (size_t)((program->random >> 33) % limit);
 }
 
@@ -65,13 +66,15 @@ static void remove_some(struct program *program)
     if (count >= program->count)
         return;
     index = below(program, program->count - count + 1);
-    memmove(at(program, index), at(program, index + count), OP_LEN * (program->count - index - count));
+    memmove(at(program, index), at(program, index + count),
+            OP_LEN * (program->count - index - count));
     program->count -= count;
 }
 
 static void exchange_two(struct program *program)
 {
-    uint8_t one[OP_LEN], *a = at(program, below(program, program->count)), *b = at(program, below(program, program->count));
+    uint8_t one[OP_LEN], *a = at(program, below(program, program->count)),
+                         *b = at(program, below(program, program->count));
     memcpy(one, a, OP_LEN);
     memmove(a, b, OP_LEN);
     memcpy(b, one, OP_LEN);
@@ -81,25 +84,26 @@ static void change_field(struct program *program)
 {
     uint8_t *op = at(program, below(program, program->count));
     switch (below(program, 4)) {
-    case 0:
-        op[0] = (uint8_t)((op[0] & ~(OP_SLOTS - 1)) | below(program, OP_KINDS));
-        break;
-    case 1:
-        op[0] ^= (uint8_t)(64u << below(program, 2));
-        break;
-    case 2:
-        op[1] = (uint8_t)below(program, 256);
-        break;
-    default: /* a size one more, one less, or any */
-        op[2] = (uint8_t)(op[2] + below(program, 3) - 1);
-        if (below(program, 2))
-            op[3] = (uint8_t)below(program, 256);
+        case 0:
+            op[0] = (uint8_t)((op[0] & ~(OP_SLOTS - 1)) | below(program, OP_KINDS));
+            break;
+        case 1:
+            op[0] ^= (uint8_t)(64u << below(program, 2));
+            break;
+        case 2:
+            op[1] = (uint8_t)below(program, 256);
+            break;
+        default: /* a size one more, one less, or any */
+            op[2] = (uint8_t)(op[2] + below(program, 3) - 1);
+            if (below(program, 2))
+                op[3] = (uint8_t)below(program, 256);
     }
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max_len, unsigned seed)
 {
-    static void (*const changes[])(struct program *) = {insert_new, insert_copy, remove_some, exchange_two, change_field};
+    static void (*const changes[])(struct program *) = {insert_new, insert_copy, remove_some,
+                                                        exchange_two, change_field};
     struct program program = {.random = seed};
     if (len < SHAPE_LEN + OP_LEN || below(&program, 3) == 0)
         return LLVMFuzzerMutate(bytes, len, max_len);

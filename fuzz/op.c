@@ -4,7 +4,9 @@
 struct heap_shape shape_decode(struct input *input)
 {
     unsigned flags = input_byte(input), len = input_byte(input);
-    struct heap_shape shape = {128 + 40 * (size_t)len, 0, flags & 1 ? 8 : 16, (flags & 4) != 0, flags >> 3 == 31, flags >> 3 & 3};
+    struct heap_shape shape = {128 + 40 * (size_t)len, 0,
+                               flags & 1 ? 8 : 16,     (flags & 4) != 0,
+                               flags >> 3 == 31,       flags >> 3 & 3};
     if (shape.cached) /* the core caches in heaps of 64 KiB and more */
         shape.len += 96 << 10;
     if (flags & 2)
@@ -31,6 +33,7 @@ static enum op_kind kind_decode(unsigned slot)
 struct op op_decode(struct input *input)
 {
     unsigned head = input_byte(input), which = input_byte(input), two = input_two(input);
-    struct op op = {kind_decode(head & (OP_SLOTS - 1)), head >> 6 & 1, which, size_decode(two, which), head >> 7 != 0};
+    struct op op = {kind_decode(head & (OP_SLOTS - 1)), head >> 6 & 1, which,
+                    size_decode(two, which), head >> 7 != 0};
     return op;
 }

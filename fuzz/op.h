@@ -13,8 +13,8 @@ enum op_kind {
     OP_REALLOC,
     OP_ALIGNED,
     OP_CALLOC,
-    OP_HANDLE,     /* made through one mapping, resolved through the other */
-    OP_SEND,       /* sent by one connection, received by the other */
+    OP_HANDLE, /* made through one mapping, resolved through the other */
+    OP_SEND,   /* sent by one connection, received by the other */
     OP_REAP,
     OP_STALE_FREE, /* of a place inside an object, and of an object freed before */
     OP_ALLOC_MANY,
@@ -31,17 +31,18 @@ enum { OP_LEN = 4, OP_SLOTS = 64, SHAPE_LEN = 2 };
 
 struct op {
     enum op_kind kind;
-    unsigned side;  /* 0 or 1: the connection that calls */
-    unsigned which; /* of the objects alive, modulo their number; or log2 of an alignment; or a count */
+    unsigned side; /* 0 or 1: the connection that calls */
+    unsigned
+        which; /* of the objects alive, modulo their number; or log2 of an alignment; or a count */
     uint64_t size;
-    int marked;     /* what that means is the target's */
+    int marked; /* what that means is the target's */
 };
 
 /* struct heap_shape: the first two bytes of an input. */
 struct heap_shape {
     size_t len, max_len, alignment;
     int cached;
-    int in_file; /* 1 in 32: a file of its own, which is slow; else memory of the caller */
+    int in_file;       /* 1 in 32: a file of its own, which is slow; else memory of the caller */
     unsigned list_max; /* 0 to 3: at how many free blocks each side takes to rows and tree */
 };
 

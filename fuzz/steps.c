@@ -19,21 +19,25 @@ void step_make(struct world *world, const struct op *op)
         return;
     if (op->kind == OP_ALIGNED) {
         size_t alignment = (size_t)1 << op->which % 13;
-        SAY("at[%u] = off(%u, shmheap_aligned_alloc(mem[%u], %zu, %lluu));", world->lines, op->side, op->side, alignment, size);
+        SAY("at[%u] = off(%u, shmheap_aligned_alloc(mem[%u], %zu, %lluu));", world->lines, op->side,
+            op->side, alignment, size);
         void *ptr = shmheap_aligned_alloc(mem, alignment, op->size);
         FUZZ_CHECK(((uintptr_t)ptr & (alignment - 1)) == 0);
         made(world, op, ptr);
     } else if (op->kind == OP_CALLOC) {
-        SAY("at[%u] = off(%u, shmheap_calloc(mem[%u], 1, %lluu));", world->lines, op->side, op->side, size);
+        SAY("at[%u] = off(%u, shmheap_calloc(mem[%u], 1, %lluu));", world->lines, op->side,
+            op->side, size);
         unsigned char *ptr = shmheap_calloc(mem, 1, op->size);
         for (uint64_t i = 0; ptr && i < op->size; i++)
             FUZZ_CHECK(ptr[i] == 0);
         made(world, op, ptr);
     } else if (op->kind == OP_ALLOC_WAIT) {
-        SAY("at[%u] = off(%u, shmheap_alloc_wait(mem[%u], %lluu, 0));", world->lines, op->side, op->side, size);
+        SAY("at[%u] = off(%u, shmheap_alloc_wait(mem[%u], %lluu, 0));", world->lines, op->side,
+            op->side, size);
         made(world, op, shmheap_alloc_wait(mem, op->size, 0));
     } else {
-        SAY("at[%u] = off(%u, shmheap_alloc(mem[%u], %lluu));", world->lines, op->side, op->side, size);
+        SAY("at[%u] = off(%u, shmheap_alloc(mem[%u], %lluu));", world->lines, op->side, op->side,
+            size);
         made(world, op, shmheap_alloc(mem, op->size));
     }
 }
@@ -44,7 +48,8 @@ void step_free(struct world *world, const struct op *op)
     if (!object)
         return;
     SAY("shmheap_free(mem[%u], ptr(%u, at[%u]));", op->side, op->side, object->line);
-    FUZZ_CHECK(shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, object->offset)) == 0);
+    FUZZ_CHECK(shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, object->offset)) ==
+               0);
     world_forget(world, op->which % world->count);
 }
 
@@ -53,9 +58,12 @@ void step_realloc(struct world *world, const struct op *op)
     struct world_object *object = world_pick(world, op);
     if (!object)
         return;
-    SAY("at[%u] = off(%u, shmheap_realloc(mem[%u], ptr(%u, at[%u]), %lluu)); /* if it fails: at[%u] */", world->lines, op->side,
-        op->side, op->side, object->line, (unsigned long long)op->size, object->line);
-    void *ptr = shmheap_realloc(world->mem[op->side], world_ptr(world, op->side, object->offset), op->size);
+    SAY("at[%u] = off(%u, shmheap_realloc(mem[%u], ptr(%u, at[%u]), %lluu)); /* if it fails: "
+        "at[%u] */",
+        world->lines, op->side, op->side, op->side, object->line, (unsigned long long)op->size,
+        object->line);
+    void *ptr =
+        shmheap_realloc(world->mem[op->side], world_ptr(world, op->side, object->offset), op->size);
     FUZZ_CHECK(ptr || errno == ENOMEM);
     if (!ptr)
         return;
@@ -67,7 +75,8 @@ void step_realloc(struct world *world, const struct op *op)
         object->owner = OWNER_UNKNOWN;
     object->offset = offset;
     object->line = world->lines;
-    FUZZ_CHECK(world_filled(world, !op->side, object, object->len < op->size ? object->len : op->size));
+    FUZZ_CHECK(
+        world_filled(world, !op->side, object, object->len < op->size ? object->len : op->size));
     FUZZ_CHECK(shmheap_usable_size(world->mem[op->side], ptr) >= op->size);
     object->len = op->size;
     world_fill(world, op->side, object);
@@ -78,8 +87,8 @@ void step_handle(struct world *world, const struct op *op)
     struct world_object *object = world_pick(world, op);
     if (!object)
         return;
-    SAY("shmheap_handle_to_ptr(mem[%u], shmheap_ptr_to_handle(mem[%u], ptr(%u, at[%u])));", !op->side, op->side, op->side,
-        object->line);
+    SAY("shmheap_handle_to_ptr(mem[%u], shmheap_ptr_to_handle(mem[%u], ptr(%u, at[%u])));",
+        !op->side, op->side, op->side, object->line);
     shmheap_object_handle handle =
         shmheap_ptr_to_handle(world->mem[op->side], world_ptr(world, op->side, object->offset));
     FUZZ_CHECK(handle.bits != 0);
@@ -96,14 +105,17 @@ void step_send(struct world *world, const struct op *op)
     struct world_object *object = world_pick(world, op);
     if (!object)
         return;
-    SAY("shmheap_receive(mem[%u], shmheap_send(mem[%u], ptr(%u, at[%u])));", !op->side, op->side, op->side, object->line);
-    shmheap_object_handle handle = shmheap_send(world->mem[op->side], world_ptr(world, op->side, object->offset));
+    SAY("shmheap_receive(mem[%u], shmheap_send(mem[%u], ptr(%u, at[%u])));", !op->side, op->side,
+        op->side, object->line);
+    shmheap_object_handle handle =
+        shmheap_send(world->mem[op->side], world_ptr(world, op->side, object->offset));
     if (handle.bits == 0) {
         FUZZ_CHECK(errno == EPERM && object->owner != (int)op->side);
         return;
     }
     FUZZ_CHECK(object->owner == (int)op->side || object->owner == OWNER_UNKNOWN);
-    FUZZ_CHECK(shmheap_receive(world->mem[!op->side], handle) == world_ptr(world, !op->side, object->offset));
+    FUZZ_CHECK(shmheap_receive(world->mem[!op->side], handle) ==
+               world_ptr(world, !op->side, object->offset));
     FUZZ_CHECK(shmheap_receive(world->mem[op->side], handle) == NULL && errno == ESTALE);
     object->owner = !op->side;
 }
@@ -124,12 +136,17 @@ void step_stale_free(struct world *world, const struct op *op)
     struct world_object *object = world_pick(world, op);
     if (object && object->len > 16) {
         uint64_t inside = object->offset + 8 * (1 + op->size % (object->len / 8 - 1));
-        SAY("shmheap_free(mem[%u], ptr(%u, at[%u] + %d));", op->side, op->side, object->line, (int)(inside - object->offset));
-        FUZZ_CHECK(shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, inside)) == -1 && errno == EINVAL);
+        SAY("shmheap_free(mem[%u], ptr(%u, at[%u] + %d));", op->side, op->side, object->line,
+            (int)(inside - object->offset));
+        FUZZ_CHECK(shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, inside)) ==
+                       -1 &&
+                   errno == EINVAL);
     }
     if (world->freed && !alive_at(world, world->freed)) {
-        SAY("shmheap_free(mem[%u], ptr(%u, %llu));", op->side, op->side, (unsigned long long)world->freed);
-        FUZZ_CHECK(shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, world->freed)) == -1);
+        SAY("shmheap_free(mem[%u], ptr(%u, %llu));", op->side, op->side,
+            (unsigned long long)world->freed);
+        FUZZ_CHECK(
+            shmheap_try_free(world->mem[op->side], world_ptr(world, op->side, world->freed)) == -1);
     }
 }
 
@@ -174,11 +191,21 @@ void step_free_many(struct world *world, const struct op *op)
 void world_step(struct world *world, const struct op *op)
 {
     static void (*const steps[OP_KINDS])(struct world *, const struct op *) = {
-        [OP_ALLOC] = step_make,     [OP_FREE] = step_free,           [OP_REALLOC] = step_realloc,
-        [OP_ALIGNED] = step_make,   [OP_CALLOC] = step_make,         [OP_HANDLE] = step_handle,
-        [OP_SEND] = step_send,      [OP_REAP] = step_reap,           [OP_STALE_FREE] = step_stale_free,
-        [OP_ALLOC_WAIT] = step_make, [OP_ALLOC_MANY] = step_alloc_many, [OP_FREE_MANY] = step_free_many,
-        [OP_NAMED] = step_named,    [OP_UNNAME] = step_unname,       [OP_RECONNECT] = step_reconnect,
+        [OP_ALLOC] = step_make,
+        [OP_FREE] = step_free,
+        [OP_REALLOC] = step_realloc,
+        [OP_ALIGNED] = step_make,
+        [OP_CALLOC] = step_make,
+        [OP_HANDLE] = step_handle,
+        [OP_SEND] = step_send,
+        [OP_REAP] = step_reap,
+        [OP_STALE_FREE] = step_stale_free,
+        [OP_ALLOC_WAIT] = step_make,
+        [OP_ALLOC_MANY] = step_alloc_many,
+        [OP_FREE_MANY] = step_free_many,
+        [OP_NAMED] = step_named,
+        [OP_UNNAME] = step_unname,
+        [OP_RECONNECT] = step_reconnect,
         [OP_LOOK] = step_look,
     };
     errno = 0;

@@ -4,9 +4,11 @@
 
 #include "fuzz/steps.h"
 
-static void name_begin(struct world *world, unsigned side, struct world_name *name, const void *ptr, uint64_t len)
+static void name_begin(struct world *world, unsigned side, struct world_name *name, const void *ptr,
+                       uint64_t len)
 {
-    name->object = (struct world_object){world_offset(world, side, ptr), len, 0, OWNER_UNKNOWN, 3, world->lines};
+    name->object = (struct world_object){
+        world_offset(world, side, ptr), len, 0, OWNER_UNKNOWN, 3, world->lines};
     world_fill(world, side, &name->object);
 }
 
@@ -17,19 +19,22 @@ void step_named(struct world *world, const struct op *op)
     char text[8];
     size_t len = 0;
     world_name_text(text, op->which % WORLD_NAMES);
-    SAY("at[%u] = off(%u, shmheap_alloc_named(mem[%u], \"%s\", %lluu));", world->lines, op->side, op->side, text,
-        (unsigned long long)op->size);
+    SAY("at[%u] = off(%u, shmheap_alloc_named(mem[%u], \"%s\", %lluu));", world->lines, op->side,
+        op->side, text, (unsigned long long)op->size);
     char *ptr = shmheap_alloc_named(world->mem[op->side], text, op->size);
     if (!ptr) {
-        FUZZ_CHECK(name->object.offset ? op->size > name->object.len || errno == ENOMEM : errno == ENOMEM);
+        FUZZ_CHECK(name->object.offset ? op->size > name->object.len || errno == ENOMEM
+                                       : errno == ENOMEM);
         return;
     }
     if (name->object.offset)
-        FUZZ_CHECK(op->size <= name->object.len && world_offset(world, op->side, ptr) == name->object.offset);
+        FUZZ_CHECK(op->size <= name->object.len &&
+                   world_offset(world, op->side, ptr) == name->object.offset);
     else
         name_begin(world, op->side, name, ptr, op->size);
     name->users[op->side]++;
-    FUZZ_CHECK(shmheap_find(world->mem[!op->side], text, &len) == world_ptr(world, !op->side, name->object.offset));
+    FUZZ_CHECK(shmheap_find(world->mem[!op->side], text, &len) ==
+               world_ptr(world, !op->side, name->object.offset));
     FUZZ_CHECK(len == name->object.len);
 }
 
@@ -44,7 +49,8 @@ void step_unname(struct world *world, const struct op *op)
     void *ptr = shmheap_find(world->mem[op->side], text, NULL);
     FUZZ_CHECK(ptr == world_ptr(world, op->side, name->object.offset));
     int result = shmheap_try_free(world->mem[op->side], ptr);
-    unsigned *users = &name->users[name->users[op->side] ? op->side : 2]; /* its own, else of those that left */
+    unsigned *users =
+        &name->users[name->users[op->side] ? op->side : 2]; /* its own, else of those that left */
     if (*users == 0) {
         FUZZ_CHECK(result == -1 && errno == EPERM);
         return;

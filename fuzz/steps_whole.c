@@ -13,9 +13,13 @@ void step_reconnect(struct world *world, const struct op *op)
 {
     SAY("shmheap_disconnect(mem[%u]);", op->side);
     if (world->bytes)
-        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_attach_at(&mem[%u], memory[%u], bytes);", world_list_max(world, op->side), op->side, op->side);
+        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_attach_at(&mem[%u], memory[%u], "
+            "bytes);",
+            world_list_max(world, op->side), op->side, op->side);
     else
-        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_open_fd(&mem[%u], shmheap_fd(mem[%u]), NULL);", world_list_max(world, op->side), op->side, !op->side);
+        SAY("setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1), shmheap_open_fd(&mem[%u], "
+            "shmheap_fd(mem[%u]), NULL);",
+            world_list_max(world, op->side), op->side, !op->side);
     world_leave(world, op->side);
     world_return(world, op->side);
 }
@@ -72,7 +76,8 @@ void step_look(struct world *world, const struct op *op)
     FUZZ_CHECK(shmheap_walk(world->mem[op->side], visit_block, &look) == 0);
     FUZZ_CHECK(look.objects == world->count + names);
     FUZZ_CHECK(shmheap_names(world->mem[op->side], visit_name, &look) == 0 && look.names == names);
-    FUZZ_CHECK(shmheap_processes(world->mem[op->side], visit_process, &look) == 0 && look.selves == 1);
+    FUZZ_CHECK(shmheap_processes(world->mem[op->side], visit_process, &look) == 0 &&
+               look.selves == 1);
     FUZZ_CHECK(shmheap_stat(world->mem[op->side], &stats) == 0);
     FUZZ_CHECK(stats.processes == 2 && stats.dead == 0);
     FUZZ_CHECK(stats.used_blocks >= look.objects && stats.len <= stats.max_len);

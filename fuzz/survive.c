@@ -9,12 +9,14 @@ static struct blocks now, reaped;
 
 static int filled(shmheap_memory_handle mem, const struct world_object *object, uint64_t least)
 {
-    return contents_same((unsigned char *)shmheap_underlying(mem) + object->offset, object->len, object->mark, least);
+    return contents_same((unsigned char *)shmheap_underlying(mem) + object->offset, object->len,
+                         object->mark, least);
 }
 
 static int of_the_dead(const struct death *death, const shmheap_block_info *block)
 {
-    return block->slot == 0 || block->slot == death->slots[0] || block->slot == death->slots[1] || block->slot == death->slots[2];
+    return block->slot == 0 || block->slot == death->slots[0] || block->slot == death->slots[1] ||
+           block->slot == death->slots[2];
 }
 
 /* Names are made from blocks that are the caller's at first, and come to nothing where space runs out; so do the lines of caches. */
@@ -34,9 +36,10 @@ static void check_blocks(const struct death *death)
             blocks_have_object(&death->after, block->offset))
             continue;
         if (world_printing)
-            printf("    /* a block that should not be there: offset %llu, state %u, slot %u */\n", (unsigned long long)block->offset,
-                   block->state, block->slot);
-        FUZZ_CHECK(may_leave_others(death) && block->state == SHMHEAP_STATE_USED && of_the_dead(death, block));
+            printf("    /* a block that should not be there: offset %llu, state %u, slot %u */\n",
+                   (unsigned long long)block->offset, block->state, block->slot);
+        FUZZ_CHECK(may_leave_others(death) && block->state == SHMHEAP_STATE_USED &&
+                   of_the_dead(death, block));
     }
     for (unsigned i = 0; i < death->before.count; i++) {
         const shmheap_block_info *block = &death->before.all[i];
@@ -49,13 +52,13 @@ static void check_blocks(const struct death *death)
 static int is_target(const struct death *death, unsigned index)
 {
     switch (death->op.kind) {
-    case OP_FREE:
-    case OP_REALLOC:
-        return index == death->target;
-    case OP_FREE_MANY:
-        return index >= death->target;
-    default:
-        return 0;
+        case OP_FREE:
+        case OP_REALLOC:
+            return index == death->target;
+        case OP_FREE_MANY:
+            return index >= death->target;
+        default:
+            return 0;
     }
 }
 
@@ -71,7 +74,8 @@ static void check_resized(const struct death *death, shmheap_memory_handle mem)
 
 /* Every byte of every object that the call was not about. An object that was reaped may have left its place to the table of
  * names, which moves down: so only blocks that hold objects are compared. */
-static void check_contents(const struct death *death, shmheap_memory_handle mem, const struct blocks *blocks)
+static void check_contents(const struct death *death, shmheap_memory_handle mem,
+                           const struct blocks *blocks)
 {
     const struct world *world = death->world;
     for (unsigned i = 0; i < world->count; i++) {
@@ -79,11 +83,14 @@ static void check_contents(const struct death *death, shmheap_memory_handle mem,
         if (is_target(death, i) || !blocks_have_object(blocks, object->offset))
             continue;
         FUZZ_CHECK(filled(mem, object, object->len));
-        if (blocks_find(blocks, object->offset)->state != SHMHEAP_STATE_SENT) /* in transit nobody has a pointer to it */
-            FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >= object->len);
+        if (blocks_find(blocks, object->offset)->state !=
+            SHMHEAP_STATE_SENT) /* in transit nobody has a pointer to it */
+            FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >=
+                       object->len);
     }
     for (unsigned i = 0; i < WORLD_NAMES; i++)
-        if (world->names[i].object.offset && blocks_have_object(blocks, world->names[i].object.offset))
+        if (world->names[i].object.offset &&
+            blocks_have_object(blocks, world->names[i].object.offset))
             FUZZ_CHECK(filled(mem, &world->names[i].object, world->names[i].object.len));
 }
 
@@ -119,7 +126,8 @@ static void check_reaped(const struct death *death)
         const shmheap_block_info *block = &reaped.all[i];
         FUZZ_CHECK(!block_is_used(block) || block->state == SHMHEAP_STATE_INTERNAL ||
                    blocks_have_object(&now, block->offset));
-        FUZZ_CHECK(block->slot != 0 || (block->state != SHMHEAP_STATE_USED && block->state != SHMHEAP_STATE_CACHED));
+        FUZZ_CHECK(block->slot != 0 ||
+                   (block->state != SHMHEAP_STATE_USED && block->state != SHMHEAP_STATE_CACHED));
     }
 }
 

@@ -35,21 +35,25 @@ void world_fail(const char *file, int line, const char *text)
 }
 
 static const char program_head[] =
-    "#define _GNU_SOURCE\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <unistd.h>\n#include \"shmheap.h\"\n\n"
+    "#define _GNU_SOURCE\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include "
+    "<sys/mman.h>\n#include <unistd.h>\n#include \"shmheap.h\"\n\n"
     "static shmheap_memory_handle mem[2];\nstatic void *memory[2];\nstatic long at[100000];\n"
     "static void *ptr(int side, long at) { return (char *)shmheap_underlying(mem[side]) + at; }\n"
-    "static long off(int side, void *ptr) { return ptr ? (char *)ptr - (char *)shmheap_underlying(mem[side]) : 0; }\n"
+    "static long off(int side, void *ptr) { return ptr ? (char *)ptr - (char "
+    "*)shmheap_underlying(mem[side]) : 0; }\n"
     "static int see(const shmheap_block_info *block, void *context) { return 0; }\n"
     "static int see_name(const shmheap_name_info *name, void *context) { return 0; }\n"
     "static int see_process(const shmheap_process_info *process, void *context) { return 0; }\n"
     "static void look(shmheap_memory_handle mem, unsigned what)\n{\n    shmheap_stats stats;\n"
     "    if (what & 1) shmheap_walk(mem, see, NULL);\n    if (what & 2) shmheap_check(mem, NULL);\n"
-    "    if (what & 4) shmheap_stat(mem, &stats);\n    if (what & 8) shmheap_names(mem, see_name, NULL);\n"
+    "    if (what & 4) shmheap_stat(mem, &stats);\n    if (what & 8) shmheap_names(mem, see_name, "
+    "NULL);\n"
     "    if (what & 16) shmheap_processes(mem, see_process, NULL);\n}\n\nint main(void)\n{\n";
 
 void world_print_memory(size_t bytes)
 {
-    printf("%s    size_t bytes = %zu;\n    int fd = memfd_create(\"repro\", 0), failed = ftruncate(fd, bytes);\n"
+    printf("%s    size_t bytes = %zu;\n    int fd = memfd_create(\"repro\", 0), failed = "
+           "ftruncate(fd, bytes);\n"
            "    for (int i = 0; i < 2 && !failed; i++)\n"
            "        memory[i] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);\n",
            program_head, bytes);
@@ -74,22 +78,30 @@ static void print_head(const struct world *world)
         world_print_memory(world->bytes);
     else
         printf("%s", program_head);
-    printf("    shmheap_options options = {.len = %zu, .max_len = %zu, .alignment = %zu, .flags = %s%s};\n", shape->len,
-           shape->max_len, shape->alignment, world->bytes ? "0" : "SHMHEAP_CREATE | SHMHEAP_ANONYMOUS",
+    printf("    shmheap_options options = {.len = %zu, .max_len = %zu, .alignment = %zu, .flags = "
+           "%s%s};\n",
+           shape->len, shape->max_len, shape->alignment,
+           world->bytes ? "0" : "SHMHEAP_CREATE | SHMHEAP_ANONYMOUS",
            shape->cached ? " | SHMHEAP_CACHED" : "");
-    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n", world_list_max(world, 0),
-           world->bytes ? "shmheap_create_at(&mem[0], memory[0], bytes, &options)" : "shmheap_open(&mem[0], NULL, &options)");
-    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n", world_list_max(world, 1),
-           world->bytes ? "shmheap_attach_at(&mem[1], memory[1], bytes)" : "shmheap_open_fd(&mem[1], shmheap_fd(mem[0]), NULL)");
+    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n",
+           world_list_max(world, 0),
+           world->bytes ? "shmheap_create_at(&mem[0], memory[0], bytes, &options)"
+                        : "shmheap_open(&mem[0], NULL, &options)");
+    printf("    if (setenv(\"SHMHEAP_LIST_MAX\", \"%s\", 1) || %s)\n        return 1;\n",
+           world_list_max(world, 1),
+           world->bytes ? "shmheap_attach_at(&mem[1], memory[1], bytes)"
+                        : "shmheap_open_fd(&mem[1], shmheap_fd(mem[0]), NULL)");
 }
 
 static int open_first(struct world *world)
 {
     const struct heap_shape *shape = &world->shape;
-    shmheap_options options = {.len = shape->len, .max_len = shape->max_len, .alignment = shape->alignment};
+    shmheap_options options = {
+        .len = shape->len, .max_len = shape->max_len, .alignment = shape->alignment};
     options.flags = shape->cached ? SHMHEAP_CACHED : 0;
     if (world->bytes)
-        return shmheap_create_at(&world->mem[0], arena_memory(0, world->bytes), world->bytes, &options);
+        return shmheap_create_at(&world->mem[0], arena_memory(0, world->bytes), world->bytes,
+                                 &options);
     options.flags |= SHMHEAP_CREATE | SHMHEAP_ANONYMOUS;
     return shmheap_open(&world->mem[0], NULL, &options);
 }
@@ -137,8 +149,10 @@ void world_leave(struct world *world, unsigned side)
 void world_return(struct world *world, unsigned side)
 {
     FUZZ_CHECK(setenv("SHMHEAP_LIST_MAX", world_list_max(world, side), 1) == 0);
-    int failed = world->bytes ? shmheap_attach_at(&world->mem[side], arena_memory(side, world->bytes), world->bytes)
-                              : shmheap_open_fd(&world->mem[side], shmheap_fd(world->mem[!side]), NULL);
+    int failed =
+        world->bytes
+            ? shmheap_attach_at(&world->mem[side], arena_memory(side, world->bytes), world->bytes)
+            : shmheap_open_fd(&world->mem[side], shmheap_fd(world->mem[!side]), NULL);
     FUZZ_CHECK(!failed);
 }
 
@@ -158,7 +172,8 @@ void world_fill(struct world *world, unsigned side, struct world_object *object)
     contents_fill(world_ptr(world, side, object->offset), object->len, object->mark);
 }
 
-int world_filled(const struct world *world, unsigned side, const struct world_object *object, uint64_t len)
+int world_filled(const struct world *world, unsigned side, const struct world_object *object,
+                 uint64_t len)
 {
     return contents_same(world_ptr(world, side, object->offset), object->len, object->mark, len);
 }
@@ -168,8 +183,9 @@ void world_check_sound(shmheap_memory_handle mem)
     shmheap_report report;
     int sound = shmheap_check(mem, &report);
     if (sound)
-        printf("shmheap_check: %d, rule %u: %s, offset %llu, expected %llu, found %llu\n", sound, report.rule, report.text,
-               (unsigned long long)report.offset, (unsigned long long)report.expected, (unsigned long long)report.found);
+        printf("shmheap_check: %d, rule %u: %s, offset %llu, expected %llu, found %llu\n", sound,
+               report.rule, report.text, (unsigned long long)report.offset,
+               (unsigned long long)report.expected, (unsigned long long)report.found);
     FUZZ_CHECK(sound == 0);
 }
 
@@ -203,10 +219,13 @@ static void introduce(struct world *world, unsigned side, struct world_object *o
 {
     if (object->known >> side & 1)
         return;
-    SAY("shmheap_handle_to_ptr(mem[%u], shmheap_ptr_to_handle(mem[%u], ptr(%u, at[%u])));", side, !side, !side, object->line);
-    shmheap_object_handle handle = shmheap_ptr_to_handle(world->mem[!side], world_ptr(world, !side, object->offset));
+    SAY("shmheap_handle_to_ptr(mem[%u], shmheap_ptr_to_handle(mem[%u], ptr(%u, at[%u])));", side,
+        !side, !side, object->line);
+    shmheap_object_handle handle =
+        shmheap_ptr_to_handle(world->mem[!side], world_ptr(world, !side, object->offset));
     FUZZ_CHECK(handle.bits != 0);
-    FUZZ_CHECK(shmheap_handle_to_ptr(world->mem[side], handle) == world_ptr(world, side, object->offset));
+    FUZZ_CHECK(shmheap_handle_to_ptr(world->mem[side], handle) ==
+               world_ptr(world, side, object->offset));
     object->known |= 1u << side;
 }
 

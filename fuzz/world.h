@@ -12,9 +12,9 @@ enum { WORLD_OBJECTS = 256, WORLD_NAMES = 6, WORLD_MANY = 40, OWNER_UNKNOWN = -1
 
 struct world_object {
     uint64_t offset, len, mark;
-    int owner; /* 0 or 1; OWNER_UNKNOWN; OWNER_LEFT: a connection that was closed */
+    int owner;      /* 0 or 1; OWNER_UNKNOWN; OWNER_LEFT: a connection that was closed */
     unsigned known; /* bit s: side s got the pointer from the library, as a pointer has to be got */
-    unsigned line; /* of the printed program, which keeps its offset in at[line] */
+    unsigned line;  /* of the printed program, which keeps its offset in at[line] */
 };
 
 /* offset 0: there is no such name */
@@ -37,7 +37,8 @@ struct world {
 
 /* Set by --print-c of the replay, by FUZZ_PRINT_C in the environment, and after a failure: operations are printed as C before they are done. */
 extern int world_printing;
-#define SAY(...) (world_printing ? (void)(printf("    " __VA_ARGS__), putchar('\n'), fflush(stdout)) : (void)0)
+#define SAY(...)                                                                                   \
+    (world_printing ? (void)(printf("    " __VA_ARGS__), putchar('\n'), fflush(stdout)) : (void)0)
 
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : world_fail(__FILE__, __LINE__, #condition))
 /* Prints what failed and the input as a program (by running it again), and aborts. */
@@ -71,7 +72,8 @@ void world_forget(struct world *world, unsigned index);
 struct world_object *world_pick(struct world *world, const struct op *op);
 void world_fill(struct world *world, unsigned side, struct world_object *object);
 /* The first len bytes of the object are as written. */
-int world_filled(const struct world *world, unsigned side, const struct world_object *object, uint64_t len);
+int world_filled(const struct world *world, unsigned side, const struct world_object *object,
+                 uint64_t len);
 void world_name_text(char text[8], unsigned which);
 
 #endif

@@ -35,12 +35,14 @@ static int fail(int error)
 static int communicates(MPI_Comm comm)
 {
     int begun = 0, ended = 1, between = 1;
-    if (MPI_Initialized(&begun) != MPI_SUCCESS || !begun || MPI_Finalized(&ended) != MPI_SUCCESS || ended)
+    if (MPI_Initialized(&begun) != MPI_SUCCESS || !begun || MPI_Finalized(&ended) != MPI_SUCCESS ||
+        ended)
         return 0;
     return comm != MPI_COMM_NULL && MPI_Comm_test_inter(comm, &between) == MPI_SUCCESS && !between;
 }
 
-static int arguments_check(const shmheap_memory_handle *out, const char *name, const shmheap_options *options, int scope)
+static int arguments_check(const shmheap_memory_handle *out, const char *name,
+                           const shmheap_options *options, int scope)
 {
     unsigned refused = scope == SHMHEAP_MPI_SOCKET ? REFUSED : REFUSED | SHMHEAP_SOCKET;
     if (!out || !name || !*name || (scope != SHMHEAP_MPI_NODE && scope != SHMHEAP_MPI_SOCKET))
@@ -64,8 +66,8 @@ static struct agree_terms terms_of(const char *name, const shmheap_options *opti
     return terms;
 }
 
-static int terms_check(const shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm,
-                       int scope)
+static int terms_check(const shmheap_memory_handle *out, const char *name,
+                       const shmheap_options *options, MPI_Comm comm, int scope)
 {
     static const struct agree_terms none;
     int error = arguments_check(out, name, options, scope);
@@ -100,7 +102,10 @@ static int split(struct shared *shared, MPI_Comm comm, int scope, int socket)
             shared->comm = MPI_COMM_NULL;
         MPI_Comm_free(&node);
     }
-    return shared->comm != MPI_COMM_NULL && MPI_Comm_rank(shared->comm, &shared->rank) == MPI_SUCCESS ? 0 : EIO;
+    return shared->comm != MPI_COMM_NULL &&
+                   MPI_Comm_rank(shared->comm, &shared->rank) == MPI_SUCCESS
+               ? 0
+               : EIO;
 }
 
 static struct made make(struct shared *shared, const char *name, shmheap_options options)
@@ -145,8 +150,8 @@ static int remove_name(const struct shared *shared)
     int fd = shm_open(shared->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    int same = fstat(shmheap_fd(shared->mem), &own) == 0 && fstat(fd, &there) == 0 && own.st_dev == there.st_dev &&
-               own.st_ino == there.st_ino;
+    int same = fstat(shmheap_fd(shared->mem), &own) == 0 && fstat(fd, &there) == 0 &&
+               own.st_dev == there.st_dev && own.st_ino == there.st_ino;
     close(fd);
     if (!same)
         return ESTALE;
@@ -171,7 +176,8 @@ static int remove_unused(const char *name)
     return shmheap_unlink_unused(name) == 0 || errno == EBUSY || errno == ENOENT ? 0 : errno;
 }
 
-static int open_shared(struct shared *shared, const char *name, const shmheap_options *options, MPI_Comm comm, int scope)
+static int open_shared(struct shared *shared, const char *name, const shmheap_options *options,
+                       MPI_Comm comm, int scope)
 {
     int socket;
     shmheap_options of_scope = *options;
@@ -198,8 +204,8 @@ static void drop(struct shared *shared)
     free(shared);
 }
 
-int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm,
-                     int scope)
+int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options,
+                     MPI_Comm comm, int scope)
 {
     static const shmheap_options defaults;
     if (out)
@@ -226,8 +232,8 @@ int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap
     return 0;
 }
 
-int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Fint comm,
-                       int scope)
+int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options,
+                       MPI_Fint comm, int scope)
 {
     return shmheap_mpi_open(out, name, options, MPI_Comm_f2c(comm), scope);
 }

@@ -22,8 +22,9 @@ extern "C" {
 #endif
 
 enum shmheap_mpi_scope {
-    SHMHEAP_MPI_NODE = 0,  /* one heap for each node on which comm has ranks, called name */
-    SHMHEAP_MPI_SOCKET = 1 /* one for each socket (CPU package) of each node, called name.socketN, N as shmheap_socket() tells; its
+    SHMHEAP_MPI_NODE = 0, /* one heap for each node on which comm has ranks, called name */
+    SHMHEAP_MPI_SOCKET =
+        1 /* one for each socket (CPU package) of each node, called name.socketN, N as shmheap_socket() tells; its
                               memory lies on that socket's NUMA nodes as far as they have any */
 };
 
@@ -44,12 +45,12 @@ enum shmheap_mpi_scope {
  *   ENOENT        a rank that MPI takes for one of the same node does not see the heap (a container with a /dev/shm of its own);
  *   ESTALE        somebody replaced the heap while the ranks were connecting;
  *   EIO           MPI failed. */
-int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Comm comm,
-                     int scope);
+int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options,
+                     MPI_Comm comm, int scope);
 
 /* shmheap_mpi_open_f is the same with a communicator of Fortran. */
-int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options, MPI_Fint comm,
-                       int scope);
+int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmheap_options *options,
+                       MPI_Fint comm, int scope);
 
 /* shmheap_mpi_communicator is the communicator of those who share mem, ranked as in the one given to open. It lives until mem
  * is closed and is not to be freed. Not collective, from any thread.

@@ -154,11 +154,14 @@ typedef struct shmheap_object_handle {
 
 /* Flags of shmheap_options. */
 enum shmheap_flags {
-    SHMHEAP_CREATE = 1 << 0,     /* make the heap when there is none of that name */
-    SHMHEAP_EXCLUSIVE = 1 << 1,  /* with SHMHEAP_CREATE: EEXIST when there is one */
-    SHMHEAP_READ_ONLY = 1 << 2,  /* connect without the right to write: handles resolve, the heap can be
+    SHMHEAP_CREATE = 1 << 0,    /* make the heap when there is none of that name */
+    SHMHEAP_EXCLUSIVE = 1 << 1, /* with SHMHEAP_CREATE: EEXIST when there is one */
+    SHMHEAP_READ_ONLY =
+        1 << 2, /* connect without the right to write: handles resolve, the heap can be
                                     looked at, and changes fail with EACCES */
-    SHMHEAP_CACHED = 1 << 3,     /* for this connection: each thread keeps free blocks of up to 2.5 KiB (alignment 8) or 5 KiB (16)
+    SHMHEAP_CACHED =
+        1
+        << 3, /* for this connection: each thread keeps free blocks of up to 2.5 KiB (alignment 8) or 5 KiB (16)
                                     for itself, at most 1 MiB of them or 1/64 of the heap, whichever is less. Many times as fast, but where
                                     an object lies is no longer first fit: what no thread keeps is placed by best fit, which fills a heap
                                     better. What is kept goes back when the thread ends, when the connection is closed, and when
@@ -171,34 +174,46 @@ enum shmheap_flags {
                                     Nothing is kept where the kernel has no membarrier(2) (before Linux 4.16), in
                                     heaps below 64 KiB, nor in heaps whose max_len is above 64 GiB (32 GiB with
                                     alignment 8) */
-    SHMHEAP_REAP = 1 << 4,       /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0). With n
+    SHMHEAP_REAP =
+        1
+        << 4, /* when creating: in this heap, an alloc that would fail first does as shmheap_reap(mem, 0). With n
                                     processes, more than 16, it may notice a death n * n * 64 ns late: 64 ms with a thousand */
-    SHMHEAP_SPARSE = 1 << 5,     /* when creating or growing, do not reserve the memory: faster, but when
+    SHMHEAP_SPARSE =
+        1 << 5, /* when creating or growing, do not reserve the memory: faster, but when
                                     the file system or the machine runs out of it, touching the heap
                                     raises SIGBUS, or the kernel kills a process */
-    SHMHEAP_HUGE_PAGES = 1 << 6, /* ask the kernel for huge pages also in small and sparse heaps, in those that were made without, and
+    SHMHEAP_HUGE_PAGES =
+        1
+        << 6, /* ask the kernel for huge pages also in small and sparse heaps, in those that were made without, and
                                     however long it takes; never an error. Unasked, making or growing one of 16 MiB and more asks for them (from
                                     Linux 6.1 on), but for no longer than half a second for each GiB, an eighth when growing; for two
                                     megabytes that got none an alloc asks that is the first of its process to use them: about one
                                     millisecond, several in a virtual machine that lacks memory, without the lock. prctl(PR_SET_THP_DISABLE) prevents it all */
-    SHMHEAP_ANONYMOUS = 1 << 7,  /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
+    SHMHEAP_ANONYMOUS =
+        1 << 7, /* with SHMHEAP_CREATE: a heap without a name, in a memfd that cannot be
                                     shrunk; others get it by fork() or through shmheap_fd() */
-    SHMHEAP_FILE = 1 << 8,       /* the name is the path of a file, not a name for shm_open(). Also on hugetlbfs: the file and its
+    SHMHEAP_FILE =
+        1
+        << 8, /* the name is the path of a file, not a name for shm_open(). Also on hugetlbfs: the file and its
                                     mapping are whole huge pages then */
-    SHMHEAP_TAKE_OVER = 1 << 9,  /* with SHMHEAP_CREATE: a heap of that name that no process uses any more is replaced by a new
+    SHMHEAP_TAKE_OVER =
+        1
+        << 9, /* with SHMHEAP_CREATE: a heap of that name that no process uses any more is replaced by a new
                                     one, and so is an empty file; with SHMHEAP_EXCLUSIVE, too, EEXIST only where a process uses it.
                                     What is no heap (EBADMSG), or of another version (EPROTONOSUPPORT), stays */
-    SHMHEAP_NO_DUMP = 1 << 11,   /* keep the heap out of this process's core dumps (MADV_DONTDUMP) */
-    SHMHEAP_SOCKET = 1 << 10     /* the heap of the caller's socket (CPU package): ".socketN" is added to the name, N as
+    SHMHEAP_NO_DUMP = 1 << 11, /* keep the heap out of this process's core dumps (MADV_DONTDUMP) */
+    SHMHEAP_SOCKET =
+        1
+        << 10 /* the heap of the caller's socket (CPU package): ".socketN" is added to the name, N as
                                     shmheap_socket() tells, and the memory of a new heap lies on the socket's NUMA nodes as
                                     far as they have any. Failure: EXDEV, ENOTSUP as there; ENAMETOOLONG */
 };
 
 /* shmheap_options: how to open or make a heap. Zero-initialise; zero means the default. */
 typedef struct shmheap_options {
-    size_t len;          /* bytes of the region at creation, at least 128 (0: 1 MiB; in the caller's own
+    size_t len;     /* bytes of the region at creation, at least 128 (0: 1 MiB; in the caller's own
                             memory all of it). An object of len - 80 bytes fits in the empty heap. */
-    size_t max_len;      /* bytes to which the region may grow by itself (0: it never grows) */
+    size_t max_len; /* bytes to which the region may grow by itself (0: it never grows) */
     size_t alignment;    /* of every object: 8 or 16 (0: 16) */
     unsigned flags;      /* enum shmheap_flags, or'ed */
     unsigned mode;       /* permission bits of a new heap, exactly, whatever the umask (0: 0600) */
@@ -252,7 +267,8 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
  *              (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where a heap would have to be made ...);
  *   EBUSY      with SHMHEAP_CREATE, for timeout_ms the name was neither free nor led to a heap: other
  *              processes made and removed it, or it is a symbolic link that leads nowhere. */
-SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name, const shmheap_options *options);
+SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name,
+                             const shmheap_options *options);
 
 /* shmheap_create_sealed makes a heap without a name, as SHMHEAP_CREATE and SHMHEAP_ANONYMOUS do, that
  * this connection alone can write. The kernel refuses every later write to the file and every later
@@ -415,7 +431,8 @@ SHMHEAP_API void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int t
  * number of objects, which are the caller's: count, or fewer with errno ENOMEM and the like
  * (EINVAL: ptrs NULL). Of what ptrs points to only that many entries are written. A caller that
  * dies inside has some of them. */
-SHMHEAP_API size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, void **ptrs);
+SHMHEAP_API size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count,
+                                      void **ptrs);
 
 /* shmheap_calloc is shmheap_alloc of count * size bytes, all zero. ENOMEM also when the product
  * overflows. */
@@ -502,8 +519,8 @@ SHMHEAP_API void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_hand
  * Failure: as shmheap_send, and errno EINVAL (words NULL, count 0) or EBADMSG (the object is
  * shorter than count words, or its header is damaged). Then the object is held as before, and its
  * last bytes may hold the words. */
-SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words,
-                                                        size_t count);
+SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr,
+                                                        const uint64_t *words, size_t count);
 
 /* shmheap_receive_labelled is shmheap_receive, but claims the object only where its last 8 bytes are
  * label and it can hold least bytes. It looks before it claims, so a refused call changes nothing.
@@ -512,8 +529,8 @@ SHMHEAP_API shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle me
  * between claim and putting back leaves an object that the dead process held.
  * Failure: as shmheap_receive, and errno ENOMSG (another label), ERANGE (the object is shorter) or
  * EBADMSG (the object's header is damaged). */
-SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
-                                           size_t least);
+SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl,
+                                           uint64_t label, size_t least);
 
 /* shmheap_put_back undoes a shmheap_receive or shmheap_receive_labelled of this connection: the object
  * is in transit again, under the same handle hdl, as if it had not been claimed. For a receiver that
@@ -540,8 +557,8 @@ SHMHEAP_API int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handl
  * again after the claim, and may undo the claim by shmheap_put_back.
  * A death inside changes nothing.
  * Cost: the copy. */
-SHMHEAP_API size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer,
-                                size_t bytes);
+SHMHEAP_API size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl,
+                                ptrdiff_t offset, void *buffer, size_t bytes);
 
 /* Flags of shmheap_reap. */
 enum shmheap_reap_flags {
@@ -618,7 +635,8 @@ typedef struct shmheap_name_info {
 /* shmheap_names calls visit for each name, in no particular order, until visit returns other than
  * 0. As shmheap_walk, also in what it returns. Cost: a walk over the blocks, which gives the heap's
  * lock back every 16,384 blocks. */
-SHMHEAP_API int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *name, void *context),
+SHMHEAP_API int shmheap_names(shmheap_memory_handle mem,
+                              int (*visit)(const shmheap_name_info *name, void *context),
                               void *context);
 
 /* Looking ------------------------------------------------------------------------------------- */
@@ -636,12 +654,13 @@ enum shmheap_state {
 
 /* shmheap_block_info: a block as shmheap_walk shows it. */
 typedef struct shmheap_block_info {
-    uint64_t offset;     /* of the payload, bytes from shmheap_underlying() */
-    uint64_t size;       /* bytes of the block with its header of 8 */
-    uint64_t len;        /* bytes of payload */
+    uint64_t offset; /* of the payload, bytes from shmheap_underlying() */
+    uint64_t size;   /* bytes of the block with its header of 8 */
+    uint64_t len;    /* bytes of payload */
     enum shmheap_state state;
-    unsigned slot;       /* who holds it (1 to 1022), 0: a process that is gone, 1023: one that left in order */
-    unsigned stamp;      /* changes with each allocation */
+    unsigned
+        slot; /* who holds it (1 to 1022), 0: a process that is gone, 1023: one that left in order */
+    unsigned stamp; /* changes with each allocation */
 } shmheap_block_info;
 
 /* shmheap_walk calls visit for each block, free ones too, in the order of addresses, until visit
@@ -652,30 +671,33 @@ typedef struct shmheap_block_info {
  * Success: 0, or what visit returned. Failure: -1. On read-only connections also EAGAIN: the heap
  * changed too fast under the reader, or a process died in it and nobody who can write has come
  * since. */
-SHMHEAP_API int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *block, void *context),
+SHMHEAP_API int shmheap_walk(shmheap_memory_handle mem,
+                             int (*visit)(const shmheap_block_info *block, void *context),
                              void *context);
 
 /* shmheap_stats: figures of a heap at one instant. */
 typedef struct shmheap_stats {
-    uint64_t len, max_len;      /* bytes of the region now, and at most */
-    uint64_t segment_len;       /* bytes of the whole segment now: control, index and region (not the slots behind it) */
-    uint64_t alignment;         /* 8 or 16 */
-    uint64_t id;                /* random, of this heap */
-    uint64_t used_blocks, used_bytes;   /* blocks that are not free, those in caches too; their bytes with headers */
-    uint64_t free_blocks, free_bytes;   /* free blocks; their bytes with headers */
-    uint64_t largest_free;      /* bytes of the largest object that fits now without growing */
-    uint64_t high_water_bytes;  /* the most that used_bytes ever was */
-    uint64_t allocs, frees;     /* operations since creation */
-    uint64_t failed_allocs;     /* for want of space */
-    uint64_t grows;             /* how often the region grew */
-    uint64_t recoveries;        /* how often a process died holding the lock */
-    uint64_t last_recovery_ns;  /* what the last recovery took, nanoseconds */
-    uint64_t created_ns;        /* nanoseconds since 1970 */
-    uint32_t processes;         /* connections of live processes that can write, this one too */
-    uint32_t dead;              /* slots of processes that died */
-    uint32_t slots;             /* connections that the heap has room for */
-    uint32_t lock_slot;         /* the slot that held the lock when looked at, 0: none; never this call's */
-    uint64_t alloc_bytes;       /* of all allocs since creation, with headers */
+    uint64_t len, max_len; /* bytes of the region now, and at most */
+    uint64_t
+        segment_len; /* bytes of the whole segment now: control, index and region (not the slots behind it) */
+    uint64_t alignment; /* 8 or 16 */
+    uint64_t id;        /* random, of this heap */
+    uint64_t used_blocks,
+        used_bytes; /* blocks that are not free, those in caches too; their bytes with headers */
+    uint64_t free_blocks, free_bytes; /* free blocks; their bytes with headers */
+    uint64_t largest_free;     /* bytes of the largest object that fits now without growing */
+    uint64_t high_water_bytes; /* the most that used_bytes ever was */
+    uint64_t allocs, frees;    /* operations since creation */
+    uint64_t failed_allocs;    /* for want of space */
+    uint64_t grows;            /* how often the region grew */
+    uint64_t recoveries;       /* how often a process died holding the lock */
+    uint64_t last_recovery_ns; /* what the last recovery took, nanoseconds */
+    uint64_t created_ns;       /* nanoseconds since 1970 */
+    uint32_t processes;        /* connections of live processes that can write, this one too */
+    uint32_t dead;             /* slots of processes that died */
+    uint32_t slots;            /* connections that the heap has room for */
+    uint32_t lock_slot; /* the slot that held the lock when looked at, 0: none; never this call's */
+    uint64_t alloc_bytes; /* of all allocs since creation, with headers */
 } shmheap_stats;
 
 /* shmheap_stat fills *stats. used_*, free_* and largest_free cost no walk. 0, or -1 (EINVAL when
@@ -691,7 +713,8 @@ typedef struct shmheap_process_info {
     int alive;              /* 1 alive, 0 dead */
     int self;               /* 1: the slot of this connection */
     uint64_t blocks, bytes; /* of blocks that it holds, with headers */
-    uint64_t cached_blocks, cached_bytes; /* those of them that are free, in the caches of its threads */
+    uint64_t cached_blocks,
+        cached_bytes; /* those of them that are free, in the caches of its threads */
 } shmheap_process_info;
 
 /* shmheap_processes calls visit for each slot in use until visit returns other than 0. What visit may
@@ -701,16 +724,17 @@ typedef struct shmheap_process_info {
  * 16,384 blocks. So of a block that other processes free, resize or hand over meanwhile the figures
  * may tell an earlier or a later holder and size. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
-                                  int (*visit)(const shmheap_process_info *process, void *context), void *context);
+                                  int (*visit)(const shmheap_process_info *process, void *context),
+                                  void *context);
 
 /* shmheap_report: what shmheap_check found. */
 typedef struct shmheap_report {
-    unsigned rule;              /* 0: sound. Otherwise the number of the rule that is broken (FORMAT.md) */
-    uint64_t offset;            /* of the block or place concerned, bytes from shmheap_underlying() */
-    uint64_t expected, found;   /* what the rule asks for, and what is there */
-    uint64_t blocks;            /* blocks walked */
+    unsigned rule;   /* 0: sound. Otherwise the number of the rule that is broken (FORMAT.md) */
+    uint64_t offset; /* of the block or place concerned, bytes from shmheap_underlying() */
+    uint64_t expected, found; /* what the rule asks for, and what is there */
+    uint64_t blocks;          /* blocks walked */
     uint64_t used_bytes, free_bytes;
-    char text[128];             /* the rule in words, NUL-terminated */
+    char text[128]; /* the rule in words, NUL-terminated */
 } shmheap_report;
 
 /* shmheap_check walks every block, holds the index and all figures against them, and reports the

@@ -19,12 +19,14 @@
 
 #include <shmheap.hpp>
 
-#if __has_include(<boost/interprocess/managed_shared_memory.hpp>) && __has_include(<boost/unordered_map.hpp>)
+#if __has_include(                                                                                 \
+    <boost/interprocess/managed_shared_memory.hpp>) && __has_include(<boost/unordered_map.hpp>)
 #include <boost/interprocess/allocators/allocator.hpp>
 #include <boost/interprocess/managed_shared_memory.hpp>
 #include <boost/unordered_map.hpp>
 
-namespace {
+namespace
+{
 
 namespace bip = boost::interprocess;
 
@@ -45,7 +47,8 @@ std::uint64_t processor_ns()
 {
     timespec spent;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-    return static_cast<std::uint64_t>(spent.tv_sec) * 1000000000u + static_cast<std::uint64_t>(spent.tv_nsec);
+    return static_cast<std::uint64_t>(spent.tv_sec) * 1000000000u +
+           static_cast<std::uint64_t>(spent.tv_nsec);
 }
 
 double each_ns(std::size_t count, const std::function<void()> &body)
@@ -89,7 +92,8 @@ using map_with = boost::unordered_map<std::uint64_t, std::uint64_t, boost::hash<
                                       std::equal_to<std::uint64_t>, Allocator>;
 
 template <class Allocator>
-void measure_map(figures &found, const std::string &column, std::size_t count, const Allocator &allocator)
+void measure_map(figures &found, const std::string &column, std::size_t count,
+                 const Allocator &allocator)
 {
     auto keys = shuffled_keys(count), order = shuffled_keys(count);
     std::shuffle(order.begin(), order.end(), std::mt19937_64(7));
@@ -113,13 +117,14 @@ void measure_maps(figures &found, std::size_t count)
 {
     {
         boost_segment segment;
-        measure_map(
-            found, "Boost", count,
-            bip::allocator<entry, bip::managed_shared_memory::segment_manager>(segment.memory.get_segment_manager()));
+        measure_map(found, "Boost", count,
+                    bip::allocator<entry, bip::managed_shared_memory::segment_manager>(
+                        segment.memory.get_segment_manager()));
     }
     for (bool cached : {false, true}) {
         shmheap::heap heap = own_heap(cached);
-        measure_map(found, cached ? "shmheap, cached" : "shmheap", count, heap.get_allocator<entry>());
+        measure_map(found, cached ? "shmheap, cached" : "shmheap", count,
+                    heap.get_allocator<entry>());
     }
     measure_map(found, "malloc", count, std::allocator<entry>());
 }
@@ -170,22 +175,30 @@ void measure_names(figures &found, std::size_t count)
         measure_naming(found, "Boost", count,
                        {[&](const std::string &name) { memory.construct<object>(name.c_str())(); },
                         [&](const std::string &name) { memory.destroy<object>(name.c_str()); },
-                        [&](const std::string &name) -> void * { return memory.find<object>(name.c_str()).first; }});
+                        [&](const std::string &name) -> void * {
+                            return memory.find<object>(name.c_str()).first;
+                        }});
     }
     {
         shmheap::heap heap = own_heap(false);
         shmheap_memory_handle mem = heap.c_handle();
-        measure_naming(found, "shmheap_alloc_named", count,
-                       {[&](const std::string &name) { shmheap_alloc_named(mem, name.c_str(), sizeof(object)); },
-                        [&](const std::string &name) { shmheap_free(mem, shmheap_find(mem, name.c_str(), nullptr)); },
-                        [&](const std::string &name) { return shmheap_find(mem, name.c_str(), nullptr); }});
+        measure_naming(
+            found, "shmheap_alloc_named", count,
+            {[&](const std::string &name) {
+                 shmheap_alloc_named(mem, name.c_str(), sizeof(object));
+             },
+             [&](const std::string &name) {
+                 shmheap_free(mem, shmheap_find(mem, name.c_str(), nullptr));
+             },
+             [&](const std::string &name) { return shmheap_find(mem, name.c_str(), nullptr); }});
     }
     {
         shmheap::heap heap = own_heap(false);
-        measure_naming(found, "construct<T>", count,
-                       {[&](const std::string &name) { heap.construct<object>(name)(); },
-                        [&](const std::string &name) { heap.destroy<object>(name); },
-                        [&](const std::string &name) -> void * { return heap.find<object>(name); }});
+        measure_naming(
+            found, "construct<T>", count,
+            {[&](const std::string &name) { heap.construct<object>(name)(); },
+             [&](const std::string &name) { heap.destroy<object>(name); },
+             [&](const std::string &name) -> void * { return heap.find<object>(name); }});
     }
 }
 
@@ -226,7 +239,8 @@ int main(int argc, char **argv)
 
 int main()
 {
-    std::fprintf(stderr, "map_and_names: Boost is not installed (libboost-dev): nothing to compare with\n");
+    std::fprintf(stderr,
+                 "map_and_names: Boost is not installed (libboost-dev): nothing to compare with\n");
     return 1;
 }
 

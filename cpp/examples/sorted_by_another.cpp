@@ -69,7 +69,8 @@ static void child(const std::string &name)
 int main(int argc, char **argv)
 {
     try {
-        argc > 1 ? child(argv[1]) : parent("/sorted-by-another-" + std::to_string(std::random_device()()), argv[0]);
+        argc > 1 ? child(argv[1])
+                 : parent("/sorted-by-another-" + std::to_string(std::random_device()()), argv[0]);
     } catch (const std::exception &error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

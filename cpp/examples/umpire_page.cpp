@@ -76,8 +76,9 @@ static void work()
     wait_for_all(sharing);
     UMPIRE_ASSERT(*data == 0xDEADBEEF);
     UMPIRE_ASSERT(umpire::find_pointer_from_name(node_allocator, "allocation_name_2") == ptr);
-    std::printf("rank %d: %#llx, %zu of %zu bytes in use\n", rank, static_cast<unsigned long long>(*data),
-                node_allocator.getCurrentSize(), node_allocator.getActualSize());
+    std::printf("rank %d: %#llx, %zu of %zu bytes in use\n", rank,
+                static_cast<unsigned long long>(*data), node_allocator.getCurrentSize(),
+                node_allocator.getActualSize());
 
     // Each gives it back; the last one frees it.
     wait_for_all(sharing);
@@ -119,7 +120,8 @@ static void barrier_make()
     pthread_barrierattr_t shared;
     pthread_barrierattr_init(&shared);
     pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
-    void *memory = mmap(nullptr, sizeof(pthread_barrier_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(nullptr, sizeof(pthread_barrier_t), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         std::perror("mmap"), std::exit(1);
     shared_barrier = static_cast<pthread_barrier_t *>(memory);

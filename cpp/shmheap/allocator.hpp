@@ -13,7 +13,8 @@
 #include "offset_ptr.hpp"
 #include "shareable.hpp"
 
-namespace shmheap {
+namespace shmheap
+{
 
 // allocator<T> takes memory from a heap, for containers that may lie in that heap themselves and are used by several
 // processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means
@@ -27,10 +28,13 @@ namespace shmheap {
 // container::vector, string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those
 // of libstdc++ that keep plain pointers inside do not compile with this allocator.
 template <class T>
-class allocator {
-    static_assert(!std::is_pointer_v<T> && !detail::is_plain_node<T>,
-                  "this container (or its element) keeps plain pointers, which mean nothing in another process: use "
-                  "std::vector, std::basic_string, or the containers of Boost.Container and Boost.Unordered");
+class allocator
+{
+    static_assert(
+        !std::is_pointer_v<T> && !detail::is_plain_node<T>,
+        "this container (or its element) keeps plain pointers, which mean nothing in another "
+        "process: use "
+        "std::vector, std::basic_string, or the containers of Boost.Container and Boost.Unordered");
 
 public:
     using value_type = T;
@@ -48,7 +52,10 @@ public:
         using other = allocator<U>;
     };
 
-    explicit allocator(const heap &from) noexcept : begin_(static_cast<char *>(shmheap_underlying(from.c_handle()))) {}
+    explicit allocator(const heap &from) noexcept
+        : begin_(static_cast<char *>(shmheap_underlying(from.c_handle())))
+    {
+    }
     allocator(const allocator &) noexcept = default;
     allocator &operator=(const allocator &) noexcept = default;
     template <class U>
@@ -59,8 +66,9 @@ public:
     // std::bad_alloc when there is no space; std::system_error: EINVAL, EACCES and what else shmheap_alloc may report.
     pointer allocate(size_type count)
     {
-        static_assert(!detail::has_plain_pointers<T>, "these elements keep plain pointers, which mean nothing in another process: "
-                                                      "give them shmheap::allocator, too");
+        static_assert(!detail::has_plain_pointers<T>,
+                      "these elements keep plain pointers, which mean nothing in another process: "
+                      "give them shmheap::allocator, too");
         if (count > max_size())
             throw std::bad_array_new_length();
         const detail::connection_entry *entry = detail::connection_at(begin_.get());
@@ -84,7 +92,10 @@ public:
             shmheap_free(entry->mem, const_cast<std::remove_cv_t<T> *>(object.get()));
     }
 
-    static constexpr size_type max_size() noexcept { return std::numeric_limits<difference_type>::max() / sizeof(T); }
+    static constexpr size_type max_size() noexcept
+    {
+        return std::numeric_limits<difference_type>::max() / sizeof(T);
+    }
 
     // Equal: of one connection. What one allocates the other frees.
     template <class U>
@@ -108,8 +119,8 @@ private:
 template <class T>
 allocator<T> heap::get_allocator() const noexcept
 {
-    static_assert(is_shareable<T>,
-                  "these elements keep plain pointers, or are not known to be free of them: see shmheap::is_shareable");
+    static_assert(is_shareable<T>, "these elements keep plain pointers, or are not known to be "
+                                   "free of them: see shmheap::is_shareable");
     return allocator<T>(*this);
 }
 

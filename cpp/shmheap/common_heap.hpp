@@ -12,14 +12,16 @@
 
 #include "heap.hpp"
 
-namespace shmheap {
+namespace shmheap
+{
 
 // common_heap is a heap for processes of one user who come and go as they like: a name for shm_open() stands for it
 // as long as any of them is there. What all of them left behind by dying goes when the next one comes: it gets an
 // empty heap. Its file is readable by its owner only; one that is not, or belongs to another user, is refused
 // (EACCES). Where two come, or one comes and one leaves, at the same time, all who are there in the end share one
 // heap. What a process that exec'ed or called _exit() left is as after a death.
-class common_heap {
+class common_heap
+{
 public:
     common_heap() noexcept = default;
     // Moved-from ones have no heap, and leave nothing.
@@ -61,7 +63,8 @@ private:
     bool is_private() const noexcept
     {
         struct stat status;
-        return fstat(heap_.fd(), &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+        return fstat(heap_.fd(), &status) == 0 && status.st_uid == geteuid() &&
+               (status.st_mode & 077) == 0;
     }
 
     std::string name_;

@@ -8,7 +8,8 @@
 
 #include "c.hpp"
 
-namespace shmheap::detail {
+namespace shmheap::detail
+{
 
 // connection_entry is private to the process. Invariants: (1) begin, when not null, is what shmheap_underlying says
 // of mem, an open connection; (2) mem and alignment do not change while begin is not null; (3) entries are never
@@ -25,7 +26,8 @@ inline std::atomic<connection_entry *> connections{nullptr};
 
 inline connection_entry *connection_vacancy() noexcept
 {
-    for (connection_entry *entry = connections.load(std::memory_order_acquire); entry != nullptr; entry = entry->next) {
+    for (connection_entry *entry = connections.load(std::memory_order_acquire); entry != nullptr;
+         entry = entry->next) {
         bool free = false;
         if (entry->taken.compare_exchange_strong(free, true, std::memory_order_acquire))
             return entry;
@@ -60,7 +62,8 @@ inline void connection_remove(connection_entry *entry) noexcept
 inline const connection_entry *connection_at(const void *begin) noexcept
 {
     const connection_entry *entry = connections.load(std::memory_order_acquire);
-    while (entry != nullptr && (begin == nullptr || entry->begin.load(std::memory_order_acquire) != begin))
+    while (entry != nullptr &&
+           (begin == nullptr || entry->begin.load(std::memory_order_acquire) != begin))
         entry = entry->next;
     return entry;
 }

@@ -9,7 +9,8 @@
 #include <string_view>
 #include <system_error>
 
-namespace shmheap::detail {
+namespace shmheap::detail
+{
 
 inline std::error_code error_of(int number) noexcept { return {number, std::generic_category()}; }
 
@@ -39,7 +40,10 @@ inline void throw_if(const std::error_code &error, const char *call, std::string
 }
 
 // What a C string cannot carry is refused rather than cut off.
-inline bool has_nul(std::string_view text) noexcept { return text.find('\0') != std::string_view::npos; }
+inline bool has_nul(std::string_view text) noexcept
+{
+    return text.find('\0') != std::string_view::npos;
+}
 
 } // namespace shmheap::detail
 

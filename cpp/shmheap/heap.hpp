@@ -16,7 +16,8 @@
 #include "names.hpp"
 #include "options.hpp"
 
-namespace shmheap {
+namespace shmheap
+{
 
 template <class T>
 class allocator;
@@ -32,7 +33,8 @@ inline constexpr kept_t kept{};
 
 // heap is a connection of this process to a heap. Movable; its pointers, allocators and memory resources are good
 // until it is closed. A heap that was moved from, closed, or not opened is false, and its calls fail with EINVAL.
-class heap {
+class heap
+{
 public:
     heap() noexcept = default;
     heap(heap &&) noexcept = default;
@@ -50,7 +52,10 @@ public:
         return opened(name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, error);
     }
     // open: ENOENT when there is none. The sizes in how do not count.
-    static heap open(std::string_view name, const options &how = {}) { return thrown("open", name, how, 0); }
+    static heap open(std::string_view name, const options &how = {})
+    {
+        return thrown("open", name, how, 0);
+    }
     static heap open(std::string_view name, const options &how, std::error_code &error)
     {
         return opened(name, how, 0, error);
@@ -136,10 +141,12 @@ public:
     {
         return checked(shmheap_alloc(c_handle(), bytes), error);
     }
-    void *allocate_aligned(std::size_t alignment, std::size_t bytes, std::error_code &error) const noexcept
+    void *allocate_aligned(std::size_t alignment, std::size_t bytes,
+                           std::error_code &error) const noexcept
     {
         bool plain = connection_ != nullptr && alignment <= connection_->entry->alignment;
-        return plain ? allocate(bytes, error) : checked(shmheap_aligned_alloc(c_handle(), alignment, bytes), error);
+        return plain ? allocate(bytes, error)
+                     : checked(shmheap_aligned_alloc(c_handle(), alignment, bytes), error);
     }
     // EINVAL: no object of this heap, and nothing happened; EPERM: a named one that this connection does not use.
     void deallocate(void *object) const
@@ -150,7 +157,8 @@ public:
     }
     bool deallocate(void *object, std::error_code &error) const noexcept
     {
-        error = shmheap_try_free(c_handle(), object) == 0 ? std::error_code() : detail::last_error();
+        error =
+            shmheap_try_free(c_handle(), object) == 0 ? std::error_code() : detail::last_error();
         return !error;
     }
     // 8 bytes that mean the object in every process, and back: EINVAL, ESTALE.
@@ -239,7 +247,8 @@ public:
     {
         if (!name_check(name, error))
             return nullptr;
-        return static_cast<T *>(connection_->objects.find(std::string(name), detail::shape_of<T>(), error));
+        return static_cast<T *>(
+            connection_->objects.find(std::string(name), detail::shape_of<T>(), error));
     }
     // destroy: runs the destructor and takes the name away; whoever still has a pointer must not use it. False: there
     // was none. A death in the middle leaves no name, and perhaps memory that the object held.
@@ -258,7 +267,9 @@ public:
             return false;
         std::string text(name);
         detail::name_lock lock(connection_->objects.files(), c_handle(), name, error);
-        void *object = lock.valid() ? connection_->objects.withdraw(text, detail::shape_of<T>(), error) : nullptr;
+        void *object = lock.valid()
+                           ? connection_->objects.withdraw(text, detail::shape_of<T>(), error)
+                           : nullptr;
         if (object == nullptr)
             return false;
         static_cast<T *>(object)->~T();
@@ -275,13 +286,17 @@ public:
     shmheap_stats stat() const
     {
         shmheap_stats stats{};
-        detail::throw_if(shmheap_stat(c_handle(), &stats) == 0 ? std::error_code() : detail::last_error(), "stat");
+        detail::throw_if(shmheap_stat(c_handle(), &stats) == 0 ? std::error_code()
+                                                               : detail::last_error(),
+                         "stat");
         return stats;
     }
     shmheap_report check() const
     {
         shmheap_report report{};
-        detail::throw_if(shmheap_check(c_handle(), &report) >= 0 ? std::error_code() : detail::last_error(), "check");
+        detail::throw_if(shmheap_check(c_handle(), &report) >= 0 ? std::error_code()
+                                                                 : detail::last_error(),
+                         "check");
         return report;
     }
     long reap(unsigned flags = 0) const
@@ -312,7 +327,8 @@ private:
         detail::names objects;
     };
 
-    static heap opened(std::string_view name, const options &how, unsigned flags, std::error_code &error)
+    static heap opened(std::string_view name, const options &how, unsigned flags,
+                       std::error_code &error)
     {
         shmheap_memory_handle mem{};
         shmheap_options in_c = detail::options_in_c(how, flags);
@@ -341,7 +357,8 @@ private:
         if (error)
             return made;
         if (shmheap_stat(mem, &stats) == 0)
-            made.connection_ = std::make_unique<connection>(mem, static_cast<std::size_t>(stats.alignment));
+            made.connection_ =
+                std::make_unique<connection>(mem, static_cast<std::size_t>(stats.alignment));
         else {
             error = detail::last_error();
             shmheap_disconnect(mem);
@@ -386,7 +403,8 @@ private:
 // constructor<T> is what construct and find_or_construct return: call it, at once, with the arguments of T's
 // constructor.
 template <class T>
-class constructor {
+class constructor
+{
 public:
     template <class... Arguments>
     T *operator()(Arguments &&...arguments) const
@@ -403,7 +421,8 @@ public:
 
 private:
     friend class heap;
-    constructor(const heap &in, std::string_view name, bool may_exist, bool kept, std::error_code *error)
+    constructor(const heap &in, std::string_view name, bool may_exist, bool kept,
+                std::error_code *error)
         : heap_(&in), name_(name), may_exist_(may_exist), kept_(kept), error_(error)
     {
     }
@@ -444,7 +463,8 @@ private:
     {
         detail::names &objects = heap_->connection_->objects;
         detail::name_cell *cell = objects.cell_make(name_, kept_, error);
-        void *memory = cell != nullptr ? heap_->allocate_aligned(alignof(T), sizeof(T), error) : nullptr;
+        void *memory =
+            cell != nullptr ? heap_->allocate_aligned(alignof(T), sizeof(T), error) : nullptr;
         if (memory == nullptr) {
             if (cell != nullptr)
                 objects.retire(name_);

@@ -7,12 +7,14 @@
 
 #include "heap.hpp"
 
-namespace shmheap {
+namespace shmheap
+{
 
 // memory_resource lets containers of std::pmr take their memory from a heap. They keep plain pointers: such a
 // container can be used in this process, and by children made by fork(), not by others; for those there is
 // allocator<T>. It must not outlive the heap, nor may the heap be moved. Alignments up to the page size.
-class memory_resource final : public std::pmr::memory_resource {
+class memory_resource final : public std::pmr::memory_resource
+{
 public:
     explicit memory_resource(const heap &from) noexcept : heap_(&from) {}
 
@@ -26,7 +28,10 @@ private:
         return object;
     }
     // What is no object of the heap is recognised and left alone.
-    void do_deallocate(void *object, std::size_t, std::size_t) override { shmheap_free(heap_->c_handle(), object); }
+    void do_deallocate(void *object, std::size_t, std::size_t) override
+    {
+        shmheap_free(heap_->c_handle(), object);
+    }
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override
     {
         auto same = dynamic_cast<const memory_resource *>(&other);

@@ -23,11 +23,13 @@
 #include "c.hpp"
 #include "error.hpp"
 
-namespace shmheap::detail {
+namespace shmheap::detail
+{
 
 // open_files are all descriptors of this header in the process. A child made by fork() closes its copies before it does
 // anything else: a lock ends with the last copy, so a child would keep its parent's beyond the parent's death.
-class open_files {
+class open_files
+{
 public:
     // Never destroyed: threads may use it while the process ends.
     static open_files &all()
@@ -103,7 +105,8 @@ private:
     }
     std::vector<file>::iterator find(int fd) noexcept
     {
-        return std::find_if(files_.begin(), files_.end(), [fd](const file &file) { return file.fd == fd; });
+        return std::find_if(files_.begin(), files_.end(),
+                            [fd](const file &file) { return file.fd == fd; });
     }
 
     // fork() waits for a thread that is opening a file, a tenth of a second at most.
@@ -144,7 +147,8 @@ inline unsigned forks() { return open_files::all().forks(); }
 
 // lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one
 // description do not exclude each other. Kept open for the next lock, since opening costs more than locking.
-class lock_files {
+class lock_files
+{
 public:
     lock_files() = default;
     lock_files(const lock_files &) = delete;
@@ -203,13 +207,15 @@ private:
 // says. The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold
 // others up, and no death leaves it locked. (A child that was made by _Fork() or clone(), while a lock was held, keeps it
 // until it execs or ends.)
-class name_lock {
+class name_lock
+{
 public:
     static constexpr std::chrono::seconds limit{30}; // as long as the heap's own lock
 
     // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no
     // file; EACCES, the connection is read-only.
-    name_lock(lock_files &files, shmheap_memory_handle mem, std::string_view name, std::error_code &error)
+    name_lock(lock_files &files, shmheap_memory_handle mem, std::string_view name,
+              std::error_code &error)
         : files_(files), byte_(byte_of(name)), generation_(forks()), fd_(files.take(mem))
     {
         error = fd_ < 0 ? last_error() : std::error_code();

@@ -13,7 +13,8 @@
 #include "name_lock.hpp"
 #include "shareable.hpp"
 
-namespace shmheap::detail {
+namespace shmheap::detail
+{
 
 // name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is.
 // Invariants: (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot
@@ -25,7 +26,10 @@ struct name_cell {
     std::uint64_t self, body, len, alignment, type;
 };
 
-inline std::uint64_t cell_load(const std::uint64_t &word) noexcept { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+inline std::uint64_t cell_load(const std::uint64_t &word) noexcept
+{
+    return __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+}
 inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept
 {
     __atomic_store_n(&word, value, __ATOMIC_RELEASE);
@@ -39,8 +43,10 @@ struct shape {
 template <class T>
 shape shape_of() noexcept
 {
-    static_assert(is_shareable<T>, "this type keeps plain pointers, which mean nothing in another process, or is not known to "
-                                   "be free of them: see shmheap::is_shareable");
+    static_assert(
+        is_shareable<T>,
+        "this type keeps plain pointers, which mean nothing in another process, or is not known to "
+        "be free of them: see shmheap::is_shareable");
     return {sizeof(T), alignof(T), fingerprint<T>()};
 }
 
@@ -48,7 +54,8 @@ shape shape_of() noexcept
 // takes back those of the dead when somebody asks for reaping; so each connection that has looked an object up holds
 // one use, which keeps the name while anybody lives who knows the object. Disconnecting leaves it: the object stays
 // for those who come. A name that is kept stays without uses, until its object is destroyed.
-class names {
+class names
+{
 public:
     explicit names(shmheap_memory_handle mem) noexcept : mem_(mem) {}
     names(const names &) = delete;
@@ -70,7 +77,8 @@ public:
     // name's lock.
     name_cell *cell_make(const std::string &name, bool kept, std::error_code &error)
     {
-        void *object = (kept ? shmheap_alloc_kept : shmheap_alloc_named)(mem_, name.c_str(), sizeof(name_cell));
+        void *object = (kept ? shmheap_alloc_kept : shmheap_alloc_named)(mem_, name.c_str(),
+                                                                         sizeof(name_cell));
         if (object == nullptr)
             return error = last_error(), nullptr;
         auto cell = static_cast<name_cell *>(object);
@@ -153,7 +161,10 @@ private:
         void *body;
     };
 
-    std::uint64_t handle_of(void *object) const noexcept { return shmheap_ptr_to_handle(mem_, object).bits; }
+    std::uint64_t handle_of(void *object) const noexcept
+    {
+        return shmheap_ptr_to_handle(mem_, object).bits;
+    }
 
     // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of
     // ours.
@@ -183,7 +194,8 @@ private:
                 return {};
             std::uint64_t self = cell_load(cell->self), body = cell_load(cell->body);
             void *object = body != 0 ? body_of(*cell, body, wanted, error) : nullptr;
-            if (cell_load(cell->body) == body && cell_load(cell->self) == self && handle_of(cell) == self)
+            if (cell_load(cell->body) == body && cell_load(cell->self) == self &&
+                handle_of(cell) == self)
                 return {cell, object};
         }
         error = error_of(EAGAIN);
@@ -192,7 +204,8 @@ private:
 
     // EINVAL: it is of another size or type. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been
     // freed.
-    void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted, std::error_code &error) const
+    void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted,
+                  std::error_code &error) const
     {
         std::uint64_t type = cell_load(cell.type);
         if (cell_load(cell.len) != wanted.len || cell_load(cell.alignment) != wanted.alignment ||
@@ -218,7 +231,8 @@ private:
             shmheap_free(mem_, object);
     }
 
-    void retire_anchored(const std::string &name, name_cell *cell, std::uint64_t self, shmheap_memory_handle anchor)
+    void retire_anchored(const std::string &name, name_cell *cell, std::uint64_t self,
+                         shmheap_memory_handle anchor)
     {
         // While the anchor uses it the cell cannot go, and no free below can meet what took its place.
         void *same = shmheap_alloc_named(anchor, name.c_str(), sizeof(name_cell));

@@ -10,9 +10,11 @@
 #include <memory>
 #include <type_traits>
 
-namespace shmheap {
+namespace shmheap
+{
 
-namespace detail {
+namespace detail
+{
 // What an offset_ptr<void> refers to: traits want a reference there too.
 struct nothing;
 } // namespace detail
@@ -23,7 +25,8 @@ struct nothing;
 // distance of 1 means null, since no offset_ptr points into itself. What it says is not checked: it is as trustworthy
 // as who wrote it.
 template <class T>
-class offset_ptr {
+class offset_ptr
+{
 public:
     using element_type = T;
     using value_type = std::remove_cv_t<T>;
@@ -63,7 +66,8 @@ public:
 
     T *get() const noexcept
     {
-        return distance_ == null_distance ? nullptr : reinterpret_cast<T *>(own_address() + distance_);
+        return distance_ == null_distance ? nullptr
+                                          : reinterpret_cast<T *>(own_address() + distance_);
     }
     T *operator->() const noexcept { return get(); }
     reference operator*() const noexcept { return *get(); }
@@ -103,7 +107,8 @@ private:
     std::uintptr_t own_address() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
     void set(const volatile void *raw) noexcept
     {
-        distance_ = raw == nullptr ? null_distance : reinterpret_cast<std::uintptr_t>(raw) - own_address();
+        distance_ =
+            raw == nullptr ? null_distance : reinterpret_cast<std::uintptr_t>(raw) - own_address();
     }
     offset_ptr shifted_after(difference_type count) noexcept
     {
@@ -197,7 +202,10 @@ bool operator!=(std::nullptr_t, const offset_ptr<T> &b) noexcept
 
 template <class T>
 struct std::hash<shmheap::offset_ptr<T>> {
-    std::size_t operator()(const shmheap::offset_ptr<T> &at) const noexcept { return std::hash<T *>()(at.get()); }
+    std::size_t operator()(const shmheap::offset_ptr<T> &at) const noexcept
+    {
+        return std::hash<T *>()(at.get());
+    }
 };
 
 #endif

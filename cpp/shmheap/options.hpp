@@ -8,18 +8,20 @@
 
 #include "c.hpp"
 
-namespace shmheap {
+namespace shmheap
+{
 
 // options: zero and false mean the default; see shmheap_options and shmheap_flags, which these become.
 struct options {
-    std::size_t len = 0;                  // bytes of the region at creation (0: 1 MiB)
-    std::size_t max_len = 0;              // bytes to which it may grow by itself (0: it never grows)
-    std::size_t alignment = 0;            // of every object, 8 or 16 (0: 16)
-    unsigned mode = 0;                    // permission bits of a new heap (0: 0600)
+    std::size_t len = 0;       // bytes of the region at creation (0: 1 MiB)
+    std::size_t max_len = 0;   // bytes to which it may grow by itself (0: it never grows)
+    std::size_t alignment = 0; // of every object, 8 or 16 (0: 16)
+    unsigned mode = 0;         // permission bits of a new heap (0: 0600)
     std::chrono::milliseconds timeout{0}; // for a heap that is still being created (0: 2 s)
-    bool cached = false;                  // many times as fast, but not first fit; see SHMHEAP_CACHED
+    bool cached = false; // many times as fast, but not first fit; see SHMHEAP_CACHED
     bool read_only = false;
-    bool reap = false; // in this heap, what would fail for want of space first frees what the dead held
+    bool reap =
+        false; // in this heap, what would fail for want of space first frees what the dead held
     bool sparse = false;
     bool huge_pages = false;
     bool file = false;      // the name is the path of a file
@@ -27,9 +29,13 @@ struct options {
     bool socket = false;    // that of the caller's CPU package; see SHMHEAP_SOCKET
 };
 
-namespace detail {
+namespace detail
+{
 
-inline unsigned flag_if(bool wanted, shmheap_flags flag) noexcept { return wanted ? static_cast<unsigned>(flag) : 0; }
+inline unsigned flag_if(bool wanted, shmheap_flags flag) noexcept
+{
+    return wanted ? static_cast<unsigned>(flag) : 0;
+}
 
 inline shmheap_options options_in_c(const options &from, unsigned flags) noexcept
 {
@@ -40,10 +46,11 @@ inline shmheap_options options_in_c(const options &from, unsigned flags) noexcep
     to.mode = from.mode;
     auto limit = from.timeout.count();
     to.timeout_ms = limit < 0 ? 1 : limit > 0x7fffffff ? 0x7fffffffu : static_cast<unsigned>(limit);
-    to.flags = flags | flag_if(from.cached, SHMHEAP_CACHED) | flag_if(from.read_only, SHMHEAP_READ_ONLY) |
-               flag_if(from.reap, SHMHEAP_REAP) | flag_if(from.sparse, SHMHEAP_SPARSE) |
-               flag_if(from.huge_pages, SHMHEAP_HUGE_PAGES) | flag_if(from.file, SHMHEAP_FILE) |
-               flag_if(from.take_over, SHMHEAP_TAKE_OVER) | flag_if(from.socket, SHMHEAP_SOCKET);
+    to.flags = flags | flag_if(from.cached, SHMHEAP_CACHED) |
+               flag_if(from.read_only, SHMHEAP_READ_ONLY) | flag_if(from.reap, SHMHEAP_REAP) |
+               flag_if(from.sparse, SHMHEAP_SPARSE) | flag_if(from.huge_pages, SHMHEAP_HUGE_PAGES) |
+               flag_if(from.file, SHMHEAP_FILE) | flag_if(from.take_over, SHMHEAP_TAKE_OVER) |
+               flag_if(from.socket, SHMHEAP_SOCKET);
     return to;
 }
 

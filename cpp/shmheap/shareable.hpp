@@ -26,25 +26,29 @@
 #include <span>
 #endif
 
-namespace shmheap {
+namespace shmheap
+{
 
 template <class T>
 class allocator;
 template <class T>
 class offset_ptr;
 
-namespace detail {
+namespace detail
+{
 
 // Of a container: whether its memory comes from a heap. Void: it is no container with an allocator.
 template <class T, class = void>
-struct allocator_kind : std::integral_constant<int, 0> {};
+struct allocator_kind : std::integral_constant<int, 0> {
+};
 template <class T>
 inline constexpr bool is_heap_allocator = false;
 template <class T>
 inline constexpr bool is_heap_allocator<allocator<T>> = true;
 template <class T>
 struct allocator_kind<T, std::void_t<typename T::allocator_type, typename T::value_type>>
-    : std::integral_constant<int, is_heap_allocator<typename T::allocator_type> ? 1 : -1> {};
+    : std::integral_constant<int, is_heap_allocator<typename T::allocator_type> ? 1 : -1> {
+};
 
 // Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those
 // that its users switched back) hold plain pointers, whatever the allocator's pointer is.
@@ -77,11 +81,11 @@ template <class A, class B>
 inline constexpr bool has_plain_pointers<std::pair<A, B>> =
     has_plain_pointers<A> || has_plain_pointers<B>;
 template <class... Ts>
-inline constexpr bool has_plain_pointers<std::tuple<Ts...>> =
-    (false || ... || has_plain_pointers<Ts>);
+inline constexpr bool has_plain_pointers<std::tuple<Ts...>> = (false || ... ||
+                                                               has_plain_pointers<Ts>);
 template <class... Ts>
-inline constexpr bool has_plain_pointers<std::variant<Ts...>> =
-    (false || ... || has_plain_pointers<Ts>);
+inline constexpr bool has_plain_pointers<std::variant<Ts...>> = (false || ... ||
+                                                                 has_plain_pointers<Ts>);
 template <class T>
 inline constexpr bool has_plain_pointers<std::optional<T>> = has_plain_pointers<T>;
 template <class T>
@@ -106,7 +110,8 @@ template <class F>
 inline constexpr bool has_plain_pointers<std::function<F>> = true;
 
 template <class T, class = void>
-struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_plain_pointers<T>> {};
+struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_plain_pointers<T>> {
+};
 
 } // namespace detail
 
@@ -130,35 +135,48 @@ inline constexpr bool is_shareable = detail::shareable<T>::value;
 template <class T>
 inline constexpr const char *type_name = nullptr;
 
-namespace detail {
+namespace detail
+{
 
 template <class T>
-struct shareable<const T> : std::bool_constant<is_shareable<T>> {};
+struct shareable<const T> : std::bool_constant<is_shareable<T>> {
+};
 template <class T, std::size_t n>
-struct shareable<T[n]> : std::bool_constant<is_shareable<T>> {};
+struct shareable<T[n]> : std::bool_constant<is_shareable<T>> {
+};
 template <class T>
-struct shareable<offset_ptr<T>> : std::true_type {};
+struct shareable<offset_ptr<T>> : std::true_type {
+};
 template <class T>
-struct shareable<allocator<T>> : std::true_type {};
+struct shareable<allocator<T>> : std::true_type {
+};
 template <class A, class B>
-struct shareable<std::pair<A, B>> : std::bool_constant<is_shareable<A> && is_shareable<B>> {};
+struct shareable<std::pair<A, B>> : std::bool_constant<is_shareable<A> && is_shareable<B>> {
+};
 template <class... Ts>
-struct shareable<std::tuple<Ts...>> : std::bool_constant<(true && ... && is_shareable<Ts>)> {};
+struct shareable<std::tuple<Ts...>> : std::bool_constant<(true && ... && is_shareable<Ts>)> {
+};
 template <class... Ts>
-struct shareable<std::variant<Ts...>> : std::bool_constant<(true && ... && is_shareable<Ts>)> {};
+struct shareable<std::variant<Ts...>> : std::bool_constant<(true && ... && is_shareable<Ts>)> {
+};
 template <class T, std::size_t n>
-struct shareable<std::array<T, n>> : std::bool_constant<is_shareable<T>> {};
+struct shareable<std::array<T, n>> : std::bool_constant<is_shareable<T>> {
+};
 template <class T>
-struct shareable<std::optional<T>> : std::bool_constant<is_shareable<T>> {};
+struct shareable<std::optional<T>> : std::bool_constant<is_shareable<T>> {
+};
 template <class T>
-struct shareable<std::atomic<T>> : std::bool_constant<is_shareable<T>> {};
+struct shareable<std::atomic<T>> : std::bool_constant<is_shareable<T>> {
+};
 template <class T>
 struct shareable<T, std::enable_if_t<allocator_kind<T>::value == 1>>
-    : std::bool_constant<is_shareable<typename T::value_type>> {};
+    : std::bool_constant<is_shareable<typename T::value_type>> {
+};
 
 template <class T>
 struct shareable<T, std::enable_if_t<std::is_same_v<T, typename T::shmheap_shareable>>>
-    : std::true_type {};
+    : std::true_type {
+};
 
 // 64 bits of T's name by FNV-1a; 0: the compiler gives none (-fno-rtti).
 template <class T>

@@ -16,24 +16,27 @@
 #ifndef SHMHEAP_UMPIRE_NAMESPACE
 #define SHMHEAP_UMPIRE_NAMESPACE umpire
 #endif
-#define SHMHEAP_UMPIRE_BEGIN             \
-    namespace SHMHEAP_UMPIRE_NAMESPACE { \
-    inline namespace over_shmheap {
-#define SHMHEAP_UMPIRE_END \
-    }                      \
+#define SHMHEAP_UMPIRE_BEGIN                                                                       \
+    namespace SHMHEAP_UMPIRE_NAMESPACE                                                             \
+    {                                                                                              \
+    inline namespace over_shmheap                                                                  \
+    {
+#define SHMHEAP_UMPIRE_END                                                                         \
+    }                                                                                              \
     }
 
 // Always on, also with NDEBUG.
 #ifndef UMPIRE_ASSERT
-#define UMPIRE_ASSERT(condition) \
-    ((condition)                 \
-         ? (void)0               \
+#define UMPIRE_ASSERT(condition)                                                                   \
+    ((condition)                                                                                   \
+         ? (void)0                                                                                 \
          : ::SHMHEAP_UMPIRE_NAMESPACE::detail::assertion_failed(#condition, __FILE__, __LINE__))
 #endif
 
 SHMHEAP_UMPIRE_BEGIN
 
-namespace detail {
+namespace detail
+{
 [[noreturn]] inline void assertion_failed(const char *condition, const char *file, int line)
 {
     std::fprintf(stderr, "%s:%d: UMPIRE_ASSERT(%s) failed\n", file, line, condition);
@@ -41,24 +44,29 @@ namespace detail {
 }
 } // namespace detail
 
-class runtime_error : public std::runtime_error {
+class runtime_error : public std::runtime_error
+{
 public:
     using std::runtime_error::runtime_error;
 };
-class out_of_memory_error : public runtime_error {
+class out_of_memory_error : public runtime_error
+{
 public:
     using runtime_error::runtime_error;
 };
-class unknown_pointer_error : public runtime_error {
+class unknown_pointer_error : public runtime_error
+{
 public:
     using runtime_error::runtime_error;
 };
-class resource_error : public runtime_error {
+class resource_error : public runtime_error
+{
 public:
     using runtime_error::runtime_error;
 };
 
-namespace util {
+namespace util
+{
 using Exception = runtime_error; // its name before
 }
 
@@ -91,11 +99,13 @@ struct MemoryResourceTraits {
     shared_scope scope = shared_scope::unknown;
 };
 
-namespace strategy {
+namespace strategy
+{
 
 // AllocationStrategy: what all copies of an Allocator share. A program may derive its own, for
 // makeAllocator.
-class AllocationStrategy {
+class AllocationStrategy
+{
 public:
     AllocationStrategy(const std::string &name, int id, AllocationStrategy *parent,
                        const std::string &strategy_name)
@@ -162,10 +172,12 @@ private:
 
 } // namespace strategy
 
-namespace resource {
+namespace resource
+{
 
 // MemoryResource: a strategy that has memory of its own.
-class MemoryResource : public strategy::AllocationStrategy {
+class MemoryResource : public strategy::AllocationStrategy
+{
 public:
     MemoryResource(const std::string &name, int id, const MemoryResourceTraits &traits,
                    const std::string &strategy_name)

@@ -11,10 +11,12 @@
 
 SHMHEAP_UMPIRE_BEGIN
 
-namespace resource {
+namespace resource
+{
 
 // HostMemoryResource: malloc's memory, aligned to 16. Keeps a list of its allocations.
-class HostMemoryResource : public MemoryResource {
+class HostMemoryResource : public MemoryResource
+{
 public:
     HostMemoryResource(const std::string &name, int id)
         : MemoryResource(name, id, host_traits(), "HostMemoryResource")

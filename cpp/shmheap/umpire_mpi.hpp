@@ -19,7 +19,8 @@
 
 SHMHEAP_UMPIRE_BEGIN
 
-namespace detail {
+namespace detail
+{
 
 inline std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> &communicators()
 {

@@ -10,7 +10,8 @@
 
 SHMHEAP_UMPIRE_BEGIN
 
-namespace detail {
+namespace detail
+{
 
 inline bool is_shared_name(const std::string &name)
 {
@@ -48,10 +49,12 @@ inline std::string heap_name(const std::string &name)
 
 } // namespace detail
 
-namespace resource {
+namespace resource
+{
 
 // HostSharedMemoryResource: a heap that the processes of a user have in common, by its name.
-class HostSharedMemoryResource : public MemoryResource {
+class HostSharedMemoryResource : public MemoryResource
+{
 public:
     HostSharedMemoryResource(Platform, const std::string &name, int id,
                              const MemoryResourceTraits &wanted)

@@ -22,17 +22,17 @@ static int array_known(const ShmemHeap_array *array)
     if (array->rank < 1 || array->rank > SHMEM_HEAP_MAX_RANK)
         return 0;
     switch (array->type) {
-    case SHMEM_HEAP_INTEGER:
-    case SHMEM_HEAP_LOGICAL:
-        return (kind == 1 || kind == 2 || kind == 4 || kind == 8) && array->element == kind;
-    case SHMEM_HEAP_REAL:
-        return (kind == 4 || kind == 8) && array->element == kind;
-    case SHMEM_HEAP_COMPLEX:
-        return (kind == 4 || kind == 8) && array->element == 2 * kind;
-    case SHMEM_HEAP_CHARACTER:
-        return kind == 1 && array->element >= 1;
-    default:
-        return 0;
+        case SHMEM_HEAP_INTEGER:
+        case SHMEM_HEAP_LOGICAL:
+            return (kind == 1 || kind == 2 || kind == 4 || kind == 8) && array->element == kind;
+        case SHMEM_HEAP_REAL:
+            return (kind == 4 || kind == 8) && array->element == kind;
+        case SHMEM_HEAP_COMPLEX:
+            return (kind == 4 || kind == 8) && array->element == 2 * kind;
+        case SHMEM_HEAP_CHARACTER:
+            return kind == 1 && array->element >= 1;
+        default:
+            return 0;
     }
 }
 
@@ -80,12 +80,12 @@ static int bounds_set(ShmemHeap_array *array, int32_t lower_count, const int64_t
 static int32_t status_of_failure(int reason)
 {
     switch (reason) {
-    case ETIMEDOUT:
-        return SHMEM_HEAP_ALLOC_TIMEOUT;
-    case EINVAL:
-        return SHMEM_HEAP_ALLOC_INVALID;
-    default:
-        return SHMEM_HEAP_ALLOC_FAILED;
+        case ETIMEDOUT:
+            return SHMEM_HEAP_ALLOC_TIMEOUT;
+        case EINVAL:
+            return SHMEM_HEAP_ALLOC_INVALID;
+        default:
+            return SHMEM_HEAP_ALLOC_FAILED;
     }
 }
 

@@ -64,10 +64,13 @@ void *node_segment_make(int64_t bytes, struct node_segment *segment)
 {
     struct stat file;
     memset(segment, 0, sizeof *segment);
-    int fd = bytes > 0 && memory_suffices(bytes) ? memfd_create("ioserver_context", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+    int fd = bytes > 0 && memory_suffices(bytes)
+                 ? memfd_create("ioserver_context", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+                 : -1;
     if (fd < 0)
         return NULL;
-    void *memory = file_prepare(fd, bytes) == 0 && fstat(fd, &file) == 0 ? file_map(fd, bytes) : NULL;
+    void *memory =
+        file_prepare(fd, bytes) == 0 && fstat(fd, &file) == 0 ? file_map(fd, bytes) : NULL;
     if (memory == NULL) {
         close(fd);
         return NULL;
@@ -84,8 +87,8 @@ void *node_segment_make(int64_t bytes, struct node_segment *segment)
 static int same_file(int fd, const struct node_segment *segment)
 {
     struct stat file;
-    return fstat(fd, &file) == 0 && (int64_t)file.st_dev == segment->device && (int64_t)file.st_ino == segment->inode &&
-           file.st_size == segment->bytes;
+    return fstat(fd, &file) == 0 && (int64_t)file.st_dev == segment->device &&
+           (int64_t)file.st_ino == segment->inode && file.st_size == segment->bytes;
 }
 
 void *node_segment_join(const struct node_segment *segment)
@@ -93,7 +96,8 @@ void *node_segment_join(const struct node_segment *segment)
     char path[64];
     if (!segment->made)
         return NULL;
-    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)segment->pid, (long long)segment->fd);
+    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)segment->pid,
+             (long long)segment->fd);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return NULL;

@@ -14,8 +14,8 @@ void check_refused(const char *file, int line, const char *text, int failed, int
 {
     if (failed && errno == error)
         return;
-    fprintf(stderr, "%s:%d: rank %d: %s: %s, errno %d (%s), expected %d (%s)\n", file, line, rank, text,
-            failed ? "true" : "false", errno, strerror(errno), error, strerror(error));
+    fprintf(stderr, "%s:%d: rank %d: %s: %s, errno %d (%s), expected %d (%s)\n", file, line, rank,
+            text, failed ? "true" : "false", errno, strerror(errno), error, strerror(error));
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 

@@ -10,14 +10,15 @@
 #include "mpi/shmheap_mpi.h"
 
 /* On failure the job ends with status 1. */
-#define CHECK(condition)                                                                                                \
-    ((condition) ? (void)0                                                                                              \
-                 : ((void)fprintf(stderr, "%s:%d: %s is false, errno %d (%s)\n", __FILE__, __LINE__, #condition, errno, \
-                                  strerror(errno)),                                                                     \
+#define CHECK(condition)                                                                           \
+    ((condition) ? (void)0                                                                         \
+                 : ((void)fprintf(stderr, "%s:%d: %s is false, errno %d (%s)\n", __FILE__,         \
+                                  __LINE__, #condition, errno, strerror(errno)),                   \
                     (void)MPI_Abort(MPI_COMM_WORLD, 1)))
 
 /* The expression says that the call failed; errno is what the call made of 0. */
-#define CHECK_REFUSED(failed, error) (errno = 0, check_refused(__FILE__, __LINE__, #failed, (failed), (error)))
+#define CHECK_REFUSED(failed, error)                                                               \
+    (errno = 0, check_refused(__FILE__, __LINE__, #failed, (failed), (error)))
 
 void check_refused(const char *file, int line, const char *text, int failed, int error);
 

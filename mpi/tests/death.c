@@ -51,7 +51,8 @@ static void allocate_till_death(shmheap_memory_handle mem, int store)
     stores_left = store;
     shmheap_store_hook = die_at_store;
     for (unsigned turn = 0;; turn++) {
-        void *plain = shmheap_alloc(mem, 16 + turn % 1000), *named = shmheap_alloc_named(mem, "last word", 64);
+        void *plain = shmheap_alloc(mem, 16 + turn % 1000),
+             *named = shmheap_alloc_named(mem, "last word", 64);
         CHECK(plain != NULL && named != NULL);
         CHECK(shmheap_try_free(mem, plain) == 0 && shmheap_try_free(mem, named) == 0);
     }
@@ -92,8 +93,9 @@ static void inherit(shmheap_memory_handle mem, unsigned char *kept)
         CHECK(kept[at] == 77);
     CHECK(shmheap_try_free(mem, kept) == 0);
     CHECK(shmheap_check(mem, NULL) == 0 && shmheap_stat(mem, &stats) == 0);
-    printf("rank %d: %llu recoveries, %u ranks live, %llu blocks in use\n", rank, (unsigned long long)stats.recoveries,
-           stats.processes, (unsigned long long)stats.used_blocks);
+    printf("rank %d: %llu recoveries, %u ranks live, %llu blocks in use\n", rank,
+           (unsigned long long)stats.recoveries, stats.processes,
+           (unsigned long long)stats.used_blocks);
     fflush(stdout); /* _exit does not */
     CHECK(stats.processes == (unsigned)ranks - 1 && stats.used_blocks == 0);
 }
@@ -107,7 +109,8 @@ static void report(const char *folder)
     close(fd);
 }
 
-static void survive(shmheap_memory_handle mem, int pidfd, pthread_barrier_t *barrier, int heir, const char *folder)
+static void survive(shmheap_memory_handle mem, int pidfd, pthread_barrier_t *barrier, int heir,
+                    const char *folder)
 {
     unsigned char *kept = shmheap_find(mem, "kept", NULL);
     wait_for_death(pidfd);

@@ -11,7 +11,7 @@
 #include "check.h"
 
 static const shmheap_options options = {.len = 1 << 20};
-static int same_folder;  /* the nodes' ranks see each other's names after all */
+static int same_folder; /* the nodes' ranks see each other's names after all */
 static int unlinks;
 static char name[80];
 
@@ -25,7 +25,8 @@ int MPI_Comm_split_type(MPI_Comm comm, int type, int key, MPI_Info info, MPI_Com
 static const char *path_on_node(const char *shm_name, char *path, size_t room)
 {
     int is_ours = strncmp(shm_name, "/shmheap-mpi-", 13) == 0;
-    snprintf(path, room, "/dev/shm%s%s", shm_name, is_ours && !same_folder ? rank % 2 ? ".node1" : ".node0" : "");
+    snprintf(path, room, "/dev/shm%s%s", shm_name,
+             is_ours && !same_folder ? rank % 2 ? ".node1" : ".node0" : "");
     return path;
 }
 
@@ -79,7 +80,8 @@ static void what_fails_on_one_node_fails_on_all(void)
     if (rank == 1)
         CHECK(shmheap_valid(other = shmheap_create(name, 4096)));
     MPI_Barrier(MPI_COMM_WORLD);
-    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EEXIST);
+    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1,
+                  EEXIST);
     CHECK(check_there(name) == rank % 2);
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 1)
@@ -93,7 +95,8 @@ static void nodes_that_are_not(void)
 {
     shmheap_memory_handle mem;
     same_folder = 1;
-    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EEXIST);
+    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1,
+                  EEXIST);
     CHECK(!check_there(name));
     same_folder = 0;
 }

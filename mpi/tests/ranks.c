@@ -123,7 +123,8 @@ static void node(unsigned seed)
 static void communicators_of_fortran(unsigned seed)
 {
     shmheap_memory_handle mem;
-    CHECK(shmheap_mpi_open_f(&mem, check_name(), &options, MPI_Comm_c2f(MPI_COMM_WORLD), SHMHEAP_MPI_NODE) == 0);
+    CHECK(shmheap_mpi_open_f(&mem, check_name(), &options, MPI_Comm_c2f(MPI_COMM_WORLD),
+                             SHMHEAP_MPI_NODE) == 0);
     CHECK(MPI_Comm_f2c(shmheap_mpi_communicator_f(mem)) == shmheap_mpi_communicator(mem));
     use_and_close(mem, seed);
 }
@@ -150,8 +151,11 @@ static void socket_heaps(unsigned seed)
     cpu_set_t before = bind_to_one();
     int sharing, here, socket = shmheap_socket();
     if (socket < 0) {
-        CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_SOCKET) == -1, ENOTSUP);
-        printf("rank %d: scope socket is not tested here: the system tells no sockets apart\n", rank);
+        CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_SOCKET) ==
+                          -1,
+                      ENOTSUP);
+        printf("rank %d: scope socket is not tested here: the system tells no sockets apart\n",
+               rank);
         return;
     }
     CHECK(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_SOCKET) == 0);
@@ -178,7 +182,8 @@ static void halves(unsigned seed)
     snprintf(name, sizeof name, "%s.half%d", base, rank % 2);
     CHECK(shmheap_mpi_open(&own, name, &options, half, SHMHEAP_MPI_NODE) == 0);
     MPI_Comm_free(&half);
-    CHECK(figures(own).id != figures(all).id && figures(own).processes == (unsigned)(ranks + 1 - rank % 2) / 2);
+    CHECK(figures(own).id != figures(all).id &&
+          figures(own).processes == (unsigned)(ranks + 1 - rank % 2) / 2);
     use_and_close(own, seed + (unsigned)rank % 2);
     use_and_close(all, seed);
 }

@@ -37,7 +37,8 @@ int MPI_Bcast(void *buffer, int count, MPI_Datatype type, int root, MPI_Comm com
 
 static void barrier(void) { MPI_Barrier(MPI_COMM_WORLD); }
 
-static int opened(shmheap_memory_handle *mem, const char *name, const shmheap_options *with, int scope)
+static int opened(shmheap_memory_handle *mem, const char *name, const shmheap_options *with,
+                  int scope)
 {
     int result = shmheap_mpi_open(mem, name, with, MPI_COMM_WORLD, scope);
     CHECK(shmheap_valid(*mem) == (result == 0));
@@ -61,8 +62,12 @@ static void refused_with(const char *name, const shmheap_options *with, int scop
 static void arguments_that_differ(const char *name)
 {
     char other[100];
-    shmheap_options with[] = {{.len = 1 << 21},      {.len = 1 << 20, .max_len = 1 << 21}, {.len = 1 << 20, .alignment = 8},
-                              {.len = 1 << 20, .mode = 0640}, {.len = 1 << 20, .flags = SHMHEAP_REAP}, {.len = 0}};
+    shmheap_options with[] = {{.len = 1 << 21},
+                              {.len = 1 << 20, .max_len = 1 << 21},
+                              {.len = 1 << 20, .alignment = 8},
+                              {.len = 1 << 20, .mode = 0640},
+                              {.len = 1 << 20, .flags = SHMHEAP_REAP},
+                              {.len = 0}};
     for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
         refused_with(name, last ? &with[i] : &options, SHMHEAP_MPI_NODE, EPROTO);
         refused_with(name, last ? &options : &with[i], SHMHEAP_MPI_NODE, EPROTO);
@@ -76,7 +81,9 @@ static void arguments_that_differ(const char *name)
 /* What each rank may choose for itself. */
 static void arguments_that_may_differ(const char *name)
 {
-    shmheap_options own = {.len = 1 << 20, .flags = SHMHEAP_CACHED | SHMHEAP_HUGE_PAGES | SHMHEAP_CREATE, .timeout_ms = 5};
+    shmheap_options own = {.len = 1 << 20,
+                           .flags = SHMHEAP_CACHED | SHMHEAP_HUGE_PAGES | SHMHEAP_CREATE,
+                           .timeout_ms = 5};
     shmheap_memory_handle mem;
     CHECK(opened(&mem, name, last ? &own : &options, SHMHEAP_MPI_NODE) == 0);
     CHECK(shmheap_mpi_close(mem) == 0);
@@ -85,7 +92,8 @@ static void arguments_that_may_differ(const char *name)
 
 static void arguments_out_of_range(const char *name)
 {
-    static const unsigned flags[] = {SHMHEAP_ANONYMOUS, SHMHEAP_FILE, SHMHEAP_READ_ONLY, SHMHEAP_SOCKET, 1u << 30};
+    static const unsigned flags[] = {SHMHEAP_ANONYMOUS, SHMHEAP_FILE, SHMHEAP_READ_ONLY,
+                                     SHMHEAP_SOCKET, 1u << 30};
     shmheap_options wrong = options;
     char longest[400];
     memset(longest, 'a', sizeof longest - 1);
@@ -111,7 +119,9 @@ static void arguments_out_of_range(const char *name)
 static void out_is_null_on_one_rank(const char *name)
 {
     shmheap_memory_handle mem;
-    CHECK_REFUSED(shmheap_mpi_open(last ? NULL : &mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EINVAL);
+    CHECK_REFUSED(shmheap_mpi_open(last ? NULL : &mem, name, &options, MPI_COMM_WORLD,
+                                   SHMHEAP_MPI_NODE) == -1,
+                  EINVAL);
     gone(name);
 }
 
@@ -119,7 +129,8 @@ static void communicators_that_cannot_agree(const char *name)
 {
     shmheap_memory_handle mem;
     MPI_Comm half, between;
-    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_NULL, SHMHEAP_MPI_NODE) == -1, EINVAL);
+    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_NULL, SHMHEAP_MPI_NODE) == -1,
+                  EINVAL);
     MPI_Comm_split(MPI_COMM_WORLD, rank % 2, 0, &half);
     MPI_Intercomm_create(half, 0, MPI_COMM_WORLD, 1 - rank % 2, 1, &between);
     CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, between, SHMHEAP_MPI_NODE) == -1, EINVAL);
@@ -270,7 +281,8 @@ int main(int argc, char **argv)
 {
     shmheap_memory_handle mem;
     char name[80];
-    CHECK_REFUSED(shmheap_mpi_open(&mem, "/early", &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EINVAL);
+    CHECK_REFUSED(
+        shmheap_mpi_open(&mem, "/early", &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EINVAL);
     check_begin(&argc, &argv);
     last = rank == ranks - 1;
     snprintf(name, sizeof name, "%s", check_name());
@@ -288,6 +300,7 @@ int main(int argc, char **argv)
     taken_away_before_closing(name);
     the_last_to_leave_removes_the_name(name);
     MPI_Finalize();
-    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1, EINVAL);
+    CHECK_REFUSED(shmheap_mpi_open(&mem, name, &options, MPI_COMM_WORLD, SHMHEAP_MPI_NODE) == -1,
+                  EINVAL);
     return 0;
 }

@@ -29,7 +29,10 @@ template <class T>
 using in_heap = shmheap::allocator<T>;
 using text = std::basic_string<char, std::char_traits<char>, in_heap<char>>;
 
-inline const char *long_word() { return "a word that is too long to be kept inside the string itself"; }
+inline const char *long_word()
+{
+    return "a word that is too long to be kept inside the string itself";
+}
 
 // Each has add(n), for n from 0 on, and holds(count): exactly what add put there for 0 to count - 1.
 struct std_vector {
@@ -71,7 +74,8 @@ struct std_string {
         for (int i = 0; i < count; i++)
             if (letters[static_cast<size_t>(i)] != 'a' + i % 26)
                 return false;
-        return letters.size() == static_cast<size_t>(count) && strlen(letters.c_str()) == static_cast<size_t>(count);
+        return letters.size() == static_cast<size_t>(count) &&
+               strlen(letters.c_str()) == static_cast<size_t>(count);
     }
 };
 
@@ -172,17 +176,22 @@ void each_container(Visitor &&visit)
     visit(static_cast<boost_sequence<bc::vector<int, in_heap<int>>> *>(nullptr), "boost vector");
     visit(static_cast<boost_sequence<bc::list<int, in_heap<int>>> *>(nullptr), "boost list");
     visit(static_cast<boost_sequence<bc::deque<int, in_heap<int>>> *>(nullptr), "boost deque");
-    visit(static_cast<boost_sequence<bc::stable_vector<int, in_heap<int>>> *>(nullptr), "boost stable_vector");
-    visit(static_cast<boost_set<bc::set<int, std::less<int>, in_heap<int>>> *>(nullptr), "boost set");
-    visit(static_cast<boost_set<boost::unordered_set<int, boost::hash<int>, std::equal_to<int>, in_heap<int>>> *>(
+    visit(static_cast<boost_sequence<bc::stable_vector<int, in_heap<int>>> *>(nullptr),
+          "boost stable_vector");
+    visit(static_cast<boost_set<bc::set<int, std::less<int>, in_heap<int>>> *>(nullptr),
+          "boost set");
+    visit(static_cast<boost_set<
+              boost::unordered_set<int, boost::hash<int>, std::equal_to<int>, in_heap<int>>> *>(
               nullptr),
           "boost unordered_set");
-    visit(static_cast<boost_map<bc::map<int, int, std::less<int>, in_heap<map_entry>>> *>(nullptr), "boost map");
-    visit(static_cast<boost_map<bc::flat_map<int, int, std::less<int>, in_heap<std::pair<int, int>>>> *>(nullptr),
-          "boost flat_map");
+    visit(static_cast<boost_map<bc::map<int, int, std::less<int>, in_heap<map_entry>>> *>(nullptr),
+          "boost map");
     visit(static_cast<
-              boost_map<boost::unordered_map<int, int, boost::hash<int>, std::equal_to<int>, in_heap<map_entry>>> *>(
+              boost_map<bc::flat_map<int, int, std::less<int>, in_heap<std::pair<int, int>>>> *>(
               nullptr),
+          "boost flat_map");
+    visit(static_cast<boost_map<boost::unordered_map<int, int, boost::hash<int>, std::equal_to<int>,
+                                                     in_heap<map_entry>>> *>(nullptr),
           "boost unordered_map");
     visit(static_cast<boost_string *>(nullptr), "boost string");
 #endif

@@ -10,7 +10,8 @@
 
 using shmheap::heap;
 
-namespace {
+namespace
+{
 
 enum { HALF = 2000 };
 
@@ -21,7 +22,8 @@ void run_peer(const std::string &name)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        execl("tests/cpp/peer", "peer", name.c_str(), std::to_string(HALF).c_str(), static_cast<char *>(nullptr));
+        execl("tests/cpp/peer", "peer", name.c_str(), std::to_string(HALF).c_str(),
+              static_cast<char *>(nullptr));
         perror("tests/cpp/peer");
         _exit(1);
     }
@@ -42,7 +44,9 @@ void another_program_goes_on_with_them()
     std::string name = test_name();
     heap in = heap::create(name, options_of(8 << 20));
     usage before(in);
-    each_container([&](auto type, const char *label) { fill<std::remove_pointer_t<decltype(type)>>(in, label); });
+    each_container([&](auto type, const char *label) {
+        fill<std::remove_pointer_t<decltype(type)>>(in, label);
+    });
     run_peer(name);
     each_container([&](auto type, const char *label) {
         auto object = in.find<std::remove_pointer_t<decltype(type)>>(label);
@@ -50,8 +54,9 @@ void another_program_goes_on_with_them()
             test_fail(__FILE__, __LINE__, "%s is not as the other program left it", label);
     });
     CHECK(in.check().rule == 0);
-    each_container(
-        [&](auto type, const char *label) { CHECK(in.destroy<std::remove_pointer_t<decltype(type)>>(label)); });
+    each_container([&](auto type, const char *label) {
+        CHECK(in.destroy<std::remove_pointer_t<decltype(type)>>(label));
+    });
     CHECK_EQ(in.stat().used_bytes, before.bytes);
 }
 
@@ -73,13 +78,16 @@ void two_addresses_in_one_process()
 void copies_keep_their_heap()
 {
     heap one = heap::anonymous(options_of(1 << 20)), two = heap::anonymous(options_of(1 << 20));
-    std::vector<int, in_heap<int>> a({1, 2, 3}, one.get_allocator<int>()), b(two.get_allocator<int>());
+    std::vector<int, in_heap<int>> a({1, 2, 3}, one.get_allocator<int>()),
+        b(two.get_allocator<int>());
     b = a; // as with any stateful allocator the elements are copied, the heap stays
     CHECK(two.handle_of(b.data()).bits != 0 && b == a);
     b = std::move(a);
-    CHECK(two.handle_of(b.data()).bits != 0 && b.size() == 3 && b.get_allocator() == two.get_allocator<char>());
+    CHECK(two.handle_of(b.data()).bits != 0 && b.size() == 3 &&
+          b.get_allocator() == two.get_allocator<char>());
     auto c = b;
-    CHECK(two.handle_of(c.data()).bits != 0 && c == b && c.get_allocator() != one.get_allocator<int>());
+    CHECK(two.handle_of(c.data()).bits != 0 && c == b &&
+          c.get_allocator() != one.get_allocator<int>());
 }
 
 void no_space_is_bad_alloc()
@@ -178,7 +186,8 @@ void builds_for_ever(void *argument)
     auto with = static_cast<builders *>(argument);
     std::string name = "of " + std::to_string(getpid());
     for (;; with->in->destroy<std_vector_of_strings>(name)) {
-        auto words = with->in->construct<std_vector_of_strings>(name)(with->in->get_allocator<int>());
+        auto words =
+            with->in->construct<std_vector_of_strings>(name)(with->in->get_allocator<int>());
         for (int i = 0; i < HALF; i++, ++*with->progress)
             words->add(i);
     }

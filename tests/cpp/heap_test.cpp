@@ -10,7 +10,8 @@
 
 using shmheap::heap;
 
-namespace {
+namespace
+{
 
 void opens_creates_and_removes()
 {
@@ -47,8 +48,9 @@ void errors_name_the_call_and_the_heap()
         heap::create(name, options_of(1 << 16));
         CHECK(!"created twice");
     } catch (const std::system_error &error) {
-        CHECK(error.what() == "shmheap: create \"" + name + "\": a heap of that name is there: open it, select_u64 another "
-                              "name, or remove it: File exists");
+        CHECK(error.what() == "shmheap: create \"" + name +
+                                  "\": a heap of that name is there: open it, select_u64 another "
+                                  "name, or remove it: File exists");
     }
     heap::remove(name);
 }
@@ -59,7 +61,8 @@ void bad_names_are_refused()
     CHECK_THROWS(heap::create(""), EINVAL);
     CHECK_THROWS(heap::create(std::string_view("/a\0b", 4)), EINVAL);
     CHECK_THROWS(heap::remove(std::string_view("/a\0b", 4)), EINVAL);
-    CHECK_THROWS(heap::create("/" + std::string(300, 'x')), EINVAL); // what glibc's shm_open makes of it
+    CHECK_THROWS(heap::create("/" + std::string(300, 'x')),
+                 EINVAL); // what glibc's shm_open makes of it
     CHECK_THROWS(heap::create("/two/parts"), EINVAL);
     CHECK_THROWS(heap::anonymous(options_of(100)), EINVAL);
     CHECK_THROWS(heap::from_fd(-1), EBADF);

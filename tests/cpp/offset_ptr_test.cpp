@@ -10,7 +10,8 @@
 
 using shmheap::offset_ptr;
 
-namespace {
+namespace
+{
 
 struct base {
     int number = 1;
@@ -20,10 +21,12 @@ struct derived : base {
 };
 
 static_assert(sizeof(offset_ptr<int>) == 8);
-static_assert(std::is_same_v<std::pointer_traits<offset_ptr<int>>::rebind<const char>, offset_ptr<const char>>);
-static_assert(std::is_same_v<std::pointer_traits<offset_ptr<int>>::difference_type, std::ptrdiff_t>);
+static_assert(std::is_same_v<std::pointer_traits<offset_ptr<int>>::rebind<const char>,
+                             offset_ptr<const char>>);
 static_assert(
-    std::is_same_v<std::iterator_traits<offset_ptr<int>>::iterator_category, std::random_access_iterator_tag>);
+    std::is_same_v<std::pointer_traits<offset_ptr<int>>::difference_type, std::ptrdiff_t>);
+static_assert(std::is_same_v<std::iterator_traits<offset_ptr<int>>::iterator_category,
+                             std::random_access_iterator_tag>);
 static_assert(std::is_convertible_v<offset_ptr<int>, offset_ptr<const int>>);
 static_assert(std::is_convertible_v<offset_ptr<int>, offset_ptr<void>>);
 static_assert(std::is_convertible_v<offset_ptr<derived>, offset_ptr<base>>);
@@ -90,7 +93,8 @@ void is_a_random_access_iterator()
     CHECK(*at++ == 0 && *at == 1 && *++at == 2 && *at-- == 2 && *--at == 0);
     at += 10;
     at -= 4;
-    CHECK(at - begin == 6 && begin - at == -6 && begin < at && at > begin && begin <= at && at >= begin);
+    CHECK(at - begin == 6 && begin - at == -6 && begin < at && at > begin && begin <= at &&
+          at >= begin);
     CHECK(at == begin + 6 && at != begin && at == numbers + 6 && numbers + 6 == at);
 }
 
@@ -111,12 +115,14 @@ void means_the_same_at_another_address()
         offset_ptr<int> to;
         int object;
     };
-    auto heap = shmheap::heap::anonymous(options_of(1 << 16)), again = shmheap::heap::from_fd(heap.fd());
+    auto heap = shmheap::heap::anonymous(options_of(1 << 16)),
+         again = shmheap::heap::from_fd(heap.fd());
     auto here = new (heap.allocate(sizeof(pair))) pair;
     here->object = 5;
     here->to = &here->object;
     auto there = static_cast<pair *>(again.resolve(heap.handle_of(here)));
-    CHECK(there != here && there->to.get() == &there->object && there->to.get() != &here->object && *there->to == 5);
+    CHECK(there != here && there->to.get() == &there->object && there->to.get() != &here->object &&
+          *there->to == 5);
     offset_ptr<int> outside = there->to;
     CHECK(outside.get() == &there->object);
 }

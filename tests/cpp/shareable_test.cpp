@@ -13,7 +13,8 @@
 #include <variant>
 #include <vector>
 
-namespace {
+namespace
+{
 
 template <class T>
 using in_heap = shmheap::allocator<T>;
@@ -68,7 +69,8 @@ inline constexpr const char *shmheap::type_name<here> = "place 1";
 template <>
 inline constexpr const char *shmheap::type_name<there> = "place 1";
 
-namespace {
+namespace
+{
 
 using shmheap::is_shareable;
 

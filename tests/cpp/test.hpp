@@ -21,15 +21,15 @@ extern "C" {
 }
 
 // The expression throws std::system_error with this errno.
-#define CHECK_THROWS(expression, number)                                                                               \
-    do {                                                                                                               \
-        int found_ = 0;                                                                                                \
-        try {                                                                                                          \
-            (void)(expression);                                                                                        \
-        } catch (const std::system_error &error_) {                                                                    \
-            found_ = error_.code().value();                                                                            \
-        }                                                                                                              \
-        CHECK_EQ(found_, number);                                                                                      \
+#define CHECK_THROWS(expression, number)                                                           \
+    do {                                                                                           \
+        int found_ = 0;                                                                            \
+        try {                                                                                      \
+            (void)(expression);                                                                    \
+        } catch (const std::system_error &error_) {                                                \
+            found_ = error_.code().value();                                                        \
+        }                                                                                          \
+        CHECK_EQ(found_, number);                                                                  \
     } while (0)
 
 inline shmheap::options options_of(std::size_t len)

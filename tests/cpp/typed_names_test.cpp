@@ -12,7 +12,8 @@
 
 using shmheap::heap;
 
-namespace {
+namespace
+{
 
 struct point {
     long x, y;
@@ -27,7 +28,8 @@ void finds_what_was_constructed()
     point *made = in.construct<point>("p")(3, 4);
     CHECK(made->x == 3 && made->y == 4 && in.find<point>("p") == made);
     CHECK(in.find_or_construct<point>("p")(5, 6) == made && made->x == 3);
-    CHECK(other.find<point>("p")->y == 4 && other.find_or_construct<point>("p", error)(0, 0)->x == 3 && !error);
+    CHECK(other.find<point>("p")->y == 4 &&
+          other.find_or_construct<point>("p", error)(0, 0)->x == 3 && !error);
     CHECK_THROWS(in.construct<point>("p")(1, 1), EEXIST);
     CHECK(other.construct<point>("p", error)(1, 1) == nullptr && error == std::errc::file_exists);
     CHECK(other.destroy<point>("p") && !in.destroy<point>("p") && in.find<point>("p") == nullptr);
@@ -88,12 +90,15 @@ void errors_say_what_is_wrong()
     const std::string type = "the object is of another type, or no C++ object: Invalid argument";
     CHECK(words_of([&] { in.find<long>("n"); }) == "shmheap: find \"n\": " + type);
     CHECK(words_of([&] { in.destroy<long>("n"); }) == "shmheap: destroy \"n\": " + type);
-    CHECK(words_of([&] { in.find_or_construct<long>("n")(1); }) == "shmheap: find_or_construct \"n\": " + type);
+    CHECK(words_of([&] { in.find_or_construct<long>("n")(1); }) ==
+          "shmheap: find_or_construct \"n\": " + type);
     CHECK(words_of([&] { in.find<int>(""); }) == "shmheap: find: Invalid argument");
     CHECK(words_of([&] { in.construct<int>("n")(1); }) ==
-          "shmheap: construct \"n\": an object of that name is there: find it, or destroy it first: File exists");
+          "shmheap: construct \"n\": an object of that name is there: find it, or destroy it "
+          "first: File exists");
     std::string words = words_of([&] { in.construct<huge>("h")(); });
-    std::string before = "shmheap: construct \"h\": no space for 1048576 bytes; the largest that fits has ";
+    std::string before =
+        "shmheap: construct \"h\": no space for 1048576 bytes; the largest that fits has ";
     CHECK(words == before + std::to_string(in.stat().largest_free) + ": Cannot allocate memory");
     before = "shmheap: allocate: no space for 999999 bytes; the largest that fits has ";
     words = words_of([&] { in.allocate(999999); });
@@ -114,9 +119,11 @@ void bad_names_are_refused()
     }
     CHECK_THROWS(in.construct<int>(too_long)(1), ENAMETOOLONG);
     CHECK_THROWS(in.find<int>(too_long), ENAMETOOLONG);
-    CHECK(in.find_or_construct<int>(too_long, error)(1) == nullptr && error == std::errc::filename_too_long);
+    CHECK(in.find_or_construct<int>(too_long, error)(1) == nullptr &&
+          error == std::errc::filename_too_long);
     CHECK(usage(in) == before);
-    CHECK(*in.construct<int>(longest)(9) == 9 && *in.find<int>(longest) == 9 && in.destroy<int>(longest));
+    CHECK(*in.construct<int>(longest)(9) == 9 && *in.find<int>(longest) == 9 &&
+          in.destroy<int>(longest));
     CHECK(*in.construct<int>("\xff\x01 \n")(9) == 9); // bytes are bytes
 }
 
@@ -172,7 +179,8 @@ void destructors_run_once_and_leave_nothing()
     CHECK_LE(in.stat().used_blocks, before.blocks + 1); // the table of names has become larger
     size_t names = 0;
     shmheap_names(
-        in.c_handle(), [](const shmheap_name_info *, void *count) { return ++*static_cast<size_t *>(count), 0; },
+        in.c_handle(),
+        [](const shmheap_name_info *, void *count) { return ++*static_cast<size_t *>(count), 0; },
         &names);
     CHECK_EQ(names, 1);
 }
@@ -299,7 +307,10 @@ void the_next_one_constructs_after_a_death()
     int announced[2];
     CHECK(pipe(announced) == 0);
     pid_t victim = test_fork(
-        [](void *fd) { heap::open(crew_name).find_or_construct<mortal>("m")(*static_cast<int *>(fd)); }, &announced[1]);
+        [](void *fd) {
+            heap::open(crew_name).find_or_construct<mortal>("m")(*static_cast<int *>(fd));
+        },
+        &announced[1]);
     char byte;
     CHECK(read(announced[0], &byte, 1) == 1);
     CHECK(in.find<mortal>("m") == nullptr); // incomplete objects are not found
@@ -386,7 +397,8 @@ void constructs_and_destroys(void *)
         if (test_random_below(&random, 3) == 0)
             in.destroy<chained>(name);
         else
-            in.find_or_construct<chained>(name)(static_cast<long>(test_random_below(&random, 1000)));
+            in.find_or_construct<chained>(name)(
+                static_cast<long>(test_random_below(&random, 1000)));
         log_of_all->pids++;
     }
 }
@@ -398,7 +410,8 @@ void deaths_anywhere_leave_whole_objects()
     struct test_random random = test_random_begin(7);
     for (size_t round = 0; round < test_rounds(200); round++) {
         log_of_all->pids = 0;
-        pid_t victims[2] = {test_fork(constructs_and_destroys, nullptr), test_fork(constructs_and_destroys, nullptr)};
+        pid_t victims[2] = {test_fork(constructs_and_destroys, nullptr),
+                            test_fork(constructs_and_destroys, nullptr)};
         int until = static_cast<int>(1 + test_random_below(&random, 40));
         while (log_of_all->pids < until)
             sched_yield();
@@ -474,8 +487,8 @@ void cells_written_over_do_no_harm()
         words[test_random_below(&random, 4)] = values[test_random_below(&random, 5)];
         std::error_code error;
         point *found = in.find<point>("p", error);
-        CHECK(found == nullptr ||
-              (in.handle_of(found).bits != 0 && shmheap_usable_size(in.c_handle(), found) >= sizeof(point)));
+        CHECK(found == nullptr || (in.handle_of(found).bits != 0 &&
+                                   shmheap_usable_size(in.c_handle(), found) >= sizeof(point)));
     }
     memcpy(words, sound, sizeof sound);
     CHECK(in.find<point>("p")->y == 2 && in.check().rule == 0);
@@ -510,7 +523,8 @@ void kept_names_stay_until_destroyed()
     CHECK_THROWS(in.construct<point>("kept", shmheap::kept)(1, 1), EEXIST);
     CHECK(in.find_or_construct<point>("kept", shmheap::kept, error)(1, 1)->x == 3 && !error);
     CHECK(in.destroy<point>("kept") && in.destroy<point>("passing"));
-    CHECK(in.find<point>("kept") == nullptr && in.find<point>("passing") == nullptr && in.check().rule == 0);
+    CHECK(in.find<point>("kept") == nullptr && in.find<point>("passing") == nullptr &&
+          in.check().rule == 0);
     in.reap(SHMHEAP_REAP_SHARED); // the object without a name
     CHECK(usage(in) == before);
     // A constructor that throws leaves no name that is kept.

@@ -9,7 +9,8 @@
 
 std::size_t actual_size_elsewhere(); // in umpire_beside.cpp
 
-namespace {
+namespace
+{
 
 void the_other_library_is_untouched()
 {

@@ -18,7 +18,8 @@
 #define SHMHEAP_WITH_MPI
 #include <shmheap_umpire.hpp>
 
-namespace {
+namespace
+{
 
 enum { KILLER = 0, VICTIM = 1, TURNS = 1000 };
 
@@ -48,7 +49,8 @@ void go_on(umpire::Allocator allocator, const unsigned char *kept, int rank)
     const shmheap::heap &heap = umpire::detail::shared_resource_of(allocator).heap();
     for (int turn = 0; turn < TURNS; turn++) {
         void *shared = allocator.allocate("word " + std::to_string(turn % 7), 64);
-        auto own = static_cast<unsigned char *>(allocator.allocate("of " + std::to_string(rank), 500));
+        auto own =
+            static_cast<unsigned char *>(allocator.allocate("of " + std::to_string(rank), 500));
         std::memset(own, rank, 500);
         UMPIRE_ASSERT(own[0] == rank && own[499] == rank);
         allocator.deallocate(own);
@@ -66,8 +68,8 @@ std::string common_name(int rank)
     return "SHARED::shmheap-test-" + std::to_string(number);
 }
 
-void survive(umpire::Allocator allocator, steps &all, const unsigned char *kept, int rank, int ranks, pid_t victim,
-             const std::string &folder)
+void survive(umpire::Allocator allocator, steps &all, const unsigned char *kept, int rank,
+             int ranks, pid_t victim, const std::string &folder)
 {
     const shmheap::heap &heap = umpire::detail::shared_resource_of(allocator).heap();
     if (rank == KILLER) {
@@ -79,7 +81,8 @@ void survive(umpire::Allocator allocator, steps &all, const unsigned char *kept,
     }
     wait_for(all.killed, 1);
     go_on(allocator, kept, rank);
-    UMPIRE_ASSERT(close(open((folder + "/" + std::to_string(rank)).c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600)) == 0);
+    UMPIRE_ASSERT(close(open((folder + "/" + std::to_string(rank)).c_str(),
+                             O_CREAT | O_EXCL | O_WRONLY, 0600)) == 0);
     // Some starters end the others as soon as one has ended without MPI_Finalize, which would wait for the dead.
     all.done++;
     wait_for(all.done, ranks - 1);
@@ -105,7 +108,8 @@ int main(int argc, char **argv)
     auto allocator{umpire::ResourceManager::getInstance().makeResource(common_name(rank), traits)};
     MPI_Comm comm = umpire::get_communicator_for_allocator(allocator, MPI_COMM_WORLD);
     MPI_Comm_size(comm, &sharing);
-    UMPIRE_ASSERT(sharing == ranks && umpire::get_communicator_for_allocator(allocator, MPI_COMM_WORLD) == comm);
+    UMPIRE_ASSERT(sharing == ranks &&
+                  umpire::get_communicator_for_allocator(allocator, MPI_COMM_WORLD) == comm);
 
     void *memory = allocator.allocate("steps", sizeof(steps));
     auto kept = static_cast<unsigned char *>(allocator.allocate("kept", 100));

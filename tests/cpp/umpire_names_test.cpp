@@ -36,20 +36,21 @@ extern "C" const char *__asan_default_options() { return "allocator_may_return_n
 #error "umpire/config.hpp does not say that there is shared memory"
 #endif
 
-#define CHECK_UMPIRE(expression, type, words)                                            \
-    do {                                                                                 \
-        std::string found_ = "nothing was thrown";                                       \
-        try {                                                                            \
-            (void)(expression);                                                          \
-        } catch (const umpire::type &error_) {                                           \
-            found_ = error_.what();                                                      \
-        }                                                                                \
-        if (found_.find(words) == std::string::npos)                                     \
-            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, \
-                      found_.c_str(), words);                                            \
+#define CHECK_UMPIRE(expression, type, words)                                                      \
+    do {                                                                                           \
+        std::string found_ = "nothing was thrown";                                                 \
+        try {                                                                                      \
+            (void)(expression);                                                                    \
+        } catch (const umpire::type &error_) {                                                     \
+            found_ = error_.what();                                                                \
+        }                                                                                          \
+        if (found_.find(words) == std::string::npos)                                               \
+            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression,           \
+                      found_.c_str(), words);                                                      \
     } while (0)
 
-namespace {
+namespace
+{
 
 std::string resource_name;
 
@@ -284,7 +285,8 @@ void the_kind_is_posix()
 }
 
 // A strategy of the program's own.
-class counting : public umpire::strategy::AllocationStrategy {
+class counting : public umpire::strategy::AllocationStrategy
+{
 public:
     counting(const std::string &name, int id, umpire::Allocator below, std::size_t *count)
         : AllocationStrategy(name, id, below.getAllocationStrategy(), "counting"), below_(below),

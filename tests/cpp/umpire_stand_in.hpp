@@ -8,24 +8,29 @@
 
 #define UMPIRE_ASSERT(condition) ((void)(condition))
 
-namespace umpire {
+namespace umpire
+{
 
-namespace strategy {
-class AllocationStrategy {
+namespace strategy
+{
+class AllocationStrategy
+{
 public:
     virtual ~AllocationStrategy() = default;
     virtual std::size_t getActualSize() const { return 4711; }
 };
 } // namespace strategy
 
-class Allocator {
+class Allocator
+{
 public:
     void *allocate(const std::string &, std::size_t) { return this; }
     void deallocate(void *) {}
     std::size_t getActualSize() const { return 4711; }
 };
 
-class ResourceManager {
+class ResourceManager
+{
 public:
     static ResourceManager &getInstance()
     {

@@ -15,19 +15,21 @@
 #include <shmheap_umpire.hpp>
 
 // The expression throws this umpire error, whose text contains the words.
-#define CHECK_UMPIRE(expression, type, words)                                                                          \
-    do {                                                                                                               \
-        std::string found_ = "nothing was thrown";                                                                     \
-        try {                                                                                                          \
-            (void)(expression);                                                                                        \
-        } catch (const umpire::type &error_) {                                                                         \
-            found_ = error_.what();                                                                                    \
-        }                                                                                                              \
-        if (found_.find(words) == std::string::npos)                                                                   \
-            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression, found_.c_str(), words);       \
+#define CHECK_UMPIRE(expression, type, words)                                                      \
+    do {                                                                                           \
+        std::string found_ = "nothing was thrown";                                                 \
+        try {                                                                                      \
+            (void)(expression);                                                                    \
+        } catch (const umpire::type &error_) {                                                     \
+            found_ = error_.what();                                                                \
+        }                                                                                          \
+        if (found_.find(words) == std::string::npos)                                               \
+            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression,           \
+                      found_.c_str(), words);                                                      \
     } while (0)
 
-namespace {
+namespace
+{
 
 using shared_resource = umpire::resource::HostSharedMemoryResource;
 
@@ -37,7 +39,8 @@ std::string resource_name, file_name;
 void name_choose()
 {
     resource_name = std::string("SHARED::") + (test_name() + 1);
-    file_name = test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), resource_name.c_str());
+    file_name = test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(),
+                               resource_name.c_str());
 }
 
 bool file_is_there()
@@ -125,7 +128,8 @@ void take_fill_and_give_back(umpire::Allocator &allocator, bool fills)
     for (size_t i = 0; i < BLOCKS; i++) {
         sizes.push_back(1 + same() % 4000);
         order.push_back(i);
-        blocks.push_back(static_cast<unsigned char *>(allocator.allocate("block " + std::to_string(i), sizes[i])));
+        blocks.push_back(static_cast<unsigned char *>(
+            allocator.allocate("block " + std::to_string(i), sizes[i])));
         CHECK(allocator.getSize(blocks[i]) >= sizes[i]);
     }
     test_barrier_wait(&meet->barrier);
@@ -133,7 +137,8 @@ void take_fill_and_give_back(umpire::Allocator &allocator, bool fills)
         memset(blocks[i], static_cast<int>(i % 251), sizes[i]);
     test_barrier_wait(&meet->barrier);
     for (size_t i = 0; i < BLOCKS; i++)
-        CHECK(std::all_of(blocks[i], blocks[i] + sizes[i], [i](unsigned char byte) { return byte == i % 251; }));
+        CHECK(std::all_of(blocks[i], blocks[i] + sizes[i],
+                          [i](unsigned char byte) { return byte == i % 251; }));
     test_barrier_wait(&meet->barrier);
     std::shuffle(order.begin(), order.end(), own);
     for (size_t i : order)
@@ -259,7 +264,8 @@ void comes_and_goes(void *)
             // As long as anybody is there, the name stands for the heap that this one is on.
             struct stat ours, named;
             CHECK(fstat(umpire::detail::shared_resource_of(allocator).heap().fd(), &ours) == 0);
-            CHECK(stat(test_shm_path(file_name.c_str()), &named) == 0 && ours.st_ino == named.st_ino);
+            CHECK(stat(test_shm_path(file_name.c_str()), &named) == 0 &&
+                  ours.st_ino == named.st_ino);
             allocator.deallocate(mine);
         });
         test_join(once);
@@ -299,11 +305,14 @@ void bad_names_and_sizes_of_resources()
     auto &rm = umpire::ResourceManager::getInstance();
     auto traits{umpire::get_default_resource_traits("SHARED")};
     CHECK_UMPIRE(umpire::get_default_resource_traits("HOST"), runtime_error, "must contain SHARED");
-    CHECK_UMPIRE(rm.makeResource("node_allocator", traits), runtime_error, "\"SHARED::node_allocator\"");
+    CHECK_UMPIRE(rm.makeResource("node_allocator", traits), runtime_error,
+                 "\"SHARED::node_allocator\"");
     CHECK_UMPIRE(rm.makeResource("", traits), runtime_error, "must contain SHARED");
     CHECK_UMPIRE(rm.makeResource(std::string("SHARED\0x", 8), traits), runtime_error, "NUL");
-    CHECK_UMPIRE(rm.makeResource("SHARED::" + std::string(250, 'n'), traits), runtime_error, "too long");
-    CHECK_UMPIRE(rm.makeResource("SHARED::x", umpire::MemoryResourceTraits()), runtime_error, "traits");
+    CHECK_UMPIRE(rm.makeResource("SHARED::" + std::string(250, 'n'), traits), runtime_error,
+                 "too long");
+    CHECK_UMPIRE(rm.makeResource("SHARED::x", umpire::MemoryResourceTraits()), runtime_error,
+                 "traits");
     traits.size = 0;
     CHECK_UMPIRE(rm.makeResource("SHARED::x", traits), runtime_error, "at least 128");
     traits.size = SIZE_MAX;
@@ -318,7 +327,8 @@ void bad_calls_change_nothing(void *)
     auto &rm = umpire::ResourceManager::getInstance();
     umpire::Allocator allocator = make(1 << 20);
     CHECK_UMPIRE(make(1 << 20), runtime_error, "made in this process already");
-    CHECK(rm.isAllocator(resource_name) && rm.getAllocator(resource_name).getAllocationStrategy()->getTraits().size == 1 << 20);
+    CHECK(rm.isAllocator(resource_name) &&
+          rm.getAllocator(resource_name).getAllocationStrategy()->getTraits().size == 1 << 20);
     void *ten = allocator.allocate("ten", 10);
     std::size_t size = allocator.getCurrentSize();
     CHECK_UMPIRE(allocator.allocate("ten", 11), runtime_error, "with 10 bytes; 11 were asked for");
@@ -329,7 +339,8 @@ void bad_calls_change_nothing(void *)
     CHECK_UMPIRE(allocator.allocate("huge", SIZE_MAX), out_of_memory_error, "no space for");
     int foreign = 0;
     CHECK_UMPIRE(allocator.deallocate(&foreign), unknown_pointer_error, "not its own");
-    CHECK_UMPIRE(allocator.deallocate(static_cast<char *>(ten) + 8), unknown_pointer_error, "not its own");
+    CHECK_UMPIRE(allocator.deallocate(static_cast<char *>(ten) + 8), unknown_pointer_error,
+                 "not its own");
     CHECK_UMPIRE(allocator.getSize(&foreign), unknown_pointer_error, "not its own");
     allocator.deallocate(nullptr);
     CHECK(umpire::find_pointer_from_name(allocator, std::string("ten\0x", 5)) == nullptr);
@@ -343,8 +354,10 @@ void bad_calls_change_nothing(void *)
     void *kept = allocator.allocate("kept", 10);
     test_join(start(
         [](void *of_parent) {
-            umpire::Allocator same = umpire::ResourceManager::getInstance().getAllocator(resource_name);
-            CHECK_UMPIRE(same.deallocate(of_parent), unknown_pointer_error, "this process has not allocated");
+            umpire::Allocator same =
+                umpire::ResourceManager::getInstance().getAllocator(resource_name);
+            CHECK_UMPIRE(same.deallocate(of_parent), unknown_pointer_error,
+                         "this process has not allocated");
         },
         kept));
     // A second process that wants more than there is.
@@ -352,8 +365,8 @@ void bad_calls_change_nothing(void *)
         [](void *) {
             auto traits{umpire::get_default_resource_traits("SHARED")};
             traits.size = 2 << 20;
-            CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits), resource_error,
-                         "1048576 bytes; 2097152 were asked for");
+            CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits),
+                         resource_error, "1048576 bytes; 2097152 were asked for");
         },
         nullptr));
     CHECK(file_is_there());
@@ -386,7 +399,8 @@ void the_file_is_its_owners()
     CHECK(fd >= 0 && ftruncate(fd, 1 << 20) == 0 && pwrite(fd, "no heap", 7, 0) == 7);
     shmheap::options how = options_of(1 << 16);
     how.timeout = std::chrono::milliseconds(20);
-    CHECK(!shmheap::common_heap::join(file_name, how, error) && error == std::errc::bad_message && file_is_there());
+    CHECK(!shmheap::common_heap::join(file_name, how, error) && error == std::errc::bad_message &&
+          file_is_there());
     close(fd);
 }
 
@@ -397,7 +411,8 @@ void a_heap_for_each_socket()
     traits.scope = umpire::MemoryResourceTraits::shared_scope::socket;
     int socket = shmheap_socket();
     if (socket < 0) {
-        CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits), resource_error, "scope socket");
+        CHECK_UMPIRE(shared_resource(umpire::Platform::host, resource_name, 1, traits),
+                     resource_error, "scope socket");
         return;
     }
     std::string of_node = file_name;
@@ -405,7 +420,8 @@ void a_heap_for_each_socket()
         shared_resource allocator(umpire::Platform::host, resource_name, 1, traits);
         CHECK(!file_is_there());
         file_name = of_node + ".socket" + std::to_string(socket);
-        CHECK(file_is_there() && allocator.getTraits().scope == umpire::MemoryResourceTraits::shared_scope::socket);
+        CHECK(file_is_there() &&
+              allocator.getTraits().scope == umpire::MemoryResourceTraits::shared_scope::socket);
     }
     CHECK(!file_is_there());
 }

@@ -16,7 +16,8 @@ struct scene {
     const char *name;
     enum step step;
     int ready[2], go[2];
-    volatile uint64_t offset; /* of the object that the stopped process was about to get, or to free */
+    volatile uint64_t
+        offset; /* of the object that the stopped process was about to get, or to free */
 };
 
 void (*shmheap_store_hook)(void);
@@ -179,6 +180,7 @@ static void stopped_as_it_adds_a_block(void) { left_alone_while_it_lives(ADDING)
 static void killed_as_it_takes_a_block(void) { all_taken_when_it_dies(TAKING); }
 static void killed_as_it_adds_a_block(void) { all_taken_when_it_dies(ADDING); }
 
-static const struct test tests[] = {TEST(stopped_as_it_takes_a_block), TEST(stopped_as_it_adds_a_block),
-                                    TEST(killed_as_it_takes_a_block), TEST(killed_as_it_adds_a_block)};
+static const struct test tests[] = {
+    TEST(stopped_as_it_takes_a_block), TEST(stopped_as_it_adds_a_block),
+    TEST(killed_as_it_takes_a_block), TEST(killed_as_it_adds_a_block)};
 TEST_MAIN(tests)

@@ -6,7 +6,16 @@
 
 #include "tests/support/test.h"
 
-enum { ROUNDS = 60, WORKERS = 4, SLOTS = 64, LEN = 1 << 20, MAX_LEN = 32 << 20, CONST_LEN = 5000, NAMES = 16, MARK = 9 };
+enum {
+    ROUNDS = 60,
+    WORKERS = 4,
+    SLOTS = 64,
+    LEN = 1 << 20,
+    MAX_LEN = 32 << 20,
+    CONST_LEN = 5000,
+    NAMES = 16,
+    MARK = 9
+};
 
 /* struct root lies in the heap, under a kept name: the handles of whole objects, taken out before they are freed. */
 struct root {
@@ -49,7 +58,10 @@ static struct root *find_root(shmheap_memory_handle mem)
     return root;
 }
 
-static void publish(uint64_t *slot, uint64_t bits) { __atomic_store_n(slot, bits, __ATOMIC_RELEASE); }
+static void publish(uint64_t *slot, uint64_t bits)
+{
+    __atomic_store_n(slot, bits, __ATOMIC_RELEASE);
+}
 
 static void change_slot(shmheap_memory_handle mem, uint64_t *slot, struct test_random *random)
 {
@@ -77,17 +89,17 @@ static void change_name(shmheap_memory_handle mem, struct test_random *random)
     unsigned i = (unsigned)test_random_below(random, NAMES);
     snprintf(text, sizeof text, "passing %u", i);
     switch (test_random_below(random, 4)) {
-    case 0:
-        CHECK(shmheap_alloc_kept(mem, text, 100 + i) != NULL);
-        break;
-    case 1:
-        CHECK(shmheap_name_remove(mem, text) >= 0 || errno == ENOENT);
-        break;
-    default: {
-        void *object = shmheap_alloc_named(mem, text, 100 + i);
-        CHECK(object != NULL);
-        CHECK_EQ(shmheap_try_free(mem, object), 0);
-    }
+        case 0:
+            CHECK(shmheap_alloc_kept(mem, text, 100 + i) != NULL);
+            break;
+        case 1:
+            CHECK(shmheap_name_remove(mem, text) >= 0 || errno == ENOENT);
+            break;
+        default: {
+            void *object = shmheap_alloc_named(mem, text, 100 + i);
+            CHECK(object != NULL);
+            CHECK_EQ(shmheap_try_free(mem, object), 0);
+        }
     }
 }
 
@@ -220,7 +232,10 @@ static void kill_all(const char *name, unsigned flags)
 }
 
 static void of_a_heap_in_a_file(void) { kill_all(test_path(), SHMHEAP_FILE); }
-static void of_a_heap_in_a_file_with_caches(void) { kill_all(test_path(), SHMHEAP_FILE | SHMHEAP_CACHED); }
+static void of_a_heap_in_a_file_with_caches(void)
+{
+    kill_all(test_path(), SHMHEAP_FILE | SHMHEAP_CACHED);
+}
 static void of_a_heap_in_shared_memory(void) { kill_all(test_name(), 0); }
 static void of_a_heap_in_shared_memory_with_caches(void) { kill_all(test_name(), SHMHEAP_CACHED); }
 

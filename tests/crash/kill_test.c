@@ -6,10 +6,22 @@
 
 #include "tests/support/test.h"
 
-enum { DEATHS = 1000, WORKERS = 4, SURVIVORS = 2, CREW = WORKERS + SURVIVORS, OBJECTS = 32, NOBODY = OBJECTS };
+enum {
+    DEATHS = 1000,
+    WORKERS = 4,
+    SURVIVORS = 2,
+    CREW = WORKERS + SURVIVORS,
+    OBJECTS = 32,
+    NOBODY = OBJECTS
+};
 /* A walk waits for the lock with every batch of blocks, behind six who never rest. */
 enum { WALKED_EVERY = 20 };
-enum { LEN = 1 << 20, MAX_LEN = 64 << 20, OPERATIONS_BEFORE_DEATH = 1000, SPIN_BEFORE_DEATH = 30000 };
+enum {
+    LEN = 1 << 20,
+    MAX_LEN = 64 << 20,
+    OPERATIONS_BEFORE_DEATH = 1000,
+    SPIN_BEFORE_DEATH = 30000
+};
 
 /* struct object is shared: one that its holder has; offset 0: none. */
 struct object {
@@ -18,11 +30,13 @@ struct object {
 
 /* struct ledger is shared: what one process holds. It alone writes here; once it is dead, what it wrote counts. */
 struct ledger {
-    volatile unsigned busy; /* the object that it is changing: may be the old one, or the new, both or none */
+    volatile unsigned
+        busy; /* the object that it is changing: may be the old one, or the new, both or none */
     volatile unsigned slot; /* of its connection, once it works */
     volatile uint64_t operations;
-    uint64_t longest_ns;    /* that one operation took */
-    uint64_t pause_ns;      /* the longest between two of them: what the machine alone makes a process wait */
+    uint64_t longest_ns; /* that one operation took */
+    uint64_t
+        pause_ns; /* the longest between two of them: what the machine alone makes a process wait */
     struct object objects[OBJECTS];
 };
 
@@ -39,7 +53,7 @@ struct stage {
 struct estate {
     struct object objects[(DEATHS + WORKERS) * OBJECTS];
     size_t count;
-    uint64_t bytes; /* of blocks */
+    uint64_t bytes;      /* of blocks */
     unsigned unsure_max; /* blocks that may or may not be there */
 };
 
@@ -64,12 +78,12 @@ static char *place(shmheap_memory_handle mem, const struct object *object)
 static void *make_somehow(shmheap_memory_handle mem, size_t len, struct test_random *random)
 {
     switch (test_random_below(random, 4)) {
-    case 0:
-        return shmheap_calloc(mem, 1, len);
-    case 1:
-        return shmheap_aligned_alloc(mem, 64, len);
-    default:
-        return shmheap_alloc(mem, len);
+        case 0:
+            return shmheap_calloc(mem, 1, len);
+        case 1:
+            return shmheap_aligned_alloc(mem, 64, len);
+        default:
+            return shmheap_alloc(mem, len);
     }
 }
 
@@ -118,7 +132,8 @@ static void operate(shmheap_memory_handle mem, struct object *object, struct tes
         drop(mem, object);
 }
 
-static void work(struct stage *stage, struct ledger *ledger, shmheap_memory_handle mem, struct test_random *random)
+static void work(struct stage *stage, struct ledger *ledger, shmheap_memory_handle mem,
+                 struct test_random *random)
 {
     ledger->slot = test_own_slot(mem);
     for (uint64_t begin, end = now_ns(); !stage->stop; end = now_ns()) {
@@ -145,7 +160,8 @@ static void member(struct stage *stage, unsigned index, unsigned number)
     test_barrier_wait(&stage->end);
     for (unsigned i = 0; i < OBJECTS; i++)
         if (ledger->objects[i].offset != 0) {
-            CHECK(test_filled(place(mem, &ledger->objects[i]), ledger->objects[i].len, ledger->objects[i].mark));
+            CHECK(test_filled(place(mem, &ledger->objects[i]), ledger->objects[i].len,
+                              ledger->objects[i].mark));
             drop(mem, &ledger->objects[i]);
         }
     shmheap_disconnect(mem);
@@ -237,7 +253,8 @@ static void deaths(struct stage *stage, pid_t *pids, struct estate *estate)
     struct test_random random = test_random_begin(12345);
     size_t rounds = test_rounds(DEATHS);
     for (size_t i = 0; i < rounds; i++) {
-        unsigned victim = (unsigned)i % WORKERS; /* whose successor has time to get going meanwhile */
+        unsigned victim =
+            (unsigned)i % WORKERS; /* whose successor has time to get going meanwhile */
         struct ledger *ledger = &stage->ledgers[victim];
         kill_in_the_middle(ledger, pids[victim], &random);
         CHECK_SOUND(stage->mem);
@@ -264,7 +281,8 @@ static void check_balance(struct stage *stage, const struct estate *estate)
     CHECK_LE(living + estate->count, stats.used_blocks);
     CHECK_LE(stats.used_blocks, living + estate->count + estate->unsure_max);
     for (size_t i = 0; i < estate->count; i++)
-        CHECK(test_filled(place(stage->mem, &estate->objects[i]), estate->objects[i].len, estate->objects[i].mark));
+        CHECK(test_filled(place(stage->mem, &estate->objects[i]), estate->objects[i].len,
+                          estate->objects[i].mark));
 }
 
 static int free_block(const shmheap_block_info *block, void *context)
@@ -285,8 +303,10 @@ static void check_lost(struct stage *stage, const struct estate *estate)
     CHECK_LE(stats.used_blocks, estate->count + estate->unsure_max);
     CHECK_LE(estate->bytes, stats.used_bytes);
     CHECK_LE(stats.used_bytes, estate->bytes + estate->unsure_max * 512);
-    printf("  %zu deaths, %llu of them inside the lock; the dead hold %llu blocks, %llu bytes, of which %llu blocks were "
-           "in the making\n", test_rounds(DEATHS), (unsigned long long)stats.recoveries,
+    printf("  %zu deaths, %llu of them inside the lock; the dead hold %llu blocks, %llu bytes, of "
+           "which %llu blocks were "
+           "in the making\n",
+           test_rounds(DEATHS), (unsigned long long)stats.recoveries,
            (unsigned long long)stats.used_blocks, (unsigned long long)stats.used_bytes,
            (unsigned long long)(stats.used_blocks - estate->count));
     printf("  last recovery %.3f ms\n", (double)stats.last_recovery_ns / 1e6);
@@ -319,9 +339,11 @@ static void a_thousand_deaths(void)
     deaths(stage, pids, &estate);
     crew_end(stage, pids, &estate);
     for (unsigned i = WORKERS; i < CREW; i++)
-        printf("  survivor %u: %llu operations, the longest took %.3f ms, the longest pause between two %.3f ms\n",
+        printf("  survivor %u: %llu operations, the longest took %.3f ms, the longest pause "
+               "between two %.3f ms\n",
                i - WORKERS, (unsigned long long)stage->ledgers[i].operations,
-               (double)stage->ledgers[i].longest_ns / 1e6, (double)stage->ledgers[i].pause_ns / 1e6);
+               (double)stage->ledgers[i].longest_ns / 1e6,
+               (double)stage->ledgers[i].pause_ns / 1e6);
     check_lost(stage, &estate);
     shmheap_destroy(stage->name, stage->mem);
     test_unshare(stage, sizeof *stage);

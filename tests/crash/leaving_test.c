@@ -31,7 +31,8 @@ int __wrap_fcntl(int fd, int command, ...)
     va_start(list, command);
     void *argument = va_arg(list, void *);
     va_end(list);
-    if (looks_to_go == 0 || command != F_OFD_GETLK || ((const struct flock *)argument)->l_start != SLOT || --looks_to_go != 0)
+    if (looks_to_go == 0 || command != F_OFD_GETLK ||
+        ((const struct flock *)argument)->l_start != SLOT || --looks_to_go != 0)
         return __real_fcntl(fd, command, argument);
     shmheap_disconnect(leaver);
     int result = __real_fcntl(fd, command, argument);
@@ -47,7 +48,8 @@ int __wrap_fcntl(int fd, int command, ...)
 /* Two connections, and an object in transit. */
 static void begin(int looks, int comes)
 {
-    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP, .len = LEN};
+    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP,
+                               .len = LEN};
     CHECK_EQ(shmheap_open(&reaper, NULL, &options), 0);
     leaver = connect_to_it();
     sent = shmheap_send(reaper, shmheap_alloc(reaper, OBJECT_LEN));
@@ -89,7 +91,8 @@ static void what_is_left_in_order_stays(void)
 {
     for (int looks = LOOK_REAP; looks <= LOOK_ALLOC; looks++) {
         begin(looks, 0);
-        shmheap_object_handle left = shmheap_ptr_to_handle(leaver, shmheap_alloc(leaver, OBJECT_LEN));
+        shmheap_object_handle left =
+            shmheap_ptr_to_handle(leaver, shmheap_alloc(leaver, OBJECT_LEN));
         CHECK(left.bits != 0);
         look(looks, SHMHEAP_REAP_SHARED);
         CHECK_EQ(looks_to_go, 0);

@@ -59,7 +59,8 @@ static void check_survivor(shmheap_memory_handle mem)
 {
     struct scene *scene = test_shared(sizeof *scene);
     scene->mem = mem;
-    scene->stepper = (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
+    scene->stepper =
+        (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
     char *kept = shmheap_alloc(mem, 1000);
     test_fill(kept, 1000, 1);
     for (uint64_t deaths = 1; deaths <= DEATHS; deaths++)
@@ -98,7 +99,8 @@ static void all_waiters_go_on(void)
     struct scene *scene = test_shared(sizeof *scene);
     pid_t waiters[WAITERS];
     scene->mem = test_anonymous(1 << 20, 0, 0);
-    scene->stepper = (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
+    scene->stepper =
+        (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
     pid_t pid = stop_inside(scene, 10);
     for (unsigned i = 0; i < WAITERS; i++)
         waiters[i] = test_fork(waits_and_allocs, scene);
@@ -120,7 +122,8 @@ static void a_living_owner_is_not_robbed(void)
 {
     struct scene *scene = test_shared(sizeof *scene);
     scene->mem = test_anonymous(1 << 20, 0, 0);
-    scene->stepper = (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
+    scene->stepper =
+        (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
     pid_t pid = stop_inside(scene, 10);
     scene->mem.heap->lock_limit_ms = 3 * LOCK_SLICE_MS;
     CHECK_REFUSED(shmheap_alloc(scene->mem, 10) == NULL, ETIMEDOUT);
@@ -183,7 +186,8 @@ static void deaths_on_the_way_to_a_hungry_waiter(void)
     test_unshare(scene, sizeof *scene);
 }
 
-static const struct test tests[] = {TEST(the_survivor_recovers_in_a_file), TEST(the_survivor_recovers_in_own_memory),
+static const struct test tests[] = {TEST(the_survivor_recovers_in_a_file),
+                                    TEST(the_survivor_recovers_in_own_memory),
                                     TEST(all_waiters_go_on), TEST(a_living_owner_is_not_robbed),
                                     TEST(deaths_on_the_way_to_a_hungry_waiter)};
 TEST_MAIN(tests)

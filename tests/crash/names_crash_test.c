@@ -56,7 +56,8 @@ static void check_after(struct scene *scene, uint64_t used_before)
     CHECK(test_filled(kept, 300, 1));
 }
 
-static void die_everywhere(void (*prepare)(struct scene *), void (*call)(struct scene *), unsigned others)
+static void die_everywhere(void (*prepare)(struct scene *), void (*call)(struct scene *),
+                           unsigned others)
 {
     struct scene *scene = test_shared(sizeof *scene);
     char text[32];
@@ -74,14 +75,21 @@ static void die_everywhere(void (*prepare)(struct scene *), void (*call)(struct 
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         check_after(scene, used);
     }
-    printf("  %s: %llu deaths\n", others ? "with a table that grows" : "call", (unsigned long long)scene->store);
+    printf("  %s: %llu deaths\n", others ? "with a table that grows" : "call",
+           (unsigned long long)scene->store);
     shmheap_disconnect(scene->mem);
     test_unshare(scene, sizeof *scene);
 }
 
 static void nothing(struct scene *scene) { CHECK(scene->mem.heap != NULL); }
-static void make(struct scene *scene) { scene->object = shmheap_alloc_named(scene->mem, "it", 100); }
-static void release(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem, scene->object), 0); }
+static void make(struct scene *scene)
+{
+    scene->object = shmheap_alloc_named(scene->mem, "it", 100);
+}
+static void release(struct scene *scene)
+{
+    CHECK_EQ(shmheap_try_free(scene->mem, scene->object), 0);
+}
 static void make_twice(struct scene *scene)
 {
     make(scene);
@@ -152,8 +160,13 @@ static void changes_are_announced(void)
     shmheap_disconnect(scene.mem);
 }
 
-static const struct test tests[] = {TEST(making_a_name), TEST(making_one_more_than_the_table_takes), TEST(using_it_once_more),
-                                    TEST(giving_one_use_back), TEST(giving_the_last_use_back), TEST(the_fifth_user),
-                                    TEST(giving_back_from_the_block_of_more), TEST(reaping_five),
+static const struct test tests[] = {TEST(making_a_name),
+                                    TEST(making_one_more_than_the_table_takes),
+                                    TEST(using_it_once_more),
+                                    TEST(giving_one_use_back),
+                                    TEST(giving_the_last_use_back),
+                                    TEST(the_fifth_user),
+                                    TEST(giving_back_from_the_block_of_more),
+                                    TEST(reaping_five),
                                     TEST(changes_are_announced)};
 TEST_MAIN(tests)

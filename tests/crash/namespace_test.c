@@ -17,12 +17,12 @@ enum { LEN = 1 << 20, OBJECTS = 10, CAN_NOT = 77 };
 /* struct scene is shared by all. */
 struct scene {
     const char *name;
-    pid_t number;          /* which the processes inside shall have, as one outside has */
-    volatile pid_t found;  /* which the last one of them had */
+    pid_t number;         /* which the processes inside shall have, as one outside has */
+    volatile pid_t found; /* which the last one of them had */
     volatile unsigned slot;
-    unsigned stores;       /* how many stores inside the lock before it stops */
+    unsigned stores; /* how many stores inside the lock before it stops */
     shmheap_object_handle shared[OBJECTS];
-    int ready[2], go[2];   /* pipes */
+    int ready[2], go[2]; /* pipes */
 };
 
 /* A process inside a namespace of its own: keeper made the namespace and stays outside; first is its number 1. */
@@ -90,7 +90,8 @@ static void keep(void *context)
     pid_t first = unshare(CLONE_NEWUSER | CLONE_NEWPID) == 0 ? fork() : -1;
     if (first == 0)
         run_first(inside);
-    CHECK_EQ(write(inside->report[1], first > 0 ? &first : &none, sizeof first), (ssize_t)sizeof first);
+    CHECK_EQ(write(inside->report[1], first > 0 ? &first : &none, sizeof first),
+             (ssize_t)sizeof first);
     int status = first > 0 ? test_wait(first) : 0;
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 }

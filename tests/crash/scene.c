@@ -8,7 +8,12 @@
 #include "c/src/base/layout.h"
 
 /* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those that lead to it. */
-enum { STEPS_MAX = 300000, STEPS_MAX_SANITIZED = 120000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };
+enum {
+    STEPS_MAX = 300000,
+    STEPS_MAX_SANITIZED = 120000,
+    STEPS_A_DEATH = 80,
+    STEPS_A_DEATH_SANITIZED = 220
+};
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 
 /* struct picture is private: what a death leaves, and what remains of it when the dead's has been reaped. */
@@ -35,7 +40,8 @@ static void heap_make(struct scene *scene)
         CHECK_EQ(shmheap_create_at(&scene->mem, scene->memory, SCENE_MEMORY, NULL), 0);
         return;
     }
-    shmheap_options options = {.len = call->len != 0 ? call->len : SCENE_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
+    shmheap_options options = {.len = call->len != 0 ? call->len : SCENE_LEN,
+                               .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
     options.max_len = call->len != 0 ? call->len : SCENE_MAX_LEN;
     if (!call->named_heap)
         options.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS;
@@ -91,9 +97,15 @@ static void child_operates(void *context)
     scene->call->operate(scene);
 }
 
-int scene_whole(const struct scene *scene) { return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1); }
+int scene_whole(const struct scene *scene)
+{
+    return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1);
+}
 
-static unsigned free_before_the_tail(const struct scene *scene) { return (unsigned)test_stat(scene->mem).free_blocks - 1; }
+static unsigned free_before_the_tail(const struct scene *scene)
+{
+    return (unsigned)test_stat(scene->mem).free_blocks - 1;
+}
 
 static void build_free(struct scene *scene, unsigned most)
 {
@@ -159,7 +171,8 @@ static int blocks_equal(const struct test_blocks *a, const struct test_blocks *b
     int equal = a->count == b->count;
     for (size_t i = 0; equal && i < a->count; i++) {
         const shmheap_block_info *x = &a->blocks[i], *y = &b->blocks[i];
-        equal = x->offset == y->offset && x->size == y->size && x->state == y->state && x->slot == y->slot;
+        equal = x->offset == y->offset && x->size == y->size && x->state == y->state &&
+                x->slot == y->slot;
     }
     return equal;
 }
@@ -169,7 +182,8 @@ static void blocks_print(const char *text, const struct test_blocks *blocks)
     dprintf(STDERR_FILENO, "%s:", text);
     for (size_t i = 0; i < blocks->count; i++)
         dprintf(STDERR_FILENO, " %llu+%llu:%u/%u", (unsigned long long)blocks->blocks[i].offset,
-                (unsigned long long)blocks->blocks[i].size, (unsigned)blocks->blocks[i].state, blocks->blocks[i].slot);
+                (unsigned long long)blocks->blocks[i].size, (unsigned)blocks->blocks[i].state,
+                blocks->blocks[i].slot);
     dprintf(STDERR_FILENO, "\n");
 }
 
@@ -230,7 +244,8 @@ static unsigned stage_find(const struct sweep *sweep, const struct test_blocks *
     return STAGE_NONE;
 }
 
-static void fail_between(const struct sweep *sweep, const char *when, const struct test_blocks *found, unsigned k)
+static void fail_between(const struct sweep *sweep, const char *when,
+                         const struct test_blocks *found, unsigned k)
 {
     for (unsigned stage = 0; stage <= sweep->stages; stage++) {
         dprintf(STDERR_FILENO, "stage %u\n", stage);
@@ -238,7 +253,9 @@ static void fail_between(const struct sweep *sweep, const char *when, const stru
         blocks_print("  reaped", &sweep->pictures[stage].reaped);
     }
     blocks_print("found", found);
-    test_fail(__FILE__, __LINE__, "%s: death after instruction %u left, %s, what is none of the stages", sweep->call->text, k, when);
+    test_fail(__FILE__, __LINE__,
+              "%s: death after instruction %u left, %s, what is none of the stages",
+              sweep->call->text, k, when);
 }
 
 /* And it goes on. */
@@ -310,12 +327,15 @@ static unsigned stride_choose(const struct stepper_trace *trace)
     uint64_t steps = (uint64_t)trace->count * (sanitized ? STEPS_A_DEATH_SANITIZED : STEPS_A_DEATH);
     for (unsigned k = 0; k < trace->count; k++)
         steps += stepper_cost(trace, k);
-    return stride != 0 && stride < trace->count ? (unsigned)stride : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
+    return stride != 0 && stride < trace->count
+               ? (unsigned)stride
+               : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
 }
 
 static void sweep_print(const struct sweep *sweep, double seconds)
 {
-    printf("  %-50s %6u %6u %5u  ", sweep->call->text, sweep->trace.count, sweep->deaths, (unsigned)sweep->scene->recoveries);
+    printf("  %-50s %6u %6u %5u  ", sweep->call->text, sweep->trace.count, sweep->deaths,
+           (unsigned)sweep->scene->recoveries);
     for (unsigned stage = 0; stage <= sweep->stages; stage++)
         printf("%s%u", stage == 0 ? "" : " + ", sweep->found[stage]);
     if (sweep->went_other_way != 0)
@@ -331,7 +351,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void sweep_call(struct scene *scene, const struct scene_call *call, struct test_random *random)
+static void sweep_call(struct scene *scene, const struct scene_call *call,
+                       struct test_random *random)
 {
     struct sweep sweep;
     double begin = seconds_now();
@@ -343,14 +364,18 @@ static void sweep_call(struct scene *scene, const struct scene_call *call, struc
     scene->name = call->named_heap ? test_name() : NULL;
     scene->memory = call->in_memory ? test_shared(SCENE_MEMORY) : NULL;
     scene->recoveries = 0;
-    scene->stepper = (struct stepper){.prepare = child_prepares, .operate = child_operates, .context = scene, .in_thread = call->in_thread};
+    scene->stepper = (struct stepper){.prepare = child_prepares,
+                                      .operate = child_operates,
+                                      .context = scene,
+                                      .in_thread = call->in_thread};
     for (unsigned stage = 0; stage <= sweep.stages; stage++)
         picture_take(scene, stage, &sweep.pictures[stage]);
     scene_build(scene);
     stepper_record(&scene->stepper, &sweep.trace);
     scene_clear(scene);
     sweep.stride = stride_choose(&sweep.trace);
-    for (unsigned k = (unsigned)test_random_below(random, sweep.stride); k < sweep.trace.count; k += sweep.stride) {
+    for (unsigned k = (unsigned)test_random_below(random, sweep.stride); k < sweep.trace.count;
+         k += sweep.stride) {
         die_after(&sweep, k);
         check_death(&sweep, k);
         scene_clear(scene);
@@ -371,7 +396,8 @@ void scene_sweep(const struct scene_call *calls, unsigned count)
 {
     struct scene *scene = test_shared(sizeof *scene);
     struct test_random random = test_random_begin(1);
-    printf("  %-50s %6s %6s %5s  %s\n", "call", "instr.", "deaths", "rec.", "as before + as after each stage");
+    printf("  %-50s %6s %6s %5s  %s\n", "call", "instr.", "deaths", "rec.",
+           "as before + as after each stage");
     for (unsigned i = 0; i < count; i++)
         sweep_call(scene, &calls[i], &random);
     test_unshare(scene, sizeof *scene);

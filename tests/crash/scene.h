@@ -16,7 +16,14 @@
 #include "tests/crash/stepper.h"
 #include "tests/support/test.h"
 
-enum { SCENE_OBJECTS = 11, SCENE_OBJECT_LEN = 200, SCENE_LEN = 16384, SCENE_MAX_LEN = 65536, SCENE_STAGES_MAX = 24, SCENE_PTRS = 136 };
+enum {
+    SCENE_OBJECTS = 11,
+    SCENE_OBJECT_LEN = 200,
+    SCENE_LEN = 16384,
+    SCENE_MAX_LEN = 65536,
+    SCENE_STAGES_MAX = 24,
+    SCENE_PTRS = 136
+};
 enum { SCENE_MEMORY = 16384 };
 
 /* struct scene is shared by the survivor and the child. */
@@ -28,31 +35,38 @@ struct scene {
     const char *name;          /* of the heap, where it has one */
     void *memory;              /* that it lies in, likewise: SCENE_MEMORY bytes */
     char *objects[SCENE_OBJECTS];
-    unsigned stage;            /* how far the child goes: call->stages is all of it */
+    unsigned stage; /* how far the child goes: call->stages is all of it */
     shmheap_object_handle handle;
-    unsigned count;            /* what build, prepare and operate want to tell each other */
+    unsigned count; /* what build, prepare and operate want to tell each other */
     void *ptrs[SCENE_PTRS];
-    int recoveries;            /* how many deaths were inside the lock */
+    int recoveries; /* how many deaths were inside the lock */
 };
 
 /* struct scene_call: what is stepped through. Zero is the default. */
 struct scene_call {
     const char *text;
-    void (*build)(struct scene *scene);   /* what there is besides the eleven objects, made by the survivor */
-    void (*prepare)(struct scene *scene); /* what the child does first; default: an alloc and a free of 2000 bytes, for slot and page faults */
+    void (*build)(
+        struct scene *scene); /* what there is besides the eleven objects, made by the survivor */
+    void (*prepare)(
+        struct scene *
+            scene); /* what the child does first; default: an alloc and a free of 2000 bytes, for slot and page faults */
     void (*operate)(struct scene *scene); /* with scene->stage less than stages: only as far */
-    void (*check)(struct scene *scene, unsigned stage); /* what else holds after a death that left what the stage leaves */
-    void (*afterwards)(struct scene *scene, unsigned stage); /* the same when what the dead held has been reaped; may change the heap */
-    unsigned touched;                     /* bits: objects that operate frees or resizes */
-    unsigned stages;                      /* 0: one */
-    size_t len;                           /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
-    int named_heap;                       /* scene->name is to be connected to */
-    int in_memory;                        /* the heap lies in scene->memory: with few slots, and the living are told from the dead by pid */
-    int loose;                            /* what the dead hold is only looked at when it has been reaped */
-    int table_moves;                      /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
-    int in_thread;                        /* a thread of the child's makes the call and ends */
-    int bins;                             /* free blocks are in rows and tree, also where they are few */
-    int without_lock;                     /* the call takes none: no recovery is expected */
+    void (*check)(
+        struct scene *scene,
+        unsigned stage); /* what else holds after a death that left what the stage leaves */
+    void (*afterwards)(
+        struct scene *scene,
+        unsigned stage); /* the same when what the dead held has been reaped; may change the heap */
+    unsigned touched;    /* bits: objects that operate frees or resizes */
+    unsigned stages;     /* 0: one */
+    size_t len;          /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
+    int named_heap;      /* scene->name is to be connected to */
+    int in_memory; /* the heap lies in scene->memory: with few slots, and the living are told from the dead by pid */
+    int loose; /* what the dead hold is only looked at when it has been reaped */
+    int table_moves; /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
+    int in_thread;    /* a thread of the child's makes the call and ends */
+    int bins;         /* free blocks are in rows and tree, also where they are few */
+    int without_lock; /* the call takes none: no recovery is expected */
 };
 
 /* Steps through each of these calls, and prints a line for each: instructions, deaths, what they left. Every instruction is died

@@ -12,7 +12,8 @@ static void attach_and_end(void *context)
 {
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_attach_at(&mem, context, BYTES), 0);
-    CHECK_EQ(test_own_slot(mem), 3); /* 2 is this child's as well, by the connection that it inherited */
+    CHECK_EQ(test_own_slot(mem),
+             3); /* 2 is this child's as well, by the connection that it inherited */
 }
 
 /* The first store of attaching is the one to the slot's word, which has been seen free. */

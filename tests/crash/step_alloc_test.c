@@ -33,7 +33,10 @@ static const struct scene_call calls[] = {
     {.text = "calloc", .operate = zeroed},
 };
 
-static void alloc_at_every_instruction(void) { scene_sweep_both(calls, sizeof calls / sizeof *calls); }
+static void alloc_at_every_instruction(void)
+{
+    scene_sweep_both(calls, sizeof calls / sizeof *calls);
+}
 
 /* Some of them, in the order of their places: each number of them is a stage. */
 static void many(struct scene *scene)
@@ -41,7 +44,8 @@ static void many(struct scene *scene)
     shmheap_alloc_many(scene->mem, MANY_LEN, scene->stage, scene->ptrs);
 }
 
-static const struct scene_call calls_many[] = {{.text = "alloc_many, 20 from three free blocks", .operate = many, .stages = MANY}};
+static const struct scene_call calls_many[] = {
+    {.text = "alloc_many, 20 from three free blocks", .operate = many, .stages = MANY}};
 
 static void alloc_many_at_every_instruction(void) { scene_sweep_both(calls_many, 1); }
 
@@ -49,9 +53,14 @@ static void alloc_gathering(struct scene *scene) { shmheap_alloc(scene->mem, SCE
 
 /* Of the free blocks that have gone into rows so few are left that they go back into the list. */
 static const struct scene_call calls_gather[] = {
-    {.text = "alloc, free blocks go back into the list", .build = scene_build_few_in_rows, .operate = alloc_gathering, .len = SCENE_FEW_HEAP}};
+    {.text = "alloc, free blocks go back into the list",
+     .build = scene_build_few_in_rows,
+     .operate = alloc_gathering,
+     .len = SCENE_FEW_HEAP}};
 
 static void gather_at_every_instruction(void) { scene_sweep(calls_gather, 1); }
 
-static const struct test tests[] = {TEST(alloc_at_every_instruction), TEST(alloc_many_at_every_instruction), TEST(gather_at_every_instruction)};
+static const struct test tests[] = {TEST(alloc_at_every_instruction),
+                                    TEST(alloc_many_at_every_instruction),
+                                    TEST(gather_at_every_instruction)};
 TEST_MAIN(tests)

@@ -2,7 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/scene.h"
 
-enum { LEN = 128 << 10, SMALL = 8, OTHER = 24, SMALLS = 132 }; /* a cache of 128 blocks of 16 bytes */
+enum {
+    LEN = 128 << 10,
+    SMALL = 8,
+    OTHER = 24,
+    SMALLS = 132
+}; /* a cache of 128 blocks of 16 bytes */
 
 /* How many objects of SMALL bytes are freed until the next free has to flush. Found out once, before all. */
 static unsigned frees_until_flush;
@@ -58,7 +63,9 @@ static void is_full_in_disorder(struct scene *scene)
 {
     has_many(scene);
     for (unsigned i = 0; i < frees_until_flush; i++)
-        CHECK_EQ(shmheap_try_free(scene->own, scene->ptrs[i % 2 ? i / 2 : frees_until_flush - 1 - i / 2]), 0);
+        CHECK_EQ(shmheap_try_free(scene->own,
+                                  scene->ptrs[i % 2 ? i / 2 : frees_until_flush - 1 - i / 2]),
+                 0);
 }
 
 static void is_full_and_shared(struct scene *scene)
@@ -80,9 +87,15 @@ static void has_all(struct scene *scene)
 static void alloc(struct scene *scene) { shmheap_alloc(scene->own, SMALL); }
 static void share_first(struct scene *scene) { shmheap_ptr_to_handle(scene->own, scene->ptrs[0]); }
 static void free_first(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[0]); }
-static void free_flushing(struct scene *scene) { shmheap_free(scene->own, scene->ptrs[frees_until_flush]); }
+static void free_flushing(struct scene *scene)
+{
+    shmheap_free(scene->own, scene->ptrs[frees_until_flush]);
+}
 static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
-static void alloc_asking(struct scene *scene) { CHECK_REFUSED(shmheap_alloc(scene->own, LEN - 1024) == NULL, ENOMEM); }
+static void alloc_asking(struct scene *scene)
+{
+    CHECK_REFUSED(shmheap_alloc(scene->own, LEN - 1024) == NULL, ENOMEM);
+}
 static void nothing(struct scene *scene) { CHECK(shmheap_valid(scene->own)); }
 
 static int find_cached(const shmheap_process_info *process, void *context)
@@ -127,23 +140,68 @@ static void find_flush(void)
 }
 
 static const struct scene_call calls[] = {
-    {.text = "cached alloc, the thread's first", .prepare = connect, .operate = alloc, .len = LEN, .loose = 1},
-    {.text = "cached alloc, refilling", .prepare = connect_and_use, .operate = alloc, .len = LEN, .loose = 1},
-    {.text = "cached alloc, from the cache", .prepare = has_some, .operate = alloc, .len = LEN, .without_lock = 1},
-    {.text = "cached free, into the cache", .prepare = has_some, .operate = free_first, .len = LEN, .without_lock = 1},
-    {.text = "ptr_to_handle, of an object from the cache", .prepare = has_some, .operate = share_first, .len = LEN, .without_lock = 1},
-    {.text = "cached free, flushing, in disorder", .prepare = is_full_in_disorder, .operate = free_flushing, .len = LEN, .loose = 1},
-    {.text = "cached free, flushing", .prepare = is_full, .operate = free_flushing, .len = LEN, .loose = 1},
-    {.text = "cached free, flushing, of what is shared", .prepare = is_full_and_shared, .operate = free_flushing, .len = LEN, .loose = 1},
+    {.text = "cached alloc, the thread's first",
+     .prepare = connect,
+     .operate = alloc,
+     .len = LEN,
+     .loose = 1},
+    {.text = "cached alloc, refilling",
+     .prepare = connect_and_use,
+     .operate = alloc,
+     .len = LEN,
+     .loose = 1},
+    {.text = "cached alloc, from the cache",
+     .prepare = has_some,
+     .operate = alloc,
+     .len = LEN,
+     .without_lock = 1},
+    {.text = "cached free, into the cache",
+     .prepare = has_some,
+     .operate = free_first,
+     .len = LEN,
+     .without_lock = 1},
+    {.text = "ptr_to_handle, of an object from the cache",
+     .prepare = has_some,
+     .operate = share_first,
+     .len = LEN,
+     .without_lock = 1},
+    {.text = "cached free, flushing, in disorder",
+     .prepare = is_full_in_disorder,
+     .operate = free_flushing,
+     .len = LEN,
+     .loose = 1},
+    {.text = "cached free, flushing",
+     .prepare = is_full,
+     .operate = free_flushing,
+     .len = LEN,
+     .loose = 1},
+    {.text = "cached free, flushing, of what is shared",
+     .prepare = is_full_and_shared,
+     .operate = free_flushing,
+     .len = LEN,
+     .loose = 1},
 };
 
 static const struct scene_call calls_asking[] = {
-    {.text = "cached alloc, failing, which takes what is cached", .prepare = has_all, .operate = alloc_asking, .len = LEN, .loose = 1},
+    {.text = "cached alloc, failing, which takes what is cached",
+     .prepare = has_all,
+     .operate = alloc_asking,
+     .len = LEN,
+     .loose = 1},
 };
 
 static const struct scene_call calls_end[] = {
-    {.text = "disconnect, emptying the cache", .prepare = has_all, .operate = disconnect, .len = LEN, .loose = 1},
-    {.text = "end of a thread, emptying its cache", .prepare = has_all, .operate = nothing, .len = LEN, .loose = 1, .in_thread = 1},
+    {.text = "disconnect, emptying the cache",
+     .prepare = has_all,
+     .operate = disconnect,
+     .len = LEN,
+     .loose = 1},
+    {.text = "end of a thread, emptying its cache",
+     .prepare = has_all,
+     .operate = nothing,
+     .len = LEN,
+     .loose = 1,
+     .in_thread = 1},
 };
 
 static void cached_calls_at_every_instruction(void)
@@ -164,5 +222,7 @@ static void ends_at_every_instruction(void)
     scene_sweep(calls_end, sizeof calls_end / sizeof *calls_end);
 }
 
-static const struct test tests[] = {TEST(cached_calls_at_every_instruction), TEST(asking_at_every_instruction), TEST(ends_at_every_instruction)};
+static const struct test tests[] = {TEST(cached_calls_at_every_instruction),
+                                    TEST(asking_at_every_instruction),
+                                    TEST(ends_at_every_instruction)};
 TEST_MAIN(tests)

@@ -5,7 +5,13 @@
 
 #include "tests/crash/scene.h"
 
-enum { NEW_LEN = 4096, OBJECTS = 3, SLOTS_IN_MEMORY = 24, SLOTS_FIRST = 15 /* of a small heap with a file */, SLOT_LEN = 40 };
+enum {
+    NEW_LEN = 4096,
+    OBJECTS = 3,
+    SLOTS_IN_MEMORY = 24,
+    SLOTS_FIRST = 15 /* of a small heap with a file */,
+    SLOT_LEN = 40
+};
 
 static char new_name[64]; /* of the heap that is being made */
 
@@ -17,7 +23,10 @@ static void connect(struct scene *scene)
     CHECK(shmheap_valid(scene->own));
 }
 
-static void attach(struct scene *scene) { CHECK_EQ(shmheap_attach_at(&scene->own, scene->memory, SCENE_MEMORY), 0); }
+static void attach(struct scene *scene)
+{
+    CHECK_EQ(shmheap_attach_at(&scene->own, scene->memory, SCENE_MEMORY), 0);
+}
 
 static void connect_and_hold(struct scene *scene)
 {
@@ -29,7 +38,10 @@ static void connect_and_hold(struct scene *scene)
 static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
 
 /* A forked child takes a slot with its first change. */
-static void first_change(struct scene *scene) { CHECK(shmheap_alloc(scene->mem, SCENE_OBJECT_LEN) != NULL); }
+static void first_change(struct scene *scene)
+{
+    CHECK(shmheap_alloc(scene->mem, SCENE_OBJECT_LEN) != NULL);
+}
 
 /* The dead left a slot at most; they are not taken for living, and who comes next gets one and works. */
 static void check_slots(struct scene *scene, unsigned stage)
@@ -103,8 +115,10 @@ static void check_table(struct scene *scene, unsigned stage)
     struct stat status;
     shmheap_stats stats = test_stat(scene->mem);
     CHECK_EQ(fstat(shmheap_fd(scene->mem), &status), 0);
-    uint64_t table_off = stats.segment_len - stats.len + stats.max_len, table_end = table_off + (SLOTS_FIRST + 1) * SLOT_LEN;
-    CHECK(reaches_just((uint64_t)status.st_size, stats.segment_len) || reaches_just((uint64_t)status.st_size, table_end));
+    uint64_t table_off = stats.segment_len - stats.len + stats.max_len,
+             table_end = table_off + (SLOTS_FIRST + 1) * SLOT_LEN;
+    CHECK(reaches_just((uint64_t)status.st_size, stats.segment_len) ||
+          reaches_just((uint64_t)status.st_size, table_end));
     CHECK_EQ(stats.processes, crowd_count());
     CHECK_LE(stats.dead, 1);
     shmheap_memory_handle next[3];
@@ -154,23 +168,64 @@ static void unlink_new(struct scene *scene)
 }
 
 static const struct scene_call calls[] = {
-    {.text = "connect", .prepare = nothing, .operate = connect, .afterwards = check_slots, .named_heap = 1, .without_lock = 1},
-    {.text = "attach_at, memory without a file", .prepare = nothing, .operate = attach, .afterwards = check_all_slots, .in_memory = 1,
+    {.text = "connect",
+     .prepare = nothing,
+     .operate = connect,
+     .afterwards = check_slots,
+     .named_heap = 1,
      .without_lock = 1},
-    {.text = "first change after fork", .prepare = nothing, .operate = first_change, .afterwards = check_slots, .named_heap = 1},
-    {.text = "disconnect, holding nothing", .prepare = connect, .operate = disconnect, .afterwards = check_slots, .named_heap = 1,
+    {.text = "attach_at, memory without a file",
+     .prepare = nothing,
+     .operate = attach,
+     .afterwards = check_all_slots,
+     .in_memory = 1,
      .without_lock = 1},
-    {.text = "disconnect, holding three objects", .prepare = connect_and_hold, .operate = disconnect, .afterwards = check_slots,
-     .named_heap = 1, .without_lock = 1},
-    {.text = "first change after fork, in such memory", .prepare = nothing, .operate = first_change, .afterwards = check_all_slots,
-     .in_memory = 1},
-    {.text = "disconnect, from memory without a file", .prepare = attach, .operate = disconnect, .afterwards = check_all_slots,
-     .in_memory = 1, .without_lock = 1},
-    {.text = "connect, all slots taken", .build = fill_slots, .prepare = nothing, .operate = connect, .afterwards = check_table,
+    {.text = "first change after fork",
+     .prepare = nothing,
+     .operate = first_change,
+     .afterwards = check_slots,
      .named_heap = 1},
-    {.text = "connect, all slots taken, some left", .build = fill_slots_and_leave, .prepare = nothing, .operate = connect,
-     .afterwards = check_table, .named_heap = 1},
-    {.text = "create", .build = unlink_new, .prepare = nothing, .operate = create, .afterwards = check_created, .without_lock = 1},
+    {.text = "disconnect, holding nothing",
+     .prepare = connect,
+     .operate = disconnect,
+     .afterwards = check_slots,
+     .named_heap = 1,
+     .without_lock = 1},
+    {.text = "disconnect, holding three objects",
+     .prepare = connect_and_hold,
+     .operate = disconnect,
+     .afterwards = check_slots,
+     .named_heap = 1,
+     .without_lock = 1},
+    {.text = "first change after fork, in such memory",
+     .prepare = nothing,
+     .operate = first_change,
+     .afterwards = check_all_slots,
+     .in_memory = 1},
+    {.text = "disconnect, from memory without a file",
+     .prepare = attach,
+     .operate = disconnect,
+     .afterwards = check_all_slots,
+     .in_memory = 1,
+     .without_lock = 1},
+    {.text = "connect, all slots taken",
+     .build = fill_slots,
+     .prepare = nothing,
+     .operate = connect,
+     .afterwards = check_table,
+     .named_heap = 1},
+    {.text = "connect, all slots taken, some left",
+     .build = fill_slots_and_leave,
+     .prepare = nothing,
+     .operate = connect,
+     .afterwards = check_table,
+     .named_heap = 1},
+    {.text = "create",
+     .build = unlink_new,
+     .prepare = nothing,
+     .operate = create,
+     .afterwards = check_created,
+     .without_lock = 1},
 };
 
 static void coming_and_going_at_every_instruction(void)

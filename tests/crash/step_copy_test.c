@@ -57,8 +57,13 @@ static void check_again(struct scene *scene, unsigned stage)
 }
 
 static const struct scene_call calls[] = {
-    {.text = "copy", .build = make_kept, .prepare = take_slot_and_unlink, .operate = copy, .check = check_copy,
-     .afterwards = check_again, .len = 6144},
+    {.text = "copy",
+     .build = make_kept,
+     .prepare = take_slot_and_unlink,
+     .operate = copy,
+     .check = check_copy,
+     .afterwards = check_again,
+     .len = 6144},
 };
 
 static void copying_at_every_instruction(void)

@@ -12,7 +12,10 @@ static void take_handle(struct scene *scene)
     CHECK(scene->handle.bits != 0);
 }
 
-static void resolve(struct scene *scene) { CHECK(shmheap_handle_to_ptr(scene->mem, scene->handle) != NULL); }
+static void resolve(struct scene *scene)
+{
+    CHECK(shmheap_handle_to_ptr(scene->mem, scene->handle) != NULL);
+}
 
 /* The handle that was taken before is good after every death, and so is one taken now. */
 static void check_handle(struct scene *scene, unsigned stage)
@@ -108,13 +111,43 @@ static void check_reaped(struct scene *scene, unsigned stage)
 
 static const struct scene_call calls[] = {
     {.text = "ptr_to_handle", .operate = share, .afterwards = check_handle, .without_lock = 1},
-    {.text = "handle_to_ptr", .build = take_handle, .operate = resolve, .afterwards = check_handle, .without_lock = 1},
-    {.text = "send", .prepare = child_has_object, .operate = send, .afterwards = check_sent, .without_lock = 1},
-    {.text = "receive", .build = survivor_sends, .operate = receive, .afterwards = check_received, .without_lock = 1},
-    {.text = "reap", .build = somebody_died, .operate = reap, .afterwards = check_reaped, .loose = 1},
-    {.text = "reap, in memory without a file", .build = somebody_died, .operate = reap, .afterwards = check_reaped, .loose = 1, .in_memory = 1},
-    {.text = "reap, with the line of a cache", .build = somebody_with_a_cache_died, .operate = reap, .afterwards = check_reaped, .loose = 1, .len = CACHED_LEN},
-    {.text = "reap, what is shared too", .build = somebody_died, .operate = reap_shared, .afterwards = check_reaped, .loose = 1},
+    {.text = "handle_to_ptr",
+     .build = take_handle,
+     .operate = resolve,
+     .afterwards = check_handle,
+     .without_lock = 1},
+    {.text = "send",
+     .prepare = child_has_object,
+     .operate = send,
+     .afterwards = check_sent,
+     .without_lock = 1},
+    {.text = "receive",
+     .build = survivor_sends,
+     .operate = receive,
+     .afterwards = check_received,
+     .without_lock = 1},
+    {.text = "reap",
+     .build = somebody_died,
+     .operate = reap,
+     .afterwards = check_reaped,
+     .loose = 1},
+    {.text = "reap, in memory without a file",
+     .build = somebody_died,
+     .operate = reap,
+     .afterwards = check_reaped,
+     .loose = 1,
+     .in_memory = 1},
+    {.text = "reap, with the line of a cache",
+     .build = somebody_with_a_cache_died,
+     .operate = reap,
+     .afterwards = check_reaped,
+     .loose = 1,
+     .len = CACHED_LEN},
+    {.text = "reap, what is shared too",
+     .build = somebody_died,
+     .operate = reap_shared,
+     .afterwards = check_reaped,
+     .loose = 1},
 };
 
 static void holding_at_every_instruction(void) { scene_sweep(calls, sizeof calls / sizeof *calls); }

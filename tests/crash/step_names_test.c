@@ -2,7 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/scene.h"
 
-enum { KEPT_LEN = 300, IT_LEN = 100, NAMES_IN_TABLE = 32, USERS_IN_RECORD = 4, LEN = 1 << 16, MARK = 78 };
+enum {
+    KEPT_LEN = 300,
+    IT_LEN = 100,
+    NAMES_IN_TABLE = 32,
+    USERS_IN_RECORD = 4,
+    LEN = 1 << 16,
+    MARK = 78
+};
 
 static void make_kept(struct scene *scene)
 {
@@ -120,7 +127,10 @@ static void keep(struct scene *scene) { CHECK_EQ(shmheap_name_keep(scene->mem, "
 static void remove_it(struct scene *scene) { CHECK(shmheap_name_remove(scene->mem, "it") >= 0); }
 
 static void alloc_named(struct scene *scene) { use(scene); }
-static void free_named(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[1]), 0); }
+static void free_named(struct scene *scene)
+{
+    CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[1]), 0);
+}
 static void reap(struct scene *scene) { CHECK(shmheap_reap(scene->mem, 0) >= 0); }
 
 static void check_kept(const struct scene *scene)
@@ -209,7 +219,8 @@ static void check_root_or_none(struct scene *scene, unsigned stage)
     size_t len = 0;
     check_kept(scene);
     char *it = shmheap_find(scene->mem, "it", &len);
-    CHECK(it == NULL ? users(scene) == 0 : len == IT_LEN && it == scene->ptrs[0] && test_filled(it, IT_LEN, MARK + 1));
+    CHECK(it == NULL ? users(scene) == 0
+                     : len == IT_LEN && it == scene->ptrs[0] && test_filled(it, IT_LEN, MARK + 1));
     CHECK(it == NULL || is_kept(scene) || users(scene) != 0);
     CHECK(stage <= 1);
 }
@@ -241,57 +252,156 @@ static void check_root_in_use(struct scene *scene, unsigned stage)
 }
 
 static const struct scene_call calls_keep[] = {
-    {.text = "alloc_kept, a new name", .build = make_kept, .operate = alloc_kept, .check = check_kept_or_none,
-     .afterwards = check_kept_without_users, .loose = 1},
-    {.text = "alloc_kept, of a kept name without users", .build = make_root, .operate = alloc_kept, .check = check_root_or_none,
+    {.text = "alloc_kept, a new name",
+     .build = make_kept,
+     .operate = alloc_kept,
+     .check = check_kept_or_none,
+     .afterwards = check_kept_without_users,
+     .loose = 1},
+    {.text = "alloc_kept, of a kept name without users",
+     .build = make_root,
+     .operate = alloc_kept,
+     .check = check_root_or_none,
      .afterwards = check_root},
-    {.text = "name_keep, of a name in use", .build = make_it, .operate = keep, .check = check_root_or_none,
+    {.text = "name_keep, of a name in use",
+     .build = make_it,
+     .operate = keep,
+     .check = check_root_or_none,
      .afterwards = check_root_in_use},
-    {.text = "name_keep, of a kept name", .build = make_root, .operate = keep, .check = check_root_or_none, .afterwards = check_root},
-    {.text = "free, the last use of a kept name", .build = make_root, .prepare = child_uses, .operate = free_named,
-     .check = check_root_or_none, .afterwards = check_root},
-    {.text = "reap, of uses of a kept name by the dead", .build = make_root_in_use_by_the_dead, .operate = reap,
-     .check = check_root_or_none, .afterwards = check_root},
+    {.text = "name_keep, of a kept name",
+     .build = make_root,
+     .operate = keep,
+     .check = check_root_or_none,
+     .afterwards = check_root},
+    {.text = "free, the last use of a kept name",
+     .build = make_root,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_root_or_none,
+     .afterwards = check_root},
+    {.text = "reap, of uses of a kept name by the dead",
+     .build = make_root_in_use_by_the_dead,
+     .operate = reap,
+     .check = check_root_or_none,
+     .afterwards = check_root},
 };
 
 static const struct scene_call calls_remove[] = {
-    {.text = "name_remove, without users", .build = make_root, .operate = remove_it, .check = check_root_or_none},
-    {.text = "name_remove, used by the survivor", .build = make_root_and_use_it, .operate = remove_it, .check = check_root_or_none,
+    {.text = "name_remove, without users",
+     .build = make_root,
+     .operate = remove_it,
+     .check = check_root_or_none},
+    {.text = "name_remove, used by the survivor",
+     .build = make_root_and_use_it,
+     .operate = remove_it,
+     .check = check_root_or_none,
      .afterwards = check_root_in_use},
-    {.text = "name_remove, used by the dead", .build = make_root_in_use_by_the_dead, .operate = remove_it,
-     .check = check_root_or_none, .loose = 1},
+    {.text = "name_remove, used by the dead",
+     .build = make_root_in_use_by_the_dead,
+     .operate = remove_it,
+     .check = check_root_or_none,
+     .loose = 1},
 };
 
 static const struct scene_call calls_alloc[] = {
-    {.text = "alloc_named, a new name", .build = make_kept, .operate = alloc_named, .check = check_name, .afterwards = check_gone, .loose = 1},
-    {.text = "alloc_named, a new name and a larger table", .build = fill_table, .operate = alloc_named, .check = check_name,
-     .afterwards = check_gone, .loose = 1, .table_moves = 1, .len = LEN},
-    {.text = "alloc_named, of another's name", .build = make_it, .operate = alloc_named, .check = check_name, .afterwards = check_only_ours},
-    {.text = "alloc_named, once more", .build = make_kept, .prepare = child_uses, .operate = alloc_named, .check = check_name, .afterwards = check_gone},
-    {.text = "alloc_named, the fifth user", .build = fill_record, .operate = alloc_named, .check = check_name,
-     .afterwards = check_only_ours, .loose = 1},
+    {.text = "alloc_named, a new name",
+     .build = make_kept,
+     .operate = alloc_named,
+     .check = check_name,
+     .afterwards = check_gone,
+     .loose = 1},
+    {.text = "alloc_named, a new name and a larger table",
+     .build = fill_table,
+     .operate = alloc_named,
+     .check = check_name,
+     .afterwards = check_gone,
+     .loose = 1,
+     .table_moves = 1,
+     .len = LEN},
+    {.text = "alloc_named, of another's name",
+     .build = make_it,
+     .operate = alloc_named,
+     .check = check_name,
+     .afterwards = check_only_ours},
+    {.text = "alloc_named, once more",
+     .build = make_kept,
+     .prepare = child_uses,
+     .operate = alloc_named,
+     .check = check_name,
+     .afterwards = check_gone},
+    {.text = "alloc_named, the fifth user",
+     .build = fill_record,
+     .operate = alloc_named,
+     .check = check_name,
+     .afterwards = check_only_ours,
+     .loose = 1},
 };
 
 static const struct scene_call calls_free[] = {
-    {.text = "free of a name, one use of two", .build = make_kept, .prepare = child_uses_twice, .operate = free_named, .check = check_name,
+    {.text = "free of a name, one use of two",
+     .build = make_kept,
+     .prepare = child_uses_twice,
+     .operate = free_named,
+     .check = check_name,
      .afterwards = check_gone},
-    {.text = "free of a name, another uses it too", .build = make_it, .prepare = child_uses, .operate = free_named, .check = check_name,
+    {.text = "free of a name, another uses it too",
+     .build = make_it,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_name,
      .afterwards = check_only_ours},
-    {.text = "free of a name, the last use", .build = make_kept, .prepare = child_uses, .operate = free_named, .check = check_name,
+    {.text = "free of a name, the last use",
+     .build = make_kept,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_name,
      .afterwards = check_gone},
-    {.text = "free of a name, the table moves down", .build = make_hole_below, .prepare = child_uses, .operate = free_named, .check = check_name,
-     .afterwards = check_gone, .loose = 1, .table_moves = 1},
-    {.text = "free of a name, the table becomes smaller", .build = make_sparse_table, .prepare = child_uses, .operate = free_named,
-     .check = check_name, .afterwards = check_gone, .loose = 1, .table_moves = 1, .len = LEN},
-    {.text = "free of a name, by the fifth user", .build = fill_record, .prepare = child_uses, .operate = free_named, .check = check_name,
+    {.text = "free of a name, the table moves down",
+     .build = make_hole_below,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_name,
+     .afterwards = check_gone,
+     .loose = 1,
+     .table_moves = 1},
+    {.text = "free of a name, the table becomes smaller",
+     .build = make_sparse_table,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_name,
+     .afterwards = check_gone,
+     .loose = 1,
+     .table_moves = 1,
+     .len = LEN},
+    {.text = "free of a name, by the fifth user",
+     .build = fill_record,
+     .prepare = child_uses,
+     .operate = free_named,
+     .check = check_name,
      .afterwards = check_only_ours},
-    {.text = "reap, of uses by the dead", .build = one_user_too_many, .operate = reap, .check = check_name, .afterwards = check_only_ours},
+    {.text = "reap, of uses by the dead",
+     .build = one_user_too_many,
+     .operate = reap,
+     .check = check_name,
+     .afterwards = check_only_ours},
 };
 
-static void making_and_using_at_every_instruction(void) { scene_sweep(calls_alloc, sizeof calls_alloc / sizeof *calls_alloc); }
-static void giving_back_at_every_instruction(void) { scene_sweep(calls_free, sizeof calls_free / sizeof *calls_free); }
-static void keeping_at_every_instruction(void) { scene_sweep(calls_keep, sizeof calls_keep / sizeof *calls_keep); }
-static void removing_at_every_instruction(void) { scene_sweep(calls_remove, sizeof calls_remove / sizeof *calls_remove); }
+static void making_and_using_at_every_instruction(void)
+{
+    scene_sweep(calls_alloc, sizeof calls_alloc / sizeof *calls_alloc);
+}
+static void giving_back_at_every_instruction(void)
+{
+    scene_sweep(calls_free, sizeof calls_free / sizeof *calls_free);
+}
+static void keeping_at_every_instruction(void)
+{
+    scene_sweep(calls_keep, sizeof calls_keep / sizeof *calls_keep);
+}
+static void removing_at_every_instruction(void)
+{
+    scene_sweep(calls_remove, sizeof calls_remove / sizeof *calls_remove);
+}
 
 static const struct test tests[] = {
     TEST(making_and_using_at_every_instruction),

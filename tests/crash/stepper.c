@@ -106,7 +106,10 @@ void stepper_kill(struct stepper *stepper, pid_t pid)
 #if defined(__x86_64__)
 #define BREAKPOINT 0xccL
 
-static int poke(pid_t pid, uintptr_t at, long word) { return ptrace(PTRACE_POKETEXT, pid, (void *)at, (void *)word) == 0; }
+static int poke(pid_t pid, uintptr_t at, long word)
+{
+    return ptrace(PTRACE_POKETEXT, pid, (void *)at, (void *)word) == 0;
+}
 
 static uintptr_t place(pid_t pid)
 {
@@ -137,7 +140,8 @@ static int run_to_place(struct stepper *stepper, uintptr_t at, unsigned times)
         if (wait_for_stop(stepper) != SIGTRAP || place(pid) != at + 1)
             return 0;
         CHECK(poke(pid, at, word));
-        CHECK_EQ(ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user, regs.rip), (void *)at), 0);
+        CHECK_EQ(ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user, regs.rip), (void *)at),
+                 0);
         if (times == 1)
             return 1;
         if (!stepper_step(pid, stepper))
@@ -195,10 +199,13 @@ static void trace_plan(struct stepper_trace *trace)
     visits.counts = calloc(visits.mask + 1, sizeof *visits.counts);
     trace->from = calloc(trace->count, sizeof *trace->from);
     trace->times = calloc(trace->count, sizeof *trace->times);
-    CHECK(visits.places != NULL && visits.counts != NULL && trace->from != NULL && trace->times != NULL);
+    CHECK(visits.places != NULL && visits.counts != NULL && trace->from != NULL &&
+          trace->times != NULL);
     for (unsigned i = 0; i < trace->count; i++) {
         trace->times[i] = trace->at[i] != 0 ? visits_add(&visits, trace->at[i]) : 0;
-        if (trace->times[i] != 0 && trace->times[i] * BREAKPOINT_STEPS < trace->times[from] * (from != 0) * BREAKPOINT_STEPS + i - from)
+        if (trace->times[i] != 0 &&
+            trace->times[i] * BREAKPOINT_STEPS <
+                trace->times[from] * (from != 0) * BREAKPOINT_STEPS + i - from)
             from = i;
         trace->from[i] = from;
     }

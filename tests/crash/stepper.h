@@ -14,9 +14,9 @@ struct stepper {
     void (*prepare)(void *context); /* what the child does at full speed first; may be NULL */
     void (*operate)(void *context); /* what is stepped through */
     void *context;
-    int in_thread;                  /* 1: a thread of the child's prepares, operates and ends, and its end is stepped through too */
-    volatile int done;              /* operate has returned; in a thread: the thread is gone */
-    pid_t traced;                   /* the child, or that thread */
+    int in_thread; /* 1: a thread of the child's prepares, operates and ends, and its end is stepped through too */
+    volatile int done; /* operate has returned; in a thread: the thread is gone */
+    pid_t traced;      /* the child, or that thread */
 };
 
 /* The child has prepared, and stands right before operate. stepper is in memory from test_shared. The child's pid. */
@@ -34,7 +34,8 @@ struct stepper_trace {
     unsigned count;  /* instructions */
     uintptr_t *at;   /* the place of each; 0 where there can be no breakpoint */
     unsigned *times; /* how often it has been at that place by then, this time included */
-    unsigned *from;  /* the earlier one with the breakpoint from which it is reached; 0: it is stepped to from the beginning */
+    unsigned *
+        from; /* the earlier one with the breakpoint from which it is reached; 0: it is stepped to from the beginning */
 };
 
 /* Steps a child through the whole operation and kills it then. */

@@ -21,9 +21,9 @@ int __wrap_fallocate(int fd, int mode, off_t from, off_t len);
 
 /* struct disk: how pwrite goes. */
 static struct disk {
-    int stutters;      /* it writes less than asked, and is interrupted */
-    uint64_t room;     /* bytes until the disk is full, */
-    int kills;         /* or until the process dies */
+    int stutters;  /* it writes less than asked, and is interrupted */
+    uint64_t room; /* bytes until the disk is full, */
+    int kills;     /* or until the process dies */
     uint64_t written;
     struct test_random random;
 } disk;

@@ -24,8 +24,9 @@ struct place {
 };
 
 #define IMAGE(size, mkfs) "truncate -s " size " image && " mkfs " image && mount -o loop image on"
-#define OVER "mkdir below on/u on/w over && mount -t overlay " \
-             "-o lowerdir=below,upperdir=on/u,workdir=on/w none over && mount --move over on"
+#define OVER                                                                                       \
+    "mkdir below on/u on/w over && mount -t overlay "                                              \
+    "-o lowerdir=below,upperdir=on/u,workdir=on/w none over && mount --move over on"
 
 static const struct place places[] = {
     {"tmpfs", "mount -t tmpfs -o size=64m none on", 1, 0},

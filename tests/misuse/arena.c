@@ -11,7 +11,8 @@ struct arena *arena_begin(size_t pages)
     unsigned char *all = test_shared((pages + 2) * PAGE);
     arena->bytes = pages * PAGE;
     arena->memory = all + PAGE;
-    CHECK(mprotect(all, PAGE, PROT_NONE) == 0 && mprotect(all + PAGE + arena->bytes, PAGE, PROT_NONE) == 0);
+    CHECK(mprotect(all, PAGE, PROT_NONE) == 0 &&
+          mprotect(all + PAGE + arena->bytes, PAGE, PROT_NONE) == 0);
     return arena;
 }
 
@@ -49,7 +50,8 @@ void arena_build(struct arena *arena, struct test_random *random)
         objects[i] = shmheap_alloc(arena->mem, test_random_below(random, 200));
         CHECK(objects[i] != NULL);
     }
-    CHECK(shmheap_alloc_named(arena->mem, "a", 40) != NULL && shmheap_alloc_named(arena->mem, "b", 100) != NULL);
+    CHECK(shmheap_alloc_named(arena->mem, "a", 40) != NULL &&
+          shmheap_alloc_named(arena->mem, "b", 100) != NULL);
     for (size_t i = 0; i < OBJECTS; i += 2)
         shmheap_free(arena->mem, objects[i]);
 }
@@ -64,19 +66,20 @@ size_t arena_place(const struct arena *arena, struct test_random *random)
     const struct layout *layout = &arena->layout;
     size_t place = 0, last = arena->bytes - sizeof(uint64_t);
     switch (test_random_below(random, 6)) {
-    case 0:
-    case 1:
-        place = test_random_below(random, sizeof(struct control));
-        break;
-    case 2:
-        place = layout->bits_off + test_random_below(random, layout->region_off - layout->bits_off);
-        break;
-    case 3:
-    case 4:
-        place = layout->region_off + 8 + 8 * test_random_below(random, 300);
-        break;
-    default:
-        place = test_random_below(random, arena->bytes);
+        case 0:
+        case 1:
+            place = test_random_below(random, sizeof(struct control));
+            break;
+        case 2:
+            place =
+                layout->bits_off + test_random_below(random, layout->region_off - layout->bits_off);
+            break;
+        case 3:
+        case 4:
+            place = layout->region_off + 8 + 8 * test_random_below(random, 300);
+            break;
+        default:
+            place = test_random_below(random, arena->bytes);
     }
     return place < last ? place & ~(size_t)7 : last;
 }
@@ -85,22 +88,22 @@ uint64_t arena_word(const struct arena *arena, struct test_random *random, uint6
 {
     uint64_t bits = test_random_next(random);
     switch (bits % 8) {
-    case 0:
-        return 0;
-    case 1:
-        return ~UINT64_C(0);
-    case 2:
-        return old + 1 - (bits >> 8 & 2);
-    case 3:
-        return old ^ UINT64_C(1) << (bits >> 8 & 63);
-    case 4:
-        return bits >> 8 & 0x1ff;
-    case 5:
-        return (UINT64_C(1) << HEADER_STATE_SHIFT) | (bits >> 8 & 0xfff);
-    case 6:
-        return arena->bytes - (bits >> 8 & 0xff);
-    default:
-        return bits >> 8 >> (bits & 63);
+        case 0:
+            return 0;
+        case 1:
+            return ~UINT64_C(0);
+        case 2:
+            return old + 1 - (bits >> 8 & 2);
+        case 3:
+            return old ^ UINT64_C(1) << (bits >> 8 & 63);
+        case 4:
+            return bits >> 8 & 0x1ff;
+        case 5:
+            return (UINT64_C(1) << HEADER_STATE_SHIFT) | (bits >> 8 & 0xfff);
+        case 6:
+            return arena->bytes - (bits >> 8 & 0xff);
+        default:
+            return bits >> 8 >> (bits & 63);
     }
 }
 

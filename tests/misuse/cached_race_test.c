@@ -12,7 +12,7 @@ void (*shmheap_store_hook)(void);
 struct scene {
     shmheap_memory_handle mem, other;
     char *before[AROUND], *object, *behind[AROUND], *hole;
-    char *object_there; /* the same as the other connection sees it */
+    char *object_there;  /* the same as the other connection sees it */
     uint64_t stores, at; /* the other call comes before this store of the first */
     void (*call)(struct scene *scene);
     shmheap_object_handle handle;
@@ -48,12 +48,14 @@ static char *object_in(shmheap_memory_handle mem, size_t len, uint64_t mark)
 /* The object, with a hole behind it where with_hole says so; its neighbours are another's, so that no cache has them. */
 static void scene_begin(struct scene *scene, size_t len, int with_hole)
 {
-    const struct shmheap_options options = {.len = HEAP, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    const struct shmheap_options options = {
+        .len = HEAP, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     const struct shmheap_options plain = {.flags = 0};
     memset(scene, 0, sizeof *scene);
     CHECK_EQ(shmheap_open(&scene->mem, NULL, &options), 0);
     CHECK_EQ(shmheap_open_fd(&scene->other, shmheap_fd(scene->mem), &plain), 0);
-    shmheap_free(scene->mem, object_in(scene->mem, SHORT, 0)); /* the thread has its cache from here on */
+    shmheap_free(scene->mem,
+                 object_in(scene->mem, SHORT, 0)); /* the thread has its cache from here on */
     for (int i = 0; i < AROUND; i++)
         scene->before[i] = object_in(scene->other, LONG, 1);
     scene->object = object_in(scene->mem, len, 2);
@@ -62,7 +64,8 @@ static void scene_begin(struct scene *scene, size_t len, int with_hole)
         scene->behind[i] = object_in(scene->other, LONG, 3);
     if (scene->hole)
         shmheap_free(scene->other, scene->hole);
-    scene->object_there = (char *)shmheap_underlying(scene->other) + test_offset(scene->mem, scene->object);
+    scene->object_there =
+        (char *)shmheap_underlying(scene->other) + test_offset(scene->mem, scene->object);
 }
 
 static int add_size(const shmheap_block_info *block, void *context)
@@ -87,16 +90,32 @@ static void scene_end(struct scene *scene)
     shmheap_disconnect(scene->mem);
 }
 
-static void take_handle(struct scene *scene) { scene->handle = shmheap_ptr_to_handle(scene->mem, scene->object); }
+static void take_handle(struct scene *scene)
+{
+    scene->handle = shmheap_ptr_to_handle(scene->mem, scene->object);
+}
 static void free_it(struct scene *scene) { shmheap_free(scene->mem, scene->object); }
 static void send_it(struct scene *scene) { shmheap_send(scene->mem, scene->object); }
-static void alloc_after_free(struct scene *scene) { scene->allocated = shmheap_alloc(scene->mem, SHORT); }
+static void alloc_after_free(struct scene *scene)
+{
+    scene->allocated = shmheap_alloc(scene->mem, SHORT);
+}
 
-static void other_shrinks(struct scene *scene) { scene->moved = shmheap_realloc(scene->other, scene->object_there, SHORT) != scene->object_there; }
-static void other_grows(struct scene *scene) { scene->moved = shmheap_realloc(scene->other, scene->object_there, LONG + 500) != scene->object_there; }
+static void other_shrinks(struct scene *scene)
+{
+    scene->moved = shmheap_realloc(scene->other, scene->object_there, SHORT) != scene->object_there;
+}
+static void other_grows(struct scene *scene)
+{
+    scene->moved =
+        shmheap_realloc(scene->other, scene->object_there, LONG + 500) != scene->object_there;
+}
 static void other_frees(struct scene *scene) { shmheap_free(scene->other, scene->object_there); }
 static void other_sends(struct scene *scene) { shmheap_send(scene->other, scene->object_there); }
-static void other_reaps(struct scene *scene) { CHECK(shmheap_reap(scene->other, SHMHEAP_REAP_SHARED) >= 0); }
+static void other_reaps(struct scene *scene)
+{
+    CHECK(shmheap_reap(scene->other, SHMHEAP_REAP_SHARED) >= 0);
+}
 
 /* The place is another object's then, which ends elsewhere: where the old one ended is the new one's contents. */
 static void other_frees_and_allocates(struct scene *scene)
@@ -108,7 +127,8 @@ static void other_frees_and_allocates(struct scene *scene)
 static void other_wants_all(struct scene *scene) { CHECK(!shmheap_alloc(scene->other, HEAP)); }
 
 /* Does mine, and call before the at-th of its stores outside the lock: 1, or 0 where there are fewer. */
-static int race(struct scene *scene, void (*mine)(struct scene *), void (*call)(struct scene *), uint64_t at)
+static int race(struct scene *scene, void (*mine)(struct scene *), void (*call)(struct scene *),
+                uint64_t at)
 {
     scene_now = scene;
     scene->call = call;
@@ -145,9 +165,11 @@ static void a_handle_is_taken_during_a_realloc(void)
 /* Misuse, and what looks for blocks in caches. */
 static void an_object_is_changed_by_two_at_once(void)
 {
-    static void (*const firsts[])(struct scene *) = {take_handle, free_it, send_it, alloc_after_free};
-    static void (*const calls[])(struct scene *) = {other_shrinks, other_grows,   other_frees,
-                                                    other_sends,   other_reaps,   other_frees_and_allocates,
+    static void (*const firsts[])(struct scene *) = {take_handle, free_it, send_it,
+                                                     alloc_after_free};
+    static void (*const calls[])(struct scene *) = {other_shrinks,  other_grows,
+                                                    other_frees,    other_sends,
+                                                    other_reaps,    other_frees_and_allocates,
                                                     other_wants_all};
     uint64_t races = 0;
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
@@ -157,7 +179,8 @@ static void an_object_is_changed_by_two_at_once(void)
                 size_t len = firsts[i] == alloc_after_free ? SHORT : LONG;
                 scene_begin(&scene, len, k % 2);
                 if (firsts[i] == alloc_after_free)
-                    shmheap_free(scene.mem, scene.object); /* its header says cached when the alloc begins */
+                    shmheap_free(scene.mem,
+                                 scene.object); /* its header says cached when the alloc begins */
                 more = (uint64_t)race(&scene, firsts[i], calls[k / 2], at);
                 races += more;
                 check_scene(&scene);
@@ -167,5 +190,6 @@ static void an_object_is_changed_by_two_at_once(void)
     CHECK(races > 0);
 }
 
-static const struct test tests[] = {TEST(a_handle_is_taken_during_a_realloc), TEST(an_object_is_changed_by_two_at_once)};
+static const struct test tests[] = {TEST(a_handle_is_taken_during_a_realloc),
+                                    TEST(an_object_is_changed_by_two_at_once)};
 TEST_MAIN(tests)

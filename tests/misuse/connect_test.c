@@ -141,11 +141,13 @@ static void to_what_is_no_file(void)
 
 static void to_paths_of_no_file(void)
 {
-    static const char *const paths[] = {"/", "/dev/null", "/dev/zero", "/proc/self/mem", "/dev/full"};
+    static const char *const paths[] = {"/", "/dev/null", "/dev/zero", "/proc/self/mem",
+                                        "/dev/full"};
     const char *fifo = test_path();
     shmheap_memory_handle mem;
     CHECK(mkfifo(fifo, 0600) == 0);
-    for (unsigned flags = SHMHEAP_FILE; flags <= (SHMHEAP_FILE | SHMHEAP_READ_ONLY); flags += SHMHEAP_READ_ONLY) {
+    for (unsigned flags = SHMHEAP_FILE; flags <= (SHMHEAP_FILE | SHMHEAP_READ_ONLY);
+         flags += SHMHEAP_READ_ONLY) {
         shmheap_options options = {.timeout_ms = 20, .flags = flags};
         CHECK_REFUSED(shmheap_open(&mem, fifo, &options) == -1, EBADMSG);
         for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -194,7 +196,8 @@ static void try_image(struct images *images, const unsigned char *bytes, size_t 
     snprintf(images->victim.call, sizeof images->victim.call, "open");
     errno = 0;
     if (shmheap_open(&mem, images->name, round % 8 ? &soon : &soon_read_only) != 0) {
-        CHECK(errno == EBADMSG || errno == EPROTONOSUPPORT || errno == ETIMEDOUT || errno == ENOMEM || errno == EAGAIN);
+        CHECK(errno == EBADMSG || errno == EPROTONOSUPPORT || errno == ETIMEDOUT ||
+              errno == ENOMEM || errno == EAGAIN);
         return;
     }
     images->connected++;
@@ -242,7 +245,8 @@ static void run_images(void (*run)(void *))
     images->name = test_name();
     images->image = heap_image(images->name, &images->bytes);
     victim_run(&images->victim, run, images);
-    printf("  %llu images, %llu of them let in; then %llu calls accepted, %llu refused, %llu gave up waiting\n",
+    printf("  %llu images, %llu of them let in; then %llu calls accepted, %llu refused, %llu gave "
+           "up waiting\n",
            (unsigned long long)images->victim.round + 1, (unsigned long long)images->connected,
            (unsigned long long)images->victim.accepted, (unsigned long long)images->victim.refused,
            (unsigned long long)images->victim.timed_out);
@@ -253,8 +257,14 @@ static void run_images(void (*run)(void *))
 static void every_byte_of_the_control_page_flipped(void) { run_images(flip_each_byte); }
 static void random_garbage(void) { run_images(garbage); }
 
-static const struct test tests[] = {
-    TEST(to_a_missing_name), TEST(to_a_text), TEST(to_an_empty_segment), TEST(to_a_truncated_heap),
-    TEST(to_another_version), TEST(to_what_is_no_file), TEST(to_paths_of_no_file), TEST(without_permission),
-    TEST(every_byte_of_the_control_page_flipped), TEST(random_garbage)};
+static const struct test tests[] = {TEST(to_a_missing_name),
+                                    TEST(to_a_text),
+                                    TEST(to_an_empty_segment),
+                                    TEST(to_a_truncated_heap),
+                                    TEST(to_another_version),
+                                    TEST(to_what_is_no_file),
+                                    TEST(to_paths_of_no_file),
+                                    TEST(without_permission),
+                                    TEST(every_byte_of_the_control_page_flipped),
+                                    TEST(random_garbage)};
 TEST_MAIN(tests)

@@ -23,18 +23,19 @@ static uint64_t some_word(uint64_t old)
 {
     const uint64_t random = test_random_next(&peer.random);
     switch (random & 7) {
-    case 0:
-        return 0;
-    case 1:
-        return UINT64_MAX;
-    case 2:
-        return random;
-    case 3:
-        return old + (random >> 8 & 15) - 8;
-    case 4:
-        return *(const uint64_t *)(const void *)(peer.memory + (random >> 8) % (peer.bytes / 8) * 8);
-    default:
-        return old ^ UINT64_C(1) << (random >> 8 & 63);
+        case 0:
+            return 0;
+        case 1:
+            return UINT64_MAX;
+        case 2:
+            return random;
+        case 3:
+            return old + (random >> 8 & 15) - 8;
+        case 4:
+            return *(const uint64_t *)(const void *)(peer.memory +
+                                                     (random >> 8) % (peer.bytes / 8) * 8);
+        default:
+            return old ^ UINT64_C(1) << (random >> 8 & 63);
     }
 }
 
@@ -56,8 +57,11 @@ static void peer_hook(const void *about)
 static shmheap_memory_handle build(uint64_t round)
 {
     shmheap_memory_handle mem;
-    const shmheap_options options = {.len = LEN, .max_len = MAX_LEN, .alignment = round & 1 ? 8 : 16,
-                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | (round & 2 ? SHMHEAP_SPARSE : 0)};
+    const shmheap_options options = {.len = LEN,
+                                     .max_len = MAX_LEN,
+                                     .alignment = round & 1 ? 8 : 16,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS |
+                                              (round & 2 ? SHMHEAP_SPARSE : 0)};
     void *objects[OBJECTS];
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     for (unsigned i = 0; i < OBJECTS; i++)
@@ -117,8 +121,9 @@ static void torn_rounds(void *context)
     snprintf(path, sizeof path, "%s", test_shm_path(test_name()));
     for (uint64_t round = 0, rounds = test_rounds(ROUNDS); round < rounds; round++)
         torn_round(victim, path, round);
-    printf("  %llu copies, %llu refused, %llu writes of the peer\n", (unsigned long long)victim->accepted,
-           (unsigned long long)victim->refused, (unsigned long long)peer.writes);
+    printf("  %llu copies, %llu refused, %llu writes of the peer\n",
+           (unsigned long long)victim->accepted, (unsigned long long)victim->refused,
+           (unsigned long long)peer.writes);
     CHECK(victim->accepted != 0 && victim->refused != 0 && peer.writes != 0);
 }
 

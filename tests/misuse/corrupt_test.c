@@ -19,7 +19,8 @@ static void damage(struct arena *arena, struct test_random *random, uint64_t rou
         word = arena_word(arena, random, word);
         memcpy(arena->memory + place, &word, 8);
     }
-    victim_round(&arena->victim, round, "%llu changes, the last of byte %zu to %#llx (region at %llu)",
+    victim_round(&arena->victim, round,
+                 "%llu changes, the last of byte %zu to %#llx (region at %llu)",
                  (unsigned long long)places, place, (unsigned long long)word,
                  (unsigned long long)arena->layout.region_off);
 }

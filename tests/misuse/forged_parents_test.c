@@ -26,20 +26,14 @@ static void slots_forge(shmheap_memory_handle mem, unsigned last)
     for (unsigned slot = 1; slot < heap->slot_count; slot++) {
         uint64_t parent = slot + 1 < heap->slot_count ? slot + 1 : last;
         if (slot != heap->slot)
-            slot_entry(heap, slot)->word = parent << PARENT_SHIFT | NO_PROCESS << PID_SHIFT | space |
-                                           SLOT_BY_PID | SLOT_TAKEN;
+            slot_entry(heap, slot)->word =
+                parent << PARENT_SHIFT | NO_PROCESS << PID_SHIFT | space | SLOT_BY_PID | SLOT_TAKEN;
     }
 }
 
-static void reap(shmheap_memory_handle mem)
-{
-    CHECK(shmheap_reap(mem, 0) >= 0);
-}
+static void reap(shmheap_memory_handle mem) { CHECK(shmheap_reap(mem, 0) >= 0); }
 
-static void remove_name(shmheap_memory_handle mem)
-{
-    CHECK(shmheap_name_remove(mem, "name") >= 0);
-}
+static void remove_name(shmheap_memory_handle mem) { CHECK(shmheap_name_remove(mem, "name") >= 0); }
 
 static int see_process(const shmheap_process_info *process, void *context)
 {

@@ -47,7 +47,8 @@ static void scene_begin(struct scene *scene, size_t alignment)
     CHECK_PTR(shmheap_receive(scene->mem, scene->received_handle), passed);
     shmheap_free(scene->mem, scene->freed);
     shmheap_disconnect(leaving);
-    CHECK(scene->shared.bits && scene->freed_handle.bits && scene->stale.bits && scene->sent_handle.bits);
+    CHECK(scene->shared.bits && scene->freed_handle.bits && scene->stale.bits &&
+          scene->sent_handle.bits);
     scene->before = test_snapshot_take(scene->mem);
 }
 
@@ -61,7 +62,8 @@ static void scene_end(struct scene *scene)
 {
     check_untouched(scene);
     test_snapshot_drop(&scene->before);
-    CHECK_PTR(shmheap_receive(scene->mem, scene->sent_handle), scene->sent); /* it still is what it was */
+    CHECK_PTR(shmheap_receive(scene->mem, scene->sent_handle),
+              scene->sent); /* it still is what it was */
     CHECK(test_filled(scene->sent, OBJECT_LEN, 9));
     shmheap_disconnect(scene->other);
     shmheap_disconnect(scene->mem);
@@ -101,7 +103,8 @@ static void receiving_what_was_never_sent(void) { for_both_alignments(run_receiv
 static int error_of(const struct scene *scene, uint64_t bits)
 {
     uint64_t granules = (LEN - 8) / scene->before.stats.alignment;
-    int foreign = bits >> 51 != scene->sent_handle.bits >> 51 || (bits & ((UINT64_C(1) << 36) - 1)) >= granules;
+    int foreign = bits >> 51 != scene->sent_handle.bits >> 51 ||
+                  (bits & ((UINT64_C(1) << 36) - 1)) >= granules;
     return foreign ? EINVAL : ESTALE;
 }
 
@@ -110,7 +113,8 @@ static void run_receive_near(struct scene *scene)
 {
     uint64_t bits = scene->sent_handle.bits;
     for (unsigned bit = 0; bit < 64; bit++)
-        check_not_received(scene, bits ^ UINT64_C(1) << bit, error_of(scene, bits ^ UINT64_C(1) << bit));
+        check_not_received(scene, bits ^ UINT64_C(1) << bit,
+                           error_of(scene, bits ^ UINT64_C(1) << bit));
     for (uint64_t stamp = 0; stamp < 32768; stamp++)
         if (stamp != (bits >> 36 & 32767))
             check_not_received(scene, (bits & ~(UINT64_C(32767) << 36)) | stamp << 36, ESTALE);
@@ -155,7 +159,8 @@ static void run_send_wrong(struct scene *scene)
     check_not_sent(scene, scene->sent, EINVAL);
     check_not_sent(scene, NULL, EINVAL);
     check_not_sent(scene, on_stack, EINVAL);
-    check_not_sent(scene, seen_by(scene->other, scene->mem, scene->held), EINVAL); /* another connection's address */
+    check_not_sent(scene, seen_by(scene->other, scene->mem, scene->held),
+                   EINVAL); /* another connection's address */
     for (ptrdiff_t i = 1; i < OBJECT_LEN; i++)
         check_not_sent(scene, scene->held + i, EINVAL);
     for (ptrdiff_t i = -4096; i < 16; i++)
@@ -294,8 +299,13 @@ static void a_full_slot_table(void)
     test_unshare(small.memory, SMALL);
 }
 
-static const struct test tests[] = {
-    TEST(receiving_what_was_never_sent), TEST(handles_that_are_nearly_right), TEST(random_handles),
-    TEST(sending_what_one_does_not_hold), TEST(using_what_is_in_transit), TEST(unknown_flags_of_reap),
-    TEST(a_child_sends_its_parents), TEST(sending_what_a_dead_one_held), TEST(a_full_slot_table)};
+static const struct test tests[] = {TEST(receiving_what_was_never_sent),
+                                    TEST(handles_that_are_nearly_right),
+                                    TEST(random_handles),
+                                    TEST(sending_what_one_does_not_hold),
+                                    TEST(using_what_is_in_transit),
+                                    TEST(unknown_flags_of_reap),
+                                    TEST(a_child_sends_its_parents),
+                                    TEST(sending_what_a_dead_one_held),
+                                    TEST(a_full_slot_table)};
 TEST_MAIN(tests)

@@ -107,7 +107,8 @@ static void run_edges(struct scene *scene)
 {
     char *region = shmheap_underlying(scene->mem);
     for (ptrdiff_t i = -4096; i < 16; i++)
-        check_refused(scene, region + i); /* control data, index, and what comes before the first object */
+        check_refused(scene,
+                      region + i); /* control data, index, and what comes before the first object */
     for (ptrdiff_t i = 65536 - 64; i < 65536 + 4096; i++)
         check_refused(scene, region + i);
     check_untouched(scene);
@@ -120,8 +121,15 @@ static void run_foreign(struct scene *scene)
     char on_stack[64];
     static char in_data[64];
     char *on_heap = malloc(64);
-    void *of_nobody[] = {on_stack, in_data, on_heap, (void *)(uintptr_t)1, (void *)(uintptr_t)8, (void *)(uintptr_t)4096,
-                         (void *)UINTPTR_MAX, (void *)(UINTPTR_MAX - 15), (void *)(UINTPTR_MAX / 2 + 1),
+    void *of_nobody[] = {on_stack,
+                         in_data,
+                         on_heap,
+                         (void *)(uintptr_t)1,
+                         (void *)(uintptr_t)8,
+                         (void *)(uintptr_t)4096,
+                         (void *)UINTPTR_MAX,
+                         (void *)(UINTPTR_MAX - 15),
+                         (void *)(UINTPTR_MAX / 2 + 1),
                          (void *)(uintptr_t)run_edges};
     shmheap_memory_handle other = test_anonymous(65536, 0, 0);
     void *of_other = shmheap_alloc(other, 100);
@@ -154,7 +162,8 @@ static void run_random(struct scene *scene)
     struct test_random random = test_random_begin(1);
     char *region = shmheap_underlying(scene->mem);
     for (unsigned i = 0; i < 100000; i++) {
-        char *ptr = i % 2 ? region + test_random_below(&random, 70000) : (char *)(uintptr_t)test_random_next(&random);
+        char *ptr = i % 2 ? region + test_random_below(&random, 70000)
+                          : (char *)(uintptr_t)test_random_next(&random);
         int live = 0;
         for (size_t k = 0; k < OBJECTS; k++)
             live |= k % 3 != 2 && ptr == scene->objects[k];
@@ -187,8 +196,12 @@ static void freeing_what_another_process_freed(void)
     shmheap_disconnect(scene.mem);
 }
 
-static const struct test tests[] = {
-    TEST(freeing_twice), TEST(pointers_into_objects), TEST(pointers_just_outside_objects),
-    TEST(pointers_into_control_data_and_beyond_the_end), TEST(foreign_pointers), TEST(null_is_freed_without_effect),
-    TEST(random_pointers), TEST(freeing_what_another_process_freed)};
+static const struct test tests[] = {TEST(freeing_twice),
+                                    TEST(pointers_into_objects),
+                                    TEST(pointers_just_outside_objects),
+                                    TEST(pointers_into_control_data_and_beyond_the_end),
+                                    TEST(foreign_pointers),
+                                    TEST(null_is_freed_without_effect),
+                                    TEST(random_pointers),
+                                    TEST(freeing_what_another_process_freed)};
 TEST_MAIN(tests)

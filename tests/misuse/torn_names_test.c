@@ -32,7 +32,8 @@ static void peer_hook(const void *word)
 
 static void peer_begins(void *from, size_t bytes, uint64_t at, uint64_t value)
 {
-    const struct peer fresh = {.from = from, .to = (unsigned char *)from + bytes, .at = at, .value = value};
+    const struct peer fresh = {
+        .from = from, .to = (unsigned char *)from + bytes, .at = at, .value = value};
     peer = fresh;
     shmheap_load_hook = peer_hook;
 }
@@ -62,7 +63,8 @@ static struct name_record *record_forge(shmheap_memory_handle mem)
     CHECK(last);
     struct name_record *record = last;
     uint64_t *header = (uint64_t *)last - 1;
-    *header = (*header & ~((uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT)) | (uint64_t)SHMHEAP_STATE_INTERNAL << HEADER_STATE_SHIFT;
+    *header = (*header & ~((uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT)) |
+              (uint64_t)SHMHEAP_STATE_INTERNAL << HEADER_STATE_SHIFT;
     memset(record, 'x', LEN);
     record->kind = INTERNAL_NAME;
     record->name_len = 8;
@@ -79,7 +81,15 @@ static int see_name(const shmheap_name_info *name, void *context)
 
 static void the_length_changes_at_any_load(void)
 {
-    static const uint64_t lens[] = {0, 1, 9, 255, 256, 1 << 16, UINT64_MAX, UINT64_MAX - 6, UINT64_MAX - sizeof(struct name_record)};
+    static const uint64_t lens[] = {0,
+                                    1,
+                                    9,
+                                    255,
+                                    256,
+                                    1 << 16,
+                                    UINT64_MAX,
+                                    UINT64_MAX - 6,
+                                    UINT64_MAX - sizeof(struct name_record)};
     void *memory;
     shmheap_memory_handle mem = heap_begin(&memory);
     struct name_record *record = record_forge(mem);
@@ -125,7 +135,9 @@ static void a_slot_has_a_name_without_an_end(void)
 {
     void *memory;
     shmheap_memory_handle mem = heap_begin(&memory);
-    struct slot *entry = (struct slot *)(void *)((unsigned char *)memory + mem.heap->layout.slots_off) + mem.heap->slot;
+    struct slot *entry =
+        (struct slot *)(void *)((unsigned char *)memory + mem.heap->layout.slots_off) +
+        mem.heap->slot;
     for (uint64_t at = 0; at < sizeof entry->name / sizeof(uint64_t); at++) {
         int seen = 0;
         peer_begins(entry->name, sizeof entry->name, at, UINT64_C(0x7878787878787878));
@@ -137,6 +149,7 @@ static void a_slot_has_a_name_without_an_end(void)
     heap_end(mem, memory);
 }
 
-static const struct test tests[] = {TEST(the_length_changes_at_any_load), TEST(each_byte_of_a_name_is_loaded_by_a_load),
+static const struct test tests[] = {TEST(the_length_changes_at_any_load),
+                                    TEST(each_byte_of_a_name_is_loaded_by_a_load),
                                     TEST(a_slot_has_a_name_without_an_end)};
 TEST_MAIN(tests)

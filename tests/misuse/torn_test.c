@@ -6,7 +6,14 @@
 #include "c/src/block/block.h"
 #include "tests/misuse/arena.h"
 
-enum { ROUNDS = 60000, CALLS = 60, RATES = 11, CACHED_PAGES = 300, CACHED_ROUNDS = 4000, CACHED_CALLS = 500 };
+enum {
+    ROUNDS = 60000,
+    CALLS = 60,
+    RATES = 11,
+    CACHED_PAGES = 300,
+    CACHED_ROUNDS = 4000,
+    CACHED_CALLS = 500
+};
 
 void (*shmheap_load_hook)(const void *word);
 
@@ -35,7 +42,8 @@ static void peer_writes(const void *about)
 {
     struct arena *arena = peer.arena;
     size_t place = (size_t)((uintptr_t)about - (uintptr_t)arena->memory) & ~(size_t)7;
-    if (!peer.of_caches && place != offsetof(struct control, lock) && test_random_below(&peer.random, 4) == 0)
+    if (!peer.of_caches && place != offsetof(struct control, lock) &&
+        test_random_below(&peer.random, 4) == 0)
         place = arena_place(arena, &peer.random);
     if (place == offsetof(struct control, lock))
         return;
@@ -45,7 +53,8 @@ static void peer_writes(const void *about)
     if (peer.puts_back && test_random_below(&peer.random, 8) != 0) {
         peer.word = word;
         peer.old = old;
-        peer.loads = 1 + test_random_below(&peer.random, test_random_below(&peer.random, 2) ? 2 : 20);
+        peer.loads =
+            1 + test_random_below(&peer.random, test_random_below(&peer.random, 2) ? 2 : 20);
     }
 }
 
@@ -55,7 +64,8 @@ static void peer_hook(const void *word)
         return;
     if (peer.word != NULL && peer.loads-- == 0)
         peer_puts_back();
-    if (peer.of_caches && ((uintptr_t)word % sizeof(uint64_t) != 0 || header_state(*(const uint64_t *)word) != SHMHEAP_STATE_CACHED))
+    if (peer.of_caches && ((uintptr_t)word % sizeof(uint64_t) != 0 ||
+                           header_state(*(const uint64_t *)word) != SHMHEAP_STATE_CACHED))
         return;
     if (peer.word == NULL && test_random_below(&peer.random, peer.rate) == 0)
         peer_writes(word);
@@ -68,7 +78,8 @@ static void peer_begins(struct arena *arena, uint64_t round, struct test_random 
     peer.random = test_random_begin(~round);
     peer.rate = UINT64_C(2) << test_random_below(random, RATES);
     peer.puts_back = test_random_below(random, 8) != 0;
-    victim_round(&arena->victim, round, "a write at one load in %llu", (unsigned long long)peer.rate);
+    victim_round(&arena->victim, round, "a write at one load in %llu",
+                 (unsigned long long)peer.rate);
     shmheap_load_hook = peer_hook;
 }
 
@@ -121,7 +132,11 @@ static void check_survives(void (*rounds)(void *context), size_t pages)
 }
 
 static void a_peer_writes_between_any_two_loads(void) { check_survives(torn_rounds, ARENA_PAGES); }
-static void a_peer_writes_headers_of_cached_blocks(void) { check_survives(torn_rounds_of_caches, CACHED_PAGES); }
+static void a_peer_writes_headers_of_cached_blocks(void)
+{
+    check_survives(torn_rounds_of_caches, CACHED_PAGES);
+}
 
-static const struct test tests[] = {TEST(a_peer_writes_between_any_two_loads), TEST(a_peer_writes_headers_of_cached_blocks)};
+static const struct test tests[] = {TEST(a_peer_writes_between_any_two_loads),
+                                    TEST(a_peer_writes_headers_of_cached_blocks)};
 TEST_MAIN(tests)

@@ -20,7 +20,8 @@ void victim_run(struct victim *victim, void (*run)(void *), void *context)
         fprintf(stderr, "the victim was ended by signal %d (%s)\n", WTERMSIG(status),
                 WTERMSIG(status) == SIGALRM ? "an endless loop" : strsignal(WTERMSIG(status)));
     if (status != 0)
-        test_fail(__FILE__, __LINE__, "round %llu, in %s, after %s; the seed was printed at the start",
+        test_fail(__FILE__, __LINE__,
+                  "round %llu, in %s, after %s; the seed was printed at the start",
                   (unsigned long long)victim->round, victim->call, victim->damage);
 }
 
@@ -45,7 +46,10 @@ struct calls {
     uint64_t visits;
 };
 
-static void note(struct calls *calls, const char *name) { snprintf(calls->victim->call, sizeof calls->victim->call, "%s", name); }
+static void note(struct calls *calls, const char *name)
+{
+    snprintf(calls->victim->call, sizeof calls->victim->call, "%s", name);
+}
 
 /* All of an object is inside the heap, and can be written. */
 static void check_object(struct calls *calls, char *ptr, size_t len)
@@ -94,7 +98,10 @@ static void call_aligned(struct calls *calls)
 {
     size_t len = some_len(calls);
     note(calls, "aligned_alloc");
-    check_object(calls, shmheap_aligned_alloc(calls->mem, (size_t)1 << test_random_below(calls->random, 13), len), len);
+    check_object(
+        calls,
+        shmheap_aligned_alloc(calls->mem, (size_t)1 << test_random_below(calls->random, 13), len),
+        len);
 }
 
 static void call_realloc(struct calls *calls)
@@ -107,7 +114,8 @@ static void call_realloc(struct calls *calls)
 static void call_free(struct calls *calls)
 {
     note(calls, "free");
-    ++*(shmheap_try_free(calls->mem, some_pointer(calls)) == 0 ? &calls->victim->accepted : &calls->victim->refused);
+    ++*(shmheap_try_free(calls->mem, some_pointer(calls)) == 0 ? &calls->victim->accepted
+                                                               : &calls->victim->refused);
 }
 
 static void call_handles(struct calls *calls)
@@ -145,7 +153,8 @@ static int see_process(const shmheap_process_info *process, void *context)
 
 static const char *some_name(struct calls *calls)
 {
-    static const char *const names[] = {"a", "b", "a name that is longer than the others, so that its record is", "d", ""};
+    static const char *const names[] = {
+        "a", "b", "a name that is longer than the others, so that its record is", "d", ""};
     return names[test_random_below(calls->random, sizeof names / sizeof *names)];
 }
 
@@ -195,7 +204,9 @@ static void call_holding(struct calls *calls)
     if (test_random_below(calls->random, 8) == 0)
         CHECK(shmheap_reap(calls->mem, (unsigned)test_random_below(calls->random, 2)) >= -1);
     note(calls, "alloc_wait");
-    check_object(calls, shmheap_alloc_wait(calls->mem, 100, test_random_below(calls->random, 100) == 0), 100);
+    check_object(calls,
+                 shmheap_alloc_wait(calls->mem, 100, test_random_below(calls->random, 100) == 0),
+                 100);
 }
 
 static int see_name(const shmheap_name_info *name, void *context)
@@ -224,11 +235,13 @@ static void call_looks(struct calls *calls)
     CHECK(shmheap_names(calls->mem, see_name, calls) != -5);
 }
 
-void victim_calls(struct victim *victim, shmheap_memory_handle mem, struct test_random *random, unsigned count)
+void victim_calls(struct victim *victim, shmheap_memory_handle mem, struct test_random *random,
+                  unsigned count)
 {
-    static void (*const kinds[])(struct calls *) = {call_alloc,   call_alloc, call_calloc,  call_aligned, call_realloc,
-                                                    call_realloc, call_free,  call_free,    call_handles, call_usable_size,
-                                                    call_looks,   call_named, call_many,    call_holding};
+    static void (*const kinds[])(struct calls *) = {
+        call_alloc,   call_alloc, call_calloc, call_aligned, call_realloc,
+        call_realloc, call_free,  call_free,   call_handles, call_usable_size,
+        call_looks,   call_named, call_many,   call_holding};
     struct calls calls = {.victim = victim, .mem = mem, .random = random};
     calls.region = shmheap_underlying(mem);
     calls.region_most = mem.heap->layout.max_len;

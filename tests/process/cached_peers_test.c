@@ -8,12 +8,20 @@
 
 #include "tests/support/test.h"
 
-enum { LEN = 4 << 20, OBJECTS = 2000, ROUNDS = 30000, HELD = 100, TURNS = 60, SHARED_MAX = 4000, LINE = 256 };
+enum {
+    LEN = 4 << 20,
+    OBJECTS = 2000,
+    ROUNDS = 30000,
+    HELD = 100,
+    TURNS = 60,
+    SHARED_MAX = 4000,
+    LINE = 256
+};
 
 /* struct scene is shared. */
 struct scene {
     const char *name;
-    shmheap_memory_handle mem;  /* of the test's own process, with caches */
+    shmheap_memory_handle mem;    /* of the test's own process, with caches */
     shmheap_memory_handle looker; /* without */
     int ready[2], go[2];
     volatile int stop;
@@ -34,8 +42,9 @@ static shmheap_memory_handle connect_cached(const char *name)
 static struct scene *scene_begin(size_t alignment)
 {
     struct scene *scene = test_shared(sizeof *scene);
-    const shmheap_options options = {
-        .len = LEN, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_CACHED};
+    const shmheap_options options = {.len = LEN,
+                                     .alignment = alignment,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_CACHED};
     scene->name = test_name();
     CHECK(pipe2(scene->ready, O_CLOEXEC) == 0 && pipe2(scene->go, O_CLOEXEC) == 0);
     CHECK_EQ(shmheap_open(&scene->mem, scene->name, &options), 0);
@@ -94,7 +103,8 @@ struct object {
     uint64_t mark;
 };
 
-static void replace(shmheap_memory_handle mem, struct object *object, struct test_random *random, int may_fail)
+static void replace(shmheap_memory_handle mem, struct object *object, struct test_random *random,
+                    int may_fail)
 {
     CHECK(object->ptr == NULL || test_filled(object->ptr, object->len, object->mark));
     CHECK_EQ(shmheap_try_free(mem, object->ptr), 0);
@@ -109,7 +119,8 @@ static void replace(shmheap_memory_handle mem, struct object *object, struct tes
 static void drop_all(shmheap_memory_handle mem, struct object *objects, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        CHECK(objects[i].ptr == NULL || test_filled(objects[i].ptr, objects[i].len, objects[i].mark));
+        CHECK(objects[i].ptr == NULL ||
+              test_filled(objects[i].ptr, objects[i].len, objects[i].mark));
         CHECK_EQ(shmheap_try_free(mem, objects[i].ptr), 0);
     }
 }
@@ -377,7 +388,8 @@ static void pass_on(void *context)
 {
     struct scene *scene = context;
     shmheap_memory_handle mem = connect_cached(scene->name);
-    struct test_random random = test_random_begin(__atomic_fetch_add(&scene->steps, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&scene->steps, 1, __ATOMIC_RELAXED));
     size_t rounds = test_rounds(ROUNDS);
     for (size_t i = 0; i < rounds; i++) {
         uint64_t head[2] = {choose_len(&random), test_random_next(&random)};
@@ -424,8 +436,12 @@ static void freed_by_another_than_allocated(void)
     }
 }
 
-static const struct test tests[] = {
-    TEST(caches_of_a_sleeper_are_given_back), TEST(caches_of_one_at_work_are_given_back), TEST(a_child_of_full_caches),
-    TEST(children_that_only_end), TEST(killed_with_full_caches), TEST(a_dead_ones_caches_are_no_loss),
-    TEST(exec_with_full_caches), TEST(freed_by_another_than_allocated)};
+static const struct test tests[] = {TEST(caches_of_a_sleeper_are_given_back),
+                                    TEST(caches_of_one_at_work_are_given_back),
+                                    TEST(a_child_of_full_caches),
+                                    TEST(children_that_only_end),
+                                    TEST(killed_with_full_caches),
+                                    TEST(a_dead_ones_caches_are_no_loss),
+                                    TEST(exec_with_full_caches),
+                                    TEST(freed_by_another_than_allocated)};
 TEST_MAIN(tests)

@@ -101,9 +101,18 @@ static void sends(void)
     CHECK_EQ(shmheap_try_free(mem, ptr), 0);
 }
 
-static int visit_name(const shmheap_name_info *info, void *context) { return info == NULL || context == NULL; }
-static int visit_block(const shmheap_block_info *info, void *context) { return info == NULL || context == NULL; }
-static int visit_process(const shmheap_process_info *info, void *context) { return info == NULL || context == NULL; }
+static int visit_name(const shmheap_name_info *info, void *context)
+{
+    return info == NULL || context == NULL;
+}
+static int visit_block(const shmheap_block_info *info, void *context)
+{
+    return info == NULL || context == NULL;
+}
+static int visit_process(const shmheap_process_info *info, void *context)
+{
+    return info == NULL || context == NULL;
+}
 
 static void uses_names(void)
 {
@@ -140,10 +149,21 @@ static void copies(void)
     CHECK_EQ(unlink(path), 0);
 }
 
-static void (*const calls[])(void) = {
-    makes,           makes_without_a_name, takes_over,      connects, waits_for_a_maker, attaches,
-    makes_in_memory, allocates,            waits_for_space, sends,    uses_names,        inspects,
-    keeps_names,     asks_for_the_socket,  copies};
+static void (*const calls[])(void) = {makes,
+                                      makes_without_a_name,
+                                      takes_over,
+                                      connects,
+                                      waits_for_a_maker,
+                                      attaches,
+                                      makes_in_memory,
+                                      allocates,
+                                      waits_for_space,
+                                      sends,
+                                      uses_names,
+                                      inspects,
+                                      keeps_names,
+                                      asks_for_the_socket,
+                                      copies};
 
 /* The call, by a thread whose end is asked for already: it is cancelled behind the call. */
 struct attempt {
@@ -224,5 +244,6 @@ static void the_first_change_of_a_child(void)
     }
 }
 
-static const struct test tests[] = {TEST(each_call), TEST(each_call_with_caches), TEST(the_first_change_of_a_child)};
+static const struct test tests[] = {TEST(each_call), TEST(each_call_with_caches),
+                                    TEST(the_first_change_of_a_child)};
 TEST_MAIN(tests)

@@ -163,7 +163,8 @@ static void meet_and_change(void *context)
     shmheap_disconnect(mem);
 }
 
-static void check_obstacle(const char *what, enum ground_kind kinds, int (*meet)(void), void (*part)(void), int error)
+static void check_obstacle(const char *what, enum ground_kind kinds, int (*meet)(void),
+                           void (*part)(void), int error)
 {
     for (enum ground_kind kind = 0; kind < kinds; kind++) {
         struct scene *scene = test_shared(sizeof *scene);
@@ -187,11 +188,17 @@ static void check_obstacle(const char *what, enum ground_kind kinds, int (*meet)
 static int become_stranger(void) { return setgid(STRANGER) == 0 && setuid(STRANGER) == 0 ? 0 : -1; }
 
 /* A memfd may be opened anew by each user that has a descriptor. */
-static void another_user(void) { check_obstacle("another user", GROUND_ANONYMOUS, become_stranger, NULL, EACCES); }
+static void another_user(void)
+{
+    check_obstacle("another user", GROUND_ANONYMOUS, become_stranger, NULL, EACCES);
+}
 
 static char empty_folder[200];
 
-static int go_where_nothing_is(void) { return chroot(empty_folder) == 0 && chdir("/") == 0 ? 0 : -1; }
+static int go_where_nothing_is(void)
+{
+    return chroot(empty_folder) == 0 && chdir("/") == 0 ? 0 : -1;
+}
 
 static void a_root_without_proc(void)
 {
@@ -215,14 +222,18 @@ static int use_all_descriptors(void)
     return 0;
 }
 
-static void allow_more_descriptors(void) { CHECK_EQ(setrlimit(RLIMIT_NOFILE, &descriptors_before), 0); }
+static void allow_more_descriptors(void)
+{
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &descriptors_before), 0);
+}
 
 static void no_descriptors_left(void)
 {
-    check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, use_all_descriptors, allow_more_descriptors, EMFILE);
+    check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, use_all_descriptors, allow_more_descriptors,
+                   EMFILE);
 }
 
-static const struct test tests[] = {TEST(by_raw_clone),        TEST(by_underscore_fork),   TEST(a_copy_of_a_heap_that_threads_are_in),
-                                    TEST(another_user),        TEST(a_root_without_proc),
-                                    TEST(no_descriptors_left)};
+static const struct test tests[] = {
+    TEST(by_raw_clone), TEST(by_underscore_fork),  TEST(a_copy_of_a_heap_that_threads_are_in),
+    TEST(another_user), TEST(a_root_without_proc), TEST(no_descriptors_left)};
 TEST_MAIN(tests)

@@ -17,7 +17,8 @@ static void check_reaped(const struct ground *ground, long objects)
 }
 
 /* The peer is killed, then its children: what it held goes at once, or only with them. */
-static void check_claims(enum ground_kind kind, void (*act)(struct peer *), int claimed, long childs_objects)
+static void check_claims(enum ground_kind kind, void (*act)(struct peer *), int claimed,
+                         long childs_objects)
 {
     struct ground ground = ground_begin(kind);
     struct peer *peer = peer_begin(&ground, NULL, act);
@@ -72,7 +73,10 @@ static void take_one_and_leave(shmheap_memory_handle mem)
     CHECK_EQ(shmheap_try_free(mem, ptr), 0);
     shmheap_disconnect(mem);
 }
-static void forks_one_that_leaves_after_use(struct peer *peer) { peer_fork(peer, take_one_and_leave); }
+static void forks_one_that_leaves_after_use(struct peer *peer)
+{
+    peer_fork(peer, take_one_and_leave);
+}
 
 static void a_child_that_disconnected_has_no_claim(void)
 {
@@ -126,10 +130,14 @@ static void take_one_and_fork_again(shmheap_memory_handle mem)
 }
 
 static void forks_two_generations(struct peer *peer) { peer_fork(peer, fork_again); }
-static void forks_two_generations_of_users(struct peer *peer) { peer_fork(peer, take_one_and_fork_again); }
+static void forks_two_generations_of_users(struct peer *peer)
+{
+    peer_fork(peer, take_one_and_fork_again);
+}
 
 /* The peer is killed, then its child: the grandchild claims what both held. */
-static void check_generations(enum ground_kind kind, void (*act)(struct peer *), long childs_objects)
+static void check_generations(enum ground_kind kind, void (*act)(struct peer *),
+                              long childs_objects)
 {
     struct ground ground = ground_begin(kind);
     *grandchild = 0;

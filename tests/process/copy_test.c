@@ -33,7 +33,8 @@ int __wrap_open(const char *path, int oflags, ...)
 {
     va_list rest;
     va_start(rest, oflags);
-    unsigned mode = (oflags & O_CREAT) || (oflags & O_TMPFILE) == O_TMPFILE ? va_arg(rest, unsigned) : 0;
+    unsigned mode =
+        (oflags & O_CREAT) || (oflags & O_TMPFILE) == O_TMPFILE ? va_arg(rest, unsigned) : 0;
     va_end(rest);
     if (no_tmpfile && (oflags & O_TMPFILE) == O_TMPFILE) {
         errno = EOPNOTSUPP;
@@ -58,7 +59,7 @@ static const char *copy_path(void)
     static struct path {
         struct path *next;
         char text[300];
-    } *paths;
+    } * paths;
     struct path *path = calloc(1, sizeof *path);
     CHECK(path != NULL);
     snprintf(path->text, sizeof path->text, "%s", test_shm_path(test_name()));
@@ -105,8 +106,12 @@ static void copy_of_a_heap_at_rest(void)
     for (unsigned flags = 0; flags < 4; flags++) {
         shmheap_memory_handle mem, copy;
         const char *path = copy_path();
-        const shmheap_options options = {.len = LEN, .max_len = 2 * LEN, .alignment = flags & 1 ? 8 : 16, .mode = 0640,
-                                         .flags = SHMHEAP_CREATE | (flags & 2 ? SHMHEAP_SPARSE : 0)};
+        const shmheap_options options = {.len = LEN,
+                                         .max_len = 2 * LEN,
+                                         .alignment = flags & 1 ? 8 : 16,
+                                         .mode = 0640,
+                                         .flags =
+                                             SHMHEAP_CREATE | (flags & 2 ? SHMHEAP_SPARSE : 0)};
         CHECK_EQ(shmheap_open(&mem, test_name(), &options), 0);
         kept_make(mem);
         shmheap_object_handle handles[SLOTS];
@@ -142,7 +147,8 @@ static void copy_of_a_heap_at_rest(void)
         mode_t mask = umask(0);
         umask(mask);
         CHECK_EQ(status.st_mode & 07777, 0640 & ~mask);
-        CHECK_LE(status.st_blocks * 512, (long long)stats.used_bytes + LEN / 8); /* what is free has no memory */
+        CHECK_LE(status.st_blocks * 512,
+                 (long long)stats.used_bytes + LEN / 8); /* what is free has no memory */
         /* It goes on, and may grow. */
         void *large = shmheap_alloc(copy, LEN);
         CHECK(large != NULL);
@@ -256,7 +262,10 @@ struct stage {
     unsigned flags; /* of the writers' connections */
 };
 
-static void publish(uint64_t *slot, uint64_t bits) { __atomic_store_n(slot, bits, __ATOMIC_RELEASE); }
+static void publish(uint64_t *slot, uint64_t bits)
+{
+    __atomic_store_n(slot, bits, __ATOMIC_RELEASE);
+}
 
 static void work_once(shmheap_memory_handle mem, uint64_t *slot, struct test_random *random)
 {
@@ -287,7 +296,8 @@ static void work_once(shmheap_memory_handle mem, uint64_t *slot, struct test_ran
 static void writer(void *context, unsigned index)
 {
     struct stage *stage = context;
-    struct test_random random = test_random_begin(index + 10 * __atomic_add_fetch(&stage->generation, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(index + 10 * __atomic_add_fetch(&stage->generation, 1, __ATOMIC_RELAXED));
     const shmheap_options options = {.flags = stage->flags};
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_open(&mem, stage->name, &options), 0);
@@ -491,7 +501,9 @@ static void the_copier_is_killed(void)
     copier->mem = test_anonymous(LEN, 0, 0);
     copier->path = copy_path();
     kept_make(copier->mem);
-    const shmheap_options replace = {.len = 4096, .flags = SHMHEAP_FILE | SHMHEAP_CREATE | SHMHEAP_TAKE_OVER | SHMHEAP_EXCLUSIVE};
+    const shmheap_options replace = {.len = 4096,
+                                     .flags = SHMHEAP_FILE | SHMHEAP_CREATE | SHMHEAP_TAKE_OVER |
+                                              SHMHEAP_EXCLUSIVE};
     for (no_tmpfile = 0; no_tmpfile < 2; no_tmpfile++) {
         copier->finished = 0;
         for (copier->deadly = 1;; copier->deadly++) {
@@ -523,9 +535,8 @@ static void the_copier_is_killed(void)
  * raise SIGBUS on a full file system. */
 static void a_copy_takes_no_memory_from_the_heap(void)
 {
-    const shmheap_options options = {.len = 64 << 10,
-                                     .max_len = 1 << 30,
-                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    const shmheap_options options = {
+        .len = 64 << 10, .max_len = 1 << 30, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     shmheap_memory_handle mem;
     struct stat before, after;
     const char *path = copy_path();

@@ -11,7 +11,8 @@
 enum { LEN = 4096, ROUNDS = 200, TOGETHER = 8 };
 
 static const shmheap_options by_name = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
-static const shmheap_options by_path = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_FILE};
+static const shmheap_options by_path = {.len = LEN,
+                                        .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_FILE};
 
 static shmheap_memory_handle make(const char *name, const shmheap_options *options)
 {
@@ -82,7 +83,8 @@ static void heaps_without_a_name(void)
 {
     static unsigned char memory[16384] __attribute__((aligned(16)));
     const char *name = test_name();
-    shmheap_memory_handle other = make(name, &by_name), mem = test_anonymous(LEN, 0, 0), none = {NULL};
+    shmheap_memory_handle other = make(name, &by_name), mem = test_anonymous(LEN, 0, 0),
+                          none = {NULL};
     CHECK_EQ(destroy_errno(name, mem), ESTALE);
     CHECK_EQ(shmheap_create_at(&mem, memory, sizeof memory, NULL), 0);
     CHECK_EQ(destroy_errno(name, mem), ENOTSUP);

@@ -72,22 +72,22 @@ static void hold_and_end(void *context)
     shmheap_memory_handle mem = ground_join(holder->ground, holder->flags);
     hold(holder, mem);
     switch (holder->way) {
-    case WAY_DISCONNECT:
-        shmheap_disconnect(mem);
-        _exit(0);
-    case WAY_EXIT:
-        exit(0);
-    case WAY_UNDERSCORE_EXIT:
-        _exit(0);
-    case WAY_QUICK_EXIT:
-        quick_exit(0);
-    case WAY_EXEC:
-        become_cat(holder);
-        break;
-    case WAY_ABORT:
-        abort();
-    default:
-        raise(SIGKILL);
+        case WAY_DISCONNECT:
+            shmheap_disconnect(mem);
+            _exit(0);
+        case WAY_EXIT:
+            exit(0);
+        case WAY_UNDERSCORE_EXIT:
+            _exit(0);
+        case WAY_QUICK_EXIT:
+            quick_exit(0);
+        case WAY_EXEC:
+            become_cat(holder);
+            break;
+        case WAY_ABORT:
+            abort();
+        default:
+            raise(SIGKILL);
     }
 }
 
@@ -162,7 +162,8 @@ static void check_after_exec(const struct holder *holder)
     char byte;
     CHECK_EQ(read(holder->ended[0], &byte, 1), 0);
     if (holder->ground->kind != GROUND_MEMORY) {
-        while (test_stat(holder->ground->mem).dead == 0) /* the kernel drops mappings a moment later */
+        while (test_stat(holder->ground->mem).dead ==
+               0) /* the kernel drops mappings a moment later */
             sched_yield();
         return;
     }
@@ -170,7 +171,10 @@ static void check_after_exec(const struct holder *holder)
     CHECK_EQ(shmheap_reap(holder->ground->mem, SHMHEAP_REAP_SHARED), 0);
 }
 
-static int expected_end(enum way way) { return way == WAY_ABORT ? SIGABRT : way == WAY_KILL ? SIGKILL : 0; }
+static int expected_end(enum way way)
+{
+    return way == WAY_ABORT ? SIGABRT : way == WAY_KILL ? SIGKILL : 0;
+}
 
 static void end_by(const struct ground *ground, enum way way, unsigned flags)
 {
@@ -279,13 +283,17 @@ static void exits_while_threads_are_busy(unsigned flags)
         CHECK_SOUND(ground.mem);
         CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED), 0);
         CHECK_SOUND(ground.mem);
-        CHECK_LE(test_stat(ground.mem).used_blocks, (i + 1) * BUSY_THREADS); /* an object that each thread had */
+        CHECK_LE(test_stat(ground.mem).used_blocks,
+                 (i + 1) * BUSY_THREADS); /* an object that each thread had */
     }
     ground_end(&ground);
 }
 
 static void exit_while_threads_are_busy(void) { exits_while_threads_are_busy(0); }
-static void exit_while_threads_are_busy_with_caches(void) { exits_while_threads_are_busy(SHMHEAP_CACHED); }
+static void exit_while_threads_are_busy_with_caches(void)
+{
+    exits_while_threads_are_busy(SHMHEAP_CACHED);
+}
 
 static const struct test tests[] = {TEST(of_a_name),
                                     TEST(of_a_file),

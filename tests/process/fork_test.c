@@ -280,9 +280,13 @@ static void grandchildren_of_a_parent_that_disconnected(void)
     a_grandchild_whose_parent_has_left(1);
 }
 
-static const struct test tests[] = {
-    TEST(both_go_on_with_a_name), TEST(both_go_on_without_a_name), TEST(both_go_on_in_own_memory),
-    TEST(a_childs_disconnect_is_its_own), TEST(a_child_that_only_looks), TEST(grandchildren),
-    TEST(a_parent_that_dies_before_its_child), TEST(grandchildren_of_a_parent_that_ended),
-    TEST(grandchildren_of_a_parent_that_disconnected)};
+static const struct test tests[] = {TEST(both_go_on_with_a_name),
+                                    TEST(both_go_on_without_a_name),
+                                    TEST(both_go_on_in_own_memory),
+                                    TEST(a_childs_disconnect_is_its_own),
+                                    TEST(a_child_that_only_looks),
+                                    TEST(grandchildren),
+                                    TEST(a_parent_that_dies_before_its_child),
+                                    TEST(grandchildren_of_a_parent_that_ended),
+                                    TEST(grandchildren_of_a_parent_that_disconnected)};
 TEST_MAIN(tests)

@@ -83,7 +83,8 @@ static struct crowd *crowd_begin(const char *name)
 static void crowd_end(struct crowd *crowd)
 {
     for (unsigned end = 0; end < 2; end++)
-        CHECK(close(crowd->ready[end]) == 0 && close(crowd->look[end]) == 0 && close(crowd->leave[end]) == 0);
+        CHECK(close(crowd->ready[end]) == 0 && close(crowd->look[end]) == 0 &&
+              close(crowd->leave[end]) == 0);
     test_unshare(crowd, sizeof *crowd);
 }
 
@@ -108,7 +109,8 @@ static int call_roll(const shmheap_block_info *block, void *context)
             CHECK_EQ(roll->crowd->slots[i], block->slot);
             return 0;
         }
-    test_fail(__FILE__, __LINE__, "a block at %llu that nobody has", (unsigned long long)block->offset);
+    test_fail(__FILE__, __LINE__, "a block at %llu that nobody has",
+              (unsigned long long)block->offset);
 }
 
 static void a_thousand_processes_at_once(void)
@@ -156,7 +158,8 @@ static int table_visit(const shmheap_process_info *process, void *context)
 static int entry_same(const shmheap_process_info *a, const shmheap_process_info *b)
 {
     return a->slot == b->slot && a->pid == b->pid && strcmp(a->name, b->name) == 0 &&
-           a->connected_ns == b->connected_ns && a->alive == b->alive && a->blocks == b->blocks && a->bytes == b->bytes;
+           a->connected_ns == b->connected_ns && a->alive == b->alive && a->blocks == b->blocks &&
+           a->bytes == b->bytes;
 }
 
 static void table_take(shmheap_memory_handle mem, struct table *table)
@@ -180,7 +183,8 @@ static int full_begin(struct full *full)
     files.rlim_cur = files.rlim_max;
     CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
     if (files.rlim_cur < SLOTS + 100) {
-        printf("  skipped: no more than %llu open files are allowed\n", (unsigned long long)files.rlim_cur);
+        printf("  skipped: no more than %llu open files are allowed\n",
+               (unsigned long long)files.rlim_cur);
         return 0;
     }
     full->name = test_name();
@@ -327,5 +331,6 @@ static void a_dead_ones_slot_is_taken_again(void)
 }
 
 static const struct test tests[] = {TEST(a_thousand_processes_at_once), TEST(one_more_is_refused),
-                                    TEST(slots_of_those_who_left_are_taken_again), TEST(a_dead_ones_slot_is_taken_again)};
+                                    TEST(slots_of_those_who_left_are_taken_again),
+                                    TEST(a_dead_ones_slot_is_taken_again)};
 TEST_MAIN(tests)

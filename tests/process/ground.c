@@ -10,13 +10,16 @@
 struct ground ground_begin(enum ground_kind kind)
 {
     struct ground ground = {.kind = kind};
-    shmheap_options options = {.len = GROUND_LEN, .max_len = GROUND_MAX_LEN, .flags = SHMHEAP_CREATE};
+    shmheap_options options = {
+        .len = GROUND_LEN, .max_len = GROUND_MAX_LEN, .flags = SHMHEAP_CREATE};
     if (kind == GROUND_MEMORY) {
         ground.memory = test_shared(GROUND_LEN);
         CHECK_EQ(shmheap_create_at(&ground.mem, ground.memory, GROUND_LEN, NULL), 0);
         return ground;
     }
-    options.flags |= kind == GROUND_FILE ? SHMHEAP_FILE : kind == GROUND_ANONYMOUS ? SHMHEAP_ANONYMOUS : 0;
+    options.flags |= kind == GROUND_FILE        ? SHMHEAP_FILE
+                     : kind == GROUND_ANONYMOUS ? SHMHEAP_ANONYMOUS
+                                                : 0;
     ground.name = kind == GROUND_FILE ? test_path() : kind == GROUND_NAME ? test_name() : NULL;
     CHECK_EQ(shmheap_open(&ground.mem, ground.name, &options), 0);
     return ground;
@@ -42,12 +45,13 @@ shmheap_memory_handle ground_join(const struct ground *ground, unsigned flags)
     return mem;
 }
 
-void ground_check_living(const char *file, int line, const struct ground *ground, unsigned living, unsigned died)
+void ground_check_living(const char *file, int line, const struct ground *ground, unsigned living,
+                         unsigned died)
 {
     shmheap_stats stats = test_stat(ground->mem);
     if (stats.processes != living || stats.dead != died)
-        test_fail(file, line, "kind %u: %u connections live and %u are dead; right were %u and %u", (unsigned)ground->kind,
-                  stats.processes, stats.dead, living, died);
+        test_fail(file, line, "kind %u: %u connections live and %u are dead; right were %u and %u",
+                  (unsigned)ground->kind, stats.processes, stats.dead, living, died);
 }
 
 static void peer_lives(void *context)
@@ -65,7 +69,8 @@ static void peer_lives(void *context)
         pause();
 }
 
-struct peer *peer_begin(const struct ground *ground, void (*before)(struct peer *), void (*act)(struct peer *))
+struct peer *peer_begin(const struct ground *ground, void (*before)(struct peer *),
+                        void (*act)(struct peer *))
 {
     struct peer *peer = test_shared(sizeof *peer);
     peer->ground = ground;

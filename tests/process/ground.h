@@ -57,7 +57,7 @@ void peer_kill(struct peer *peer);
 void peer_kill_children(struct peer *peer);
 
 /* So many connections live and are dead, as the test's own connection sees them. */
-#define CHECK_LIVING(ground, living, died) \
+#define CHECK_LIVING(ground, living, died)                                                         \
     ground_check_living(__FILE__, __LINE__, (ground), (living), (died))
 void ground_check_living(const char *file, int line, const struct ground *ground, unsigned living,
                          unsigned died);

@@ -26,7 +26,10 @@ struct shared {
     struct grower growers[PROCESSES];
 };
 
-static uint64_t mark_of(unsigned grower, uint64_t object) { return (uint64_t)grower << 32 | object; }
+static uint64_t mark_of(unsigned grower, uint64_t object)
+{
+    return (uint64_t)grower << 32 | object;
+}
 
 /* Objects of 1 to 200 KiB until nothing fits; now and then one is freed or resized, so that not all growth is at the tail. */
 static void fill_up(struct shared *shared, unsigned self)
@@ -100,8 +103,8 @@ static void check_full(struct shared *shared, char *first)
     CHECK(stats.grows > 5);
     CHECK(test_filled(first, 1000, 99));
     CHECK_SOUND(shared->mem);
-    printf("  %llu objects, %llu of %zu bytes, %llu growths\n", (unsigned long long)objects, (unsigned long long)bytes,
-           most(), (unsigned long long)stats.grows);
+    printf("  %llu objects, %llu of %zu bytes, %llu growths\n", (unsigned long long)objects,
+           (unsigned long long)bytes, most(), (unsigned long long)stats.grows);
 }
 
 static void from_64_kib_to_1_gib(void)

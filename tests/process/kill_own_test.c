@@ -9,14 +9,16 @@ enum {
     DEATHS = 1000,
     WORKERS = 4,
     HELD = 48,
-    RING = 64,            /* handles in transit at once, but for those whose sender died before it told */
+    RING = 64, /* handles in transit at once, but for those whose sender died before it told */
     LEN_AMPLE = 4 << 20,
-    LEN_SHORT = 64 << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
+    LEN_SHORT =
+        64
+        << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
     GRANULE = 16,
     GRANULES = LEN_AMPLE / GRANULE,
     OPERATIONS_BEFORE_DEATH = 1000,
     SPIN_BEFORE_DEATH = 30000,
-    REAPED_EVERY = 300    /* operations of a worker: its own reaping may be what it dies in */
+    REAPED_EVERY = 300 /* operations of a worker: its own reaping may be what it dies in */
 };
 
 /* What each object holds: who has it, and contents that follow from serial. */
@@ -33,9 +35,9 @@ struct stage {
     volatile int stop;
     int ready[WORKERS][2]; /* pipes: a byte from each worker that is to be killed soon */
     uint64_t allocs, batches, refused, resizes, moves, sends, receives, stale, reaps, reaped;
-    uint64_t ring[RING];              /* handles; 0: empty */
+    uint64_t ring[RING];                       /* handles; 0: empty */
     volatile char dying[DEATHS + WORKERS + 1]; /* by owner: its end has been ordered */
-    uint32_t owner_at[GRANULES];      /* by the granule of the payload; 0: nobody */
+    uint32_t owner_at[GRANULES];               /* by the granule of the payload; 0: nobody */
 };
 
 /* struct worker is private. owner numbers all workers that ever were, from 1. */
@@ -121,7 +123,8 @@ static char *drop(struct worker *worker, char *ptr)
 static char *resize(struct worker *worker, char *ptr)
 {
     uint64_t len = test_random_below(&worker->random, 900);
-    disown(worker, ptr); /* where it moves, another may have the old place before the call returns */
+    disown(worker,
+           ptr); /* where it moves, another may have the old place before the call returns */
     char *now = shmheap_realloc(worker->mem, ptr, sizeof(struct mark) + (size_t)len);
     if (now == NULL) {
         check_no_room(worker);
@@ -181,8 +184,8 @@ static char *send_it(struct worker *worker, char *ptr)
     count(&worker->stage->sends);
     for (unsigned i = 0; i < RING; i++) {
         uint64_t empty = 0;
-        if (__atomic_compare_exchange_n(&worker->stage->ring[(first + i) % RING], &empty, handle.bits, 0,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&worker->stage->ring[(first + i) % RING], &empty,
+                                        handle.bits, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return NULL;
     }
     CHECK_PTR(shmheap_receive(worker->mem, handle), ptr); /* nobody else can know it */
@@ -216,23 +219,25 @@ static char *operate(struct worker *worker, char *ptr)
 {
     uint64_t choice = test_random_below(&worker->random, 8);
     if (ptr == NULL)
-        return choice < 3 ? receive(worker) : choice == 3 ? make_and_drop_many(worker) : make(worker);
+        return choice < 3    ? receive(worker)
+               : choice == 3 ? make_and_drop_many(worker)
+                             : make(worker);
     mark_check(ptr, worker->owner, UINT64_MAX);
     CHECK_EQ(__atomic_load_n(owner_at(worker, ptr), __ATOMIC_ACQUIRE), worker->owner);
     switch (choice) {
-    case 0:
-        return share(worker, ptr);
-    case 1:
-    case 2:
-        return resize(worker, ptr);
-    case 3:
-    case 4:
-        return send_it(worker, ptr);
-    case 5:
-        mark_write(worker, ptr, ((struct mark *)(void *)ptr)->len);
-        return ptr;
-    default:
-        return drop(worker, ptr);
+        case 0:
+            return share(worker, ptr);
+        case 1:
+        case 2:
+            return resize(worker, ptr);
+        case 3:
+        case 4:
+            return send_it(worker, ptr);
+        case 5:
+            mark_write(worker, ptr, ((struct mark *)(void *)ptr)->len);
+            return ptr;
+        default:
+            return drop(worker, ptr);
     }
 }
 
@@ -279,16 +284,19 @@ static void *work_besides(void *context)
     return NULL;
 }
 
-static struct worker worker_make(struct stage *stage, uint32_t owner, uint64_t stream, shmheap_memory_handle mem)
+static struct worker worker_make(struct stage *stage, uint32_t owner, uint64_t stream,
+                                 shmheap_memory_handle mem)
 {
-    return (struct worker){.stage = stage, .owner = owner, .random = test_random_begin(stream), .mem = mem};
+    return (struct worker){
+        .stage = stage, .owner = owner, .random = test_random_begin(stream), .mem = mem};
 }
 
 /* A process of one or two threads. Half of them go on with the connection that they inherited. */
 static void run_process(struct stage *stage, unsigned place, uint32_t owner)
 {
     shmheap_memory_handle mem = owner % 2 ? stage->mem : connect_again(stage);
-    struct worker first = worker_make(stage, owner, 2 * owner, mem), second = worker_make(stage, owner, 2 * owner + 1, mem);
+    struct worker first = worker_make(stage, owner, 2 * owner, mem),
+                  second = worker_make(stage, owner, 2 * owner + 1, mem);
     pthread_t thread;
     if (stage->threads == 2)
         CHECK_EQ(pthread_create(&thread, NULL, work_besides, &second), 0);
@@ -317,7 +325,8 @@ static pid_t start(struct stage *stage, unsigned place, uint32_t owner)
 }
 
 /* At some instant of its work: after some operations, and then at any instruction. */
-static void kill_in_the_middle(struct stage *stage, unsigned place, uint32_t owner, pid_t pid, struct test_random *random)
+static void kill_in_the_middle(struct stage *stage, unsigned place, uint32_t owner, pid_t pid,
+                               struct test_random *random)
 {
     char byte;
     CHECK_EQ(read(stage->ready[place][0], &byte, 1), 1);
@@ -374,7 +383,8 @@ static uint64_t deaths(struct stage *stage, pid_t *pids, uint32_t *owners)
     size_t rounds = test_rounds(DEATHS);
     uint64_t reaped = 0;
     for (size_t i = 0; i < rounds; i++) {
-        unsigned place = (unsigned)i % WORKERS; /* whose successor has time to get going meanwhile */
+        unsigned place =
+            (unsigned)i % WORKERS; /* whose successor has time to get going meanwhile */
         kill_in_the_middle(stage, place, owners[place], pids[place], &random);
         reaped += reap_the_dead(stage->mem);
         CHECK_SOUND(stage->mem);
@@ -396,7 +406,8 @@ static int receive_block(const shmheap_block_info *block, void *context)
     struct transit *transit = context;
     if (block->state != SHMHEAP_STATE_SENT)
         return 0;
-    shmheap_object_handle handle = {transit->tag | (uint64_t)block->stamp << 36 | (block->offset - 16) / GRANULE};
+    shmheap_object_handle handle = {transit->tag | (uint64_t)block->stamp << 36 |
+                                    (block->offset - 16) / GRANULE};
     char *ptr = shmheap_receive(transit->mem, handle);
     CHECK(ptr != NULL);
     CHECK_EQ(test_offset(transit->mem, ptr), block->offset);
@@ -430,7 +441,8 @@ static void receive_all(struct stage *stage, shmheap_memory_handle mem)
         from_ring++;
     }
     CHECK_EQ(shmheap_walk(mem, receive_block, &transit), 0);
-    CHECK_LE(transit.received, test_rounds(DEATHS)); /* at most one sender a death between sending and telling */
+    CHECK_LE(transit.received,
+             test_rounds(DEATHS)); /* at most one sender a death between sending and telling */
     printf("  received at the end: %llu from the ring, %llu of which nobody had been told\n",
            (unsigned long long)from_ring, (unsigned long long)transit.received);
 }
@@ -452,13 +464,16 @@ static void check_nothing_lost(struct stage *stage)
 
 static void show(const struct stage *stage, uint64_t reaped)
 {
-    printf("  %zu deaths; %llu allocs, %llu batches, %llu refused for want of room, %llu resized in place, %llu moved\n",
-           test_rounds(DEATHS), (unsigned long long)stage->allocs, (unsigned long long)stage->batches,
-           (unsigned long long)stage->refused, (unsigned long long)stage->resizes, (unsigned long long)stage->moves);
+    printf("  %zu deaths; %llu allocs, %llu batches, %llu refused for want of room, %llu resized "
+           "in place, %llu moved\n",
+           test_rounds(DEATHS), (unsigned long long)stage->allocs,
+           (unsigned long long)stage->batches, (unsigned long long)stage->refused,
+           (unsigned long long)stage->resizes, (unsigned long long)stage->moves);
     printf("  %llu sent, %llu received, %llu claims too late\n", (unsigned long long)stage->sends,
            (unsigned long long)stage->receives, (unsigned long long)stage->stale);
-    printf("  reaped: %llu blocks by the parent, %llu in %llu calls by workers\n", (unsigned long long)reaped,
-           (unsigned long long)stage->reaped, (unsigned long long)stage->reaps);
+    printf("  reaped: %llu blocks by the parent, %llu in %llu calls by workers\n",
+           (unsigned long long)reaped, (unsigned long long)stage->reaped,
+           (unsigned long long)stage->reaps);
 }
 
 static void run(struct stage *stage)
@@ -486,7 +501,8 @@ static void run(struct stage *stage)
 /* The parent's connection, which workers inherit. */
 static void open_stage(struct stage *stage, size_t len, unsigned flags, unsigned threads)
 {
-    const shmheap_options options = {.len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
+    const shmheap_options options = {.len = len,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
     stage->name = test_name();
     stage->flags = flags;
     stage->len = len;
@@ -509,9 +525,16 @@ static void threads_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0, 2); }
 static void cached_processes(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 1); }
 static void cached_processes_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 1); }
 static void threads_with_caches(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 2); }
-static void threads_with_caches_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 2); }
+static void threads_with_caches_in_want(void)
+{
+    a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 2);
+}
 
-static const struct test tests[] = {
-    TEST(exact_processes), TEST(exact_processes_in_want), TEST(cached_processes), TEST(cached_processes_in_want),
-    TEST(threads_in_want), TEST(threads_with_caches), TEST(threads_with_caches_in_want)};
+static const struct test tests[] = {TEST(exact_processes),
+                                    TEST(exact_processes_in_want),
+                                    TEST(cached_processes),
+                                    TEST(cached_processes_in_want),
+                                    TEST(threads_in_want),
+                                    TEST(threads_with_caches),
+                                    TEST(threads_with_caches_in_want)};
 TEST_MAIN(tests)

@@ -22,7 +22,8 @@ struct parent {
 static void *never_rest(void *context)
 {
     struct parent *parent = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&parent->next, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&parent->next, 1, __ATOMIC_RELAXED));
     struct {
         char *ptr;
         size_t len;
@@ -56,7 +57,8 @@ static void alloc_at_once(void *context)
 
 static struct parent parent_begin(unsigned flags)
 {
-    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    const shmheap_options options = {.len = LEN,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     struct parent parent = {.slot = 0};
     CHECK_EQ(shmheap_open(&parent.mem, NULL, &options), 0);
     CHECK_EQ(shmheap_open_fd(&parent.looker, shmheap_fd(parent.mem), NULL), 0);
@@ -86,7 +88,8 @@ static void children_of_threads_with(unsigned flags)
     CHECK_EQ(test_own_slot(parent.mem), parent.slot);
     CHECK_EQ(test_stat(parent.mem).recoveries, 0);
     shmheap_disconnect(parent.mem);
-    CHECK_LE(0, shmheap_reap(parent.looker, 0)); /* children end without disconnecting: what is in their caches */
+    CHECK_LE(0, shmheap_reap(parent.looker,
+                             0)); /* children end without disconnecting: what is in their caches */
     test_check_empty(parent.looker);
     shmheap_disconnect(parent.looker);
 }
@@ -114,7 +117,8 @@ static int count_of(const shmheap_process_info *process, void *context)
 static void child_amid_objects(void *context)
 {
     struct estate *estate = context;
-    CHECK_REFUSED(shmheap_send(estate->mem, estate->objects[0]).bits == 0, EPERM); /* its parent's */
+    CHECK_REFUSED(shmheap_send(estate->mem, estate->objects[0]).bits == 0,
+                  EPERM); /* its parent's */
     char *first = shmheap_alloc(estate->mem, 77);
     CHECK(first != NULL);
     CHECK_EQ(shmheap_processes(estate->mem, count_of, estate), 0);
@@ -183,7 +187,8 @@ static void exec_gives_the_slot_back(void)
     pid_t pid = test_fork(connect_and_exec, &runner);
     CHECK(close(runner.answer[1]) == 0);
     CHECK_EQ(write(runner.told[1], &byte, 1), 1);
-    CHECK_EQ(read(runner.answer[0], &byte, 1), 1); /* by the new program: all that exec closes is closed */
+    CHECK_EQ(read(runner.answer[0], &byte, 1),
+             1); /* by the new program: all that exec closes is closed */
     CHECK_EQ(test_stat(mem).processes, 1);
     CHECK_EQ(test_stat(mem).dead, 1);
     CHECK_EQ(shmheap_reap(mem, 0), EXEC_OBJECTS);
@@ -268,7 +273,13 @@ static void disconnecting_gives_the_slot_back(void)
 
 /* Slots in a pattern: every third one of a living connection, of one that left in order, and of a process that died. Three does not
  * divide 64, so that in no word of 64 slots any other would do. */
-enum { PATTERN = 200, PATTERN_FROM = 2 /* slot 1 is the looker's */, KIND_ALIVE = 0, KIND_LEFT = 1, KIND_DEAD = 2 };
+enum {
+    PATTERN = 200,
+    PATTERN_FROM = 2 /* slot 1 is the looker's */,
+    KIND_ALIVE = 0,
+    KIND_LEFT = 1,
+    KIND_DEAD = 2
+};
 
 struct pattern {
     shmheap_memory_handle looker, mems[PATTERN];
@@ -328,7 +339,9 @@ static int pattern_check_block(const shmheap_block_info *block, void *context)
     const struct pattern *pattern = context;
     for (unsigned i = 0; i < PATTERN; i++)
         if (block->state != SHMHEAP_STATE_FREE && block->offset == pattern->offsets[i])
-            CHECK_EQ(block->slot, i % 3 == KIND_ALIVE ? PATTERN_FROM + i : i % 3 == KIND_LEFT ? 1023 : 0);
+            CHECK_EQ(block->slot, i % 3 == KIND_ALIVE  ? PATTERN_FROM + i
+                                  : i % 3 == KIND_LEFT ? 1023
+                                                       : 0);
     return 0;
 }
 
@@ -378,9 +391,12 @@ static void a_slot_that_another_is_just_taking_is_left_to_it(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {
-    TEST(children_of_many_threads), TEST(children_of_many_threads_with_caches), TEST(a_child_amid_many_objects),
-    TEST(exec_gives_the_slot_back), TEST(the_end_of_a_thread_changes_nothing), TEST(disconnecting_gives_the_slot_back),
-    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were),
-    TEST(a_slot_that_another_is_just_taking_is_left_to_it)};
+static const struct test tests[] = {TEST(children_of_many_threads),
+                                    TEST(children_of_many_threads_with_caches),
+                                    TEST(a_child_amid_many_objects),
+                                    TEST(exec_gives_the_slot_back),
+                                    TEST(the_end_of_a_thread_changes_nothing),
+                                    TEST(disconnecting_gives_the_slot_back),
+                                    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were),
+                                    TEST(a_slot_that_another_is_just_taking_is_left_to_it)};
 TEST_MAIN(tests)

@@ -15,7 +15,8 @@
 enum { DESCRIPTORS = 1024, LARGER = GROUND_LEN * 3 / 2, LATE_LEN = 256 << 20 };
 
 /* A peer does something and lives; then it is killed, and what it held is reaped. */
-static void check_lives_until_killed(enum ground_kind kind, void (*before)(struct peer *), void (*act)(struct peer *))
+static void check_lives_until_killed(enum ground_kind kind, void (*before)(struct peer *),
+                                     void (*act)(struct peer *))
 {
     struct ground ground = ground_begin(kind);
     struct peer *peer = peer_begin(&ground, before, act);
@@ -141,7 +142,8 @@ static void grows_without_descriptors(struct peer *peer)
     CHECK(ptr != NULL);
     memset(ptr, 1, LARGER);
     CHECK_LE(1, test_stat(peer->mem).grows);
-    CHECK(shmheap_fd(peer->mem) > others[OTHERS - 1] && shmheap_fd_writable(peer->mem) > others[OTHERS - 1]);
+    CHECK(shmheap_fd(peer->mem) > others[OTHERS - 1] &&
+          shmheap_fd_writable(peer->mem) > others[OTHERS - 1]);
     CHECK_EQ(shmheap_try_free(peer->mem, ptr), 0);
     shmheap_memory_handle second = ground_join(peer->ground, 0);
     use(second);
@@ -183,11 +185,15 @@ static void has_no_standard_streams(struct peer *peer)
 {
     for (int fd = 0; fd < 3; fd++)
         CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
-    CHECK(peer->ground->kind == GROUND_MEMORY || (shmheap_fd(peer->mem) >= 3 && shmheap_fd_writable(peer->mem) >= 3));
+    CHECK(peer->ground->kind == GROUND_MEMORY ||
+          (shmheap_fd(peer->mem) >= 3 && shmheap_fd_writable(peer->mem) >= 3));
     use(peer->mem);
 }
 
-static void no_heap_becomes_a_standard_stream(void) { check_each_kind(closes_standard_streams, has_no_standard_streams); }
+static void no_heap_becomes_a_standard_stream(void)
+{
+    check_each_kind(closes_standard_streams, has_no_standard_streams);
+}
 
 /* Lent descriptors ------------------------------------------------------ */
 
@@ -205,7 +211,8 @@ static void plays_with_lent_descriptors(struct peer *peer)
     int lent[] = {shmheap_fd(peer->mem), shmheap_fd_writable(peer->mem)};
     for (unsigned i = 0; i < 2; i++) {
         lock_and_unlock(lent[i]);
-        int copy = dup(lent[i]); /* the end of any descriptor of a file drops a process's own POSIX locks on it */
+        int copy = dup(
+            lent[i]); /* the end of any descriptor of a file drops a process's own POSIX locks on it */
         CHECK(copy >= 0 && close(copy) == 0);
         CHECK(fcntl(lent[i], F_GETFD) & FD_CLOEXEC);
     }
@@ -233,7 +240,8 @@ static void a_lent_descriptor_writes_only_if_asked_for(void)
     const shmheap_options read_only = {.flags = SHMHEAP_READ_ONLY};
     shmheap_memory_handle reader;
     CHECK_REFUSED(write(shmheap_fd(ground.mem), "x", 1) == -1, EBADF);
-    CHECK_REFUSED(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, shmheap_fd(ground.mem), 0) == MAP_FAILED, EACCES);
+    CHECK_REFUSED(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, shmheap_fd(ground.mem), 0) == MAP_FAILED,
+                  EACCES);
     CHECK_EQ(fcntl(shmheap_fd_writable(ground.mem), F_GETFL) & O_ACCMODE, O_RDWR);
     CHECK_EQ(shmheap_open(&reader, ground.name, &read_only), 0);
     CHECK_LE(3, shmheap_fd(reader));
@@ -258,7 +266,8 @@ static void a_parent_is_killed_and_its_child_lives(void)
             CHECK_LIVING(&ground, 2 + busy, 0);
             peer_kill(peer);
             CHECK_LIVING(&ground, 1 + busy, 1);
-            CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED), 0); /* the child may know them */
+            CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED),
+                     0); /* the child may know them */
             peer_kill_children(peer);
             CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED), PEER_OBJECTS + busy);
             CHECK_LIVING(&ground, 1, 0);

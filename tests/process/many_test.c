@@ -31,7 +31,7 @@ static void replace(shmheap_memory_handle mem, struct held *object, struct test_
     object->len = test_random_below(random, 400);
     object->mark = test_random_next(random);
     object->ptr = test_random_below(random, 8) ? shmheap_alloc(mem, object->len)
-                                                : shmheap_aligned_alloc(mem, 256, object->len);
+                                               : shmheap_aligned_alloc(mem, 256, object->len);
     CHECK(object->ptr != NULL);
     test_fill(object->ptr, object->len, object->mark);
 }
@@ -46,7 +46,8 @@ static void churn(shmheap_memory_handle mem, struct held *held, struct test_rand
 static void one_of_many(void *context)
 {
     struct crowd *crowd = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&crowd->next, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&crowd->next, 1, __ATOMIC_RELAXED));
     struct held held[HELD];
     memset(held, 0, sizeof held);
     shmheap_memory_handle mem = test_connect(crowd->name);
@@ -83,8 +84,8 @@ static void the_heap_is_one_free_block_at_the_end(void)
     CHECK_EQ(stats.allocs, PROCESSES * 2 * test_rounds(ROUNDS));
     CHECK_EQ(stats.recoveries, 0);
     CHECK_EQ(stats.processes, 1);
-    printf("  %u processes, %llu objects, at most %llu bytes at once\n", PROCESSES, (unsigned long long)stats.allocs,
-           (unsigned long long)stats.high_water_bytes);
+    printf("  %u processes, %llu objects, at most %llu bytes at once\n", PROCESSES,
+           (unsigned long long)stats.allocs, (unsigned long long)stats.high_water_bytes);
     shmheap_destroy(crowd->name, mem);
     test_unshare(crowd, sizeof *crowd);
 }

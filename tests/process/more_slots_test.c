@@ -10,14 +10,14 @@
 enum {
     LEN = 64 << 10,
     MAX_LEN = 256 << 10,
-    FIRST = 15,                  /* slots before the index of so small a heap; one entry is never taken */
-    SOME = 100,                  /* more than that */
-    TWICE = 40 * (FIRST + 1),    /* bytes that the table becomes longer by for one more, */
+    FIRST = 15, /* slots before the index of so small a heap; one entry is never taken */
+    SOME = 100, /* more than that */
+    TWICE = 40 * (FIRST + 1),       /* bytes that the table becomes longer by for one more, */
     TABLE = 40 * (128 - FIRST - 1), /* and for some */
     OBJECT_LEN = 100,
     RUSH_MOST = 120,
-    MEMORY = 16384,              /* bytes of a heap without a file, */
-    MEMORY_SLOTS = 24            /* and its slots */
+    MEMORY = 16384,   /* bytes of a heap without a file, */
+    MEMORY_SLOTS = 24 /* and its slots */
 };
 
 /* A heap and who is connected to it, all by this process; mems[0] made it. */
@@ -165,7 +165,8 @@ static void fill_region(shmheap_memory_handle mem, size_t until)
 static void grows_beside(unsigned flags)
 {
     static struct crowd crowd;
-    const shmheap_options options = {.len = LEN, .max_len = MAX_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    const shmheap_options options = {
+        .len = LEN, .max_len = MAX_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     crowd_begin(&crowd, &options, SOME);
     off_t with_table = file_len(crowd.mems[0]);
     for (size_t until = LEN; until <= MAX_LEN; until *= 2) {

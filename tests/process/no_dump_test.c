@@ -32,12 +32,16 @@ static shmheap_memory_handle open_as(const char *name, unsigned flags)
     return mem;
 }
 
-static void check_in_child(void *context) { CHECK(has_flag(*(shmheap_memory_handle *)context, " dd")); }
+static void check_in_child(void *context)
+{
+    CHECK(has_flag(*(shmheap_memory_handle *)context, " dd"));
+}
 
 static void the_maker_and_those_that_connect(void)
 {
     const char *name = test_name();
-    shmheap_memory_handle made = open_as(name, SHMHEAP_CREATE | SHMHEAP_NO_DUMP), plain = open_as(name, 0);
+    shmheap_memory_handle made = open_as(name, SHMHEAP_CREATE | SHMHEAP_NO_DUMP),
+                          plain = open_as(name, 0);
     shmheap_memory_handle connected = open_as(name, SHMHEAP_NO_DUMP);
     shmheap_memory_handle reader = open_as(name, SHMHEAP_NO_DUMP | SHMHEAP_READ_ONLY);
     CHECK(has_flag(made, " dd"));
@@ -53,7 +57,8 @@ static void the_maker_and_those_that_connect(void)
 
 static void without_a_name(void)
 {
-    shmheap_memory_handle mem = open_as(NULL, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_NO_DUMP), second;
+    shmheap_memory_handle mem = open_as(NULL, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_NO_DUMP),
+                          second;
     const shmheap_options options = {.flags = SHMHEAP_NO_DUMP};
     CHECK(has_flag(mem, " dd"));
     CHECK_EQ(shmheap_open_fd(&second, shmheap_fd(mem), &options), 0);

@@ -23,13 +23,13 @@ static void check_allowed(const char *name)
 }
 
 /* By the linker's --wrap: calls from the library and the test come here. */
-#define WRAPPED(result, name, parameters, arguments) \
-    result __real_##name parameters;                 \
-    result __wrap_##name parameters;                 \
-    result __wrap_##name parameters                  \
-    {                                                \
-        check_allowed(#name);                        \
-        return __real_##name arguments;              \
+#define WRAPPED(result, name, parameters, arguments)                                               \
+    result __real_##name parameters;                                                               \
+    result __wrap_##name parameters;                                                               \
+    result __wrap_##name parameters                                                                \
+    {                                                                                              \
+        check_allowed(#name);                                                                      \
+        return __real_##name arguments;                                                            \
     }
 
 WRAPPED(void *, malloc, (size_t size), (size))

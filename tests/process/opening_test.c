@@ -115,10 +115,10 @@ static void open_in_each_way(size_t len, unsigned flags)
     for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++)
         for (enum way way = 0; way < WAYS; way++)
             for (unsigned file = 0; file < 2; file++) {
-                const shmheap_options options = {
-                    .len = len,
-                    .flags = SHMHEAP_CREATE | flags | (file ? SHMHEAP_FILE : 0),
-                    .timeout_ms = PATIENCE_MS};
+                const shmheap_options options = {.len = len,
+                                                 .flags = SHMHEAP_CREATE | flags |
+                                                          (file ? SHMHEAP_FILE : 0),
+                                                 .timeout_ms = PATIENCE_MS};
                 open_at_once(counts[i], &options, way);
             }
 }
@@ -147,6 +147,7 @@ static void sixty_rounds_of_four(void)
         open_at_once(4, &options, (enum way)(round % WAYS));
 }
 
-static const struct test tests[] = {TEST(of_4_kib),        TEST(of_16_mib),  TEST(of_64_mib),
-                                    TEST(of_1_gib_sparse), TEST(a_thousand), TEST(sixty_rounds_of_four)};
+static const struct test tests[] = {TEST(of_4_kib),   TEST(of_16_mib),
+                                    TEST(of_64_mib),  TEST(of_1_gib_sparse),
+                                    TEST(a_thousand), TEST(sixty_rounds_of_four)};
 TEST_MAIN(tests)

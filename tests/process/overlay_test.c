@@ -25,7 +25,8 @@ void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t
 void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t off)
 {
     int is_anchor = fd >= 0 && protection == PROT_NONE;
-    return __real_mmap(at, len, protection, is_anchor ? flags | MAP_ANONYMOUS : flags, is_anchor ? -1 : fd, off);
+    return __real_mmap(at, len, protection, is_anchor ? flags | MAP_ANONYMOUS : flags,
+                       is_anchor ? -1 : fd, off);
 }
 
 struct scene {
@@ -48,7 +49,8 @@ static void lose_descriptors(void *context)
 
 static void a_name_is_not_taken_over_while_a_process_lives(void)
 {
-    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
+    const shmheap_options options = {
+        .len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
     struct scene *scene = test_shared(sizeof *scene);
     shmheap_memory_handle mem;
     scene->name = test_name();

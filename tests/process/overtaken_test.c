@@ -16,18 +16,18 @@ enum { WAITERS = 8, ROUNDS = 5 };
 
 struct scene {
     shmheap_memory_handle mem;
-    volatile int entered;          /* the greedy process is inside the lock */
-    volatile int asleep[WAITERS];  /* the waiter is hungry and goes to sleep */
+    volatile int entered;         /* the greedy process is inside the lock */
+    volatile int asleep[WAITERS]; /* the waiter is hungry and goes to sleep */
     pid_t pids[WAITERS];
-    unsigned joined;               /* waiters that have been started */
+    unsigned joined; /* waiters that have been started */
 };
 
 void (*shmheap_store_hook)(void);
 
 static struct scene *scene;
-static int waiter = -1;             /* this process is the waiter of that number */
-static struct timespec stopped;     /* tv_sec not 0: the monotonic clock stands there */
-static void (*inside)(void);        /* called once, at this process's first store in the lock */
+static int waiter = -1;         /* this process is the waiter of that number */
+static struct timespec stopped; /* tv_sec not 0: the monotonic clock stands there */
+static void (*inside)(void);    /* called once, at this process's first store in the lock */
 static unsigned own_slot;
 static uint64_t allocs_before;
 

@@ -19,7 +19,8 @@ struct relay {
 
 static shmheap_memory_handle create(const char *name, unsigned flags, size_t len)
 {
-    const shmheap_options options = {.len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
+    const shmheap_options options = {.len = len,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags};
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_open(&mem, name, &options), 0);
     return mem;
@@ -122,7 +123,8 @@ static void each_object_is_claimed_once(void)
 static void hold_and_be_killed(void *context)
 {
     struct relay *relay = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&relay->next, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&relay->next, 1, __ATOMIC_RELAXED));
     shmheap_memory_handle mem = test_connect(relay->name);
     void *held[50] = {0};
     for (;;) {
@@ -169,8 +171,8 @@ static void nothing_is_lost_with_the_dead(void)
         CHECK_EQ(test_stat(mem).dead, 0);
         in_transit = sent;
     }
-    printf("  %zu deaths, %llu blocks reaped, %llu left in transit\n", victims, (unsigned long long)reaped,
-           (unsigned long long)in_transit);
+    printf("  %zu deaths, %llu blocks reaped, %llu left in transit\n", victims,
+           (unsigned long long)reaped, (unsigned long long)in_transit);
     shmheap_destroy(relay->name, mem);
     test_unshare(relay, sizeof *relay);
 }
@@ -267,9 +269,12 @@ static void reaped_before_an_aligned_alloc_fails(void)
     test_unshare(relay, sizeof *relay);
 }
 
-static const struct test tests[] = {
-    TEST(sent_and_received), TEST(wrong_handles_and_flags_are_refused), TEST(each_object_is_claimed_once),
-    TEST(nothing_is_lost_with_the_dead), TEST(shared_and_sent_ones_stay_unless_asked_for),
-    TEST(what_a_process_left_in_order_stays), TEST(reaped_before_an_alloc_fails),
-    TEST(reaped_before_an_aligned_alloc_fails)};
+static const struct test tests[] = {TEST(sent_and_received),
+                                    TEST(wrong_handles_and_flags_are_refused),
+                                    TEST(each_object_is_claimed_once),
+                                    TEST(nothing_is_lost_with_the_dead),
+                                    TEST(shared_and_sent_ones_stay_unless_asked_for),
+                                    TEST(what_a_process_left_in_order_stays),
+                                    TEST(reaped_before_an_alloc_fails),
+                                    TEST(reaped_before_an_aligned_alloc_fails)};
 TEST_MAIN(tests)

@@ -5,7 +5,14 @@
 
 #include "tests/support/test.h"
 
-enum { RACERS = 4, CONNECT_ROUNDS = 1000, EXCLUSIVE_ROUNDS = 500, REMOVE_ROUNDS = 1000, THREADS = 3, HAMMER_ROUNDS = 60000 };
+enum {
+    RACERS = 4,
+    CONNECT_ROUNDS = 1000,
+    EXCLUSIVE_ROUNDS = 500,
+    REMOVE_ROUNDS = 1000,
+    THREADS = 3,
+    HAMMER_ROUNDS = 60000
+};
 
 struct race {
     const char *name;
@@ -34,7 +41,10 @@ static void race_run(struct race *race, void (*racer)(void *))
     test_unshare(race, sizeof *race);
 }
 
-static unsigned race_number(struct race *race) { return __atomic_fetch_add(&race->next, 1, __ATOMIC_RELAXED); }
+static unsigned race_number(struct race *race)
+{
+    return __atomic_fetch_add(&race->next, 1, __ATOMIC_RELAXED);
+}
 
 static void use(shmheap_memory_handle mem, unsigned self)
 {
@@ -65,8 +75,9 @@ static void connect_or_create(void *context)
     size_t rounds = test_rounds(CONNECT_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
         test_barrier_wait(&race->barrier);
-        shmheap_memory_handle mem = self == round % RACERS ? shmheap_create(race->name, 4096 + 4096 * (round % 50))
-                                                            : connect_eagerly(race->name);
+        shmheap_memory_handle mem = self == round % RACERS
+                                        ? shmheap_create(race->name, 4096 + 4096 * (round % 50))
+                                        : connect_eagerly(race->name);
         CHECK(shmheap_valid(mem));
         use(mem, self);
         test_barrier_wait(&race->barrier);
@@ -104,7 +115,10 @@ static void create_if_missing(void *context)
     }
 }
 
-static void all_create_if_missing_and_get_the_same(void) { race_run(race_begin(), create_if_missing); }
+static void all_create_if_missing_and_get_the_same(void)
+{
+    race_run(race_begin(), create_if_missing);
+}
 
 static void create_exclusively(void *context)
 {
@@ -169,7 +183,8 @@ struct held {
     shmheap_object_handle handle;
 };
 
-static void check_and_resize(shmheap_memory_handle mem, struct held *object, struct test_random *random)
+static void check_and_resize(shmheap_memory_handle mem, struct held *object,
+                             struct test_random *random)
 {
     size_t len = test_random_below(random, 3000);
     CHECK(test_filled(object->ptr, object->len, object->mark));
@@ -202,7 +217,8 @@ static void make(shmheap_memory_handle mem, struct held *object, struct test_ran
 static void *hammer_thread(void *context)
 {
     struct hammer *hammer = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&hammer->next, 1, __ATOMIC_RELAXED) + 100);
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&hammer->next, 1, __ATOMIC_RELAXED) + 100);
     struct held held[64];
     memset(held, 0, sizeof held);
     size_t rounds = test_rounds(HAMMER_ROUNDS);
@@ -267,7 +283,8 @@ static void threads_connect_and_disconnect(void)
     shmheap_destroy(name, mem);
 }
 
-static const struct test tests[] = {TEST(connects_race_with_the_create), TEST(all_create_if_missing_and_get_the_same),
-                                    TEST(exactly_one_exclusive_create_wins), TEST(removals_race_with_creates),
-                                    TEST(threads_and_processes_on_one_heap), TEST(threads_connect_and_disconnect)};
+static const struct test tests[] = {
+    TEST(connects_race_with_the_create),     TEST(all_create_if_missing_and_get_the_same),
+    TEST(exactly_one_exclusive_create_wins), TEST(removals_race_with_creates),
+    TEST(threads_and_processes_on_one_heap), TEST(threads_connect_and_disconnect)};
 TEST_MAIN(tests)

@@ -23,7 +23,8 @@ struct reader {
  * one of those, not the lowest. */
 static void lock_from(int fd, off_t from, off_t end)
 {
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = end - from};
+    struct flock lock = {
+        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = end - from};
     if (from >= end || fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return;
     CHECK(fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_WRLCK && lock.l_len > 0);

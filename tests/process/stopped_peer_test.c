@@ -9,7 +9,12 @@
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
-enum { LEN = 8 << 20, LIMIT_MS = 300, THREADS = 4, STOP_BEFORE = 3 /* the store inside an alloc */ };
+enum {
+    LEN = 8 << 20,
+    LIMIT_MS = 300,
+    THREADS = 4,
+    STOP_BEFORE = 3 /* the store inside an alloc */
+};
 
 /* The hook is called before each store to shared memory. */
 void (*shmheap_store_hook)(void);
@@ -83,7 +88,8 @@ static void calls_fail_within_their_limit(void)
 {
     struct scene scene = scene_begin();
     peer_stops(&scene);
-    shmheap_memory_handle fresh = test_connect(scene.name); /* connecting needs a slot, not the lock */
+    shmheap_memory_handle fresh =
+        test_connect(scene.name); /* connecting needs a slot, not the lock */
     fresh.heap->lock_limit_ms = LIMIT_MS;
     CHECK_REFUSED(shmheap_alloc(fresh, 100) == NULL, ETIMEDOUT);
     CHECK_REFUSED(shmheap_reap(fresh, 0) == -1, ETIMEDOUT);
@@ -155,13 +161,15 @@ static void use_and_exit(void *context)
 static void exit_comes_back(void)
 {
     struct scene *scene = test_shared(sizeof *scene);
-    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); /* the stopped peer, a child of the process that exits, becomes ours */
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) ==
+          0); /* the stopped peer, a child of the process that exits, becomes ours */
     *scene = scene_begin();
     test_in_child(use_and_exit, scene);
     scene_end(scene);
     test_unshare(scene, sizeof *scene);
 }
 
-static const struct test tests[] = {TEST(calls_fail_within_their_limit), TEST(threads_end_and_fork_and_another_heap_go_on),
+static const struct test tests[] = {TEST(calls_fail_within_their_limit),
+                                    TEST(threads_end_and_fork_and_another_heap_go_on),
                                     TEST(exit_comes_back)};
 TEST_MAIN(tests)

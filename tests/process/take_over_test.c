@@ -272,7 +272,8 @@ static void come_and_go(void *context)
         CHECK_EQ(shmheap_open(&same, race->name, NULL), 0);
         CHECK_EQ(test_stat(same).id, test_stat(mem).id);
         void *ptr = shmheap_alloc(mem, 100);
-        CHECK_EQ(shmheap_try_free(same, (char *)shmheap_underlying(same) + test_offset(mem, ptr)), 0);
+        CHECK_EQ(shmheap_try_free(same, (char *)shmheap_underlying(same) + test_offset(mem, ptr)),
+                 0);
         shmheap_disconnect(mem);
         shmheap_disconnect(same);
         CHECK(shmheap_unlink_unused(race->name) == 0 || errno == EBUSY || errno == ENOENT);
@@ -290,8 +291,12 @@ static void who_is_connected_keeps_the_name(void)
     CHECK_REFUSED(shmheap_unlink_unused(race.name) == -1, ENOENT);
 }
 
-static const struct test tests[] = {TEST(what_the_dead_left_is_replaced), TEST(readers_live_on_a_heap_too),
-                                    TEST(children_live_on_a_heap_before_their_first_change), TEST(what_is_no_heap_stays),
-                                    TEST(a_file_that_begins_with_zeros_stays), TEST(a_making_that_was_never_finished_is_replaced),
-                                    TEST(all_take_over_and_get_the_same), TEST(who_is_connected_keeps_the_name)};
+static const struct test tests[] = {TEST(what_the_dead_left_is_replaced),
+                                    TEST(readers_live_on_a_heap_too),
+                                    TEST(children_live_on_a_heap_before_their_first_change),
+                                    TEST(what_is_no_heap_stays),
+                                    TEST(a_file_that_begins_with_zeros_stays),
+                                    TEST(a_making_that_was_never_finished_is_replaced),
+                                    TEST(all_take_over_and_get_the_same),
+                                    TEST(who_is_connected_keeps_the_name)};
 TEST_MAIN(tests)

@@ -120,5 +120,6 @@ static void objects_outlive_their_process(void)
     shmheap_destroy(name, seen.mem);
 }
 
-static const struct test tests[] = {TEST(objects_travel_both_ways), TEST(objects_outlive_their_process)};
+static const struct test tests[] = {TEST(objects_travel_both_ways),
+                                    TEST(objects_outlive_their_process)};
 TEST_MAIN(tests)

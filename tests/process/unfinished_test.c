@@ -312,8 +312,9 @@ static void killed_at_random(void)
         shmheap_destroy(maker->name, mem);
         check_gone(maker);
     }
-    printf("  deaths that left nothing: %u, an empty file: %u, a heap in the making: %u, a heap: %u\n",
-           nothing, empty, begun, made);
+    printf(
+        "  deaths that left nothing: %u, an empty file: %u, a heap in the making: %u, a heap: %u\n",
+        nothing, empty, begun, made);
     test_unshare(maker, sizeof *maker);
 }
 
@@ -341,7 +342,8 @@ static const struct test tests[] = {TEST(waiting_for_a_maker_that_has_not_begun)
                                     TEST(a_maker_that_goes_on),
                                     TEST(killed_before_each_store_of_a_name),
                                     TEST(killed_before_each_store_of_a_file),
-                                    TEST(only_the_leftover_is_removed), TEST(a_crowd_that_finds_it),
+                                    TEST(only_the_leftover_is_removed),
+                                    TEST(a_crowd_that_finds_it),
                                     TEST(killed_at_random),
                                     TEST(an_empty_file_stays_unless_taken_over)};
 TEST_MAIN(tests)

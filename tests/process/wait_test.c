@@ -92,9 +92,18 @@ static void time_is_up(void)
 }
 
 /* Each way to give back: free, several at once, a realloc, a process that leaves. */
-static void free_one(struct scene *scene) { CHECK_EQ(shmheap_try_free(scene->mem, scene->held[1]), 0); }
-static void free_some(struct scene *scene) { CHECK_EQ(shmheap_free_many(scene->mem, scene->held, 2), 2); }
-static void make_smaller(struct scene *scene) { CHECK_PTR(shmheap_realloc(scene->mem, scene->large, 8), scene->large); }
+static void free_one(struct scene *scene)
+{
+    CHECK_EQ(shmheap_try_free(scene->mem, scene->held[1]), 0);
+}
+static void free_some(struct scene *scene)
+{
+    CHECK_EQ(shmheap_free_many(scene->mem, scene->held, 2), 2);
+}
+static void make_smaller(struct scene *scene)
+{
+    CHECK_PTR(shmheap_realloc(scene->mem, scene->large, 8), scene->large);
+}
 
 /* The first call that a connection with caches makes: as long as somebody waits it gets no cache, whose own block would take space. */
 static void free_by_a_newcomer(struct scene *scene)
@@ -181,7 +190,13 @@ static void all_get_their_turn(void)
     }
 }
 
-static const struct test tests[] = {
-    TEST(what_cannot_be_had_is_not_waited_for), TEST(time_is_up), TEST(woken_by_a_free), TEST(woken_by_frees_into_a_cache),
-    TEST(woken_by_a_newcomer_with_caches), TEST(woken_by_several_frees), TEST(woken_by_a_realloc), TEST(what_a_dead_process_held_is_found), TEST(all_get_their_turn)};
+static const struct test tests[] = {TEST(what_cannot_be_had_is_not_waited_for),
+                                    TEST(time_is_up),
+                                    TEST(woken_by_a_free),
+                                    TEST(woken_by_frees_into_a_cache),
+                                    TEST(woken_by_a_newcomer_with_caches),
+                                    TEST(woken_by_several_frees),
+                                    TEST(woken_by_a_realloc),
+                                    TEST(what_a_dead_process_held_is_found),
+                                    TEST(all_get_their_turn)};
 TEST_MAIN(tests)

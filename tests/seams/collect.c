@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 struct remains {
     uint64_t blocks, sent, named;
     shmheap_block_info first;

@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANDIDATES = 24, NONE = 255, STRENGTH_MAX = 3,
-       LAST_MAX = FACTORS * (FACTORS - 1) * (FACTORS - 2) / 6 };
+enum {
+    CANDIDATES = 24,
+    NONE = 255,
+    STRENGTH_MAX = 3,
+    LAST_MAX = FACTORS * (FACTORS - 1) * (FACTORS - 2) / 6
+};
 
 /* A tuple: the factors in rising order, and a value of each. */
 struct tuple {

@@ -61,7 +61,7 @@ int fd_receive(void)
 long act_post_fd(uint64_t unused)
 {
     char control[CMSG_SPACE(sizeof(int))];
-    struct iovec bytes = {(void *)(uintptr_t)"d", 1};
+    struct iovec bytes = {(void *)(uintptr_t) "d", 1};
     struct msghdr message = {.msg_iov = &bytes,
                              .msg_iovlen = 1,
                              .msg_control = control,

@@ -116,7 +116,10 @@ static const struct table_value events[EVENTS] = {
     {"unkept", 0, 0},       /* a kept name that it uses is removed, and it is killed */
 };
 
-#define FACTOR(name, values) {name, sizeof(values) / sizeof *(values), values}
+#define FACTOR(name, values)                                                                       \
+    {                                                                                              \
+        name, sizeof(values) / sizeof *(values), values                                            \
+    }
 const struct table_factor table_factors[FACTORS] = {
     [SIZE] = FACTOR("size", sizes),
     [FLAGS] = FACTOR("flags", flags),
@@ -133,8 +136,7 @@ const struct table_factor table_factors[FACTORS] = {
 #define ONE(value) (UINT64_C(1) << (value))
 #define TWO(a, b) (ONE(a) | ONE(b))
 #define ALL_BUT(values) (~(uint64_t)(values))
-#define NAMED_MEMORY                                                                               \
-    (TWO(MEMORY_SHM, MEMORY_FILE_TMPFS) | TWO(MEMORY_FILE_DISK, MEMORY_FILE_HUGE))
+#define NAMED_MEMORY (TWO(MEMORY_SHM, MEMORY_FILE_TMPFS) | TWO(MEMORY_FILE_DISK, MEMORY_FILE_HUGE))
 #define CALLERS_MEMORY TWO(MEMORY_SHARED, MEMORY_ARRAY)
 #define BY_INHERITANCE (ONE(OPENED_CREATE) | TWO(OPENED_INHERITED, OPENED_DAEMON))
 

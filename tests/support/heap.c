@@ -8,9 +8,10 @@ void test_check_sound(const char *file, int line, shmheap_memory_handle mem)
     memset(&report, 0, sizeof report);
     int result = shmheap_check(mem, &report);
     if (result != 0)
-        test_fail(file, line, "shmheap_check is %d: rule %u at %llu, expected %#llx, found %#llx: %s", result, report.rule,
-                  (unsigned long long)report.offset, (unsigned long long)report.expected,
-                  (unsigned long long)report.found, report.text);
+        test_fail(
+            file, line, "shmheap_check is %d: rule %u at %llu, expected %#llx, found %#llx: %s",
+            result, report.rule, (unsigned long long)report.offset,
+            (unsigned long long)report.expected, (unsigned long long)report.found, report.text);
 }
 
 static void set_or_unset(const char *name, const char *value)
@@ -22,8 +23,9 @@ const char *test_choose_core(unsigned choice)
 {
     static const struct {
         const char *text, *simd, *listed;
-    } cores[TEST_CORES] = {{"default", NULL, NULL}, {"avx2", "avx2", NULL}, {"portable", "portable", NULL},
-                           {"rows", NULL, "0"}, {"avx2, rows", "avx2", "0"}, {"portable, rows", "portable", "0"}};
+    } cores[TEST_CORES] = {{"default", NULL, NULL},        {"avx2", "avx2", NULL},
+                           {"portable", "portable", NULL}, {"rows", NULL, "0"},
+                           {"avx2, rows", "avx2", "0"},    {"portable, rows", "portable", "0"}};
     set_or_unset("SHMHEAP_SIMD", cores[choice].simd);
     set_or_unset("SHMHEAP_LIST_MAX", cores[choice].listed);
     return cores[choice].text;
@@ -114,7 +116,10 @@ void test_check_empty(shmheap_memory_handle mem)
 
 /* Contents: words of a linear sequence from mark, its last bytes cut. */
 
-static uint64_t fill_next(uint64_t word) { return word * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); }
+static uint64_t fill_next(uint64_t word)
+{
+    return word * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+}
 
 void test_fill(void *ptr, size_t len, uint64_t mark)
 {
@@ -149,10 +154,11 @@ int test_snapshot_same(shmheap_memory_handle mem, const struct test_snapshot *be
 {
     shmheap_stats now = test_stat(mem);
     const shmheap_stats *then = &before->stats;
-    return now.len == then->len && now.used_blocks == then->used_blocks && now.used_bytes == then->used_bytes &&
-           now.free_blocks == then->free_blocks && now.free_bytes == then->free_bytes &&
-           now.largest_free == then->largest_free && now.high_water_bytes == then->high_water_bytes &&
-           now.allocs == then->allocs && now.frees == then->frees && now.recoveries == then->recoveries &&
+    return now.len == then->len && now.used_blocks == then->used_blocks &&
+           now.used_bytes == then->used_bytes && now.free_blocks == then->free_blocks &&
+           now.free_bytes == then->free_bytes && now.largest_free == then->largest_free &&
+           now.high_water_bytes == then->high_water_bytes && now.allocs == then->allocs &&
+           now.frees == then->frees && now.recoveries == then->recoveries &&
            now.grows == then->grows && memcmp(shmheap_underlying(mem), before->bytes, now.len) == 0;
 }
 

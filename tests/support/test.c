@@ -37,8 +37,8 @@ void test_fail(const char *file, int line, const char *format, ...)
     va_end(arguments);
     fflush(stdout);
     /* One write, so that lines of several processes do not mix. */
-    dprintf(STDERR_FILENO, "%s:%d: %s; errno %d (%s), process %d\n", file, line, text, error, strerror(error),
-            (int)getpid());
+    dprintf(STDERR_FILENO, "%s:%d: %s; errno %d (%s), process %d\n", file, line, text, error,
+            strerror(error), (int)getpid());
     _exit(1);
 }
 
@@ -48,8 +48,8 @@ void test_check_refused(const char *file, int line, const char *text, int failed
     if (!failed)
         test_fail(file, line, "%s is false: the call succeeded", text);
     if (found != error)
-        test_fail(file, line, "%s: errno is %d (%s), expected %d (%s)", text, found, strerror(found), error,
-                  strerror(error));
+        test_fail(file, line, "%s: errno is %d (%s), expected %d (%s)", text, found,
+                  strerror(found), error, strerror(error));
 }
 
 /* Names. */
@@ -87,7 +87,8 @@ const char *test_path(void)
 {
     const char *folder = getenv("TEST_TMPDIR");
     char *path = registry_add(1);
-    int len = snprintf(path, NAME_LEN, "%s/shmheap-test-%016llx", folder ? folder : "/tmp", (unsigned long long)entropy());
+    int len = snprintf(path, NAME_LEN, "%s/shmheap-test-%016llx", folder ? folder : "/tmp",
+                       (unsigned long long)entropy());
     CHECK(len < NAME_LEN);
     return path;
 }
@@ -127,10 +128,14 @@ uint64_t test_random_next(struct test_random *random)
     return z ^ (z >> 31);
 }
 
-uint64_t test_random_below(struct test_random *random, uint64_t limit) { return test_random_next(random) % limit; }
+uint64_t test_random_below(struct test_random *random, uint64_t limit)
+{
+    return test_random_next(random) % limit;
+}
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(undefined_behavior_sanitizer)
 #define SANITIZED 1
 #endif
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -151,7 +156,8 @@ static void child_ended(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
     (void)context;
-    int crashed = info->si_code == CLD_DUMPED || (info->si_code == CLD_KILLED && info->si_status != SIGKILL) ||
+    int crashed = info->si_code == CLD_DUMPED ||
+                  (info->si_code == CLD_KILLED && info->si_status != SIGKILL) ||
                   (info->si_code == CLD_EXITED && info->si_status != 0);
     if (!crashed || crashes_tolerated)
         return;
@@ -211,7 +217,10 @@ void test_kill(pid_t pid)
     CHECK_EQ(WTERMSIG(status), SIGKILL);
 }
 
-void test_in_child(void (*run)(void *context), void *context) { test_join(test_fork(run, context)); }
+void test_in_child(void (*run)(void *context), void *context)
+{
+    test_join(test_fork(run, context));
+}
 
 void test_threads(unsigned count, void *(*run)(void *context), void *context)
 {
@@ -247,7 +256,10 @@ void test_barrier_wait(struct test_barrier *barrier)
     CHECK(result == 0 || result == PTHREAD_BARRIER_SERIAL_THREAD);
 }
 
-void test_barrier_end(struct test_barrier *barrier) { CHECK_EQ(pthread_barrier_destroy(&barrier->barrier), 0); }
+void test_barrier_end(struct test_barrier *barrier)
+{
+    CHECK_EQ(pthread_barrier_destroy(&barrier->barrier), 0);
+}
 
 /* The guard. */
 
@@ -286,7 +298,8 @@ static void guard_stop(int signal)
 static int guard_report(int status)
 {
     if (WIFSIGNALED(status))
-        fprintf(stderr, "the test was ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        fprintf(stderr, "the test was ended by signal %d (%s)\n", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
     int failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     printf("%s\n", failed ? "FAILED" : "passed");
     return failed;

@@ -26,16 +26,18 @@
 
 /* Checks: on failure they print the place, the values and errno, and end the process with status 1; if it is a
  * child, its parent then fails as well. */
-#define CHECK(condition) \
+#define CHECK(condition)                                                                           \
     ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s is false", #condition))
-#define CHECK_EQ(found, expected) \
-    test_check_eq(__FILE__, __LINE__, #found " == " #expected, (long long)(found), (long long)(expected))
-#define CHECK_LE(found, limit) \
+#define CHECK_EQ(found, expected)                                                                  \
+    test_check_eq(__FILE__, __LINE__, #found " == " #expected, (long long)(found),                 \
+                  (long long)(expected))
+#define CHECK_LE(found, limit)                                                                     \
     test_check_le(__FILE__, __LINE__, #found " <= " #limit, (long long)(found), (long long)(limit))
-#define CHECK_PTR(found, expected) \
-    test_check_ptr(__FILE__, __LINE__, #found " == " #expected, (const void *)(found), (const void *)(expected))
+#define CHECK_PTR(found, expected)                                                                 \
+    test_check_ptr(__FILE__, __LINE__, #found " == " #expected, (const void *)(found),             \
+                   (const void *)(expected))
 /* The expression says that the call failed; errno is what the call made of 0. */
-#define CHECK_REFUSED(failed, error) \
+#define CHECK_REFUSED(failed, error)                                                               \
     (errno = 0, test_check_refused(__FILE__, __LINE__, #failed, (failed), (error)))
 /* shmheap_check finds nothing. */
 #define CHECK_SOUND(mem) test_check_sound(__FILE__, __LINE__, (mem))
@@ -45,20 +47,23 @@ void test_fail(const char *file, int line, const char *format, ...)
 void test_check_refused(const char *file, int line, const char *text, int failed, int error);
 void test_check_sound(const char *file, int line, shmheap_memory_handle mem);
 
-static inline void test_check_eq(const char *file, int line, const char *text, long long found, long long expected)
+static inline void test_check_eq(const char *file, int line, const char *text, long long found,
+                                 long long expected)
 {
     if (found != expected)
-        test_fail(file, line, "%s: found %lld (%#llx), expected %lld (%#llx)", text, found, (unsigned long long)found,
-                  expected, (unsigned long long)expected);
+        test_fail(file, line, "%s: found %lld (%#llx), expected %lld (%#llx)", text, found,
+                  (unsigned long long)found, expected, (unsigned long long)expected);
 }
 
-static inline void test_check_le(const char *file, int line, const char *text, long long found, long long limit)
+static inline void test_check_le(const char *file, int line, const char *text, long long found,
+                                 long long limit)
 {
     if (found > limit)
         test_fail(file, line, "%s: found %lld, at most %lld is right", text, found, limit);
 }
 
-static inline void test_check_ptr(const char *file, int line, const char *text, const void *found, const void *expected)
+static inline void test_check_ptr(const char *file, int line, const char *text, const void *found,
+                                  const void *expected)
 {
     if (found != expected)
         test_fail(file, line, "%s: found %p, expected %p", text, found, expected);
@@ -69,9 +74,15 @@ struct test {
     const char *name;
     void (*run)(void);
 };
-#define TEST(function) {#function, function}
-#define TEST_MAIN(list) \
-    int main(int argc, char **argv) { return test_main(list, sizeof(list) / sizeof *(list), argc, argv); }
+#define TEST(function)                                                                             \
+    {                                                                                              \
+#function, function                                                                        \
+    }
+#define TEST_MAIN(list)                                                                            \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        return test_main(list, sizeof(list) / sizeof *(list), argc, argv);                         \
+    }
 int test_main(const struct test *tests, size_t count, int argc, char **argv);
 
 /* test_rounds is how often to repeat: plain in the plain configuration, where the figures of the project's
@@ -99,9 +110,9 @@ uint64_t test_random_below(struct test_random *random, uint64_t limit);
 /* Processes. A child that ends by a signal other than SIGKILL, or with a status other than 0, ends the test at once
  * (so that nobody waits for it at a barrier), unless test_tolerate_crashes(1) was called in its parent. */
 pid_t test_fork(void (*run)(void *context), void *context);
-int test_wait(pid_t pid);     /* the status of waitpid */
-void test_join(pid_t pid);    /* it must exit with 0 */
-void test_kill(pid_t pid);    /* by SIGKILL, which must be what ends it */
+int test_wait(pid_t pid);  /* the status of waitpid */
+void test_join(pid_t pid); /* it must exit with 0 */
+void test_kill(pid_t pid); /* by SIGKILL, which must be what ends it */
 void test_tolerate_crashes(int tolerate);
 /* Runs run(context) in a child of its own and waits for it. */
 void test_in_child(void (*run)(void *context), void *context);

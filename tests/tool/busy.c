@@ -18,7 +18,8 @@ enum { ROUNDS = 1000 };
 static void one_of_each(void)
 {
     void *aligned = NULL;
-    void *a = malloc(70001), *b = calloc(7, 10001), *c = aligned_alloc(64, 70016), *d = memalign(128, 70003);
+    void *a = malloc(70001), *b = calloc(7, 10001), *c = aligned_alloc(64, 70016),
+         *d = memalign(128, 70003);
     if (posix_memalign(&aligned, 256, 70005))
         abort();
     a = realloc(a, 140001);

@@ -35,14 +35,18 @@ static int fill(shmheap_memory_handle mem, size_t len)
 
 static shmheap_memory_handle create(const char *name, size_t len, const char *how)
 {
-    const shmheap_options options = {
-        .len = len, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (!strcmp(how, "cached") ? (unsigned)SHMHEAP_CACHED : 0u)};
+    const shmheap_options options = {.len = len,
+                                     .flags =
+                                         SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE |
+                                         (!strcmp(how, "cached") ? (unsigned)SHMHEAP_CACHED : 0u)};
     shmheap_memory_handle mem;
     shmheap_open(&mem, name, &options);
-    if (!strcmp(how, "kept") && (!shmheap_alloc_kept(mem, "root", 1000) || !shmheap_alloc_named(mem, "other", 5)))
+    if (!strcmp(how, "kept") &&
+        (!shmheap_alloc_kept(mem, "root", 1000) || !shmheap_alloc_named(mem, "other", 5)))
         shmheap_disconnect(mem);
-    if (!strcmp(how, "named") && (!shmheap_alloc_named(mem, "matrix", 1000) || !shmheap_alloc_named(mem, "a\tb", 5) ||
-                                  !shmheap_alloc_named(mem, "a\tb", 5)))
+    if (!strcmp(how, "named") &&
+        (!shmheap_alloc_named(mem, "matrix", 1000) || !shmheap_alloc_named(mem, "a\tb", 5) ||
+         !shmheap_alloc_named(mem, "a\tb", 5)))
         shmheap_disconnect(mem);
     return mem;
 }

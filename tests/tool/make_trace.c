@@ -53,7 +53,8 @@ int main(int argc, char **argv)
     size_t len;
     memset(streams, 0, sizeof streams);
     if (argc != 3 || write_stream(&streams[0], "first", atol(argv[2])) ||
-        write_stream(&streams[1], "second", atol(argv[2])) || trace_save("made by a test", streams, 2, &bytes, &len))
+        write_stream(&streams[1], "second", atol(argv[2])) ||
+        trace_save("made by a test", streams, 2, &bytes, &len))
         return 1;
     FILE *file = fopen(argv[1], "wb");
     int failed = !file || fwrite(bytes, 1, len, file) != len || fclose(file);

@@ -32,7 +32,8 @@ static void example_is_as_documented(void)
     struct trace_writer writer;
     write_example(&writer);
     assert(writer.len == sizeof wanted && memcmp(writer.bytes, wanted, sizeof wanted) == 0);
-    assert(writer.totals.objects == 3 && writer.totals.peak_live == 124 && writer.totals.slots == 2);
+    assert(writer.totals.objects == 3 && writer.totals.peak_live == 124 &&
+           writer.totals.slots == 2);
     assert(writer.totals.live == 1 && writer.totals.events == 5 && writer.totals.bytes == 132);
     trace_writer_free(&writer);
 }
@@ -67,10 +68,13 @@ static void what_is_written_is_read(void)
     assert(trace.streams[1].totals.threads == 8 && trace.streams[1].totals.live == 2);
     trace_begin(&cursor, &trace.streams[1]);
     assert(trace_next(&cursor, &event) == 1);
-    assert(event.op == TRACE_ALIGNED && event.size == 1000 && event.alignment == 64 && event.slot == 0);
+    assert(event.op == TRACE_ALIGNED && event.size == 1000 && event.alignment == 64 &&
+           event.slot == 0);
     assert(trace_next(&cursor, &event) == 1);
-    assert(event.op == TRACE_REALLOC && event.slot == 0 && event.size == UINT64_C(1) << 60 && event.thread == 7);
-    assert(trace_next(&cursor, &event) == 1 && event.op == TRACE_CALLOC && event.slot == 1 && event.thread == 0);
+    assert(event.op == TRACE_REALLOC && event.slot == 0 && event.size == UINT64_C(1) << 60 &&
+           event.thread == 7);
+    assert(trace_next(&cursor, &event) == 1 && event.op == TRACE_CALLOC && event.slot == 1 &&
+           event.thread == 0);
     assert(trace_next(&cursor, &event) == 0 && cursor.fault == NULL);
     trace_end(&cursor);
     trace_free(&trace);
@@ -85,7 +89,8 @@ static void writer_refuses_nonsense(void)
     errno = 0;
     assert(trace_write_free(&writer, 0, 1) == -1 && errno == EINVAL);
     assert(trace_write_realloc(&writer, 0, 99, 1) == -1 && errno == EINVAL);
-    assert(trace_write_new(&writer, 0, TRACE_MALLOC, UINT64_C(1) << 61, 0, &slot) == -1 && errno == EOVERFLOW);
+    assert(trace_write_new(&writer, 0, TRACE_MALLOC, UINT64_C(1) << 61, 0, &slot) == -1 &&
+           errno == EOVERFLOW);
     trace_writer_free(&writer);
 }
 
@@ -157,7 +162,8 @@ static void claims_are_limited(void)
     size_t len;
     unsigned char *bytes = make_file(&len);
     struct trace trace;
-    assert(trace_read(&trace, bytes, len, 10, error, sizeof error) == -1 && strstr(error, "more than"));
+    assert(trace_read(&trace, bytes, len, 10, error, sizeof error) == -1 &&
+           strstr(error, "more than"));
     free(bytes);
 }
 

@@ -34,7 +34,8 @@ static void each_power_of_two_up_to_the_page_size(void)
 static void other_alignments_are_refused(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t wrong[] = {0, 3, 5, 6, 7, 12, 24, 48, 100, 4095, 2 * page, page + 16, SIZE_MAX, SIZE_MAX / 2 + 1};
+    size_t wrong[] = {0,  3,   5,    6,        7,         12,       24,
+                      48, 100, 4095, 2 * page, page + 16, SIZE_MAX, SIZE_MAX / 2 + 1};
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
     struct test_snapshot before = test_snapshot_take(mem);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -86,7 +87,8 @@ static void an_exact_place_comes_last(void)
         shmheap_memory_handle mem = test_anonymous(16384, 65536, granule);
         char *target = shmheap_aligned_alloc(mem, 1024, 1024 - 8), *rest, *grown;
         CHECK(target != NULL);
-        while ((char *)shmheap_alloc(mem, 8) < target) /* what lies before it, and one block behind */
+        while ((char *)shmheap_alloc(mem, 8) <
+               target) /* what lies before it, and one block behind */
             continue;
         CHECK_EQ(shmheap_try_free(mem, target), 0);
         CHECK((rest = shmheap_aligned_alloc(mem, 1024, 1024 - 8)) != NULL);
@@ -121,7 +123,8 @@ static void growth_for_an_aligned_object(void)
     shmheap_disconnect(mem);
 }
 
-static void replace_object(shmheap_memory_handle mem, struct object *object, struct test_random *random, uint64_t mark)
+static void replace_object(shmheap_memory_handle mem, struct object *object,
+                           struct test_random *random, uint64_t mark)
 {
     if (object->ptr) {
         CHECK(test_filled(object->ptr, object->len, object->mark));
@@ -208,7 +211,8 @@ static void aligned_objects_come_where_the_rule_says(void)
         const size_t granule = round % 2 ? 8 : 16, longest = longests[round % 3];
         shmheap_memory_handle mem = test_anonymous(RULE_BLOCKS * longest / 2, 0, granule);
         size_t count = 0;
-        while (count < RULE_BLOCKS && (objects[count] = shmheap_alloc(mem, test_random_below(&random, longest))) != NULL)
+        while (count < RULE_BLOCKS &&
+               (objects[count] = shmheap_alloc(mem, test_random_below(&random, longest))) != NULL)
             count++;
         for (size_t len = longest; len != 0; len /= 2)
             while (shmheap_alloc(mem, len) != NULL)
@@ -218,15 +222,18 @@ static void aligned_objects_come_where_the_rule_says(void)
                 CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
         for (unsigned i = 0; i < 60; i++) {
             size_t alignment = 2 * granule << test_random_below(&random, granule == 8 ? 9 : 8);
-            size_t len = test_random_below(&random, longest), need = (len + 8 + granule - 1) & ~(granule - 1);
+            size_t len = test_random_below(&random, longest),
+                   need = (len + 8 + granule - 1) & ~(granule - 1);
             need = granule == 8 && need < 16 ? 16 : need;
             rule->count = 0;
             rule->region = shmheap_underlying(mem);
             CHECK_EQ(shmheap_walk(mem, rule_note, rule), 0);
-            char *place = rule_place(rule, alignment, need, granule), *ptr = shmheap_aligned_alloc(mem, alignment, len);
+            char *place = rule_place(rule, alignment, need, granule),
+                 *ptr = shmheap_aligned_alloc(mem, alignment, len);
             CHECK_PTR(ptr, place);
             refused += place == NULL;
-            by_chance += rule->count > 64 && place != NULL && test_stat(mem).largest_free < need + alignment;
+            by_chance +=
+                rule->count > 64 && place != NULL && test_stat(mem).largest_free < need + alignment;
             if (i % 16 == 0)
                 CHECK_SOUND(mem);
         }
@@ -237,8 +244,12 @@ static void aligned_objects_come_where_the_rule_says(void)
     free(rule);
 }
 
-static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size), TEST(other_alignments_are_refused),
-                                    TEST(alignment_holds_in_another_mapping), TEST(an_exact_place_is_found), TEST(an_exact_place_comes_last),
-                                    TEST(growth_for_an_aligned_object), TEST(random_mixture),
+static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size),
+                                    TEST(other_alignments_are_refused),
+                                    TEST(alignment_holds_in_another_mapping),
+                                    TEST(an_exact_place_is_found),
+                                    TEST(an_exact_place_comes_last),
+                                    TEST(growth_for_an_aligned_object),
+                                    TEST(random_mixture),
                                     TEST(aligned_objects_come_where_the_rule_says)};
 TEST_MAIN(tests)

@@ -17,7 +17,10 @@ static void send_fd(int socket, int fd)
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
     memset(&control, 0, sizeof control);
     struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
     rights->cmsg_level = SOL_SOCKET;
@@ -35,7 +38,10 @@ static int receive_fd(int socket)
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
     int fd = -1;
     CHECK_EQ(recvmsg(socket, &message, 0), 1);
     struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
@@ -95,7 +101,8 @@ static void cannot_be_shrunk(void)
 /* As one leaves it who dies growing it; sparse heaps grow within what is there. */
 static void may_be_longer_than_the_heap(void)
 {
-    shmheap_options options = {.len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_options options = {
+        .len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     for (int sparse = 0; sparse <= 1; sparse++) {
         shmheap_memory_handle mem;
         options.flags |= sparse ? SHMHEAP_SPARSE : 0;
@@ -224,7 +231,8 @@ static void more_than_the_machine_has(void)
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 4 * all};
     shmheap_memory_handle mem;
     CHECK_REFUSED(shmheap_open(&mem, NULL, &options) == -1, ENOSPC);
-    options = (shmheap_options){.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 1 << 20, .max_len = 8 * all};
+    options = (shmheap_options){
+        .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, .len = 1 << 20, .max_len = 8 * all};
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     CHECK_REFUSED(shmheap_alloc(mem, 4 * all) == NULL, ENOMEM);
     CHECK(shmheap_alloc(mem, 2 << 20) != NULL);
@@ -274,7 +282,8 @@ static void check_without_descriptor_0(shmheap_memory_handle mem)
 static void use_without_descriptor_0(void *context)
 {
     const char *name = context;
-    const shmheap_options options = {.len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_TAKE_OVER};
+    const shmheap_options options = {
+        .len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_TAKE_OVER};
     shmheap_memory_handle mem;
     CHECK(close(0) == 0);
     int socket = shmheap_socket();
@@ -298,12 +307,15 @@ static void use_without_descriptor_0(void *context)
     CHECK_REFUSED(!shmheap_valid(shmheap_connect(name)), ENOENT);
 }
 
-static void without_descriptor_0(void) { test_in_child(use_without_descriptor_0, (void *)(uintptr_t)test_name()); }
+static void without_descriptor_0(void)
+{
+    test_in_child(use_without_descriptor_0, (void *)(uintptr_t)test_name());
+}
 
-static const struct test tests[] = {TEST(passed_over_a_socket), TEST(cannot_be_shrunk),
-                                    TEST(may_be_longer_than_the_heap),
-                                    TEST(the_descriptor_is_close_on_exec), TEST(opened_twice_in_one_process),
-                                    TEST(wrong_descriptors_are_refused), TEST(nothing_is_left_open),
-                                    TEST(in_use_while_anybody_is_connected), TEST(more_than_the_machine_has),
-                                    TEST(without_descriptor_0)};
+static const struct test tests[] = {
+    TEST(passed_over_a_socket),        TEST(cannot_be_shrunk),
+    TEST(may_be_longer_than_the_heap), TEST(the_descriptor_is_close_on_exec),
+    TEST(opened_twice_in_one_process), TEST(wrong_descriptors_are_refused),
+    TEST(nothing_is_left_open),        TEST(in_use_while_anybody_is_connected),
+    TEST(more_than_the_machine_has),   TEST(without_descriptor_0)};
 TEST_MAIN(tests)

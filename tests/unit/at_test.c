@@ -223,7 +223,8 @@ static void attach_to_what_is_no_heap(void)
     for (unsigned round = 0; round < 1000; round++) {
         for (size_t i = 0; i < 8192; i++)
             memory[i] = (unsigned char)test_random_next(&random);
-        CHECK_REFUSED(shmheap_attach_at(&mem, memory, test_random_below(&random, 8192)) == -1, EBADMSG);
+        CHECK_REFUSED(shmheap_attach_at(&mem, memory, test_random_below(&random, 8192)) == -1,
+                      EBADMSG);
     }
     memset(memory, 0, 8192);
     CHECK_REFUSED(shmheap_attach_at(&mem, memory, 8192) == -1, EBADMSG);
@@ -331,9 +332,17 @@ static void slots_of_the_dead_are_used_again(void)
     test_unshare(memory, 65536);
 }
 
-static const struct test tests[] = {
-    TEST(in_memory_from_malloc), TEST(in_few_bytes), TEST(wrong_arguments_are_refused), TEST(at_a_multiple_of_8),
-    TEST(across_fork), TEST(who_has_ended_is_dead), TEST(at_another_address), TEST(attach_to_what_is_no_heap),
-    TEST(attach_to_fewer_bytes_than_the_heap_has), TEST(growth_within_the_memory),
-    TEST(aligned_objects_need_aligned_memory), TEST(slots_run_out), TEST(slots_of_the_dead_are_used_again)};
+static const struct test tests[] = {TEST(in_memory_from_malloc),
+                                    TEST(in_few_bytes),
+                                    TEST(wrong_arguments_are_refused),
+                                    TEST(at_a_multiple_of_8),
+                                    TEST(across_fork),
+                                    TEST(who_has_ended_is_dead),
+                                    TEST(at_another_address),
+                                    TEST(attach_to_what_is_no_heap),
+                                    TEST(attach_to_fewer_bytes_than_the_heap_has),
+                                    TEST(growth_within_the_memory),
+                                    TEST(aligned_objects_need_aligned_memory),
+                                    TEST(slots_run_out),
+                                    TEST(slots_of_the_dead_are_used_again)};
 TEST_MAIN(tests)

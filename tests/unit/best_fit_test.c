@@ -4,7 +4,15 @@
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
 
-enum { LEN = 60000, LARGE = 64, CALLS = 40000, BLOCKS_MAX = 1500, MANY = 12, PHASE = 1000, CHECKED_EVERY = 50 };
+enum {
+    LEN = 60000,
+    LARGE = 64,
+    CALLS = 40000,
+    BLOCKS_MAX = 1500,
+    MANY = 12,
+    PHASE = 1000,
+    CHECKED_EVERY = 50
+};
 
 /* struct world: one heap, its model, and the starts of the blocks that live in it. */
 struct world {
@@ -23,7 +31,9 @@ static uint64_t best_place(const struct world *world, uint64_t need)
     uint64_t tail = model_tail(model), best = MODEL_NONE, least = UINT64_MAX;
     for (size_t i = 0; i < model->count; i++) {
         const struct model_span *span = &model->spans[i];
-        uint64_t size = span->start == tail ? UINT64_MAX - 1 : span->size < LARGE ? span->size : LARGE;
+        uint64_t size = span->start == tail  ? UINT64_MAX - 1
+                        : span->size < LARGE ? span->size
+                                             : LARGE;
         if (!span->used && span->size >= need && size < least) {
             least = size;
             best = span->start;
@@ -57,7 +67,8 @@ static void check_place(struct world *world, void *ptr, uint64_t start)
     CHECK_PTR(ptr, start != MODEL_NONE ? held_payload(&world->held, start) : NULL);
     if (start == MODEL_NONE)
         return;
-    CHECK_EQ(shmheap_usable_size(world->held.mem, ptr), model_size(&world->held.model, start) * world->held.granule - 8);
+    CHECK_EQ(shmheap_usable_size(world->held.mem, ptr),
+             model_size(&world->held.model, start) * world->held.granule - 8);
     world->blocks[world->count++] = start;
 }
 
@@ -69,7 +80,8 @@ static uint64_t choose_need(struct world *world)
 static void step_alloc(struct world *world)
 {
     uint64_t need = choose_need(world);
-    check_place(world, shmheap_alloc(world->held.mem, need * world->held.granule - 8), place_next(world, need));
+    check_place(world, shmheap_alloc(world->held.mem, need * world->held.granule - 8),
+                place_next(world, need));
 }
 
 static void step_alloc_many(struct world *world)
@@ -92,7 +104,8 @@ static void step_resize(struct world *world)
 {
     size_t i = (size_t)test_random_below(&world->random, world->count);
     uint64_t start = world->blocks[i], need = choose_need(world);
-    void *ptr = shmheap_realloc(world->held.mem, held_payload(&world->held, start), need * world->held.granule - 8);
+    void *ptr = shmheap_realloc(world->held.mem, held_payload(&world->held, start),
+                                need * world->held.granule - 8);
     if (model_resize(&world->held.model, start, need)) {
         CHECK_PTR(ptr, held_payload(&world->held, start));
         return;
@@ -109,7 +122,8 @@ static void step_resize(struct world *world)
 static void step(struct world *world)
 {
     uint64_t choice = test_random_below(&world->random, 20);
-    if (world->count + MANY >= BLOCKS_MAX || (world->count != 0 && choice < (world->count < world->target ? 6u : 11u)))
+    if (world->count + MANY >= BLOCKS_MAX ||
+        (world->count != 0 && choice < (world->count < world->target ? 6u : 11u)))
         step_free(world);
     else if (choice == 19 && world->count != 0)
         step_resize(world);
@@ -124,7 +138,9 @@ static void run(uint64_t granule, unsigned core)
     static struct world world;
     memset(&world, 0, sizeof world);
     struct held *held = &world.held;
-    shmheap_options options = {.len = LEN, .alignment = (size_t)granule, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    shmheap_options options = {.len = LEN,
+                               .alignment = (size_t)granule,
+                               .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     size_t calls = test_rounds(CALLS);
     const char *name = test_choose_core(core);
     CHECK_EQ(shmheap_open(&held->mem, NULL, &options), 0);
@@ -134,7 +150,9 @@ static void run(uint64_t granule, unsigned core)
     for (size_t i = 0; i < calls; i++) {
         if (i % PHASE == 0) {
             world.target = (size_t)test_random_below(&world.random, BLOCKS_MAX / 3);
-            world.sizes_below = test_random_below(&world.random, 2) ? 1 + test_random_below(&world.random, 12) : 100;
+            world.sizes_below = test_random_below(&world.random, 2)
+                                    ? 1 + test_random_below(&world.random, 12)
+                                    : 100;
         }
         step(&world);
         if (i % CHECKED_EVERY == 0)
@@ -143,9 +161,10 @@ static void run(uint64_t granule, unsigned core)
     held_compare(held);
     CHECK(world.small != 0 && world.at_the_end != 0);
     CHECK(calls < CALLS || (world.large != 0 && world.refused != 0));
-    printf("  granule %d, %s: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n", (int)granule, name,
-           (unsigned long long)world.small, (unsigned long long)world.large, (unsigned long long)world.at_the_end,
-           (unsigned long long)world.refused);
+    printf(
+        "  granule %d, %s: %llu in small ones, %llu in large ones, %llu at the end, %llu refused\n",
+        (int)granule, name, (unsigned long long)world.small, (unsigned long long)world.large,
+        (unsigned long long)world.at_the_end, (unsigned long long)world.refused);
     while (world.count != 0)
         step_free(&world);
     test_check_empty(held->mem);

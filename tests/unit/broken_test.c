@@ -50,7 +50,10 @@ static void every_change_is_refused(const struct broken *broken)
 
 static int visit_name(const shmheap_name_info *name, void *context) { return name == context; }
 static int visit_block(const shmheap_block_info *block, void *context) { return block == context; }
-static int visit_process(const shmheap_process_info *process, void *context) { return process == context; }
+static int visit_process(const shmheap_process_info *process, void *context)
+{
+    return process == context;
+}
 
 static void every_look_is_refused(const struct broken *broken)
 {
@@ -184,14 +187,19 @@ static void records_that_lie(void)
     size_t len;
     uint64_t *object = shmheap_alloc_named(broken.mem, "it", 32);
     CHECK(object != NULL);
-    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 - 1; /* the last one of the payload is its record's place */
-    struct name_record *record = block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
+    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 -
+                           1; /* the last one of the payload is its record's place */
+    struct name_record *record =
+        block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
     CHECK_EQ(record->kind, INTERNAL_NAME);
     const struct name_record good = *record;
     const struct {
         uint64_t *word, bad;
-    } lies[] = {{&record->object, good.object ^ UINT64_C(1) << HEADER_GENERATION_SHIFT}, {&record->object, good.object + 1},
-                {&record->object, HEADER_SIZE_MASK}, {&record->object_len, 33}, {&record->object_len, UINT64_MAX}};
+    } lies[] = {{&record->object, good.object ^ UINT64_C(1) << HEADER_GENERATION_SHIFT},
+                {&record->object, good.object + 1},
+                {&record->object, HEADER_SIZE_MASK},
+                {&record->object_len, 33},
+                {&record->object_len, UINT64_MAX}};
     CHECK_PTR(shmheap_find(broken.mem, "it", &len), object);
     CHECK_EQ(len, 32);
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -251,11 +259,13 @@ static void what_is_no_longer_in_a_cache_is_not_freed(void)
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 16), keeper;
     const unsigned slot = test_own_slot(mem);
     CHECK_EQ(shmheap_open_fd(&keeper, shmheap_fd(mem), &options), 0);
-    char *kept = shmheap_alloc(keeper, 100), *ptr = (char *)shmheap_underlying(mem) + test_offset(keeper, kept);
+    char *kept = shmheap_alloc(keeper, 100),
+         *ptr = (char *)shmheap_underlying(mem) + test_offset(keeper, kept);
     CHECK_EQ(shmheap_try_free(keeper, kept), 0);
     uint64_t *header = header_before(ptr);
     CHECK_EQ(header_state(*header), SHMHEAP_STATE_CACHED);
-    *header = header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_generation(*header));
+    *header =
+        header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_generation(*header));
     test_fill(ptr, 100, 1);
     shmheap_disconnect(keeper);
     CHECK_SOUND(mem);
@@ -271,13 +281,17 @@ static void what_a_record_names_wrongly_is_not_freed(void)
 {
     struct broken broken = broken_begin();
     uint64_t *object = shmheap_alloc_named(broken.mem, "it", 32);
-    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 - 1, other = *header_before(broken.objects[3]);
-    struct name_record *record = block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
+    const uint64_t words = (*header_before(object) & HEADER_SIZE_MASK) * 2 - 1,
+                   other = *header_before(broken.objects[3]);
+    struct name_record *record =
+        block_payload(broken.mem.heap, object[words - 1] & HEADER_SIZE_MASK);
     CHECK_EQ(record->kind, INTERNAL_NAME);
     record->object = block_of_pointer(broken.mem.heap, broken.objects[3]) |
-                     ((other >> HEADER_GENERATION_SHIFT) + 1) << HEADER_GENERATION_SHIFT; /* the place, but of another life */
+                     ((other >> HEADER_GENERATION_SHIFT) + 1)
+                         << HEADER_GENERATION_SHIFT; /* the place, but of another life */
     let_the_owner_die(broken.mem);
-    CHECK_REFUSED(shmheap_find(broken.mem, "it", NULL) == NULL, ENOENT); /* under the lock, which recovers */
+    CHECK_REFUSED(shmheap_find(broken.mem, "it", NULL) == NULL,
+                  ENOENT); /* under the lock, which recovers */
     CHECK_EQ(test_stat(broken.mem).recoveries, 1);
     for (unsigned i = 0; i < OBJECTS; i++) {
         CHECK(test_filled(broken.objects[i], 1000, i));
@@ -291,7 +305,8 @@ static void the_one_who_frees_slots_has_the_lock(void)
 {
     enum { NO_THREAD = FUTEX_TID_MASK };
     shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
-    const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = COLLECTOR_BYTE, .l_len = 1};
+    const struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = COLLECTOR_BYTE, .l_len = 1};
     const uint64_t word = (uint64_t)SLOT_COLLECTOR << 32 | NO_THREAD;
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", shmheap_fd(mem));
@@ -311,8 +326,11 @@ static void the_one_who_frees_slots_has_the_lock(void)
 static int find_more_users(const shmheap_block_info *block, void *context)
 {
     shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
-    const struct name_more *more = (const void *)((const char *)shmheap_underlying(mem) + block->offset);
-    return block->state == SHMHEAP_STATE_INTERNAL && more->kind == INTERNAL_USERS ? (int)(block->offset >> 4) : 0;
+    const struct name_more *more =
+        (const void *)((const char *)shmheap_underlying(mem) + block->offset);
+    return block->state == SHMHEAP_STATE_INTERNAL && more->kind == INTERNAL_USERS
+               ? (int)(block->offset >> 4)
+               : 0;
 }
 
 /* A record made where something else has lain, here the place of the users of another name: it takes nothing over. */
@@ -337,10 +355,17 @@ static void a_record_begins_without_a_past(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(a_header_of_nothing), TEST(a_size_beyond_the_end), TEST(a_size_that_misses_the_next),
-                                    TEST(free_neighbours_are_merged), TEST(a_walk_that_cannot_reach_the_end),
-                                    TEST(names_without_room_for_a_table), TEST(a_count_of_names_that_cannot_be),
-                                    TEST(records_that_lie), TEST(uses_are_counted_after_a_death), TEST(what_is_no_longer_in_a_cache_is_not_freed),
-                                    TEST(what_a_record_names_wrongly_is_not_freed), TEST(the_one_who_frees_slots_has_the_lock),
+static const struct test tests[] = {TEST(a_header_of_nothing),
+                                    TEST(a_size_beyond_the_end),
+                                    TEST(a_size_that_misses_the_next),
+                                    TEST(free_neighbours_are_merged),
+                                    TEST(a_walk_that_cannot_reach_the_end),
+                                    TEST(names_without_room_for_a_table),
+                                    TEST(a_count_of_names_that_cannot_be),
+                                    TEST(records_that_lie),
+                                    TEST(uses_are_counted_after_a_death),
+                                    TEST(what_is_no_longer_in_a_cache_is_not_freed),
+                                    TEST(what_a_record_names_wrongly_is_not_freed),
+                                    TEST(the_one_who_frees_slots_has_the_lock),
                                     TEST(a_record_begins_without_a_past)};
 TEST_MAIN(tests)

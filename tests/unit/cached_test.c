@@ -5,7 +5,16 @@
 
 #include "tests/support/test.h"
 
-enum { THREADS = 4, OBJECTS = 3000, LEN_MOST = 5000, ROUNDS = 200000, HELD = 400, MAILBOXES = 256, KEPT_MOST = 1 << 20, HEAP_PART = 64 };
+enum {
+    THREADS = 4,
+    OBJECTS = 3000,
+    LEN_MOST = 5000,
+    ROUNDS = 200000,
+    HELD = 400,
+    MAILBOXES = 256,
+    KEPT_MOST = 1 << 20,
+    HEAP_PART = 64
+};
 
 static shmheap_memory_handle anonymous(size_t len, size_t alignment, unsigned flags)
 {
@@ -50,12 +59,12 @@ static uint64_t most_of_a_thread(shmheap_memory_handle mem)
 static size_t choose_len(struct test_random *random)
 {
     switch (test_random_below(random, 4)) {
-    case 0:
-        return test_random_below(random, LEN_MOST);
-    case 1:
-        return 64;
-    default:
-        return test_random_below(random, 300);
+        case 0:
+            return test_random_below(random, LEN_MOST);
+        case 1:
+            return 64;
+        default:
+            return test_random_below(random, 300);
     }
 }
 
@@ -82,7 +91,8 @@ struct crew {
 static void *fill_and_wait(void *context)
 {
     struct crew *crew = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&crew->next, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&crew->next, 1, __ATOMIC_RELAXED));
     fill_caches(crew->mem, crew->objects, &random);
     test_barrier_wait(&crew->filled);
     test_barrier_wait(&crew->looked);
@@ -116,13 +126,14 @@ static size_t objects_that_fit(size_t len)
 
 static void check_bound(size_t len, size_t alignment, size_t objects)
 {
-    struct crew crew = {.mem = anonymous(len, alignment, SHMHEAP_CACHED | SHMHEAP_SPARSE), .objects = objects};
+    struct crew crew = {.mem = anonymous(len, alignment, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+                        .objects = objects};
     shmheap_memory_handle looker = second(crew.mem, 0);
     pthread_t threads[THREADS];
     crew_start(&crew, threads);
     uint64_t kept = cached_bytes(looker), most = most_of_a_thread(looker);
-    printf("  heap of %zu, alignment %zu: %u threads keep %llu bytes, at most %llu\n", len, alignment, THREADS,
-           (unsigned long long)kept, (unsigned long long)(THREADS * most));
+    printf("  heap of %zu, alignment %zu: %u threads keep %llu bytes, at most %llu\n", len,
+           alignment, THREADS, (unsigned long long)kept, (unsigned long long)(THREADS * most));
     CHECK_LE(kept, THREADS * most);
     CHECK(kept > 0 || objects == 0 || objects > objects_that_fit(len));
     CHECK_SOUND(looker);
@@ -159,7 +170,8 @@ static void *churn_on(void *context)
     for (uint64_t i = 0; i < churner->rounds; i++) {
         void **place = &held[test_random_below(&random, HELD)];
         CHECK_EQ(shmheap_try_free(churner->mem, *place), 0);
-        *place = test_random_below(&random, 3) ? shmheap_alloc(churner->mem, choose_len(&random)) : NULL;
+        *place =
+            test_random_below(&random, 3) ? shmheap_alloc(churner->mem, choose_len(&random)) : NULL;
     }
     for (unsigned i = 0; i < HELD; i++)
         CHECK_EQ(shmheap_try_free(churner->mem, held[i]), 0);
@@ -169,7 +181,8 @@ static void *churn_on(void *context)
 
 static void the_bound_holds_at_each_moment(void)
 {
-    struct churner churner = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), .rounds = test_rounds(ROUNDS)};
+    struct churner churner = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED),
+                              .rounds = test_rounds(ROUNDS)};
     shmheap_memory_handle looker = second(churner.mem, 0);
     uint64_t looks = 0, largest = 0;
     pthread_t thread;
@@ -180,7 +193,8 @@ static void the_bound_holds_at_each_moment(void)
         looks++;
     } while (!__atomic_load_n(&churner.done, __ATOMIC_ACQUIRE));
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    printf("  %llu looks, the most kept was %llu\n", (unsigned long long)looks, (unsigned long long)largest);
+    printf("  %llu looks, the most kept was %llu\n", (unsigned long long)looks,
+           (unsigned long long)largest);
     /* A walk is read in batches, each as it was in its moment: blocks that come and go meanwhile may count twice. */
     CHECK_LE(largest, 2 * most_of_a_thread(looker));
     test_check_empty(looker);
@@ -200,7 +214,9 @@ static void the_bound_holds_after_each_call(void)
     for (size_t round = 0; round < test_rounds(SMALL_ROUNDS); round++) {
         void **place = &held[test_random_below(&random, SMALL_HELD)];
         CHECK_EQ(shmheap_try_free(mem, *place), 0);
-        *place = test_random_below(&random, 8) ? shmheap_alloc(mem, test_random_below(&random, SMALL_LEN_MOST)) : NULL;
+        *place = test_random_below(&random, 8)
+                     ? shmheap_alloc(mem, test_random_below(&random, SMALL_LEN_MOST))
+                     : NULL;
         uint64_t kept = cached_bytes(looker);
         CHECK_LE(kept, most);
         largest = kept > largest ? kept : largest;
@@ -216,7 +232,8 @@ static void the_bound_holds_after_each_call(void)
 /* Caches of threads that live on are given back as well, and those threads find a closed connection. */
 static void disconnecting_gives_all_back(void)
 {
-    struct crew crew = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), .objects = OBJECTS};
+    struct crew crew = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+                        .objects = OBJECTS};
     shmheap_memory_handle looker = second(crew.mem, 0);
     pthread_t threads[THREADS];
     struct test_random random = test_random_begin(3);
@@ -262,7 +279,8 @@ static void drain(shmheap_memory_handle mem, void **ptrs)
 /* All that a thread may keep can be of one size: it then gives back parts of it, and later uses the rest. */
 static void a_flood_of_one_size(void)
 {
-    shmheap_memory_handle mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), looker = second(mem, 0);
+    shmheap_memory_handle mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+                          looker = second(mem, 0);
     void **ptrs = calloc(FLOOD, sizeof *ptrs);
     CHECK(ptrs != NULL);
     for (unsigned round = 0; round < 3; round++) {
@@ -296,7 +314,8 @@ static void *drain_and_look(void *context)
 /* Through a thread that only frees memory shall go round quickly. */
 static void who_only_frees_keeps_little(void)
 {
-    struct drainer drainer = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE), .ptrs = calloc(FLOOD, sizeof(void *))};
+    struct drainer drainer = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+                              .ptrs = calloc(FLOOD, sizeof(void *))};
     pthread_t thread;
     CHECK(drainer.ptrs != NULL);
     drainer.looker = second(drainer.mem, 0);
@@ -346,7 +365,8 @@ static void many_heaps_at_once(void)
     shmheap_memory_handle mems[HEAPS], lookers[HEAPS];
     struct test_random random = test_random_begin(6);
     for (unsigned i = 0; i < HEAPS; i++) {
-        mems[i] = i % 3 == 2 ? second(mems[i - 1], SHMHEAP_CACHED) : anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
+        mems[i] = i % 3 == 2 ? second(mems[i - 1], SHMHEAP_CACHED)
+                             : anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
         lookers[i] = second(mems[i], 0);
     }
     for (unsigned round = 0; round < 100; round++)
@@ -388,7 +408,8 @@ static void check_in_child(void *context) { check_in_thread(context); }
 static void freeing_twice(void)
 {
     for (size_t alignment = 8; alignment <= 16; alignment += 8) {
-        shmheap_memory_handle mem = anonymous(4 << 20, alignment, SHMHEAP_CACHED), other = second(mem, SHMHEAP_CACHED);
+        shmheap_memory_handle mem = anonymous(4 << 20, alignment, SHMHEAP_CACHED),
+                              other = second(mem, SHMHEAP_CACHED);
         for (size_t len = 0; len < 3000; len = len * 3 / 2 + 7) {
             struct freed freed = {mem, shmheap_alloc(mem, len)};
             void *kept = shmheap_alloc(mem, len);
@@ -445,8 +466,11 @@ static void check_sharing_in_child(void *context)
 /* Its own objects, which nobody else changes meanwhile, another connection's, and the parent's. */
 static void sharing_what_is_ours_and_what_is_not(void)
 {
-    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), other = second(mem, SHMHEAP_CACHED), looker = second(mem, 0);
-    struct freed objects[] = {{mem, shmheap_alloc(mem, 100)}, {mem, shmheap_alloc(mem, 100)}, {other, shmheap_alloc(other, 100)}};
+    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED),
+                          other = second(mem, SHMHEAP_CACHED), looker = second(mem, 0);
+    struct freed objects[] = {{mem, shmheap_alloc(mem, 100)},
+                              {mem, shmheap_alloc(mem, 100)},
+                              {other, shmheap_alloc(other, 100)}};
     CHECK(block_of(mem, objects[0].ptr).slot != block_of(other, objects[2].ptr).slot);
     check_sharing(mem, objects[0].ptr);
     check_sharing(mem, (char *)shmheap_underlying(mem) + test_offset(other, objects[2].ptr));
@@ -466,17 +490,22 @@ static void flushing_in_any_order(void)
 {
     enum { COUNT = 3000, LEN = 64 };
     static const unsigned steps[] = {1, COUNT - 1, 7, 1009};
-    shmheap_memory_handle producer = anonymous(4 << 20, 0, SHMHEAP_CACHED), consumer = second(producer, SHMHEAP_CACHED);
+    shmheap_memory_handle producer = anonymous(4 << 20, 0, SHMHEAP_CACHED),
+                          consumer = second(producer, SHMHEAP_CACHED);
     shmheap_memory_handle looker = second(producer, 0);
     for (unsigned order = 0; order < sizeof steps / sizeof *steps; order++) {
         char *ptrs[COUNT];
         for (unsigned i = 0; i < COUNT; i++)
             CHECK((ptrs[i] = shmheap_alloc(producer, LEN)) != NULL);
         for (unsigned i = 0; i < COUNT; i++)
-            CHECK_EQ(shmheap_try_free(consumer, (char *)shmheap_underlying(consumer) +
-                                                    test_offset(producer, ptrs[(uint64_t)i * steps[order] % COUNT])), 0);
+            CHECK_EQ(
+                shmheap_try_free(
+                    consumer, (char *)shmheap_underlying(consumer) +
+                                  test_offset(producer, ptrs[(uint64_t)i * steps[order] % COUNT])),
+                0);
         CHECK_SOUND(consumer);
-        CHECK(cached_bytes(consumer) <= 2 * most_of_a_thread(consumer) && 2 * most_of_a_thread(consumer) < COUNT * LEN);
+        CHECK(cached_bytes(consumer) <= 2 * most_of_a_thread(consumer) &&
+              2 * most_of_a_thread(consumer) < COUNT * LEN);
     }
     shmheap_disconnect(producer);
     shmheap_disconnect(consumer);
@@ -484,7 +513,8 @@ static void flushing_in_any_order(void)
     shmheap_disconnect(looker);
 }
 
-static void check_stale(shmheap_memory_handle mem, const shmheap_object_handle *handles, unsigned count)
+static void check_stale(shmheap_memory_handle mem, const shmheap_object_handle *handles,
+                        unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         CHECK_REFUSED(shmheap_handle_to_ptr(mem, handles[i]) == NULL, ESTALE);
@@ -507,7 +537,8 @@ static void handles_of_what_was_freed_are_stale(void)
         CHECK_EQ(shmheap_try_free(mem, ptr), 0);
         check_stale(mem, handles, i + 1);
         check_stale(other, handles, i + 1);
-        again += i > 0 && (handles[i].bits & ((UINT64_C(1) << 36) - 1)) == (handles[i - 1].bits & ((UINT64_C(1) << 36) - 1));
+        again += i > 0 && (handles[i].bits & ((UINT64_C(1) << 36) - 1)) ==
+                              (handles[i - 1].bits & ((UINT64_C(1) << 36) - 1));
     }
     CHECK(again > 0);
     shmheap_disconnect(mem);
@@ -546,7 +577,8 @@ static void read_letter(struct post *post, char *ptr)
 static void *send_and_read(void *context)
 {
     struct post *post = context;
-    struct test_random random = test_random_begin(__atomic_fetch_add(&post->next, 1, __ATOMIC_RELAXED));
+    struct test_random random =
+        test_random_begin(__atomic_fetch_add(&post->next, 1, __ATOMIC_RELAXED));
     char *own[50] = {0};
     size_t rounds = test_rounds(ROUNDS);
     for (size_t i = 0; i < rounds; i++) {
@@ -632,8 +664,9 @@ static void churn(shmheap_memory_handle mem, unsigned held_count, struct test_ra
 
 static void a_heap_that_grows(void)
 {
-    const shmheap_options options = {
-        .len = 65536, .max_len = 64 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    const shmheap_options options = {.len = 65536,
+                                     .max_len = 64 << 20,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     struct test_random random = test_random_begin(12);
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
@@ -763,13 +796,23 @@ static void destructors_that_come_after_the_cache(void)
     shmheap_disconnect(looker);
 }
 
-static const struct test tests[] = {
-    TEST(destructors_that_come_after_the_cache),
-    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment), TEST(the_bound_holds_after_each_call),
-    TEST(a_flood_of_one_size), TEST(who_only_frees_keeps_little),
-    TEST(disconnecting_gives_all_back), TEST(one_heap_after_another), TEST(many_heaps_at_once), TEST(freeing_twice),
-    TEST(handles_of_what_was_freed_are_stale), TEST(sharing_what_is_ours_and_what_is_not),
-    TEST(flushing_in_any_order), TEST(threads_free_what_others_allocated),
-    TEST(all_calls_on_cached_blocks), TEST(a_heap_that_grows), TEST(in_memory_of_ones_own),
-    TEST(no_room_is_lost_to_caches), TEST(the_only_block_that_fits_is_in_a_cache)};
+static const struct test tests[] = {TEST(destructors_that_come_after_the_cache),
+                                    TEST(a_thread_keeps_so_much_and_until_it_ends),
+                                    TEST(the_bound_holds_at_each_moment),
+                                    TEST(the_bound_holds_after_each_call),
+                                    TEST(a_flood_of_one_size),
+                                    TEST(who_only_frees_keeps_little),
+                                    TEST(disconnecting_gives_all_back),
+                                    TEST(one_heap_after_another),
+                                    TEST(many_heaps_at_once),
+                                    TEST(freeing_twice),
+                                    TEST(handles_of_what_was_freed_are_stale),
+                                    TEST(sharing_what_is_ours_and_what_is_not),
+                                    TEST(flushing_in_any_order),
+                                    TEST(threads_free_what_others_allocated),
+                                    TEST(all_calls_on_cached_blocks),
+                                    TEST(a_heap_that_grows),
+                                    TEST(in_memory_of_ones_own),
+                                    TEST(no_room_is_lost_to_caches),
+                                    TEST(the_only_block_that_fits_is_in_a_cache)};
 TEST_MAIN(tests)

@@ -12,8 +12,20 @@
 #include "tests/support/test.h"
 
 enum {
-    LEN = 256000, MAX_LEN = 2 * LEN, ARENA = 512 << 10, /* of 249.98 chunks of 64 granules of 16, so that all rows of entries have an end */
-    OBJECT_LEN = 200, LARGE_LEN = 2000, OBJECTS = 1000, FREED_FROM = 10, WRITES_MAX = 16, LIST_STEP = 40, SLOT_UNUSED = 500, STATE_UNKNOWN = 7, WAYS_MAX = 10
+    LEN = 256000,
+    MAX_LEN = 2 * LEN,
+    ARENA =
+        512
+        << 10, /* of 249.98 chunks of 64 granules of 16, so that all rows of entries have an end */
+    OBJECT_LEN = 200,
+    LARGE_LEN = 2000,
+    OBJECTS = 1000,
+    FREED_FROM = 10,
+    WRITES_MAX = 16,
+    LIST_STEP = 40,
+    SLOT_UNUSED = 500,
+    STATE_UNKNOWN = 7,
+    WAYS_MAX = 10
 };
 
 /* struct image is private: a heap as a peer sees it, and what that peer has overwritten.
@@ -43,18 +55,35 @@ struct image {
 
 static uint64_t *header_at(const struct image *image, uint64_t granule)
 {
-    return (uint64_t *)(void *)(image->base + image->layout.region_off + REGION_LEAD + (granule << image->shift));
+    return (uint64_t *)(void *)(image->base + image->layout.region_off + REGION_LEAD +
+                                (granule << image->shift));
 }
 
-static void *payload_at(const struct image *image, uint64_t granule) { return header_at(image, granule) + 1; }
-static uint64_t payload_off(const struct image *image, uint64_t granule) { return REGION_LEAD + HEADER_SIZE + (granule << image->shift); }
-static uint64_t chunk_off(const struct image *image, uint64_t chunk) { return REGION_LEAD + ((chunk * CHUNK_GRANULES) << image->shift); }
-static uint64_t size_at(const struct image *image, uint64_t granule) { return *header_at(image, granule) & HEADER_SIZE_MASK; }
-static unsigned state_at(const struct image *image, uint64_t granule) { return *header_at(image, granule) >> HEADER_STATE_SHIFT & HEADER_STATE_MASK; }
+static void *payload_at(const struct image *image, uint64_t granule)
+{
+    return header_at(image, granule) + 1;
+}
+static uint64_t payload_off(const struct image *image, uint64_t granule)
+{
+    return REGION_LEAD + HEADER_SIZE + (granule << image->shift);
+}
+static uint64_t chunk_off(const struct image *image, uint64_t chunk)
+{
+    return REGION_LEAD + ((chunk * CHUNK_GRANULES) << image->shift);
+}
+static uint64_t size_at(const struct image *image, uint64_t granule)
+{
+    return *header_at(image, granule) & HEADER_SIZE_MASK;
+}
+static unsigned state_at(const struct image *image, uint64_t granule)
+{
+    return *header_at(image, granule) >> HEADER_STATE_SHIFT & HEADER_STATE_MASK;
+}
 
 static struct chunk_bits *bits_of(const struct image *image, uint64_t granule)
 {
-    return (struct chunk_bits *)(void *)(image->base + image->layout.bits_off) + granule / CHUNK_GRANULES;
+    return (struct chunk_bits *)(void *)(image->base + image->layout.bits_off) +
+           granule / CHUNK_GRANULES;
 }
 
 static uint32_t *entry_of(const struct image *image, unsigned level, uint64_t entry)
@@ -87,14 +116,21 @@ static void poke(struct image *image, void *at, unsigned bytes, uint64_t value)
     memcpy(at, &value, bytes);
 }
 
-static void poke_u64(struct image *image, uint64_t *at, uint64_t value) { poke(image, at, 8, value); }
-static void poke_u32(struct image *image, uint32_t *at, uint32_t value) { poke(image, at, 4, value); }
+static void poke_u64(struct image *image, uint64_t *at, uint64_t value)
+{
+    poke(image, at, 8, value);
+}
+static void poke_u32(struct image *image, uint32_t *at, uint32_t value)
+{
+    poke(image, at, 4, value);
+}
 
 static void undo(struct image *image)
 {
     while (image->count > 0) {
         image->count--;
-        memcpy(image->writes[image->count].at, &image->writes[image->count].was, image->writes[image->count].bytes);
+        memcpy(image->writes[image->count].at, &image->writes[image->count].was,
+               image->writes[image->count].bytes);
     }
 }
 
@@ -110,7 +146,8 @@ static void image_find_blocks(struct image *image)
         int is_free = state == SHMHEAP_STATE_FREE;
         if (is_free && image->hole == 0)
             image->hole = granule;
-        if (is_free && size_at(image, granule) >= BINS && granule + size_at(image, granule) != image->granules)
+        if (is_free && size_at(image, granule) >= BINS &&
+            granule + size_at(image, granule) != image->granules)
             image->large = granule;
         if (state == SHMHEAP_STATE_USED)
             image->used = granule;
@@ -147,12 +184,14 @@ static void image_begin(struct image *image, unsigned char *base)
     image->shift = image->control->shift;
     image->count = 0;
     image_fill(image);
-    CHECK_EQ(layout_compute(&image->layout, image->control->max_len, image->shift, image->control->slot_count,
-                            image->control->region_align), 0);
+    CHECK_EQ(layout_compute(&image->layout, image->control->max_len, image->shift,
+                            image->control->slot_count, image->control->region_align),
+             0);
     CHECK_EQ(image->layout.region_off, image->control->region_off);
     image->granules = layout_granules(image->control->len, image->shift);
     image_find_blocks(image);
-    CHECK((image->control->listed <= LIST_MAX) == image->list && (image->list || image->control->listed == NOT_LISTED));
+    CHECK((image->control->listed <= LIST_MAX) == image->list &&
+          (image->list || image->control->listed == NOT_LISTED));
     CHECK_SOUND(image->mem);
 }
 
@@ -161,7 +200,8 @@ static void image_in_file(struct image *image, size_t alignment)
     image->mem = test_anonymous(LEN, MAX_LEN, alignment);
     off_t bytes = lseek(shmheap_fd(image->mem), 0, SEEK_END);
     image->map_len = (size_t)bytes;
-    unsigned char *base = mmap(NULL, image->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, shmheap_fd_writable(image->mem), 0);
+    unsigned char *base = mmap(NULL, image->map_len, PROT_READ | PROT_WRITE, MAP_SHARED,
+                               shmheap_fd_writable(image->mem), 0);
     CHECK(base != MAP_FAILED);
     image_begin(image, base);
 }
@@ -190,8 +230,10 @@ static const uint64_t no_such_way = UINT64_MAX;
 static uint64_t break_fixed(struct image *image, unsigned way)
 {
     struct control *control = image->control;
-    uint32_t *words[] = {&control->version, &control->shift, &control->region_align, &control->slot_count};
-    uint64_t *longs[] = {&control->magic, &control->id, &control->max_len, &control->region_off, &control->flags, &control->created_ns};
+    uint32_t *words[] = {&control->version, &control->shift, &control->region_align,
+                         &control->slot_count};
+    uint64_t *longs[] = {&control->magic,      &control->id,    &control->max_len,
+                         &control->region_off, &control->flags, &control->created_ns};
     if (way < 4)
         poke_u32(image, words[way], *words[way] + 1);
     else if (way < 10)
@@ -202,8 +244,10 @@ static uint64_t break_fixed(struct image *image, unsigned way)
 /* What is behind such a block nobody can say, so that no later rule is looked at. */
 static uint64_t break_size(struct image *image, unsigned way)
 {
-    const uint64_t at = way == 0 ? image->top : image->used, header = *header_at(image, at) & ~HEADER_SIZE_MASK;
-    const uint64_t sizes[] = {size_at(image, at) + 1, 0, layout_block_min(image->shift) - 1, HEADER_SIZE_MASK, image->granules - at + 1};
+    const uint64_t at = way == 0 ? image->top : image->used,
+                   header = *header_at(image, at) & ~HEADER_SIZE_MASK;
+    const uint64_t sizes[] = {size_at(image, at) + 1, 0, layout_block_min(image->shift) - 1,
+                              HEADER_SIZE_MASK, image->granules - at + 1};
     if (way >= 5)
         return no_such_way;
     poke_u64(image, header_at(image, at), header | sizes[way]);
@@ -214,31 +258,38 @@ static uint64_t break_state(struct image *image, unsigned way)
 {
     if (way > 0)
         return no_such_way;
-    poke_u64(image, header_at(image, image->used), *header_at(image, image->used) | (uint64_t)STATE_UNKNOWN << HEADER_STATE_SHIFT);
+    poke_u64(image, header_at(image, image->used),
+             *header_at(image, image->used) | (uint64_t)STATE_UNKNOWN << HEADER_STATE_SHIFT);
     return payload_off(image, image->used);
 }
 
 static uint64_t break_free_header(struct image *image, unsigned way)
 {
-    const unsigned shifts[] = {HEADER_SLOT_SHIFT, HEADER_GENERATION_SHIFT, HEADER_GENERATION_SHIFT + 14};
+    const unsigned shifts[] = {HEADER_SLOT_SHIFT, HEADER_GENERATION_SHIFT,
+                               HEADER_GENERATION_SHIFT + 14};
     if (way >= 3)
         return no_such_way;
-    poke_u64(image, header_at(image, image->hole), *header_at(image, image->hole) | UINT64_C(1) << shifts[way]);
+    poke_u64(image, header_at(image, image->hole),
+             *header_at(image, image->hole) | UINT64_C(1) << shifts[way]);
     return payload_off(image, image->hole);
 }
 
 /* A slot that nobody has, one that the table does not have (in files it has all), and the slot of all these blocks made free. */
 static uint64_t break_slot(struct image *image, unsigned way)
 {
-    const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT, header = *header_at(image, image->used);
-    const uint64_t own = (header & mask) >> HEADER_SLOT_SHIFT, slots[] = {SLOT_UNUSED, image->control->slot_count};
+    const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT,
+                   header = *header_at(image, image->used);
+    const uint64_t own = (header & mask) >> HEADER_SLOT_SHIFT,
+                   slots[] = {SLOT_UNUSED, image->control->slot_count};
     if (way == 2) {
-        poke_u64(image, &((struct slot *)(void *)(image->base + image->layout.slots_off))[own].word, SLOT_FREE);
+        poke_u64(image, &((struct slot *)(void *)(image->base + image->layout.slots_off))[own].word,
+                 SLOT_FREE);
         return payload_off(image, 0);
     }
     if (way > 2 || (way == 1 && slots[1] == SLOT_LEFT))
         return no_such_way;
-    poke_u64(image, header_at(image, image->used), (header & ~mask) | slots[way] << HEADER_SLOT_SHIFT);
+    poke_u64(image, header_at(image, image->used),
+             (header & ~mask) | slots[way] << HEADER_SLOT_SHIFT);
     return payload_off(image, image->used);
 }
 
@@ -282,10 +333,13 @@ static uint64_t break_start(struct image *image, unsigned way)
 static uint64_t break_edge(struct image *image, unsigned way)
 {
     const uint64_t last = image->hole + size_at(image, image->hole) - 1;
-    const uint64_t at[] = {image->hole, last, image->hole + 1, image->used, image->top, image->granules - 1, image->granules};
+    const uint64_t at[] = {image->hole,    last,       image->hole + 1,
+                           image->used,    image->top, image->granules - 1,
+                           image->granules};
     if (way >= 7)
         return no_such_way;
-    poke_u64(image, &bits_of(image, at[way])->boundary, bits_of(image, at[way])->boundary ^ bit(at[way]));
+    poke_u64(image, &bits_of(image, at[way])->boundary,
+             bits_of(image, at[way])->boundary ^ bit(at[way]));
     return chunk_off(image, at[way] / CHUNK_GRANULES);
 }
 
@@ -315,7 +369,8 @@ static uint64_t break_sizes(struct image *image, unsigned way)
 static uint64_t break_tree(struct image *image, unsigned way)
 {
     const unsigned top = image->layout.levels - 1;
-    const uint64_t chunks = (image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES, behind = (chunks + 255) / 256;
+    const uint64_t chunks = (image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES,
+                   behind = (chunks + 255) / 256;
     const struct {
         unsigned level;
         uint64_t entry;
@@ -331,11 +386,14 @@ static uint64_t break_tree(struct image *image, unsigned way)
 /* Level 1 of the rows: a bit missing, one too many, one where no word is. */
 static uint64_t break_row_levels(struct image *image, unsigned way)
 {
-    const uint64_t groups = ((image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + BINS - 1) / BINS;
-    const uint64_t size = size_at(image, image->hole), bits[] = {1, UINT64_C(1) << (groups - 1), UINT64_C(1) << groups};
+    const uint64_t groups =
+        ((image->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + BINS - 1) / BINS;
+    const uint64_t size = size_at(image, image->hole),
+                   bits[] = {1, UINT64_C(1) << (groups - 1), UINT64_C(1) << groups};
     if (way >= 3 || image->layout.bin_levels < 2)
         return no_such_way;
-    CHECK(image->layout.bin_levels == 2 && groups > 1 && groups < BINS && *word_of(image, 0, groups - 1, size) == 0);
+    CHECK(image->layout.bin_levels == 2 && groups > 1 && groups < BINS &&
+          *word_of(image, 0, groups - 1, size) == 0);
     uint64_t *word = word_of(image, 1, 0, size);
     poke_u64(image, word, *word ^ bits[way]);
     return chunk_off(image, 0);
@@ -381,13 +439,16 @@ static uint64_t break_list(struct image *image, unsigned way)
         poke_u32(image, sizes, second_size);
         poke_u32(image, sizes + 1, first_size);
     }
-    return way == 1 ? payload_off(image, last) : way == 3 || way == 4 || way == 7 ? payload_off(image, image->hole) : 0;
+    return way == 1                           ? payload_off(image, last)
+           : way == 3 || way == 4 || way == 7 ? payload_off(image, image->hole)
+                                              : 0;
 }
 
 static uint64_t break_counts(struct image *image, unsigned way)
 {
     struct control *control = image->control;
-    uint64_t *counts[] = {&control->used_granules, &control->free_blocks, &control->allocs, &control->frees};
+    uint64_t *counts[] = {&control->used_granules, &control->free_blocks, &control->allocs,
+                          &control->frees};
     if (way >= 4)
         return no_such_way;
     poke_u64(image, counts[way], *counts[way] - 1);
@@ -407,9 +468,16 @@ static uint64_t *table_entry(const struct image *image)
 static uint64_t break_record(struct image *image, unsigned way)
 {
     struct name_record *record = payload_at(image, image->record);
-    uint64_t *fields[] = {&record->users[0], &record->name_len, &record->name_len, (uint64_t *)(void *)record->name,
-                          &record->hash, &record->object, &record->object_len};
-    const uint64_t values[] = {0, 0, NAME_LEN_MAX + 1, 'x', record->hash + 1, record->object + (UINT64_C(1) << HEADER_GENERATION_SHIFT), LEN};
+    uint64_t *fields[] = {
+        &record->users[0], &record->name_len, &record->name_len,  (uint64_t *)(void *)record->name,
+        &record->hash,     &record->object,   &record->object_len};
+    const uint64_t values[] = {0,
+                               0,
+                               NAME_LEN_MAX + 1,
+                               'x',
+                               record->hash + 1,
+                               record->object + (UINT64_C(1) << HEADER_GENERATION_SHIFT),
+                               LEN};
     if (way >= 7)
         return no_such_way;
     poke_u64(image, fields[way], values[way]);
@@ -420,33 +488,40 @@ static uint64_t break_record(struct image *image, unsigned way)
  * table is sound: where there is no space for one, names are found by walking.) */
 static uint64_t break_named(struct image *image, unsigned way)
 {
-    const uint64_t state = (uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT, header = *header_at(image, image->named);
+    const uint64_t state = (uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT,
+                   header = *header_at(image, image->named);
     if (way == 0)
         poke_u64(image, table_entry(image), 0);
     else if (way == 1)
         poke_u64(image, header_at(image, image->named + size_at(image, image->named)) - 1, 0);
     else if (way == 2)
-        poke_u64(image, header_at(image, image->named), (header & ~state) | (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT);
+        poke_u64(image, header_at(image, image->named),
+                 (header & ~state) | (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT);
     return way < 3 ? payload_off(image, image->record) : no_such_way;
 }
 
 /* Their number, and an object in state named that no record knows. */
 static uint64_t break_names_count(struct image *image, unsigned way)
 {
-    const uint64_t header = *header_at(image, image->used) - ((uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT);
+    const uint64_t header =
+        *header_at(image, image->used) - ((uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT);
     if (way == 0)
         poke_u64(image, &image->control->names_count, 2);
     else if (way == 1)
-        poke_u64(image, header_at(image, image->used), header + ((uint64_t)SHMHEAP_STATE_NAMED << HEADER_STATE_SHIFT));
+        poke_u64(image, header_at(image, image->used),
+                 header + ((uint64_t)SHMHEAP_STATE_NAMED << HEADER_STATE_SHIFT));
     return way < 2 ? 0 : no_such_way;
 }
 
 static const struct {
     unsigned rule;
     uint64_t (*write)(struct image *image, unsigned way);
-} breaks[] = {{1, break_fixed}, {3, break_size}, {4, break_state}, {5, break_free_header}, {6, break_slot},
-              {7, break_free_pair}, {8, break_tail}, {9, break_start}, {10, break_edge}, {11, break_sizes}, {11, break_list},
-              {12, break_tree}, {12, break_row_levels}, {12, break_firsts}, {13, break_counts}, {14, break_record}, {14, break_named}, {14, break_names_count}};
+} breaks[] = {{1, break_fixed},       {3, break_size},    {4, break_state},
+              {5, break_free_header}, {6, break_slot},    {7, break_free_pair},
+              {8, break_tail},        {9, break_start},   {10, break_edge},
+              {11, break_sizes},      {11, break_list},   {12, break_tree},
+              {12, break_row_levels}, {12, break_firsts}, {13, break_counts},
+              {14, break_record},     {14, break_named},  {14, break_names_count}};
 
 /* Reporting ------------------------------------------------------------- */
 
@@ -455,9 +530,12 @@ static void check_reported(shmheap_memory_handle mem, unsigned rule, unsigned wa
     shmheap_report report;
     int result = shmheap_check(mem, &report);
     if (result != 1 || report.rule != rule || report.offset != off)
-        test_fail(__FILE__, __LINE__, "rule %u, way %u: shmheap_check is %d and names rule %u at %llu, not at %llu: %s", rule, way,
-                  result, report.rule, (unsigned long long)report.offset, (unsigned long long)off, report.text);
-    CHECK(report.expected != report.found || rule == 6); /* which gives a state and a slot's number */
+        test_fail(__FILE__, __LINE__,
+                  "rule %u, way %u: shmheap_check is %d and names rule %u at %llu, not at %llu: %s",
+                  rule, way, result, report.rule, (unsigned long long)report.offset,
+                  (unsigned long long)off, report.text);
+    CHECK(report.expected != report.found ||
+          rule == 6); /* which gives a state and a slot's number */
     CHECK(strlen(report.text) > 10);
 }
 
@@ -490,7 +568,8 @@ static void each_rule(struct image *image)
         CHECK_EQ(shmheap_open_fd(&reader, shmheap_fd(image->mem), &options), 0);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
         done += break_all_ways(image, reader, breaks[i].rule, breaks[i].write);
-    printf("  granule %u, %s, %s: %u damages\n", 1u << image->shift, image->list ? "list" : "rows and tree",
+    printf("  granule %u, %s, %s: %u damages\n", 1u << image->shift,
+           image->list ? "list" : "rows and tree",
            shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
     if (shmheap_valid(reader))
         shmheap_disconnect(reader);
@@ -517,7 +596,8 @@ static void the_tail_of_a_full_heap(void)
 {
     struct image image = {.list = 0};
     image_in_file(&image, 16);
-    CHECK(shmheap_alloc(image.mem, ((image.granules - image.top) << image.shift) - HEADER_SIZE) != NULL);
+    CHECK(shmheap_alloc(image.mem, ((image.granules - image.top) << image.shift) - HEADER_SIZE) !=
+          NULL);
     CHECK_SOUND(image.mem);
     CHECK_EQ(image.control->top, image.granules);
     const uint64_t tails[] = {image.top, 0, image.granules + 1};
@@ -535,7 +615,8 @@ static void an_impossible_length(void)
 {
     struct image image = {.list = 0};
     image_in_file(&image, 16);
-    const uint64_t lens[] = {0, REGION_LEN_MIN - 1, LEN - 1, LEN - 4096, MAX_LEN, MAX_LEN + 1, UINT64_MAX};
+    const uint64_t lens[] = {0,       REGION_LEN_MIN - 1, LEN - 1,   LEN - 4096,
+                             MAX_LEN, MAX_LEN + 1,        UINT64_MAX};
     for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
         shmheap_report report;
         poke_u64(&image, &image.control->len, lens[i]);
@@ -550,5 +631,6 @@ static void an_impossible_length(void)
     image_end(&image);
 }
 
-static const struct test tests[] = {TEST(each_rule_is_reported), TEST(the_tail_of_a_full_heap), TEST(an_impossible_length)};
+static const struct test tests[] = {TEST(each_rule_is_reported), TEST(the_tail_of_a_full_heap),
+                                    TEST(an_impossible_length)};
 TEST_MAIN(tests)

@@ -15,7 +15,15 @@
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
-enum { OBJECTS = 20000, OBJECT_LEN = 48, LEN = OBJECTS * 64, LARGE = 5000, TRIES = 100, LOADS_EACH = 600, NAMES = 1024 };
+enum {
+    OBJECTS = 20000,
+    OBJECT_LEN = 48,
+    LEN = OBJECTS * 64,
+    LARGE = 5000,
+    TRIES = 100,
+    LOADS_EACH = 600,
+    NAMES = 1024
+};
 
 void (*shmheap_load_hook)(const void *word);
 
@@ -25,7 +33,7 @@ static struct {
     uint64_t loads, barriers, wakes, woken, lock_questions, reservations;
 } counted;
 static const uint32_t *waited_on; /* the futex whose wakes count */
-static struct timespec stopped; /* tv_sec not 0: the monotonic clock stands there */
+static struct timespec stopped;   /* tv_sec not 0: the monotonic clock stands there */
 
 static const void *lock_word; /* a load of it parts the counts of loads */
 static uint64_t loads_before, loads_longest;
@@ -35,7 +43,8 @@ static void count_load(const void *word)
     counted.loads += word != NULL;
     if (word != lock_word || word == NULL)
         return;
-    loads_longest = counted.loads - loads_before > loads_longest ? counted.loads - loads_before : loads_longest;
+    loads_longest =
+        counted.loads - loads_before > loads_longest ? counted.loads - loads_before : loads_longest;
     loads_before = counted.loads;
 }
 
@@ -59,7 +68,8 @@ long __wrap_syscall(long number, ...)
     va_end(list);
     long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     counted.barriers += number == SYS_membarrier;
-    if (number == SYS_futex && (uint32_t *)a[0] == waited_on && ((int)a[1] == FUTEX_WAKE || (int)a[1] == FUTEX_WAKE_BITSET)) {
+    if (number == SYS_futex && (uint32_t *)a[0] == waited_on &&
+        ((int)a[1] == FUTEX_WAKE || (int)a[1] == FUTEX_WAKE_BITSET)) {
         counted.wakes++;
         counted.woken += result > 0 ? (uint64_t)result : 0;
     }
@@ -111,12 +121,30 @@ static shmheap_memory_handle full_heap(unsigned flags, void **an_object)
 }
 
 /* Each call that allocates. What is had nevertheless is given back. */
-static void *by_alloc(shmheap_memory_handle mem, void *object) { return (void)object, shmheap_alloc(mem, LARGE); }
-static void *by_calloc(shmheap_memory_handle mem, void *object) { return (void)object, shmheap_calloc(mem, 5, LARGE / 5); }
-static void *by_aligned(shmheap_memory_handle mem, void *object) { return (void)object, shmheap_aligned_alloc(mem, 1024, LARGE); }
-static void *by_realloc(shmheap_memory_handle mem, void *object) { return shmheap_realloc(mem, object, LARGE); }
-static void *by_name(shmheap_memory_handle mem, void *object) { return (void)object, shmheap_alloc_named(mem, "name", LARGE); }
-static void *by_wait(shmheap_memory_handle mem, void *object) { return (void)object, shmheap_alloc_wait(mem, LARGE, 0); }
+static void *by_alloc(shmheap_memory_handle mem, void *object)
+{
+    return (void)object, shmheap_alloc(mem, LARGE);
+}
+static void *by_calloc(shmheap_memory_handle mem, void *object)
+{
+    return (void)object, shmheap_calloc(mem, 5, LARGE / 5);
+}
+static void *by_aligned(shmheap_memory_handle mem, void *object)
+{
+    return (void)object, shmheap_aligned_alloc(mem, 1024, LARGE);
+}
+static void *by_realloc(shmheap_memory_handle mem, void *object)
+{
+    return shmheap_realloc(mem, object, LARGE);
+}
+static void *by_name(shmheap_memory_handle mem, void *object)
+{
+    return (void)object, shmheap_alloc_named(mem, "name", LARGE);
+}
+static void *by_wait(shmheap_memory_handle mem, void *object)
+{
+    return (void)object, shmheap_alloc_wait(mem, LARGE, 0);
+}
 
 static void *by_many(shmheap_memory_handle mem, void *object)
 {
@@ -133,17 +161,19 @@ static void pairs(shmheap_memory_handle mem, unsigned count)
     }
 }
 
-static void *(*const ways[])(shmheap_memory_handle mem, void *object) = {by_alloc, by_calloc, by_aligned, by_realloc,
-                                                                          by_name,  by_wait,   by_many};
+static void *(*const ways[])(shmheap_memory_handle mem, void *object) = {
+    by_alloc, by_calloc, by_aligned, by_realloc, by_name, by_wait, by_many};
 enum { WAYS = sizeof ways / sizeof *ways };
 
 static void a_failing_alloc_does_not_walk(void)
 {
-    static const unsigned kinds[] = {0, SHMHEAP_REAP, SHMHEAP_CACHED, SHMHEAP_REAP | SHMHEAP_CACHED};
+    static const unsigned kinds[] = {0, SHMHEAP_REAP, SHMHEAP_CACHED,
+                                     SHMHEAP_REAP | SHMHEAP_CACHED};
     for (unsigned kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         void *object = NULL;
         shmheap_memory_handle mem = full_heap(kinds[kind], &object);
-        CHECK_REFUSED(shmheap_alloc(mem, LARGE) == NULL, ENOMEM); /* this one may have something to find */
+        CHECK_REFUSED(shmheap_alloc(mem, LARGE) == NULL,
+                      ENOMEM); /* this one may have something to find */
         for (unsigned way = 0; way < WAYS; way++) {
             count_begin();
             for (unsigned i = 0; i < TRIES; i++)
@@ -196,7 +226,9 @@ static uint64_t cached_blocks(shmheap_memory_handle mem)
 /* No size that an empty heap has no room for is looked for, and caches keep what they have. */
 static void what_never_fits_disturbs_nothing(void)
 {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 4, (size_t)1 << (sizeof(size_t) > 4 ? 40 : 30), LEN + 1, LEN - 8};
+    static const size_t sizes[] = {SIZE_MAX,     SIZE_MAX / 2,
+                                   SIZE_MAX / 4, (size_t)1 << (sizeof(size_t) > 4 ? 40 : 30),
+                                   LEN + 1,      LEN - 8};
     void *object = NULL, *ptrs[2];
     shmheap_memory_handle mem = full_heap(SHMHEAP_CACHED | SHMHEAP_REAP, &object);
     CHECK((object = shmheap_realloc(mem, object, 16)) != NULL);
@@ -237,7 +269,8 @@ static void a_damaged_list_of_caches_is_made_anew(void)
 {
     for (unsigned damage = 0; damage < 4; damage++) {
         shmheap_memory_handle mem;
-        shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+        shmheap_options options = {.len = LEN,
+                                   .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
         CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
         for (unsigned i = 0; i < 20; i++)
             CHECK_EQ(shmheap_try_free(mem, shmheap_alloc(mem, OBJECT_LEN)), 0);
@@ -245,7 +278,8 @@ static void a_damaged_list_of_caches_is_made_anew(void)
         struct control *control = mem.heap->control;
         uint64_t first = control->cache_lines;
         CHECK(first != 0);
-        struct cache_line *line = (void *)(mem.heap->region + 16 + ((first - 1) << mem.heap->shift));
+        struct cache_line *line =
+            (void *)(mem.heap->region + 16 + ((first - 1) << mem.heap->shift));
         CHECK_EQ(line->kind, INTERNAL_CACHE);
         if (damage == 0)
             line->next = first; /* a ring */
@@ -270,7 +304,7 @@ static void wrong_hints_do_no_harm(void)
         shmheap_memory_handle mem = full_heap(SHMHEAP_REAP, &object);
         struct hints *hints = connection_hints(mem.heap);
         hints->reap_wanted = hints->reap_after_ns = hints->reclaim_after_ns = values[i];
-        for (unsigned class = 0; class < WAIT_CLASSES; class++)
+        for (unsigned class = 0; class < WAIT_CLASSES; class ++)
             hints->wait_least[class] = (uint32_t)values[i];
         mem.heap->control->wait_sleepers = 1;
         CHECK_REFUSED(shmheap_alloc(mem, LARGE) == NULL, ENOMEM);
@@ -305,7 +339,8 @@ static void takes_all(void *context)
 static void a_death_is_found_by_the_next_alloc(void)
 {
     struct holder *holder = test_shared(sizeof *holder);
-    shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP};
+    shmheap_options options = {.len = LEN,
+                               .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP};
     CHECK_EQ(shmheap_open(&holder->mem, NULL, &options), 0);
     for (unsigned i = 0; i < DEATHS; i++) {
         holder->full = &holder->barriers[i];
@@ -353,11 +388,13 @@ static void who_lives_is_not_asked_each_time(void)
 enum { CACHED_PEERS = 8, PACE_MOST = 63 + 64 * CACHED_PEERS + CACHED_PEERS };
 
 /* So many connections have each a line for the cache of this thread, in a heap that is full then. */
-static void full_heap_with_lines(shmheap_memory_handle *mem, shmheap_memory_handle *peers, void **objects)
+static void full_heap_with_lines(shmheap_memory_handle *mem, shmheap_memory_handle *peers,
+                                 void **objects)
 {
     const shmheap_options cached = {.flags = SHMHEAP_CACHED};
     *mem = full_heap(0, objects);
-    for (unsigned i = 1; i < 64 * CACHED_PEERS; i++) /* from the end on: its neighbours are free then */
+    for (unsigned i = 1; i < 64 * CACHED_PEERS;
+         i++) /* from the end on: its neighbours are free then */
         CHECK_EQ(shmheap_try_free(*mem, (char *)*objects - 64 * i), 0);
     for (unsigned i = 0; i < CACHED_PEERS; i++) {
         CHECK_EQ(shmheap_open_fd(&peers[i], shmheap_fd_writable(*mem), &cached), 0);
@@ -405,7 +442,8 @@ static void has_a_line(void *context)
 static void lines_of_the_dead_come_back_to_one_that_polls(void)
 {
     struct line_owner *owner = test_shared(sizeof *owner);
-    const shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    const shmheap_options options = {.len = LEN,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
     CHECK_EQ(shmheap_open(&owner->mem, NULL, &options), 0);
     test_barrier_begin(&owner->ready, 2);
     pid_t pid = test_fork(has_a_line, owner);
@@ -436,7 +474,8 @@ static void an_aligned_alloc_that_fails_looks_at_chunks(void)
         void **objects = malloc(OBJECTS * sizeof *objects);
         unsigned count = 0;
         CHECK(objects != NULL);
-        while (shmheap_alloc(mem, 16) != NULL && test_stat(mem).used_blocks % 4 != 1) /* aligned places lie inside of objects */
+        while (shmheap_alloc(mem, 16) != NULL &&
+               test_stat(mem).used_blocks % 4 != 1) /* aligned places lie inside of objects */
             continue;
         while (count < OBJECTS && (objects[count] = shmheap_alloc(mem, len)) != NULL)
             count++;
@@ -648,7 +687,8 @@ static void caches_work_while_a_thread_waits(void)
 static int is_as(shmheap_memory_handle mem, const shmheap_stats *before)
 {
     shmheap_stats now = test_stat(mem);
-    return now.used_bytes == before->used_bytes && now.largest_free == before->largest_free && now.used_blocks == before->used_blocks;
+    return now.used_bytes == before->used_bytes && now.largest_free == before->largest_free &&
+           now.used_blocks == before->used_blocks;
 }
 
 static void *name_make(shmheap_memory_handle mem, unsigned i, size_t len)
@@ -665,7 +705,8 @@ static void names_leave_the_heap_as_it_was(void)
     struct test_random random = test_random_begin(1);
     for (unsigned round = 0; round < test_rounds(10 * ROUNDS) / 10 + 1; round++) {
         shmheap_memory_handle mem;
-        shmheap_options options = {.len = HEAP, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE};
+        shmheap_options options = {.len = HEAP,
+                                   .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE};
         void *names[NAMES];
         CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
         void *state = shmheap_alloc_named(mem, "state", 1048608);
@@ -723,14 +764,17 @@ static void grows_in_little(void *context)
         return;
     }
     CHECK(snprintf(path, sizeof path, "%s/heap", folder) < (int)sizeof path);
-    shmheap_options options = {.len = TMPFS_LEN / 2, .max_len = (size_t)1 << (sizeof(size_t) > 4 ? 32 : 28), .flags = SHMHEAP_CREATE | SHMHEAP_FILE};
+    shmheap_options options = {.len = TMPFS_LEN / 2,
+                               .max_len = (size_t)1 << (sizeof(size_t) > 4 ? 32 : 28),
+                               .flags = SHMHEAP_CREATE | SHMHEAP_FILE};
     CHECK_EQ(shmheap_open(&mem, path, &options), 0);
     count_begin();
     for (unsigned i = 0; i < TRIES; i++)
         CHECK_REFUSED(shmheap_alloc(mem, TMPFS_LEN) == NULL, ENOMEM);
     count_end();
     CHECK_EQ(counted.reservations, 0);
-    CHECK(shmheap_alloc(mem, TMPFS_LEN / 2 + TMPFS_LEN / 4) != NULL); /* and what it has can be had */
+    CHECK(shmheap_alloc(mem, TMPFS_LEN / 2 + TMPFS_LEN / 4) !=
+          NULL); /* and what it has can be had */
     CHECK_SOUND(mem);
     shmheap_disconnect(mem);
 }
@@ -745,12 +789,24 @@ static void growth_that_fails_is_cheap(void)
 }
 
 static const struct test tests[] = {
-    TEST(a_failing_alloc_does_not_walk), TEST(asking_is_in_proportion_to_what_caches_do), TEST(what_never_fits_disturbs_nothing),
-    TEST(a_damaged_list_of_caches_is_made_anew), TEST(wrong_hints_do_no_harm), TEST(a_death_is_found_by_the_next_alloc), TEST(who_lives_is_not_asked_each_time),
-    TEST(owners_of_caches_are_asked_seldom), TEST(lines_of_the_dead_come_back_to_one_that_polls), TEST(an_aligned_alloc_that_fails_looks_at_chunks), TEST(looking_lets_others_in),
+    TEST(a_failing_alloc_does_not_walk),
+    TEST(asking_is_in_proportion_to_what_caches_do),
+    TEST(what_never_fits_disturbs_nothing),
+    TEST(a_damaged_list_of_caches_is_made_anew),
+    TEST(wrong_hints_do_no_harm),
+    TEST(a_death_is_found_by_the_next_alloc),
+    TEST(who_lives_is_not_asked_each_time),
+    TEST(owners_of_caches_are_asked_seldom),
+    TEST(lines_of_the_dead_come_back_to_one_that_polls),
+    TEST(an_aligned_alloc_that_fails_looks_at_chunks),
+    TEST(looking_lets_others_in),
     TEST(a_free_that_serves_nobody_wakes_nobody),
-    TEST(the_dead_are_not_woken_for_ever), TEST(all_that_fit_are_served), TEST(caches_work_while_a_thread_waits),
-    TEST(names_leave_the_heap_as_it_was), TEST(a_name_that_fails_leaves_the_heap_as_it_was), TEST(growth_that_fails_is_cheap),
+    TEST(the_dead_are_not_woken_for_ever),
+    TEST(all_that_fit_are_served),
+    TEST(caches_work_while_a_thread_waits),
+    TEST(names_leave_the_heap_as_it_was),
+    TEST(a_name_that_fails_leaves_the_heap_as_it_was),
+    TEST(growth_that_fails_is_cheap),
 };
 
 TEST_MAIN(tests)

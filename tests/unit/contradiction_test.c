@@ -18,18 +18,29 @@ static struct scene scene_begin(size_t granule, size_t len, int tail)
     struct scene scene = {.mem = test_anonymous(LEN, 0, granule), .len = len};
     for (unsigned i = 0; i < OBJECTS; i++)
         CHECK((scene.objects[i] = shmheap_alloc(scene.mem, len)) != NULL);
-    while (!tail && (scene.objects[OBJECTS - 1] = shmheap_alloc(scene.mem, test_stat(scene.mem).largest_free)) == NULL)
+    while (!tail && (scene.objects[OBJECTS - 1] =
+                         shmheap_alloc(scene.mem, test_stat(scene.mem).largest_free)) == NULL)
         continue;
     CHECK_EQ(shmheap_try_free(scene.mem, scene.objects[HOLE]), 0);
     return scene;
 }
 
 static struct control *control_of(const struct scene *scene) { return scene->mem.heap->control; }
-static uint64_t granule_of(const struct scene *scene, unsigned i) { return block_of_pointer(scene->mem.heap, scene->objects[i]); }
+static uint64_t granule_of(const struct scene *scene, unsigned i)
+{
+    return block_of_pointer(scene->mem.heap, scene->objects[i]);
+}
 
 enum {
-    ALLOC_HOLE = 1, ALLOC_TAIL = 2, FREE_BEFORE_HOLE = 4, FREE_BEHIND_HOLE = 8, FREE_LAST = 16, GROW_BEFORE_HOLE = 32, GROW_LAST = 64,
-    FREE_FIRST = 128, ALL_TAIL = ALLOC_TAIL | FREE_LAST | GROW_LAST
+    ALLOC_HOLE = 1,
+    ALLOC_TAIL = 2,
+    FREE_BEFORE_HOLE = 4,
+    FREE_BEHIND_HOLE = 8,
+    FREE_LAST = 16,
+    GROW_BEFORE_HOLE = 32,
+    GROW_LAST = 64,
+    FREE_FIRST = 128,
+    ALL_TAIL = ALLOC_TAIL | FREE_LAST | GROW_LAST
 };
 
 /* These calls, and the same many at a time, are refused; then what was wrong is mended. */
@@ -60,7 +71,8 @@ static void refused(const struct scene *scene, unsigned calls, uint64_t *word, u
     if (calls & GROW_BEFORE_HOLE)
         CHECK_REFUSED(shmheap_realloc(mem, objects[HOLE - 1], scene->len + 100) == NULL, EBADMSG);
     if (calls & GROW_LAST)
-        CHECK_REFUSED(shmheap_realloc(mem, objects[OBJECTS - 1], scene->len + 100) == NULL, EBADMSG);
+        CHECK_REFUSED(shmheap_realloc(mem, objects[OBJECTS - 1], scene->len + 100) == NULL,
+                      EBADMSG);
     *word = right;
     CHECK(test_snapshot_same(mem, &before));
     CHECK_SOUND(mem);
@@ -85,10 +97,17 @@ static void wrong_tail(size_t granule, size_t len)
     refused(&scene, FREE_LAST | GROW_LAST, tail, end);
     refused(&scene, ALL_TAIL, tail, *tail + 1);
     refused(&scene, ALL_TAIL, tail, *tail - 1);
-    refused(&scene, ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE, tail, end + 1);
-    refused(&scene, ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE, tail, UINT64_MAX);
+    refused(&scene,
+            ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
+                GROW_BEFORE_HOLE,
+            tail, end + 1);
+    refused(&scene,
+            ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
+                GROW_BEFORE_HOLE,
+            tail, UINT64_MAX);
     refused(&scene, FREE_FIRST | ALLOC_HOLE, tail, granule_of(&scene, 1));
-    refused(&scene, ALLOC_HOLE | FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, tail, granule_of(&scene, HOLE));
+    refused(&scene, ALLOC_HOLE | FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, tail,
+            granule_of(&scene, HOLE));
     shmheap_disconnect(scene.mem);
 }
 
@@ -107,8 +126,13 @@ static void wrong_hole(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
     uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, HOLE)), right = *header;
-    const uint64_t wrong[] = {right + 1, right - 1, 0, HEADER_SIZE_MASK, right | UINT64_C(1) << HEADER_STATE_SHIFT,
-                              right | UINT64_C(1) << HEADER_GENERATION_SHIFT, scene.mem.heap->end - granule_of(&scene, HOLE)};
+    const uint64_t wrong[] = {right + 1,
+                              right - 1,
+                              0,
+                              HEADER_SIZE_MASK,
+                              right | UINT64_C(1) << HEADER_STATE_SHIFT,
+                              right | UINT64_C(1) << HEADER_GENERATION_SHIFT,
+                              scene.mem.heap->end - granule_of(&scene, HOLE)};
     unsigned calls = ALLOC_HOLE;
     if (len < SPAN * granule || control_of(&scene)->listed == 1)
         calls |= FREE_BEFORE_HOLE | FREE_BEHIND_HOLE | GROW_BEFORE_HOLE;
@@ -123,9 +147,19 @@ static void wrong_list(size_t granule, size_t len)
     struct scene scene = scene_begin(granule, len, 1);
     struct control *control = control_of(&scene);
     if (control->listed == 1) {
-        uint64_t *pair = (uint64_t *)(void *)control->first, *sizes = (uint64_t *)(void *)(control->first + LIST_MAX); /* the second ones are 0 */
-        const uint64_t others[] = {*pair - 1, *pair + 1, 0, 1, 0x7fffffff, 0x80000000, 0xffffffff, granule_of(&scene, HOLE - 1) + 1,
-                                   control->top + 1, scene.mem.heap->end + 1};
+        uint64_t *pair = (uint64_t *)(void *)control->first,
+                 *sizes =
+                     (uint64_t *)(void *)(control->first + LIST_MAX); /* the second ones are 0 */
+        const uint64_t others[] = {*pair - 1,
+                                   *pair + 1,
+                                   0,
+                                   1,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xffffffff,
+                                   granule_of(&scene, HOLE - 1) + 1,
+                                   control->top + 1,
+                                   scene.mem.heap->end + 1};
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
             refused(&scene, ALLOC_HOLE, pair, others[i]);
         refused(&scene, ALLOC_HOLE, sizes, *sizes + 1);
@@ -150,8 +184,11 @@ static void wrong_bits(size_t granule, size_t len)
 static void wrong_object(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
-    uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, 0)), right = *header, end = scene.mem.heap->end;
-    const uint64_t rest = right & ~HEADER_SIZE_MASK, wrong[] = {right + 1, right - 1, rest, rest | HEADER_SIZE_MASK, rest | (end + 1)};
+    uint64_t *header = block_header(scene.mem.heap, granule_of(&scene, 0)), right = *header,
+             end = scene.mem.heap->end;
+    const uint64_t rest = right & ~HEADER_SIZE_MASK,
+                   wrong[] = {right + 1, right - 1, rest, rest | HEADER_SIZE_MASK,
+                              rest | (end + 1)};
     for (size_t i = len < SPAN * granule ? 0 : 2; i < sizeof wrong / sizeof *wrong; i++)
         refused(&scene, FREE_FIRST, header, wrong[i]);
     shmheap_disconnect(scene.mem);
@@ -164,7 +201,10 @@ static void a_list_with_other_blocks(void) { for_all(wrong_list); }
 static void a_free_block_that_begins_nowhere(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
-static const struct test tests[] = {TEST(a_tail_that_is_none), TEST(a_tail_where_none_is), TEST(a_free_block_with_another_header),
-                                    TEST(a_list_with_other_blocks), TEST(a_free_block_that_begins_nowhere),
+static const struct test tests[] = {TEST(a_tail_that_is_none),
+                                    TEST(a_tail_where_none_is),
+                                    TEST(a_free_block_with_another_header),
+                                    TEST(a_list_with_other_blocks),
+                                    TEST(a_free_block_that_begins_nowhere),
                                     TEST(an_object_with_another_length)};
 TEST_MAIN(tests)

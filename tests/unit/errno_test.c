@@ -6,8 +6,7 @@
 
 enum { UNTOUCHED = 1234 };
 
-#define CHECK_UNTOUCHED(success) \
-    (errno = UNTOUCHED, CHECK(success), CHECK_EQ(errno, UNTOUCHED))
+#define CHECK_UNTOUCHED(success) (errno = UNTOUCHED, CHECK(success), CHECK_EQ(errno, UNTOUCHED))
 
 static void by_opening_and_closing(void)
 {
@@ -111,7 +110,10 @@ static void under_contention(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(by_opening_and_closing), TEST(in_the_callers_memory), TEST(by_allocating),
-                                    TEST(by_growing), TEST(in_a_child_that_takes_its_slot),
+static const struct test tests[] = {TEST(by_opening_and_closing),
+                                    TEST(in_the_callers_memory),
+                                    TEST(by_allocating),
+                                    TEST(by_growing),
+                                    TEST(in_a_child_that_takes_its_slot),
                                     TEST(under_contention)};
 TEST_MAIN(tests)

@@ -14,7 +14,8 @@ enum { BYTES = 1 << 16, FLAGS_END = 1 << 12, PTRS = BYTES / 16, SMALL = 4096 };
 
 static const size_t values[] = {0, 1, SIZE_MAX, SIZE_MAX - 4096, SSIZE_END};
 enum { VALUES = sizeof values / sizeof *values };
-static const size_t impossible[] = {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX - 15, SIZE_MAX - 4096, SSIZE_END, SSIZE_END - 16};
+static const size_t impossible[] = {SIZE_MAX,        SIZE_MAX - 7, SIZE_MAX - 15,
+                                    SIZE_MAX - 4096, SSIZE_END,    SSIZE_END - 16};
 enum { IMPOSSIBLE = sizeof impossible / sizeof *impossible };
 
 static int is_one_of(int error, const int *errors)
@@ -34,7 +35,10 @@ struct field {
     int is_unsigned;
     int errors[VALUES];
 };
-#define FIELD(name, is_unsigned, ...) {#name, offsetof(shmheap_options, name), is_unsigned, {__VA_ARGS__}}
+#define FIELD(name, is_unsigned, ...)                                                              \
+    {                                                                                              \
+#name, offsetof(shmheap_options, name), is_unsigned, { __VA_ARGS__ }                       \
+    }
 static const struct field fields[] = {
     FIELD(len, 0, 0, EINVAL, E2BIG, E2BIG, E2BIG),
     FIELD(max_len, 0, 0, EINVAL, E2BIG, E2BIG, E2BIG),
@@ -47,7 +51,8 @@ enum { FIELDS = sizeof fields / sizeof *fields };
 static void field_set(shmheap_options *options, const struct field *field, size_t value)
 {
     unsigned low = (unsigned)value;
-    memcpy((char *)options + field->off, field->is_unsigned ? (const void *)&low : (const void *)&value,
+    memcpy((char *)options + field->off,
+           field->is_unsigned ? (const void *)&low : (const void *)&value,
            field->is_unsigned ? sizeof low : sizeof value);
 }
 
@@ -56,7 +61,8 @@ static int flags_contradict(unsigned flags)
     int makes = (flags & SHMHEAP_CREATE) != 0;
     return (!makes && (flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER | SHMHEAP_ANONYMOUS))) ||
            (makes && (flags & SHMHEAP_READ_ONLY)) ||
-           ((flags & SHMHEAP_ANONYMOUS) && (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)));
+           ((flags & SHMHEAP_ANONYMOUS) &&
+            (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)));
 }
 
 static void check_refused(int failed, int error, const char *what, unsigned flags, size_t value)
@@ -66,7 +72,8 @@ static void check_refused(int failed, int error, const char *what, unsigned flag
     int reason = errno;
     if (!failed || (!is_one_of(reason, error == E2BIG ? too_much : one) &&
                     !((flags & SHMHEAP_SOCKET) && error != EINVAL && is_one_of(reason, no_socket))))
-        test_fail(__FILE__, __LINE__, "%s with flags %#x and %#zx: failed %d, errno %d, expected %d", what, flags,
+        test_fail(__FILE__, __LINE__,
+                  "%s with flags %#x and %#zx: failed %d, errno %d, expected %d", what, flags,
                   value, failed, reason, error);
 }
 
@@ -84,8 +91,8 @@ static int socket_missing(unsigned flags, int error)
     return (flags & SHMHEAP_SOCKET) && (error == EXDEV || error == ENOTSUP);
 }
 
-static unsigned check_opening(const char *name, const char *path, const struct field *field, unsigned index,
-                              unsigned flags)
+static unsigned check_opening(const char *name, const char *path, const struct field *field,
+                              unsigned index, unsigned flags)
 {
     shmheap_options options = {.len = SMALL, .flags = flags};
     shmheap_memory_handle mem;
@@ -101,8 +108,8 @@ static unsigned check_opening(const char *name, const char *path, const struct f
         check_refused(failed, error, field->name, flags, values[index]);
     } else {
         if (failed)
-            test_fail(__FILE__, __LINE__, "%s with flags %#x and %#zx: errno %d", field->name, flags, values[index],
-                      errno);
+            test_fail(__FILE__, __LINE__, "%s with flags %#x and %#zx: errno %d", field->name,
+                      flags, values[index], errno);
         check_works(mem);
         shmheap_destroy(flags & SHMHEAP_ANONYMOUS ? NULL : its, mem);
     }
@@ -139,7 +146,8 @@ static void making_by_length(void)
     static const int errors[VALUES] = {EINVAL, EINVAL, E2BIG, E2BIG, E2BIG};
     for (unsigned i = 0; i < VALUES; i++) {
         errno = 0;
-        check_refused(!shmheap_valid(shmheap_create(name, values[i])), errors[i], "shmheap_create", 0, values[i]);
+        check_refused(!shmheap_valid(shmheap_create(name, values[i])), errors[i], "shmheap_create",
+                      0, values[i]);
     }
 }
 
@@ -159,7 +167,8 @@ static void descriptors_that_are_none(void)
 static unsigned char *memory_before_a_gap(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *memory = mmap(NULL, BYTES + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned char *memory =
+        mmap(NULL, BYTES + page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED && munmap(memory + BYTES, page) == 0);
     return memory;
 }
@@ -169,7 +178,8 @@ static void check_untouched(const unsigned char *memory)
     CHECK(memory[0] == 0xa5 && memcmp(memory, memory + 1, BYTES - 1) == 0);
 }
 
-static void check_making_in_memory(unsigned char *memory, size_t bytes, const shmheap_options *options, int error)
+static void check_making_in_memory(unsigned char *memory, size_t bytes,
+                                   const shmheap_options *options, int error)
 {
     shmheap_memory_handle mem;
     memset(memory, 0xa5, BYTES);
@@ -249,7 +259,8 @@ static void check_sizes(shmheap_memory_handle mem, void *object, size_t size)
     CHECK_REFUSED(shmheap_alloc_named(mem, "there", size) == NULL, EINVAL);
     CHECK_REFUSED(shmheap_alloc_kept(mem, "there", size) == NULL, EINVAL);
     for (unsigned i = 0; i < VALUES; i++) {
-        CHECK_REFUSED(shmheap_alloc_many(mem, size, values[i], ptrs) == 0, values[i] != 0 ? ENOMEM : 0);
+        CHECK_REFUSED(shmheap_alloc_many(mem, size, values[i], ptrs) == 0,
+                      values[i] != 0 ? ENOMEM : 0);
         if (values[i] != 0) {
             CHECK_REFUSED(shmheap_calloc(mem, size, values[i]) == NULL, ENOMEM);
             CHECK_REFUSED(shmheap_calloc(mem, values[i], size) == NULL, ENOMEM);
@@ -257,7 +268,8 @@ static void check_sizes(shmheap_memory_handle mem, void *object, size_t size)
     }
     for (size_t alignment = 1; alignment != 0; alignment *= 2) {
         int possible = alignment <= (size_t)sysconf(_SC_PAGESIZE);
-        CHECK_REFUSED(shmheap_aligned_alloc(mem, alignment, size) == NULL, possible ? ENOMEM : EINVAL);
+        CHECK_REFUSED(shmheap_aligned_alloc(mem, alignment, size) == NULL,
+                      possible ? ENOMEM : EINVAL);
     }
     for (unsigned i = 0; i < VALUES; i++)
         if (values[i] != 1)
@@ -282,12 +294,14 @@ static void check_counts(shmheap_memory_handle mem)
 
 static void check_peek(shmheap_memory_handle mem, shmheap_object_handle sent, size_t len)
 {
-    static const ptrdiff_t offsets[] = {0, 1, -1, PTRDIFF_MAX, PTRDIFF_MIN, PTRDIFF_MAX - 4096, PTRDIFF_MIN + 4096};
+    static const ptrdiff_t offsets[] = {
+        0, 1, -1, PTRDIFF_MAX, PTRDIFF_MIN, PTRDIFF_MAX - 4096, PTRDIFF_MIN + 4096};
     unsigned char buffer[1];
     for (unsigned k = 0; k < sizeof offsets / sizeof *offsets; k++) {
         int near = offsets[k] >= -1 && offsets[k] <= 1;
         for (size_t bytes = 0; bytes <= 1; bytes++)
-            CHECK_REFUSED(shmheap_peek(mem, sent, offsets[k], buffer, bytes) == (near ? len : 0), near ? 0 : ERANGE);
+            CHECK_REFUSED(shmheap_peek(mem, sent, offsets[k], buffer, bytes) == (near ? len : 0),
+                          near ? 0 : ERANGE);
         for (unsigned i = 2; i < VALUES; i++) {
             CHECK_REFUSED(shmheap_peek(mem, sent, offsets[k], buffer, values[i]) == 0, ERANGE);
             CHECK_REFUSED(shmheap_peek(mem, sent, offsets[k], NULL, values[i]) == 0, EINVAL);
@@ -305,7 +319,8 @@ static void check_no_handle(int failed)
 
 static void check_words(shmheap_memory_handle mem)
 {
-    static const uint64_t bits[] = {0, 1, UINT64_MAX, UINT64_MAX - 4096, UINT64_C(1) << 63, (UINT64_C(1) << 36) - 1};
+    static const uint64_t bits[] = {
+        0, 1, UINT64_MAX, UINT64_MAX - 4096, UINT64_C(1) << 63, (UINT64_C(1) << 36) - 1};
     for (unsigned i = 0; i < sizeof bits / sizeof *bits; i++) {
         const shmheap_object_handle handle = {bits[i]};
         check_no_handle(shmheap_handle_to_ptr(mem, handle) == NULL);
@@ -345,12 +360,12 @@ static void check_objects(shmheap_memory_handle mem)
 
 static void objects_in_a_file(void)
 {
-    static const unsigned combined[] = {SHMHEAP_CACHED, SHMHEAP_REAP, SHMHEAP_SPARSE, SHMHEAP_HUGE_PAGES,
-                                        SHMHEAP_NO_DUMP};
+    static const unsigned combined[] = {SHMHEAP_CACHED, SHMHEAP_REAP, SHMHEAP_SPARSE,
+                                        SHMHEAP_HUGE_PAGES, SHMHEAP_NO_DUMP};
     for (unsigned set = 0; set < 1u << 5; set++)
         for (size_t alignment = 8; alignment <= 16; alignment += 8) {
-            shmheap_options options = {.len = BYTES, .alignment = alignment,
-                                       .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+            shmheap_options options = {
+                .len = BYTES, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
             shmheap_memory_handle mem;
             for (unsigned bit = 0; bit < 5; bit++)
                 options.flags |= set >> bit & 1 ? combined[bit] : 0;
@@ -366,7 +381,8 @@ static void objects_in_memory(void)
     for (size_t alignment = 8; alignment <= 16; alignment += 8)
         for (unsigned set = 0; set < 4; set++) {
             shmheap_options options = {.alignment = alignment,
-                                       .flags = (set & 1 ? SHMHEAP_CACHED : 0u) | (set & 2 ? SHMHEAP_REAP : 0u)};
+                                       .flags = (set & 1 ? SHMHEAP_CACHED : 0u) |
+                                                (set & 2 ? SHMHEAP_REAP : 0u)};
             shmheap_memory_handle mem;
             CHECK_EQ(shmheap_create_at(&mem, memory, BYTES, &options), 0);
             check_objects(mem);
@@ -375,12 +391,8 @@ static void objects_in_memory(void)
     CHECK_EQ(munmap(memory, BYTES), 0);
 }
 
-static const struct test tests[] = {TEST(opening),
-                                    TEST(unknown_flags_are_refused),
-                                    TEST(making_by_length),
-                                    TEST(descriptors_that_are_none),
-                                    TEST(making_in_memory),
-                                    TEST(memory_that_ends_before_bytes),
-                                    TEST(objects_in_a_file),
-                                    TEST(objects_in_memory)};
+static const struct test tests[] = {TEST(opening),           TEST(unknown_flags_are_refused),
+                                    TEST(making_by_length),  TEST(descriptors_that_are_none),
+                                    TEST(making_in_memory),  TEST(memory_that_ends_before_bytes),
+                                    TEST(objects_in_a_file), TEST(objects_in_memory)};
 TEST_MAIN(tests)

@@ -8,7 +8,10 @@
 enum { LEN = 400000, PAIRS = 100, SIZES = 9, TURNS = 40, AGAIN = LIST_MAX / 4 };
 
 static uint64_t few_of(const struct held *held) { return held->mem.heap->control->listed; }
-static uint64_t free_of(const struct held *held) { return test_stat(held->mem).free_blocks - 1; } /* without the tail */
+static uint64_t free_of(const struct held *held)
+{
+    return test_stat(held->mem).free_blocks - 1;
+} /* without the tail */
 
 /* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules on. */
 static uint64_t size_of(size_t i)
@@ -39,7 +42,8 @@ static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
         uint64_t before = few_of(held);
         held_free(held, starts[i]);
         starts[i] = MODEL_NONE;
-        CHECK_EQ(few_of(held), before == NOT_LISTED || free_of(held) > LIST_MAX ? NOT_LISTED : free_of(held));
+        CHECK_EQ(few_of(held),
+                 before == NOT_LISTED || free_of(held) > LIST_MAX ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
     }
     held_compare(held);
@@ -55,7 +59,8 @@ static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
             continue;
         uint64_t before = few_of(held), blocks = free_of(held);
         uint64_t start = held_take(held, size_of(i));
-        CHECK_EQ(few_of(held), before == NOT_LISTED && free_of(held) + 1 >= AGAIN ? NOT_LISTED : free_of(held));
+        CHECK_EQ(few_of(held),
+                 before == NOT_LISTED && free_of(held) + 1 >= AGAIN ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
         if (free_of(held) == blocks)
             held_free(held, start); /* it was part of a larger one, or of the tail */
@@ -137,7 +142,9 @@ static void free_as_if_few(struct held *held)
 /* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
-    const uint64_t counts[] = {PAIRS - 1, LIST_MAX + 1, AGAIN + 5}; /* of the first, more small ones than the list has room for */
+    const uint64_t counts[] = {
+        PAIRS - 1, LIST_MAX + 1,
+        AGAIN + 5}; /* of the first, more small ones than the list has room for */
     struct held held;
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
@@ -156,7 +163,8 @@ static void contradictions(uint64_t granule)
         }
     const uint64_t gone[] = {first, last};
     for (size_t i = 0; i < 2; i++) {
-        uint64_t *boundary = &held.mem.heap->bits[gone[i] / CHUNK_GRANULES].boundary, was = *boundary;
+        uint64_t *boundary = &held.mem.heap->bits[gone[i] / CHUNK_GRANULES].boundary,
+                 was = *boundary;
         *boundary &= ~(UINT64_C(1) << gone[i] % CHUNK_GRANULES);
         free_as_if_few(&held);
         *boundary = was;
@@ -186,6 +194,7 @@ static void into_rows_and_back(void) { for_all(to_and_fro); }
 static void two_connections_of_two_minds(void) { for_all(two_ways_in_one_heap); }
 static void going_back_against_contradictions(void) { for_all(contradictions); }
 
-static const struct test tests[] = {TEST(into_rows_and_back), TEST(two_connections_of_two_minds), TEST(going_back_against_contradictions),
+static const struct test tests[] = {TEST(into_rows_and_back), TEST(two_connections_of_two_minds),
+                                    TEST(going_back_against_contradictions),
                                     TEST(too_large_for_a_list)};
 TEST_MAIN(tests)

@@ -6,7 +6,8 @@
 
 #include "tests/support/test.h"
 
-static const shmheap_options create_file = {.len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_FILE | SHMHEAP_CREATE};
+static const shmheap_options create_file = {
+    .len = 65536, .max_len = 1 << 20, .flags = SHMHEAP_FILE | SHMHEAP_CREATE};
 static const shmheap_options open_file = {.flags = SHMHEAP_FILE};
 
 static void objects_survive_all_connections(void)
@@ -120,6 +121,7 @@ static void a_copy_is_another_heap_with_the_same_objects(void)
 }
 
 static const struct test tests[] = {
-    TEST(objects_survive_all_connections), TEST(destroy_removes_the_file), TEST(creating_over_any_file_is_refused),
-    TEST(a_path_is_no_name), TEST(create_connects_to_what_is_there), TEST(a_copy_is_another_heap_with_the_same_objects)};
+    TEST(objects_survive_all_connections),   TEST(destroy_removes_the_file),
+    TEST(creating_over_any_file_is_refused), TEST(a_path_is_no_name),
+    TEST(create_connects_to_what_is_there),  TEST(a_copy_is_another_heap_with_the_same_objects)};
 TEST_MAIN(tests)

@@ -4,11 +4,11 @@
 #include "tests/unit/held.h"
 
 enum {
-    OPERATIONS = 1000000,     /* for each alignment and processor */
-    CHECKED_EACH = 10000,     /* the first of them are each followed by shmheap_check */
-    CHECKED_EVERY = 1000,     /* later ones every so many */
-    HEAP_OPERATIONS = 20000,  /* then the next heap */
-    PHASE_OPERATIONS = 3000,  /* then another mix of sizes and another number of objects */
+    OPERATIONS = 1000000,    /* for each alignment and processor */
+    CHECKED_EACH = 10000,    /* the first of them are each followed by shmheap_check */
+    CHECKED_EVERY = 1000,    /* later ones every so many */
+    HEAP_OPERATIONS = 20000, /* then the next heap */
+    PHASE_OPERATIONS = 3000, /* then another mix of sizes and another number of objects */
     OBJECTS_MAX = 1200
 };
 
@@ -38,16 +38,18 @@ static uint64_t choose_len(struct world *world)
 {
     struct test_random *random = &world->random;
     switch (world->mix) {
-    case SMALL:
-        return test_random_below(random, 200);
-    case LARGE:
-        return test_random_below(random, world->largest);
-    case POWERS_OF_TWO:
-        return (UINT64_C(1) << test_random_below(random, 12)) + test_random_below(random, 3) - 1;
-    case BIMODAL:
-        return test_random_below(random, 10) ? test_random_below(random, 64) : test_random_below(random, world->largest);
-    default:
-        return world->equal_len;
+        case SMALL:
+            return test_random_below(random, 200);
+        case LARGE:
+            return test_random_below(random, world->largest);
+        case POWERS_OF_TWO:
+            return (UINT64_C(1) << test_random_below(random, 12)) + test_random_below(random, 3) -
+                   1;
+        case BIMODAL:
+            return test_random_below(random, 10) ? test_random_below(random, 64)
+                                                 : test_random_below(random, world->largest);
+        default:
+            return world->equal_len;
     }
 }
 
@@ -107,7 +109,8 @@ static void step_alloc(struct world *world)
     struct object *object = &world->objects[world->count++];
     *object = (struct object){ptr, len, 0, start};
     object_fill(world, object);
-    CHECK_EQ(shmheap_usable_size(world->mem, ptr), model_size(&world->model, start) * world->granule - 8);
+    CHECK_EQ(shmheap_usable_size(world->mem, ptr),
+             model_size(&world->model, start) * world->granule - 8);
     world->allocs++;
 }
 
@@ -122,7 +125,8 @@ static void step_free(struct world *world)
 }
 
 /* The object is in its old place, or in that of a new one; the model frees the old one only then. */
-static void check_resized(struct world *world, struct object *object, unsigned char *ptr, uint64_t len)
+static void check_resized(struct world *world, struct object *object, unsigned char *ptr,
+                          uint64_t len)
 {
     uint64_t start = object->start;
     if (model_resize(&world->model, start, model_need(&world->model, len))) {
@@ -147,8 +151,9 @@ static void check_resized(struct world *world, struct object *object, unsigned c
 static void step_realloc(struct world *world)
 {
     struct object *object = &world->objects[test_random_below(&world->random, world->count)];
-    uint64_t len = test_random_below(&world->random, 2) ? choose_len(world)
-                                                        : object->len + test_random_below(&world->random, 48);
+    uint64_t len = test_random_below(&world->random, 2)
+                       ? choose_len(world)
+                       : object->len + test_random_below(&world->random, 48);
     CHECK(test_filled(object->ptr, object->len, object->mark));
     errno = 0;
     void *ptr = shmheap_realloc(world->mem, object->ptr, len);
@@ -161,7 +166,8 @@ static void choose_phase(struct world *world)
     world->mix = (enum mix)test_random_below(&world->random, MIXES);
     world->equal_len = test_random_below(&world->random, 300);
     /* Now and then drain completely. */
-    world->target = test_random_below(&world->random, 5) ? test_random_below(&world->random, OBJECTS_MAX) : 0;
+    world->target =
+        test_random_below(&world->random, 5) ? test_random_below(&world->random, OBJECTS_MAX) : 0;
 }
 
 static void step(struct world *world)
@@ -201,7 +207,8 @@ static void world_end(struct world *world)
 static void run_operations(struct world *world)
 {
     /* As many heaps and phases where there are fewer operations, lest something never happens there. */
-    size_t operations = test_rounds(OPERATIONS), heap = test_rounds(HEAP_OPERATIONS), phase = test_rounds(PHASE_OPERATIONS);
+    size_t operations = test_rounds(OPERATIONS), heap = test_rounds(HEAP_OPERATIONS),
+           phase = test_rounds(PHASE_OPERATIONS);
     for (size_t i = 0, heaps = 0; i < operations; i++) {
         if (i % heap == 0 && i > 0)
             world_end(world);
@@ -226,11 +233,14 @@ static void run_sequence(uint64_t granule, unsigned core)
     world.granule = granule;
     const char *name = test_choose_core(core);
     run_operations(&world);
-    CHECK(world.allocs && world.frees && world.moves && world.in_place && world.refused && world.grown);
-    printf("  %s, %zu operations: %llu allocs, %llu frees, %llu resized in place, %llu moved, %llu refused, %llu growths\n",
+    CHECK(world.allocs && world.frees && world.moves && world.in_place && world.refused &&
+          world.grown);
+    printf("  %s, %zu operations: %llu allocs, %llu frees, %llu resized in place, %llu moved, %llu "
+           "refused, %llu growths\n",
            name, test_rounds(OPERATIONS), (unsigned long long)world.allocs,
-           (unsigned long long)world.frees, (unsigned long long)world.in_place, (unsigned long long)world.moves,
-           (unsigned long long)world.refused, (unsigned long long)world.grown);
+           (unsigned long long)world.frees, (unsigned long long)world.in_place,
+           (unsigned long long)world.moves, (unsigned long long)world.refused,
+           (unsigned long long)world.grown);
 }
 
 static void run_all_cores(uint64_t granule)
@@ -242,5 +252,6 @@ static void run_all_cores(uint64_t granule)
 static void placements_with_alignment_16(void) { run_all_cores(16); }
 static void placements_with_alignment_8(void) { run_all_cores(8); }
 
-static const struct test tests[] = {TEST(placements_with_alignment_16), TEST(placements_with_alignment_8)};
+static const struct test tests[] = {TEST(placements_with_alignment_16),
+                                    TEST(placements_with_alignment_8)};
 TEST_MAIN(tests)

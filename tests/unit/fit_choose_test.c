@@ -10,7 +10,8 @@
 /* A processor that has it all. */
 static const struct fit_cpu all = {
     .leaf_1_ecx = UINT32_C(1) << 27 | UINT32_C(1) << 28,
-    .leaf_7_ebx = UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8 | UINT32_C(1) << 16 | UINT32_C(1) << 30 | UINT32_C(1) << 31,
+    .leaf_7_ebx = UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8 | UINT32_C(1) << 16 |
+                  UINT32_C(1) << 30 | UINT32_C(1) << 31,
     .leaf_extended_ecx = UINT32_C(1) << 5,
     .xcr0 = 0xe7,
 };
@@ -52,14 +53,17 @@ static void this_processor_is_told_as_the_compiler_tells_it(void)
     unsetenv("SHMHEAP_SIMD");
     const struct fit_calls *calls = fit_choose();
     if (calls != &fit_calls_portable)
-        CHECK(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"));
+        CHECK(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+              __builtin_cpu_supports("bmi2"));
     if (calls == &fit_calls_avx512)
-        CHECK(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+        CHECK(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512vl"));
     setenv("SHMHEAP_SIMD", "portable", 1);
     CHECK(fit_choose() == &fit_calls_portable);
 }
 
-static const struct test tests[] = {TEST(all_of_it_is_avx512), TEST(each_bit_counts), TEST(this_processor_is_told_as_the_compiler_tells_it)};
+static const struct test tests[] = {TEST(all_of_it_is_avx512), TEST(each_bit_counts),
+                                    TEST(this_processor_is_told_as_the_compiler_tells_it)};
 
 #else
 

@@ -217,10 +217,12 @@ static void random_bits_are_refused_or_right(void)
     }
     struct test_snapshot before = test_snapshot_take(mem);
     for (unsigned i = 0; i < RANDOM_HANDLES; i++) {
-        uint64_t real = handles[test_random_below(&random, 100)].bits, bits = test_random_next(&random);
+        uint64_t real = handles[test_random_below(&random, 100)].bits,
+                 bits = test_random_next(&random);
         check_any_bits(mem, bits);
-        check_any_bits(mem, (real & ~UINT64_C(0xfffffffff)) | (bits & 0xfffffffff)); /* another position */
-        check_any_bits(mem, (real & ~UINT64_C(0xfff)) | (bits & 0xfff));             /* one nearby */
+        check_any_bits(mem, (real & ~UINT64_C(0xfffffffff)) |
+                                (bits & 0xfffffffff));                   /* another position */
+        check_any_bits(mem, (real & ~UINT64_C(0xfff)) | (bits & 0xfff)); /* one nearby */
         check_any_bits(mem, real ^ UINT64_C(1) << (bits % 64));
     }
     CHECK(test_snapshot_same(mem, &before));
@@ -274,10 +276,16 @@ static void objects_where_the_heap_has_grown_elsewhere(void)
     }
 }
 
-static const struct test tests[] = {TEST(good_in_two_mappings), TEST(good_in_the_heap_and_in_another_process),
-                                    TEST(one_object_has_one_handle), TEST(of_a_freed_object_is_stale),
-                                    TEST(of_a_place_used_again_is_stale), TEST(of_an_object_that_was_sent_often_is_stale), TEST(of_another_heap_is_refused),
-                                    TEST(null_is_refused), TEST(of_other_pointers_is_refused),
-                                    TEST(random_bits_are_refused_or_right), TEST(taking_one_marks_the_object_shared),
+static const struct test tests[] = {TEST(good_in_two_mappings),
+                                    TEST(good_in_the_heap_and_in_another_process),
+                                    TEST(one_object_has_one_handle),
+                                    TEST(of_a_freed_object_is_stale),
+                                    TEST(of_a_place_used_again_is_stale),
+                                    TEST(of_an_object_that_was_sent_often_is_stale),
+                                    TEST(of_another_heap_is_refused),
+                                    TEST(null_is_refused),
+                                    TEST(of_other_pointers_is_refused),
+                                    TEST(random_bits_are_refused_or_right),
+                                    TEST(taking_one_marks_the_object_shared),
                                     TEST(objects_where_the_heap_has_grown_elsewhere)};
 TEST_MAIN(tests)

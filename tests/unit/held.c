@@ -18,12 +18,14 @@ void held_for_all(unsigned cores, void (*run)(uint64_t granule))
 
 int held_begin(struct held *held, uint64_t len, uint64_t granule)
 {
-    const shmheap_options options = {.len = (size_t)len, .alignment = (size_t)granule,
+    const shmheap_options options = {.len = (size_t)len,
+                                     .alignment = (size_t)granule,
                                      .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE};
     held->granule = granule;
     if (options.len != len || shmheap_open(&held->mem, NULL, &options) != 0) {
         CHECK(options.len != len || errno == EFBIG || errno == ENOMEM || errno == ENOSPC);
-        printf("  skipped: no room here for a sparse heap of %llu MiB\n", (unsigned long long)len >> 20);
+        printf("  skipped: no room here for a sparse heap of %llu MiB\n",
+               (unsigned long long)len >> 20);
         return 0;
     }
     model_begin(&held->model, len, granule);
@@ -41,7 +43,10 @@ void *held_payload(const struct held *held, uint64_t start)
     return (unsigned char *)shmheap_underlying(held->mem) + 16 + start * held->granule;
 }
 
-static size_t len_of(const struct held *held, uint64_t need) { return (size_t)(need * held->granule - 8); }
+static size_t len_of(const struct held *held, uint64_t need)
+{
+    return (size_t)(need * held->granule - 8);
+}
 
 static void check_place(const struct held *held, const void *ptr, uint64_t start)
 {
@@ -85,7 +90,8 @@ enum place { WHEREVER_IT_LIES, IN_THE_TAIL, ANYWHERE };
 
 /* The place in the first free span with room: for the object wherever the aligned place lies, but not in the span at the end; in
  * that one; in any that happens to have it. */
-static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t alignment, enum place place)
+static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t alignment,
+                              enum place place)
 {
     const struct model *model = &held->model;
     uint64_t tail = model_tail(model), step = alignment / held->granule;
@@ -95,8 +101,10 @@ static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t a
         uint64_t gap = (alignment - address % alignment) % alignment / held->granule;
         if (gap != 0 && gap < model->block_min)
             gap += step;
-        uint64_t enough = place == WHEREVER_IT_LIES ? need + step + model->block_min - 1 : gap + need;
-        if (!span->used && span->size >= enough && (place == ANYWHERE || (place == IN_THE_TAIL) == (span->start == tail)))
+        uint64_t enough =
+            place == WHEREVER_IT_LIES ? need + step + model->block_min - 1 : gap + need;
+        if (!span->used && span->size >= enough &&
+            (place == ANYWHERE || (place == IN_THE_TAIL) == (span->start == tail)))
             return span->start + gap;
     }
     return MODEL_NONE;
@@ -109,7 +117,8 @@ uint64_t held_alloc_aligned(struct held *held, uint64_t need, uint64_t alignment
         start = aligned_place(held, need, alignment, (enum place)place);
     if (start != MODEL_NONE)
         model_alloc_at(&held->model, start, need);
-    check_place(held, shmheap_aligned_alloc(held->mem, (size_t)alignment, len_of(held, need)), start);
+    check_place(held, shmheap_aligned_alloc(held->mem, (size_t)alignment, len_of(held, need)),
+                start);
     return start;
 }
 
@@ -173,7 +182,8 @@ static void overwrite_index(struct shmheap *heap, unsigned char byte)
         memset(heap->level[level], byte, (size_t)(chunks * sizeof *heap->level[level]));
     }
     memset(heap->control->first, byte, sizeof heap->control->first);
-    heap->control->top = heap->control->free_blocks = heap->control->used_granules = heap->control->frees = byte;
+    heap->control->top = heap->control->free_blocks = heap->control->used_granules =
+        heap->control->frees = byte;
 }
 
 void held_recover_from(struct held *held, unsigned char byte)

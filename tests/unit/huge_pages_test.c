@@ -43,7 +43,8 @@ static void use(shmheap_memory_handle writer, shmheap_memory_handle reader)
     CHECK(shmheap_alloc(writer, test_stat(writer).len) != NULL);
     CHECK(test_stat(writer).grows > grows);
     for (size_t i = 0; i < OBJECTS; i++)
-        CHECK(test_filled(shmheap_handle_to_ptr(reader, shmheap_ptr_to_handle(writer, objects[i])), OBJECT, i));
+        CHECK(test_filled(shmheap_handle_to_ptr(reader, shmheap_ptr_to_handle(writer, objects[i])),
+                          OBJECT, i));
     for (size_t i = 0; i < OBJECTS; i++)
         shmheap_free(writer, objects[i]);
     CHECK_SOUND(writer);
@@ -98,7 +99,8 @@ static int kernel_has_huge_pages(void)
 {
     int fd = memfd_create("probe", MFD_CLOEXEC);
     CHECK(fd >= 0 && ftruncate(fd, 2 * HUGE_PAGE) == 0);
-    char *room = mmap(NULL, 4 * HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *room =
+        mmap(NULL, 4 * HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(room != MAP_FAILED);
     char *at = room + (HUGE_PAGE - (uintptr_t)room % HUGE_PAGE) % HUGE_PAGE;
     CHECK(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at);
@@ -111,7 +113,8 @@ static int kernel_has_huge_pages(void)
 static shmheap_memory_handle large(unsigned flags)
 {
     shmheap_memory_handle mem;
-    shmheap_options options = {.len = LARGE, .max_len = 4 * LARGE, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    shmheap_options options = {
+        .len = LARGE, .max_len = 4 * LARGE, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     CHECK_EQ((uintptr_t)mem.heap->base % HUGE_PAGE, 0);
     return mem;
@@ -133,7 +136,10 @@ static void a_large_heap_has_some_unasked(void)
     shmheap_disconnect(writer);
 }
 
-static void allow_huge_pages(int allowed) { CHECK_EQ(prctl(PR_SET_THP_DISABLE, !allowed, 0, 0, 0), 0); }
+static void allow_huge_pages(int allowed)
+{
+    CHECK_EQ(prctl(PR_SET_THP_DISABLE, !allowed, 0, 0, 0), 0);
+}
 
 /* One by one, or all at once. */
 static void get(shmheap_memory_handle mem, void **objects, int at_once)
@@ -152,7 +158,10 @@ static void get(shmheap_memory_handle mem, void **objects, int at_once)
 
 static void memory_without_gets_them_when_it_is_used(void)
 {
-    static const struct { unsigned flags; int at_once; } ways[] = {{0, 0}, {0, 1}, {SHMHEAP_CACHED, 0}};
+    static const struct {
+        unsigned flags;
+        int at_once;
+    } ways[] = {{0, 0}, {0, 1}, {SHMHEAP_CACHED, 0}};
     static void *objects[3][OBJECTS];
     int expected = kernel_has_huge_pages();
     allow_huge_pages(0);
@@ -167,7 +176,9 @@ static void memory_without_gets_them_when_it_is_used(void)
     }
     for (size_t i = 0; i < 3; i++) {
         for (size_t k = 0; k < OBJECTS; k++)
-            CHECK(test_filled(shmheap_handle_to_ptr(maker, shmheap_ptr_to_handle(mems[i], objects[i][k])), OBJECT, k));
+            CHECK(test_filled(
+                shmheap_handle_to_ptr(maker, shmheap_ptr_to_handle(mems[i], objects[i][k])), OBJECT,
+                k));
         if (expected && kernel_has_huge_pages())
             CHECK_LE(HUGE_PAGE / 1024, kilobytes_in_huge_pages(mems[i].heap->base));
     }
@@ -224,9 +235,14 @@ static void growth_that_fails_gives_back_what_it_took(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(named_heap),          TEST(sparse_heap),
-                                    TEST(heap_with_caches),    TEST(heap_in_a_file),
-                                    TEST(heap_without_a_name), TEST(a_large_heap_has_some_unasked),
-                                    TEST(memory_without_gets_them_when_it_is_used), TEST(who_may_not_have_them_is_not_told),
-                                    TEST(a_sparse_one_is_not_filled), TEST(growth_that_fails_gives_back_what_it_took)};
+static const struct test tests[] = {TEST(named_heap),
+                                    TEST(sparse_heap),
+                                    TEST(heap_with_caches),
+                                    TEST(heap_in_a_file),
+                                    TEST(heap_without_a_name),
+                                    TEST(a_large_heap_has_some_unasked),
+                                    TEST(memory_without_gets_them_when_it_is_used),
+                                    TEST(who_may_not_have_them_is_not_told),
+                                    TEST(a_sparse_one_is_not_filled),
+                                    TEST(growth_that_fails_gives_back_what_it_took)};
 TEST_MAIN(tests)

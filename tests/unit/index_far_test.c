@@ -21,10 +21,12 @@ static size_t border_chunks(uint64_t chunks, uint64_t *borders)
 {
     size_t count = 0;
     for (uint64_t word = 1; word < chunks; word *= WORD)
-        for (uint64_t multiple = word == 1 ? 0 : 1; multiple < WORD; multiple += multiple < 3 ? 1 : 20)
+        for (uint64_t multiple = word == 1 ? 0 : 1; multiple < WORD;
+             multiple += multiple < 3 ? 1 : 20)
             for (int beside = -1; beside <= 1; beside++) {
                 uint64_t chunk = multiple * word + (uint64_t)(int64_t)beside;
-                if (chunk < chunks - 4 && (count == 0 || chunk > borders[count - 1]) && count < PLACES_MAX - 1)
+                if (chunk < chunks - 4 && (count == 0 || chunk > borders[count - 1]) &&
+                    count < PLACES_MAX - 1)
                     borders[count++] = chunk;
             }
     borders[count++] = chunks - 3;
@@ -38,7 +40,8 @@ static void far_fill(struct far *far, const uint64_t *sizes, size_t kinds, uint6
     size_t found = border_chunks(far->held.model.end / CHUNK, borders);
     far->count = 0;
     for (size_t i = 0; i < found; i++) {
-        uint64_t size = sizes[far->count % kinds], place = borders[i] * CHUNK + i * 7 % (CHUNK - 2) + 2;
+        uint64_t size = sizes[far->count % kinds],
+                 place = borders[i] * CHUNK + i * 7 % (CHUNK - 2) + 2;
         if (size < far->held.model.block_min)
             size = far->held.model.block_min;
         if (place < at + far->held.model.block_min || place + size + top + 2 > far->held.model.end)
@@ -89,13 +92,16 @@ static const struct model_span *any_span(struct far *far)
 static void far_step(struct far *far)
 {
     const struct model_span *span = any_span(far);
-    uint64_t choice = test_random_below(&far->random, 16), size = far->sizes[test_random_below(&far->random, far->count)];
+    uint64_t choice = test_random_below(&far->random, 16),
+             size = far->sizes[test_random_below(&far->random, far->count)];
     if (span->used && span->size < 100000 && choice < 8)
         held_free(&far->held, span->start);
-    else if (span->used && choice == 8) /* now and then a long one: what is beside it becomes one with it */
+    else if (span->used &&
+             choice == 8) /* now and then a long one: what is beside it becomes one with it */
         held_free(&far->held, span->start);
     else if (span->used && choice < 11 && span->size < 100000)
-        held_resize(&far->held, span->start, choice == 9 && span->size > 4 ? span->size - 2 : span->size + size);
+        held_resize(&far->held, span->start,
+                    choice == 9 && span->size > 4 ? span->size - 2 : span->size + size);
     else if (!span->used && choice < 14)
         held_alloc(&far->held, span->size);
     else
@@ -119,13 +125,15 @@ static void far_heaps(uint64_t len, uint64_t granule, size_t steps, size_t check
     static const uint64_t sizes[] = {1, 2, 31, 61, 64, 65, 1000, 3, 62, 64, 17, 128};
     static const struct {
         unsigned first, kinds, top;
-    } mixes[] = {{0, 1, 0}, {1, 1, 100}, {2, 1, 0}, {3, 1, 64}, {4, 1, 0}, {5, 1, 1}, {6, 1, 63}, {2, 2, 0}, {0, 12, 300}};
+    } mixes[] = {{0, 1, 0}, {1, 1, 100}, {2, 1, 0}, {3, 1, 64},  {4, 1, 0},
+                 {5, 1, 1}, {6, 1, 63},  {2, 2, 0}, {0, 12, 300}};
     memset(&far, 0, sizeof far);
     far.random = test_random_begin(len + granule);
     for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++) {
         if (!held_begin(&far.held, len, granule))
             return;
-        far_fill(&far, sizes + mixes[i].first, mixes[i].kinds, mixes[i].top == 1 ? far.held.model.block_min : mixes[i].top);
+        far_fill(&far, sizes + mixes[i].first, mixes[i].kinds,
+                 mixes[i].top == 1 ? far.held.model.block_min : mixes[i].top);
         CHECK(far.count > 8);
         empty_and_refill(&far);
         free_all(&far, 0, 2);
@@ -148,7 +156,10 @@ static void for_all(uint64_t len, size_t steps, size_t check_every)
 
 /* More than a word of level 1 covers; more than one of level 2; more than one of level 3. Half of that with granules of 8 bytes. */
 static void over_4_mib(void) { for_all(9 * MIB + 4000, test_rounds(STEPS), 7); }
-static void over_256_mib(void) { for_all(UINT64_C(550) * MIB, test_rounds(STEPS), test_rounds(STEPS)); }
+static void over_256_mib(void)
+{
+    for_all(UINT64_C(550) * MIB, test_rounds(STEPS), test_rounds(STEPS));
+}
 static void over_16_gib(void) { for_all(UINT64_C(17000) * MIB, test_rounds(STEPS), STEPS + 1); }
 
 /* Once, since it looks at the whole index. */
@@ -186,7 +197,8 @@ static void free_all_but_stoppers(struct held *held)
 /* Sizes about 0x7fffffff granules, from which on entries of the tree do not tell them apart. */
 static void sizes_that_the_tree_does_not_tell(uint64_t granule)
 {
-    const uint64_t most = 0x7fffffff, sizes[] = {most - 1, most, most + 1, most + 5, 3, most + 5}, count = sizeof sizes / sizeof *sizes;
+    const uint64_t most = 0x7fffffff, sizes[] = {most - 1, most, most + 1, most + 5, 3, most + 5},
+                   count = sizeof sizes / sizeof *sizes;
     struct held held;
     if (!held_begin(&held, (5 * most + 10000) * granule, granule))
         return;
@@ -218,5 +230,6 @@ static void huge_sizes(void)
     sizes_that_the_tree_does_not_tell(16);
 }
 
-static const struct test tests[] = {TEST(over_4_mib), TEST(over_256_mib), TEST(over_16_gib), TEST(over_16_gib_checked), TEST(huge_sizes)};
+static const struct test tests[] = {TEST(over_4_mib), TEST(over_256_mib), TEST(over_16_gib),
+                                    TEST(over_16_gib_checked), TEST(huge_sizes)};
 TEST_MAIN(tests)

@@ -78,7 +78,8 @@ struct row {
 
 static void free_places(struct row *row, unsigned order)
 {
-    static const unsigned char orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
+    static const unsigned char orders[][4] = {
+        {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
     for (unsigned i = 0; i < 4; i++) {
         held_free(row->held, row->places[orders[order][i]]);
         CHECK_SOUND(row->held->mem);
@@ -171,8 +172,9 @@ struct mixed {
 
 static uint64_t mixed_size(struct mixed *mixed)
 {
-    static const unsigned char often[] = {1,  2,  2,  3,  3,  4,  5,  8,  15, 16,  17,  31,  32,  33,
-                                          47, 61, 62, 63, 63, 64, 64, 65, 66, 100, 127, 128, 129, 200};
+    static const unsigned char often[] = {1,  2,  2,  3,   3,   4,   5,   8,  15, 16,
+                                          17, 31, 32, 33,  47,  61,  62,  63, 63, 64,
+                                          64, 65, 66, 100, 127, 128, 129, 200};
     uint64_t size = often[test_random_below(&mixed->random, sizeof often)];
     return size < mixed->held.model.block_min ? mixed->held.model.block_min : size;
 }
@@ -193,7 +195,9 @@ static void mixed_make(struct mixed *mixed)
         size = size < 8 ? size : mixed->held.model.block_min + size % 5;
         mixed->count += held_alloc_many(&mixed->held, size, count, mixed->starts + mixed->count);
     } else if (choice == 1) {
-        mixed_add(mixed, held_alloc_aligned(&mixed->held, size, 2 * mixed->held.granule << test_random_below(&mixed->random, 6)));
+        mixed_add(mixed, held_alloc_aligned(&mixed->held, size,
+                                            2 * mixed->held.granule
+                                                << test_random_below(&mixed->random, 6)));
         mixed->aligned++;
     } else {
         mixed_add(mixed, held_alloc(&mixed->held, size));
@@ -218,14 +222,16 @@ static void mixed_free_many(struct mixed *mixed)
 static void mixed_step(struct mixed *mixed, size_t target)
 {
     uint64_t choice = test_random_below(&mixed->random, 100);
-    if (mixed->count < BLOCKS_MAX && (mixed->count == 0 || choice < (mixed->count < target ? 55u : 30u))) {
+    if (mixed->count < BLOCKS_MAX &&
+        (mixed->count == 0 || choice < (mixed->count < target ? 55u : 30u))) {
         mixed_make(mixed);
     } else if (choice < 80) {
         held_free(&mixed->held, mixed_pick(mixed));
     } else if (choice < 83) {
         mixed_free_many(mixed);
     } else {
-        uint64_t start = mixed_pick(mixed), now = held_resize(&mixed->held, start, mixed_size(mixed));
+        uint64_t start = mixed_pick(mixed),
+                 now = held_resize(&mixed->held, start, mixed_size(mixed));
         mixed->moved += now != start;
         mixed->starts[mixed->count++] = now;
     }
@@ -258,8 +264,9 @@ static void mixed_calls(uint64_t granule)
     for (size_t i = 0; i < MIXED_HEAPS; i++)
         mixed_heap(&mixed, granule, test_rounds(MIXED_CALLS));
     CHECK(mixed.refused && mixed.aligned && mixed.moved);
-    printf("  granule %u: %zu calls, %llu refused, %llu aligned, %llu moved\n", (unsigned)granule, MIXED_HEAPS * test_rounds(MIXED_CALLS),
-           (unsigned long long)mixed.refused, (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
+    printf("  granule %u: %zu calls, %llu refused, %llu aligned, %llu moved\n", (unsigned)granule,
+           MIXED_HEAPS * test_rounds(MIXED_CALLS), (unsigned long long)mixed.refused,
+           (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
 }
 
 /* Behind the region there is something else, which the heap neither changes nor is misled by: granule 0 and the last one are both at its
@@ -294,6 +301,7 @@ static void mixed_calls_in_small_heaps(void) { for_all(mixed_calls); }
 
 static void what_is_behind_the_end(void) { for_all(nothing_behind_the_end); }
 
-static const struct test tests[] = {TEST(passing_over_smaller_ones), TEST(several_free_ones_of_one_size), TEST(mixed_calls_in_small_heaps),
-                                    TEST(what_is_behind_the_end)};
+static const struct test tests[] = {TEST(passing_over_smaller_ones),
+                                    TEST(several_free_ones_of_one_size),
+                                    TEST(mixed_calls_in_small_heaps), TEST(what_is_behind_the_end)};
 TEST_MAIN(tests)

@@ -74,7 +74,8 @@ static void removed_while_in_use_it_goes_with_the_last_user(void)
 {
     shmheap_memory_handle mem = test_anonymous(LEN, 0, 8), other;
     CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
-    char *object = shmheap_alloc_kept(mem, "root", OBJECT_LEN), *there = shmheap_alloc_named(other, "root", 1);
+    char *object = shmheap_alloc_kept(mem, "root", OBJECT_LEN),
+         *there = shmheap_alloc_named(other, "root", 1);
     CHECK(object != NULL && there != NULL);
     CHECK_EQ(shmheap_name_remove(mem, "root"), 1);
     check_name(mem, "root", 2, 0);
@@ -171,7 +172,8 @@ static void what_is_refused(void)
     memset(text, 'x', sizeof text);
     text[256] = 0;
     struct test_snapshot before = test_snapshot_take(mem);
-    int (*const calls[])(shmheap_memory_handle, const char *) = {shmheap_name_keep, shmheap_name_remove};
+    int (*const calls[])(shmheap_memory_handle, const char *) = {shmheap_name_keep,
+                                                                 shmheap_name_remove};
     for (unsigned i = 0; i < 2; i++) {
         CHECK_REFUSED(calls[i](mem, "none") == -1, ENOENT);
         CHECK_REFUSED(calls[i](mem, "") == -1, EINVAL);

@@ -47,15 +47,19 @@ static const struct refusal refusals[] = {
     {"no robust list", SYS_get_robust_list, ANY, 0, 0, ENOSYS, 0, 0, 0},
     {"no huge pages", SYS_madvise, ANY, 0, 0, EINVAL, 0, 0, 0},
     {"no word of the file system", CALL_FSTATFS, ANY, 0, 0, ENOSYS, 0, 0, 0},
-    {"no locks that are asked for", CALL_FCNTL, 1, UINT32_MAX, F_OFD_SETLK, EINVAL, EINVAL, EINVAL, EINVAL},
-    {"no locks at all", CALL_FCNTL, 1, UINT32_MAX & ~3u, F_OFD_GETLK & ~3, EINVAL, EINVAL, EINVAL, EINVAL},
+    {"no locks that are asked for", CALL_FCNTL, 1, UINT32_MAX, F_OFD_SETLK, EINVAL, EINVAL, EINVAL,
+     EINVAL},
+    {"no locks at all", CALL_FCNTL, 1, UINT32_MAX & ~3u, F_OFD_GETLK & ~3, EINVAL, EINVAL, EINVAL,
+     EINVAL},
 };
 
 /* From now on, in this process. */
 static void refuse(const struct refusal *refusal)
 {
-    unsigned offset = (unsigned)offsetof(struct seccomp_data, args) + 8u * (unsigned)(refusal->argument == ANY ? 0 : refusal->argument);
-    uint32_t mask = refusal->argument == ANY ? 0 : refusal->mask, value = refusal->argument == ANY ? 0 : refusal->value;
+    unsigned offset = (unsigned)offsetof(struct seccomp_data, args) +
+                      8u * (unsigned)(refusal->argument == ANY ? 0 : refusal->argument);
+    uint32_t mask = refusal->argument == ANY ? 0 : refusal->mask,
+             value = refusal->argument == ANY ? 0 : refusal->value;
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->number, 0, 4),
@@ -122,7 +126,8 @@ static void try_all(void *context)
     struct stat status;
     refuse(attempt->refusal);
     open_refused(attempt->there, SHMHEAP_HUGE_PAGES, 0, attempt->refusal->connecting);
-    open_refused(NULL, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_HUGE_PAGES, attempt->len, attempt->refusal->anonymous);
+    open_refused(NULL, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_HUGE_PAGES, attempt->len,
+                 attempt->refusal->anonymous);
     open_refused(attempt->new_name, SHMHEAP_CREATE, attempt->len, attempt->refusal->named);
     /* A heap that could not be made has left no name. */
     CHECK_EQ(stat(test_shm_path(attempt->new_name), &status) == 0, attempt->refusal->named == 0);

@@ -106,7 +106,8 @@ static void of_another(void)
     unsigned char *ptr = filled(mem, 64), before[128];
     size_t room = shmheap_usable_size(mem, ptr);
     memcpy(before, ptr, room);
-    unsigned char *same = (unsigned char *)shmheap_underlying(there) + (ptr - (unsigned char *)shmheap_underlying(mem));
+    unsigned char *same = (unsigned char *)shmheap_underlying(there) +
+                          (ptr - (unsigned char *)shmheap_underlying(mem));
     CHECK_REFUSED(shmheap_send_labelled(there, same, &OURS, 1).bits == 0, EPERM);
     CHECK(memcmp(ptr, before, room) == 0);
     shmheap_disconnect(there);

@@ -4,9 +4,9 @@
 #include "tests/support/test.h"
 
 enum {
-    OPERATIONS = 30000,      /* for each alignment and processor */
-    HEAP_OPERATIONS = 1500,  /* then the next heaps */
-    COMPARED_EVERY = 50,     /* all blocks of both heaps */
+    OPERATIONS = 30000,     /* for each alignment and processor */
+    HEAP_OPERATIONS = 1500, /* then the next heaps */
+    COMPARED_EVERY = 50,    /* all blocks of both heaps */
     OBJECTS_MAX = 3000,
     COUNT_MAX = 200
 };
@@ -90,7 +90,8 @@ static void add_object(struct twins *twins, char *many, char *single, size_t len
 static void step_alloc(struct twins *twins)
 {
     char *many[COUNT_MAX], *single[COUNT_MAX];
-    size_t len = choose_len(&twins->random), count = (size_t)test_random_below(&twins->random, COUNT_MAX);
+    size_t len = choose_len(&twins->random),
+           count = (size_t)test_random_below(&twins->random, COUNT_MAX);
     int error;
     if (count > OBJECTS_MAX - twins->count)
         count = OBJECTS_MAX - twins->count;
@@ -134,23 +135,23 @@ static void add_wrong(struct twins *twins, struct list *list)
     size_t at = list->count > 0 ? (size_t)test_random_below(&twins->random, list->count) : 0;
     uint64_t offset = test_random_below(&twins->random, 1 << 20);
     switch (test_random_below(&twins->random, 5)) {
-    case 0:
-        add_entry(list, NULL, NULL);
-        break;
-    case 1:
-        add_entry(list, foreign, foreign);
-        break;
-    case 2: /* twice in one list, or after it was freed before */
-        if (list->count > 0)
-            add_entry(list, list->many[at], list->single[at]);
-        break;
-    case 3:
-        if (list->count > 0 && list->many[at] != NULL && (uintptr_t)list->many[at] % 8 == 0)
-            add_entry(list, list->many[at] + 4, list->single[at] + 4);
-        break;
-    default: /* 4 modulo 8, as no object is */
-        add_entry(list, (char *)shmheap_underlying(twins->many) + offset / 8 * 8 + 4,
-                  (char *)shmheap_underlying(twins->single) + offset / 8 * 8 + 4);
+        case 0:
+            add_entry(list, NULL, NULL);
+            break;
+        case 1:
+            add_entry(list, foreign, foreign);
+            break;
+        case 2: /* twice in one list, or after it was freed before */
+            if (list->count > 0)
+                add_entry(list, list->many[at], list->single[at]);
+            break;
+        case 3:
+            if (list->count > 0 && list->many[at] != NULL && (uintptr_t)list->many[at] % 8 == 0)
+                add_entry(list, list->many[at] + 4, list->single[at] + 4);
+            break;
+        default: /* 4 modulo 8, as no object is */
+            add_entry(list, (char *)shmheap_underlying(twins->many) + offset / 8 * 8 + 4,
+                      (char *)shmheap_underlying(twins->single) + offset / 8 * 8 + 4);
     }
 }
 
@@ -185,7 +186,8 @@ static void step_free(struct twins *twins)
 static void twins_begin(struct twins *twins, size_t number)
 {
     static const size_t lens[] = {1 << 20, 65536, 300000, 3024};
-    size_t len = lens[number % (sizeof lens / sizeof *lens)], max_len = number % 3 == 2 ? 16 * len : 0;
+    size_t len = lens[number % (sizeof lens / sizeof *lens)],
+           max_len = number % 3 == 2 ? 16 * len : 0;
     twins->many = test_anonymous(len, max_len, twins->alignment);
     twins->single = test_anonymous(len, max_len, twins->alignment);
     twins->count = 0;
@@ -233,10 +235,11 @@ static void run_twins(size_t alignment, unsigned core)
     const char *name = test_choose_core(core);
     run_operations(&twins);
     CHECK(twins.objects_made && twins.short_batches && twins.frees && twins.refused && twins.grown);
-    printf("  %s: %llu batches of %llu objects, %llu of them cut short; %llu freed, %llu refused, %llu growths\n",
+    printf("  %s: %llu batches of %llu objects, %llu of them cut short; %llu freed, %llu refused, "
+           "%llu growths\n",
            name, (unsigned long long)twins.batches, (unsigned long long)twins.objects_made,
-           (unsigned long long)twins.short_batches, (unsigned long long)twins.frees, (unsigned long long)twins.refused,
-           (unsigned long long)twins.grown);
+           (unsigned long long)twins.short_batches, (unsigned long long)twins.frees,
+           (unsigned long long)twins.refused, (unsigned long long)twins.grown);
 }
 
 static void run_all_cores(size_t alignment)
@@ -251,7 +254,8 @@ static void as_single_calls_with_alignment_8(void) { run_all_cores(8); }
 /* Nothing asked for, nothing done; what cannot be done at all changes nothing. */
 static void limits_and_refusals(void)
 {
-    shmheap_memory_handle mem = test_anonymous(65536, 0, 0), reader, closed = test_anonymous(65536, 0, 0);
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 0), reader,
+                          closed = test_anonymous(65536, 0, 0);
     const shmheap_options read_only = {.flags = SHMHEAP_READ_ONLY};
     const shmheap_memory_handle none = {NULL};
     void *ptrs[100] = {0};
@@ -284,6 +288,7 @@ static void limits_and_refusals(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(as_single_calls_with_alignment_16), TEST(as_single_calls_with_alignment_8),
+static const struct test tests[] = {TEST(as_single_calls_with_alignment_16),
+                                    TEST(as_single_calls_with_alignment_8),
                                     TEST(limits_and_refusals)};
 TEST_MAIN(tests)

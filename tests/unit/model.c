@@ -3,7 +3,10 @@
 
 #include "tests/support/test.h"
 
-uint64_t model_granules(const struct model *model, uint64_t region_len) { return (region_len - 8) / model->granule; }
+uint64_t model_granules(const struct model *model, uint64_t region_len)
+{
+    return (region_len - 8) / model->granule;
+}
 
 uint64_t model_need(const struct model *model, uint64_t len)
 {
@@ -106,7 +109,10 @@ static void span_absorb_next(struct model *model, size_t at)
     spans_remove(model, at + 1);
 }
 
-static int span_is_free(const struct model *model, size_t at) { return at < model->count && !model->spans[at].used; }
+static int span_is_free(const struct model *model, size_t at)
+{
+    return at < model->count && !model->spans[at].used;
+}
 
 void model_free(struct model *model, uint64_t start)
 {
@@ -155,4 +161,7 @@ void model_extend(struct model *model, uint64_t region_len)
     model->end = end;
 }
 
-uint64_t model_size(const struct model *model, uint64_t start) { return model->spans[spans_find(model, start)].size; }
+uint64_t model_size(const struct model *model, uint64_t start)
+{
+    return model->spans[spans_find(model, start)].size;
+}

@@ -46,7 +46,8 @@ static int file_begin(const char *name)
 static void then_there_is_none(void)
 {
     const char *name = test_name();
-    const shmheap_options options = {.timeout_ms = LONG_MS}, reader = {.timeout_ms = LONG_MS, .flags = SHMHEAP_READ_ONLY};
+    const shmheap_options options = {.timeout_ms = LONG_MS},
+                          reader = {.timeout_ms = LONG_MS, .flags = SHMHEAP_READ_ONLY};
     shmheap_memory_handle mem;
     int fd = file_begin(name);
     CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, ENOENT);
@@ -77,7 +78,8 @@ static void at_any_moment(void)
     const char *name = name_that_goes_at = test_name();
     for (int create = 0; create < 2; create++)
         for (int k = 1; k <= 5; k++) {
-            const shmheap_options options = {.len = 4096, .timeout_ms = LONG_MS, .flags = create ? SHMHEAP_CREATE : 0};
+            const shmheap_options options = {
+                .len = 4096, .timeout_ms = LONG_MS, .flags = create ? SHMHEAP_CREATE : 0};
             shmheap_memory_handle mem;
             int fd = file_begin(name);
             name_that_goes = NULL;
@@ -94,5 +96,6 @@ static void at_any_moment(void)
         }
 }
 
-static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made), TEST(at_any_moment)};
+static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made),
+                                    TEST(at_any_moment)};
 TEST_MAIN(tests)

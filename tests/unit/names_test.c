@@ -10,7 +10,8 @@ static void one_object_for_all_who_name_it(void)
     CHECK(a != NULL);
     test_fill(a, 1000, 7);
     size_t len = 0;
-    char *b = shmheap_alloc_named(other, "temperature", 1000), *c = shmheap_find(other, "temperature", &len);
+    char *b = shmheap_alloc_named(other, "temperature", 1000),
+         *c = shmheap_find(other, "temperature", &len);
     CHECK_PTR(b, c);
     CHECK_EQ(len, 1000);
     CHECK_EQ(test_offset(other, b), test_offset(mem, a));
@@ -88,7 +89,10 @@ static int note_name(const shmheap_name_info *name, void *context)
     return 0;
 }
 
-static void name_of(char text[32], uint64_t i) { snprintf(text, 32, "name %llu", (unsigned long long)i * 7919); }
+static void name_of(char text[32], uint64_t i)
+{
+    snprintf(text, 32, "name %llu", (unsigned long long)i * 7919);
+}
 
 /* Made, found, and removed in another order, while the table grows and shrinks in use. */
 static void many_names(void)
@@ -237,7 +241,12 @@ static void threads_name_and_free(void)
     shmheap_disconnect(race.mem);
 }
 
-static const struct test tests[] = {
-    TEST(one_object_for_all_who_name_it), TEST(what_is_refused), TEST(handles_of_objects_with_names), TEST(many_names),
-    TEST(uses_of_the_dead_are_given_back), TEST(uses_of_those_who_left), TEST(a_reader_finds), TEST(threads_name_and_free)};
+static const struct test tests[] = {TEST(one_object_for_all_who_name_it),
+                                    TEST(what_is_refused),
+                                    TEST(handles_of_objects_with_names),
+                                    TEST(many_names),
+                                    TEST(uses_of_the_dead_are_given_back),
+                                    TEST(uses_of_those_who_left),
+                                    TEST(a_reader_finds),
+                                    TEST(threads_name_and_free)};
 TEST_MAIN(tests)

@@ -17,7 +17,8 @@ static int expected_errno(unsigned flags, int exists)
     if (!create && (flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_ANONYMOUS | SHMHEAP_TAKE_OVER)))
         return EINVAL;
     if ((create && (flags & SHMHEAP_READ_ONLY)) ||
-        ((flags & SHMHEAP_ANONYMOUS) && (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET))))
+        ((flags & SHMHEAP_ANONYMOUS) &&
+         (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET))))
         return EINVAL;
     if (flags & SHMHEAP_ANONYMOUS)
         return 0;
@@ -73,7 +74,8 @@ static void every_combination_of_flags(void)
     test_name_with(name, name_opened("", SHMHEAP_SOCKET));
     for (unsigned flags = 0; flags < SHMHEAP_NO_DUMP << 1; flags++) {
         const char *of = flags & SHMHEAP_FILE ? path : name;
-        const shmheap_options there = {.flags = SHMHEAP_CREATE | (flags & SHMHEAP_FILE), .len = 4096};
+        const shmheap_options there = {.flags = SHMHEAP_CREATE | (flags & SHMHEAP_FILE),
+                                       .len = 4096};
         unlink(name_opened(path, flags));
         shm_unlink(name_opened(name, flags));
         check_flags(of, flags, 0);
@@ -89,12 +91,15 @@ static void every_combination_of_flags(void)
 
 static void wrong_options_are_refused(void)
 {
-    static const shmheap_options wrong[] = {
-        {.flags = SHMHEAP_CREATE, .len = 127},          {.flags = SHMHEAP_CREATE, .len = 4096, .max_len = 4095},
-        {.flags = SHMHEAP_CREATE, .alignment = 1},      {.flags = SHMHEAP_CREATE, .alignment = 4},
-        {.flags = SHMHEAP_CREATE, .alignment = 24},     {.flags = SHMHEAP_CREATE, .alignment = 32},
-        {.flags = SHMHEAP_CREATE, .alignment = 4096},   {.flags = SHMHEAP_CREATE, .alignment = SIZE_MAX},
-        {.flags = SHMHEAP_CREATE, .mode = 010000}};
+    static const shmheap_options wrong[] = {{.flags = SHMHEAP_CREATE, .len = 127},
+                                            {.flags = SHMHEAP_CREATE, .len = 4096, .max_len = 4095},
+                                            {.flags = SHMHEAP_CREATE, .alignment = 1},
+                                            {.flags = SHMHEAP_CREATE, .alignment = 4},
+                                            {.flags = SHMHEAP_CREATE, .alignment = 24},
+                                            {.flags = SHMHEAP_CREATE, .alignment = 32},
+                                            {.flags = SHMHEAP_CREATE, .alignment = 4096},
+                                            {.flags = SHMHEAP_CREATE, .alignment = SIZE_MAX},
+                                            {.flags = SHMHEAP_CREATE, .mode = 010000}};
     const char *name = test_name();
     shmheap_memory_handle mem;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -116,7 +121,8 @@ static void names_that_cannot_be(void)
     CHECK_REFUSED(!shmheap_valid(shmheap_connect(NULL)), EINVAL);
     CHECK_REFUSED(!shmheap_valid(shmheap_connect("")), EINVAL);
     CHECK(!shmheap_valid(shmheap_create(long_name, 4096)));
-    CHECK(errno == ENAMETOOLONG || errno == EINVAL); /* glibc's shm_open says the latter since 2.34 */
+    CHECK(errno == ENAMETOOLONG ||
+          errno == EINVAL); /* glibc's shm_open says the latter since 2.34 */
     CHECK_REFUSED(shmheap_unlink(NULL) == -1, EINVAL);
     CHECK_REFUSED(shmheap_unlink(test_name()) == -1, ENOENT);
 }
@@ -124,7 +130,8 @@ static void names_that_cannot_be(void)
 /* The permission bits are the options', whatever the umask. */
 static void check_mode(const char *name, unsigned mode, unsigned mask, unsigned flags)
 {
-    shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags, .len = 4096, .mode = mode};
+    shmheap_options options = {
+        .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | flags, .len = 4096, .mode = mode};
     shmheap_memory_handle mem;
     struct stat status;
     mode_t before = umask(mask);
@@ -241,7 +248,8 @@ static void waiting_for_somebody_who_keeps_all_out(void)
 {
     enum { USERS_BYTE = 1024 };
     const char *name = test_name();
-    const struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = USERS_BYTE + 1};
+    const struct flock all = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = USERS_BYTE + 1};
     shmheap_options options = {.timeout_ms = 10};
     shmheap_memory_handle mem = shmheap_create(name, 65536);
     shmheap_disconnect(mem);
@@ -286,7 +294,8 @@ static void several_heaps_in_one_process(void)
 static void two_connections_to_one_heap(void)
 {
     const char *name = test_name();
-    shmheap_memory_handle a = shmheap_create(name, 65536), b = test_connect(name), c = test_connect(name);
+    shmheap_memory_handle a = shmheap_create(name, 65536), b = test_connect(name),
+                          c = test_connect(name);
     CHECK_EQ(test_stat(a).processes, 3);
     void *ptr = shmheap_alloc(a, 100);
     CHECK_REFUSED(shmheap_try_free(b, ptr) == -1, EINVAL); /* a pointer of another mapping */
@@ -358,11 +367,17 @@ static void disconnect_unmaps_everything(void)
     close(fd);
 }
 
-static const struct test tests[] = {
-    TEST(every_combination_of_flags), TEST(wrong_options_are_refused), TEST(names_that_cannot_be),
-    TEST(mode_is_exact_whatever_the_umask), TEST(create_refuses_an_existing_name),
-    TEST(unlink_leaves_the_connected_alone), TEST(waiting_for_a_heap_that_never_comes),
-    TEST(waiting_for_a_heap_whose_name_goes), TEST(waiting_for_somebody_who_keeps_all_out),
-    TEST(several_heaps_in_one_process), TEST(two_connections_to_one_heap), TEST(calls_on_what_is_not_connected),
-    TEST(disconnect_unmaps_everything)};
+static const struct test tests[] = {TEST(every_combination_of_flags),
+                                    TEST(wrong_options_are_refused),
+                                    TEST(names_that_cannot_be),
+                                    TEST(mode_is_exact_whatever_the_umask),
+                                    TEST(create_refuses_an_existing_name),
+                                    TEST(unlink_leaves_the_connected_alone),
+                                    TEST(waiting_for_a_heap_that_never_comes),
+                                    TEST(waiting_for_a_heap_whose_name_goes),
+                                    TEST(waiting_for_somebody_who_keeps_all_out),
+                                    TEST(several_heaps_in_one_process),
+                                    TEST(two_connections_to_one_heap),
+                                    TEST(calls_on_what_is_not_connected),
+                                    TEST(disconnect_unmaps_everything)};
 TEST_MAIN(tests)

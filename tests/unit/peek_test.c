@@ -144,7 +144,8 @@ static void while_others_claim(void)
     uint64_t seen = 0, turn = 0;
     while (!__atomic_load_n(&handles[DONE], __ATOMIC_ACQUIRE)) {
         static unsigned char copy[LONGEST + 64];
-        shmheap_object_handle handle = {__atomic_load_n(&handles[FIRST + turn++ % LAG], __ATOMIC_ACQUIRE)};
+        shmheap_object_handle handle = {
+            __atomic_load_n(&handles[FIRST + turn++ % LAG], __ATOMIC_ACQUIRE)};
         size_t room = shmheap_peek(mem, handle, 0, NULL, 0);
         if (room == 0 || shmheap_peek(mem, handle, 0, copy, room) != room)
             continue;
@@ -160,6 +161,6 @@ static void while_others_claim(void)
     shmheap_destroy(race_name, mem);
 }
 
-static const struct test tests[] = {TEST(all_parts), TEST(parts_outside), TEST(behind_the_known_end),
-                                    TEST(while_others_claim)};
+static const struct test tests[] = {TEST(all_parts), TEST(parts_outside),
+                                    TEST(behind_the_known_end), TEST(while_others_claim)};
 TEST_MAIN(tests)

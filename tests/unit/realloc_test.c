@@ -81,7 +81,8 @@ static void of_null_is_alloc(void)
 static void a_refused_realloc_changes_nothing(void)
 {
     shmheap_memory_handle mem = test_anonymous(4096, 0, 0);
-    char *a = filled_object(mem, 100, 1), *b = filled_object(mem, 100, 2), *freed = filled_object(mem, 100, 3);
+    char *a = filled_object(mem, 100, 1), *b = filled_object(mem, 100, 2),
+         *freed = filled_object(mem, 100, 3);
     shmheap_free(mem, freed);
     struct test_snapshot before = test_snapshot_take(mem);
     CHECK_REFUSED(shmheap_realloc(mem, a, 5000) == NULL, ENOMEM);
@@ -114,7 +115,8 @@ static void growth_for_a_realloc(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(grows_in_place_into_free_space), TEST(shrinks_in_place_and_gives_the_rest_back),
-                                    TEST(moves_when_something_is_behind), TEST(of_null_is_alloc),
-                                    TEST(a_refused_realloc_changes_nothing), TEST(growth_for_a_realloc)};
+static const struct test tests[] = {
+    TEST(grows_in_place_into_free_space),    TEST(shrinks_in_place_and_gives_the_rest_back),
+    TEST(moves_when_something_is_behind),    TEST(of_null_is_alloc),
+    TEST(a_refused_realloc_changes_nothing), TEST(growth_for_a_realloc)};
 TEST_MAIN(tests)

@@ -61,9 +61,9 @@ struct case_of_cpus {
 static void of_processors(void)
 {
     static const struct case_of_cpus cases[] = {
-        {0x1, 0, 0, 0x1},       {0xf, 0, 0, 0x3},     {0x80, 36, 0, 0x8},      {0xf0, 36, 0, 0xc},
-        {0x18, -1, EXDEV, 0},   {0xff, -1, EXDEV, 0}, {0x100, -1, ENOTSUP, 0}, {0, -1, ENOTSUP, 0},
-        {0x200, -1, ENOTSUP, 0}, {0x201, 0, 0, 0x1},  {0x400, 0, 0, 0x1}};
+        {0x1, 0, 0, 0x1},        {0xf, 0, 0, 0x3},     {0x80, 36, 0, 0x8},      {0xf0, 36, 0, 0xc},
+        {0x18, -1, EXDEV, 0},    {0xff, -1, EXDEV, 0}, {0x100, -1, ENOTSUP, 0}, {0, -1, ENOTSUP, 0},
+        {0x200, -1, ENOTSUP, 0}, {0x201, 0, 0, 0x1},   {0x400, 0, 0, 0x1}};
     const char *folder = test_path();
     make_machine(folder);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -103,7 +103,8 @@ static int machine_tells(void)
 static void a_heap_has_the_name_of_its_socket(void)
 {
     const char *name = test_name();
-    const shmheap_options options = {.len = 1 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_SOCKET};
+    const shmheap_options options = {.len = 1 << 20,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_SOCKET};
     const shmheap_options connect = {.flags = SHMHEAP_SOCKET};
     shmheap_memory_handle mem, other;
     char suffix[40];
@@ -136,7 +137,8 @@ static void memory_lies_on_the_sockets_nodes(void)
 {
     enum { LEN = 4 << 20 };
     const char *name = test_name();
-    const shmheap_options options = {.len = LEN, .max_len = 2 * LEN, .flags = SHMHEAP_CREATE | SHMHEAP_SOCKET};
+    const shmheap_options options = {
+        .len = LEN, .max_len = 2 * LEN, .flags = SHMHEAP_CREATE | SHMHEAP_SOCKET};
     shmheap_memory_handle mem;
     char suffix[40];
     if (!machine_tells() || own_nodes() == 0)
@@ -150,7 +152,8 @@ static void memory_lies_on_the_sockets_nodes(void)
         void *page = (void *)((uintptr_t)(ptr + at) & ~(uintptr_t)4095);
         int status = -1;
         ptr[at] = 1;
-        if (syscall(SYS_move_pages, 0, 1ul, &page, NULL, &status, 0) != 0 && (errno == ENOSYS || errno == EPERM)) {
+        if (syscall(SYS_move_pages, 0, 1ul, &page, NULL, &status, 0) != 0 &&
+            (errno == ENOSYS || errno == EPERM)) {
             printf("  not tested here: move_pages: %s\n", strerror(errno));
             break;
         }
@@ -159,6 +162,7 @@ static void memory_lies_on_the_sockets_nodes(void)
     shmheap_destroy(name, mem);
 }
 
-static const struct test tests[] = {TEST(of_processors), TEST(names_of_sockets), TEST(a_heap_has_the_name_of_its_socket),
+static const struct test tests[] = {TEST(of_processors), TEST(names_of_sockets),
+                                    TEST(a_heap_has_the_name_of_its_socket),
                                     TEST(memory_lies_on_the_sockets_nodes)};
 TEST_MAIN(tests)

@@ -107,7 +107,8 @@ static void what_was_written_before_the_seal_is_gone(void)
     shmheap_free(mem, ptr);
     check_used(mem);
     CHECK_REFUSED(pwrite(kept, "", 1, 0) == -1, EPERM);
-    CHECK_REFUSED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0) == MAP_FAILED, EPERM);
+    CHECK_REFUSED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0) == MAP_FAILED,
+                  EPERM);
     close(kept);
     shmheap_disconnect(mem);
 }
@@ -135,6 +136,7 @@ static void wrong_options(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(others_cannot_write), TEST(what_was_written_before_the_seal_is_gone),
-                                    TEST(a_connection_made_before_the_seal_is_found), TEST(wrong_options)};
+static const struct test tests[] = {
+    TEST(others_cannot_write), TEST(what_was_written_before_the_seal_is_gone),
+    TEST(a_connection_made_before_the_seal_is_found), TEST(wrong_options)};
 TEST_MAIN(tests)

@@ -8,7 +8,8 @@
 /* A heap of that length under that name, in which an object of len - 80 bytes fits. */
 static void check_len(const char *name, size_t len, size_t alignment)
 {
-    shmheap_options options = {.len = len, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
+    shmheap_options options = {
+        .len = len, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
     shmheap_memory_handle mem;
     if (alignment == 0)
         mem = shmheap_create(name, len);
@@ -42,7 +43,8 @@ static void an_object_of_len_minus_80_fits(void)
 
 static void any_len_from_128_is_accepted(void)
 {
-    static const size_t lens[] = {3024, 4095, 4097, 65535, 65537, (1 << 20) - 1, (1 << 20) + 3, (1 << 24) + 1};
+    static const size_t lens[] = {3024,  4095,          4097,          65535,
+                                  65537, (1 << 20) - 1, (1 << 20) + 3, (1 << 24) + 1};
     const char *name = test_name();
     for (size_t len = 128; len <= 512; len++)
         for (size_t alignment = 0; alignment <= 16; alignment += 8)
@@ -219,10 +221,14 @@ static void a_heap_can_be_filled_completely(void)
         }
 }
 
-static const struct test tests[] = {
-    TEST(an_object_of_len_minus_80_fits), TEST(any_len_from_128_is_accepted), TEST(less_than_128_is_refused),
-    TEST(len_0_in_options_is_a_mebibyte), TEST(impossible_lens_are_refused),
-    TEST(alloc_of_nothing_is_a_smallest_object), TEST(impossible_sizes_are_refused),
-    TEST(calloc_zeroes_and_checks_its_product), TEST(usable_size_is_at_least_what_was_asked),
-    TEST(a_heap_can_be_filled_completely)};
+static const struct test tests[] = {TEST(an_object_of_len_minus_80_fits),
+                                    TEST(any_len_from_128_is_accepted),
+                                    TEST(less_than_128_is_refused),
+                                    TEST(len_0_in_options_is_a_mebibyte),
+                                    TEST(impossible_lens_are_refused),
+                                    TEST(alloc_of_nothing_is_a_smallest_object),
+                                    TEST(impossible_sizes_are_refused),
+                                    TEST(calloc_zeroes_and_checks_its_product),
+                                    TEST(usable_size_is_at_least_what_was_asked),
+                                    TEST(a_heap_can_be_filled_completely)};
 TEST_MAIN(tests)

@@ -21,7 +21,8 @@ static void use_objects(shmheap_memory_handle mem)
     static void *ptrs[OBJECTS];
     void *ptr = shmheap_calloc(mem, 3, 100), *kept = shmheap_alloc_kept(mem, "kept", 10);
     CHECK(ptr != NULL && kept != NULL && (ptr = shmheap_realloc(mem, ptr, 5000)) != NULL);
-    CHECK(shmheap_handle_to_ptr(mem, shmheap_ptr_to_handle(mem, ptr)) == ptr && shmheap_usable_size(mem, ptr) != 0);
+    CHECK(shmheap_handle_to_ptr(mem, shmheap_ptr_to_handle(mem, ptr)) == ptr &&
+          shmheap_usable_size(mem, ptr) != 0);
     shmheap_object_handle sent = shmheap_send(mem, ptr);
     CHECK(shmheap_peek(mem, sent, 0, NULL, 0) != 0 && shmheap_receive(mem, sent) == ptr);
     CHECK_EQ(shmheap_try_free(mem, ptr), 0);
@@ -31,7 +32,8 @@ static void use_objects(shmheap_memory_handle mem)
         CHECK((ptrs[i] = shmheap_alloc(mem, i)) != NULL);
     for (unsigned i = 0; i < OBJECTS; i++)
         CHECK_EQ(shmheap_try_free(mem, ptrs[(i * 7) % OBJECTS]), 0);
-    CHECK(shmheap_aligned_alloc(mem, 256, 100) != NULL && shmheap_alloc_named(mem, "kept", 10) == kept);
+    CHECK(shmheap_aligned_alloc(mem, 256, 100) != NULL &&
+          shmheap_alloc_named(mem, "kept", 10) == kept);
     CHECK_EQ(shmheap_name_keep(mem, "kept"), 0);
     CHECK(shmheap_find(mem, "kept", NULL) == kept);
     CHECK(shmheap_alloc_wait(mem, GROWN, 1) == NULL); /* ENOMEM, or ETIMEDOUT where it may grow */
@@ -60,8 +62,8 @@ static void *use_files(void *context)
 {
     const char *name = context, *path = test_path();
     for (unsigned flags = 0; flags <= SHMHEAP_CACHED; flags += SHMHEAP_CACHED) {
-        const shmheap_options options = {.len = LEN, .max_len = GROWN,
-                                         .flags = flags | SHMHEAP_CREATE | SHMHEAP_TAKE_OVER};
+        const shmheap_options options = {
+            .len = LEN, .max_len = GROWN, .flags = flags | SHMHEAP_CREATE | SHMHEAP_TAKE_OVER};
         const shmheap_options read_only = {.flags = SHMHEAP_READ_ONLY};
         shmheap_memory_handle mem, reader;
         CHECK_EQ(shmheap_open(&mem, name, &options), 0);

@@ -137,6 +137,6 @@ static void what_failed_is_counted(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits), TEST(of_a_new_heap),
-                                    TEST(what_failed_is_counted)};
+static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits),
+                                    TEST(of_a_new_heap), TEST(what_failed_is_counted)};
 TEST_MAIN(tests)

@@ -72,6 +72,7 @@ static void offsets_with_alignment_16(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(offsets_are_those_of_the_textbook), TEST(gaps_are_constant),
-                                    TEST(a_rest_of_one_granule_stays), TEST(offsets_with_alignment_16)};
+static const struct test tests[] = {TEST(offsets_are_those_of_the_textbook),
+                                    TEST(gaps_are_constant), TEST(a_rest_of_one_granule_stays),
+                                    TEST(offsets_with_alignment_16)};
 TEST_MAIN(tests)

@@ -183,6 +183,7 @@ static void processes_and_what_they_hold(void)
 }
 
 static const struct test tests[] = {TEST(every_block_once_in_order), TEST(the_visitor_can_stop),
-                                    TEST(the_visitor_can_free_each_block), TEST(what_lives_throughout_is_visited_once),
+                                    TEST(the_visitor_can_free_each_block),
+                                    TEST(what_lives_throughout_is_visited_once),
                                     TEST(processes_and_what_they_hold)};
 TEST_MAIN(tests)

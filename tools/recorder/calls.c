@@ -57,7 +57,8 @@ static void find(void *function, const char *name)
 {
     void *symbol = dlsym(RTLD_NEXT, name);
     if (!symbol) {
-        static const char text[] = "shmheap recorder: the program has no C library with malloc to record\n";
+        static const char text[] =
+            "shmheap recorder: the program has no C library with malloc to record\n";
         ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
         (void)ignored;
         _exit(127);
@@ -204,10 +205,7 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
     return error;
 }
 
-EXPORT void *valloc(size_t size)
-{
-    return memalign((size_t)sysconf(_SC_PAGESIZE), size);
-}
+EXPORT void *valloc(size_t size) { return memalign((size_t)sysconf(_SC_PAGESIZE), size); }
 
 EXPORT void *pvalloc(size_t size)
 {

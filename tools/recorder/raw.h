@@ -23,7 +23,7 @@ struct raw_header {
     uint64_t magic;
     uint64_t started_ns; /* CLOCK_MONOTONIC: orders the files */
     int64_t pid, parent;
-    uint64_t cut;        /* 1: an event could not be written, and none after it was */
+    uint64_t cut; /* 1: an event could not be written, and none after it was */
     char name[64];
 };
 
@@ -32,12 +32,13 @@ enum raw_op {
     RAW_MALLOC,
     RAW_CALLOC,
     RAW_ALIGNED,
-    RAW_REALLOC,  /* of address to moved */
+    RAW_REALLOC, /* of address to moved */
     RAW_FREE
 };
 
 struct raw_event {
-    uint32_t op_align; /* op in the low byte, log2 of the alignment in the next; stored last, with release */
+    uint32_t
+        op_align; /* op in the low byte, log2 of the alignment in the next; stored last, with release */
     uint32_t thread;
     uint64_t address;
     uint64_t size;

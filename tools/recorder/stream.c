@@ -24,7 +24,7 @@ struct process {
     pthread_mutex_t lock;
     int opened, stopped;
     uint32_t threads;
-    uint64_t serial;           /* differs from process to process */
+    uint64_t serial; /* differs from process to process */
     struct raw_header *header;
     struct raw_event *next, *end; /* in the window */
     void *window;
@@ -50,7 +50,8 @@ static __thread struct thread thread __attribute__((tls_model("initial-exec")));
 static void process_begin(void)
 {
     const char *text = getenv(RAW_FOLDER_VARIABLE);
-    void *page = mmap(NULL, sizeof *process, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page =
+        mmap(NULL, sizeof *process, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED || !text || strlen(text) >= sizeof folder)
         return;
     strcpy(folder, text);
@@ -227,7 +228,8 @@ static uint32_t thread_number(void)
     return thread.number;
 }
 
-void stream_put(enum raw_op op, unsigned align_log2, const void *address, uint64_t size, const void *moved)
+void stream_put(enum raw_op op, unsigned align_log2, const void *address, uint64_t size,
+                const void *moved)
 {
     int saved = errno;
     if (!process->opened)

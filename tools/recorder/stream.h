@@ -16,6 +16,7 @@ int stream_lock(void);
 void stream_unlock(void);
 
 /* stream_put adds an event; the lock is held. */
-void stream_put(enum raw_op op, unsigned align_log2, const void *address, uint64_t size, const void *moved);
+void stream_put(enum raw_op op, unsigned align_log2, const void *address, uint64_t size,
+                const void *moved);
 
 #endif

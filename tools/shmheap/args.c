@@ -27,7 +27,8 @@ static int refuse(char **argv, int got)
     return ARGS_WRONG;
 }
 
-int args_next(const struct command *command, int argc, char **argv, const char *letters, const struct option *options)
+int args_next(const struct command *command, int argc, char **argv, const char *letters,
+              const struct option *options)
 {
     struct option all[MOST_OPTIONS] = {{0}};
     size_t n = 0;
@@ -48,10 +49,7 @@ int args_next(const struct command *command, int argc, char **argv, const char *
     return ARGS_STOP;
 }
 
-int args_status(int got)
-{
-    return got == ARGS_STOP ? 0 : STATUS_USAGE;
-}
+int args_status(int got) { return got == ARGS_STOP ? 0 : STATUS_USAGE; }
 
 int args_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out)
 {
@@ -59,8 +57,8 @@ int args_number(const char *option, const char *text, uint64_t least, uint64_t m
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (!isdigit((unsigned char)*text) || *end || errno || value < least || value > most)
-        return wrong_usage("%s wants a number from %llu to %llu, not '%s'", option, (unsigned long long)least,
-                           (unsigned long long)most, text);
+        return wrong_usage("%s wants a number from %llu to %llu, not '%s'", option,
+                           (unsigned long long)least, (unsigned long long)most, text);
     *out = value;
     return 0;
 }

@@ -18,14 +18,15 @@ struct command {
 
 /* What args_next returns besides the val of a long option. */
 enum {
-    ARGS_END = -1,   /* what is left are operands, from argv[optind] on */
-    ARGS_STOP = -2,  /* --help was printed: exit with 0 */
-    ARGS_WRONG = -3  /* said what: exit with 2 */
+    ARGS_END = -1,  /* what is left are operands, from argv[optind] on */
+    ARGS_STOP = -2, /* --help was printed: exit with 0 */
+    ARGS_WRONG = -3 /* said what: exit with 2 */
 };
 
 /* args_next gives the next option. options ends with zeros and holds no --help, which is always understood. Where
  * letters begins with '+', options end at the first operand. */
-int args_next(const struct command *command, int argc, char **argv, const char *letters, const struct option *options);
+int args_next(const struct command *command, int argc, char **argv, const char *letters,
+              const struct option *options);
 
 /* A number from least to most; a size with K, M, G, T behind it (KiB and KB too: all are powers of 1024). 0, or
  * STATUS_USAGE after saying which option is wrong. */

@@ -18,8 +18,8 @@ struct cell {
 struct cells {
     struct cell *cell;
     size_t count;
-    uint64_t len;       /* of the region, when the cells were made */
-    uint64_t cell_len;  /* bytes a cell */
+    uint64_t len;      /* of the region, when the cells were made */
+    uint64_t cell_len; /* bytes a cell */
 };
 
 /* 0, or -1 with errno ENOMEM. */

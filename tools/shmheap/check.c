@@ -34,7 +34,8 @@ static int check(const struct heap_ref *ref, struct checked *checked)
 {
     shmheap_memory_handle mem;
     if (heap_ref_open(ref, 0, &mem))
-        return errno == EACCES || errno == EROFS || errno == EAGAIN ? heap_look(ref, look, checked) : -1;
+        return errno == EACCES || errno == EROFS || errno == EAGAIN ? heap_look(ref, look, checked)
+                                                                    : -1;
     int result = look(mem, checked);
     int error = errno;
     shmheap_disconnect(mem);
@@ -61,8 +62,8 @@ static int show_json(const struct heap_ref *ref, const shmheap_report *report)
 
 static int figures_agree(const shmheap_report *report, const shmheap_stats *stats)
 {
-    return stats->used_blocks + stats->free_blocks == report->blocks && stats->used_bytes == report->used_bytes &&
-           stats->free_bytes == report->free_bytes;
+    return stats->used_blocks + stats->free_blocks == report->blocks &&
+           stats->used_bytes == report->used_bytes && stats->free_bytes == report->free_bytes;
 }
 
 static int show_text(const struct heap_ref *ref, const struct checked *checked)
@@ -70,19 +71,21 @@ static int show_text(const struct heap_ref *ref, const struct checked *checked)
     const shmheap_report *report = &checked->report;
     const shmheap_stats *stats = &checked->stats;
     if (report->rule)
-        return fail("'%s' is not sound: rule %u (%s) is broken at offset %llu, where %llu should be but %llu is; stop "
+        return fail("'%s' is not sound: rule %u (%s) is broken at offset %llu, where %llu should "
+                    "be but %llu is; stop "
                     "its processes, save what you need and make the heap anew",
                     ref->text, report->rule, report->text, (unsigned long long)report->offset,
                     (unsigned long long)report->expected, (unsigned long long)report->found);
     if (figures_agree(report, stats)) {
         printf("%s is sound: %s %s used", ref->text, count_text(stats->used_blocks),
                plural(stats->used_blocks, "block", "blocks"));
-        printf(" (%s), %s free (%s)\n", size_text(report->used_bytes), count_text(stats->free_blocks),
-               size_text(report->free_bytes));
+        printf(" (%s), %s free (%s)\n", size_text(report->used_bytes),
+               count_text(stats->free_blocks), size_text(report->free_bytes));
         return 0;
     }
     printf("%s is sound: %s %s, %s used, %s free\n", ref->text, count_text(report->blocks),
-           plural(report->blocks, "block", "blocks"), size_text(report->used_bytes), size_text(report->free_bytes));
+           plural(report->blocks, "block", "blocks"), size_text(report->used_bytes),
+           size_text(report->free_bytes));
     return 0;
 }
 
@@ -115,15 +118,18 @@ const struct command command_check = {
     "walk every block of a heap: is it sound?",
     "usage: shmheap check [--json] [--file] NAME\n"
     "\n"
-    "Walks all blocks and holds the index and all figures against them, under the heap's lock, which\n"
-    "takes some nanoseconds a block. Where a process died at work on the heap, its work is put in order\n"
+    "Walks all blocks and holds the index and all figures against them, under the heap's lock, "
+    "which\n"
+    "takes some nanoseconds a block. Where a process died at work on the heap, its work is put in "
+    "order\n"
     "first, as the next process to use the heap would do. Nothing else is changed.\n"
     "\n"
     "  -j, --json  one object: sound, rule, offset, expected, found, blocks, ...\n"
     "  -f, --file  NAME is the path of a file, not a name in shared memory\n"
     "      --help  this text\n"
     "\n"
-    "Exit status: 0 sound; 1 not, or it could not be looked at; 2 wrong usage. The rules' numbers are\n"
+    "Exit status: 0 sound; 1 not, or it could not be looked at; 2 wrong usage. The rules' numbers "
+    "are\n"
     "those of FORMAT.md.\n"
     "\n"
     "Examples:\n"

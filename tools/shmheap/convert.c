@@ -19,7 +19,7 @@
 struct name {
     uint64_t address; /* 0: never used */
     uint32_t slot;
-    uint32_t gone;    /* 1: was removed; probes go on over it */
+    uint32_t gone; /* 1: was removed; probes go on over it */
 };
 
 struct names {
@@ -78,7 +78,8 @@ static int drop(struct trace_writer *writer)
     return 0;
 }
 
-static int convert_free_event(struct trace_writer *writer, struct names *names, uint32_t thread, uint64_t address)
+static int convert_free_event(struct trace_writer *writer, struct names *names, uint32_t thread,
+                              uint64_t address)
 {
     struct name *name = names_find(names, address);
     if (!name)
@@ -87,8 +88,8 @@ static int convert_free_event(struct trace_writer *writer, struct names *names, 
     return trace_write_free(writer, thread, name->slot);
 }
 
-static int convert_new(struct trace_writer *writer, struct names *names, const struct raw_event *event,
-                       enum trace_op op, uint64_t address)
+static int convert_new(struct trace_writer *writer, struct names *names,
+                       const struct raw_event *event, enum trace_op op, uint64_t address)
 {
     uint32_t slot;
     /* An end that was not seen, such as that of a call the recorder does not know. */
@@ -100,36 +101,40 @@ static int convert_new(struct trace_writer *writer, struct names *names, const s
     return names_put(names, address, slot);
 }
 
-static int convert_realloc(struct trace_writer *writer, struct names *names, const struct raw_event *event)
+static int convert_realloc(struct trace_writer *writer, struct names *names,
+                           const struct raw_event *event)
 {
     struct name *name = names_find(names, event->address);
     if (!name)
         return drop(writer) || convert_new(writer, names, event, TRACE_MALLOC, event->moved);
     uint32_t slot = name->slot;
     name->gone = 1;
-    if (names_find(names, event->moved) && convert_free_event(writer, names, event->thread, event->moved))
+    if (names_find(names, event->moved) &&
+        convert_free_event(writer, names, event->thread, event->moved))
         return -1;
-    return trace_write_realloc(writer, event->thread, slot, event->size) || names_put(names, event->moved, slot)
+    return trace_write_realloc(writer, event->thread, slot, event->size) ||
+                   names_put(names, event->moved, slot)
                ? -1
                : 0;
 }
 
-static int convert_event(struct trace_writer *writer, struct names *names, const struct raw_event *event)
+static int convert_event(struct trace_writer *writer, struct names *names,
+                         const struct raw_event *event)
 {
     switch (event->op_align & 0xff) {
-    case RAW_MALLOC:
-        return convert_new(writer, names, event, TRACE_MALLOC, event->address);
-    case RAW_CALLOC:
-        return convert_new(writer, names, event, TRACE_CALLOC, event->address);
-    case RAW_ALIGNED:
-        return convert_new(writer, names, event, TRACE_ALIGNED, event->address);
-    case RAW_REALLOC:
-        return convert_realloc(writer, names, event);
-    case RAW_FREE:
-        return convert_free_event(writer, names, event->thread, event->address);
-    default:
-        errno = EBADMSG;
-        return -1;
+        case RAW_MALLOC:
+            return convert_new(writer, names, event, TRACE_MALLOC, event->address);
+        case RAW_CALLOC:
+            return convert_new(writer, names, event, TRACE_CALLOC, event->address);
+        case RAW_ALIGNED:
+            return convert_new(writer, names, event, TRACE_ALIGNED, event->address);
+        case RAW_REALLOC:
+            return convert_realloc(writer, names, event);
+        case RAW_FREE:
+            return convert_free_event(writer, names, event->thread, event->address);
+        default:
+            errno = EBADMSG;
+            return -1;
     }
 }
 
@@ -140,7 +145,8 @@ static int convert_events(struct trace_writer *writer, const unsigned char *raw,
     size_t most = (len - RAW_HEADER) / sizeof *event;
     int failed = 0;
     /* A process that still runs may add events: the op is written last. */
-    for (size_t i = 0; !failed && i < most && __atomic_load_n(&event[i].op_align, __ATOMIC_ACQUIRE); i++)
+    for (size_t i = 0; !failed && i < most && __atomic_load_n(&event[i].op_align, __ATOMIC_ACQUIRE);
+         i++)
         failed = convert_event(writer, &names, &event[i]);
     free(names.table);
     return failed ? -1 : 0;
@@ -218,7 +224,8 @@ static int find_file(int folder, const char *name, struct found *found)
 {
     struct raw_header header = {0};
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || strlen(name) >= sizeof found->name || read(fd, &header, sizeof header) != (ssize_t)sizeof header) {
+    if (fd < 0 || strlen(name) >= sizeof found->name ||
+        read(fd, &header, sizeof header) != (ssize_t)sizeof header) {
         if (fd >= 0)
             close(fd);
         return 0;

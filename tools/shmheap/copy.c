@@ -56,7 +56,8 @@ static int copy_with(struct copying *copying, unsigned flags)
     if (heap_ref_open(&copying->ref, flags, &mem))
         return -1;
     copying->reached = 1;
-    int failed = copying->force ? copy_over(mem, copying->file) : shmheap_copy(mem, copying->file), error = errno;
+    int failed = copying->force ? copy_over(mem, copying->file) : shmheap_copy(mem, copying->file),
+        error = errno;
     shmheap_disconnect(mem);
     errno = error;
     return failed;
@@ -77,21 +78,22 @@ static int copy_fail(const struct copying *copying)
     if (!copying->reached || errno == EAGAIN || errno == EBADMSG || errno == ETIMEDOUT)
         return heap_fail(&copying->ref);
     switch (errno) {
-    case EEXIST:
-        return fail("'%s' exists; use another path, or --force to replace it", file);
-    case ENOSPC:
-    case EDQUOT:
-        return fail("no space for '%s'; nothing of it is left there", file);
-    case EFBIG:
-        return fail("'%s' would be longer than files may be; see ulimit -f", file);
-    default:
-        return fail("cannot make '%s': %s", file, strerror(errno));
+        case EEXIST:
+            return fail("'%s' exists; use another path, or --force to replace it", file);
+        case ENOSPC:
+        case EDQUOT:
+            return fail("no space for '%s'; nothing of it is left there", file);
+        case EFBIG:
+            return fail("'%s' would be longer than files may be; see ulimit -f", file);
+        default:
+            return fail("cannot make '%s': %s", file, strerror(errno));
     }
 }
 
 static int copy_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"force", no_argument, NULL, 'F'}, {"file", no_argument, NULL, 'f'}, {0}};
+    static const struct option options[] = {
+        {"force", no_argument, NULL, 'F'}, {"file", no_argument, NULL, 'f'}, {0}};
     struct copying copying = {.file = NULL};
     int is_file = 0, got;
     while ((got = args_next(command, argc, argv, "Ff", options)) > ARGS_END) {
@@ -114,12 +116,16 @@ const struct command command_copy = {
     "a copy of a heap in a file, also while it is in use",
     "usage: shmheap copy [--force] [--file] NAME FILE\n"
     "\n"
-    "FILE is then the heap as it was at one instant, as if all its processes had been killed then. It is opened\n"
-    "with SHMHEAP_FILE, or as --file FILE here. Handles in it mean the same objects. Free memory is not\n"
-    "copied: the file has holes there. FILE is complete and on the disk when the command ends, or it is not\n"
+    "FILE is then the heap as it was at one instant, as if all its processes had been killed then. "
+    "It is opened\n"
+    "with SHMHEAP_FILE, or as --file FILE here. Handles in it mean the same objects. Free memory "
+    "is not\n"
+    "copied: the file has holes there. FILE is complete and on the disk when the command ends, or "
+    "it is not\n"
     "there at all. (A plain cp of a heap in use gives parts of different instants.)\n"
     "\n"
-    "Processes that use the heap wait while it is compared with the copy: some tenths of a second for each\n"
+    "Processes that use the heap wait while it is compared with the copy: some tenths of a second "
+    "for each\n"
     "GiB in use. Without permission to write the heap, it must not change for as long.\n"
     "\n"
     "  -F, --force  replace FILE, in one step, when the copy is complete\n"

@@ -39,7 +39,8 @@ static void close_fd(int *fd)
 }
 
 /* A worker does not outlive its parent, and takes signals as they come. */
-static void become_worker(const struct plan *plan, unsigned index, const int *ready, const int *go, pid_t parent)
+static void become_worker(const struct plan *plan, unsigned index, const int *ready, const int *go,
+                          pid_t parent)
 {
     sigset_t set;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -77,7 +78,9 @@ int crew_start(struct crew *crew, const struct plan *plan)
     memset(crew, 0, sizeof *crew);
     crew->ready_fd = crew->go_fd = -1;
     watched_signals(&set);
-    signal(SIGCHLD, SIG_DFL); /* ignored, as some parents leave it, it would take away what waitpid() is to find */
+    signal(
+        SIGCHLD,
+        SIG_DFL); /* ignored, as some parents leave it, it would take away what waitpid() is to find */
     sigprocmask(SIG_BLOCK, &set, NULL);
     if (pipe2(ready, O_CLOEXEC))
         return fail("cannot make a pipe: %s", strerror(errno));
@@ -98,19 +101,23 @@ int crew_start(struct crew *crew, const struct plan *plan)
 
 static void execute(struct crew *crew, const struct plan *plan, struct crew_member *member)
 {
-    progress_note(plan, "process %u (pid %d) stopped at an alloc; now step by step until it has the lock", VICTIM + 1,
-                  (int)member->pid);
-    execution_run(&crew->execution, plan->mem, member->pid, plan->board[VICTIM].slot, plan->kill_steps,
-                  &member->wait_status);
+    progress_note(plan,
+                  "process %u (pid %d) stopped at an alloc; now step by step until it has the lock",
+                  VICTIM + 1, (int)member->pid);
+    execution_run(&crew->execution, plan->mem, member->pid, plan->board[VICTIM].slot,
+                  plan->kill_steps, &member->wait_status);
     member->ended = 1;
     crew->alive--;
     if (crew->execution.done)
-        progress_note(plan, "process %u was killed by SIGKILL with the heap's lock in its hands", VICTIM + 1);
+        progress_note(plan, "process %u was killed by SIGKILL with the heap's lock in its hands",
+                      VICTIM + 1);
     else
-        progress_note(plan, "process %u ended before it could be killed holding the lock", VICTIM + 1);
+        progress_note(plan, "process %u ended before it could be killed holding the lock",
+                      VICTIM + 1);
 }
 
-static void member_changed(struct crew *crew, const struct plan *plan, struct crew_member *member, int wait_status)
+static void member_changed(struct crew *crew, const struct plan *plan, struct crew_member *member,
+                           int wait_status)
 {
     unsigned index = (unsigned)(member - crew->member);
     member->wait_status = wait_status;
@@ -122,8 +129,8 @@ static void member_changed(struct crew *crew, const struct plan *plan, struct cr
     member->ended = 1;
     crew->alive--;
     if (WIFSIGNALED(wait_status))
-        progress_note(plan, "process %u (pid %d) was killed by signal %d", index + 1, (int)member->pid,
-                      WTERMSIG(wait_status));
+        progress_note(plan, "process %u (pid %d) was killed by signal %d", index + 1,
+                      (int)member->pid, WTERMSIG(wait_status));
 }
 
 static void reap(struct crew *crew, const struct plan *plan)
@@ -167,7 +174,8 @@ void crew_end(struct crew *crew)
 {
     kill_all(crew);
     for (unsigned i = 0; i < crew->count; i++)
-        while (!crew->member[i].ended && waitpid(crew->member[i].pid, NULL, __WALL) < 0 && errno == EINTR)
+        while (!crew->member[i].ended && waitpid(crew->member[i].pid, NULL, __WALL) < 0 &&
+               errno == EINTR)
             continue;
     close_fd(&crew->go_fd);
     close_fd(&crew->ready_fd);

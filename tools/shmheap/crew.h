@@ -17,8 +17,8 @@ struct crew_member {
 struct crew {
     struct crew_member member[MOST_WORKERS];
     unsigned count, alive;
-    int go_fd, ready_fd;    /* -1: closed */
-    int interrupted;        /* the signal that ended the replay, or 0 */
+    int go_fd, ready_fd; /* -1: closed */
+    int interrupted;     /* the signal that ended the replay, or 0 */
     struct execution execution;
     uint64_t started_ns, ended_ns;
 };

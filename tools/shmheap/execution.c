@@ -34,8 +34,8 @@ static int step(pid_t victim, int *wait_status)
     return WIFSTOPPED(*wait_status) ? 0 : -1;
 }
 
-int execution_run(struct execution *execution, shmheap_memory_handle mem, pid_t victim, unsigned slot,
-                  uint64_t held_steps, int *wait_status)
+int execution_run(struct execution *execution, shmheap_memory_handle mem, pid_t victim,
+                  unsigned slot, uint64_t held_steps, int *wait_status)
 {
     int gone = 0;
     while (!gone && execution->steps < MOST_STEPS && execution->held_steps <= held_steps) {

@@ -18,7 +18,7 @@ struct execution {
 /* execution_run moves the victim, which has stopped for its tracer, on by single instructions until it holds the
  * lock of mem in its slot, for so many instructions more, and kills it by SIGKILL while the lock is still its own.
  * The victim is reaped. 0, or -1 when it ended before or never took the lock. */
-int execution_run(struct execution *execution, shmheap_memory_handle mem, pid_t victim, unsigned slot,
-                  uint64_t held_steps, int *wait_status);
+int execution_run(struct execution *execution, shmheap_memory_handle mem, pid_t victim,
+                  unsigned slot, uint64_t held_steps, int *wait_status);
 
 #endif

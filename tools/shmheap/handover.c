@@ -23,7 +23,9 @@ static const char *parcel_finish(const struct parcel *parcel, shmheap_memory_han
         return "the handle of a live object was refused";
     if (pattern_check(memory, parcel->size, parcel->seed) < parcel->size)
         return "an object that came by its handle is not what its owner wrote";
-    return shmheap_try_free(mem, memory) ? "a live object that came by its handle was refused by free" : NULL;
+    return shmheap_try_free(mem, memory)
+               ? "a live object that came by its handle was refused by free"
+               : NULL;
 }
 
 /* A parcel counts as taken before it is freed: a death between leaves an object too many, never one freed twice. */

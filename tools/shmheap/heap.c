@@ -25,7 +25,8 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
         return *text ? 0 : wrong_usage("the path of a heap cannot be empty");
     const char *bare = *text == '/' ? text + 1 : text;
     if (!*bare || strchr(bare, '/') || strlen(bare) > NAME_MAX)
-        return wrong_usage("'%s' is no heap's name (at most 255 characters, no '/' but the first); a file needs --file",
+        return wrong_usage("'%s' is no heap's name (at most 255 characters, no '/' but the first); "
+                           "a file needs --file",
                            text);
     if (strlen(bare) + 2 > sizeof ref->name)
         return wrong_usage("the name '%s' is too long", text);
@@ -35,14 +36,16 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
 
 int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
 {
-    shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0), .timeout_ms = WAIT_MS};
+    shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
+                               .timeout_ms = WAIT_MS};
     return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
 }
 
 int heap_ref_fd(const struct heap_ref *ref)
 {
     if (ref->is_file)
-        return open(ref->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not waiting where it is a pipe */
+        return open(ref->text,
+                    O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not waiting where it is a pipe */
     return shm_open(ref->name, O_RDONLY | O_NONBLOCK, 0);
 }
 
@@ -74,35 +77,43 @@ static int fail_again(const struct heap_ref *ref)
 {
     shmheap_stats stats;
     if (slots_full(ref, &stats))
-        return fail("all %u slots of the heap '%s' are taken: by %u live connections and %u dead ones, and each that can "
-                    "write needs one; end some of those that 'shmheap stat %s%s' lists", stats.slots, ref->text,
-                    stats.processes, stats.dead, ref->is_file ? "--file " : "", ref->text);
-    return fail("the heap '%s' cannot be read now: it changes too fast, or a process died in it and you may not write; "
-                "try again or as its owner", ref->text);
+        return fail("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
+                    "ones, and each that can "
+                    "write needs one; end some of those that 'shmheap stat %s%s' lists",
+                    stats.slots, ref->text, stats.processes, stats.dead,
+                    ref->is_file ? "--file " : "", ref->text);
+    return fail("the heap '%s' cannot be read now: it changes too fast, or a process died in it "
+                "and you may not write; "
+                "try again or as its owner",
+                ref->text);
 }
 
 int heap_fail(const struct heap_ref *ref)
 {
     const char *text = ref->text;
     switch (errno) {
-    case ENOENT:
-        return fail("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
-    case EACCES:
-    case EPERM:
-        return fail("no permission for the heap '%s'; try as the user who made it", text);
-    case EBADMSG:
-        return fail("'%s' is no heap, or a damaged one; remove it if it is yours", text);
-    case EPROTONOSUPPORT:
-        return fail("the heap '%s' has another version of the format; use the shmheap it was made with", text);
-    case ETIMEDOUT:
-        return fail("the heap '%s' was never finished, or a live process holds its lock; look for one that is stopped",
-                    text);
-    case EAGAIN:
-        return fail_again(ref);
-    case EBUSY:
-        return fail("a process has just connected to the heap '%s'; 'shmheap stat' shows which", text);
-    default:
-        return fail("cannot look at the heap '%s': %s", text, strerror(errno));
+        case ENOENT:
+            return fail("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
+        case EACCES:
+        case EPERM:
+            return fail("no permission for the heap '%s'; try as the user who made it", text);
+        case EBADMSG:
+            return fail("'%s' is no heap, or a damaged one; remove it if it is yours", text);
+        case EPROTONOSUPPORT:
+            return fail(
+                "the heap '%s' has another version of the format; use the shmheap it was made with",
+                text);
+        case ETIMEDOUT:
+            return fail("the heap '%s' was never finished, or a live process holds its lock; look "
+                        "for one that is stopped",
+                        text);
+        case EAGAIN:
+            return fail_again(ref);
+        case EBUSY:
+            return fail("a process has just connected to the heap '%s'; 'shmheap stat' shows which",
+                        text);
+        default:
+            return fail("cannot look at the heap '%s': %s", text, strerror(errno));
     }
 }
 
@@ -111,8 +122,8 @@ int heap_open_to_look(const struct heap_ref *ref, shmheap_memory_handle *out)
     return heap_ref_open(ref, SHMHEAP_READ_ONLY, out) ? heap_fail(ref) : 0;
 }
 
-static int look_with(const struct heap_ref *ref, unsigned flags, int (*look)(shmheap_memory_handle, void *),
-                     void *context)
+static int look_with(const struct heap_ref *ref, unsigned flags,
+                     int (*look)(shmheap_memory_handle, void *), void *context)
 {
     shmheap_memory_handle mem;
     if (heap_ref_open(ref, flags, &mem))
@@ -134,6 +145,7 @@ int heap_look(const struct heap_ref *ref, int (*look)(shmheap_memory_handle, voi
 
 const char *state_text(enum shmheap_state state)
 {
-    static const char *const texts[] = {"free", "used", "shared", "sent", "cached", "internal", "named"};
+    static const char *const texts[] = {"free",   "used",     "shared", "sent",
+                                        "cached", "internal", "named"};
     return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "unknown";
 }

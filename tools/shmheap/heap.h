@@ -11,8 +11,8 @@ enum { HEAP_NAME_ROOM = 256 };
 
 /* struct heap_ref names a heap: by shm_open's name or, with is_file, by a path. */
 struct heap_ref {
-    const char *text;                /* as given: for messages */
-    char name[HEAP_NAME_ROOM];       /* with the leading '/'; empty with is_file */
+    const char *text;          /* as given: for messages */
+    char name[HEAP_NAME_ROOM]; /* with the leading '/'; empty with is_file */
     int is_file;
 };
 
@@ -38,7 +38,8 @@ int heap_open_to_look(const struct heap_ref *ref, shmheap_memory_handle *out);
 /* heap_look calls look(mem, context) on a read-only connection; where that gives -1 with EAGAIN (someone died in the
  * heap, or it changes too fast to be read without its lock), once more on one that may write. What look
  * returned, or -1 with errno. */
-int heap_look(const struct heap_ref *ref, int (*look)(shmheap_memory_handle mem, void *context), void *context);
+int heap_look(const struct heap_ref *ref, int (*look)(shmheap_memory_handle mem, void *context),
+              void *context);
 
 const char *state_text(enum shmheap_state state);
 

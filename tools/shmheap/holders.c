@@ -16,7 +16,8 @@ enum { SLOT_LEFT = 1023 }; /* as shmheap_walk shows it */
 static int add_process(const shmheap_process_info *process, void *context)
 {
     struct holders *holders = context;
-    shmheap_process_info *bigger = reallocarray(holders->processes, holders->count + 1, sizeof *bigger);
+    shmheap_process_info *bigger =
+        reallocarray(holders->processes, holders->count + 1, sizeof *bigger);
     if (!bigger) {
         errno = ENOMEM;
         return -1;
@@ -39,7 +40,8 @@ static int add_block(const shmheap_block_info *block, void *context)
         hold(&holders->sent, block);
     else if (block->slot == SLOT_LEFT)
         hold(&holders->left, block);
-    else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE && block->state < SHMHEAP_STATE_INTERNAL)
+    else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE &&
+             block->state < SHMHEAP_STATE_INTERNAL)
         hold(&holders->gone, block);
     return 0;
 }
@@ -47,7 +49,8 @@ static int add_block(const shmheap_block_info *block, void *context)
 int holders_look(shmheap_memory_handle mem, struct holders *holders)
 {
     holders_drop(holders);
-    return shmheap_processes(mem, add_process, holders) ? -1 : shmheap_walk(mem, add_block, holders);
+    return shmheap_processes(mem, add_process, holders) ? -1
+                                                        : shmheap_walk(mem, add_block, holders);
 }
 
 void holders_drop(struct holders *holders)
@@ -77,13 +80,14 @@ static void show_nobody(const char *indent, const struct holding *holding, const
 void holders_show(const struct holders *holders, const char *indent)
 {
     if (holders->count)
-        printf("%s%4s  %8s  %-15s  %-5s  %12s  %10s  %10s\n", indent, "SLOT", "PID", "PROGRAM", "STATE", "BLOCKS",
-               "BYTES", "CACHED");
+        printf("%s%4s  %8s  %-15s  %-5s  %12s  %10s  %10s\n", indent, "SLOT", "PID", "PROGRAM",
+               "STATE", "BLOCKS", "BYTES", "CACHED");
     for (size_t i = 0; i < holders->count; i++) {
         const shmheap_process_info *process = &holders->processes[i];
-        printf("%s%4u  %8lld  %-15.15s  %-5s  %12s  %10s  %10s\n", indent, process->slot, (long long)process->pid,
-               process->name, process->alive ? "alive" : "dead", count_text(process->blocks),
-               size_text(process->bytes), size_text(process->cached_bytes));
+        printf("%s%4u  %8lld  %-15.15s  %-5s  %12s  %10s  %10s\n", indent, process->slot,
+               (long long)process->pid, process->name, process->alive ? "alive" : "dead",
+               count_text(process->blocks), size_text(process->bytes),
+               size_text(process->cached_bytes));
     }
     show_nobody(indent, &holders->left, "of processes that left in order");
     show_nobody(indent, &holders->gone, "of dead processes whose slots were given to others");

@@ -17,9 +17,9 @@ struct holding {
 struct holders {
     shmheap_process_info *processes;
     size_t count;
-    struct holding left;     /* allocated by processes that disconnected in order */
-    struct holding gone;     /* of dead processes whose slots were given away */
-    struct holding sent;     /* in transit */
+    struct holding left; /* allocated by processes that disconnected in order */
+    struct holding gone; /* of dead processes whose slots were given away */
+    struct holding sent; /* in transit */
 };
 
 /* holders_look fills *holders, which begins as zeros and may hold what a look before found. 0, or -1 with errno. */

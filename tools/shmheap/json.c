@@ -13,7 +13,8 @@
 void json_set_count(json_t *object, const char *key, uint64_t value)
 {
     /* JSON's numbers end where the 64-bit signed ones of most readers do. */
-    json_object_set_new(object, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+    json_object_set_new(object, key,
+                        json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
 }
 
 void json_set_text(json_t *object, const char *key, const char *value)
@@ -37,8 +38,8 @@ void json_set_flag(json_t *object, const char *key, int value)
 
 int json_show(json_t *value)
 {
-    int failed = !value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) || putchar('\n') == EOF ||
-                 fflush(stdout);
+    int failed = !value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) ||
+                 putchar('\n') == EOF || fflush(stdout);
     json_decref(value);
     return failed ? fail("could not write to standard output") : 0;
 }

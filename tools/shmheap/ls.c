@@ -118,8 +118,9 @@ static void show_row(const struct ls_row *row, int width)
 {
     const shmheap_stats *stats = &row->stats;
     if (row->state == LS_SEEN)
-        printf("%-*s  %10s  %10s  %4.0f %%  %9u  %4u  %10s\n", width, row->name, size_text(stats->len),
-               size_text(stats->used_bytes), stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
+        printf("%-*s  %10s  %10s  %4.0f %%  %9u  %4u  %10s\n", width, row->name,
+               size_text(stats->len), size_text(stats->used_bytes),
+               stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
                stats->processes, stats->dead, count_text(stats->recoveries));
     else
         printf("%-*s  %s\n", width, row->name,
@@ -135,8 +136,8 @@ static int show_text(const struct ls_list *list)
         if ((int)strlen(list->rows[i].name) > width)
             width = (int)strlen(list->rows[i].name);
     if (list->count)
-        printf("%-*s  %10s  %10s  %6s  %9s  %4s  %10s\n", width, "NAME", "SIZE", "USED", "", "PROCESSES", "DEAD",
-               "RECOVERIES");
+        printf("%-*s  %10s  %10s  %6s  %9s  %4s  %10s\n", width, "NAME", "SIZE", "USED", "",
+               "PROCESSES", "DEAD", "RECOVERIES");
     else
         printf("no heaps in %s\n", shm_folder);
     for (size_t i = 0; i < list->count; i++)
@@ -153,7 +154,8 @@ static int show_json(const struct ls_list *list)
     json_t *array = json_array();
     for (size_t i = 0; i < list->count; i++) {
         const struct ls_row *row = &list->rows[i];
-        json_t *object = row->state == LS_SEEN ? figures_json(row->name, &row->stats) : json_object();
+        json_t *object =
+            row->state == LS_SEEN ? figures_json(row->name, &row->stats) : json_object();
         json_set_text(object, "name", row->name);
         json_set_text(object, "state", states[row->state]);
         if (list->with_holders && row->state == LS_SEEN)
@@ -176,7 +178,8 @@ static int ls_run(const struct command *command, int argc, char **argv)
     if (got < ARGS_END)
         return args_status(got);
     if (optind < argc)
-        return wrong_usage("ls takes no argument, not '%s'; for one heap there is stat", argv[optind]);
+        return wrong_usage("ls takes no argument, not '%s'; for one heap there is stat",
+                           argv[optind]);
     int status = collect(&list);
     if (!status)
         status = json ? show_json(&list) : show_text(&list);
@@ -191,7 +194,8 @@ const struct command command_ls = {
     "heaps on this machine: size, used, processes, recoveries",
     "usage: shmheap ls [--processes] [--json]\n"
     "\n"
-    "Lists the heaps in shared memory that you may read. Heaps in files and in memory of programs of\n"
+    "Lists the heaps in shared memory that you may read. Heaps in files and in memory of programs "
+    "of\n"
     "their own have no name there; for a file, shmheap stat --file PATH.\n"
     "\n"
     "  SIZE        bytes that the heap hands out now; it may be allowed to grow\n"

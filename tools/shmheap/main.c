@@ -13,8 +13,8 @@
 #define VERSION "0.1.0"
 
 static const struct command *const commands[] = {
-    &command_ls, &command_stat,   &command_check,  &command_map,
-    &command_names, &command_copy, &command_reap, &command_rm, &command_record, &command_replay,
+    &command_ls,   &command_stat, &command_check, &command_map,    &command_names,
+    &command_copy, &command_reap, &command_rm,    &command_record, &command_replay,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 {
     go_where_called();
     if (argc < 2)
-        return wrong_usage("say what to do: ls, stat, check, map, names, copy, reap, rm, record or replay");
+        return wrong_usage(
+            "say what to do: ls, stat, check, map, names, copy, reap, rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
     if (!strcmp(argv[1], "--version"))

@@ -20,8 +20,8 @@
 #include "screen.h"
 
 enum {
-    GUTTER = 11,      /* columns before a line's cells */
-    MARGIN = 7,       /* and behind: how full it is */
+    GUTTER = 11,             /* columns before a line's cells */
+    MARGIN = 7,              /* and behind: how full it is */
     OWNERS = CELL_KINDS - 3, /* told apart in a map by process; then: all others, and nobody */
     KIND_OTHERS = CELL_KINDS - 2,
     KIND_NOBODY = CELL_KINDS - 1
@@ -34,7 +34,7 @@ struct map {
     shmheap_stats stats;
     struct cells cells;
     struct shmheap_process_info people[OWNERS]; /* of the owners, where they are known */
-    unsigned owners[OWNERS]; /* slots, in the order in which they are met */
+    unsigned owners[OWNERS];                    /* slots, in the order in which they are met */
     unsigned owner_count;
     uint64_t kind_blocks[CELL_KINDS], kind_bytes[CELL_KINDS];
 };
@@ -88,7 +88,8 @@ static int look(shmheap_memory_handle mem, void *context)
     memset(map->kind_blocks, 0, sizeof map->kind_blocks);
     memset(map->kind_bytes, 0, sizeof map->kind_bytes);
     map->owner_count = 0;
-    if (shmheap_stat(mem, &map->stats) || cells_make(&map->cells, map->stats.len, map->columns * map->rows))
+    if (shmheap_stat(mem, &map->stats) ||
+        cells_make(&map->cells, map->stats.len, map->columns * map->rows))
         return -1;
     if (shmheap_walk(mem, add_block, map) < 0)
         return -1;
@@ -107,7 +108,8 @@ static const char *kind_text(const struct map *map, unsigned kind)
         return "nobody's";
     person = &map->people[kind - 1];
     if (person->slot)
-        snprintf(text, sizeof text, "%s %lld", person->alive ? "pid" : "dead", (long long)person->pid);
+        snprintf(text, sizeof text, "%s %lld", person->alive ? "pid" : "dead",
+                 (long long)person->pid);
     else
         snprintf(text, sizeof text, "slot %u, gone", map->owners[kind - 1]);
     return text;
@@ -168,8 +170,8 @@ static void draw_entry(const struct map *map, unsigned kind, uint64_t *column)
 {
     char text[128];
     int color = -1;
-    int len = snprintf(text, sizeof text, " %s %s in %s", kind_text(map, kind), size_text(map->kind_bytes[kind]),
-                       count_text(map->kind_blocks[kind]));
+    int len = snprintf(text, sizeof text, " %s %s in %s", kind_text(map, kind),
+                       size_text(map->kind_bytes[kind]), count_text(map->kind_blocks[kind]));
     if (*column && *column + (uint64_t)len + 4 > map->columns) {
         printf("\n%*s", GUTTER, "");
         *column = 0;
@@ -191,7 +193,8 @@ static void draw_legend(const struct map *map)
             draw_entry(map, kind, &column);
     printf("\n%*sone cell is %s", GUTTER, "", size_text(map->cells.cell_len));
     if (map->color || !map->by_process)
-        printf("; the fuller it is, the %s", map->utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
+        printf("; the fuller it is, the %s",
+               map->utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
     putchar('\n');
 }
 
@@ -199,7 +202,8 @@ static void draw_summary(const struct map *map)
 {
     const shmheap_stats *stats = &map->stats;
     printf("%s: %s, %.0f %% used by %s %s; %s free in %s %s, an object of %s fits", map->ref->text,
-           size_text(stats->len), stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
+           size_text(stats->len),
+           stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
            count_text(stats->used_blocks), plural(stats->used_blocks, "block", "blocks"),
            size_text(stats->free_bytes), count_text(stats->free_blocks),
            plural(stats->free_blocks, "piece", "pieces"), size_text(stats->largest_free));
@@ -211,7 +215,8 @@ static void draw_summary(const struct map *map)
 static int is_free(const struct map *map, size_t first)
 {
     size_t i = first;
-    while (i < first + map->columns && i < map->cells.count && cell_kind(&map->cells.cell[i]) == CELL_FREE)
+    while (i < first + map->columns && i < map->cells.count &&
+           cell_kind(&map->cells.cell[i]) == CELL_FREE)
         i++;
     return i == first + map->columns || i == map->cells.count;
 }
@@ -276,30 +281,33 @@ static void choose_size(struct map *map)
 static int map_option(struct map *map, int got, enum screen_color *color, int *is_file)
 {
     switch (got) {
-    case 'j':
-        return map->json = 1, 0;
-    case 'f':
-        return *is_file = 1, 0;
-    case 'w':
-        return args_number("--columns", optarg, 1, 1000, &map->columns);
-    case 'r':
-        return args_number("--rows", optarg, 1, 1000, &map->rows);
-    case 'c':
-        return screen_color_set(color, optarg);
-    default:
-        map->by_process = !strcmp(optarg, "process");
-        if (map->by_process || !strcmp(optarg, "state"))
-            return 0;
-        return wrong_usage("--by wants state or process, not '%s'", optarg);
+        case 'j':
+            return map->json = 1, 0;
+        case 'f':
+            return *is_file = 1, 0;
+        case 'w':
+            return args_number("--columns", optarg, 1, 1000, &map->columns);
+        case 'r':
+            return args_number("--rows", optarg, 1, 1000, &map->rows);
+        case 'c':
+            return screen_color_set(color, optarg);
+        default:
+            map->by_process = !strcmp(optarg, "process");
+            if (map->by_process || !strcmp(optarg, "state"))
+                return 0;
+            return wrong_usage("--by wants state or process, not '%s'", optarg);
     }
 }
 
 static int map_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},       {"file", no_argument, NULL, 'f'},
-        {"columns", required_argument, NULL, 'w'}, {"rows", required_argument, NULL, 'r'},
-        {"by", required_argument, NULL, 'b'},   {"color", required_argument, NULL, 'c'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"file", no_argument, NULL, 'f'},
+                                            {"columns", required_argument, NULL, 'w'},
+                                            {"rows", required_argument, NULL, 'r'},
+                                            {"by", required_argument, NULL, 'b'},
+                                            {"color", required_argument, NULL, 'c'},
+                                            {0}};
     struct heap_ref ref;
     struct map map = {.ref = &ref};
     enum screen_color color = SCREEN_AUTO;
@@ -317,7 +325,9 @@ static int map_run(const struct command *command, int argc, char **argv)
     map.color = screen_has_color(color);
     map.utf8 = map.color && screen_has_utf8();
     choose_size(&map);
-    status = heap_look(&ref, look, &map) ? heap_fail(&ref) : map.json ? show_json(&map) : draw(&map);
+    status = heap_look(&ref, look, &map) ? heap_fail(&ref)
+             : map.json                  ? show_json(&map)
+                                         : draw(&map);
     cells_free(&map.cells);
     return status;
 }
@@ -327,13 +337,18 @@ const struct command command_map = {
     "draw the blocks of a heap in the terminal",
     "usage: shmheap map [OPTION...] NAME\n"
     "\n"
-    "Draws the heap from its first byte to its last. A cell stands for a fixed number of bytes; its\n"
-    "colour says what most of those that are not free are, its shade how many. In colour on a terminal\n"
-    "(unless NO_COLOR is set), in plain characters otherwise: . : + * # from empty to full, and s S\n"
-    "shared, h H on the way from one process to another, c C in a cache, i I the heap's own, n N with\n"
+    "Draws the heap from its first byte to its last. A cell stands for a fixed number of bytes; "
+    "its\n"
+    "colour says what most of those that are not free are, its shade how many. In colour on a "
+    "terminal\n"
+    "(unless NO_COLOR is set), in plain characters otherwise: . : + * # from empty to full, and s "
+    "S\n"
+    "shared, h H on the way from one process to another, c C in a cache, i I the heap's own, n N "
+    "with\n"
     "a name.\n"
     "\n"
-    "      --by WHAT      state (default), or process: who allocated it, by the heap's slots, whose\n"
+    "      --by WHAT      state (default), or process: who allocated it, by the heap's slots, "
+    "whose\n"
     "                     processes shmheap stat names\n"
     "      --columns N    cells a line (default: as wide as the terminal)\n"
     "      --rows N       lines (default: 16)\n"

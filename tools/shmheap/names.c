@@ -64,7 +64,8 @@ static int change_fail(const struct heap_ref *ref, const char *name)
 {
     if (errno == EINVAL || errno == ENAMETOOLONG)
         return fail("'%s' is no name; it has 1 to 255 bytes", name);
-    return errno == ENOENT ? fail("no object of '%s' has the name '%s'; 'shmheap names %s%s' lists those that are there",
+    return errno == ENOENT ? fail("no object of '%s' has the name '%s'; 'shmheap names %s%s' lists "
+                                  "those that are there",
                                   ref->text, name, ref->is_file ? "--file " : "", ref->text)
                            : heap_fail(ref);
 }
@@ -81,7 +82,8 @@ static int change(const struct heap_ref *ref, const struct change *change)
     if (result < 0)
         return change_fail(ref, name);
     if (result > 0)
-        printf("%s: living processes still use '%s'; it goes with the last of them\n", ref->text, name);
+        printf("%s: living processes still use '%s'; it goes with the last of them\n", ref->text,
+               name);
     return 0;
 }
 
@@ -117,8 +119,8 @@ static int show_text(const struct heap_ref *ref, const struct names *names)
     printf("%12s %8s %4s %14s  NAME\n", "LENGTH", "USERS", "KEPT", "OFFSET");
     for (size_t i = 0; i < names->count; i++) {
         const shmheap_name_info *name = &names->found[i];
-        printf("%12s %8s %4s %14s  ", size_text(name->len), count_text(name->users), name->kept ? "yes" : "no",
-               count_text(name->offset));
+        printf("%12s %8s %4s %14s  ", size_text(name->len), count_text(name->users),
+               name->kept ? "yes" : "no", count_text(name->offset));
         put_name(name->name);
         putchar('\n');
     }
@@ -127,8 +129,11 @@ static int show_text(const struct heap_ref *ref, const struct names *names)
 
 static int names_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'},
-                                            {"keep", required_argument, NULL, 'k'}, {"remove", required_argument, NULL, 'r'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"file", no_argument, NULL, 'f'},
+                                            {"keep", required_argument, NULL, 'k'},
+                                            {"remove", required_argument, NULL, 'r'},
+                                            {0}};
     struct heap_ref ref;
     struct names names = {NULL, 0, 0};
     struct change to_do = {NULL, NULL};
@@ -150,7 +155,9 @@ static int names_run(const struct command *command, int argc, char **argv)
         return status;
     if (to_do.keep || to_do.remove)
         return change(&ref, &to_do);
-    status = look(&ref, &names) ? heap_fail(&ref) : json ? show_json(&names) : show_text(&ref, &names);
+    status = look(&ref, &names) ? heap_fail(&ref)
+             : json             ? show_json(&names)
+                                : show_text(&ref, &names);
     free(names.found);
     return status;
 }
@@ -162,18 +169,22 @@ const struct command command_names = {
     "       shmheap names --keep OBJECT [--file] NAME\n"
     "       shmheap names --remove OBJECT [--file] NAME\n"
     "\n"
-    "USERS counts shmheap_alloc_named less what was given back by shmheap_free; of processes that died it counts until\n"
+    "USERS counts shmheap_alloc_named less what was given back by shmheap_free; of processes that "
+    "died it counts until\n"
     "'shmheap reap NAME'. A name that is KEPT stays without users, until it is removed.\n"
     "\n"
     "      --keep OBJECT    keep the name OBJECT\n"
-    "      --remove OBJECT  remove the name OBJECT, kept or not, and with it the object, unless living\n"
+    "      --remove OBJECT  remove the name OBJECT, kept or not, and with it the object, unless "
+    "living\n"
     "                       processes use it: then it goes with the last of them\n"
-    "  -j, --json           an array of objects: name, len, users, kept, offset (bytes from the start of\n"
+    "  -j, --json           an array of objects: name, len, users, kept, offset (bytes from the "
+    "start of\n"
     "                       the region)\n"
     "  -f, --file           NAME is the path of a file, not a name in shared memory\n"
     "      --help           this text\n"
     "\n"
-    "Exit status: 0; 1 the heap could not be opened or is damaged, or has no such name; 2 wrong usage.\n"
+    "Exit status: 0; 1 the heap could not be opened or is damaged, or has no such name; 2 wrong "
+    "usage.\n"
     "\n"
     "Examples:\n"
     "  shmheap names orders\n"

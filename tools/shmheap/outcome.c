@@ -39,10 +39,12 @@ static int worker_failed(const struct plan *plan, const struct crew *crew, unsig
     if (__atomic_load_n(&board->state, __ATOMIC_ACQUIRE) == WORKER_FAILED)
         return fail("process %u: %s", index + 1, board->message);
     if (WIFSIGNALED(wait_status))
-        return fail("process %u was killed by signal %d (%s) after %s calls; the others went on", index + 1,
-                    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)), count_text(board->calls));
+        return fail("process %u was killed by signal %d (%s) after %s calls; the others went on",
+                    index + 1, WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)),
+                    count_text(board->calls));
     if (board->state != WORKER_DONE)
-        return fail("process %u ended with status %d in the middle", index + 1, WEXITSTATUS(wait_status));
+        return fail("process %u ended with status %d in the middle", index + 1,
+                    WEXITSTATUS(wait_status));
     return 0;
 }
 
@@ -90,10 +92,13 @@ int outcome_gather(struct outcome *outcome, const struct plan *plan, const struc
     if (sound < 0 || shmheap_stat(plan->mem, &outcome->stats))
         return fail("cannot look at the heap: %s", strerror(errno));
     if (sound > 0)
-        return fail("the heap is not sound: rule %u (%s) is broken at offset %llu", outcome->report.rule,
-                    outcome->report.text, (unsigned long long)outcome->report.offset);
+        return fail("the heap is not sound: rule %u (%s) is broken at offset %llu",
+                    outcome->report.rule, outcome->report.text,
+                    (unsigned long long)outcome->report.offset);
     if (plan->kill_one && !crew->execution.done && !crew->interrupted)
-        return fail("process %u could not be killed while it held the lock; is ptrace allowed here?", VICTIM + 1);
+        return fail(
+            "process %u could not be killed while it held the lock; is ptrace allowed here?",
+            VICTIM + 1);
     return check_rest(outcome, plan) ? STATUS_FAILED : status;
 }
 
@@ -103,13 +108,14 @@ static void show_times(const struct outcome *outcome, const struct plan *plan)
     for (int kind = 0; kind < TIMED_KINDS; kind++) {
         const struct histogram *times = &outcome->times[kind];
         if (times->count)
-            printf("  %-12s  %.0f ns on average, %llu median, %llu at 99 %%; the longest %s%s\n", timed_texts[kind],
-                   histogram_mean(times), (unsigned long long)histogram_at(times, 500),
+            printf("  %-12s  %.0f ns on average, %llu median, %llu at 99 %%; the longest %s%s\n",
+                   timed_texts[kind], histogram_mean(times),
+                   (unsigned long long)histogram_at(times, 500),
                    (unsigned long long)histogram_at(times, 990), ns_text(times->most),
                    plan->stride > 1 ? " of those timed" : "");
     }
-    printf("  in all        %s, %.2f million calls/s with filling and checking\n", ns_text(outcome->ns),
-           seconds > 0 ? (double)outcome->calls / 1e6 / seconds : 0);
+    printf("  in all        %s, %.2f million calls/s with filling and checking\n",
+           ns_text(outcome->ns), seconds > 0 ? (double)outcome->calls / 1e6 / seconds : 0);
 }
 
 static void show_heap(const struct outcome *outcome)
@@ -117,32 +123,38 @@ static void show_heap(const struct outcome *outcome)
     const shmheap_stats *stats = &outcome->stats;
     printf("  peak live     %s\n", size_text(stats->high_water_bytes));
     printf("  heap          %s, grown %s %s; sound, %s %s (%s) in use\n", size_text(stats->len),
-           count_text(stats->grows), plural(stats->grows, "time", "times"), count_text(stats->used_blocks),
-           plural(stats->used_blocks, "block", "blocks"), size_text(stats->used_bytes));
+           count_text(stats->grows), plural(stats->grows, "time", "times"),
+           count_text(stats->used_blocks), plural(stats->used_blocks, "block", "blocks"),
+           size_text(stats->used_bytes));
 }
 
-static void show_killing(const struct outcome *outcome, const struct plan *plan, const struct crew *crew)
+static void show_killing(const struct outcome *outcome, const struct plan *plan,
+                         const struct crew *crew)
 {
     if (!plan->kill_one || !crew->execution.done)
         return;
-    printf("  killed        process %u, %s of its %s calls done, %s instructions after it took the lock\n", VICTIM + 1,
-           count_text(plan->board[VICTIM].calls), count_text(plan->calls_each),
+    printf("  killed        process %u, %s of its %s calls done, %s instructions after it took the "
+           "lock\n",
+           VICTIM + 1, count_text(plan->board[VICTIM].calls), count_text(plan->calls_each),
            count_text(crew->execution.held_steps));
     printf("  recovery      %s %s, the last took %s; %u of %u others finished\n",
-           count_text(outcome->stats.recoveries), plural(outcome->stats.recoveries, "time", "times"),
+           count_text(outcome->stats.recoveries),
+           plural(outcome->stats.recoveries, "time", "times"),
            ns_text(outcome->stats.last_recovery_ns), outcome->finished, crew->count - 1);
 }
 
-static int show_text(const struct outcome *outcome, const struct plan *plan, const struct crew *crew)
+static int show_text(const struct outcome *outcome, const struct plan *plan,
+                     const struct crew *crew)
 {
     printf("%s: %u %s on one heap\n", basename(plan->trace_name), crew->count,
            plural(crew->count, "process", "processes"));
     printf("  calls         %s; %u %s finished\n", count_text(outcome->calls), outcome->finished,
            plural(outcome->finished, "process", "processes"));
-    printf("  objects       %s, %s asked for, %s checked\n", count_text(outcome->objects), size_text(outcome->bytes),
-           size_text(outcome->checked_bytes));
+    printf("  objects       %s, %s asked for, %s checked\n", count_text(outcome->objects),
+           size_text(outcome->bytes), size_text(outcome->checked_bytes));
     if (outcome->handed)
-        printf("  handed over   %s objects, by handle, to another process that checked and freed them\n",
+        printf("  handed over   %s objects, by handle, to another process that checked and freed "
+               "them\n",
                count_text(outcome->handed));
     show_heap(outcome);
     show_times(outcome, plan);
@@ -172,7 +184,8 @@ static json_t *killing_json(const struct plan *plan, const struct crew *crew)
     return object;
 }
 
-static int show_json(const struct outcome *outcome, const struct plan *plan, const struct crew *crew)
+static int show_json(const struct outcome *outcome, const struct plan *plan,
+                     const struct crew *crew)
 {
     json_t *object = json_object(), *times = json_object();
     json_set_text(object, "trace", plan->trace_name);

@@ -21,12 +21,12 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_DONE, WORKER_FAILED };
 
 /* One a worker, in memory that the replay's processes share; written by the worker, read by the parent. */
 struct worker_board {
-    uint64_t calls;   /* done so far */
+    uint64_t calls; /* done so far */
     uint64_t objects, bytes, frees, checked_bytes;
-    uint64_t handed;  /* of the objects: freed by another process, which got the handle */
-    uint64_t left;    /* objects that it left in the heap, being told to stop early */
-    uint32_t state;   /* enum worker_state, stored with release */
-    uint32_t slot;    /* of its connection */
+    uint64_t handed;            /* of the objects: freed by another process, which got the handle */
+    uint64_t left;              /* objects that it left in the heap, being told to stop early */
+    uint32_t state;             /* enum worker_state, stored with release */
+    uint32_t slot;              /* of its connection */
     char message[MESSAGE_ROOM]; /* why it failed */
     struct histogram times[TIMED_KINDS];
     struct handover incoming; /* from the worker before this one */
@@ -35,14 +35,14 @@ struct worker_board {
 struct plan {
     struct trace trace;
     const char *trace_name;
-    char name[64];           /* of the heap */
-    const char *given_name;  /* or NULL: a random one */
+    char name[64];          /* of the heap */
+    const char *given_name; /* or NULL: a random one */
     uint64_t processes, repeat, percent;
-    uint64_t hand_over;      /* each so manieth free is left to the next process; 0: none */
+    uint64_t hand_over; /* each so manieth free is left to the next process; 0: none */
     uint64_t len, max_len, alignment, kill_steps;
     int kill_one, keep, inherit, sparse, json, quiet;
-    uint64_t calls_each;     /* that each worker is to do */
-    uint64_t stride;         /* each so manieth call is timed */
+    uint64_t calls_each;       /* that each worker is to do */
+    uint64_t stride;           /* each so manieth call is timed */
     shmheap_memory_handle mem; /* the parent's connection */
     struct worker_board *board;
 };

@@ -13,10 +13,7 @@
 
 enum { BAR = 32 };
 
-static int is_drawn(const struct plan *plan)
-{
-    return !plan->quiet && isatty(STDERR_FILENO);
-}
+static int is_drawn(const struct plan *plan) { return !plan->quiet && isatty(STDERR_FILENO); }
 
 void progress_draw(const struct plan *plan, uint64_t calls, unsigned alive, uint64_t ns)
 {
@@ -28,7 +25,8 @@ void progress_draw(const struct plan *plan, uint64_t calls, unsigned alive, uint
     for (uint64_t i = 0; i < BAR; i++)
         fputs(screen_has_utf8() ? (i < done ? "█" : "░") : (i < done ? "#" : "."), stderr);
     fprintf(stderr, " %3.0f %%  %.1f million calls/s  %u at work \033[K",
-            all ? 100.0 * (double)calls / (double)all : 100, ns ? (double)calls * 1e3 / (double)ns : 0, alive);
+            all ? 100.0 * (double)calls / (double)all : 100,
+            ns ? (double)calls * 1e3 / (double)ns : 0, alive);
     fflush(stderr);
 }
 

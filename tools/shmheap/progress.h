@@ -11,6 +11,7 @@ void progress_draw(const struct plan *plan, uint64_t calls, unsigned alive, uint
 void progress_end(const struct plan *plan);
 
 /* progress_note writes a line above the bar. */
-void progress_note(const struct plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void progress_note(const struct plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -44,8 +44,10 @@ static int show_text(const struct heap_ref *ref, long blocks)
 
 static int reap_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'}, {"shared", no_argument, NULL, 's'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"file", no_argument, NULL, 'f'},
+                                            {"shared", no_argument, NULL, 's'},
+                                            {0}};
     struct heap_ref ref;
     unsigned flags = 0;
     long blocks = 0;
@@ -72,10 +74,12 @@ const struct command command_reap = {
     "give the objects of dead processes back to their heap",
     "usage: shmheap reap [--shared] [--json] [--file] NAME\n"
     "\n"
-    "Frees what processes that died had allocated and told nobody of: no handle of it was ever taken, and it\n"
+    "Frees what processes that died had allocated and told nobody of: no handle of it was ever "
+    "taken, and it\n"
     "is not on its way to another. What a process left when it disconnected in order stays.\n"
     "\n"
-    "  -s, --shared  also objects of which a handle was taken: only when nobody needs them any more\n"
+    "  -s, --shared  also objects of which a handle was taken: only when nobody needs them any "
+    "more\n"
     "  -j, --json    one object: name, blocks\n"
     "  -f, --file    NAME is the path of a file, not a name in shared memory\n"
     "      --help    this text\n"

@@ -28,7 +28,7 @@ struct recording {
     char **program;
     char library[PATH_MAX];
     char folder[PATH_MAX];
-    int status;    /* of the program, as a shell would say it */
+    int status; /* of the program, as a shell would say it */
     size_t file_len;
 };
 
@@ -124,13 +124,15 @@ static int save(struct recording *recording, const struct converted *converted)
 {
     unsigned char *bytes = NULL;
     char *command = join_command(recording->program);
-    int failed = !command || trace_save(command, converted->streams, converted->count, &bytes, &recording->file_len);
+    int failed = !command || trace_save(command, converted->streams, converted->count, &bytes,
+                                        &recording->file_len);
     free(command);
     if (failed)
         return fail("not enough memory for the trace");
     failed = write_all(recording->output, bytes, recording->file_len);
     free(bytes);
-    return failed ? fail("cannot write '%s': %s; choose another file with -o", recording->output, strerror(errno))
+    return failed ? fail("cannot write '%s': %s; choose another file with -o", recording->output,
+                         strerror(errno))
                   : 0;
 }
 
@@ -166,15 +168,17 @@ static void show_stream(const struct trace_writer *stream)
 {
     const struct trace_totals *totals = &stream->totals;
     fprintf(stderr, "  %-15.15s %7llu  %s %s, %s %s, %s live at most, %s %s%s\n", stream->name,
-            (unsigned long long)stream->pid, count_text(totals->events), plural(totals->events, "call", "calls"),
-            count_text(totals->objects), plural(totals->objects, "object", "objects"), size_text(totals->peak_live),
+            (unsigned long long)stream->pid, count_text(totals->events),
+            plural(totals->events, "call", "calls"), count_text(totals->objects),
+            plural(totals->objects, "object", "objects"), size_text(totals->peak_live),
             count_text(totals->threads), plural(totals->threads, "thread", "threads"),
             stream->cut ? ", cut short: no space to write" : "");
 }
 
 static int stream_order(const void *a, const void *b)
 {
-    uint64_t x = ((const struct trace_writer *)a)->totals.events, y = ((const struct trace_writer *)b)->totals.events;
+    uint64_t x = ((const struct trace_writer *)a)->totals.events,
+             y = ((const struct trace_writer *)b)->totals.events;
     return (x < y) - (x > y);
 }
 
@@ -190,8 +194,9 @@ static void show_text(const struct recording *recording, const struct converted 
     }
     if (converted->count > MOST_SHOWN)
         fprintf(stderr, "  and %zu more with fewer calls\n", converted->count - MOST_SHOWN);
-    fprintf(stderr, "%s: %s calls of %zu %s in %s\n", recording->output, count_text(events), converted->count,
-            plural(converted->count, "process", "processes"), size_text(recording->file_len));
+    fprintf(stderr, "%s: %s calls of %zu %s in %s\n", recording->output, count_text(events),
+            converted->count, plural(converted->count, "process", "processes"),
+            size_text(recording->file_len));
 }
 
 static int finish(struct recording *recording)
@@ -201,8 +206,10 @@ static int finish(struct recording *recording)
     if (convert_folder(recording->folder, &converted))
         status = fail("cannot read back what was recorded: %s", strerror(errno));
     else if (converted.count == 0)
-        status = fail("'%s' left nothing to record: it is statically linked, has special rights (set-uid), or %s is "
-                      "full", recording->program[0], recording->folder);
+        status = fail("'%s' left nothing to record: it is statically linked, has special rights "
+                      "(set-uid), or %s is "
+                      "full",
+                      recording->program[0], recording->folder);
     else
         status = save(recording, &converted);
     if (!status && recording->json)
@@ -217,13 +224,14 @@ static int record(struct recording *recording)
 {
     const char *temporary = getenv("TMPDIR");
     if (recorder_find(recording->library, sizeof recording->library))
-        return fail("librecorder.so is not beside this program (or its path has a space or colon); build "
-                    "//tools:shmheap, or set SHMHEAP_RECORDER to its path");
+        return fail(
+            "librecorder.so is not beside this program (or its path has a space or colon); build "
+            "//tools:shmheap, or set SHMHEAP_RECORDER to its path");
     snprintf(recording->folder, sizeof recording->folder, "%s/shmheap-record.XXXXXX",
              temporary && *temporary ? temporary : "/tmp");
     if (!mkdtemp(recording->folder))
-        return fail("cannot make '%s': %s; set TMPDIR to a folder that you may write to", recording->folder,
-                    strerror(errno));
+        return fail("cannot make '%s': %s; set TMPDIR to a folder that you may write to",
+                    recording->folder, strerror(errno));
     int status = run(recording);
     if (!status)
         status = finish(recording);
@@ -254,8 +262,10 @@ const struct command command_record = {
     "run a program and write down what it allocates",
     "usage: shmheap record [-o FILE] [--json] -- PROGRAM [ARGUMENT...]\n"
     "\n"
-    "Runs PROGRAM and writes each malloc, calloc, realloc, free, aligned_alloc, posix_memalign and\n"
-    "memalign of it, its threads and its children to a trace, for shmheap replay. Only sizes and order\n"
+    "Runs PROGRAM and writes each malloc, calloc, realloc, free, aligned_alloc, posix_memalign "
+    "and\n"
+    "memalign of it, its threads and its children to a trace, for shmheap replay. Only sizes and "
+    "order\n"
     "are kept, no contents. The program need not be built for it: a library is loaded into it\n"
     "(LD_PRELOAD), so it must be dynamically linked and without special rights. A program that\n"
     "brings its own malloc inside is recorded as far as it calls the C library's.\n"
@@ -264,7 +274,8 @@ const struct command command_record = {
     "  -j, --json         the figures as one object on standard output, behind the program's own\n"
     "      --help         this text\n"
     "\n"
-    "The figures go to standard error. Exit status: the program's own (128 and the signal when a signal\n"
+    "The figures go to standard error. Exit status: the program's own (128 and the signal when a "
+    "signal\n"
     "ended it); 1 when it could not be recorded.\n"
     "\n"
     "Examples:\n"

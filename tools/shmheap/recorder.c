@@ -15,7 +15,8 @@ static int try(char *path, size_t room, const char *folder, const char *rest)
     char joined[2 * PATH_MAX], real[PATH_MAX];
     snprintf(joined, sizeof joined, "%s%s", folder, rest);
     /* LD_PRELOAD splits at spaces and colons, so such a path would not be loaded. */
-    if (access(joined, R_OK) || !realpath(joined, real) || strpbrk(real, " :") || strlen(real) >= room)
+    if (access(joined, R_OK) || !realpath(joined, real) || strpbrk(real, " :") ||
+        strlen(real) >= room)
         return -1;
     strcpy(path, real);
     return 0;

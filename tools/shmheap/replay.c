@@ -39,7 +39,8 @@ static void count_calls(struct plan *plan)
         calls += plan->trace.streams[i].totals.events;
     plan->calls_each = calls * plan->repeat;
     if (plan->percent < 100)
-        plan->calls_each = plan->calls_each / 100 * plan->percent + plan->calls_each % 100 * plan->percent / 100;
+        plan->calls_each =
+            plan->calls_each / 100 * plan->percent + plan->calls_each % 100 * plan->percent / 100;
 }
 
 /* What all workers need at once at most, if they had their peaks together, with headers and rounding. */
@@ -75,8 +76,8 @@ static int choose_name(struct plan *plan)
     if (!plan->given_name) {
         if (getrandom(random, sizeof random, 0) != sizeof random)
             return fail("no random numbers for a name: %s", strerror(errno));
-        snprintf(plan->name, sizeof plan->name, "/shmheap-replay-%016llx%016llx", (unsigned long long)random[0],
-                 (unsigned long long)random[1]);
+        snprintf(plan->name, sizeof plan->name, "/shmheap-replay-%016llx%016llx",
+                 (unsigned long long)random[0], (unsigned long long)random[1]);
         return 0;
     }
     int status = heap_ref_set(&ref, plan->given_name, 0);
@@ -89,15 +90,20 @@ static int choose_name(struct plan *plan)
 
 static int make_heap(struct plan *plan)
 {
-    shmheap_options options = {.len = plan->len, .max_len = plan->max_len, .alignment = plan->alignment,
-                               .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | (plan->sparse ? SHMHEAP_SPARSE : 0)};
+    shmheap_options options = {.len = plan->len,
+                               .max_len = plan->max_len,
+                               .alignment = plan->alignment,
+                               .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE |
+                                        (plan->sparse ? SHMHEAP_SPARSE : 0)};
     if (shmheap_open(&plan->mem, plan->name, &options) == 0)
         return 0;
     if (errno == EEXIST)
-        return fail("there is a heap '%s' already; choose another --name, or remove it by 'shmheap rm %s'",
-                    plan->name + 1, plan->name + 1);
+        return fail(
+            "there is a heap '%s' already; choose another --name, or remove it by 'shmheap rm %s'",
+            plan->name + 1, plan->name + 1);
     if (errno == ENOSPC || errno == ENOMEM)
-        return fail("there is no room for a heap of %s in shared memory; give a smaller --len or fewer --processes",
+        return fail("there is no room for a heap of %s in shared memory; give a smaller --len or "
+                    "fewer --processes",
                     size_text(plan->len));
     return fail("cannot make a heap of %s: %s", size_text(plan->len), strerror(errno));
 }
@@ -131,8 +137,8 @@ static int replay_on_heap(struct plan *plan)
     static struct outcome outcome;
     progress_note(plan, "%.60s%s: %s calls each of %llu %s, heap of %s", plan->trace.command,
                   strlen(plan->trace.command) > 60 ? "..." : "", count_text(plan->calls_each),
-                  (unsigned long long)plan->processes, plural(plan->processes, "process", "processes"),
-                  size_text(plan->len));
+                  (unsigned long long)plan->processes,
+                  plural(plan->processes, "process", "processes"), size_text(plan->len));
     int status = run_crew(plan, &crew);
     if (!status)
         status = outcome_gather(&outcome, plan, &crew);
@@ -164,8 +170,18 @@ static int replay(struct plan *plan)
     return status;
 }
 
-enum { OPTION_LEN = 1000, OPTION_MAX_LEN, OPTION_NAME, OPTION_KEEP, OPTION_KILL_ONE, OPTION_KILL_STEPS, OPTION_UNTIL,
-       OPTION_INHERIT, OPTION_SPARSE, OPTION_HAND_OVER };
+enum {
+    OPTION_LEN = 1000,
+    OPTION_MAX_LEN,
+    OPTION_NAME,
+    OPTION_KEEP,
+    OPTION_KILL_ONE,
+    OPTION_KILL_STEPS,
+    OPTION_UNTIL,
+    OPTION_INHERIT,
+    OPTION_SPARSE,
+    OPTION_HAND_OVER
+};
 
 static int alignment_set(struct plan *plan, const char *text)
 {
@@ -191,39 +207,48 @@ static int flag_set(struct plan *plan, int got)
 static int option_set(struct plan *plan, int got)
 {
     switch (got) {
-    case 'p':
-        return args_number("--processes", optarg, 1, MOST_WORKERS, &plan->processes);
-    case 'r':
-        return args_number("--repeat", optarg, 1, 1000000, &plan->repeat);
-    case 'a':
-        return alignment_set(plan, optarg);
-    case OPTION_LEN:
-        return args_size("--len", optarg, &plan->len);
-    case OPTION_MAX_LEN:
-        return args_size("--max-len", optarg, &plan->max_len);
-    case OPTION_UNTIL:
-        return args_number("--until", optarg, 1, 100, &plan->percent);
-    case OPTION_HAND_OVER:
-        return args_number("--hand-over", optarg, 1, 1000000, &plan->hand_over);
-    case OPTION_KILL_STEPS:
-        return args_number("--kill-steps", optarg, 0, 100000, &plan->kill_steps);
-    default:
-        return flag_set(plan, got);
+        case 'p':
+            return args_number("--processes", optarg, 1, MOST_WORKERS, &plan->processes);
+        case 'r':
+            return args_number("--repeat", optarg, 1, 1000000, &plan->repeat);
+        case 'a':
+            return alignment_set(plan, optarg);
+        case OPTION_LEN:
+            return args_size("--len", optarg, &plan->len);
+        case OPTION_MAX_LEN:
+            return args_size("--max-len", optarg, &plan->max_len);
+        case OPTION_UNTIL:
+            return args_number("--until", optarg, 1, 100, &plan->percent);
+        case OPTION_HAND_OVER:
+            return args_number("--hand-over", optarg, 1, 1000000, &plan->hand_over);
+        case OPTION_KILL_STEPS:
+            return args_number("--kill-steps", optarg, 0, 100000, &plan->kill_steps);
+        default:
+            return flag_set(plan, got);
     }
 }
 
 static int replay_run(const struct command *command, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"processes", required_argument, NULL, 'p'}, {"repeat", required_argument, NULL, 'r'},
-        {"alignment", required_argument, NULL, 'a'}, {"len", required_argument, NULL, OPTION_LEN},
-        {"max-len", required_argument, NULL, OPTION_MAX_LEN}, {"name", required_argument, NULL, OPTION_NAME},
-        {"keep", no_argument, NULL, OPTION_KEEP}, {"kill-one", no_argument, NULL, OPTION_KILL_ONE},
-        {"kill-steps", required_argument, NULL, OPTION_KILL_STEPS}, {"until", required_argument, NULL, OPTION_UNTIL},
-        {"inherit", no_argument, NULL, OPTION_INHERIT}, {"sparse", no_argument, NULL, OPTION_SPARSE},
+        {"processes", required_argument, NULL, 'p'},
+        {"repeat", required_argument, NULL, 'r'},
+        {"alignment", required_argument, NULL, 'a'},
+        {"len", required_argument, NULL, OPTION_LEN},
+        {"max-len", required_argument, NULL, OPTION_MAX_LEN},
+        {"name", required_argument, NULL, OPTION_NAME},
+        {"keep", no_argument, NULL, OPTION_KEEP},
+        {"kill-one", no_argument, NULL, OPTION_KILL_ONE},
+        {"kill-steps", required_argument, NULL, OPTION_KILL_STEPS},
+        {"until", required_argument, NULL, OPTION_UNTIL},
+        {"inherit", no_argument, NULL, OPTION_INHERIT},
+        {"sparse", no_argument, NULL, OPTION_SPARSE},
         {"hand-over", required_argument, NULL, OPTION_HAND_OVER},
-        {"json", no_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {0}};
-    static struct plan plan = {.processes = 4, .repeat = 1, .percent = 100, .alignment = 16, .kill_steps = KILL_STEPS};
+        {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {0}};
+    static struct plan plan = {
+        .processes = 4, .repeat = 1, .percent = 100, .alignment = 16, .kill_steps = KILL_STEPS};
     int got, status;
     while ((got = args_next(command, argc, argv, "p:r:a:jq", options)) > ARGS_END)
         if ((status = option_set(&plan, got)))
@@ -245,32 +270,41 @@ const struct command command_replay = {
     "play a trace on one heap from many processes at once",
     "usage: shmheap replay [OPTION...] TRACE\n"
     "\n"
-    "Makes a heap and plays what shmheap record wrote on it, all of it from each of so many processes\n"
-    "at once. Each object is filled with a pattern of its owner's and checked before it is resized or\n"
-    "freed, so an object that another process got too, or that moved wrongly, is found. At the end all is\n"
+    "Makes a heap and plays what shmheap record wrote on it, all of it from each of so many "
+    "processes\n"
+    "at once. Each object is filled with a pattern of its owner's and checked before it is resized "
+    "or\n"
+    "freed, so an object that another process got too, or that moved wrongly, is found. At the end "
+    "all is\n"
     "freed, and the heap checked. Processes begin with different streams of the trace.\n"
     "\n"
     "  -p, --processes N    how many (default: 4)\n"
     "  -r, --repeat N       play the trace so often (default: 1)\n"
     "      --until PERCENT  stop after so much of it and leave what lives then in the heap\n"
-    "      --hand-over N    leave each N-th free to the next process: it gets the object's handle, checks\n"
+    "      --hand-over N    leave each N-th free to the next process: it gets the object's handle, "
+    "checks\n"
     "                       the object and frees it\n"
     "  -a, --alignment N    of the heap's objects: 8 or 16 (default: 16)\n"
-    "      --len SIZE       of the heap, such as 64M (default: what the trace needs, and it may grow)\n"
+    "      --len SIZE       of the heap, such as 64M (default: what the trace needs, and it may "
+    "grow)\n"
     "      --max-len SIZE   to which it may grow (default: with --len, not at all)\n"
     "      --sparse         do not reserve its memory beforehand\n"
-    "      --inherit        the processes use their parent's connection, instead of one of their own\n"
+    "      --inherit        the processes use their parent's connection, instead of one of their "
+    "own\n"
     "      --name NAME      of the heap (default: a random one that vanishes at once)\n"
-    "      --keep           leave the heap there at the end, for shmheap map and others; shmheap rm NAME\n"
+    "      --keep           leave the heap there at the end, for shmheap map and others; shmheap "
+    "rm NAME\n"
     "                       removes it\n"
-    "      --kill-one       kill the first process by SIGKILL while it holds the heap's lock: it is moved on\n"
+    "      --kill-one       kill the first process by SIGKILL while it holds the heap's lock: it "
+    "is moved on\n"
     "                       instruction by instruction (ptrace) until it has it\n"
     "      --kill-steps N   and so many instructions more (default: 40)\n"
     "  -q, --quiet          no progress\n"
     "  -j, --json           the figures as one object\n"
     "      --help           this text\n"
     "\n"
-    "One call in 7 is timed (all with --kill-one), the clock's own cost taken off. A call that waits\n"
+    "One call in 7 is timed (all with --kill-one), the clock's own cost taken off. A call that "
+    "waits\n"
     "for the lock while others have it takes that time too.\n"
     "\n"
     "Exit status: 0 when all processes finished and the heap is sound; 1 if not; 2 wrong usage.\n"
@@ -278,6 +312,7 @@ const struct command command_replay = {
     "Examples:\n"
     "  shmheap replay cc.trace\n"
     "  shmheap replay cc.trace -p 8 --repeat 10 --json | jq .ns_per_call.alloc.mean\n"
-    "  shmheap replay cc.trace --kill-one --until 60 --name try --keep; shmheap map --by process try\n",
+    "  shmheap replay cc.trace --kill-one --until 60 --name try --keep; shmheap map --by process "
+    "try\n",
     replay_run,
 };

@@ -21,7 +21,7 @@ struct sweep {
     struct rm_stale how;
     int by_name;
     unsigned removed, live, with_names;
-    uint64_t bytes;   /* of files removed */
+    uint64_t bytes; /* of files removed */
     int status;
     json_t *outcomes;
 };
@@ -29,8 +29,13 @@ struct sweep {
 static const char *reason_text(enum stale stale)
 {
     static const char *const texts[] = {
-        "nobody is connected", "never finished, and its creator is gone", "empty, and open nowhere", "in use",
-        "not finished, perhaps still being made", "no heap", "cannot be looked at",
+        "nobody is connected",
+        "never finished, and its creator is gone",
+        "empty, and open nowhere",
+        "in use",
+        "not finished, perhaps still being made",
+        "no heap",
+        "cannot be looked at",
     };
     return texts[stale];
 }
@@ -46,8 +51,9 @@ static const char *reason_of(const struct stale_look *look)
 {
     if (!may_have_kept_names(look))
         return reason_text(look->stale);
-    return look->counted ? "nobody is connected, but it has names that are kept"
-                         : "nobody is connected, but whether it has names that are kept cannot be seen";
+    return look->counted
+               ? "nobody is connected, but it has names that are kept"
+               : "nobody is connected, but whether it has names that are kept cannot be seen";
 }
 
 /* What is told of each: those that were removed or asked for by name, those that stay for their names, and what may
@@ -57,7 +63,8 @@ static int is_told(const struct sweep *sweep, const struct stale_look *look, int
     return removed || sweep->by_name || look->stale == STALE_EMPTY || may_have_kept_names(look);
 }
 
-static void add_json(struct sweep *sweep, const struct heap_ref *ref, const struct stale_look *look, int removed)
+static void add_json(struct sweep *sweep, const struct heap_ref *ref, const struct stale_look *look,
+                     int removed)
 {
     json_t *object = json_object();
     json_set_text(object, "name", ref->text);
@@ -76,12 +83,14 @@ static void add_json(struct sweep *sweep, const struct heap_ref *ref, const stru
     json_array_append_new(sweep->outcomes, object);
 }
 
-static void show_removed(const struct sweep *sweep, const struct heap_ref *ref, const struct stale_look *look)
+static void show_removed(const struct sweep *sweep, const struct heap_ref *ref,
+                         const struct stale_look *look)
 {
-    printf("%s %s: %s; %s", sweep->how.dry ? "would remove" : "removed", ref->text, reason_text(look->stale),
-           size_text(look->file_len));
+    printf("%s %s: %s; %s", sweep->how.dry ? "would remove" : "removed", ref->text,
+           reason_text(look->stale), size_text(look->file_len));
     if (look->counted)
-        printf(", %s %s in it", count_text(look->objects), plural(look->objects, "object", "objects"));
+        printf(", %s %s in it", count_text(look->objects),
+               plural(look->objects, "object", "objects"));
     putchar('\n');
 }
 
@@ -94,22 +103,25 @@ static void show_kept(const struct heap_ref *ref, const struct stale_look *look)
     if (*look->who)
         printf(" by %s", look->who);
     if (look->stale == STALE_EMPTY)
-        printf(": if it is a heap that was never finished, shmheap rm --stale %s removes it", ref->text);
+        printf(": if it is a heap that was never finished, shmheap rm --stale %s removes it",
+               ref->text);
     putchar('\n');
 }
 
 static int is_to_go(const struct sweep *sweep, const struct stale_look *look)
 {
-    return (look->stale == STALE_UNUSED && !may_have_kept_names(look)) || look->stale == STALE_UNFINISHED ||
-           (look->stale == STALE_EMPTY && sweep->by_name);
+    return (look->stale == STALE_UNUSED && !may_have_kept_names(look)) ||
+           look->stale == STALE_UNFINISHED || (look->stale == STALE_EMPTY && sweep->by_name);
 }
 
 /* Who sweeps passes over what belongs to others; who names it is told. */
-static void note_error(struct sweep *sweep, const struct heap_ref *ref, const struct stale_look *look)
+static void note_error(struct sweep *sweep, const struct heap_ref *ref,
+                       const struct stale_look *look)
 {
     if (look->stale == STALE_NO_HEAP && sweep->by_name)
         errno = EBADMSG;
-    else if (look->stale != STALE_ERROR || (!sweep->by_name && (errno == EACCES || errno == EPERM || errno == ENOENT)))
+    else if (look->stale != STALE_ERROR ||
+             (!sweep->by_name && (errno == EACCES || errno == EPERM || errno == ENOENT)))
         return;
     sweep->status = heap_fail(ref);
 }
@@ -162,8 +174,9 @@ static int sweep_names(struct sweep *sweep, int count, char **names)
 
 static void show_sum(const struct sweep *sweep)
 {
-    printf("%s%u %s of %s; %u in use", sweep->how.dry ? "would remove " : "removed ", sweep->removed,
-           plural(sweep->removed, "heap", "heaps"), size_text(sweep->bytes), sweep->live);
+    printf("%s%u %s of %s; %u in use", sweep->how.dry ? "would remove " : "removed ",
+           sweep->removed, plural(sweep->removed, "heap", "heaps"), size_text(sweep->bytes),
+           sweep->live);
     if (sweep->with_names)
         printf(", %u kept for their names", sweep->with_names);
     putchar('\n');
@@ -172,7 +185,8 @@ static void show_sum(const struct sweep *sweep)
 int rm_stale(const struct rm_stale *how, int count, char **names)
 {
     struct sweep sweep = {.how = *how, .by_name = count > 0, .outcomes = json_array()};
-    int status = sweep.by_name ? sweep_names(&sweep, count, names) : shm_folder_each(sweep_file, &sweep);
+    int status =
+        sweep.by_name ? sweep_names(&sweep, count, names) : shm_folder_each(sweep_file, &sweep);
     if (how->json)
         status = json_show(sweep.outcomes) > status ? STATUS_FAILED : status;
     else {

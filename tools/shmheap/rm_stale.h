@@ -7,7 +7,7 @@
 
 /* struct rm_stale says how. */
 struct rm_stale {
-    int dry;     /* only say what would be removed */
+    int dry; /* only say what would be removed */
     int json;
     int is_file; /* the names are paths */
 };

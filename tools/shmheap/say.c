@@ -12,10 +12,7 @@ enum { TEXTS = 16, TEXT_ROOM = 32 };
 
 static const char *command = "";
 
-void say_command(const char *name)
-{
-    command = name;
-}
+void say_command(const char *name) { command = name; }
 
 static void line(const char *format, va_list arguments, const char *tail)
 {

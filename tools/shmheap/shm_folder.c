@@ -23,7 +23,8 @@ int shm_folder_each(int (*visit)(const char *, const struct stat *, int, void *)
     if (!folder)
         return fail("cannot read %s: %s", shm_folder, strerror(errno));
     while (!stop && (entry = readdir(folder)))
-        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode))
+        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode))
             stop = visit(entry->d_name, &status,
                          faccessat(dirfd(folder), entry->d_name, R_OK, AT_EACCESS) == 0, context);
     closedir(folder);

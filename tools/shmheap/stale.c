@@ -22,7 +22,8 @@ static int is_beginning_of_heap(const struct control *control)
 {
     struct layout layout;
     return control->magic == 0 && control->version == FORMAT_VERSION &&
-           layout_compute(&layout, control->max_len, control->shift, control->slot_count, control->region_align) == 0 &&
+           layout_compute(&layout, control->max_len, control->shift, control->slot_count,
+                          control->region_align) == 0 &&
            layout.region_off == control->region_off;
 }
 
@@ -43,7 +44,8 @@ static enum stale look_at_unfinished(int fd, const struct stat *status, struct s
     int in_use = shmheap_in_use(fd);
     if (in_use < 0)
         return STALE_ERROR;
-    if (who_uses(fd, found->who, sizeof found->who) || in_use || time(NULL) - status->st_mtime < STALE_AGE_S)
+    if (who_uses(fd, found->who, sizeof found->who) || in_use ||
+        time(NULL) - status->st_mtime < STALE_AGE_S)
         return STALE_YOUNG;
     return look_at_beginning(fd);
 }
@@ -77,8 +79,8 @@ static int count_kept(const shmheap_name_info *name, void *context)
 static int count(shmheap_memory_handle mem, struct stale_look *found)
 {
     found->objects = found->kept_names = 0;
-    found->counted = shmheap_walk(mem, count_object, found) == 0 &&
-                     shmheap_names(mem, count_kept, found) == 0;
+    found->counted =
+        shmheap_walk(mem, count_object, found) == 0 && shmheap_names(mem, count_kept, found) == 0;
     return found->counted ? 0 : -1;
 }
 

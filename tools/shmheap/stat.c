@@ -33,8 +33,8 @@ static void show_sizes(const shmheap_stats *stats)
     if (stats->max_len > stats->len)
         printf(", grows by itself up to %s", size_text(stats->max_len));
     printf(" (%s of memory with control data and index)\n", size_text(stats->segment_len));
-    printf("  used          %s in %s %s\n", size_text(stats->used_bytes), count_text(stats->used_blocks),
-           plural(stats->used_blocks, "block", "blocks"));
+    printf("  used          %s in %s %s\n", size_text(stats->used_bytes),
+           count_text(stats->used_blocks), plural(stats->used_blocks, "block", "blocks"));
     printf("  free          %s in %s %s; an object of %s fits\n", size_text(stats->free_bytes),
            count_text(stats->free_blocks), plural(stats->free_blocks, "block", "blocks"),
            size_text(stats->largest_free));
@@ -69,9 +69,10 @@ static void show_dead(const struct heap_ref *ref, const struct stat_view *view)
     struct holding dead = holders_dead(&view->holders);
     if (view->stats.dead == 0 && dead.blocks == 0)
         return;
-    printf("  dead          %u; the dead hold %s in %s %s, and 'shmheap reap %s%s' gives back what nobody else can know\n",
-           view->stats.dead, size_text(dead.bytes), count_text(dead.blocks), plural(dead.blocks, "block", "blocks"),
-           ref->is_file ? "--file " : "", ref->text);
+    printf("  dead          %u; the dead hold %s in %s %s, and 'shmheap reap %s%s' gives back what "
+           "nobody else can know\n",
+           view->stats.dead, size_text(dead.bytes), count_text(dead.blocks),
+           plural(dead.blocks, "block", "blocks"), ref->is_file ? "--file " : "", ref->text);
 }
 
 static int show_json(const struct heap_ref *ref, const struct stat_view *view)
@@ -123,10 +124,12 @@ const struct command command_stat = {
     "figures of one heap, and who is connected",
     "usage: shmheap stat [--json] [--file] NAME\n"
     "\n"
-    "Shows how large a heap is, how full, what has happened in it and which processes are connected.\n"
+    "Shows how large a heap is, how full, what has happened in it and which processes are "
+    "connected.\n"
     "It looks without the right to write and without the heap's lock, so it disturbs nobody.\n"
     "\n"
-    "  BLOCKS, BYTES  what the process allocated or received and has not freed or sent, headers of 8 bytes\n"
+    "  BLOCKS, BYTES  what the process allocated or received and has not freed or sent, headers of "
+    "8 bytes\n"
     "                 with it; those of a dead process stay until 'shmheap reap'\n"
     "  CACHED         of these, free blocks that the process keeps for itself\n"
     "\n"
@@ -135,7 +138,8 @@ const struct command command_stat = {
     "      --help  this text\n"
     "\n"
     "Examples:\n"
-    "  shmheap stat orders                       the heap of shm_open(\"/orders\"); /orders means the same\n"
+    "  shmheap stat orders                       the heap of shm_open(\"/orders\"); /orders means "
+    "the same\n"
     "  shmheap stat --file /var/lib/orders.heap\n"
     "  shmheap stat --json orders | jq .used_bytes\n",
     stat_run,

@@ -18,7 +18,7 @@
 
 enum {
     TRACE_VERSION = 1,
-    TRACE_HEADER = 64,      /* bytes before the compressed body */
+    TRACE_HEADER = 64,       /* bytes before the compressed body */
     TRACE_MAX_SLOT = 1 << 28 /* objects that may live at once in a stream */
 };
 
@@ -50,7 +50,8 @@ struct trace_totals {
     uint64_t slots;     /* objects alive at once, at most */
     uint64_t live;      /* objects still alive at the end */
     uint64_t threads;
-    uint64_t dropped;   /* frees of objects that are not in the stream, left out: made before the recorder
+    uint64_t
+        dropped; /* frees of objects that are not in the stream, left out: made before the recorder
                            was there, or by the parent before fork() */
 };
 
@@ -73,7 +74,8 @@ struct trace {
 /* trace_read makes *out of the len bytes of a file. raw_limit bounds what it will decompress to (0: 4 GiB).
  * Success: 0, and trace_free(out) is due. Failure: -1, nothing to free, and error (error_len bytes of room) says
  * in words what is wrong, without a full stop. Every stream is decoded once and held against its totals. */
-int trace_read(struct trace *out, const void *bytes, size_t len, uint64_t raw_limit, char *error, size_t error_len);
+int trace_read(struct trace *out, const void *bytes, size_t len, uint64_t raw_limit, char *error,
+               size_t error_len);
 
 /* trace_read_body is trace_read of what lies compressed in a file: for fuzzers, which would have to guess at zstd
  * otherwise. body is copied. */
@@ -87,7 +89,7 @@ struct trace_cursor {
     uint32_t *free_slots; /* stack of the slots that were freed */
     size_t free_count, free_room;
     uint32_t last, fresh, thread;
-    const char *fault;    /* what stopped trace_next, or NULL at the end */
+    const char *fault; /* what stopped trace_next, or NULL at the end */
 };
 
 /* trace_begin sets the cursor before the first event; trace_end releases what it holds. */
@@ -116,15 +118,15 @@ struct trace_writer {
 /* trace_write_new adds the making of an object by op (TRACE_MALLOC, _CALLOC, _ALIGNED) in a thread and sets *slot.
  * trace_write_realloc and trace_write_free add what happens to a live one. 0, or -1 with errno ENOMEM, EOVERFLOW (size
  * beyond 2^61, too many objects) or EINVAL (no such object). */
-int trace_write_new(struct trace_writer *writer, uint32_t thread, enum trace_op op, uint64_t size, uint64_t alignment,
-                    uint32_t *slot);
+int trace_write_new(struct trace_writer *writer, uint32_t thread, enum trace_op op, uint64_t size,
+                    uint64_t alignment, uint32_t *slot);
 int trace_write_realloc(struct trace_writer *writer, uint32_t thread, uint32_t slot, uint64_t size);
 int trace_write_free(struct trace_writer *writer, uint32_t thread, uint32_t slot);
 void trace_writer_free(struct trace_writer *writer);
 
 /* trace_save puts the streams into the bytes of a file: *bytes, which the caller frees, *len long. 0, or -1 with errno
  * ENOMEM. */
-int trace_save(const char *command, const struct trace_writer *streams, size_t count, unsigned char **bytes,
-               size_t *len);
+int trace_save(const char *command, const struct trace_writer *streams, size_t count,
+               unsigned char **bytes, size_t *len);
 
 #endif

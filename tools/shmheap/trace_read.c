@@ -19,7 +19,8 @@ struct complaint {
     size_t room;
 };
 
-__attribute__((format(printf, 2, 3))) static int complain(struct complaint to, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int complain(struct complaint to, const char *format,
+                                                          ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -103,14 +104,14 @@ static int push_free(struct trace_cursor *cursor, uint32_t slot)
 static int decode(struct trace_cursor *cursor, struct trace_event *event, uint64_t argument)
 {
     switch (event->op) {
-    case TRACE_FREE:
-        return find(cursor, event, argument) < 0 ? -1 : push_free(cursor, event->slot);
-    case TRACE_REALLOC:
-        if (find(cursor, event, argument) < 0 || number(cursor, &event->size))
-            return -1;
-        return event->size >> 61 ? fault(cursor, "a size is beyond 2^61") : 1;
-    default:
-        return make(cursor, event, argument);
+        case TRACE_FREE:
+            return find(cursor, event, argument) < 0 ? -1 : push_free(cursor, event->slot);
+        case TRACE_REALLOC:
+            if (find(cursor, event, argument) < 0 || number(cursor, &event->size))
+                return -1;
+            return event->size >> 61 ? fault(cursor, "a size is beyond 2^61") : 1;
+        default:
+            return make(cursor, event, argument);
     }
 }
 
@@ -232,8 +233,10 @@ static int read_stream(struct reader *reader, struct trace_stream *stream)
     uint64_t len;
     struct trace_totals *totals = &stream->totals;
     uint64_t *figures[TRACE_FIGURES] = {
-        &stream->pid,   &stream->cut,  &totals->events,  &totals->objects, &totals->bytes, &totals->peak_live,
-        &totals->slots, &totals->live, &totals->threads, &totals->dropped, &len,
+        &stream->pid,     &stream->cut,   &totals->events,
+        &totals->objects, &totals->bytes, &totals->peak_live,
+        &totals->slots,   &totals->live,  &totals->threads,
+        &totals->dropped, &len,
     };
     if (read_text(reader, &stream->name))
         return -1;
@@ -252,7 +255,8 @@ static int add_stream(struct trace *trace, struct reader *reader, struct complai
 {
     size_t count = trace->stream_count;
     if ((count & (count - 1)) == 0) { /* full at each power of two */
-        struct trace_stream *bigger = reallocarray(trace->streams, count ? 2 * count : 1, sizeof *bigger);
+        struct trace_stream *bigger =
+            reallocarray(trace->streams, count ? 2 * count : 1, sizeof *bigger);
         if (!bigger)
             return complain(to, "there is not enough memory to read it");
         trace->streams = bigger;
@@ -304,15 +308,17 @@ void trace_free(struct trace *trace)
 
 /* The file. */
 
-static int header_check(const unsigned char *bytes, size_t len, uint64_t raw_limit, struct complaint to)
+static int header_check(const unsigned char *bytes, size_t len, uint64_t raw_limit,
+                        struct complaint to)
 {
     if (len < 8 || memcmp(bytes, TRACE_MAGIC, 8))
         return complain(to, "it is no trace; 'shmheap record' makes one");
     if (len < TRACE_HEADER)
         return complain(to, "it is cut short: %zu bytes are less than its header", len);
     if (get_u32(bytes + AT_VERSION) != TRACE_VERSION)
-        return complain(to, "it has version %u of the format, this program reads version %d; record it again",
-                        (unsigned)get_u32(bytes + AT_VERSION), TRACE_VERSION);
+        return complain(
+            to, "it has version %u of the format, this program reads version %d; record it again",
+            (unsigned)get_u32(bytes + AT_VERSION), TRACE_VERSION);
     if (get_u64(bytes + AT_RESERVED))
         return complain(to, "it is damaged: reserved bytes of its header are not zero");
     if (get_u64(bytes + AT_PACKED) > len - TRACE_HEADER)
@@ -361,13 +367,15 @@ static int totals_check(const struct trace *trace, const unsigned char *bytes, s
         sum.objects += trace->streams[i].totals.objects;
         sum.bytes += trace->streams[i].totals.bytes;
     }
-    if (trace->stream_count != get_u32(bytes + AT_STREAMS) || sum.events != get_u64(bytes + AT_EVENTS) ||
-        sum.objects != get_u64(bytes + AT_OBJECTS) || sum.bytes != get_u64(bytes + AT_BYTES))
+    if (trace->stream_count != get_u32(bytes + AT_STREAMS) ||
+        sum.events != get_u64(bytes + AT_EVENTS) || sum.objects != get_u64(bytes + AT_OBJECTS) ||
+        sum.bytes != get_u64(bytes + AT_BYTES))
         return complain(to, "it is damaged: the totals in its header are not those of its streams");
     return 0;
 }
 
-int trace_read(struct trace *out, const void *bytes, size_t len, uint64_t raw_limit, char *error, size_t error_len)
+int trace_read(struct trace *out, const void *bytes, size_t len, uint64_t raw_limit, char *error,
+               size_t error_len)
 {
     struct complaint to = {error, error_len};
     const unsigned char *file = bytes;

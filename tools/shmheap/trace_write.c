@@ -95,8 +95,8 @@ static int is_alive(const struct trace_writer *writer, uint32_t slot)
     return 0;
 }
 
-int trace_write_new(struct trace_writer *writer, uint32_t thread, enum trace_op op, uint64_t size, uint64_t alignment,
-                    uint32_t *slot)
+int trace_write_new(struct trace_writer *writer, uint32_t thread, enum trace_op op, uint64_t size,
+                    uint64_t alignment, uint32_t *slot)
 {
     if (size >= MAX_SIZE) {
         errno = EOVERFLOW;
@@ -120,8 +120,8 @@ int trace_write_realloc(struct trace_writer *writer, uint32_t thread, uint32_t s
         errno = EOVERFLOW;
         return -1;
     }
-    if (!is_alive(writer, slot) || put_thread(writer, thread) || put_slot(writer, TRACE_REALLOC, slot) ||
-        put(writer, size))
+    if (!is_alive(writer, slot) || put_thread(writer, thread) ||
+        put_slot(writer, TRACE_REALLOC, slot) || put(writer, size))
         return -1;
     uint64_t before = writer->sizes[slot];
     writer->sizes[slot] = size;
@@ -132,7 +132,8 @@ int trace_write_realloc(struct trace_writer *writer, uint32_t thread, uint32_t s
 int trace_write_free(struct trace_writer *writer, uint32_t thread, uint32_t slot)
 {
     if (!is_alive(writer, slot) || put_thread(writer, thread) ||
-        grow(&writer->free_slots, &writer->free_room, writer->free_count, sizeof *writer->free_slots) ||
+        grow(&writer->free_slots, &writer->free_room, writer->free_count,
+             sizeof *writer->free_slots) ||
         put_slot(writer, TRACE_FREE, slot))
         return -1;
     writer->free_slots[writer->free_count++] = slot;
@@ -162,8 +163,9 @@ static size_t put_stream(unsigned char *out, const struct trace_writer *stream)
 {
     const struct trace_totals *totals = &stream->totals;
     const uint64_t figures[TRACE_FIGURES] = {
-        stream->pid,       stream->cut,   totals->events, totals->objects, totals->bytes,   totals->peak_live,
-        totals->slots,     totals->live,  totals->threads, totals->dropped, stream->len,
+        stream->pid,     stream->cut,       totals->events, totals->objects,
+        totals->bytes,   totals->peak_live, totals->slots,  totals->live,
+        totals->threads, totals->dropped,   stream->len,
     };
     size_t n = put_text(out, stream->name);
     for (size_t i = 0; i < TRACE_FIGURES; i++)
@@ -181,8 +183,8 @@ static size_t body_room(const char *command, const struct trace_writer *streams,
     return room;
 }
 
-static void put_header(unsigned char *out, const struct trace_writer *streams, size_t count, uint64_t raw,
-                       uint64_t packed)
+static void put_header(unsigned char *out, const struct trace_writer *streams, size_t count,
+                       uint64_t raw, uint64_t packed)
 {
     struct trace_totals sum = {0};
     for (size_t i = 0; i < count; i++) {
@@ -214,8 +216,8 @@ static size_t pack(unsigned char *file, size_t room, const unsigned char *body, 
     return ZSTD_isError(packed) ? 0 : TRACE_HEADER + packed;
 }
 
-int trace_save(const char *command, const struct trace_writer *streams, size_t count, unsigned char **bytes,
-               size_t *len)
+int trace_save(const char *command, const struct trace_writer *streams, size_t count,
+               unsigned char **bytes, size_t *len)
 {
     unsigned char *body = malloc(body_room(command, streams, count));
     if (!body)

@@ -21,7 +21,8 @@ static int line_is_of(const char *line, const struct stat *file)
     unsigned long long inode;
     if (sscanf(line, "%*x-%*x %*s %*x %x:%x %llu", &device_major, &device_minor, &inode) != 3)
         return 0;
-    return inode == file->st_ino && device_major == major(file->st_dev) && device_minor == minor(file->st_dev);
+    return inode == file->st_ino && device_major == major(file->st_dev) &&
+           device_minor == minor(file->st_dev);
 }
 
 static int maps_it(const char *pid, const struct stat *file)
@@ -41,7 +42,8 @@ static int maps_it(const char *pid, const struct stat *file)
 static int is_file(int folder, const char *name, const struct stat *file)
 {
     struct stat status;
-    return fstatat(folder, name, &status, 0) == 0 && status.st_ino == file->st_ino && status.st_dev == file->st_dev;
+    return fstatat(folder, name, &status, 0) == 0 && status.st_ino == file->st_ino &&
+           status.st_dev == file->st_dev;
 }
 
 static int opens_it(const char *pid, const struct stat *file)

@@ -28,10 +28,11 @@ struct worker {
     shmheap_memory_handle mem;
     struct object *objects; /* by the slots of the stream that is played */
     uint64_t born, until_timed, clock_ns;
-    int doomed;             /* it is the one to be killed */
+    int doomed; /* it is the one to be killed */
 };
 
-__attribute__((format(printf, 2, 3))) static int worker_fail(struct worker *worker, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int worker_fail(struct worker *worker,
+                                                             const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -65,19 +66,23 @@ static void timer_stop(struct worker *worker, enum timed_kind kind, uint64_t sta
     if (!started)
         return;
     uint64_t took = now_ns() - started;
-    histogram_add(&worker->board->times[kind], took > worker->clock_ns ? took - worker->clock_ns : 0);
+    histogram_add(&worker->board->times[kind],
+                  took > worker->clock_ns ? took - worker->clock_ns : 0);
 }
 
 static int alloc_failed(struct worker *worker, uint64_t size)
 {
     if (errno == ENOMEM)
-        return worker_fail(worker, "no room for an object of %s; give a larger --len or --max-len", size_text(size));
-    return worker_fail(worker, "an object of %s could not be made: %s", size_text(size), strerror(errno));
+        return worker_fail(worker, "no room for an object of %s; give a larger --len or --max-len",
+                           size_text(size));
+    return worker_fail(worker, "an object of %s could not be made: %s", size_text(size),
+                       strerror(errno));
 }
 
 static int contents_wrong(struct worker *worker, const struct object *object, size_t at)
 {
-    return worker_fail(worker, "byte %zu of an object of %s at offset %zu is not what its owner wrote", at,
+    return worker_fail(worker,
+                       "byte %zu of an object of %s at offset %zu is not what its owner wrote", at,
                        size_text(object->size),
                        (size_t)(object->memory - (unsigned char *)shmheap_underlying(worker->mem)));
 }
@@ -105,10 +110,12 @@ static void *object_alloc(struct worker *worker, const struct trace_event *event
     if (event->op != TRACE_ALIGNED || event->alignment <= worker->plan->alignment)
         return shmheap_alloc(mem, event->size);
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    return shmheap_aligned_alloc(mem, event->alignment < page ? event->alignment : page, event->size);
+    return shmheap_aligned_alloc(mem, event->alignment < page ? event->alignment : page,
+                                 event->size);
 }
 
-static int object_make(struct worker *worker, struct object *object, const struct trace_event *event)
+static int object_make(struct worker *worker, struct object *object,
+                       const struct trace_event *event)
 {
     if (worker->doomed && worker->board->calls >= worker->plan->calls_each * 2 / 5)
         await_end(worker);
@@ -118,7 +125,8 @@ static int object_make(struct worker *worker, struct object *object, const struc
     if (!object->memory)
         return alloc_failed(worker, event->size);
     object->size = event->size;
-    object->seed = ((uint64_t)worker->index + 1) << 48 ^ ++worker->born * UINT64_C(0xd1342543de82ef95);
+    object->seed =
+        ((uint64_t)worker->index + 1) << 48 ^ ++worker->born * UINT64_C(0xd1342543de82ef95);
     if (event->op == TRACE_CALLOC) {
         size_t at = pattern_zero(object->memory, object->size);
         if (at < object->size)
@@ -130,7 +138,8 @@ static int object_make(struct worker *worker, struct object *object, const struc
     return 0;
 }
 
-static int object_resize(struct worker *worker, struct object *object, const struct trace_event *event)
+static int object_resize(struct worker *worker, struct object *object,
+                         const struct trace_event *event)
 {
     uint64_t kept = object->size < event->size ? object->size : event->size;
     if (object_check(worker, object, object->size))
@@ -199,14 +208,14 @@ static int play_event(struct worker *worker, const struct trace_event *event)
     if (worker->plan->hand_over && finish_incoming(worker))
         return -1;
     switch (event->op) {
-    case TRACE_FREE:
-        failed = object_free(worker, object);
-        break;
-    case TRACE_REALLOC:
-        failed = object_resize(worker, object, event);
-        break;
-    default:
-        failed = object_make(worker, object, event);
+        case TRACE_FREE:
+            failed = object_free(worker, object);
+            break;
+        case TRACE_REALLOC:
+            failed = object_resize(worker, object, event);
+            break;
+        default:
+            failed = object_make(worker, object, event);
     }
     __atomic_store_n(&worker->board->calls, worker->board->calls + 1, __ATOMIC_RELAXED);
     return failed;
@@ -240,7 +249,8 @@ static int play_stream(struct worker *worker, const struct trace_stream *stream)
     int failed = 0, more = 1;
     worker->objects = calloc(stream->totals.slots + 1, sizeof *worker->objects);
     if (!worker->objects)
-        return worker_fail(worker, "not enough memory for a table of %s objects", count_text(stream->totals.slots));
+        return worker_fail(worker, "not enough memory for a table of %s objects",
+                           count_text(stream->totals.slots));
     trace_begin(&cursor, stream);
     while (!failed && !has_enough(worker) && (more = trace_next(&cursor, &event)) > 0)
         failed = play_event(worker, &event);
@@ -303,7 +313,9 @@ static int worker_begin(struct worker *worker)
 
 int worker_run(const struct plan *plan, unsigned index, int ready_fd, int go_fd)
 {
-    struct worker worker = {.plan = plan, .board = &plan->board[index], .index = index,
+    struct worker worker = {.plan = plan,
+                            .board = &plan->board[index],
+                            .index = index,
                             .until_timed = 1 + index % plan->stride};
     char byte;
     worker.doomed = plan->kill_one && index == VICTIM;

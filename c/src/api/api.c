@@ -44,7 +44,6 @@ static void *fail_null(int reason)
 
 static int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
 
-
 /* Opening and closing --------------------------------------------------- */
 
 /* struct call is private: what a call that opens puts back at its end. */
@@ -99,12 +98,14 @@ int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *o
     return handed_out(out, connect_fd(fd, options != NULL ? options : &options_default), call);
 }
 
-int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes, const shmheap_options *options)
+int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
+                      const shmheap_options *options)
 {
     if (out == NULL)
         return fail(EINVAL);
     struct call call = call_begin();
-    return handed_out(out, connect_make_at(memory, bytes, options != NULL ? options : &options_default), call);
+    return handed_out(
+        out, connect_make_at(memory, bytes, options != NULL ? options : &options_default), call);
 }
 
 int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes)
@@ -210,7 +211,10 @@ int shmheap_fd(shmheap_memory_handle mem) { return lend(mem, 0); }
 
 int shmheap_fd_writable(shmheap_memory_handle mem) { return lend(mem, 1); }
 
-void *shmheap_underlying(shmheap_memory_handle mem) { return usable(mem) ? mem.heap->region : fail_null(EINVAL); }
+void *shmheap_underlying(shmheap_memory_handle mem)
+{
+    return usable(mem) ? mem.heap->region : fail_null(EINVAL);
+}
 
 int shmheap_socket(void)
 {
@@ -227,18 +231,25 @@ int shmheap_in_use(int fd)
 
 /* Allocating ------------------------------------------------------------ */
 
-enum { FIT_LOCK = -10 };                    /* beside the results of fit: the lock was not to be had, errno says why */
+enum { FIT_LOCK = -10 }; /* beside the results of fit: the lock was not to be had, errno says why */
 enum {
-    BATCH = 256,                                     /* objects under one lock */
-    WAIT_SLICE_MS = 1000, WAIT_SLICE_CACHES_MS = 100 /* a thread that waits for space looks by itself so often */
+    BATCH = 256, /* objects under one lock */
+    WAIT_SLICE_MS = 1000,
+    WAIT_SLICE_CACHES_MS = 100 /* a thread that waits for space looks by itself so often */
 };
 
 static int fit_errno(int64_t result)
 {
-    return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : result == NAMES_NO_USER ? EPERM : EINVAL;
+    return result == FIT_BAD         ? EBADMSG
+           : result == FIT_NONE      ? ENOMEM
+           : result == NAMES_NO_USER ? EPERM
+                                     : EINVAL;
 }
 
-enum looks { INSPECT_FIRST, INSPECT_AGAIN }; /* INSPECT_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
+enum looks {
+    INSPECT_FIRST,
+    INSPECT_AGAIN
+}; /* INSPECT_AGAIN: of a thread that waits for space, which may leave asking to another one's look */
 
 /* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was
  * anything. Walks over the blocks only where a thread has used its cache, or a process has died,
@@ -252,16 +263,21 @@ static COLD int wait_found(struct shmheap *heap, enum looks look)
 }
 
 /* Not even an empty heap that has grown to its end has room for so many granules. */
-static int never_fits(const struct shmheap *heap, uint64_t need) { return need - 1 >= heap->layout.granules_max; }
+static int never_fits(const struct shmheap *heap, uint64_t need)
+{
+    return need - 1 >= heap->layout.granules_max;
+}
 
 /* Lock held. */
 static void count_failed(struct shmheap *heap) { store_add(&heap->control->failed_allocs, 1); }
 
 /* By first fit, or where caches decide anyhow by best fit, which wastes less room. Lock held. */
-static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned count, uint64_t *granules)
+static int64_t alloc_fitting_many(struct shmheap *heap, uint64_t need, unsigned count,
+                                  uint64_t *granules)
 {
     const struct fit_calls *fit = heap->fit;
-    return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count, granules);
+    return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count,
+                                                              granules);
 }
 
 static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
@@ -277,7 +293,9 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum lo
     int before = errno, calm = process_calm();
     int64_t granule = FIT_NONE;
     if (!never_fits(heap, need)) {
-        granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need) : errno == EBADMSG ? FIT_BAD : FIT_NONE;
+        granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need)
+                  : errno == EBADMSG        ? FIT_BAD
+                                            : FIT_NONE;
         if (granule == FIT_NONE && wait_found(heap, look))
             granule = alloc_fitting(heap, need);
     }
@@ -294,7 +312,9 @@ static int caches(const struct shmheap *heap) { return heap != NULL && UNLIKELY(
 static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
-    int64_t granule = UNLIKELY(need == 0) ? FIT_NONE : cached ? alloc_fitting(heap, need) : heap->fit->alloc(heap, need);
+    int64_t granule = UNLIKELY(need == 0) ? FIT_NONE
+                      : cached            ? alloc_fitting(heap, need)
+                                          : heap->fit->alloc(heap, need);
     return LIKELY(granule != FIT_NONE) ? granule : alloc_otherwise(heap, need, INSPECT_FIRST);
 }
 
@@ -319,10 +339,12 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
 {
     uint64_t need = heap->open ? block_granules(heap, sz) : 0;
     struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
-    void *ptr = cache != NULL && cache_is_of(cache, heap) ? cache_take_settled(cache, need, sz) : NULL;
+    void *ptr =
+        cache != NULL && cache_is_of(cache, heap) ? cache_take_settled(cache, need, sz) : NULL;
     if (ptr != NULL || heap_lock(heap) != 0)
         return ptr;
-    if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) && (ptr = cache_take(cache, sz)) != NULL) {
+    if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&
+        (ptr = cache_take(cache, sz)) != NULL) {
         heap_unlock(heap);
         huge_look(heap, block_of_pointer(heap, ptr));
         return ptr;
@@ -349,7 +371,8 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
 static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
 {
     uint64_t left_ms = left_ns / 1000000 + 1;
-    unsigned slice = load_u64(&heap->control->cache_lines) != 0 ? WAIT_SLICE_CACHES_MS : WAIT_SLICE_MS;
+    unsigned slice =
+        load_u64(&heap->control->cache_lines) != 0 ? WAIT_SLICE_CACHES_MS : WAIT_SLICE_MS;
     return left_ms < slice ? (unsigned)left_ms : slice;
 }
 
@@ -384,13 +407,15 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
     uint64_t need = block_granules(mem.heap, sz);
     if (never_fits(mem.heap, need))
         return NULL;
-    uint64_t limit = timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
+    uint64_t limit =
+        timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
     int64_t granule = alloc_waiting(mem.heap, need, limit);
     if (granule >= 0) {
         errno = before;
         return block_payload(mem.heap, (uint64_t)granule);
     }
-    return granule == FIT_LOCK ? NULL : fail_null(granule == FIT_NONE ? ETIMEDOUT : fit_errno(granule));
+    return granule == FIT_LOCK ? NULL
+                               : fail_null(granule == FIT_NONE ? ETIMEDOUT : fit_errno(granule));
 }
 
 /* Up to BATCH objects under one lock: how many; FIT_NONE, FIT_BAD or FIT_LOCK when none. */
@@ -447,7 +472,8 @@ void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
 /* Whether addresses so aligned are so in all processes. */
 static int alignment_possible(const struct shmheap *heap, size_t alignment)
 {
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (size_t)sysconf(_SC_PAGESIZE))
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
+        alignment > (size_t)sysconf(_SC_PAGESIZE))
         return 0;
     return heap->has_file || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
 }
@@ -466,7 +492,8 @@ static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignme
         return FIT_NONE;
     }
     int64_t granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
-    if (granule == FIT_NONE && grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
+    if (granule == FIT_NONE &&
+        grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
     if (granule == FIT_NONE)
         granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
@@ -508,7 +535,8 @@ static int free_exact(struct shmheap *heap, void *ptr)
 {
     if (UNLIKELY(ptr == NULL))
         return 0;
-    prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE)); /* on its way while the lock is being taken */
+    prefetch((const void *)((uintptr_t)ptr -
+                            HEADER_SIZE)); /* on its way while the lock is being taken */
     return LIKELY(heap_lock(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
@@ -516,14 +544,17 @@ static int free_exact(struct shmheap *heap, void *ptr)
  * errno. No lock. */
 static inline int catch_up(struct shmheap *heap)
 {
-    return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known)) ? 0 : segment_refresh(heap);
+    return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known))
+               ? 0
+               : segment_refresh(heap);
 }
 
 /* As block_of_pointer, also where the region has grown elsewhere. */
 static ALWAYS_INLINE uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
-    return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule : block_of_pointer(heap, ptr);
+    return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule
+                                                                  : block_of_pointer(heap, ptr);
 }
 
 /* The size of the live object at ptr, if such are cached; else 0. */
@@ -581,7 +612,8 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
         uint64_t first = GRANULE_NONE, size = 0;
         unsigned blocks = 0;
         for (; done < count; done++) {
-            uint64_t granule = ptrs[done] != NULL ? block_of_pointer(heap, ptrs[done]) : GRANULE_NONE;
+            uint64_t granule =
+                ptrs[done] != NULL ? block_of_pointer(heap, ptrs[done]) : GRANULE_NONE;
             uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
             uint64_t more = header != 0 ? index_size_checked(heap, granule, header) : 0;
             if (more == 0 || (blocks != 0 && granule != first + size))
@@ -607,7 +639,8 @@ size_t shmheap_free_many(shmheap_memory_handle mem, void *const *ptrs, size_t co
         return 0;
     }
     while (done < count) {
-        size_t more = free_batch(mem.heap, ptrs + done, count - done < BATCH ? count - done : BATCH, &accepted);
+        size_t more = free_batch(mem.heap, ptrs + done, count - done < BATCH ? count - done : BATCH,
+                                 &accepted);
         if (more == 0)
             return accepted;
         done += more;
@@ -624,7 +657,8 @@ static size_t usable_len(struct shmheap *heap, const void *ptr)
         return 0;
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
-    uint64_t size = header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
+    uint64_t size =
+        header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
     if (size == 0) {
         errno = EINVAL;
         return 0;
@@ -671,7 +705,9 @@ void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
     if (heap_lock(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
-    int result = granule == GRANULE_NONE ? FIT_UNKNOWN : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
+    int result = granule == GRANULE_NONE
+                     ? FIT_UNKNOWN
+                     : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
     heap_unlock_freed(heap);
     if (result == 0)
         return ptr;
@@ -710,11 +746,13 @@ static uint64_t share(struct shmheap *heap, uint64_t granule, uint64_t header)
     return header;
 }
 
-static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t granule,
+                                         uint64_t header)
 {
     shmheap_object_handle handle = {0};
     if (header != 0)
-        handle.bits = heap->handle_tag | (uint64_t)header_generation(header) << HANDLE_GENERATION_SHIFT | granule;
+        handle.bits = heap->handle_tag |
+                      (uint64_t)header_generation(header) << HANDLE_GENERATION_SHIFT | granule;
     return handle;
 }
 
@@ -735,7 +773,8 @@ static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t
     const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
     if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
         return 0;
-    uint32_t upper = load_upper(block_header(heap, granule)), generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
+    uint32_t upper = load_upper(block_header(heap, granule)),
+             generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
     if ((upper ^ generation) != header_upper(mine))
         return 0;
     store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
@@ -758,8 +797,10 @@ shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr
 void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
-    if (UNLIKELY(!usable(mem) || hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
+             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    if (UNLIKELY(!usable(mem) ||
+                 hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
                  !granule_known(heap, granule)))
         return fail_null(EINVAL);
     uint64_t header = index_live(heap, granule);
@@ -775,7 +816,8 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
 /* The granule of an object that is to be sent; GRANULE_NONE with errno. */
 static ALWAYS_INLINE uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
 {
-    uint64_t granule = usable(mem) && !mem.heap->read_only ? granule_of_pointer(mem.heap, ptr) : GRANULE_NONE;
+    uint64_t granule =
+        usable(mem) && !mem.heap->read_only ? granule_of_pointer(mem.heap, ptr) : GRANULE_NONE;
     if (UNLIKELY(granule == GRANULE_NONE))
         errno = usable(mem) && mem.heap->read_only ? EACCES : EINVAL;
     return granule;
@@ -784,10 +826,12 @@ static ALWAYS_INLINE uint64_t granule_to_send(shmheap_memory_handle mem, const v
 shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
 {
     uint64_t granule = granule_to_send(mem, ptr);
-    return handle_make(mem.heap, granule, granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
+    return handle_make(mem.heap, granule,
+                       granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
 }
 
-shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr, const uint64_t *words, size_t count)
+shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr,
+                                            const uint64_t *words, size_t count)
 {
     const shmheap_object_handle null = {0};
     if (UNLIKELY(words == NULL || count == 0)) {
@@ -798,7 +842,8 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
     if (granule != GRANULE_NONE)
         header = ownership_send_labelled(mem.heap, granule, words, count);
     /* The block may reach into a part of the region that this connection has not seen yet. */
-    if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) && catch_up(mem.heap) == 0)
+    if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) &&
+        catch_up(mem.heap) == 0)
         header = ownership_send_labelled(mem.heap, granule, words, count);
     return handle_make(mem.heap, granule, header);
 }
@@ -807,7 +852,8 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
 static ALWAYS_INLINE int may_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
-    int known = usable(mem) && hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT &&
+    int known = usable(mem) &&
+                hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT &&
                 granule_known(heap, hdl.bits & HEADER_SIZE_MASK);
     if (UNLIKELY(!known || heap->read_only)) {
         errno = known ? EACCES : EINVAL;
@@ -818,18 +864,24 @@ static ALWAYS_INLINE int may_receive(shmheap_memory_handle mem, shmheap_object_h
 
 void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
+             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     if (!may_receive(mem, hdl))
         return NULL;
-    return ownership_receive(mem.heap, granule, (unsigned)generation) != 0 ? block_payload(mem.heap, granule) : NULL;
+    return ownership_receive(mem.heap, granule, (unsigned)generation) != 0
+               ? block_payload(mem.heap, granule)
+               : NULL;
 }
 
-void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label, size_t least)
+void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
+                               size_t least)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
+             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     if (!may_receive(mem, hdl))
         return NULL;
-    uint64_t header = ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
+    uint64_t header =
+        ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
     /* As in shmheap_send_labelled. */
     if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
         header = ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
@@ -838,17 +890,22 @@ void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle 
 
 int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
+             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
     return may_receive(mem, hdl) ? ownership_put_back(mem.heap, granule, (unsigned)generation) : -1;
 }
 
-size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset, void *buffer, size_t bytes)
+size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset,
+                    void *buffer, size_t bytes)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK, generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
-    const struct ownership_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset, offset < 0, bytes, buffer};
+    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
+             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    const struct ownership_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset,
+                                        offset < 0, bytes, buffer};
     if (!usable(mem) || (buffer == NULL && bytes != 0) ||
-        hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT || !granule_known(heap, granule)) {
+        hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
+        !granule_known(heap, granule)) {
         errno = EINVAL;
         return 0;
     }
@@ -909,7 +966,8 @@ static void *alloc_named(shmheap_memory_handle mem, const char *name, size_t siz
     wanted.kept = kept;
     int64_t granule = use_named(mem.heap, &wanted, size);
     heap_unlock(mem.heap);
-    return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule) : fail_null(fit_errno(granule));
+    return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule)
+                        : fail_null(fit_errno(granule));
 }
 
 void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
@@ -923,7 +981,8 @@ void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t siz
 }
 
 /* Does change with the name, under the lock: its result, or -1 with errno. */
-static int name_change(shmheap_memory_handle mem, const char *name, int (*change)(struct shmheap *, const struct name *))
+static int name_change(shmheap_memory_handle mem, const char *name,
+                       int (*change)(struct shmheap *, const struct name *))
 {
     struct name wanted;
     int before = errno;
@@ -940,9 +999,15 @@ static int name_change(shmheap_memory_handle mem, const char *name, int (*change
     return result;
 }
 
-int shmheap_name_keep(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_keep); }
+int shmheap_name_keep(shmheap_memory_handle mem, const char *name)
+{
+    return name_change(mem, name, names_keep);
+}
 
-int shmheap_name_remove(shmheap_memory_handle mem, const char *name) { return name_change(mem, name, names_remove); }
+int shmheap_name_remove(shmheap_memory_handle mem, const char *name)
+{
+    return name_change(mem, name, names_remove);
+}
 
 /* Names change too fast: under the lock. */
 static COLD int64_t find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)
@@ -973,7 +1038,9 @@ void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
     if (granule == NAMES_BUSY)
         granule = find_locked(heap, &wanted, &len);
     if (granule < 0)
-        return granule == FIT_LOCK ? NULL : fail_null(granule == FIT_UNKNOWN ? ENOENT : fit_errno(granule));
+        return granule == FIT_LOCK
+                   ? NULL
+                   : fail_null(granule == FIT_UNKNOWN ? ENOENT : fit_errno(granule));
     if (size != NULL)
         *size = (size_t)len;
     return block_payload(heap, (uint64_t)granule);
@@ -981,7 +1048,8 @@ void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
 
 /* Looking --------------------------------------------------------------- */
 
-int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *, void *), void *context)
+int shmheap_names(shmheap_memory_handle mem, int (*visit)(const shmheap_name_info *, void *),
+                  void *context)
 {
     return visit != NULL && usable(mem) ? inspect_names(mem.heap, visit, context) : fail(EINVAL);
 }
@@ -1003,12 +1071,15 @@ int shmheap_stat(shmheap_memory_handle mem, shmheap_stats *stats)
     return 0;
 }
 
-int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *, void *), void *context)
+int shmheap_walk(shmheap_memory_handle mem, int (*visit)(const shmheap_block_info *, void *),
+                 void *context)
 {
     return visit != NULL && usable(mem) ? inspect_walk(mem.heap, visit, context) : fail(EINVAL);
 }
 
-int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_process_info *, void *), void *context)
+int shmheap_processes(shmheap_memory_handle mem, int (*visit)(const shmheap_process_info *, void *),
+                      void *context)
 {
-    return visit != NULL && usable(mem) ? inspect_processes(mem.heap, visit, context) : fail(EINVAL);
+    return visit != NULL && usable(mem) ? inspect_processes(mem.heap, visit, context)
+                                        : fail(EINVAL);
 }

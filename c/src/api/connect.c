@@ -358,8 +358,8 @@ static int is_mapped_elsewhere(const struct shmheap *heap)
     int found = 0;
     pthread_mutex_lock(&connections_mutex);
     for (const struct shmheap *other = connections; other != NULL; other = other->next)
-        found |= other != heap && other->taken && other->has_file && other->device == heap->device &&
-                 other->inode == heap->inode;
+        found |= other != heap && other->taken && other->has_file &&
+                 other->device == heap->device && other->inode == heap->inode;
     pthread_mutex_unlock(&connections_mutex);
     return found;
 }
@@ -407,8 +407,7 @@ static struct shmheap *create_named(const char *name, const struct segment_plan 
         close(fd);
         return NULL;
     }
-    if (connection_get(heap, fd, name) == 0 &&
-        connection_use(heap, timeout_of(options), 1) == 0 &&
+    if (connection_get(heap, fd, name) == 0 && connection_use(heap, timeout_of(options), 1) == 0 &&
         heap_make(heap, plan, mode_of(options)) == 0)
         return connection_opened(heap);
     int reason = errno;
@@ -431,8 +430,7 @@ static struct shmheap *connect_file(int fd, const char *name, const shmheap_opti
     }
     /* While it waits it uses nothing: an unfinished file that processes wait for can be replaced. */
     if (connection_get(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
-        connection_use(heap, timeout_ms, name != NULL) != 0 ||
-        segment_map(heap) != 0 ||
+        connection_use(heap, timeout_ms, name != NULL) != 0 || segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return connection_failed(heap);
     return connection_opened(heap);
@@ -454,7 +452,8 @@ static struct shmheap *create_anonymous(const char *name, const struct segment_p
             close(fd);
         return NULL;
     }
-    if (connection_get(heap, fd, NULL) != 0 || connection_use(heap, 0, 0) != 0 || heap_make(heap, plan, mode_of(options)) != 0)
+    if (connection_get(heap, fd, NULL) != 0 || connection_use(heap, 0, 0) != 0 ||
+        heap_make(heap, plan, mode_of(options)) != 0)
         return connection_failed(heap);
     return connection_opened(heap);
 }
@@ -470,7 +469,8 @@ static int make_way(const char *name, const shmheap_options *options, int *aband
     *abandoned = fd >= 0 && file_was_abandoned(fd);
     if (fd >= 0)
         close(fd);
-    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path, !take_over) == 0 || errno == ENOENT) {
+    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path, !take_over) == 0 ||
+        errno == ENOENT) {
         *abandoned = 0;
         return 0;
     }

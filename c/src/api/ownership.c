@@ -24,18 +24,23 @@ enum {
 enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
 
 /* The stamp of one more step in an object's life: handles from before it are stale. */
-static unsigned generation_next(uint64_t header) { return (header_generation(header) + 1) & GENERATION_MASK; }
+static unsigned generation_next(uint64_t header)
+{
+    return (header_generation(header) + 1) & GENERATION_MASK;
+}
 
 /* The word so many words before the end of a payload. */
-static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule, uint64_t size, size_t words)
+static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule, uint64_t size,
+                                   size_t words)
 {
     unsigned char *payload = block_payload(heap, granule);
-    return (shared_u64 *)(void *)(payload + block_payload_len(heap, size) - words * sizeof(uint64_t));
+    return (shared_u64 *)(void *)(payload + block_payload_len(heap, size) -
+                                  words * sizeof(uint64_t));
 }
 
 /* Writes words at the end of a held object: 0, or -1 where it is shorter or its header damaged. */
-static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header, const uint64_t *words,
-                           size_t count)
+static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header,
+                                     const uint64_t *words, size_t count)
 {
     uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
     if (UNLIKELY(size == 0 || count > block_payload_len(heap, size) / sizeof(uint64_t)))
@@ -45,7 +50,8 @@ static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granul
     return 0;
 }
 
-static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
+static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule,
+                                   const uint64_t *words, size_t count)
 {
     /* Others may turn it from used to shared once meanwhile. */
     for (int i = 0; i < 2; i++) {
@@ -60,8 +66,8 @@ static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule,
             errno = EBADMSG;
             return 0;
         }
-        uint64_t sent =
-            header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE, generation_next(header));
+        uint64_t sent = header_make(header_size(header), SHMHEAP_STATE_SENT, SLOT_GONE,
+                                    generation_next(header));
         if (block_republish(heap, granule, header, sent))
             return sent;
     }
@@ -69,9 +75,13 @@ static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule,
     return 0;
 }
 
-uint64_t ownership_send(const struct shmheap *heap, uint64_t granule) { return send(heap, granule, NULL, 0); }
+uint64_t ownership_send(const struct shmheap *heap, uint64_t granule)
+{
+    return send(heap, granule, NULL, 0);
+}
 
-uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count)
+uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
+                                 const uint64_t *words, size_t count)
 {
     return send(heap, granule, words, count);
 }
@@ -80,15 +90,17 @@ uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule, c
 static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned generation)
 {
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
-    return header_state(header) == SHMHEAP_STATE_SENT && header_generation(header) == generation ? header : 0;
+    return header_state(header) == SHMHEAP_STATE_SENT && header_generation(header) == generation
+               ? header
+               : 0;
 }
 
 uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned generation)
 {
     uint64_t header = in_transit(heap, granule, generation);
     if (header != 0) {
-        uint64_t used =
-            header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot, generation_next(header));
+        uint64_t used = header_make(header_size(header), SHMHEAP_STATE_USED, heap->slot,
+                                    generation_next(header));
         if (block_republish(heap, granule, header, used))
             return used;
     }
@@ -96,7 +108,8 @@ uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned gene
     return 0;
 }
 
-uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation, uint64_t label, size_t least)
+uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation,
+                                    uint64_t label, size_t least)
 {
     uint64_t header = in_transit(heap, granule, generation);
     if (header != 0) {
@@ -153,7 +166,7 @@ static void copy_out(unsigned char *to, const unsigned char *from, size_t bytes)
 }
 
 uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned generation,
-                  const struct ownership_part *part)
+                        const struct ownership_part *part)
 {
     uint64_t header = in_transit(heap, granule, generation);
     if (header == 0) {
@@ -224,7 +237,8 @@ long ownership_reap(struct shmheap *heap, int shared)
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed += slot_set_has(dead.slots, header_slot(step.header)); /* a departed process leaves
+            freed +=
+                slot_set_has(dead.slots, header_slot(step.header)); /* a departed process leaves
                                                                           no objects to reap */
             /* A free block behind it has become part of it: go on where the next block begins. */
             next = index_next_start(heap, next);

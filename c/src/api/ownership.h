@@ -13,13 +13,15 @@ uint64_t ownership_send(const struct shmheap *heap, uint64_t granule);
 /* ownership_send_labelled is ownership_send, which first writes count words at the object's end. EBADMSG too: the
  * object is shorter, or its header is damaged. A death between words and header leaves an object
  * that the dead connection held. */
-uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule, const uint64_t *words, size_t count);
+uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
+                                 const uint64_t *words, size_t count);
 
 /* ownership_receive_labelled is ownership_receive, but refuses, before it claims anything, an object whose last
  * word is not label (ENOMSG), one of fewer than least bytes (ERANGE), and one whose header is
  * damaged (EBADMSG). It compares the label again after the claim. An object with another label that
  * has come to lie there meanwhile, under the same header, goes back in transit as it was (ESTALE). */
-uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation, uint64_t label, size_t least);
+uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation,
+                                    uint64_t label, size_t least);
 
 /* ownership_put_back undoes ownership_receive: the object at granule, which this connection received with this
  * stamp and has left as it was, is in transit again with the same stamp. 0, or -1 with errno ESTALE
@@ -43,7 +45,7 @@ struct ownership_part {
  * payload, or 0 with errno ESTALE (it is not in transit, or no longer), ERANGE (the part does not
  * lie in it) or EBADMSG (its header is damaged). No lock; changes nothing. */
 uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned generation,
-                  const struct ownership_part *part);
+                        const struct ownership_part *part);
 
 /* ownership_reap frees what only dead slots can know, and with shared what they had shared too; then
  * frees the slots. Lock held. The number of blocks freed, or -1 with errno EBADMSG. A death in here

@@ -18,31 +18,37 @@
 
 enum {
     REGION_LEN_MIN = 128,
-    REGION_LEAD = 8,   /* bytes before the first header: payloads are aligned to 16 when headers are at 8 modulo 16 */
+    REGION_LEAD =
+        8, /* bytes before the first header: payloads are aligned to 16 when headers are at 8 modulo 16 */
     HEADER_SIZE = 8,
     CHUNK_GRANULES = 64,
     NODE_CHILDREN = 16,
     LEVELS_MIN = 3, /* so that the lowest can be updated without asking whether they exist */
     LEVELS_MAX = 8,
-    BINS = 64,         /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
+    BINS =
+        64, /* of small free blocks, by size in granules; and chunks that a word of theirs covers */
     BIN_LEVELS_MIN = 3, /* that can be written without asking whether they exist */
     BIN_LEVELS_MAX = 5,
-    LIST_MAX = 64,      /* free blocks that the list has room for */
-    WAIT_CLASSES = 4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
-    SLOT_GONE = 0,     /* in headers: the holder died, and its slot was given to another */
-    SLOT_LEFT = 1023,  /* in headers: the holder disconnected in order */
-    SLOTS_MAX = 1023,  /* entries of the table at most; entry 0 is never taken */
+    LIST_MAX = 64, /* free blocks that the list has room for */
+    WAIT_CLASSES =
+        4, /* of sizes that threads wait for: each has 9 bits of granules more than the one before */
+    SLOT_GONE = 0,    /* in headers: the holder died, and its slot was given to another */
+    SLOT_LEFT = 1023, /* in headers: the holder disconnected in order */
+    SLOTS_MAX = 1023, /* entries of the table at most; entry 0 is never taken */
     SLOTS_MIN = 8,
     SLOTS_FIRST_MIN = 16,     /* of the entries in a file so many at least lie before the index, */
     SLOTS_FIRST_EACH = 65536, /* and one for each so many bytes that the region may have */
-    FILE_ALIGN = 64,          /* of a region in a file, at least; less only in the caller's memory */
+    FILE_ALIGN = 64, /* of a region in a file, at least; less only in the caller's memory */
     CONTROL_SIZE = 768,
     SLOT_SIZE = 40,
     SLOT_COLLECTOR = 1023, /* in the lock: who frees slots because it found none */
-    USERS_BYTE = 1024,     /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
+    USERS_BYTE =
+        1024, /* of the file: all connections hold a shared lock on it; byte s is that of slot s */
     COLLECTOR_BYTE = 1025, /* of the file: locked by the collector */
-    MAKER_BYTE = 1026,     /* of the file: locked by the process that makes the heap, until it is made */
-    REMOVER_BYTE = 1030    /* of the file: locked by a user that compares the name with the file and then removes it */
+    MAKER_BYTE =
+        1026, /* of the file: locked by the process that makes the heap, until it is made */
+    REMOVER_BYTE =
+        1030 /* of the file: locked by a user that compares the name with the file and then removes it */
 };
 
 /* The header of a block, 8 bytes at region offset 8 + granule * g, is the only truth.
@@ -104,22 +110,28 @@ struct control {
     shared_u64 flags;        /* FORMAT_SPARSE, FORMAT_REAP */
     shared_u64 created_ns;   /* since 1970 */
     /* lock */
-    shared_u64 lock;         /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
-    shared_u64 sequence;     /* odd while somebody changes the heap: for readers that cannot lock */
-    shared_u64 waiting;      /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
-    shared_u32 wait_sleepers; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
-    shared_u32 wait_futex;  /* they sleep on it; changes before a wake. Under the lock */
-    shared_u64 caching;      /* 1: there may be blocks in caches that are worth asking for. Under the lock */
-    shared_u64 generations;       /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
-    shared_u64 listed;          /* rule 11: free blocks in the list, or NOT_LISTED. Under the lock */
-    shared_u64 cache_lines;  /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
+    shared_u64
+        lock; /* low half: the futex, as the kernel's robust futexes; high half: the owner's slot */
+    shared_u64 sequence; /* odd while somebody changes the heap: for readers that cannot lock */
+    shared_u64
+        waiting; /* 1: somebody is about to sleep for the lock, or was; a hint for who unlocks */
+    shared_u32
+        wait_sleepers; /* 1: threads wait for space, and none of them has been woken for what was freed. Under the lock */
+    shared_u32 wait_futex; /* they sleep on it; changes before a wake. Under the lock */
+    shared_u64
+        caching; /* 1: there may be blocks in caches that are worth asking for. Under the lock */
+    shared_u64
+        generations; /* the last new block's stamp, or one given up that was ahead of it, in the low 15 bits. Under the lock */
+    shared_u64 listed; /* rule 11: free blocks in the list, or NOT_LISTED. Under the lock */
+    shared_u64
+        cache_lines; /* granule of the first struct cache_line, plus 1; 0: there is none. Under the lock */
     /* under the lock, with each operation */
-    shared_u64 len;          /* bytes of the region now. Truth, as the headers are */
-    shared_u64 top;         /* rule 8 */
+    shared_u64 len;                        /* bytes of the region now. Truth, as the headers are */
+    shared_u64 top;                        /* rule 8 */
     shared_u64 used_granules, free_blocks; /* rule 13 */
-    shared_u64 high_granules; /* the most that used_granules was */
-    shared_u64 allocs, frees; /* since creation, rule 13 */
-    shared_u64 alloc_granules; /* of all allocs since creation */
+    shared_u64 high_granules;              /* the most that used_granules was */
+    shared_u64 allocs, frees;              /* since creation, rule 13 */
+    shared_u64 alloc_granules;             /* of all allocs since creation */
     /* under the lock, seldom */
     shared_u64 failed_allocs, grows, recoveries, last_recovery_ns;
     shared_u64 names_table;   /* granule of the block that is the table of names, plus 1; 0: none */
@@ -127,7 +139,8 @@ struct control {
     shared_u64 names_changes; /* odd while names come or go: for who looks without the lock */
     shared_u64 names_ever;    /* 1: there may be blocks that belong to names */
     /* under the lock, with each operation */
-    shared_u32 first[2 * BINS]; /* rule 12: see size_bins.h; or rule 11, the list: see free_list.h */
+    shared_u32
+        first[2 * BINS]; /* rule 12: see size_bins.h; or rule 11, the list: see free_list.h */
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 
@@ -139,14 +152,17 @@ struct fixed {
     uint32_t region_align, slot_count;
     uint64_t flags, created_ns;
 };
-STATIC_ASSERT(sizeof(struct fixed) == offsetof(struct control, lock), fixed_fields_are_all_before_lock);
+STATIC_ASSERT(sizeof(struct fixed) == offsetof(struct control, lock),
+              fixed_fields_are_all_before_lock);
 STATIC_ASSERT(offsetof(struct control, lock) == 64, lock_has_its_line);
 STATIC_ASSERT(offsetof(struct control, len) == 128, counters_have_their_line);
 STATIC_ASSERT(offsetof(struct control, failed_allocs) == 192, counters_fill_their_line);
 STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
 
-#define NOT_LISTED UINT64_MAX        /* the free blocks are in the rows and the tree */
-#define LIST_GRANULES UINT64_C(0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
+#define NOT_LISTED UINT64_MAX /* the free blocks are in the rows and the tree */
+#define LIST_GRANULES                                                                              \
+    UINT64_C(                                                                                      \
+        0x7fffffff) /* as many a heap with a list may not have: so all numbers in it are below 2^31 */
 #define FORMAT_SPARSE UINT64_C(1) /* the segment's memory is not reserved */
 #define FORMAT_REAP UINT64_C(2)   /* what the dead held is taken back before an alloc fails */
 
@@ -157,7 +173,8 @@ STATIC_ASSERT(offsetof(struct control, first) == 256, first_has_its_lines);
  * gone with the process). Where only a reader's lock stands in the way it takes the slot by its
  * pid, as without a file. */
 struct slot {
-    shared_u64 word;       /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
+    shared_u64
+        word; /* bits 0-5 enum slot_state, 6 children may know what the holder held, though no claim of theirs is to be seen, 7 the
                               holder lives as long as pid (else: as the lock), 8-31 the space of pid, see process.h (0: unknown), 32-53 pid,
                               54-63 without a file: the slot that the holder's parent had; 0: none */
     shared_u64 start_ticks;  /* of the process since boot, field 22 of /proc/PID/stat; 0: unknown */
@@ -184,19 +201,25 @@ STATIC_ASSERT(sizeof(struct slot) == SLOT_SIZE, slots_are_packed);
  * lock. A wrong one costs a walk, or delays what an alloc or a thread that waits could have found.
  * */
 struct hints {
-    shared_u64 reap_wanted;   /* 1: there may be blocks of slot SLOT_GONE to be reaped */
-    shared_u64 reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
-    shared_u64 reclaim_after_ns;  /* the same clock: before, no thread that waits for space asks caches again */
-    shared_u32 wait_least[WAIT_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
+    shared_u64 reap_wanted; /* 1: there may be blocks of slot SLOT_GONE to be reaped */
+    shared_u64
+        reap_after_ns; /* the monotonic clock: before, no alloc that fails asks which processes are dead */
+    shared_u64
+        reclaim_after_ns; /* the same clock: before, no thread that waits for space asks caches again */
+    shared_u32 wait_least
+        [WAIT_CLASSES]; /* by class of size: the fewest granules that a waiting thread needs; 0: none waits */
 };
 STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
 
 enum slot_state {
-    SLOT_FREE = 0,    /* no block names this slot */
-    SLOT_TAKEN = 1,   /* by a process, alive or dead */
-    SLOT_VACATED = 2, /* left in order; blocks may still name it. Becomes free under the lock alone */
-    SLOT_LEAVING = 3, /* taken, by a process that is in exit(): when it is gone it has left in order */
-    SLOT_HEIR = 4     /* without a file: taken by a child, for its claim; it has not changed the heap yet */
+    SLOT_FREE = 0,  /* no block names this slot */
+    SLOT_TAKEN = 1, /* by a process, alive or dead */
+    SLOT_VACATED =
+        2, /* left in order; blocks may still name it. Becomes free under the lock alone */
+    SLOT_LEAVING =
+        3, /* taken, by a process that is in exit(): when it is gone it has left in order */
+    SLOT_HEIR =
+        4 /* without a file: taken by a child, for its claim; it has not changed the heap yet */
 };
 
 /* struct cache_line lives in shared memory: the payload of a block in state internal, held by the
@@ -232,11 +255,11 @@ struct name_record {
     shared_u64 object;     /* bits 0-35 granule, 49-63 stamp */
     shared_u64 object_len; /* bytes, as asked for */
     shared_u64 hash;
-    shared_u64 more;       /* granule of the first block of more users, plus 1; derived */
+    shared_u64 more; /* granule of the first block of more users, plus 1; derived */
     shared_u64 users[NAME_USERS];
-    shared_u64 kept;       /* not 0: the name stays without users, until it is removed by name */
-    shared_u64 name_len;   /* 1 to 255 */
-    shared_u64 name[];      /* rounded up to a multiple of 8, filled up with zeros */
+    shared_u64 kept;     /* not 0: the name stays without users, until it is removed by name */
+    shared_u64 name_len; /* 1 to 255 */
+    shared_u64 name[];   /* rounded up to a multiple of 8, filled up with zeros */
 };
 
 /* struct name_more lives in shared memory: more users of a name, in a block in state internal, slot
@@ -251,19 +274,20 @@ struct name_more {
 /* struct name_table lives in shared memory: where names are, by open addressing; in a block in
  * state internal, slot 0. Derived. */
 struct name_table {
-    shared_u64 kind;      /* INTERNAL_TABLE */
-    shared_u64 entries[]; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
+    shared_u64 kind; /* INTERNAL_TABLE */
+    shared_u64 entries
+        []; /* a power of two of them; bits 0-35 granule of the record plus 1, 36-63 bits of the hash; 0: none */
 };
 
-#define INTERNAL_NAME UINT64_C(0x454d414e)     /* "NAME" */
-#define INTERNAL_USERS UINT64_C(0x5352455355)  /* "USERS" */
-#define INTERNAL_TABLE UINT64_C(0x454c424154)  /* "TABLE" */
+#define INTERNAL_NAME UINT64_C(0x454d414e)    /* "NAME" */
+#define INTERNAL_USERS UINT64_C(0x5352455355) /* "USERS" */
+#define INTERNAL_TABLE UINT64_C(0x454c424154) /* "TABLE" */
 
 /* struct chunk_bits lives in shared memory: the bits of 64 granules. Derived. Bit i of chunk c is
  * granule 64 c + i. */
 struct chunk_bits {
-    shared_u64 start; /* a block starts here */
-    shared_u64 boundary;  /* the first or the last granule of a free block */
+    shared_u64 start;    /* a block starts here */
+    shared_u64 boundary; /* the first or the last granule of a free block */
 };
 STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 
@@ -271,9 +295,9 @@ STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 struct layout {
     uint64_t max_len, granules_max, chunks_max;
     uint64_t slots_off, bits_off, region_off, segment_len;
-    uint32_t slots_first;  /* entries at slots_off */
-    uint64_t more_off;     /* the others, as far as there are any */
-    uint64_t map_len;      /* with all of them */
+    uint32_t slots_first; /* entries at slots_off */
+    uint64_t more_off;    /* the others, as far as there are any */
+    uint64_t map_len;     /* with all of them */
     uint64_t bin_off[BIN_LEVELS_MAX], bin_len[BIN_LEVELS_MAX]; /* groups of one word a row */
     unsigned bin_levels;
     uint64_t level_off[LEVELS_MAX];
@@ -282,14 +306,18 @@ struct layout {
 };
 
 /* Granules that a region of len bytes holds. */
-static inline uint64_t layout_granules(uint64_t len, unsigned shift) { return (len - REGION_LEAD) >> shift; }
+static inline uint64_t layout_granules(uint64_t len, unsigned shift)
+{
+    return (len - REGION_LEAD) >> shift;
+}
 
 /* The fewest granules of a block: a header and 8 bytes. */
 static inline unsigned layout_block_min(unsigned shift) { return shift == 3 ? 2 : 1; }
 
 /* Entries of the table that are always there. In a file the others come when they are needed: all
  * 1023 would be 40 KiB. In the caller's memory there is no room behind the region. */
-static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count, uint32_t region_align)
+static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count,
+                                          uint32_t region_align)
 {
     uint64_t first = max_len / SLOTS_FIRST_EACH;
     first = first < SLOTS_FIRST_MIN ? SLOTS_FIRST_MIN : first;
@@ -297,11 +325,12 @@ static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count,
 }
 
 /* layout_compute fills *plan; -1 where the numbers cannot be those of a heap. */
-static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned shift, uint32_t slot_count,
-                                 uint32_t region_align)
+static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned shift,
+                                 uint32_t slot_count, uint32_t region_align)
 {
-    if ((shift != 3 && shift != 4) || slot_count < 2 || slot_count > SLOTS_MAX || max_len < REGION_LEN_MIN ||
-        region_align < 16 || region_align > (1u << 24) || (region_align & (region_align - 1)) != 0 ||
+    if ((shift != 3 && shift != 4) || slot_count < 2 || slot_count > SLOTS_MAX ||
+        max_len < REGION_LEN_MIN || region_align < 16 || region_align > (1u << 24) ||
+        (region_align & (region_align - 1)) != 0 ||
         max_len > UINT64_C(1) << (HEADER_SIZE_BITS + shift))
         return -1;
     plan->max_len = max_len;
@@ -312,7 +341,8 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->bits_off = round_up(plan->slots_off + (uint64_t)plan->slots_first * SLOT_SIZE, 64);
     /* One more than there are chunks: always 0, so that looking one chunk ahead needs no test for
      * the last. */
-    uint64_t off = round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
+    uint64_t off =
+        round_up(plan->bits_off + (plan->chunks_max + 1) * sizeof(struct chunk_bits), 64);
     uint64_t groups = (plan->chunks_max + BINS - 1) / BINS;
     for (plan->bin_levels = 0;; groups = (groups + BINS - 1) / BINS) {
         unsigned level = plan->bin_levels++;
@@ -334,8 +364,9 @@ static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned
     plan->region_off = round_up(off, region_align);
     plan->segment_len = plan->region_off + max_len;
     plan->more_off = round_up(plan->segment_len, region_align);
-    plan->map_len = plan->slots_first == slot_count ? plan->segment_len
-                                                    : plan->more_off + (uint64_t)(slot_count - plan->slots_first) * SLOT_SIZE;
+    plan->map_len = plan->slots_first == slot_count
+                        ? plan->segment_len
+                        : plan->more_off + (uint64_t)(slot_count - plan->slots_first) * SLOT_SIZE;
     return 0;
 }
 

@@ -21,7 +21,8 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((cold, noinline))
 #define NOINLINE __attribute__((noinline))
-#define STATIC_ASSERT(condition, name) typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
+#define STATIC_ASSERT(condition, name)                                                             \
+    typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* SHMHEAP_LOAD_HOOK is set in the build for tests in which a peer writes between any two loads. */
 #ifdef SHMHEAP_LOAD_HOOK
@@ -79,8 +80,14 @@ typedef struct shared_u32 {
 #endif
 
 static inline uint64_t load_u64(const shared_u64 *word) { return SHARED_LOAD(SHARED_VALUE(word)); }
-static inline uint64_t load_acquire(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
-static inline uint32_t load_acquire_u32(const shared_u32 *word) { return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word)); }
+static inline uint64_t load_acquire(const shared_u64 *word)
+{
+    return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word));
+}
+static inline uint32_t load_acquire_u32(const shared_u32 *word)
+{
+    return SHARED_LOAD_ACQUIRE(SHARED_VALUE(word));
+}
 static inline uint32_t load_u32(const shared_u32 *word) { return SHARED_LOAD(SHARED_VALUE(word)); }
 static inline unsigned char load_u8(const unsigned char *byte) { return SHARED_LOAD(byte); }
 
@@ -126,10 +133,11 @@ static inline void store_u32(shared_u32 *word, uint32_t value)
 /* The same of a word that nobody else changes meanwhile: what it was with these bits set, with
  * these bits alone, and more by so much. In one instruction where there is one. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(WATCHED_BY_TSAN)
-#define CHANGE_U64(instruction, operator, word, value) \
+#define CHANGE_U64(instruction, operator, word, value)                                             \
     __asm__ __volatile__(instruction " %1, %0" : "+m"(*(word)) : "er"(value) : "cc")
 #else
-#define CHANGE_U64(instruction, operator, word, value) SHARED_STORE_RELEASE(word, SHARED_LOAD(word) operator (value))
+#define CHANGE_U64(instruction, operator, word, value)                                             \
+    SHARED_STORE_RELEASE(word, SHARED_LOAD(word) operator(value))
 #endif
 static inline void store_or(shared_u64 *word, uint64_t bits)
 {
@@ -159,8 +167,14 @@ static inline void store_publish(shared_u64 *word, uint64_t value)
 /* The upper half of a word of 8 bytes by itself. The lower half stays whatever it is, or becomes
  * meanwhile. */
 typedef uint32_t __attribute__((may_alias)) upper_half;
-static inline uint32_t load_upper(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word) + 1); }
-static inline uint32_t load_lower(const shared_u64 *word) { return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word)); }
+static inline uint32_t load_upper(const shared_u64 *word)
+{
+    return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word) + 1);
+}
+static inline uint32_t load_lower(const shared_u64 *word)
+{
+    return SHARED_LOAD_ACQUIRE((const upper_half *)SHARED_VALUE(word));
+}
 
 static inline void store_publish_upper(shared_u64 *word, uint32_t value)
 {
@@ -172,7 +186,8 @@ static inline void store_publish_upper(shared_u64 *word, uint32_t value)
 static inline int compare_exchange(shared_u64 *word, uint64_t expected, uint64_t value)
 {
     STORE_HOOK();
-    return __atomic_compare_exchange_n(SHARED_VALUE(word), &expected, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(SHARED_VALUE(word), &expected, value, 0, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
 }
 
 static inline uint64_t exchange_u64(shared_u64 *word, uint64_t value)
@@ -198,7 +213,7 @@ static inline uint64_t select_u64(uint64_t condition, uint64_t yes, uint64_t no)
     __asm__("test %1, %1\n\tcmovne %2, %0" : "+r"(no) : "r"(condition), "r"(yes) : "cc");
     return no;
 #else
-    return no ^ ((yes ^ no) & opaque_copy((uint64_t)-(int64_t)(condition != 0)));
+    return no ^ ((yes ^ no) & opaque_copy((uint64_t) - (int64_t)(condition != 0)));
 #endif
 }
 
@@ -224,14 +239,29 @@ static inline unsigned bit_highest(uint64_t word) { return 63u - (unsigned)__bui
 
 /* The same of any word, 64 where none is set; and how many are above the highest. */
 #if defined(INDEX_AVX2) || defined(INDEX_AVX512)
-static inline unsigned bit_lowest_or_64(uint64_t word) { return (unsigned)__builtin_ia32_tzcnt_u64(word); }
-static inline unsigned bits_above_or_64(uint64_t word) { return (unsigned)__builtin_ia32_lzcnt_u64(word); }
+static inline unsigned bit_lowest_or_64(uint64_t word)
+{
+    return (unsigned)__builtin_ia32_tzcnt_u64(word);
+}
+static inline unsigned bits_above_or_64(uint64_t word)
+{
+    return (unsigned)__builtin_ia32_lzcnt_u64(word);
+}
 #else
-static inline unsigned bit_lowest_or_64(uint64_t word) { return word != 0 ? (unsigned)__builtin_ctzll(word) : 64u; }
-static inline unsigned bits_above_or_64(uint64_t word) { return word != 0 ? (unsigned)__builtin_clzll(word) : 64u; }
+static inline unsigned bit_lowest_or_64(uint64_t word)
+{
+    return word != 0 ? (unsigned)__builtin_ctzll(word) : 64u;
+}
+static inline unsigned bits_above_or_64(uint64_t word)
+{
+    return word != 0 ? (unsigned)__builtin_clzll(word) : 64u;
+}
 #endif
 
-static inline uint64_t rotate_right(uint64_t word, unsigned bits) { return word >> bits | word << (-bits & 63); }
+static inline uint64_t rotate_right(uint64_t word, unsigned bits)
+{
+    return word >> bits | word << (-bits & 63);
+}
 
 static inline uint64_t round_up(uint64_t value, uint64_t power_of_two)
 {

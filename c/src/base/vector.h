@@ -37,7 +37,7 @@ static ALWAYS_INLINE uint64_t bits_of(__mmask16 mask)
 static ALWAYS_INLINE __m512i load_16_without(const shared_u32 *numbers, unsigned without)
 {
     load_hook_of(numbers, 64);
-    return _mm512_maskz_loadu_epi32((__mmask16)~(1u << without), numbers);
+    return _mm512_maskz_loadu_epi32((__mmask16) ~(1u << without), numbers);
 }
 #elif defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i load_8(const shared_u32 *numbers)
@@ -73,7 +73,10 @@ static ALWAYS_INLINE __m512i greatest_everywhere(__m512i most)
     return _mm512_max_epi32(most, _mm512_shuffle_epi32(most, _MM_PERM_CDAB));
 }
 
-static ALWAYS_INLINE uint32_t greatest_of(__m512i numbers) { return at_least_0(_mm512_castsi512_si128(greatest_everywhere(numbers))); }
+static ALWAYS_INLINE uint32_t greatest_of(__m512i numbers)
+{
+    return at_least_0(_mm512_castsi512_si128(greatest_everywhere(numbers)));
+}
 #elif defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i greatest_everywhere(__m256i most)
 {
@@ -82,7 +85,10 @@ static ALWAYS_INLINE __m256i greatest_everywhere(__m256i most)
     return _mm256_max_epi32(most, _mm256_shuffle_epi32(most, 0xb1));
 }
 
-static ALWAYS_INLINE uint32_t greatest_of(__m256i numbers) { return at_least_0(_mm256_castsi256_si128(greatest_everywhere(numbers))); }
+static ALWAYS_INLINE uint32_t greatest_of(__m256i numbers)
+{
+    return at_least_0(_mm256_castsi256_si128(greatest_everywhere(numbers)));
+}
 #elif defined(__SSE2__)
 static ALWAYS_INLINE __m128i greater_of(__m128i a, __m128i b)
 {
@@ -105,7 +111,8 @@ static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m25
     const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
     __m256i low = _mm256_packs_epi32(_mm256_cmpeq_epi32(a, one), _mm256_cmpeq_epi32(b, one));
     __m256i high = _mm256_packs_epi32(_mm256_cmpeq_epi32(c, one), _mm256_cmpeq_epi32(d, one));
-    return (uint32_t)_mm256_movemask_epi8(_mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+    return (uint32_t)_mm256_movemask_epi8(
+        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
 }
 #endif
 
@@ -113,7 +120,8 @@ static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m25
 /* Which of 16 are all ones, of numbers that else are 0. */
 static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
 {
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
+    return (unsigned)_mm_movemask_epi8(
+        _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
 }
 #endif
 
@@ -121,16 +129,20 @@ static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128
 static ALWAYS_INLINE unsigned above_of_16(const shared_u32 *numbers, uint32_t bound)
 {
 #if defined(INDEX_AVX512)
-    return (unsigned)bits_of(_mm512_cmpgt_epi32_mask(load_16(numbers), _mm512_set1_epi32((int)bound)));
+    return (unsigned)bits_of(
+        _mm512_cmpgt_epi32_mask(load_16(numbers), _mm512_set1_epi32((int)bound)));
 #elif defined(INDEX_AVX2)
     const __m256i least = _mm256_set1_epi32((int)bound);
-    unsigned low = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers), least)));
-    unsigned high = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers + 8), least)));
+    unsigned low = (unsigned)_mm256_movemask_ps(
+        _mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers), least)));
+    unsigned high = (unsigned)_mm256_movemask_ps(
+        _mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers + 8), least)));
     return low | high << 8;
 #elif defined(__SSE2__)
     const __m128i least = _mm_set1_epi32((int)bound);
-    return ones_of_16(_mm_cmpgt_epi32(load_4(numbers), least), _mm_cmpgt_epi32(load_4(numbers + 4), least),
-                      _mm_cmpgt_epi32(load_4(numbers + 8), least), _mm_cmpgt_epi32(load_4(numbers + 12), least));
+    return ones_of_16(
+        _mm_cmpgt_epi32(load_4(numbers), least), _mm_cmpgt_epi32(load_4(numbers + 4), least),
+        _mm_cmpgt_epi32(load_4(numbers + 8), least), _mm_cmpgt_epi32(load_4(numbers + 12), least));
 #else
     unsigned which = 0;
     for (unsigned i = 0; i < 16; i++)
@@ -152,11 +164,14 @@ static ALWAYS_INLINE __m512i sum_of_16(const shared_u32 *numbers, const shared_u
     return plus != NULL ? _mm512_add_epi32(all, load_16(plus)) : all;
 }
 
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
+static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
+                                         uint32_t value)
 {
     const __m512i one = _mm512_set1_epi32((int)value);
     return bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one)) |
-           bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL), one)) << 16;
+           bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL),
+                                           one))
+               << 16;
 }
 #elif defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i sum_of_8(const shared_u32 *numbers, const shared_u32 *plus, unsigned i)
@@ -165,13 +180,16 @@ static ALWAYS_INLINE __m256i sum_of_8(const shared_u32 *numbers, const shared_u3
     return plus != NULL ? _mm256_add_epi32(all, load_8(plus + i)) : all;
 }
 
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
+static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
+                                         uint32_t value)
 {
-    return equal_of_32(sum_of_8(numbers, plus, 0), sum_of_8(numbers, plus, 8), sum_of_8(numbers, plus, 16), sum_of_8(numbers, plus, 24),
+    return equal_of_32(sum_of_8(numbers, plus, 0), sum_of_8(numbers, plus, 8),
+                       sum_of_8(numbers, plus, 16), sum_of_8(numbers, plus, 24),
                        _mm256_set1_epi32((int)value));
 }
 #elif defined(__SSE2__)
-static ALWAYS_INLINE __m128i equal_of_4(const shared_u32 *numbers, const shared_u32 *plus, unsigned i, __m128i one)
+static ALWAYS_INLINE __m128i equal_of_4(const shared_u32 *numbers, const shared_u32 *plus,
+                                        unsigned i, __m128i one)
 {
     __m128i all = load_4(numbers + i);
     if (plus != NULL)
@@ -179,22 +197,27 @@ static ALWAYS_INLINE __m128i equal_of_4(const shared_u32 *numbers, const shared_
     return _mm_cmpeq_epi32(all, one);
 }
 
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
+static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
+                                         uint32_t value)
 {
     const __m128i one = _mm_set1_epi32((int)value);
     uint64_t which = 0;
     for (unsigned i = 0; i < 32; i += 16)
-        which |= (uint64_t)ones_of_16(equal_of_4(numbers, plus, i, one), equal_of_4(numbers, plus, i + 4, one),
-                                      equal_of_4(numbers, plus, i + 8, one), equal_of_4(numbers, plus, i + 12, one))
+        which |= (uint64_t)ones_of_16(
+                     equal_of_4(numbers, plus, i, one), equal_of_4(numbers, plus, i + 4, one),
+                     equal_of_4(numbers, plus, i + 8, one), equal_of_4(numbers, plus, i + 12, one))
                  << i;
     return which;
 }
 #else
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus, uint32_t value)
+static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
+                                         uint32_t value)
 {
     uint64_t which = 0;
     for (unsigned i = 0; i < 32; i++)
-        which |= (uint64_t)(load_u32(numbers + i) + (plus != NULL ? load_u32(plus + i) : 0) == value) << i;
+        which |=
+            (uint64_t)(load_u32(numbers + i) + (plus != NULL ? load_u32(plus + i) : 0) == value)
+            << i;
     return which;
 }
 #endif
@@ -206,10 +229,13 @@ static ALWAYS_INLINE uint64_t above_of_64(const shared_u32 *numbers, uint64_t co
     return LIKELY(count <= 32) ? which : which | above_of_32(numbers + 32, bound) << 32;
 }
 
-static ALWAYS_INLINE uint64_t sums_of_64(const shared_u32 *numbers, const shared_u32 *plus, uint64_t count, uint32_t value)
+static ALWAYS_INLINE uint64_t sums_of_64(const shared_u32 *numbers, const shared_u32 *plus,
+                                         uint64_t count, uint32_t value)
 {
     uint64_t which = sums_of_32(numbers, plus, value);
-    return LIKELY(count <= 32) ? which : which | sums_of_32(numbers + 32, plus != NULL ? plus + 32 : NULL, value) << 32;
+    return LIKELY(count <= 32)
+               ? which
+               : which | sums_of_32(numbers + 32, plus != NULL ? plus + 32 : NULL, value) << 32;
 }
 
 static ALWAYS_INLINE void move_8(shared_u32 *to, const shared_u32 *from)
@@ -233,7 +259,8 @@ static ALWAYS_INLINE void numbers_drop(shared_u32 *numbers, uint64_t count, uint
 
 /* The same, less than 64, and another comes to this place, at most count: those there and behind go
  * up. */
-static ALWAYS_INLINE void numbers_insert(shared_u32 *numbers, uint64_t count, uint64_t place, uint32_t number)
+static ALWAYS_INLINE void numbers_insert(shared_u32 *numbers, uint64_t count, uint64_t place,
+                                         uint32_t number)
 {
     uint64_t rest = count - place;
     if (LIKELY(count <= 56))

@@ -57,16 +57,24 @@ static inline void start_clear(const struct shmheap *heap, uint64_t granule)
 
 static inline void boundary_set_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
-    store_or(&heap->bits[chunk_of(granule)].boundary, (uint64_t)(condition != 0) << granule % CHUNK_GRANULES);
+    store_or(&heap->bits[chunk_of(granule)].boundary, (uint64_t)(condition != 0)
+                                                          << granule % CHUNK_GRANULES);
 }
 
 static inline void boundary_clear_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
-    store_and(&heap->bits[chunk_of(granule)].boundary, ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
+    store_and(&heap->bits[chunk_of(granule)].boundary,
+              ~((uint64_t)(condition != 0) << granule % CHUNK_GRANULES));
 }
 
-static inline void boundary_set(const struct shmheap *heap, uint64_t granule) { boundary_set_if(heap, granule, 1); }
-static inline void boundary_clear(const struct shmheap *heap, uint64_t granule) { boundary_clear_if(heap, granule, 1); }
+static inline void boundary_set(const struct shmheap *heap, uint64_t granule)
+{
+    boundary_set_if(heap, granule, 1);
+}
+static inline void boundary_clear(const struct shmheap *heap, uint64_t granule)
+{
+    boundary_clear_if(heap, granule, 1);
+}
 
 /* Granules from the one at this bit of a chunk to the next start behind it, 1 to 64, or SPAN_FAR; the start bits of that chunk and the next. */
 static ALWAYS_INLINE unsigned span_of(uint64_t starts, uint64_t next, unsigned bit)
@@ -86,7 +94,8 @@ static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64
 {
     uint64_t chunk = chunk_of(granule);
     unsigned bit = granule % CHUNK_GRANULES;
-    uint64_t starts = load_u64(&heap->bits[chunk].start), before = load_u64(&heap->bits[chunk - (chunk != 0)].start);
+    uint64_t starts = load_u64(&heap->bits[chunk].start),
+             before = load_u64(&heap->bits[chunk - (chunk != 0)].start);
     return bits_above_or_64(starts << (63 - bit) << 1 | before >> bit) + 1;
 }
 
@@ -95,14 +104,16 @@ uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t h
 
 /* The size of the block at granule: up to where the next one begins, or else by its header. What depends on it need not wait for
  * the header to come from memory; the header has to be compared all the same. */
-static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t granule,
+                                         uint64_t header)
 {
     unsigned span = index_span(heap, granule);
     return LIKELY(span != SPAN_FAR) ? span : index_size_far(heap, granule, header);
 }
 
 /* The same where the header says so too, and the block ends within the region; else 0. */
-static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header)
+static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule,
+                                          uint64_t header)
 {
     uint64_t size = index_size(heap, granule, header);
     return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;

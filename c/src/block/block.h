@@ -17,17 +17,30 @@ struct block {
     unsigned state, slot, generation;
 };
 
-static inline uint64_t header_make(uint64_t size, unsigned state, unsigned slot, unsigned generation)
+static inline uint64_t header_make(uint64_t size, unsigned state, unsigned slot,
+                                   unsigned generation)
 {
     return size | (uint64_t)state << HEADER_STATE_SHIFT | (uint64_t)slot << HEADER_SLOT_SHIFT |
            (uint64_t)generation << HEADER_GENERATION_SHIFT;
 }
 
-static inline uint64_t header_free(uint64_t size) { return size; } /* SHMHEAP_STATE_FREE, slot and stamp are 0 */
+static inline uint64_t header_free(uint64_t size)
+{
+    return size;
+} /* SHMHEAP_STATE_FREE, slot and stamp are 0 */
 static inline uint64_t header_size(uint64_t header) { return header & HEADER_SIZE_MASK; }
-static inline unsigned header_state(uint64_t header) { return (unsigned)(header >> HEADER_STATE_SHIFT) & HEADER_STATE_MASK; }
-static inline unsigned header_slot(uint64_t header) { return (unsigned)(header >> HEADER_SLOT_SHIFT) & HEADER_SLOT_MASK; }
-static inline unsigned header_generation(uint64_t header) { return (unsigned)(header >> HEADER_GENERATION_SHIFT); }
+static inline unsigned header_state(uint64_t header)
+{
+    return (unsigned)(header >> HEADER_STATE_SHIFT) & HEADER_STATE_MASK;
+}
+static inline unsigned header_slot(uint64_t header)
+{
+    return (unsigned)(header >> HEADER_SLOT_SHIFT) & HEADER_SLOT_MASK;
+}
+static inline unsigned header_generation(uint64_t header)
+{
+    return (unsigned)(header >> HEADER_GENERATION_SHIFT);
+}
 
 /* Free, and nothing but a size in it. */
 static inline int header_is_free(uint64_t header) { return header <= HEADER_SIZE_MASK; }
@@ -52,12 +65,14 @@ static inline int upper_is_live(uint32_t upper)
 {
     const uint32_t used = header_upper((uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT);
     const uint32_t mask = header_upper((UINT64_C(1) << HEADER_SLOT_SHIFT) - 1);
-    return ((upper - used) & mask & ~used) == 0; /* SHMHEAP_STATE_SHARED is twice SHMHEAP_STATE_USED */
+    return ((upper - used) & mask & ~used) ==
+           0; /* SHMHEAP_STATE_SHARED is twice SHMHEAP_STATE_USED */
 }
 
 static inline struct block header_open(uint64_t header)
 {
-    struct block block = {header_size(header), header_state(header), header_slot(header), header_generation(header)};
+    struct block block = {header_size(header), header_state(header), header_slot(header),
+                          header_generation(header)};
     return block;
 }
 
@@ -87,7 +102,8 @@ static inline uint64_t block_payload_len(const struct shmheap *heap, uint64_t si
 /* The granule of the block whose payload begins at ptr; GRANULE_NONE where none can begin. */
 static inline uint64_t block_of_pointer(const struct shmheap *heap, const void *ptr)
 {
-    uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)heap->region) - (REGION_LEAD + HEADER_SIZE);
+    uint64_t off =
+        (uint64_t)((uintptr_t)ptr - (uintptr_t)heap->region) - (REGION_LEAD + HEADER_SIZE);
     uint64_t granule = off >> heap->shift; /* a pointer before the region makes a huge one */
     if (UNLIKELY(granule >= connection_end(heap) || granule << heap->shift != off))
         return GRANULE_NONE;
@@ -110,7 +126,8 @@ static inline uint64_t block_load(const struct shmheap *heap, uint64_t granule)
 
 /* The size that a block at granule has, if its header is that of a block that may lie there; else
  * 0. */
-static inline uint64_t block_size_checked(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t end)
+static inline uint64_t block_size_checked(const struct shmheap *heap, uint64_t granule,
+                                          uint64_t header, uint64_t end)
 {
     uint64_t size = header_size(header);
     return size >= heap->block_min && size <= end - granule ? size : 0;
@@ -119,7 +136,8 @@ static inline uint64_t block_size_checked(const struct shmheap *heap, uint64_t g
 /* Has the header there fetched meanwhile; any granule may be given. */
 static inline void block_fetch(const struct shmheap *heap, uint64_t granule)
 {
-    prefetch((const void *)((uintptr_t)heap->region + REGION_LEAD + (uintptr_t)(granule << heap->shift)));
+    prefetch((const void *)((uintptr_t)heap->region + REGION_LEAD +
+                            (uintptr_t)(granule << heap->shift)));
 }
 
 /* Stores a header inside a block, where no walk sees it. A death here leaves the block as it was.
@@ -138,7 +156,8 @@ static inline void block_publish(const struct shmheap *heap, uint64_t granule, u
 
 /* A publishing store to a live object's header, which its holders may turn from used to shared
  * meanwhile: 1, or 0 when it is no longer what was seen. */
-static inline int block_republish(const struct shmheap *heap, uint64_t granule, uint64_t seen, uint64_t header)
+static inline int block_republish(const struct shmheap *heap, uint64_t granule, uint64_t seen,
+                                  uint64_t header)
 {
     return compare_exchange(block_header(heap, granule), seen, header);
 }
@@ -151,7 +170,8 @@ struct block_step {
 
 enum block_walk { BLOCK_WALK_BLOCK, BLOCK_WALK_END, BLOCK_WALK_BAD };
 
-static inline enum block_walk block_walk_at(const struct shmheap *heap, struct block_step *step, uint64_t end)
+static inline enum block_walk block_walk_at(const struct shmheap *heap, struct block_step *step,
+                                            uint64_t end)
 {
     if (step->granule >= end)
         return BLOCK_WALK_END;
@@ -162,6 +182,9 @@ static inline enum block_walk block_walk_at(const struct shmheap *heap, struct b
 
 static inline void block_walk_next(struct block_step *step) { step->granule += step->size; }
 
-static inline int header_state_known(uint64_t header) { return header_state(header) <= SHMHEAP_STATE_NAMED; }
+static inline int header_state_known(uint64_t header)
+{
+    return header_state(header) <= SHMHEAP_STATE_NAMED;
+}
 
 #endif

@@ -16,20 +16,30 @@ enum {
     LIMIT_BYTES_MIN = 1024, /* caches that could keep no more than this are not made */
     BATCH_FEW = 4,          /* blocks that are fetched at first */
     BATCH_MOST = 512,       /* and at most */
-    LIST_SIZE = 8,           /* granules up to which blocks are never fetched one by one, but a few */
-    SHARE = 64,             /* of what may be kept, the part that a size may have; with more it is the first to give back */
-    FLUSH_BATCH = 256,      /* blocks that are sorted at a time */
-    FLUSH_SHARE = 16,       /* of a stack that is deeper than two batches, the part that goes at a time */
-    INSPECT_LEAST = 256,       /* granules by which the stacks may grow until they are looked at again, at least; else a share */
-    ENTRIES_SHARE = 7,      /* above the sum of 1 / size over all sizes, 6.35 */
-    PADDING = 4,            /* entries, so that the stacks do not all begin in the same set of the processor's cache */
-    PAUSE_LEAST = 64, PAUSE_MOST = 1 << 16, /* calls without the cache, after others had to ask for what was in it; more in a heap */
-    PAUSE_BLOCKS = 8, PAUSE_BOUND = 1 << 20, /* of many blocks: one for each so many, up to a bound */
+    LIST_SIZE = 8, /* granules up to which blocks are never fetched one by one, but a few */
+    SHARE =
+        64, /* of what may be kept, the part that a size may have; with more it is the first to give back */
+    FLUSH_BATCH = 256, /* blocks that are sorted at a time */
+    FLUSH_SHARE = 16, /* of a stack that is deeper than two batches, the part that goes at a time */
+    INSPECT_LEAST =
+        256, /* granules by which the stacks may grow until they are looked at again, at least; else a share */
+    ENTRIES_SHARE = 7, /* above the sum of 1 / size over all sizes, 6.35 */
+    PADDING =
+        4, /* entries, so that the stacks do not all begin in the same set of the processor's cache */
+    PAUSE_LEAST = 64,
+    PAUSE_MOST =
+        1
+        << 16, /* calls without the cache, after others had to ask for what was in it; more in a heap */
+    PAUSE_BLOCKS = 8,
+    PAUSE_BOUND = 1 << 20, /* of many blocks: one for each so many, up to a bound */
     RESUMED_LONG_AGO = 16,
-    THREAD_END_MS = 100,   /* that a thread waits for a heap's lock when it ends */
-    RUN_LEAST = 8, /* blocks, on the average: when neighbours are freed in such runs they are not sorted */
+    THREAD_END_MS = 100, /* that a thread waits for a heap's lock when it ends */
+    RUN_LEAST =
+        8, /* blocks, on the average: when neighbours are freed in such runs they are not sorted */
     SORT_FEW = 24, /* entries: with fewer the sort by digits takes longer than one by comparing */
-    DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS /* of addresses, to sort by; below the first all are equal */
+    DIGIT_FIRST = 3,
+    DIGIT_BITS = 6,
+    DIGITS = 1 << DIGIT_BITS /* of addresses, to sort by; below the first all are equal */
 };
 
 /* A connection that nobody has: no pointer of a caller is equal to it. */
@@ -62,7 +72,8 @@ static unsigned stack_count(const struct cache *cache, uint64_t size)
 /* Flushing -------------------------------------------------------------- */
 
 /* One pass of a radix sort: from in the order of the digit at shift, into to. */
-static void entries_sort_digit(const struct cache_entry *from, struct cache_entry *to, unsigned count, unsigned shift)
+static void entries_sort_digit(const struct cache_entry *from, struct cache_entry *to,
+                               unsigned count, unsigned shift)
 {
     unsigned place[DIGITS + 1] = {0};
     for (unsigned i = 0; i < count; i++)
@@ -93,7 +104,8 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
         differing |= (uintptr_t)entries[i].payload ^ (uintptr_t)entries[i - 1].payload;
         disorder |= entries[i].payload < entries[i - 1].payload;
     }
-    for (unsigned shift = DIGIT_FIRST; disorder && shift < 8 * sizeof differing && differing >> shift != 0; shift += DIGIT_BITS) {
+    for (unsigned shift = DIGIT_FIRST;
+         disorder && shift < 8 * sizeof differing && differing >> shift != 0; shift += DIGIT_BITS) {
         if ((differing >> shift) % DIGITS == 0)
             continue;
         entries_sort_digit(from, to, count, shift);
@@ -129,15 +141,18 @@ static uint64_t entry_granule(const struct cache *cache, const struct cache_entr
     return (uint64_t)(entry->payload - cache->first) >> cache->shift;
 }
 
-static int entry_holds(const struct cache *cache, const struct shmheap *heap, const struct cache_entry *entry)
+static int entry_holds(const struct cache *cache, const struct shmheap *heap,
+                       const struct cache_entry *entry)
 {
     uint64_t granule = entry_granule(cache, entry);
-    return index_is_start(heap, granule) && block_load(heap, granule) == entry->header - cache->used + cache->kept;
+    return index_is_start(heap, granule) &&
+           block_load(heap, granule) == entry->header - cache->used + cache->kept;
 }
 
 /* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state
  * cached. */
-static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size, struct cache_entry *entries, unsigned count)
+static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size,
+                         struct cache_entry *entries, unsigned count)
 {
     if (!entries_are_runs(entries, count, size << cache->shift))
         entries_sort(entries, count);
@@ -161,7 +176,8 @@ static void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size
 {
     struct cache_stack *stack = &cache->stacks[size];
     for (unsigned done = 0; done < count; done += FLUSH_BATCH)
-        entries_free(cache, heap, size, stack->bottom + done, count - done < FLUSH_BATCH ? count - done : FLUSH_BATCH);
+        entries_free(cache, heap, size, stack->bottom + done,
+                     count - done < FLUSH_BATCH ? count - done : FLUSH_BATCH);
     unsigned left = stack_count(cache, size) - count;
     memmove(stack->bottom, stack->bottom + count, left * sizeof *stack->bottom);
     stack->top = stack->bottom + left;
@@ -207,7 +223,8 @@ static uint64_t room_victim(struct cache *cache)
     uint64_t largest = 1;
     for (unsigned i = 1; i < CACHE_SIZES; i++) {
         uint64_t size = cache->hand = cache->hand % (CACHE_SIZES - 1) + 1;
-        uint64_t count = stack_count(cache, size), mark = stack_mark(cache, size), before = cache->marks[size];
+        uint64_t count = stack_count(cache, size), mark = stack_mark(cache, size),
+                 before = cache->marks[size];
         cache->marks[size] = mark;
         if (count != 0 && (mark == before || count * size > share_of(cache)))
             return size;
@@ -223,7 +240,8 @@ static void room_make(struct cache *cache, struct shmheap *heap)
 {
     uint64_t size = room_victim(cache);
     unsigned count = stack_count(cache, size);
-    stack_flush(cache, heap, size, count <= 2 * FLUSH_BATCH ? (count + 1) / 2 : FLUSH_BATCH + count / FLUSH_SHARE);
+    stack_flush(cache, heap, size,
+                count <= 2 * FLUSH_BATCH ? (count + 1) / 2 : FLUSH_BATCH + count / FLUSH_SHARE);
 }
 
 /* Lets the stacks grow by so many granules, and by some more until the next look at them. For more
@@ -232,7 +250,8 @@ static void room_make_for(struct cache *cache, struct shmheap *heap, uint64_t ne
 {
     while (cache->left + cache->spare < need && need <= share_of(cache))
         room_make(cache, heap);
-    uint64_t room = cache->left + cache->spare, grant = need + (share_of(cache) > INSPECT_LEAST ? share_of(cache) : INSPECT_LEAST);
+    uint64_t room = cache->left + cache->spare,
+             grant = need + (share_of(cache) > INSPECT_LEAST ? share_of(cache) : INSPECT_LEAST);
     cache->left = room < grant ? room : grant;
     cache->spare = room - cache->left;
 }
@@ -243,7 +262,8 @@ static uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned cou
 {
     uint64_t sum = count;
     for (unsigned i = 0; i < count; i++)
-        sum ^= cache->stacks[size].bottom[i].header + (uint64_t)(uintptr_t)cache->stacks[size].bottom[i].payload;
+        sum ^= cache->stacks[size].bottom[i].header +
+               (uint64_t)(uintptr_t)cache->stacks[size].bottom[i].payload;
     return sum;
 }
 
@@ -255,7 +275,8 @@ static unsigned batch_next(struct cache *cache, uint64_t size)
     unsigned last = cache->batch[size];
     int free_set_none = last != 0 && stack_sum(cache, size, last) == cache->sums[size];
     uint64_t most = free_set_none ? share_of(cache) * 4 / size : share_of(cache) / 4 / size;
-    uint64_t listed = size <= LIST_SIZE && size <= share_of(cache) ? BATCH_FEW : 1, batch = last == 0 ? BATCH_FEW : 2 * (uint64_t)last;
+    uint64_t listed = size <= LIST_SIZE && size <= share_of(cache) ? BATCH_FEW : 1,
+             batch = last == 0 ? BATCH_FEW : 2 * (uint64_t)last;
     batch = batch < most ? batch : most;
     return (unsigned)(batch < listed ? listed : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
@@ -265,7 +286,8 @@ static unsigned batch_next(struct cache *cache, uint64_t size)
  * there are seldom so many. */
 static int stack_suffices(const struct cache *cache, uint64_t size)
 {
-    return stack_count(cache, size) > (2 * CACHE_RECENT * size <= share_of(cache) / 4 ? CACHE_RECENT : 0);
+    return stack_count(cache, size) >
+           (2 * CACHE_RECENT * size <= share_of(cache) / 4 ? CACHE_RECENT : 0);
 }
 
 void *cache_take_settled(struct cache *cache, uint64_t size, size_t len)
@@ -292,7 +314,8 @@ static void stacks_format(struct cache *cache, const struct shmheap *heap)
 static int cache_attach(struct cache *cache, struct shmheap *heap)
 {
     uint64_t need = block_granules(heap, sizeof(struct cache_line));
-    int64_t granule = (uintptr_t)heap->base % 64 == 0 ? heap->fit->alloc_aligned(heap, need, 64, 0) : heap->fit->alloc(heap, need);
+    int64_t granule = (uintptr_t)heap->base % 64 == 0 ? heap->fit->alloc_aligned(heap, need, 64, 0)
+                                                      : heap->fit->alloc(heap, need);
     if (granule < 0)
         return -1;
     cache->line = block_payload(heap, (uint64_t)granule);
@@ -301,7 +324,8 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     store_u64(&cache->line->kind, INTERNAL_CACHE);
     uint64_t header = block_load(heap, (uint64_t)granule);
     block_publish(heap, (uint64_t)granule,
-                  header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot, header_generation(header)));
+                  header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot,
+                              header_generation(header)));
     reclaim_line_add(heap, (uint64_t)granule);
     store_u64(&heap->control->caching, 1);
     cache->taken = cache->pause = 0;
@@ -375,23 +399,27 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
  * for. */
 static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granule)
 {
-    uint64_t header = block_load(heap, granule), size = block_size_checked(heap, granule, header, heap->end);
+    uint64_t header = block_load(heap, granule),
+             size = block_size_checked(heap, granule, header, heap->end);
     if (size - 1 >= cache->left || size >= CACHE_SIZES || granule >= cache->limit) {
         heap->fit->free_span(heap, granule, size, 1);
         return;
     }
-    cache_push(cache, (struct cache_entry){block_payload(heap, granule), header - cache->kept + cache->used});
+    cache_push(cache, (struct cache_entry){block_payload(heap, granule),
+                                           header - cache->kept + cache->used});
     cache->left -= size;
 }
 
 /* Puts blocks from alloc_best on the stack of their size, the lowest on top: it is used first. */
-static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size, const uint64_t *granules, int64_t count)
+static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size,
+                         const uint64_t *granules, int64_t count)
 {
     struct cache_stack *stack = &cache->stacks[size];
     struct cache_entry *top = stack->top;
     for (int64_t i = count; i-- > 0;) {
         uint64_t header = block_load(heap, granules[i]);
-        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit || size > cache->left)) {
+        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit ||
+                     size > cache->left)) {
             stack->top = top;
             entry_push(cache, heap, granules[i]);
             top = stack->top;
@@ -415,7 +443,8 @@ int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
     unsigned wanted = batch_next(cache, size);
     room_make_for(cache, heap, wanted * size);
     wanted = wanted * size <= cache->left ? wanted : (unsigned)(cache->left / size);
-    int64_t got = wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
+    int64_t got =
+        wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
     entries_push(cache, heap, size, granules, got);
     cache->batch[size] = (uint16_t)stack_count(cache, size);
     cache->sums[size] = stack_sum(cache, size, stack_count(cache, size));
@@ -465,8 +494,9 @@ static void cache_empty(struct cache *cache, struct shmheap *heap)
     recent_settle(cache);
     if (load_u64(&cache->line->taken) == cache->taken)
         stacks_flush(cache, heap);
-    if (index_is_start(heap, step.granule) && block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK &&
-        reclaim_is_line(heap, &step) && header_slot(step.header) == heap->slot) {
+    if (index_is_start(heap, step.granule) &&
+        block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK && reclaim_is_line(heap, &step) &&
+        header_slot(step.header) == heap->slot) {
         reclaim_line_drop(heap, step.granule);
         heap->fit->free_span(heap, step.granule, step.size, 1);
     }
@@ -502,7 +532,8 @@ static void cache_of_thread_end(struct cache *cache)
 {
     pthread_mutex_lock(&cache_mutex);
     struct shmheap *heap = cache->of;
-    if (cache->state == CACHE_EMPTYING) { /* by a thread that closes the connection, which unmaps it then */
+    if (cache->state ==
+        CACHE_EMPTYING) { /* by a thread that closes the connection, which unmaps it then */
         cache->state = CACHE_WITHOUT_THREAD;
         pthread_mutex_unlock(&cache_mutex);
         return;
@@ -538,12 +569,16 @@ static void caches_of_thread_end(void *list)
     process_calm_end(calm);
 }
 
-static void cache_start(void) { cache_key_made = pthread_key_create(&cache_key, caches_of_thread_end) == 0; }
+static void cache_start(void)
+{
+    cache_key_made = pthread_key_create(&cache_key, caches_of_thread_end) == 0;
+}
 
 void cache_end_of_library(void)
 {
     if (cache_key_made)
-        pthread_key_delete(cache_key); /* threads that end from now on would call what is no longer there */
+        pthread_key_delete(
+            cache_key); /* threads that end from now on would call what is no longer there */
     cache_key_made = 0;
 }
 
@@ -604,9 +639,11 @@ struct cache *cache_of(struct shmheap *heap)
     int before = errno;
     struct cache *cache;
     process_notice_fork();
-    if (!lock_barrier_remote || cache_limit(heap, load_u64(&heap->len_known)) << heap->shift < LIMIT_BYTES_MIN)
+    if (!lock_barrier_remote ||
+        cache_limit(heap, load_u64(&heap->len_known)) << heap->shift < LIMIT_BYTES_MIN)
         return NULL;
-    for (cache = cache_all; cache != NULL && SHARED_LOAD(&cache->of) != heap; cache = cache->next_of_thread)
+    for (cache = cache_all; cache != NULL && SHARED_LOAD(&cache->of) != heap;
+         cache = cache->next_of_thread)
         continue;
     if (cache == NULL && (cache = cache_new(heap)) == NULL) {
         errno = before; /* then without */
@@ -628,7 +665,8 @@ static struct cache *cache_take_over(struct shmheap *heap)
             cache_unlist(cache);
             return cache;
         }
-        pthread_cond_wait(&cache_emptied, &cache_mutex); /* no longer than THREAD_END_MS and an emptying */
+        pthread_cond_wait(&cache_emptied,
+                          &cache_mutex); /* no longer than THREAD_END_MS and an emptying */
     }
     return NULL;
 }

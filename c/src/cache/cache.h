@@ -55,34 +55,40 @@ struct cache {
     const struct shmheap *heap;
     struct cache_line *line;
     unsigned char *first; /* the payload of granule 0 */
-    uint64_t left;        /* granules that may be kept besides those on the stacks, until the cache is looked at again */
-    uint64_t limit;       /* blocks that begin before this granule end within the region, whatever size is kept */
-    uint64_t used, kept;  /* headers without size and stamp: used (and one stamp more) or cached, our slot */
+    uint64_t
+        left; /* granules that may be kept besides those on the stacks, until the cache is looked at again */
+    uint64_t
+        limit; /* blocks that begin before this granule end within the region, whatever size is kept */
+    uint64_t used,
+        kept; /* headers without size and stamp: used (and one stamp more) or cached, our slot */
     unsigned shift;
-    unsigned freed;       /* where in recent the oldest is, and the next goes, modulo CACHE_RECENT */
+    unsigned freed; /* where in recent the oldest is, and the next goes, modulo CACHE_RECENT */
     struct cache_entry recent[CACHE_RECENT]; /* zeros: there are fewer */
     struct cache_stack stacks[CACHE_SIZES];
     /* seldom used */
-    struct shmheap *of;   /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
+    struct shmheap *
+        of; /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
     struct cache *next_of_heap, *next_of_thread;
     uint64_t line_granule;
-    uint64_t taken;       /* the line's, as last seen */
+    uint64_t taken;            /* the line's, as last seen */
     uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
-    uint64_t held_back;   /* calls that did without a line, since threads waited for space */
-    uint64_t resumed;     /* the heap's allocs when they last were */
-    uint64_t spare;       /* granules that may be kept besides, after that */
-    uint64_t most;        /* granules that may be kept in all */
-    size_t bytes;         /* of all of this */
+    uint64_t held_back;        /* calls that did without a line, since threads waited for space */
+    uint64_t resumed;          /* the heap's allocs when they last were */
+    uint64_t spare;            /* granules that may be kept besides, after that */
+    uint64_t most;             /* granules that may be kept in all */
+    size_t bytes;              /* of all of this */
     enum cache_state state;
-    uint64_t hand;        /* the size that was looked at last for something to give back */
-    uint64_t marks[CACHE_SIZES];  /* what was on top of the stacks then */
-    uint64_t sums[CACHE_SIZES];   /* of the entries that were fetched the last time */
-    uint16_t batch[CACHE_SIZES];  /* how many they were */
-    struct cache_entry entries[]; /* of all stacks; pages that none has reached were never touched */
+    uint64_t hand;               /* the size that was looked at last for something to give back */
+    uint64_t marks[CACHE_SIZES]; /* what was on top of the stacks then */
+    uint64_t sums[CACHE_SIZES];  /* of the entries that were fetched the last time */
+    uint16_t batch[CACHE_SIZES]; /* how many they were */
+    struct cache_entry
+        entries[]; /* of all stacks; pages that none has reached were never touched */
 };
 
 /* The cache that this thread used last; neither it nor its heap is ever NULL. */
-extern __thread struct cache *cache_mine __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct cache *cache_mine
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 #define CACHE_STATE_ONE (UINT64_C(1) << HEADER_STATE_SHIFT)
 
@@ -100,7 +106,10 @@ static ALWAYS_INLINE int cache_begin(struct cache_line *line)
     return LIKELY(load_acquire_u32(&line->asked) == 0);
 }
 
-static ALWAYS_INLINE void cache_end(struct cache_line *line) { SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u); }
+static ALWAYS_INLINE void cache_end(struct cache_line *line)
+{
+    SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u);
+}
 
 /* Both calls below are short on purpose: where memory is slow, what counts is how many of them the
  * processor can have under way at a time. */
@@ -124,7 +133,8 @@ static ALWAYS_INLINE void *cache_take(struct cache *cache, size_t len)
             /* Loaded as it was stored, in one piece: some processors take longer to find half of it
              * in the store that is under way. */
             uint64_t header = opaque_copy(entry->header);
-            store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE), header_upper(header));
+            store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE),
+                                header_upper(header));
             stack->top = entry;
             cache->left += size;
         }
@@ -154,7 +164,8 @@ static ALWAYS_INLINE void cache_defer(struct cache *cache, struct cache_entry en
 static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
 {
     uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)cache->first);
-    uint64_t granule = rotate_right(off, cache->shift); /* huge if ptr is no multiple of a granule */
+    uint64_t granule =
+        rotate_right(off, cache->shift); /* huge if ptr is no multiple of a granule */
     if (UNLIKELY(granule >= cache->limit))
         return 0;
     struct cache_line *line = cache->line;
@@ -163,10 +174,13 @@ static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
         shared_u64 *place = (shared_u64 *)(void *)((unsigned char *)ptr - HEADER_SIZE);
         uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
-        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left && index_is_start(cache->heap, granule))) {
+        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left &&
+                   index_is_start(cache->heap, granule))) {
             uint32_t generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
             store_publish_upper(place, generation | header_upper(cache->kept));
-            cache_defer(cache, (struct cache_entry){ptr, (uint64_t)(generation + header_upper(cache->used)) << 32 | size});
+            cache_defer(cache,
+                        (struct cache_entry){
+                            ptr, (uint64_t)(generation + header_upper(cache->used)) << 32 | size});
             cache->left -= size;
             added = 1;
         }

@@ -13,8 +13,8 @@
 
 enum {
     BUSY_LIMIT_MS = 50,
-    PACE_MS = 100,         /* from one time that threads that wait for space ask to the next */
-    LINES_MAX = 1 << 16    /* with more in the list it is taken for a ring that a peer made */
+    PACE_MS = 100,      /* from one time that threads that wait for space ask to the next */
+    LINES_MAX = 1 << 16 /* with more in the list it is taken for a ring that a peer made */
 };
 
 /* struct asked is private. */
@@ -22,14 +22,16 @@ struct asked {
     const struct shmheap *heap;
     uint64_t limit; /* until when to wait for those who are busy; the monotonic clock, ns */
     unsigned slot;  /* whose caches; 0: all */
-    unsigned char may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
+    unsigned char
+        may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
 };
 
 int reclaim_is_line(const struct shmheap *heap, const struct block_step *step)
 {
     return header_state(step->header) == SHMHEAP_STATE_INTERNAL &&
            block_payload_len(heap, step->size) >= sizeof(struct cache_line) &&
-           load_u64(&((const struct cache_line *)block_payload(heap, step->granule))->kind) == INTERNAL_CACHE;
+           load_u64(&((const struct cache_line *)block_payload(heap, step->granule))->kind) ==
+               INTERNAL_CACHE;
 }
 
 /* The list --------------------------------------------------------------- */
@@ -180,8 +182,10 @@ static int take_all(struct shmheap *heap, const struct asked *asked, long *freed
     struct block_step step = {0, 0, 0};
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
-        if (header_state(step.header) == SHMHEAP_STATE_CACHED && asked->may_take[header_slot(step.header)]) {
-            if (!index_is_start(heap, step.granule) || index_size_checked(heap, step.granule, step.header) == 0 ||
+        if (header_state(step.header) == SHMHEAP_STATE_CACHED &&
+            asked->may_take[header_slot(step.header)]) {
+            if (!index_is_start(heap, step.granule) ||
+                index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
             ++*freed;
@@ -205,7 +209,8 @@ static long reclaim_for(struct shmheap *heap, struct asked *asked)
 {
     long freed = 0;
     asked->heap = heap;
-    if ((load_u64(&heap->control->cache_lines) == 0 || lines_each(heap, asked, line_request) != 0) &&
+    if ((load_u64(&heap->control->cache_lines) == 0 ||
+         lines_each(heap, asked, line_request) != 0) &&
         (lines_relink(heap) != 0 || lines_each(heap, asked, line_request) != 0))
         return bad();
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
@@ -223,7 +228,7 @@ int reclaim_is_paced(struct shmheap *heap)
     shared_u64 *after = &connection_hints(heap)->reclaim_after_ns;
     uint64_t now = clock_ns(CLOCK_MONOTONIC), pace = PACE_MS * UINT64_C(1000000);
     if (load_u64(&heap->control->caching) == 0)
-        return 0; /* asking costs nothing */
+        return 0;                      /* asking costs nothing */
     if (load_u64(after) - now <= pace) /* else it is over, or a peer's invention */
         return 1;
     store_u64(after, now + pace);

@@ -43,7 +43,8 @@ static void boundaries_put(const struct shmheap *heap, uint64_t granule, uint64_
 }
 
 /* Of those collected, and of the tail. */
-static void collected_boundaries_put(const struct shmheap *heap, const struct collected *blocks, int set)
+static void collected_boundaries_put(const struct shmheap *heap, const struct collected *blocks,
+                                     int set)
 {
     uint64_t top = load_u64(&heap->control->top);
     for (uint64_t i = 0; i < blocks->count; i++)
@@ -66,7 +67,8 @@ void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granul
 }
 
 /* Takes what begins in the row's first chunk. 0 where the bits hold nothing, or there are too many. */
-static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t size, struct collected *blocks)
+static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t size,
+                        struct collected *blocks)
 {
     if (chunk * CHUNK_GRANULES >= heap->end)
         return 0;
@@ -84,7 +86,8 @@ static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t siz
 static int gather_large(const struct shmheap *heap, uint64_t chunk, struct collected *blocks)
 {
     uint64_t starts = chunk * CHUNK_GRANULES < heap->end ? load_u64(&heap->bits[chunk].start) : 0;
-    if (starts == 0 || !collect(blocks, chunk * CHUNK_GRANULES + bit_highest(starts), load_u32(heap->level[0] + chunk)))
+    if (starts == 0 || !collect(blocks, chunk * CHUNK_GRANULES + bit_highest(starts),
+                                load_u32(heap->level[0] + chunk)))
         return 0;
     free_set_take_large(heap, chunk);
     return 1;
@@ -101,7 +104,8 @@ static int gather_all(const struct shmheap *heap, struct collected *blocks)
     while ((lowest = load_u32(first + LARGE_FIRST)) != 0)
         if (!gather_large(heap, chunk_of_first(lowest), blocks))
             return 0;
-    return blocks->count + (load_u64(&heap->control->top) != heap->end) == load_u64(&heap->control->free_blocks);
+    return blocks->count + (load_u64(&heap->control->top) != heap->end) ==
+           load_u64(&heap->control->free_blocks);
 }
 
 void free_set_gather(const struct shmheap *heap)

@@ -39,10 +39,13 @@ static NOINLINE void free_set_take_large(const struct shmheap *heap, uint64_t ch
 
 /* Of a chunk, the free blocks after which a start comes where they would end if they had this size, 1 to 63, and before that an edge. Seldom
  * are there starts in between. starts, next: the start bits of the chunk and of the one behind it. */
-static ALWAYS_INLINE uint64_t free_set_maybe(const struct chunk_bits *bits, uint64_t starts, uint64_t next, uint64_t size)
+static ALWAYS_INLINE uint64_t free_set_maybe(const struct chunk_bits *bits, uint64_t starts,
+                                             uint64_t next, uint64_t size)
 {
-    uint64_t boundaries = load_u64(&bits[0].boundary), next_boundaries = load_u64(&bits[1].boundary);
-    uint64_t ends = starts >> size | next << (-size & 63), last = boundaries >> (size - 1) | next_boundaries << 1 << (-size & 63);
+    uint64_t boundaries = load_u64(&bits[0].boundary),
+             next_boundaries = load_u64(&bits[1].boundary);
+    uint64_t ends = starts >> size | next << (-size & 63),
+             last = boundaries >> (size - 1) | next_boundaries << 1 << (-size & 63);
     return starts & boundaries & ends & last;
 }
 
@@ -57,12 +60,14 @@ static inline uint64_t free_set_of_size(const struct chunk_bits *bits, uint64_t 
 
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
  * the one at gone, if that is in the chunk too. */
-static ALWAYS_INLINE uint64_t free_set_another(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static ALWAYS_INLINE uint64_t free_set_another(const struct shmheap *heap, uint64_t granule,
+                                               uint64_t size, uint64_t gone)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
     uint64_t may = free_set_maybe(bits, starts, next, size);
-    may &= ~bit_of(granule) & ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
+    may &= ~bit_of(granule) &
+           ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
     for (;;) {
         uint64_t has = (may != 0) & (span_of(starts, next, bit_lowest_or_64(may) & 63) == size);
         may &= may - 1;
@@ -78,7 +83,8 @@ void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granul
 void free_set_gather(const struct shmheap *heap);
 
 /* Into rows or tree. Size 0: nothing changes. */
-static ALWAYS_INLINE void free_set_put_binned(const struct shmheap *heap, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_put_binned(const struct shmheap *heap, uint64_t granule,
+                                              uint64_t size)
 {
     if (UNLIKELY(free_set_is_large(size)))
         free_set_put_large(heap, chunk_of(granule), size);
@@ -87,7 +93,8 @@ static ALWAYS_INLINE void free_set_put_binned(const struct shmheap *heap, uint64
 }
 
 /* Into the list, which few says there is. */
-static ALWAYS_INLINE void free_set_put_listed(const struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_put_listed(const struct shmheap *heap, uint64_t listed,
+                                              uint64_t granule, uint64_t size)
 {
     if (UNLIKELY(listed >= heap->list_max))
         free_set_spill(heap, listed, granule, size);
@@ -106,7 +113,8 @@ static inline void free_set_put(const struct shmheap *heap, uint64_t granule, ui
 }
 
 /* Out of rows or tree: as free_set_take. */
-static ALWAYS_INLINE void free_set_take_binned(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static ALWAYS_INLINE void free_set_take_binned(const struct shmheap *heap, uint64_t granule,
+                                               uint64_t size, uint64_t gone)
 {
     uint64_t chunk = chunk_of(granule);
     if (UNLIKELY(free_set_is_large(size)))
@@ -115,7 +123,8 @@ static ALWAYS_INLINE void free_set_take_binned(const struct shmheap *heap, uint6
         bins_take(heap, chunk, size, free_set_another(heap, granule, size, gone));
 }
 
-static ALWAYS_INLINE void free_set_take_listed(const struct shmheap *heap, uint64_t listed, uint64_t granule)
+static ALWAYS_INLINE void free_set_take_listed(const struct shmheap *heap, uint64_t listed,
+                                               uint64_t granule)
 {
     uint64_t place = list_place(heap, listed, granule);
     if (LIKELY(place < LIST_MAX))
@@ -124,7 +133,8 @@ static ALWAYS_INLINE void free_set_take_listed(const struct shmheap *heap, uint6
 
 /* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
  * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static inline void free_set_take(const struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t gone)
+static inline void free_set_take(const struct shmheap *heap, uint64_t granule, uint64_t size,
+                                 uint64_t gone)
 {
     uint64_t listed = list_count(heap);
     if (list_in_use(listed))
@@ -135,7 +145,9 @@ static inline void free_set_take(const struct shmheap *heap, uint64_t granule, u
 
 /* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: those in the places before and behind, LIST_MAX where there is none, become
  * one block of this size at granule. */
-static ALWAYS_INLINE void free_set_merge_listed(const struct shmheap *heap, uint64_t listed, uint64_t before, uint64_t behind, uint64_t granule, uint64_t size)
+static ALWAYS_INLINE void free_set_merge_listed(const struct shmheap *heap, uint64_t listed,
+                                                uint64_t before, uint64_t behind, uint64_t granule,
+                                                uint64_t size)
 {
     if (before < LIST_MAX) {
         store_u32(list_size(heap, before), (uint32_t)size);
@@ -149,7 +161,8 @@ static ALWAYS_INLINE void free_set_merge_listed(const struct shmheap *heap, uint
 }
 
 /* [ free ] => [ rest ], or the other way, where the front of the one in this place, LIST_MAX: there is none yet, moves to border; rest 0: it vanishes. */
-static inline void free_set_move_listed(const struct shmheap *heap, uint64_t listed, uint64_t place, uint64_t border, uint64_t rest)
+static inline void free_set_move_listed(const struct shmheap *heap, uint64_t listed, uint64_t place,
+                                        uint64_t border, uint64_t rest)
 {
     if (place < LIST_MAX)
         list_shrink(heap, listed, place, border, rest);
@@ -164,7 +177,8 @@ static ALWAYS_INLINE void free_set_settle(const struct shmheap *heap)
         free_set_gather(heap);
 }
 
-static NOINLINE void free_set_shrink_large(const struct shmheap *heap, uint64_t granule, uint64_t behind, uint64_t rest)
+static NOINLINE void free_set_shrink_large(const struct shmheap *heap, uint64_t granule,
+                                           uint64_t behind, uint64_t rest)
 {
     if (free_set_is_large(rest) && chunk_of(granule) == chunk_of(behind)) {
         tree_put(heap, chunk_of(granule), rest);
@@ -179,8 +193,8 @@ enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
 /* struct found is private: a free block that the set has. */
 struct found {
     uint64_t granule;
-    uint64_t size;      /* granules; out of rows or tree it may be SPAN_FAR: free_set_large_size knows */
-    uint64_t listed;       /* as list_count said; NOT_LISTED: it is in rows or tree */
+    uint64_t size; /* granules; out of rows or tree it may be SPAN_FAR: free_set_large_size knows */
+    uint64_t listed;    /* as list_count said; NOT_LISTED: it is in rows or tree */
     uint64_t place;     /* in the list */
     int lowest;         /* 1: none of its size begins in a chunk before */
     enum others others; /* of its size, that begin in its chunk */
@@ -194,7 +208,8 @@ static ALWAYS_INLINE struct found found_none(uint64_t listed)
 }
 
 /* [ found       ] => [ FOUND ][ rest ]   free_set_take of the one, free_set_put of the other; rest 0: there is none. */
-static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const struct found *found, uint64_t behind, uint64_t rest)
+static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const struct found *found,
+                                          uint64_t behind, uint64_t rest)
 {
     uint64_t granule = found->granule, chunk = chunk_of(granule), size = found->size;
     if (list_in_use(found->listed)) {
@@ -205,7 +220,9 @@ static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const stru
         free_set_shrink_large(heap, granule, behind, rest);
         return;
     }
-    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN) ? found->others : free_set_another(heap, granule, size, granule);
+    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN)
+                           ? found->others
+                           : free_set_another(heap, granule, size, granule);
     if (found->lowest)
         bins_take_first(heap, chunk, size, another);
     else
@@ -215,7 +232,8 @@ static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const stru
 
 /* The lowest free block of at least need, 1 to 64, in this chunk, which the set promises; its size as far as the bits tell, else SPAN_FAR.
  * GRANULE_NONE: the bits hold no such block. Without branches: which of several free blocks will do cannot be predicted. */
-static NOINLINE uint64_t free_set_find_any(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t *size)
+static NOINLINE uint64_t free_set_find_any(const struct shmheap *heap, uint64_t chunk,
+                                           uint64_t need, uint64_t *size)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
     const unsigned char *shifts = run_masks[need].shifts;
@@ -236,15 +254,18 @@ static NOINLINE uint64_t free_set_find_any(const struct shmheap *heap, uint64_t 
 
 /* The same where the rows say which sizes from need on have their first block in this chunk. Mostly that is one size, and one or two blocks of it
  * begin in the chunk: then the row's words can be fetched while the bits are on their way. */
-static ALWAYS_INLINE void free_set_find_small(const struct shmheap *heap, uint64_t chunk, uint64_t need, uint64_t which, struct found *found)
+static ALWAYS_INLINE void free_set_find_small(const struct shmheap *heap, uint64_t chunk,
+                                              uint64_t need, uint64_t which, struct found *found)
 {
     const struct chunk_bits *bits = &heap->bits[chunk];
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), size = need + bit_lowest_or_64(which);
+    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start),
+             size = need + bit_lowest_or_64(which);
     if (LIKELY(size < BINS)) {
         uint64_t may = free_set_maybe(bits, starts, next, size), more = may & (may - 1);
         unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
         int two = (more != 0) & (span_of(starts, next, second) == size);
-        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && may != 0 && span_of(starts, next, first) == size)) {
+        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && may != 0 &&
+                   span_of(starts, next, first) == size)) {
             found->granule = chunk * CHUNK_GRANULES + first;
             found->size = size;
             found->others = two ? OTHERS_SOME : OTHERS_NONE;
@@ -257,7 +278,8 @@ static ALWAYS_INLINE void free_set_find_small(const struct shmheap *heap, uint64
 }
 
 /* As free_set_find, of a need of more than 64: the last to begin in its chunk. */
-static ALWAYS_INLINE int free_set_find_large(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
+static ALWAYS_INLINE int free_set_find_large(const struct shmheap *heap, uint64_t need,
+                                             uint64_t top, struct found *found)
 {
     uint64_t chunk = tree_find(heap, (uint32_t)need, top);
     if (chunk == CHUNK_NONE)
@@ -269,7 +291,8 @@ static ALWAYS_INLINE int free_set_find_large(const struct shmheap *heap, uint64_
 }
 
 /* The one in this place of the list: 1, or 0 where place is LIST_MAX. */
-static ALWAYS_INLINE int free_set_at(const struct shmheap *heap, uint64_t place, struct found *found)
+static ALWAYS_INLINE int free_set_at(const struct shmheap *heap, uint64_t place,
+                                     struct found *found)
 {
     if (place == LIST_MAX)
         return 0;
@@ -280,14 +303,16 @@ static ALWAYS_INLINE int free_set_at(const struct shmheap *heap, uint64_t place,
 }
 
 /* As free_set_find, by the list. */
-static ALWAYS_INLINE int free_set_find_listed(const struct shmheap *heap, uint64_t need, struct found *found)
+static ALWAYS_INLINE int free_set_find_listed(const struct shmheap *heap, uint64_t need,
+                                              struct found *found)
 {
     return free_set_at(heap, list_find(heap, found->listed, need), found);
 }
 
 /* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
  * each other it is no free block. found: as found_none made it, and so left where nothing else is known. */
-static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
+static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t need, uint64_t top,
+                                       struct found *found)
 {
     if (list_in_use(found->listed))
         return free_set_find_listed(heap, need, found);
@@ -307,7 +332,8 @@ static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t need
 uint64_t free_set_large_size(const struct shmheap *heap, uint64_t granule);
 
 /* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
-static NOINLINE uint64_t free_set_find_exact(const struct shmheap *heap, uint64_t size, uint64_t top)
+static NOINLINE uint64_t free_set_find_exact(const struct shmheap *heap, uint64_t size,
+                                             uint64_t top)
 {
     uint64_t chunk = chunk_of_first(load_u32(&heap->control->first[size]));
     if (UNLIKELY(chunk > chunk_of(top))) /* as that of an empty row */
@@ -318,7 +344,8 @@ static NOINLINE uint64_t free_set_find_exact(const struct shmheap *heap, uint64_
 
 /* The lowest of the smallest free blocks of at least need, 1 to 63, which is small itself: 1, or 0 when all are large, if there are any. Otherwise as
  * free_set_find. */
-static inline int free_set_find_best(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
+static inline int free_set_find_best(const struct shmheap *heap, uint64_t need, uint64_t top,
+                                     struct found *found)
 {
     if (list_in_use(found->listed))
         return free_set_at(heap, list_best(heap, found->listed, need), found);

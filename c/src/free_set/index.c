@@ -13,7 +13,8 @@ uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
     uint64_t starts = load_u64(&heap->bits[chunk].start) & (bit_of(granule) | bits_below(granule));
     if (starts != 0)
         return chunk * CHUNK_GRANULES + bit_highest(starts);
-    chunk = tree_find_before(heap, chunk); /* no other begins between its start and its end, and it is large */
+    chunk = tree_find_before(
+        heap, chunk); /* no other begins between its start and its end, and it is large */
     if (chunk == CHUNK_NONE || chunk >= heap->layout.chunks_max)
         return GRANULE_NONE;
     starts = load_u64(&heap->bits[chunk].start);
@@ -44,7 +45,8 @@ void index_expect(struct index_expected *expected, const struct shmheap *heap, u
 /* The chunk so far, with the block at step in it. */
 static void expect_block(struct index_expected *expected, uint64_t chunk_end)
 {
-    uint64_t granule = expected->step.granule, size = expected->step.size, last = granule + size - 1;
+    uint64_t granule = expected->step.granule, size = expected->step.size,
+             last = granule + size - 1;
     expected->start |= bit_of(granule);
     if (header_state(expected->step.header) != SHMHEAP_STATE_FREE) {
         expected->used_granules += size;
@@ -94,10 +96,12 @@ int index_expect_next(struct index_expected *expected)
 
 int index_expect_bins(const struct index_expected *expected)
 {
-    return expected->chunk % BINS == BINS - 1 || (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
+    return expected->chunk % BINS == BINS - 1 ||
+           (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
-uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count)
+uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size,
+                          uint64_t count)
 {
     uint64_t word = 0;
     for (uint64_t i = group * BINS; i < count && i < (group + 1) * BINS; i++)
@@ -128,7 +132,8 @@ uint64_t index_largest(const struct shmheap *heap)
 
 uint64_t index_largest_of_all(const struct shmheap *heap)
 {
-    uint64_t end = connection_end(heap), top = load_u64(&heap->control->top), most = index_largest(heap);
+    uint64_t end = connection_end(heap), top = load_u64(&heap->control->top),
+             most = index_largest(heap);
     if (top <= end && end - top > most)
         most = end - top;
     return most < end ? most : end;
@@ -140,7 +145,8 @@ static void rebuild_bins(struct shmheap *heap, uint64_t count)
     for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
         uint64_t groups = (count + BINS - 1) / BINS;
         for (uint64_t i = 0; i < groups * BINS; i++)
-            store_u64(heap->bin[level] + i, index_expect_bin(heap, level, i / BINS, i % BINS, count));
+            store_u64(heap->bin[level] + i,
+                      index_expect_bin(heap, level, i / BINS, i % BINS, count));
         count = groups;
     }
 }
@@ -156,7 +162,8 @@ static void rebuild_tree(struct shmheap *heap, uint64_t count)
             return;
         count = filled / NODE_CHILDREN;
         for (uint64_t entry = 0; entry < count; entry++)
-            store_u32(heap->level[level + 1] + entry, node_maximum(heap->level[level] + entry * NODE_CHILDREN));
+            store_u32(heap->level[level + 1] + entry,
+                      node_maximum(heap->level[level] + entry * NODE_CHILDREN));
     }
 }
 
@@ -171,7 +178,8 @@ void index_rebuild(struct shmheap *heap)
         store_publish(&heap->bits[expected.chunk].start, expected.start);
         store_u32(heap->level[0] + expected.chunk, expected.large);
         for (unsigned i = 0; i < BINS && index_expect_bins(&expected); i++)
-            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(BINS - 1)) + i, expected.bins[i]);
+            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(BINS - 1)) + i,
+                      expected.bins[i]);
     }
     rebuild_bins(heap, (expected.chunk + BINS - 1) / BINS);
     rebuild_tree(heap, expected.chunk);

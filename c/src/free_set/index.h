@@ -12,7 +12,8 @@ static inline void index_fetch_ahead(const struct shmheap *heap, uint64_t chunk,
 {
     chunk += 8;
     if (chunk * CHUNK_GRANULES < end)
-        for (uint64_t starts = load_u64(&heap->bits[chunk].start); starts != 0; starts &= starts - 1)
+        for (uint64_t starts = load_u64(&heap->bits[chunk].start); starts != 0;
+             starts &= starts - 1)
             prefetch(block_header(heap, chunk * CHUNK_GRANULES + bit_lowest(starts)));
 }
 
@@ -33,13 +34,15 @@ struct index_expected {
     const struct shmheap *heap;
     uint64_t end;
     struct block_step step;
-    uint64_t boundary_later;   /* the last granule of a free block that ends in a later chunk */
-    uint64_t chunk;        /* the one described */
+    uint64_t boundary_later; /* the last granule of a free block that ends in a later chunk */
+    uint64_t chunk;          /* the one described */
     uint64_t start, boundary;
-    uint32_t large;        /* its entry in the tree */
-    uint64_t top, used_granules, used_blocks, free_blocks; /* so far; tail is the end unless the last block is free */
-    int bad;               /* step.granule holds no header that can be there */
-    uint64_t bins[BINS];   /* words of level 0, so far: complete with the last chunk that they cover, and with the last of all */
+    uint32_t large; /* its entry in the tree */
+    uint64_t top, used_granules, used_blocks,
+        free_blocks; /* so far; tail is the end unless the last block is free */
+    int bad;         /* step.granule holds no header that can be there */
+    uint64_t bins
+        [BINS]; /* words of level 0, so far: complete with the last chunk that they cover, and with the last of all */
 };
 
 void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end);
@@ -52,7 +55,8 @@ int index_expect_bins(const struct index_expected *expected);
 
 /* What a word of a row, from level 1 on, has to be: bit i says whether word 64 group + i of the level below is not 0. Of those the region
  * has count. */
-uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size, uint64_t count);
+uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size,
+                          uint64_t count);
 
 /* What control->first[place] has to be. */
 uint32_t index_expect_first(const struct shmheap *heap, unsigned place);

@@ -33,7 +33,8 @@ uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chun
     unsigned level = 0;
     while (level < heap->layout.levels && entry < heap->layout.level_len[level]) {
         uint64_t node = entry & ~(uint64_t)(NODE_CHILDREN - 1);
-        unsigned mask = node_at_least(heap->level[level] + node, need) & ~((1u << entry % NODE_CHILDREN) - 1);
+        unsigned mask =
+            node_at_least(heap->level[level] + node, need) & ~((1u << entry % NODE_CHILDREN) - 1);
         if (mask == 0) {
             entry = entry / NODE_CHILDREN + 1;
             level++;

@@ -14,12 +14,19 @@
 #include "../base/vector.h"
 
 #define CHUNK_NONE UINT64_MAX
-#define MAXIMUM_CAP UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
+#define MAXIMUM_CAP                                                                                \
+    UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
 
-static inline uint32_t maximum_of_size(uint64_t size) { return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP); }
+static inline uint32_t maximum_of_size(uint64_t size)
+{
+    return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP);
+}
 
 /* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
-static inline unsigned node_at_least(const shared_u32 *node, uint32_t need) { return above_of_16(node, need - 1); }
+static inline unsigned node_at_least(const shared_u32 *node, uint32_t need)
+{
+    return above_of_16(node, need - 1);
+}
 
 /* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
  * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a
@@ -29,16 +36,18 @@ static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned wit
 #if defined(INDEX_AVX512)
     return greatest_of(load_16_without(node, without));
 #elif defined(INDEX_AVX2)
-    const __m256i skipped = _mm256_set1_epi32((int)without), first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    const __m256i skipped = _mm256_set1_epi32((int)without),
+                  first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);
-    return greatest_of(
-        _mm256_max_epi32(_mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), load_8(node)),
-                         _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), load_8(node + 8))));
+    return greatest_of(_mm256_max_epi32(
+        _mm256_andnot_si256(_mm256_cmpeq_epi32(first, skipped), load_8(node)),
+        _mm256_andnot_si256(_mm256_cmpeq_epi32(second, skipped), load_8(node + 8))));
 #elif defined(__SSE2__)
     __m128i most = _mm_setzero_si128(), place = _mm_set_epi32(3, 2, 1, 0);
     const __m128i skipped = _mm_set1_epi32((int)without), four = _mm_set1_epi32(4);
     for (int i = 0; i < 4; i++) {
-        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), load_4(node + 4 * i)), most);
+        most = greater_of(_mm_andnot_si128(_mm_cmpeq_epi32(place, skipped), load_4(node + 4 * i)),
+                          most);
         place = _mm_add_epi32(place, four);
     }
     return greatest_of(most);
@@ -52,7 +61,10 @@ static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned wit
 #endif
 }
 
-static inline uint32_t node_maximum(const shared_u32 *node) { return node_maximum_without(node, NODE_CHILDREN); }
+static inline uint32_t node_maximum(const shared_u32 *node)
+{
+    return node_maximum_without(node, NODE_CHILDREN);
+}
 
 /* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
 static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk)
@@ -82,7 +94,8 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
 }
 
 /* Stores an entry and returns what its parent has to be. */
-static ALWAYS_INLINE uint32_t tree_store_entry(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+static ALWAYS_INLINE uint32_t tree_store_entry(const struct shmheap *heap, unsigned level,
+                                               uint64_t entry, uint32_t value)
 {
     shared_u32 *node = heap->level[level] + (entry & ~(uint64_t)(NODE_CHILDREN - 1));
     uint32_t others = node_maximum_without(node, entry % NODE_CHILDREN);
@@ -105,7 +118,8 @@ static inline void tree_store_less(const struct shmheap *heap, uint64_t chunk, u
     store_u32(heap->level[heap->layout.levels - 1] + entry, value);
 }
 
-static ALWAYS_INLINE void tree_store_if_more(const struct shmheap *heap, unsigned level, uint64_t entry, uint32_t value)
+static ALWAYS_INLINE void tree_store_if_more(const struct shmheap *heap, unsigned level,
+                                             uint64_t entry, uint32_t value)
 {
     shared_u32 *place = heap->level[level] + entry;
     uint32_t was = load_u32(place);

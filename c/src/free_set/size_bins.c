@@ -4,7 +4,8 @@
 void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     uint64_t i = chunk / BINS / BINS;
-    for (unsigned level = 2; level < BIN_LEVELS_MIN || level < heap->layout.bin_levels; level++, i /= BINS)
+    for (unsigned level = 2; level < BIN_LEVELS_MIN || level < heap->layout.bin_levels;
+         level++, i /= BINS)
         store_or(bin_word(heap, level, i, size), UINT64_C(1) << i % BINS);
 }
 
@@ -12,7 +13,9 @@ void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *i, uint64_t size)
 {
     while (*level > 0) {
-        uint64_t word = *i < heap->layout.bin_len[*level - 1] ? load_u64(heap->bin[*level - 1] + *i * BINS + size) : 0;
+        uint64_t word = *i < heap->layout.bin_len[*level - 1]
+                            ? load_u64(heap->bin[*level - 1] + *i * BINS + size)
+                            : 0;
         if (word == 0)
             return;
         *i = *i * BINS + bit_lowest(word);
@@ -27,7 +30,8 @@ uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size
     uint64_t i = chunk / BINS / BINS, rounds = heap->layout.bin_len[0] + BIN_LEVELS_MAX;
     unsigned level = 2;
     while (level < heap->layout.bin_levels && rounds-- > 0) {
-        uint64_t later = load_u64(bin_word(heap, level, i, size)) & ~((UINT64_C(2) << i % BINS) - 1);
+        uint64_t later =
+            load_u64(bin_word(heap, level, i, size)) & ~((UINT64_C(2) << i % BINS) - 1);
         if (later == 0) {
             level++;
             i /= BINS;
@@ -45,7 +49,8 @@ uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size
 
 uint32_t bins_lowest(const struct shmheap *heap, uint64_t size)
 {
-    for (uint64_t i = 0; i < heap->layout.bin_len[0] && i * BINS * CHUNK_GRANULES < heap->end; i++) {
+    for (uint64_t i = 0; i < heap->layout.bin_len[0] && i * BINS * CHUNK_GRANULES < heap->end;
+         i++) {
         uint64_t word = load_u64(heap->bin[0] + i * BINS + size);
         if (word != 0)
             return first_of_chunk(i * BINS + bit_lowest(word));

@@ -24,7 +24,8 @@ static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uin
 static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
 
 /* The word of a row that has the bit of entry i of a level. */
-static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t size)
+static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned level, uint64_t i,
+                                          uint64_t size)
 {
     return heap->bin[level] + ((i & ~(uint64_t)(BINS - 1)) | size);
 }
@@ -34,14 +35,20 @@ static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned l
 static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
 {
 #if defined(INDEX_AVX512)
-    __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32), d = load_16(places + 48);
-    __m512i most = greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
-    *which = bits_of(_mm512_cmpeq_epi32_mask(a, most)) | bits_of(_mm512_cmpeq_epi32_mask(b, most)) << 16 |
-             bits_of(_mm512_cmpeq_epi32_mask(c, most)) << 32 | bits_of(_mm512_cmpeq_epi32_mask(d, most)) << 48;
+    __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32),
+            d = load_16(places + 48);
+    __m512i most =
+        greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
+    *which = bits_of(_mm512_cmpeq_epi32_mask(a, most)) |
+             bits_of(_mm512_cmpeq_epi32_mask(b, most)) << 16 |
+             bits_of(_mm512_cmpeq_epi32_mask(c, most)) << 32 |
+             bits_of(_mm512_cmpeq_epi32_mask(d, most)) << 48;
     return at_least_0(_mm512_castsi512_si128(most));
 #elif defined(INDEX_AVX2)
-    __m256i a = load_8(places), b = load_8(places + 8), c = load_8(places + 16), d = load_8(places + 24);
-    __m256i e = load_8(places + 32), f = load_8(places + 40), g = load_8(places + 48), h = load_8(places + 56);
+    __m256i a = load_8(places), b = load_8(places + 8), c = load_8(places + 16),
+            d = load_8(places + 24);
+    __m256i e = load_8(places + 32), f = load_8(places + 40), g = load_8(places + 48),
+            h = load_8(places + 56);
     __m256i low = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
     __m256i high = _mm256_max_epi32(_mm256_max_epi32(e, f), _mm256_max_epi32(g, h));
     __m256i most = greatest_everywhere(_mm256_max_epi32(low, high));
@@ -88,17 +95,19 @@ static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, u
     if (UNLIKELY(~(load_u64(bin_word(heap, 2, j, size)) >> j % BINS) & one))
         bins_put_high(heap, chunk, size);
     shared_u32 *first = &heap->control->first[size];
-    uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t)-(int32_t)one;
+    uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t) - (int32_t)one;
     store_u32(first, was > mine ? was : mine);
 }
 
 /* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word, in
  * another that level 1 knows, or nowhere cannot be predicted. */
-static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t left)
+static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chunk, uint64_t size,
+                                        uint64_t left)
 {
     uint64_t i = chunk / BINS, j = i / BINS, here = left >> chunk % BINS << chunk % BINS;
     uint64_t later = load_u64(bin_word(heap, 1, i, size)) >> i % BINS >> 1;
-    uint64_t far = load_u64(bin_word(heap, 2, j, size)) >> j % BINS >> 1 | (heap->layout.bin_levels > BIN_LEVELS_MIN);
+    uint64_t far = load_u64(bin_word(heap, 2, j, size)) >> j % BINS >> 1 |
+                   (heap->layout.bin_levels > BIN_LEVELS_MIN);
     if (UNLIKELY(select_u64(here | later, 0, far) != 0))
         return bins_next_far(heap, chunk, size);
     uint64_t ahead = select_u64(later, i + 1 + bit_lowest_or_64(later), i);
@@ -111,7 +120,8 @@ static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chu
 
 /* Takes the chunk's bit out of word, which is the row's of level 0, unless another block needs it, and what follows out of level 1. Returns the
  * word that is left. */
-static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t word, uint64_t another)
+static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size,
+                                         uint64_t word, uint64_t another)
 {
     uint64_t i = chunk / BINS, left = word & ~((another ^ 1) << chunk % BINS);
     store_u64(bin_word(heap, 0, chunk, size), left);
@@ -120,21 +130,25 @@ static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t ch
 }
 
 /* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
-static ALWAYS_INLINE void bins_take(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+static ALWAYS_INLINE void bins_take(const struct shmheap *heap, uint64_t chunk, uint64_t size,
+                                    uint64_t another)
 {
-    uint64_t left = bins_clear(heap, chunk, size, load_u64(bin_word(heap, 0, chunk, size)), another);
+    uint64_t left =
+        bins_clear(heap, chunk, size, load_u64(bin_word(heap, 0, chunk, size)), another);
     shared_u32 *first = &heap->control->first[size];
     if (UNLIKELY(load_u32(first) == first_of_chunk(chunk)))
         store_u32(first, bins_next(heap, chunk, size, left));
 }
 
 /* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
-static ALWAYS_INLINE void bins_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size, uint64_t another)
+static ALWAYS_INLINE void bins_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size,
+                                          uint64_t another)
 {
     uint64_t word = load_u64(bin_word(heap, 0, chunk, size));
     uint32_t next = bins_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % BINS));
     bins_clear(heap, chunk, size, word, another);
-    store_u32(&heap->control->first[size], (uint32_t)select_u64(another, first_of_chunk(chunk), next));
+    store_u32(&heap->control->first[size],
+              (uint32_t)select_u64(another, first_of_chunk(chunk), next));
 }
 
 #endif

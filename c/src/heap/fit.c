@@ -4,14 +4,17 @@
 #include "fit_body.h"
 
 const struct fit_calls fit_calls_portable = {fit_alloc,      fit_alloc_aligned, fit_free,
-                                               fit_alloc_many, fit_alloc_best,    fit_free_span, fit_resize};
+                                             fit_alloc_many, fit_alloc_best,    fit_free_span,
+                                             fit_resize};
 
 uint64_t fit_place(const struct shmheap *heap, uint64_t need)
 {
     struct found found = found_none(list_count(heap));
     uint64_t end = heap->end, top = top_checked(heap, end);
     int result = top != GRANULE_NONE ? find_first(heap, need, top, &found) : FIT_BAD;
-    return result > 0 ? found.granule : result == FIT_NONE && end - top >= need ? top : GRANULE_NONE;
+    return result > 0                                ? found.granule
+           : result == FIT_NONE && end - top >= need ? top
+                                                     : GRANULE_NONE;
 }
 
 void fit_format(struct shmheap *heap)

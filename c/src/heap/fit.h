@@ -18,15 +18,18 @@ struct fit_calls {
     int64_t (*alloc)(struct shmheap *heap, uint64_t need);
     /* The same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive: also in
      * a block that does not suffice in any case. */
-    int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive);
+    int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment,
+                             int exhaustive);
     /* Frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
     int (*free)(struct shmheap *heap, uint64_t granule);
     /* Makes up to count blocks in this state, each where alloc would have put it: how many, their granules in order of making;
      * FIT_NONE or FIT_BAD when there is not even one. */
-    int64_t (*alloc_many)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules);
+    int64_t (*alloc_many)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
+                          uint64_t *granules);
     /* The same, not where first fit would put them, but each in the lowest of the smallest free blocks with room: for connections that
      * cache. Of free blocks longer than 63 granules the lowest with room. */
-    int64_t (*alloc_best)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules);
+    int64_t (*alloc_best)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
+                          uint64_t *granules);
     /* Frees a span that the caller has found to be this many whole blocks, none of them free: 0, FIT_BAD. */
     int (*free_span)(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks);
     /* Makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing

@@ -21,7 +21,8 @@
 #include "fit_body.h"
 
 const struct fit_calls fit_calls_avx2 = {fit_alloc,      fit_alloc_aligned, fit_free,
-                                               fit_alloc_many, fit_alloc_best,    fit_free_span, fit_resize};
+                                         fit_alloc_many, fit_alloc_best,    fit_free_span,
+                                         fit_resize};
 
 #if defined(__clang__)
 #pragma clang attribute pop

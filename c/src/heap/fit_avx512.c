@@ -10,7 +10,8 @@
 #include <time.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2,lzcnt"))), apply_to = function)
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2,lzcnt"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2,lzcnt")
@@ -22,7 +23,8 @@
 #include "fit_body.h"
 
 const struct fit_calls fit_calls_avx512 = {fit_alloc,      fit_alloc_aligned, fit_free,
-                                               fit_alloc_many, fit_alloc_best,    fit_free_span, fit_resize};
+                                           fit_alloc_many, fit_alloc_best,    fit_free_span,
+                                           fit_resize};
 
 #if defined(__clang__)
 #pragma clang attribute pop

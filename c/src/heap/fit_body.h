@@ -17,7 +17,7 @@ static ALWAYS_INLINE void count_used(struct control *control, uint64_t taken)
 static ALWAYS_INLINE void count_alloc(struct control *control, uint64_t size, int free_blocks_less)
 {
     count_used(control, size);
-    store_add(&control->free_blocks, (uint64_t)-(int64_t)(free_blocks_less != 0));
+    store_add(&control->free_blocks, (uint64_t) - (int64_t)(free_blocks_less != 0));
 }
 
 /* Counts so many new blocks, which have so many granules together: the stamp before the first one's. */
@@ -36,12 +36,14 @@ static ALWAYS_INLINE unsigned count_held(struct shmheap *heap, unsigned pieces, 
  * ahead now and then, which does no harm. */
 static ALWAYS_INLINE void generation_give_up(struct shmheap *heap, uint64_t header)
 {
-    uint64_t ahead = (header_generation(header) - load_u64(&heap->control->generations)) & GENERATION_MASK;
+    uint64_t ahead =
+        (header_generation(header) - load_u64(&heap->control->generations)) & GENERATION_MASK;
     if (UNLIKELY(ahead - 1 < GENERATION_AHEAD_MAX))
         store_add(&heap->control->generations, ahead);
 }
 
-static ALWAYS_INLINE uint64_t header_held(const struct shmheap *heap, uint64_t size, unsigned state, unsigned generation)
+static ALWAYS_INLINE uint64_t header_held(const struct shmheap *heap, uint64_t size, unsigned state,
+                                          unsigned generation)
 {
     return header_make(size, state, heap->slot, generation & GENERATION_MASK);
 }
@@ -52,7 +54,8 @@ static ALWAYS_INLINE uint64_t header_used(struct shmheap *heap, uint64_t size)
 }
 
 /* The index and the counts after [ from        ] => [ TAKEN ][ rest ]  or  [ TAKEN ], one block or several. */
-static ALWAYS_INLINE void front_taken(struct shmheap *heap, const struct found *found, uint64_t taken)
+static ALWAYS_INLINE void front_taken(struct shmheap *heap, const struct found *found,
+                                      uint64_t taken)
 {
     uint64_t granule = found->granule, behind = granule + taken, rest = found->size - taken;
     free_set_shrink(heap, found, behind, rest);
@@ -68,24 +71,31 @@ static ALWAYS_INLINE void front_taken(struct shmheap *heap, const struct found *
 
 /* [ from        ] => [ USED ][ rest ]  or  [ USED ]   Both in one:
  * without a rest, behind is where the next block begins already. */
-static ALWAYS_INLINE int64_t take_front(struct shmheap *heap, const struct found *from, uint64_t need)
+static ALWAYS_INLINE int64_t take_front(struct shmheap *heap, const struct found *from,
+                                        uint64_t need)
 {
     shared_u64 unused;
     uint64_t granule = from->granule, size = from->size, rest = size - need;
-    rest &= (uint64_t)-(int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
+    rest &=
+        (uint64_t) -
+        (int64_t)(rest >= heap->block_min); /* no branch: which it will be cannot be predicted */
     uint64_t taken = size - rest, behind = granule + taken;
     shared_u64 *rest_header = block_header(heap, behind);
-    shared_u64 *rest_place = (shared_u64 *)(uintptr_t)select_u64(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
+    shared_u64 *rest_place =
+        (shared_u64 *)(uintptr_t)select_u64(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
     store_u64(rest_place, header_free(rest));
     block_publish(heap, granule, header_used(heap, taken));
     front_taken(heap, from, taken);
     return (int64_t)granule;
 }
 
-enum { TOP_AHEAD = 8 }; /* blocks as this one, by which memory behind the tail is fetched before it is needed */
+enum {
+    TOP_AHEAD = 8
+}; /* blocks as this one, by which memory behind the tail is fetched before it is needed */
 
 /* As front_taken, after [ tail        ]| => [ TAKEN ][ tail ]|  or  [ TAKEN ]| */
-static ALWAYS_INLINE void top_taken(struct shmheap *heap, uint64_t listed, uint64_t top, uint64_t taken)
+static ALWAYS_INLINE void top_taken(struct shmheap *heap, uint64_t listed, uint64_t top,
+                                    uint64_t taken)
 {
     uint64_t end = heap->end, behind = top + taken;
     int is_all = behind == end;
@@ -101,7 +111,8 @@ static ALWAYS_INLINE void top_taken(struct shmheap *heap, uint64_t listed, uint6
 }
 
 /* [ tail        ]| => [ USED ][ tail ]|  or  [ USED ]| */
-static ALWAYS_INLINE int64_t take_top(struct shmheap *heap, uint64_t listed, uint64_t top, uint64_t need)
+static ALWAYS_INLINE int64_t take_top(struct shmheap *heap, uint64_t listed, uint64_t top,
+                                      uint64_t need)
 {
     uint64_t size = heap->end - top, taken = size - need < heap->block_min ? size : need;
     if (LIKELY(taken != size)) {
@@ -131,7 +142,8 @@ static COLD int64_t find_huge(const struct shmheap *heap, uint64_t need, uint64_
 
 /* Whether the block found is a free one of at least need, for the bits too. It ends before the tail: else it would be the tail, or the tail's
  * neighbour. 1 or FIT_BAD. */
-static ALWAYS_INLINE int found_checked(const struct shmheap *heap, const struct found *found, uint64_t need, uint64_t top)
+static ALWAYS_INLINE int found_checked(const struct shmheap *heap, const struct found *found,
+                                       uint64_t need, uint64_t top)
 {
     uint64_t granule = found->granule, size = found->size, header = block_load(heap, granule);
     int sound = header == header_free(opaque_copy(size)) && size >= need && size < top - granule;
@@ -141,7 +153,8 @@ static ALWAYS_INLINE int found_checked(const struct shmheap *heap, const struct 
 }
 
 /* The lowest free block of at least need before the tail: 1, FIT_NONE or FIT_BAD. found: as found_none made it. */
-static ALWAYS_INLINE int find_first(const struct shmheap *heap, uint64_t need, uint64_t top, struct found *found)
+static ALWAYS_INLINE int find_first(const struct shmheap *heap, uint64_t need, uint64_t top,
+                                    struct found *found)
 {
     if (UNLIKELY(need >= MAXIMUM_CAP)) {
         int64_t huge = find_huge(heap, need, top);
@@ -194,7 +207,8 @@ static ALWAYS_INLINE int64_t alloc_from(struct shmheap *heap, uint64_t need, uin
 static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
 {
     uint64_t listed = list_count(heap);
-    return list_in_use(listed) ? alloc_from(heap, need, listed) : alloc_from(heap, need, NOT_LISTED);
+    return list_in_use(listed) ? alloc_from(heap, need, listed)
+                               : alloc_from(heap, need, NOT_LISTED);
 }
 
 /* Sets the start bits of last, last - need and so on down to, without, from: a store for each word. */
@@ -212,7 +226,8 @@ static void starts_set(struct shmheap *heap, uint64_t from, uint64_t last, uint6
 
 /* [ from                  ] => [ B ][ B ][ B ][ rest ]   one store to from's header publishes them all.
  * Granules taken: those of the rest, when it is too small for a block, go to the last. */
-static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64_t need, unsigned pieces, unsigned state)
+static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64_t need,
+                      unsigned pieces, unsigned state)
 {
     uint64_t rest = size - pieces * need, last = from + (pieces - 1) * need;
     if (rest < heap->block_min)
@@ -222,19 +237,23 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
         block_prepare(heap, from + taken, header_free(rest));
     unsigned generation = count_held(heap, pieces, taken);
     for (uint64_t at = last; at != from; at -= need)
-        block_prepare(heap, at, header_held(heap, at == last ? from + taken - at : need, state, ++generation));
+        block_prepare(
+            heap, at,
+            header_held(heap, at == last ? from + taken - at : need, state, ++generation));
     block_publish(heap, from, header_held(heap, pieces == 1 ? taken : need, state, ++generation));
     starts_set(heap, from, last, need);
     return taken;
 }
 
-static unsigned take_front_many(struct shmheap *heap, const struct found *from, uint64_t need, unsigned pieces, unsigned state)
+static unsigned take_front_many(struct shmheap *heap, const struct found *from, uint64_t need,
+                                unsigned pieces, unsigned state)
 {
     front_taken(heap, from, carve(heap, from->granule, from->size, need, pieces, state));
     return pieces;
 }
 
-static unsigned take_top_many(struct shmheap *heap, uint64_t listed, uint64_t top, uint64_t need, unsigned pieces, unsigned state)
+static unsigned take_top_many(struct shmheap *heap, uint64_t listed, uint64_t top, uint64_t need,
+                              unsigned pieces, unsigned state)
 {
     top_taken(heap, listed, top, carve(heap, top, heap->end - top, need, pieces, state));
     return pieces;
@@ -250,7 +269,8 @@ static int find_best(const struct shmheap *heap, uint64_t need, uint64_t top, st
 
 /* As many blocks of need as come from one free block, count at most: the lowest that has room for one, or the best. In the first case they are the
  * same that one fit_alloc after the other would take, since what is left of that block stays the lowest with room. */
-static ALWAYS_INLINE int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
+static ALWAYS_INLINE int64_t alloc_many_once(struct shmheap *heap, uint64_t need, unsigned state,
+                                             unsigned count, uint64_t *granules, int best)
 {
     struct found found = found_none(list_count(heap));
     uint64_t end = heap->end, top = top_checked(heap, end);
@@ -265,10 +285,12 @@ static ALWAYS_INLINE int64_t alloc_many_once(struct shmheap *heap, uint64_t need
     unsigned pieces = room / need < count ? (unsigned)(room / need) : count;
     for (unsigned i = 0; i < pieces; i++)
         granules[i] = from + i * need;
-    return result < 0 ? take_top_many(heap, found.listed, top, need, pieces, state) : take_front_many(heap, &found, need, pieces, state);
+    return result < 0 ? take_top_many(heap, found.listed, top, need, pieces, state)
+                      : take_front_many(heap, &found, need, pieces, state);
 }
 
-static ALWAYS_INLINE int64_t alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules, int best)
+static ALWAYS_INLINE int64_t alloc_many(struct shmheap *heap, uint64_t need, unsigned state,
+                                        unsigned count, uint64_t *granules, int best)
 {
     unsigned got = 0;
     while (got < count) {
@@ -280,18 +302,21 @@ static ALWAYS_INLINE int64_t alloc_many(struct shmheap *heap, uint64_t need, uns
     return (int64_t)got;
 }
 
-static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+static int64_t fit_alloc_many(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
+                              uint64_t *granules)
 {
     return alloc_many(heap, need, state, count, granules, 0);
 }
 
-static int64_t fit_alloc_best(struct shmheap *heap, uint64_t need, unsigned state, unsigned count, uint64_t *granules)
+static int64_t fit_alloc_best(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
+                              uint64_t *granules)
 {
     return alloc_many(heap, need, state, count, granules, 1);
 }
 
 /* [ from               ] => [ from ][ USED ][ rest ]   one store to from's header publishes it all */
-static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t at, uint64_t need)
+static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t at,
+                           uint64_t need)
 {
     struct control *control = heap->control;
     uint64_t end = heap->end, last = granule + size, gap = at - granule, rest = last - at - need;
@@ -326,9 +351,11 @@ static int64_t take_middle(struct shmheap *heap, uint64_t granule, uint64_t size
     return (int64_t)at;
 }
 
-static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint64_t need, uint64_t alignment, uint64_t top)
+static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint64_t need,
+                            uint64_t alignment, uint64_t top)
 {
-    uint64_t granule = from->granule, size = from->size, at = align_granule(heap, granule, alignment);
+    uint64_t granule = from->granule, size = from->size,
+             at = align_granule(heap, granule, alignment);
     if (at - granule + need > size)
         return FIT_NONE;
     if (at != granule)
@@ -337,25 +364,31 @@ static int64_t take_aligned(struct shmheap *heap, const struct found *from, uint
 }
 
 /* Whether a free block begins at this granule, as the set has it; place: of the list, or LIST_MAX. */
-static ALWAYS_INLINE int is_free_at(const struct shmheap *heap, uint64_t listed, uint64_t place, uint64_t granule, uint64_t top)
+static ALWAYS_INLINE int is_free_at(const struct shmheap *heap, uint64_t listed, uint64_t place,
+                                    uint64_t granule, uint64_t top)
 {
-    return list_in_use(listed) ? place != LIST_MAX || granule == top : index_is_free_start(heap, granule);
+    return list_in_use(listed) ? place != LIST_MAX || granule == top
+                               : index_is_free_start(heap, granule);
 }
 
 /* take_aligned of the free block at granule, once the index is found to agree with its header. FIT_NONE: the object does not fit there. */
-static int64_t take_aligned_at(struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t need, uint64_t alignment, uint64_t top)
+static int64_t take_aligned_at(struct shmheap *heap, uint64_t listed, uint64_t granule,
+                               uint64_t need, uint64_t alignment, uint64_t top)
 {
     uint64_t end = heap->end, header = granule < end ? block_load(heap, granule) : ~UINT64_C(0);
     uint64_t size = header_is_free(header) ? block_size_checked(heap, granule, header, end) : 0;
-    const struct found from = {granule, size, listed, list_place(heap, listed, granule), 0, OTHERS_UNKNOWN};
-    if (size == 0 || !index_is_start(heap, granule) || (granule + size == end) != (granule == top) ||
+    const struct found from = {granule, size,          listed, list_place(heap, listed, granule),
+                               0,       OTHERS_UNKNOWN};
+    if (size == 0 || !index_is_start(heap, granule) ||
+        (granule + size == end) != (granule == top) ||
         !is_free_at(heap, listed, from.place, granule, top))
         return FIT_BAD;
     return size >= need ? take_aligned(heap, &from, need, alignment, top) : FIT_NONE;
 }
 
 /* Looks at one free block of the list after the other. FIT_NONE: at all of them. */
-static int64_t alloc_aligned_listed(struct shmheap *heap, uint64_t listed, uint64_t need, uint64_t alignment, uint64_t top)
+static int64_t alloc_aligned_listed(struct shmheap *heap, uint64_t listed, uint64_t need,
+                                    uint64_t alignment, uint64_t top)
 {
     int64_t taken = FIT_NONE;
     for (uint64_t place = 0; place < listed && taken == FIT_NONE; place++)
@@ -365,24 +398,30 @@ static int64_t alloc_aligned_listed(struct shmheap *heap, uint64_t listed, uint6
 }
 
 /* The same in rows and tree: one block is found, and has to do. */
-static int64_t alloc_aligned_binned(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top)
+static int64_t alloc_aligned_binned(struct shmheap *heap, uint64_t need, uint64_t alignment,
+                                    uint64_t top)
 {
     uint64_t granule = aligned_find(heap, need, alignment, top);
-    int64_t taken = granule != GRANULE_NONE ? take_aligned_at(heap, NOT_LISTED, granule, need, alignment, top) : FIT_NONE;
+    int64_t taken = granule != GRANULE_NONE
+                        ? take_aligned_at(heap, NOT_LISTED, granule, need, alignment, top)
+                        : FIT_NONE;
     return taken == FIT_NONE && granule != GRANULE_NONE ? FIT_BAD : taken;
 }
 
 /* The lowest free block in which the object happens to fit. */
-static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top)
+static COLD int64_t alloc_aligned_anywhere(struct shmheap *heap, uint64_t need, uint64_t alignment,
+                                           uint64_t top)
 {
     const uint64_t listed = list_count(heap);
-    int64_t taken = list_in_use(listed) ? alloc_aligned_listed(heap, listed, need, alignment, top) : alloc_aligned_binned(heap, need, alignment, top);
+    int64_t taken = list_in_use(listed) ? alloc_aligned_listed(heap, listed, need, alignment, top)
+                                        : alloc_aligned_binned(heap, need, alignment, top);
     if (taken != FIT_NONE || heap->end - top < need)
         return taken;
     return take_aligned_at(heap, listed, top, need, alignment, top);
 }
 
-static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment, int exhaustive)
+static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t alignment,
+                                 int exhaustive)
 {
     struct found found = found_none(list_count(heap));
     uint64_t end = heap->end, top = top_checked(heap, end);
@@ -423,7 +462,8 @@ struct neighbour {
 };
 
 /* span: index_span_back, which the list can do without. 0, or FIT_BAD. */
-static ALWAYS_INLINE int neighbour_before(const struct shmheap *heap, uint64_t listed, uint64_t granule, unsigned span, struct neighbour *before)
+static ALWAYS_INLINE int neighbour_before(const struct shmheap *heap, uint64_t listed,
+                                          uint64_t granule, unsigned span, struct neighbour *before)
 {
     uint64_t size = span;
     before->size = 0;
@@ -444,11 +484,13 @@ static ALWAYS_INLINE int neighbour_before(const struct shmheap *heap, uint64_t l
         return FIT_BAD;
     before->size = size;
     before->granule = granule - size;
-    return LIKELY(block_load(heap, before->granule) == header_free(opaque_copy(size))) ? 0 : FIT_BAD;
+    return LIKELY(block_load(heap, before->granule) == header_free(opaque_copy(size))) ? 0
+                                                                                       : FIT_BAD;
 }
 
 /* 0, or FIT_BAD. */
-static ALWAYS_INLINE int neighbour_behind(const struct shmheap *heap, uint64_t listed, uint64_t next, uint64_t top, struct neighbour *behind)
+static ALWAYS_INLINE int neighbour_behind(const struct shmheap *heap, uint64_t listed,
+                                          uint64_t next, uint64_t top, struct neighbour *behind)
 {
     uint64_t end = heap->end;
     behind->size = 0;
@@ -462,16 +504,17 @@ static ALWAYS_INLINE int neighbour_behind(const struct shmheap *heap, uint64_t l
     uint64_t header = block_load(heap, next);
     if (!is_free) /* beside a list no edge tells that the tail is wrong, so the header has to */
         return LIKELY(!header_is_free(header)) ? 0 : FIT_BAD;
-    behind->size = next == top                ? end - top
+    behind->size = next == top                 ? end - top
                    : behind->place != LIST_MAX ? load_u32(list_size(heap, behind->place))
-                                              : index_size(heap, next, header);
+                                               : index_size(heap, next, header);
     int sound = header == header_free(opaque_copy(behind->size)) && behind->size - 1 < end - next &&
                 (next + behind->size == end) == (next == top);
     return LIKELY(sound) ? 0 : FIT_BAD;
 }
 
 /* The set after [ before ][ FREED ][ behind ] => [ -------------------- ], where either neighbour may be missing. */
-static ALWAYS_INLINE void free_set(struct shmheap *heap, uint64_t listed, uint64_t next, const struct neighbour *before, const struct neighbour *behind)
+static ALWAYS_INLINE void free_set(struct shmheap *heap, uint64_t listed, uint64_t next,
+                                   const struct neighbour *before, const struct neighbour *behind)
 {
     uint64_t first = before->granule, last = next + behind->size;
     if (UNLIKELY(last == heap->end)) {
@@ -492,8 +535,9 @@ static ALWAYS_INLINE void free_set(struct shmheap *heap, uint64_t listed, uint64
 }
 
 /* The index after the same. */
-static ALWAYS_INLINE void free_index(struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t next, const struct neighbour *before,
-                           const struct neighbour *behind)
+static ALWAYS_INLINE void free_index(struct shmheap *heap, uint64_t listed, uint64_t granule,
+                                     uint64_t next, const struct neighbour *before,
+                                     const struct neighbour *behind)
 {
     free_set(heap, listed, next, before, behind);
     if (before->size != 0)
@@ -513,7 +557,8 @@ static ALWAYS_INLINE void free_index(struct shmheap *heap, uint64_t listed, uint
 }
 
 /* Frees size granules from granule on, which are one or more whole blocks that are not free. 0 or FIT_BAD. */
-static ALWAYS_INLINE int free_span_into(struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size, unsigned blocks)
+static ALWAYS_INLINE int free_span_into(struct shmheap *heap, uint64_t listed, uint64_t granule,
+                                        uint64_t size, unsigned blocks)
 {
     struct control *control = heap->control;
     struct neighbour before, behind;
@@ -524,7 +569,8 @@ static ALWAYS_INLINE int free_span_into(struct shmheap *heap, uint64_t listed, u
         block_fetch(heap, next);
         block_fetch(heap, granule - back);
     }
-    if (UNLIKELY(size - 1 >= end - granule || top == GRANULE_NONE || neighbour_before(heap, listed, granule, back, &before) != 0 ||
+    if (UNLIKELY(size - 1 >= end - granule || top == GRANULE_NONE ||
+                 neighbour_before(heap, listed, granule, back, &before) != 0 ||
                  neighbour_behind(heap, listed, next, top, &behind) != 0))
         return FIT_BAD;
     block_publish(heap, before.granule, header_free(before.size + size + behind.size));
@@ -540,10 +586,12 @@ static ALWAYS_INLINE int free_span_into(struct shmheap *heap, uint64_t listed, u
 }
 
 /* Once for each form of the set, as fit_alloc. */
-static ALWAYS_INLINE int free_span(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks)
+static ALWAYS_INLINE int free_span(struct shmheap *heap, uint64_t granule, uint64_t size,
+                                   unsigned blocks)
 {
     uint64_t listed = list_count(heap);
-    return list_in_use(listed) ? free_span_into(heap, listed, granule, size, blocks) : free_span_into(heap, NOT_LISTED, granule, size, blocks);
+    return list_in_use(listed) ? free_span_into(heap, listed, granule, size, blocks)
+                               : free_span_into(heap, NOT_LISTED, granule, size, blocks);
 }
 
 static int fit_free(struct shmheap *heap, uint64_t granule)
@@ -571,7 +619,8 @@ static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
 
 /* The index after the border between a live block and the free space behind it has moved from next (where the free
  * block behind began, if any) to border (where one begins now, unless border is the end of what was free). */
-static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border, const struct neighbour *behind)
+static void resize_index(struct shmheap *heap, uint64_t next, uint64_t border,
+                         const struct neighbour *behind)
 {
     uint64_t last = next + behind->size, listed = list_count(heap);
     if (last == heap->end) {
@@ -616,7 +665,8 @@ static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = block_size_checked(heap, granule, header, end), next = granule + size;
-    if (UNLIKELY(size == 0 || top == GRANULE_NONE || neighbour_behind(heap, list_count(heap), next, top, &behind) != 0))
+    if (UNLIKELY(size == 0 || top == GRANULE_NONE ||
+                 neighbour_behind(heap, list_count(heap), next, top, &behind) != 0))
         return FIT_BAD;
     uint64_t room = size + behind.size;
     if (room < need)
@@ -632,6 +682,7 @@ static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
         return FIT_BAD;
     resize_index(heap, next, granule + need, &behind);
     count_used(control, need - size);
-    store_u64(&control->free_blocks, load_u64(&control->free_blocks) + (need != room) - (behind.size != 0));
+    store_u64(&control->free_blocks,
+              load_u64(&control->free_blocks) + (need != room) - (behind.size != 0));
     return 0;
 }

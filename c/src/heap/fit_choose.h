@@ -8,7 +8,7 @@
 /* struct fit_cpu is private: what the processor and the kernel say of themselves. x86-64 alone. */
 struct fit_cpu {
     uint32_t leaf_1_ecx, leaf_7_ebx, leaf_extended_ecx; /* of cpuid; extended: leaf 0x80000001 */
-    uint32_t xcr0;                                      /* its lower half; 0 where the kernel keeps none of these registers */
+    uint32_t xcr0; /* its lower half; 0 where the kernel keeps none of these registers */
 };
 
 enum fit_kind { FIT_PORTABLE, FIT_AVX2, FIT_AVX512 };

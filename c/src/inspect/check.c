@@ -43,10 +43,10 @@ static const char *const rule_text[] = {
     [RULE_SIZES] = "the list, or the rows or the tree, do not have the free blocks",
     [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
     [RULE_COUNTS] = "the counts do not fit the blocks",
-    [RULE_NAMES] = "a name, its object and the table of names do not fit each other"
-};
+    [RULE_NAMES] = "a name, its object and the table of names do not fit each other"};
 
-static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected,
+                  uint64_t found)
 {
     report->rule = rule;
     report->offset = off;
@@ -55,7 +55,8 @@ static int broken(shmheap_report *report, enum rule rule, uint64_t off, uint64_t
     return 1;
 }
 
-static int check_equal(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected, uint64_t found)
+static int check_equal(shmheap_report *report, enum rule rule, uint64_t off, uint64_t expected,
+                       uint64_t found)
 {
     return expected == found ? 0 : broken(report, rule, off, expected, found);
 }
@@ -64,28 +65,34 @@ static int check_control(const struct shmheap *heap, shmheap_report *report)
 {
     const struct control *control = heap->control;
     const uint64_t shape = load_u32(&control->version) | (uint64_t)load_u32(&control->shift) << 32;
-    const uint64_t table = load_u32(&control->region_align) | (uint64_t)load_u32(&control->slot_count) << 32;
+    const uint64_t table =
+        load_u32(&control->region_align) | (uint64_t)load_u32(&control->slot_count) << 32;
     uint64_t len = load_u64(&control->len);
     if (check_equal(report, RULE_FIXED, 0, FORMAT_MAGIC, load_u64(&control->magic)) ||
         check_equal(report, RULE_FIXED, 0, FORMAT_VERSION | (uint64_t)heap->shift << 32, shape) ||
         check_equal(report, RULE_FIXED, 0, heap->id, load_u64(&control->id)) ||
         check_equal(report, RULE_FIXED, 0, heap->layout.max_len, load_u64(&control->max_len)) ||
-        check_equal(report, RULE_FIXED, 0, heap->layout.region_off, load_u64(&control->region_off)) ||
-        check_equal(report, RULE_FIXED, 0, heap->region_align | (uint64_t)heap->slot_count << 32, table) ||
+        check_equal(report, RULE_FIXED, 0, heap->layout.region_off,
+                    load_u64(&control->region_off)) ||
+        check_equal(report, RULE_FIXED, 0, heap->region_align | (uint64_t)heap->slot_count << 32,
+                    table) ||
         check_equal(report, RULE_FIXED, 0, heap->format_flags, load_u64(&control->flags)) ||
         check_equal(report, RULE_FIXED, 0, heap->created_ns, load_u64(&control->created_ns)))
         return 1;
     return check_equal(report, RULE_LEN, 0, load_u64(&heap->len_known), len);
 }
 
-static int check_header(const struct shmheap *heap, const struct block_step *step, shmheap_report *report)
+static int check_header(const struct shmheap *heap, const struct block_step *step,
+                        shmheap_report *report)
 {
     struct block block = header_open(step->header);
     uint64_t off = block_payload_off(heap, step->granule);
     if (!header_state_known(step->header))
         return broken(report, RULE_STATE, off, SHMHEAP_STATE_NAMED, block.state);
     if (block.state == SHMHEAP_STATE_FREE)
-        return header_is_free(step->header) ? 0 : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
+        return header_is_free(step->header)
+                   ? 0
+                   : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
     if (block.slot != SLOT_GONE && block.slot != SLOT_LEFT &&
         (block.slot >= heap->slot_count || slot_state_of(heap, block.slot) == SLOT_FREE))
         return broken(report, RULE_SLOT, off, SLOT_TAKEN, block.slot);
@@ -103,24 +110,27 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
         if (check_header(heap, &step, report))
             return 1;
         if (was_free && is_free)
-            return broken(report, RULE_FREE_PAIR, block_payload_off(heap, step.granule), 0, step.header);
+            return broken(report, RULE_FREE_PAIR, block_payload_off(heap, step.granule), 0,
+                          step.header);
         was_free = is_free;
         report->blocks++;
         *(is_free ? &report->free_bytes : &report->used_bytes) += bytes;
         block_walk_next(&step);
     }
     if (walk == BLOCK_WALK_BAD)
-        return broken(report, RULE_SIZE, block_payload_off(heap, step.granule), heap->end - step.granule,
-                      header_size(step.header));
+        return broken(report, RULE_SIZE, block_payload_off(heap, step.granule),
+                      heap->end - step.granule, header_size(step.header));
     return 0;
 }
 
 /* The rows' words for the last 64 chunks. list: the free blocks are in one. */
-static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list, shmheap_report *report)
+static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list,
+                      shmheap_report *report)
 {
     uint64_t chunk = expected->chunk & ~(uint64_t)(BINS - 1);
     for (unsigned size = 0; size < BINS; size++)
-        if (check_equal(report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
+        if (check_equal(report, RULE_SIZES,
+                        block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
                         list ? 0 : expected->bins[size], load_u64(heap->bin[0] + chunk + size)))
             return 1;
     return 0;
@@ -139,14 +149,16 @@ static int check_list(const struct shmheap *heap, shmheap_report *report)
         uint64_t place = blocks++, off = block_payload_off(heap, step.granule);
         if (place >= listed)
             return broken(report, RULE_SIZES, off, blocks, listed);
-        if (check_equal(report, RULE_SIZES, off, list_of_granule(step.granule), load_u32(list_entry(heap, place))) ||
+        if (check_equal(report, RULE_SIZES, off, list_of_granule(step.granule),
+                        load_u32(list_entry(heap, place))) ||
             check_equal(report, RULE_SIZES, off, step.size, load_u32(list_size(heap, place))))
             return 1;
     }
     if (check_equal(report, RULE_SIZES, 0, blocks, listed))
         return 1;
     for (uint64_t place = listed; place < LIST_MAX; place++)
-        if (check_equal(report, RULE_SIZES, 0, 0, load_u32(list_entry(heap, place)) | load_u32(list_size(heap, place))))
+        if (check_equal(report, RULE_SIZES, 0, 0,
+                        load_u32(list_entry(heap, place)) | load_u32(list_size(heap, place))))
             return 1;
     return 0;
 }
@@ -165,17 +177,23 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
         const struct chunk_bits *bits = &heap->bits[expected.chunk];
         uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
         if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
-            check_equal(report, RULE_BOUNDARY_BITS, off, list ? 0 : expected.boundary, load_u64(&bits->boundary)) ||
-            check_equal(report, RULE_SIZES, off, list ? 0 : expected.large, load_u32(heap->level[0] + expected.chunk)) ||
+            check_equal(report, RULE_BOUNDARY_BITS, off, list ? 0 : expected.boundary,
+                        load_u64(&bits->boundary)) ||
+            check_equal(report, RULE_SIZES, off, list ? 0 : expected.large,
+                        load_u32(heap->level[0] + expected.chunk)) ||
             (index_expect_bins(&expected) && check_bins(heap, &expected, list, report)))
             return 1;
     }
     *chunks = expected.chunk;
     uint64_t top = load_u64(&control->top);
-    return check_equal(report, RULE_TOP, block_payload_off(heap, expected.top), expected.top, top) ||
-           check_equal(report, RULE_COUNTS, 0, expected.used_granules, load_u64(&control->used_granules)) ||
-           check_equal(report, RULE_COUNTS, 0, expected.used_blocks, load_u64(&control->allocs) - load_u64(&control->frees)) ||
-           check_equal(report, RULE_COUNTS, 0, expected.free_blocks, load_u64(&control->free_blocks));
+    return check_equal(report, RULE_TOP, block_payload_off(heap, expected.top), expected.top,
+                       top) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_granules,
+                       load_u64(&control->used_granules)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.used_blocks,
+                       load_u64(&control->allocs) - load_u64(&control->frees)) ||
+           check_equal(report, RULE_COUNTS, 0, expected.free_blocks,
+                       load_u64(&control->free_blocks));
 }
 
 /* The rows' higher levels. From level 2 on a bit may be left over. */
@@ -185,9 +203,12 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
     for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= BINS) {
         uint64_t groups = (count + BINS - 1) / BINS;
         for (uint64_t i = 0; i < groups * BINS; i++) {
-            uint64_t wanted = index_expect_bin(heap, level, i / BINS, i % BINS, count), found = load_u64(heap->bin[level] + i);
-            uint64_t words = count - i / BINS * BINS, left_over = words < BINS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
-            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, i / BINS * span) - HEADER_SIZE,
+            uint64_t wanted = index_expect_bin(heap, level, i / BINS, i % BINS, count),
+                     found = load_u64(heap->bin[level] + i);
+            uint64_t words = count - i / BINS * BINS,
+                     left_over = words < BINS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            if (check_equal(report, RULE_HIGHER,
+                            block_payload_off(heap, i / BINS * span) - HEADER_SIZE,
                             level == 1 ? wanted : wanted | (found & left_over), found))
                 return 1;
         }
@@ -201,7 +222,8 @@ static int check_firsts(const struct shmheap *heap, shmheap_report *report)
     if (list_in_use(list_count(heap)))
         return 0; /* first is the list */
     for (unsigned place = 0; place < 2 * BINS; place++)
-        if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place), load_u32(&heap->control->first[place])))
+        if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place),
+                        load_u32(&heap->control->first[place])))
             return 1;
     return 0;
 }
@@ -211,10 +233,13 @@ static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64
 {
     for (unsigned level = 0; level < heap->layout.levels; level++) {
         const shared_u32 *entries = heap->level[level];
-        uint64_t filled = round_up(count, NODE_CHILDREN), span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
+        uint64_t filled = round_up(count, NODE_CHILDREN),
+                 span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
         for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
-            uint32_t wanted = entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;
-            if (check_equal(report, RULE_HIGHER, block_payload_off(heap, entry * span) - HEADER_SIZE, wanted,
+            uint32_t wanted =
+                entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;
+            if (check_equal(report, RULE_HIGHER,
+                            block_payload_off(heap, entry * span) - HEADER_SIZE, wanted,
                             load_u32(entries + entry)))
                 return 1;
         }
@@ -229,7 +254,8 @@ static int check_names(const struct shmheap *heap, shmheap_report *report)
     uint64_t records = 0, objects = 0;
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         objects += header_state(step.header) == SHMHEAP_STATE_NAMED;
-        if (header_state(step.header) != SHMHEAP_STATE_INTERNAL || names_record(heap, step.granule) == NULL)
+        if (header_state(step.header) != SHMHEAP_STATE_INTERNAL ||
+            names_record(heap, step.granule) == NULL)
             continue;
         records++;
         if (!names_sound(heap, step.granule))
@@ -243,8 +269,9 @@ int check_heap(const struct shmheap *heap, shmheap_report *report)
 {
     uint64_t chunks = 0;
     memset(report, 0, sizeof *report);
-    int unsound = check_control(heap, report) || check_blocks(heap, report) || check_chunks(heap, report, &chunks) ||
-                  check_list(heap, report) || check_bin_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
+    int unsound = check_control(heap, report) || check_blocks(heap, report) ||
+                  check_chunks(heap, report, &chunks) || check_list(heap, report) ||
+                  check_bin_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
                   check_firsts(heap, report) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;

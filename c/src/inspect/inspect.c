@@ -25,7 +25,8 @@ enum { INSPECT_TRIES = 200, SETTLE_TRIES = 2000 };
 /* struct look is private: something to be read off a heap that stands still. run must bear what
  * changes under it. */
 struct look {
-    int (*run)(struct shmheap *heap, void *context); /* 0 or above is the result, below 0 minus an errno value */
+    int (*run)(struct shmheap *heap,
+               void *context); /* 0 or above is the result, below 0 minus an errno value */
     void *context;
 };
 
@@ -35,11 +36,13 @@ static COLD int inspect_read_only(struct shmheap *heap, const struct look *look)
 {
     for (int i = 0; i < INSPECT_TRIES; i++) {
         uint64_t before;
-        for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES; k++)
+        for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES;
+             k++)
             sched_yield();
         if (before & 1)
             return fail(EAGAIN);
-        if (load_u64(&heap->control->len) != load_u64(&heap->len_known) && segment_refresh(heap) != 0)
+        if (load_u64(&heap->control->len) != load_u64(&heap->len_known) &&
+            segment_refresh(heap) != 0)
             return -1;
         int result = look->run(heap, look->context);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -65,7 +68,10 @@ int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void 
 
 static int run_check(struct shmheap *heap, void *context) { return check_heap(heap, context); }
 
-int inspect_check(struct shmheap *heap, shmheap_report *report) { return inspect_at(heap, run_check, report); }
+int inspect_check(struct shmheap *heap, shmheap_report *report)
+{
+    return inspect_at(heap, run_check, report);
+}
 
 static uint64_t largest_free(const struct shmheap *heap)
 {
@@ -131,7 +137,8 @@ struct batch {
     shmheap_block_info blocks[BATCH_BLOCKS];
 };
 
-static void block_describe(const struct shmheap *heap, const struct block_step *step, shmheap_block_info *info)
+static void block_describe(const struct shmheap *heap, const struct block_step *step,
+                           shmheap_block_info *info)
 {
     struct block block = header_open(step->header);
     info->offset = block_payload_off(heap, step->granule);
@@ -160,7 +167,8 @@ static int run_batch(struct shmheap *heap, void *context)
     return 0;
 }
 
-int inspect_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *), void *context)
+int inspect_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, void *),
+                 void *context)
 {
     struct batch batch;
     batch.from = 0;
@@ -191,9 +199,11 @@ struct names {
 
 /* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as
  * checked. */
-static int name_describe(const struct shmheap *heap, const struct name_record *record, uint64_t payload_len, shmheap_name_info *info)
+static int name_describe(const struct shmheap *heap, const struct name_record *record,
+                         uint64_t payload_len, shmheap_name_info *info)
 {
-    uint64_t words[(NAME_LEN_MAX + 1) / 8], len = load_u64(&record->name_len), object = load_u64(&record->object) & HEADER_SIZE_MASK;
+    uint64_t words[(NAME_LEN_MAX + 1) / 8], len = load_u64(&record->name_len),
+                                            object = load_u64(&record->object) & HEADER_SIZE_MASK;
     uint64_t count = (len + 7) / 8;
     if (len == 0 || len > NAME_LEN_MAX || sizeof *record + count * sizeof *words > payload_len)
         return 0;
@@ -224,13 +234,15 @@ static int run_names(struct shmheap *heap, void *context)
             return -EBADMSG;
         const struct name_record *record = names_record(heap, step.granule);
         if (record != NULL)
-            names->count += (unsigned)name_describe(heap, record, block_payload_len(heap, step.size), &names->found[names->count]);
+            names->count += (unsigned)name_describe(
+                heap, record, block_payload_len(heap, step.size), &names->found[names->count]);
     }
     names->next = step.granule;
     return 0;
 }
 
-int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *), void *context)
+int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, void *),
+                  void *context)
 {
     struct names names;
     names.from = 0;
@@ -296,7 +308,8 @@ static int run_held(struct shmheap *heap, void *context)
     }
     struct block_step step = {index_next_start(heap, held->next), 0, 0};
     enum block_walk walk = BLOCK_WALK_BLOCK;
-    for (; left != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK; left--) {
+    for (; left != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK;
+         left--) {
         held_note(held, &step);
         block_walk_next(&step);
     }
@@ -348,7 +361,8 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
     return 0;
 }
 
-int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *), void *context)
+int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_info *, void *),
+                      void *context)
 {
     struct held held;
     int before = errno, stop = 0;

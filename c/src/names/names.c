@@ -19,8 +19,11 @@ enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
 static uint64_t header_in_state(const struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t end = connection_end(heap);
-    uint64_t header = granule < end && index_is_start(heap, granule) ? block_load(heap, granule) : 0;
-    return header_state(header) == state && block_size_checked(heap, granule, header, end) != 0 ? header : 0;
+    uint64_t header =
+        granule < end && index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    return header_state(header) == state && block_size_checked(heap, granule, header, end) != 0
+               ? header
+               : 0;
 }
 
 /* The payload of the internal block of this kind, of len bytes at least, at granule; NULL: there is
@@ -44,9 +47,15 @@ static struct name_more *more_at(const struct shmheap *heap, uint64_t granule)
     return internal_at(heap, granule, INTERNAL_USERS, sizeof(struct name_more));
 }
 
-const struct name_record *names_record(const struct shmheap *heap, uint64_t granule) { return record_at(heap, granule); }
+const struct name_record *names_record(const struct shmheap *heap, uint64_t granule)
+{
+    return record_at(heap, granule);
+}
 
-static uint64_t reference(uint64_t granule, uint64_t header) { return granule | (header & GENERATION_BITS); }
+static uint64_t reference(uint64_t granule, uint64_t header)
+{
+    return granule | (header & GENERATION_BITS);
+}
 static uint64_t reference_granule(uint64_t word) { return word & HEADER_SIZE_MASK; }
 
 /* The header of the block that was referred to, while it is in this state; else 0. */
@@ -60,7 +69,8 @@ static uint64_t header_of_reference(const struct shmheap *heap, uint64_t word, u
 static shared_u64 *object_back(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     unsigned char *payload = block_payload(heap, granule);
-    return (shared_u64 *)(void *)(payload + block_payload_len(heap, header_size(header)) - sizeof(uint64_t));
+    return (shared_u64 *)(void *)(payload + block_payload_len(heap, header_size(header)) -
+                                  sizeof(uint64_t));
 }
 
 static uint64_t object_len_of(const struct shmheap *heap, uint64_t header)
@@ -80,7 +90,8 @@ static void internal_free(struct shmheap *heap, uint64_t granule)
 static void block_give(struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t header = block_load(heap, granule);
-    block_publish(heap, granule, header_make(header_size(header), state, SLOT_GONE, header_generation(header)));
+    block_publish(heap, granule,
+                  header_make(header_size(header), state, SLOT_GONE, header_generation(header)));
 }
 
 static void changes_begin(struct shmheap *heap)
@@ -128,7 +139,8 @@ int name_set(const struct shmheap *heap, struct name *name, const char *text)
 static int record_is(const struct shmheap *heap, uint64_t granule, const struct name *name)
 {
     uint64_t words = name_words(name->len);
-    const struct name_record *record = internal_at(heap, granule, INTERNAL_NAME, sizeof *record + words * 8);
+    const struct name_record *record =
+        internal_at(heap, granule, INTERNAL_NAME, sizeof *record + words * 8);
     if (record == NULL || load_u64(&record->name_len) != name->len)
         return 0;
     const shared_u64 *text = record->name;
@@ -161,9 +173,15 @@ static struct table table_now(const struct shmheap *heap)
     return table;
 }
 
-static uint64_t entry_home(const struct table *table, uint64_t entry) { return (entry >> ENTRY_HASH_SHIFT) & table->mask; }
+static uint64_t entry_home(const struct table *table, uint64_t entry)
+{
+    return (entry >> ENTRY_HASH_SHIFT) & table->mask;
+}
 
-static uint64_t entry_of(uint64_t granule, uint64_t hash) { return (granule + 1) | hash >> ENTRY_HASH_SHIFT << ENTRY_HASH_SHIFT; }
+static uint64_t entry_of(uint64_t granule, uint64_t hash)
+{
+    return (granule + 1) | hash >> ENTRY_HASH_SHIFT << ENTRY_HASH_SHIFT;
+}
 
 static uint64_t entry_granule(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
 
@@ -188,7 +206,8 @@ static uint64_t record_find(const struct shmheap *heap, const struct name *name)
         uint64_t entry = load_acquire(&table.entries[at]);
         if (entry == 0)
             break;
-        if (entry >> ENTRY_HASH_SHIFT == name->hash >> ENTRY_HASH_SHIFT && record_is(heap, entry_granule(entry), name))
+        if (entry >> ENTRY_HASH_SHIFT == name->hash >> ENTRY_HASH_SHIFT &&
+            record_is(heap, entry_granule(entry), name))
             return entry_granule(entry);
     }
     return GRANULE_NONE;
@@ -213,7 +232,8 @@ static void table_remove(struct shmheap *heap, uint64_t entry)
     uint64_t gap = entry_home(&table, entry), probes = 0;
     for (; probes <= table.mask && load_u64(&table.entries[gap]) != entry; probes++)
         gap = (gap + 1) & table.mask;
-    for (uint64_t at = (gap + 1) & table.mask; probes <= table.mask; probes++, at = (at + 1) & table.mask) {
+    for (uint64_t at = (gap + 1) & table.mask; probes <= table.mask;
+         probes++, at = (at + 1) & table.mask) {
         uint64_t other = load_u64(&table.entries[at]);
         if (other == 0)
             break;
@@ -226,13 +246,17 @@ static void table_remove(struct shmheap *heap, uint64_t entry)
         store_publish(&table.entries[gap], 0);
 }
 
-static uint64_t table_len(uint64_t entries) { return sizeof(struct name_table) + entries * sizeof(uint64_t); }
+static uint64_t table_len(uint64_t entries)
+{
+    return sizeof(struct name_table) + entries * sizeof(uint64_t);
+}
 
 /* How many names there are is what a peer says: the bytes may be more than a size_t has. Then more
  * granules than any heap has. */
 static uint64_t table_need(const struct shmheap *heap, uint64_t entries)
 {
-    uint64_t len = table_len(entries), need = len <= heap->layout.max_len ? block_granules(heap, (size_t)len) : 0;
+    uint64_t len = table_len(entries),
+             need = len <= heap->layout.max_len ? block_granules(heap, (size_t)len) : 0;
     return need != 0 ? need : HEADER_SIZE_MASK;
 }
 
@@ -246,7 +270,8 @@ static uint64_t table_entries_for(uint64_t names)
 }
 
 /* Does visit with each internal block, which it may free, and others with it. */
-static void internals_each(struct shmheap *heap, void (*visit)(struct shmheap *heap, uint64_t granule))
+static void internals_each(struct shmheap *heap,
+                           void (*visit)(struct shmheap *heap, uint64_t granule))
 {
     struct block_step step = {0, 0, 0};
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
@@ -298,7 +323,8 @@ static int table_replace(struct shmheap *heap, uint64_t entries)
 static void table_settle(struct shmheap *heap, uint64_t freed)
 {
     struct table table = table_now(heap);
-    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK, entries = table.mask + 1;
+    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK,
+             entries = table.mask + 1;
     if (table.entries == NULL)
         table_replace(heap, table_entries_for(names)); /* there was no space for one */
     else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)
@@ -323,7 +349,9 @@ static uint64_t table_wanted(const struct shmheap *heap)
 {
     struct table table = table_now(heap);
     uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK;
-    return table.entries != NULL && names + 1 <= (table.mask + 1) / 2 ? 0 : table_entries_for(names + 1);
+    return table.entries != NULL && names + 1 <= (table.mask + 1) / 2
+               ? 0
+               : table_entries_for(names + 1);
 }
 
 /* Users ----------------------------------------------------------------- */
@@ -341,7 +369,8 @@ struct users {
 
 static struct users users_of(const struct shmheap *heap, const struct name_record *record)
 {
-    struct users users = {heap, (shared_u64 *)(uintptr_t)record->users, load_u64(&record->more), NAME_USERS, 0};
+    struct users users = {heap, (shared_u64 *)(uintptr_t)record->users, load_u64(&record->more),
+                          NAME_USERS, 0};
     return users;
 }
 
@@ -349,7 +378,8 @@ static struct users users_of(const struct shmheap *heap, const struct name_recor
 static shared_u64 *users_next(struct users *users)
 {
     if (users->left == 0) {
-        struct name_more *more = users->chain++ < CHAIN_MAX ? more_at(users->heap, users->next - 1) : NULL;
+        struct name_more *more =
+            users->chain++ < CHAIN_MAX ? more_at(users->heap, users->next - 1) : NULL;
         if (more == NULL)
             return NULL;
         users->words = more->users;
@@ -370,7 +400,8 @@ uint64_t names_users(const struct shmheap *heap, const struct name_record *recor
 }
 
 /* The word of this slot, with a count; NULL: it has none. */
-static shared_u64 *user_find(const struct shmheap *heap, const struct name_record *record, unsigned slot)
+static shared_u64 *user_find(const struct shmheap *heap, const struct name_record *record,
+                             unsigned slot)
 {
     struct users users = users_of(heap, record);
     for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
@@ -421,7 +452,8 @@ static void more_link(struct shmheap *heap, struct name_record *record, uint64_t
 
 /* A block for more users, this one in it. A death before it is published: a used block of the dead;
  * after it, recovery links it. */
-static int user_add_block(struct shmheap *heap, struct name_record *record, uint64_t record_granule, uint64_t word)
+static int user_add_block(struct shmheap *heap, struct name_record *record, uint64_t record_granule,
+                          uint64_t word)
 {
     int64_t granule = heap->fit->alloc(heap, block_granules(heap, sizeof(struct name_more)));
     if (granule < 0)
@@ -501,7 +533,8 @@ static uint64_t object_need(const struct shmheap *heap, size_t len)
     return len <= (size_t)-1 / 4 ? block_granules(heap, len + sizeof(uint64_t)) : 0;
 }
 
-static void record_fill(struct shmheap *heap, struct name_record *record, const struct name *name, uint64_t object, size_t len)
+static void record_fill(struct shmheap *heap, struct name_record *record, const struct name *name,
+                        uint64_t object, size_t len)
 {
     shared_u64 *text = record->name;
     store_u64(&record->kind, INTERNAL_NAME);
@@ -536,8 +569,10 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
     if (header == 0)
         return FIT_BAD;
     store_u64(&heap->control->names_ever, 1);
-    record_fill(heap, block_payload(heap, (uint64_t)record), name, reference((uint64_t)object, header), len);
-    store_u64(object_back(heap, (uint64_t)object, header), reference((uint64_t)record, block_load(heap, (uint64_t)record)));
+    record_fill(heap, block_payload(heap, (uint64_t)record), name,
+                reference((uint64_t)object, header), len);
+    store_u64(object_back(heap, (uint64_t)object, header),
+              reference((uint64_t)record, block_load(heap, (uint64_t)record)));
     block_give(heap, (uint64_t)record, SHMHEAP_STATE_INTERNAL);
     block_give(heap, (uint64_t)object, SHMHEAP_STATE_NAMED);
     name_enter(heap, (uint64_t)record);
@@ -553,7 +588,8 @@ static int64_t name_make_announced(struct shmheap *heap, const struct name *name
         return FIT_NONE; /* before the table is made larger in vain */
     const struct table before = table_now(heap);
     changes_begin(heap);
-    int64_t object = wanted == 0 || table_replace(heap, wanted) == 0 ? name_make(heap, name, len) : FIT_NONE;
+    int64_t object =
+        wanted == 0 || table_replace(heap, wanted) == 0 ? name_make(heap, name, len) : FIT_NONE;
     if (object < 0 && load_u64(&heap->control->names_count) == 0)
         table_drop(heap);
     else if (object < 0 && before.entries != NULL && table_now(heap).granule != before.granule)
@@ -659,7 +695,8 @@ int names_remove(struct shmheap *heap, const struct name *name)
 /* Looking --------------------------------------------------------------- */
 
 /* What the record at granule says, if it says so throughout: the object's granule, or FIT_BAD. */
-static int64_t record_read(const struct shmheap *heap, uint64_t granule, const struct name *name, uint64_t *len)
+static int64_t record_read(const struct shmheap *heap, uint64_t granule, const struct name *name,
+                           uint64_t *len)
 {
     uint64_t before = header_in_state(heap, granule, SHMHEAP_STATE_INTERNAL);
     if (before == 0 || !record_is(heap, granule, name))
@@ -679,12 +716,15 @@ static int64_t record_read(const struct shmheap *heap, uint64_t granule, const s
 int64_t names_find(const struct shmheap *heap, const struct name *name, int locked, uint64_t *len)
 {
     for (int i = 0; i < FIND_TRIES; i++) {
-        uint64_t before = load_acquire(&heap->control->names_changes), granule = record_find(heap, name);
-        int64_t object = granule != GRANULE_NONE ? record_read(heap, granule, name, len) : FIT_UNKNOWN;
+        uint64_t before = load_acquire(&heap->control->names_changes),
+                 granule = record_find(heap, name);
+        int64_t object =
+            granule != GRANULE_NONE ? record_read(heap, granule, name, len) : FIT_UNKNOWN;
         if (object >= 0 || locked)
             return object;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (object == FIT_UNKNOWN && !(before & 1) && load_u64(&heap->control->names_changes) == before)
+        if (object == FIT_UNKNOWN && !(before & 1) &&
+            load_u64(&heap->control->names_changes) == before)
             return FIT_UNKNOWN;
     }
     return NAMES_BUSY;
@@ -696,11 +736,13 @@ int names_sound(const struct shmheap *heap, uint64_t granule)
     uint64_t len = record != NULL ? load_u64(&record->name_len) : 0;
     struct name name = {{0}, len, record != NULL ? load_u64(&record->hash) : 0, 0};
     if (len == 0 || len > NAME_LEN_MAX ||
-        internal_at(heap, granule, INTERNAL_NAME, sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
+        internal_at(heap, granule, INTERNAL_NAME,
+                    sizeof *record + name_words(len) * sizeof(uint64_t)) == NULL)
         return 0;
     for (uint64_t i = 0; i < name_words(len); i++)
         name.words[i] = load_u64(&record->name[i]);
-    uint64_t object = load_u64(&record->object), header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
+    uint64_t object = load_u64(&record->object),
+             header = header_of_reference(heap, object, SHMHEAP_STATE_NAMED);
     return header != 0 && record_is_held(heap, record) && record_find(heap, &name) == granule &&
            name.hash == hash_words(heap->id, name.words, name_words(len)) &&
            load_u64(&record->object_len) <= object_len_of(heap, header) &&
@@ -715,7 +757,9 @@ uint64_t names_object_len(const struct shmheap *heap, uint64_t granule)
         return 0;
     uint64_t back = load_u64(object_back(heap, granule, header));
     const struct name_record *record = record_at(heap, reference_granule(back));
-    uint64_t len = record != NULL && load_u64(&record->object) == reference(granule, header) ? load_u64(&record->object_len) : 0;
+    uint64_t len = record != NULL && load_u64(&record->object) == reference(granule, header)
+                       ? load_u64(&record->object_len)
+                       : 0;
     return len <= object_len_of(heap, header) ? len : 0;
 }
 
@@ -729,7 +773,8 @@ static int slot_in(const uint64_t *slots, unsigned slot)
 /* All uses with one label share a word, so that a kept name does not grow by a word with each
  * process that used it and departed. A death between both stores leaves some uses counted twice, of
  * departed processes. */
-static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word, uint64_t count, unsigned label)
+static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word,
+                         uint64_t count, unsigned label)
 {
     shared_u64 *same = user_find(heap, record, label);
     if (same == NULL || same == word) {
@@ -741,7 +786,8 @@ static void user_relabel(struct shmheap *heap, const struct name_record *record,
     store_publish(word, 0);
 }
 
-static void users_relabel(struct shmheap *heap, const struct name_record *record, const uint64_t *gone, const uint64_t *left)
+static void users_relabel(struct shmheap *heap, const struct name_record *record,
+                          const uint64_t *gone, const uint64_t *left)
 {
     struct users users = users_of(heap, record);
     for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
@@ -852,6 +898,7 @@ void names_recover(struct shmheap *heap)
     internals_each(heap, name_settle);
     uint64_t names = load_u64(&heap->control->names_count);
     if (names != 0)
-        table_replace(heap, table_entries_for(names)); /* without space for it names are found by walking */
+        table_replace(
+            heap, table_entries_for(names)); /* without space for it names are found by walking */
     changes_end(heap);
 }

@@ -30,7 +30,10 @@ struct anchor {
     ino_t inode;
 };
 
-#define ANCHOR_NONE {NULL, 0, -1, 0, 0, 0, 0}
+#define ANCHOR_NONE                                                                                \
+    {                                                                                              \
+        NULL, 0, -1, 0, 0, 0, 0                                                                    \
+    }
 
 /* struct anchor_file is private: which file; name (may be NULL) serves where there is no /proc. */
 struct anchor_file {

@@ -41,7 +41,8 @@ int file_create_named(const char *name, int is_path)
 {
     struct stat status;
     int fd = file_open_named(name, is_path, O_RDWR | O_CREAT | O_EXCL);
-    if (fd < 0 || fstat(fd, &status) != 0 || (status.st_mode & 0600) == 0600 || fchmod(fd, 0600) == 0)
+    if (fd < 0 || fstat(fd, &status) != 0 || (status.st_mode & 0600) == 0600 ||
+        fchmod(fd, 0600) == 0)
         return fd;
     int reason = errno;
     file_remove(name, is_path);
@@ -378,7 +379,8 @@ static int file_is_held(int fd)
         layout_compute(&layout, fixed->max_len, fixed->shift, fixed->slot_count,
                        fixed->region_align) != 0)
         return 0;
-    return slots_live(fd, (off_t)(layout.slots_off + sizeof(struct slot)), layout.slots_first - 1) ||
+    return slots_live(fd, (off_t)(layout.slots_off + sizeof(struct slot)),
+                      layout.slots_first - 1) ||
            slots_live(fd, (off_t)layout.more_off, fixed->slot_count - layout.slots_first);
 }
 

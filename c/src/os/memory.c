@@ -230,7 +230,7 @@ static NOINLINE void hierarchies_find(struct hierarchies *found, const char *pro
 /* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
  * "4:cpu,memory:/path" for a hierarchy of version 1. */
 static NOINLINE uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
-                                  uint64_t swap_free, uint64_t need)
+                                     uint64_t swap_free, uint64_t need)
 {
     char text[TEXT_ROOM], *rest = NULL;
     uint64_t left = NO_LIMIT;

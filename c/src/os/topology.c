@@ -12,13 +12,17 @@
 
 #include "../base/kernel.h"
 
-enum { PATH_ROOM = 4096, PREFERRED_MANY = 5 /* MPOL_PREFERRED_MANY, Linux 5.15; older headers do not know it */ };
+enum {
+    PATH_ROOM = 4096,
+    PREFERRED_MANY = 5 /* MPOL_PREFERRED_MANY, Linux 5.15; older headers do not know it */
+};
 
 /* Where the system does not number its packages it says -1: they count as one. */
 static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
 {
     char path[PATH_ROOM], text[32];
-    if (snprintf(path, sizeof path, "%s/cpu%u/topology/physical_package_id", folder, cpu) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/cpu%u/topology/physical_package_id", folder, cpu) >=
+        (int)sizeof path)
         return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
@@ -78,7 +82,8 @@ int topology_of_caller(struct scope *scope)
 {
     unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {0};
     int before = errno;
-    if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 || topology_of_cpus(scope, TOPOLOGY_CPU_FOLDER, cpus) != 0)
+    if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 ||
+        topology_of_cpus(scope, TOPOLOGY_CPU_FOLDER, cpus) != 0)
         return -1;
     errno = before;
     return 0;
@@ -90,8 +95,10 @@ void topology_place(const struct scope *scope, void *memory, size_t len)
     int before = errno;
     if (memcmp(scope->nodes, none, sizeof none) == 0)
         return;
-    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)TOPOLOGY_NODES, 0) != 0)
-        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)TOPOLOGY_NODES, 0); /* the lowest of them */
+    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)TOPOLOGY_NODES,
+                0) != 0)
+        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)TOPOLOGY_NODES,
+                0); /* the lowest of them */
     errno = before;
 }
 

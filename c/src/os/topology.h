@@ -5,15 +5,21 @@
 
 #include <stddef.h>
 
-enum { TOPOLOGY_CPUS = 8192, TOPOLOGY_NODES = 1024, TOPOLOGY_LONG_BITS = 8 * sizeof(unsigned long) };
+enum {
+    TOPOLOGY_CPUS = 8192,
+    TOPOLOGY_NODES = 1024,
+    TOPOLOGY_LONG_BITS = 8 * sizeof(unsigned long)
+};
 
 /* The system's description of its processors. */
 #define TOPOLOGY_CPU_FOLDER "/sys/devices/system/cpu"
 
 /* struct scope is private. */
 struct scope {
-    int socket;                                          /* the package's id */
-    unsigned long nodes[TOPOLOGY_NODES / TOPOLOGY_LONG_BITS];  /* NUMA nodes of the processors given, as bits; none: unknown */
+    int socket; /* the package's id */
+    unsigned long
+        nodes[TOPOLOGY_NODES /
+              TOPOLOGY_LONG_BITS]; /* NUMA nodes of the processors given, as bits; none: unknown */
 };
 
 /* The one socket to which these processors (bits of TOPOLOGY_CPUS) belong: 0; -1 with errno EXDEV when they belong to several,

@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 enum {
-    SPIN_NS = 150000, /* how long a waiter looks before it sleeps */
-    INSPECT_NS = 25000,  /* from one look to the next, at most about twice this */
-    STILL_NS = 10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
+    SPIN_NS = 150000,   /* how long a waiter looks before it sleeps */
+    INSPECT_NS = 25000, /* from one look to the next, at most about twice this */
+    STILL_NS =
+        10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
     SLEEP_LEAST_NS = 5000000 /* until a waiter that is not woken looks by itself */
 };
 
@@ -61,7 +62,8 @@ void lock_take_over(struct shmheap *heap)
 
 void lock_register(void)
 {
-    lock_barrier_remote = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+    lock_barrier_remote =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
 }
 
 static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
@@ -139,7 +141,8 @@ static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, 
 static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum lock_result *result)
 {
     const struct control *control = heap->control;
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin, moved = begin, sequence = load_u64(&control->sequence);
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin, now = begin, moved = begin,
+             sequence = load_u64(&control->sequence);
     for (unsigned pauses = 1; now - begin < SPIN_NS && now - moved < STILL_NS; last = now) {
         uint64_t seen = load_u64(&control->lock);
         if (lock_take_if_free(heap, waiter, seen, result))
@@ -222,7 +225,8 @@ enum lock_result lock_seize(struct shmheap *heap, uint64_t seen)
 void lock_release_broken(struct shmheap *heap)
 {
     struct control *control = heap->control;
-    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1,
+                     __ATOMIC_RELEASE);
     ORDERS_WHAT_FOLLOWS(&control->lock);
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }

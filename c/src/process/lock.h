@@ -40,16 +40,17 @@ void lock_register(void);
 
 /* struct lock_self is private to the thread. */
 struct lock_self {
-    uint32_t tid;                  /* 0: not filled yet */
+    uint32_t tid; /* 0: not filled yet */
     long futex_offset;
-    struct robust_list **pending;  /* of the kernel's robust list head */
+    struct robust_list **pending; /* of the kernel's robust list head */
 };
-extern __thread struct lock_self lock_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct lock_self lock_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 enum lock_result {
-    LOCK_TAKEN,   /* the heap is as the last owner left it */
-    LOCK_DIED,    /* taken, but the last owner died inside: the index may not fit the headers */
-    LOCK_SUSPECT  /* not taken for LOCK_SLICE_MS: who has it now may be dead; see lock_seize */
+    LOCK_TAKEN,  /* the heap is as the last owner left it */
+    LOCK_DIED,   /* taken, but the last owner died inside: the index may not fit the headers */
+    LOCK_SUSPECT /* not taken for LOCK_SLICE_MS: who has it now may be dead; see lock_seize */
 };
 
 void lock_self_fill(void);
@@ -84,7 +85,8 @@ static inline uint64_t lock_mine(const struct shmheap *heap)
 /* The kernel looks at *pending when the thread dies: set before the lock can be ours, cleared after it cannot. */
 static inline void lock_announce(struct shmheap *heap)
 {
-    *lock_self.pending = (struct robust_list *)(void *)((unsigned char *)&heap->control->lock - lock_self.futex_offset);
+    *lock_self.pending = (struct robust_list *)(void *)((unsigned char *)&heap->control->lock -
+                                                        lock_self.futex_offset);
     compiler_barrier();
 }
 
@@ -97,7 +99,8 @@ static inline void lock_renounce(void)
 /* The heap changes between an odd and the next even sequence. */
 static inline void lock_mark_changing(struct control *control)
 {
-    __atomic_store_n(SHARED_VALUE(&control->sequence), load_u64(&control->sequence) | 1, __ATOMIC_RELAXED);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), load_u64(&control->sequence) | 1,
+                     __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
@@ -126,7 +129,8 @@ void lock_release_waking(struct shmheap *heap, uint64_t word);
 static inline void lock_release(struct shmheap *heap)
 {
     struct control *control = heap->control;
-    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1,
+                     __ATOMIC_RELEASE);
     ORDERS_WHAT_FOLLOWS(&control->lock);
     if (UNLIKELY(((uint32_t)load_u64(&control->lock) & FUTEX_WAITERS) || !lock_barrier_remote)) {
         lock_release_waking(heap, 0);

@@ -50,14 +50,15 @@ void wait_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned
 {
     uint64_t until = clock_ns(CLOCK_MONOTONIC) + limit_ms * UINT64_C(1000000);
     struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    syscall(SYS_futex, &heap->control->wait_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL, 1u << class_of(need));
+    syscall(SYS_futex, &heap->control->wait_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL,
+            1u << class_of(need));
 }
 
 void wait_offer(struct shmheap *heap, uint64_t largest)
 {
     struct control *control = heap->control;
     uint32_t served = 0, waiting = 0;
-    for (unsigned class = 0; class < WAIT_CLASSES; class++) {
+    for (unsigned class = 0; class < WAIT_CLASSES; class ++) {
         uint32_t least = load_u32(&connection_hints(heap)->wait_least[class]);
         waiting |= (uint32_t)(least != 0) << class;
         served |= (uint32_t)(least != 0 && least <= largest && least != UINT32_MAX) << class;
@@ -66,7 +67,7 @@ void wait_offer(struct shmheap *heap, uint64_t largest)
         store_u32(&control->wait_sleepers, 0); /* the woken thread sees to the others */
         return;
     }
-    for (unsigned class = 0; class < WAIT_CLASSES; class++)
+    for (unsigned class = 0; class < WAIT_CLASSES; class ++)
         if (served >> class & 1)
             store_u32(&connection_hints(heap)->wait_least[class], 0); /* none sleeps there */
     waiting &= ~served;

@@ -33,6 +33,9 @@ void wait_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned
 void wait_offer(struct shmheap *heap, uint64_t largest);
 
 /* 1: threads wait, and the next free has to call wait_offer. */
-static inline int wait_is_expected(const struct shmheap *heap) { return load_u32(&heap->control->wait_sleepers) != 0; }
+static inline int wait_is_expected(const struct shmheap *heap)
+{
+    return load_u32(&heap->control->wait_sleepers) != 0;
+}
 
 #endif

@@ -22,7 +22,8 @@ static int headers_sound(const struct shmheap *heap, int *free_pairs)
         for (; ahead <= chunk_of(step.granule); ahead++)
             index_fetch_ahead(heap, ahead, heap->end);
         int is_free = header_is_free(step.header);
-        if (!header_state_known(step.header) || (!is_free && header_state(step.header) == SHMHEAP_STATE_FREE))
+        if (!header_state_known(step.header) ||
+            (!is_free && header_state(step.header) == SHMHEAP_STATE_FREE))
             return 0;
         *free_pairs |= was_free & is_free;
         was_free = is_free;
@@ -37,7 +38,8 @@ static void merge_neighbours(struct shmheap *heap)
     struct block_step step = {0, 0, 0}, next;
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         next.granule = step.granule + step.size;
-        if (header_is_free(step.header) && block_walk_at(heap, &next, heap->end) == BLOCK_WALK_BLOCK &&
+        if (header_is_free(step.header) &&
+            block_walk_at(heap, &next, heap->end) == BLOCK_WALK_BLOCK &&
             header_is_free(next.header))
             block_publish(heap, step.granule, header_free(step.size + next.size));
         else
@@ -78,7 +80,8 @@ static int headers_lead_on(const struct shmheap *heap)
 
 /* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a
  * cache: then it is theirs. */
-static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header, uint64_t label)
+static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header,
+                         uint64_t label)
 {
     const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT;
     const unsigned slot = header_slot(header);
@@ -177,7 +180,8 @@ static int enter_locked(struct shmheap *heap, unsigned limit_ms)
         errno = reason;
         return -1;
     }
-    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0 : heap_lock_grown(heap);
+    return load_u64(&heap->control->len) == load_acquire(&heap->len_known) ? 0
+                                                                           : heap_lock_grown(heap);
 }
 
 int heap_lock_grown(struct shmheap *heap)
@@ -255,7 +259,8 @@ int heap_lock_within(struct shmheap *heap, unsigned limit_ms)
     }
     process_notice_fork();
     int before = errno, calm = process_calm();
-    int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) && enter_locked(heap, limit_ms) == 0;
+    int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) &&
+                  enter_locked(heap, limit_ms) == 0;
     process_calm_end(calm);
     if (!entered)
         return -1;
@@ -263,4 +268,7 @@ int heap_lock_within(struct shmheap *heap, unsigned limit_ms)
     return 0;
 }
 
-int heap_lock_slow(struct shmheap *heap) { return heap_lock_within(heap, heap != NULL ? heap->lock_limit_ms : 0); }
+int heap_lock_slow(struct shmheap *heap)
+{
+    return heap_lock_within(heap, heap != NULL ? heap->lock_limit_ms : 0);
+}

@@ -49,7 +49,7 @@ struct shmheap {
     shared_u64 huge_next; /* granule: behind it the memory was reserved in small pages, and nobody
                              here has used it yet; see huge.h */
     uint32_t cached;      /* 1: threads keep free blocks for themselves */
-    uint32_t list_max;     /* free blocks that go into the list, at most LIST_MAX */
+    uint32_t list_max;    /* free blocks that go into the list, at most LIST_MAX */
     const struct fit_calls *fit;     /* first fit for this processor */
     uint64_t handle_tag;             /* bits 51-63, in place */
     shared_u64 *bin[BIN_LEVELS_MAX]; /* BIN_LEVELS_MIN at least: those that the segment lacks are
@@ -74,9 +74,9 @@ struct shmheap {
     dev_t device; /* by which the file is known, whatever number the program gave to another file */
     ino_t inode;
     enum file_kind file_kind;
-    int file_zeros;     /* the file system lacks fallocate(2): zeros are written */
-    uint64_t file_page; /* bytes that the file system gives at once: a page, or a huge one */
-    uint64_t grow_most; /* bytes that one growth asks for at most: fewer after a refusal.
+    int file_zeros;      /* the file system lacks fallocate(2): zeros are written */
+    uint64_t file_page;  /* bytes that the file system gives at once: a page, or a huge one */
+    uint64_t grow_most;  /* bytes that one growth asks for at most: fewer after a refusal.
                            Under the heap's lock, as file_zeros */
     unsigned lines_wait; /* allocs that fail before the next look at lines of caches, and how many
                             there were from the last look on: ownership_free_lines. Under the heap's lock */
@@ -87,12 +87,12 @@ struct shmheap {
     struct anchor use; /* "a process uses the heap", and the claim on what the slot holds: shared
                           with children of fork() */
     int has_claim;     /* the byte of the slot's claim is locked */
-    int use_is_parents;       /* in a child that has no slot yet */
-    struct anchor life;       /* "the holder of the slot lives": this process's alone */
+    int use_is_parents;          /* in a child that has no slot yet */
+    struct anchor life;          /* "the holder of the slot lives": this process's alone */
     struct inherited *inherited; /* `use` of the processes that this one descends from */
-    uint32_t slot_copy;         /* slot, but kept in a child: what its parent had */
-    uint32_t heir_of;           /* the slot that its parent had, 0: none */
-    pthread_mutex_t slot_mutex; /* threads of this process that look for a slot for this connection
+    uint32_t slot_copy;          /* slot, but kept in a child: what its parent had */
+    uint32_t heir_of;            /* the slot that its parent had, 0: none */
+    pthread_mutex_t slot_mutex;  /* threads of this process that look for a slot for this connection
                                  */
     unsigned char *base;
     size_t map_len;

@@ -9,17 +9,27 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1; older kernels refuse it */
 #endif
 
-enum { HUGE_PAGE = 2 << 20, HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
-       INTERRUPTIONS = 100, MAKE_NS = 1000000, GROW_NS = 250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */ };
+enum {
+    HUGE_PAGE = 2 << 20,
+    HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
+    INTERRUPTIONS = 100,
+    MAKE_NS = 1000000,
+    GROW_NS =
+        250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */
+};
 
-static int is_wanted(const struct shmheap *heap) { return heap->huge || heap->layout.segment_len >= HUGE_HEAP_MIN; }
+static int is_wanted(const struct shmheap *heap)
+{
+    return heap->huge || heap->layout.segment_len >= HUGE_HEAP_MIN;
+}
 
 void *huge_address(const struct shmheap *heap)
 {
     if (!is_wanted(heap))
         return NULL;
     size_t len = (size_t)heap->layout.map_len + HUGE_PAGE;
-    unsigned char *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *room =
+        mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED)
         return NULL;
     uintptr_t at = (uintptr_t)round_up((uintptr_t)room, HUGE_PAGE);
@@ -47,7 +57,8 @@ static uint64_t granule_at(const struct shmheap *heap, uint64_t off)
 
 /* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
  * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
-void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from, uint64_t *filled_to)
+void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from,
+               uint64_t *filled_to)
 {
     uint64_t at = round_up(from, HUGE_PAGE);
     *filled_from = *filled_to = from;
@@ -58,11 +69,13 @@ void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *fille
     *filled_from = at;
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = making ? MAKE_NS : GROW_NS;
     uint64_t limit = (to - at) / HUGE_PAGE * each;
-    for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit); at += HUGE_PAGE)
+    for (; at + HUGE_PAGE <= to && (heap->huge || clock_ns(CLOCK_MONOTONIC) - begin < limit);
+         at += HUGE_PAGE)
         if (!fill_one(heap, at))
             break;
     *filled_to = at;
-    if (making || load_u64(&heap->huge_next) == HUGE_NEVER) /* made part by part, of which the region is the last */
+    if (making || load_u64(&heap->huge_next) ==
+                      HUGE_NEVER) /* made part by part, of which the region is the last */
         store_u64(&heap->huge_next, granule_at(heap, at));
     errno = before;
 }
@@ -72,9 +85,11 @@ void huge_used(struct shmheap *heap, uint64_t granule)
     int before = errno;
     if (granule >= connection_end(heap))
         return;
-    uint64_t region = heap->layout.region_off, page = (region + (granule << heap->shift)) / HUGE_PAGE * HUGE_PAGE;
+    uint64_t region = heap->layout.region_off,
+             page = (region + (granule << heap->shift)) / HUGE_PAGE * HUGE_PAGE;
     uint64_t next = granule_at(heap, page + HUGE_PAGE);
-    if (page + HUGE_PAGE <= region + load_u64(&heap->len_known) && madvise(heap->base + page, HUGE_PAGE, MADV_COLLAPSE) != 0 && errno == EINVAL)
+    if (page + HUGE_PAGE <= region + load_u64(&heap->len_known) &&
+        madvise(heap->base + page, HUGE_PAGE, MADV_COLLAPSE) != 0 && errno == EINVAL)
         next = HUGE_NEVER; /* not with this kernel, or not for this process */
     store_u64(&heap->huge_next, next);
     errno = before;

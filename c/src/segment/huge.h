@@ -15,7 +15,8 @@ void *huge_address(const struct shmheap *heap);
 
 /* Gives the file memory for the bytes [from, to), which nobody has touched: huge pages, as far as whole ones lie within and the
  * kernel has them. [*filled_from, *filled_to) got them; the rest has to be reserved as usual. The segment is mapped, and is not sparse. */
-void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from, uint64_t *filled_to);
+void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from,
+               uint64_t *filled_to);
 
 /* After an object at this granule was had and the lock given back. From huge_next on: asks for the huge page that it begins in, and moves
  * huge_next behind that. So what huge_fill had no time for comes when it is used, and takes about as long as the faults of the small pages would. */

@@ -36,19 +36,19 @@ enum {
 static enum file_kind kind_of(uint32_t magic)
 {
     switch (magic) {
-    case MAGIC_TMPFS:
-    case MAGIC_RAMFS:
-        return FILE_IN_MEMORY;
-    case MAGIC_OVERLAYFS:
-        return FILE_MAYBE_IN_MEMORY;
-    case MAGIC_HUGETLBFS:
-        return FILE_IN_HUGE_PAGES;
-    case MAGIC_BTRFS:
-        return FILE_ON_BTRFS;
-    case MAGIC_EXT:
-        return FILE_ON_EXT;
-    default:
-        return FILE_ELSEWHERE;
+        case MAGIC_TMPFS:
+        case MAGIC_RAMFS:
+            return FILE_IN_MEMORY;
+        case MAGIC_OVERLAYFS:
+            return FILE_MAYBE_IN_MEMORY;
+        case MAGIC_HUGETLBFS:
+            return FILE_IN_HUGE_PAGES;
+        case MAGIC_BTRFS:
+            return FILE_ON_BTRFS;
+        case MAGIC_EXT:
+            return FILE_ON_EXT;
+        default:
+            return FILE_ELSEWHERE;
     }
 }
 
@@ -145,7 +145,7 @@ static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now
 static int zeros_write(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
     static unsigned char zeros[ZEROS]; /* never written; not const, so that no file holds it */
-    if (file_length_check(to) != 0) /* RLIMIT_FSIZE ends a write inside a long file, too */
+    if (file_length_check(to) != 0)    /* RLIMIT_FSIZE ends a write inside a long file, too */
         return -1;
     if (from < offsetof(struct control, lock)) /* the maker's mark is there */
         from = offsetof(struct control, lock);
@@ -174,8 +174,8 @@ static int piece_reserve(struct shmheap *heap, uint64_t from, uint64_t to)
  * `from` and whose first piece limits_check() has looked at. */
 static int piece_check(const struct shmheap *heap, uint64_t from, uint64_t at, uint64_t len)
 {
-    int asked = heap->file_kind == FILE_IN_MEMORY ? at > from
-                                                  : heap->file_kind == FILE_MAYBE_IN_MEMORY;
+    int asked =
+        heap->file_kind == FILE_IN_MEMORY ? at > from : heap->file_kind == FILE_MAYBE_IN_MEMORY;
     return asked ? memory_suffices(len) : 0;
 }
 
@@ -345,7 +345,7 @@ int reserve_region(struct shmheap *heap, uint64_t len)
     struct part ranges[PARTS_MAX + 1];
     uint64_t was = load_u64(&heap->len_known), end = heap->layout.region_off + len, before;
     if (!heap->has_file)
-        return 0; /* the caller's memory is there already */
+        return 0;                            /* the caller's memory is there already */
     if (was != 0 && connection_fd(heap) < 0) /* else heap->fd is the file's from here on */
         return -1;
     if (heap->format_flags & FORMAT_SPARSE)

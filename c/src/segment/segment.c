@@ -58,7 +58,8 @@ static int segment_mmap(struct shmheap *heap)
     }
     size_t len = (size_t)reserve_map_len(heap);
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
+    void *base =
+        process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
     if (base == MAP_FAILED)
         return -1;
     if (heap->no_dump)

@@ -13,7 +13,8 @@ struct segment_plan {
     unsigned shift;
     uint32_t slot_count, region_align;
     const struct scope *scope; /* where the memory is to lie; NULL: anywhere */
-    int (*mapped)(struct shmheap *heap); /* called once the file is mapped, before it is filled: 0, or
+    int (*mapped)(
+        struct shmheap *heap); /* called once the file is mapped, before it is filled: 0, or
                                             -1 with errno to give up; NULL: nothing is called */
 };
 

@@ -54,8 +54,8 @@ static void copied_check(int reaped)
             const struct object *object = &stage->peers[i].objects[j];
             int stays = object->kind == KIND_SHARED || object->kind == KIND_SENT ||
                         object->kind == KIND_KEPT;
-            if (object->state == OBJECT_LIVES && object->kind != KIND_PRIVATE &&
-                !object->passing && (stays || !reaped))
+            if (object->state == OBJECT_LIVES && object->kind != KIND_PRIVATE && !object->passing &&
+                (stays || !reaped))
                 object_check(object, reaped ? "after reaping, a copied" : "a copied");
         }
 }

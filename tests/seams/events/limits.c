@@ -14,8 +14,14 @@
 #include "tests/seams/events/events.h"
 #include "tests/support/group.h"
 
-enum { PERIOD_US = 1000, LARGE = 64 << 20, BYTES_LOCKED = 4096, NOBODY_ID = 65534, BRIEF_MS = 500,
-       GROUP_LIMIT = 48 << 20 };
+enum {
+    PERIOD_US = 1000,
+    LARGE = 64 << 20,
+    BYTES_LOCKED = 4096,
+    NOBODY_ID = 65534,
+    BRIEF_MS = 500,
+    GROUP_LIMIT = 48 << 20
+};
 
 /* A second heap, which is refused with one of two errors and leaves nothing. A heap in the
  * caller's memory or without a name has an anonymous one beside it. */
@@ -231,8 +237,8 @@ void event_memory_limit(void)
     if (group_make(stage->place.group, sizeof stage->place.group, GROUP_LIMIT) != 0)
         seams_skip(EVENT, "a control group with a limit of memory cannot be made here");
     ask(stage->subject, act_memory_limit, 0);
-    EXPECT(group_remove(stage->place.group) == 0,
-           "the control group is expected to be empty: %s", strerror(errno));
+    EXPECT(group_remove(stage->place.group) == 0, "the control group is expected to be empty: %s",
+           strerror(errno));
     stage->place.group[0] = 0;
 }
 
