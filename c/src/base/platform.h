@@ -238,7 +238,7 @@ static inline unsigned bit_lowest(uint64_t word) { return (unsigned)__builtin_ct
 static inline unsigned bit_highest(uint64_t word) { return 63u - (unsigned)__builtin_clzll(word); }
 
 /* The same of any word, 64 where none is set; and how many are above the highest. */
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
+#if defined(INDEX_AVX2)
 static inline unsigned bit_lowest_or_64(uint64_t word)
 {
     return (unsigned)__builtin_ia32_tzcnt_u64(word);

@@ -10,36 +10,14 @@
 #include <string.h>
 
 #include "platform.h"
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
+#if defined(INDEX_AVX2)
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 /* All loads of vectors from shared memory are these. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i load_16(const shared_u32 *numbers)
-{
-    load_hook_of(numbers, 64);
-    return _mm512_loadu_si512(numbers);
-}
-
-/* A mask as a number. Neither by a cast nor by _cvtmask16_u32: gcc 12 may store the 16 bits of the
- * mask on the stack, and load 64 from there. */
-static ALWAYS_INLINE uint64_t bits_of(__mmask16 mask)
-{
-    uint32_t bits;
-    __asm__("kmovw %1, %0" : "=r"(bits) : "k"(mask));
-    return bits;
-}
-
-/* 0 in this place. */
-static ALWAYS_INLINE __m512i load_16_without(const shared_u32 *numbers, unsigned without)
-{
-    load_hook_of(numbers, 64);
-    return _mm512_maskz_loadu_epi32((__mmask16) ~(1u << without), numbers);
-}
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i load_8(const shared_u32 *numbers)
 {
     load_hook_of(numbers, 32);
@@ -53,7 +31,7 @@ static ALWAYS_INLINE __m128i load_4(const shared_u32 *numbers)
 }
 #endif
 
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512) || defined(__SSE2__)
+#if defined(INDEX_AVX2) || defined(__SSE2__)
 /* The first of them, or 0 if that is less. */
 static ALWAYS_INLINE uint32_t at_least_0(__m128i numbers)
 {
@@ -64,20 +42,7 @@ static ALWAYS_INLINE uint32_t at_least_0(__m128i numbers)
 
 /* greatest_everywhere has the greatest number in each place, greatest_of is that number, or 0 if it
  * is less. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i greatest_everywhere(__m512i most)
-{
-    most = _mm512_max_epi32(most, _mm512_shuffle_i64x2(most, most, 0x4e));
-    most = _mm512_max_epi32(most, _mm512_shuffle_i64x2(most, most, 0xb1));
-    most = _mm512_max_epi32(most, _mm512_shuffle_epi32(most, _MM_PERM_BADC));
-    return _mm512_max_epi32(most, _mm512_shuffle_epi32(most, _MM_PERM_CDAB));
-}
-
-static ALWAYS_INLINE uint32_t greatest_of(__m512i numbers)
-{
-    return at_least_0(_mm512_castsi512_si128(greatest_everywhere(numbers)));
-}
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i greatest_everywhere(__m256i most)
 {
     most = _mm256_max_epi32(most, _mm256_permute2x128_si256(most, most, 1));
@@ -103,7 +68,7 @@ static ALWAYS_INLINE uint32_t greatest_of(__m128i most)
 }
 #endif
 
-#if defined(INDEX_AVX2) && !defined(INDEX_AVX512)
+#if defined(INDEX_AVX2)
 /* Which of 32 numbers are those of one, as bits. */
 static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m256i d, __m256i one)
 {
@@ -116,7 +81,7 @@ static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m25
 }
 #endif
 
-#if !defined(INDEX_AVX2) && !defined(INDEX_AVX512) && defined(__SSE2__)
+#if !defined(INDEX_AVX2) && defined(__SSE2__)
 /* Which of 16 are all ones, of numbers that else are 0. */
 static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
 {
@@ -128,10 +93,7 @@ static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128
 /* Which of 16 numbers are above bound, as bits. */
 static ALWAYS_INLINE unsigned above_of_16(const shared_u32 *numbers, uint32_t bound)
 {
-#if defined(INDEX_AVX512)
-    return (unsigned)bits_of(
-        _mm512_cmpgt_epi32_mask(load_16(numbers), _mm512_set1_epi32((int)bound)));
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
     const __m256i least = _mm256_set1_epi32((int)bound);
     unsigned low = (unsigned)_mm256_movemask_ps(
         _mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers), least)));
@@ -157,23 +119,7 @@ static ALWAYS_INLINE uint64_t above_of_32(const shared_u32 *numbers, uint32_t bo
 }
 
 /* Which of 32 numbers, with their partners in plus (NULL: by themselves), are value, as bits. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i sum_of_16(const shared_u32 *numbers, const shared_u32 *plus)
-{
-    __m512i all = load_16(numbers);
-    return plus != NULL ? _mm512_add_epi32(all, load_16(plus)) : all;
-}
-
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
-                                         uint32_t value)
-{
-    const __m512i one = _mm512_set1_epi32((int)value);
-    return bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one)) |
-           bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL),
-                                           one))
-               << 16;
-}
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i sum_of_8(const shared_u32 *numbers, const shared_u32 *plus, unsigned i)
 {
     __m256i all = load_8(numbers + i);
