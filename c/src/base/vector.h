@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "platform.h"
+#include "shared.h"
 #if defined(INDEX_AVX2) || defined(INDEX_AVX512)
 #include <immintrin.h>
 #elif defined(__SSE2__)
