@@ -202,7 +202,7 @@ void file_unlock(int fd, off_t from, off_t len)
     errno = before;
 }
 
-/* Asks for a read lock, which write locks alone exclude. */
+/* Queries a read lock, which write locks alone exclude. */
 int file_locked_by_writer(int fd, off_t from, off_t len)
 {
     struct flock lock;

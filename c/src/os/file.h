@@ -18,7 +18,7 @@
 int file_open_named(const char *name, int is_path, int oflags);
 
 /* file_create_named makes an empty file that its owner may read and write whatever the umask.
- * Returns a descriptor; errno EEXIST among others. */
+ * Returns a descriptor; errno EEXIST if the name exists. */
 int file_create_named(const char *name, int is_path);
 
 /* file_open_mapped opens the file of a mapping of this process. Returns a descriptor; errno EPERM

@@ -7,7 +7,7 @@
  * accesses the page. The kernel removes the mapping when the process ends or calls exec.
  *
  * On overlayfs (and perhaps FUSE) a mapping refers to the file below and does not keep the
- * description. There the descriptor stays open, and slots are told by pid (slot.c). A program that
+ * description. There the descriptor stays open, and slots are held by pid (slot.c). A program that
  * closes it loses "in use" and the claims of its children. Its process still counts as alive.
  *
  *   LIVENESS_PROCESS  not copied into children (MADV_DONTFORK): the locks end with this process

@@ -136,7 +136,7 @@ static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, 
 }
 
 /* Spins: 1 with the lock and *result, or 0. Most owners unlock within SPIN_NS. Each load takes the
- * cache line from the owner, who may do hundreds of operations meanwhile with all its data in its
+ * cache line from the owner, which may do hundreds of operations meanwhile with all its data in its
  * cache. So the loads become ever rarer. A clock measures the time: a pause instruction takes ten
  * times as long on one processor as on another. While a starving waiter sleeps, the lock goes to
  * it: one load suffices. */

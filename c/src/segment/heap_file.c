@@ -20,9 +20,17 @@ enum { FIXED_SIZE = sizeof(struct fixed), BLANK_STEP = 4096, BLANK_MAX = 1 << 20
 
 /* Unfinished and abandoned ------------------------------------------------ */
 
-int heap_file_is_unfinished(const struct heap_file_head *head, int empty_too)
+/* A copy of the first bytes of a file. */
+struct file_head {
+    struct fixed fixed;
+    unsigned char rest[sizeof(struct control) - sizeof(struct fixed)];
+};
+
+/* Returns 1 when a maker that dies can leave these first bytes, else 0. With empty_too, zeros count
+ * as well. */
+static int is_unfinished(const struct file_head *head, int empty_too)
 {
-    static const struct heap_file_head zeros;
+    static const struct file_head zeros;
     const struct fixed *fixed = &head->fixed;
     if (fixed->magic != 0)
         return 0;
@@ -31,7 +39,7 @@ int heap_file_is_unfinished(const struct heap_file_head *head, int empty_too)
 }
 
 /* Reads the first bytes of a regular file, zeros behind its end: their number; -1 with errno. */
-static ssize_t head_read(int fd, struct heap_file_head *head)
+static ssize_t head_read(int fd, struct file_head *head)
 {
     struct stat status;
     memset(head, 0, sizeof *head);
@@ -45,8 +53,8 @@ static ssize_t head_read(int fd, struct heap_file_head *head)
 
 static int is_unfinished_now(int fd)
 {
-    struct heap_file_head head;
-    return head_read(fd, &head) >= 0 && heap_file_is_unfinished(&head, 0);
+    struct file_head head;
+    return head_read(fd, &head) >= 0 && is_unfinished(&head, 0);
 }
 
 int heap_file_is_abandoned(int fd)
@@ -155,12 +163,12 @@ static int file_is_blank(int fd)
 /* Returns 0 for a heap of this format, finished or not; -1 with errno. */
 static int format_check(int fd)
 {
-    struct heap_file_head head;
+    struct file_head head;
     const struct fixed *fixed = &head.fixed;
     ssize_t got = head_read(fd, &head);
     if (got < 0)
         return -1;
-    if (heap_file_is_unfinished(&head, file_is_blank(fd)))
+    if (is_unfinished(&head, file_is_blank(fd)))
         return 0;
     errno = got < FIXED_SIZE || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
     return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;
@@ -191,7 +199,7 @@ static int slots_live(int fd, uint64_t off, uint64_t count)
 /* Returns 1 when a process holds a slot of the heap by its pid. */
 static int file_is_held(int fd)
 {
-    struct heap_file_head head;
+    struct file_head head;
     const struct fixed *fixed = &head.fixed;
     struct layout layout;
     if (head_read(fd, &head) < FIXED_SIZE || fixed->magic != FORMAT_MAGIC ||

@@ -1,5 +1,5 @@
-/* heap_file.h: the file of a heap that this process has not mapped yet: unfinished, abandoned,
- * unused. SPDX-License-Identifier: Apache-2.0
+/* heap_file.h: the file of a heap before this process maps it: unfinished, abandoned, unused.
+ * SPDX-License-Identifier: Apache-2.0
  *
  *   empty --maker locks MAKER_BYTE, writes the fixed fields--> unfinished --stores magic--> a heap
  *                                                                  |
@@ -8,16 +8,6 @@
 #define SHMHEAP_HEAP_FILE_H
 
 #include "connection.h"
-
-/* struct heap_file_head is private: a copy of the first bytes of a file. */
-struct heap_file_head {
-    struct fixed fixed;
-    unsigned char rest[sizeof(struct control) - sizeof(struct fixed)];
-};
-
-/* heap_file_is_unfinished returns 1 when a maker that dies can leave these first bytes, else 0.
- * With empty_too, zeros count as well. */
-int heap_file_is_unfinished(const struct heap_file_head *head, int empty_too);
 
 /* heap_file_is_abandoned returns 1 when the file is unfinished and its maker has died, else 0. */
 int heap_file_is_abandoned(int fd);
