@@ -763,10 +763,11 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
-/* With caches, an object of this process that is not shared yet becomes so without an atomic
- * instruction, which would wait for all that the caller has stored so far, such as the handle
- * before, in a line that its receiver is reading. The upper half alone is loaded: the processor has
- * it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+/* On a connection that caches, an object of this process that is not shared yet becomes so without
+ * an atomic instruction. That would wait for all that the caller has stored so far, such as the
+ * previous handle, in a line that its receiver is reading. Only the upper half is loaded: the
+ * processor forwards it from the store of the alloc and does not wait for the line. Returns the
+ * upper half, or 0 where the object is not this process's. */
 static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
@@ -775,9 +776,10 @@ static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t
         return 0;
     uint32_t upper = load_upper(block_header(heap, granule)),
              generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
-    if ((upper ^ generation) != header_upper(mine))
+    if ((upper ^ generation) == header_upper(mine))
+        store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
+    else if ((upper ^ generation) != header_upper(shared))
         return 0;
-    store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
     return upper;
 }
 

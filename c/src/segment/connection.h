@@ -40,7 +40,11 @@ struct shmheap {
     shared_u32 ready;
     uint32_t slot;     /* 0: none */
     uint32_t zero[14]; /* up to PROCESS_WIPED */
-    /* read by each operation */
+    /* The fields below begin a page, and so does struct control. A load waits for an earlier store at
+     * the same offset in another page (4 KiB aliasing: Intel's optimization manual). An operation
+     * stores words of control and loads the fields below, so their offsets must differ. */
+    unsigned char apart[CONTROL_SIZE];
+    /* loaded by each operation */
     unsigned shift;     /* log2 of the granule */
     unsigned block_min; /* granules */
     unsigned char *region;
@@ -106,7 +110,7 @@ struct shmheap {
     char name_text[PATH_MAX];
     struct shmheap *next; /* all connections of the process; a new one reuses a closed one */
 };
-STATIC_ASSERT(offsetof(struct shmheap, shift) == PROCESS_WIPED,
+STATIC_ASSERT(offsetof(struct shmheap, apart) == PROCESS_WIPED,
               what_a_child_must_not_have_is_wiped);
 
 /* connection_is_on_disk returns 1 when pages of the file may come from a page cache, else 0. */
