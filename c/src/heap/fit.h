@@ -38,7 +38,6 @@ struct fit_calls {
 };
 extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidden")));
 extern const struct fit_calls fit_calls_avx2 __attribute__((visibility("hidden")));
-extern const struct fit_calls fit_calls_avx512 __attribute__((visibility("hidden")));
 
 /* fit_place is where the call alloc would put a block of need granules; GRANULE_NONE: nowhere. */
 uint64_t fit_place(const struct shmheap *heap, uint64_t need);

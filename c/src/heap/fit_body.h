@@ -1,4 +1,4 @@
-/* fit_body.h: first fit. Included by fit.c, and compiled for other instructions by fit_avx2.c and fit_avx512.c, each of
+/* fit_body.h: first fit. Included by fit.c, and compiled for other instructions by fit_avx2.c, each of
  * which has included fit.h before and makes a table of the calls at the end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "aligned.h"

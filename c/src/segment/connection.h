@@ -40,9 +40,10 @@ struct shmheap {
     shared_u32 ready;
     uint32_t slot;     /* 0: none */
     uint32_t zero[14]; /* up to PROCESS_WIPED */
-    /* The fields below begin a page, and so does struct control. A load waits for an earlier store at
-     * the same offset in another page (4 KiB aliasing: Intel's optimization manual). An operation
-     * stores words of control and loads the fields below, so their offsets must differ. */
+    /* The fields below begin a page, and so does struct control. A load waits for an earlier store
+     * at the same offset in another page (4 KiB aliasing: Intel's optimization manual). An
+     * operation stores words of control and loads the fields below, so their offsets must
+     * differ. */
     unsigned char apart[CONTROL_SIZE];
     /* loaded by each operation */
     unsigned shift;     /* log2 of the granule */
