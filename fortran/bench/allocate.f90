@@ -84,7 +84,7 @@ contains
     ns = 1d9 * (to - from) / rate / pairs
   end function own
 
-  ! The compiler might leave out an allocation that nobody looks at.
+  ! The compiler might leave out an allocation that is not used.
   subroutine keep(a)
     real(8), intent(in) :: a(:)
     real(8), volatile :: seen

@@ -37,7 +37,7 @@ program arrays
   call imeta % print()
   if (.not. h % free(imeta)) error stop 'not freed'
 
-  ! With keywords, and 500 ms at most for somebody else to free something.
+  ! With keywords, waiting 500 ms at most until another process frees memory.
   dmeta = h % allocate(darray, min_bound=[1, 1, 0, 1], max_bound=[ni, nj, nk, nt], timeout_ms=500)
   call must_be_good(dmeta)
   call dmeta % print()
