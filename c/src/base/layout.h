@@ -236,8 +236,8 @@ enum slot_state {
  *      */
 struct cache_line {
     shared_u64 kind;
-    shared_u32 busy, asked;
-    shared_u64 taken;
+    shared_u32 active, requested;
+    shared_u64 epoch;
     shared_u64 next; /* granule of the next line, plus 1; 0: this is the last. Under the lock */
     shared_u64 pad[11];
 };

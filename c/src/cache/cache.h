@@ -56,7 +56,7 @@ struct cache {
     struct cache_line *line;
     unsigned char *first; /* the payload of granule 0 */
     uint64_t
-        left; /* granules that may be kept besides those on the stacks, until the cache is looked at again */
+        room; /* granules that may be kept besides those on the stacks, until the cache is looked at again */
     uint64_t
         limit; /* blocks that begin before this granule end within the region, whatever size is kept */
     uint64_t used,
@@ -67,10 +67,10 @@ struct cache {
     struct cache_stack stacks[CACHE_SIZES];
     /* seldom used */
     struct shmheap *
-        of; /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
+        connection; /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
     struct cache *next_of_heap, *next_of_thread;
     uint64_t line_granule;
-    uint64_t taken;            /* the line's, as last seen */
+    uint64_t epoch;            /* the line's, as last seen */
     uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
     uint64_t held_back;        /* calls that did without a line, since threads waited for space */
     uint64_t resumed;          /* the heap's allocs when they last were */
@@ -86,29 +86,33 @@ struct cache {
         entries[]; /* of all stacks; pages that none has reached were never touched */
 };
 
+/* XXX */
+extern const struct shmheap cache_nothing __attribute__((visibility("hidden")));
+extern struct cache cache_none __attribute__((visibility("hidden")));
+
 /* The cache that this thread used last; neither it nor its heap is ever NULL. */
 extern __thread struct cache *cache_mine
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-#define CACHE_STATE_ONE (UINT64_C(1) << HEADER_STATE_SHIFT)
 
 static inline int cache_is_of(const struct cache *cache, const struct shmheap *heap)
 {
     return SHARED_LOAD(&cache->heap) == heap;
 }
 
+static inline int cache_is_idle(const struct cache *cache) { return cache->heap == &cache_nothing; }
+
 /* From begin (if it is 1) to end nobody takes the blocks. The barrier between the store and the
  * load is the others' matter, as in lock.h; where they cannot have it there are no caches. */
 static ALWAYS_INLINE int cache_begin(struct cache_line *line)
 {
-    SHARED_STORE(SHARED_VALUE(&line->busy), 1u);
+    SHARED_STORE(SHARED_VALUE(&line->active), 1u);
     compiler_barrier();
-    return LIKELY(load_acquire_u32(&line->asked) == 0);
+    return LIKELY(load_acquire_u32(&line->requested) == 0);
 }
 
 static ALWAYS_INLINE void cache_end(struct cache_line *line)
 {
-    SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u);
+    SHARED_STORE_RELEASE(SHARED_VALUE(&line->active), 0u);
 }
 
 /* Both calls below are short on purpose: where memory is slow, what counts is how many of them the
@@ -136,7 +140,7 @@ static ALWAYS_INLINE void *cache_take(struct cache *cache, size_t len)
             store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE),
                                 header_upper(header));
             stack->top = entry;
-            cache->left += size;
+            cache->room += size;
         }
     }
     cache_end(line);
@@ -174,55 +178,19 @@ static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
         shared_u64 *place = (shared_u64 *)(void *)((unsigned char *)ptr - HEADER_SIZE);
         uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
-        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left &&
+        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->room &&
                    index_is_start(cache->heap, granule))) {
             uint32_t generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
             store_publish_upper(place, generation | header_upper(cache->kept));
             cache_defer(cache,
                         (struct cache_entry){
                             ptr, (uint64_t)(generation + header_upper(cache->used)) << 32 | size});
-            cache->left -= size;
+            cache->room -= size;
             added = 1;
         }
     }
     cache_end(line);
     return added;
 }
-
-/* cache_of is this thread's cache for a connection with SHMHEAP_CACHED, made if need be and perhaps
- * not in use yet; NULL: there is none to be had, or it would be too small to be of use. No lock
- * held. */
-struct cache *cache_of(struct shmheap *heap);
-
-/* cache_start_if_room gets the cache its shared line, without which it cannot be used; while
- * threads wait for space only after some calls. After the object that the thread asked for has been
- * had: else the line might take the very room. Lock held. 0, or -1. */
-int cache_start_if_room(struct cache *cache, struct shmheap *heap);
-
-/* cache_take_settled puts what is in recent on the stacks, then does as cache_take for len bytes, a
- * block of size granules (1 to CACHE_SIZES - 1). NULL also where it would be rather more blocks
- * than that one that are missing. */
-void *cache_take_settled(struct cache *cache, uint64_t size, size_t len);
-
-/* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible.
- * cache_flush makes room for one, unless it would be more than a small part of all that may be
- * kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used
- * then, else 0. */
-int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
-int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
-
-/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using
- * it, but threads may be ending. No lock held. */
-void cache_close(struct shmheap *heap);
-
-/* cache_give_back gives all blocks of the connection's caches back, also while other threads use
- * them, if the lock is to be had within about limit_ms milliseconds. cache_end_of_library: no
- * thread that ends from now on comes here. */
-void cache_give_back(struct shmheap *heap, unsigned limit_ms);
-void cache_end_of_library(void);
-
-/* In a child of fork, by connect: once, and for each open connection. */
-void cache_fork_child(void);
-void cache_fork_child_of(struct shmheap *heap);
 
 #endif

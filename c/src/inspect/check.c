@@ -255,7 +255,7 @@ static int check_names(const struct shmheap *heap, shmheap_report *report)
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         objects += header_state(step.header) == SHMHEAP_STATE_NAMED;
         if (header_state(step.header) != SHMHEAP_STATE_INTERNAL ||
-            names_record(heap, step.granule) == NULL)
+            names_record_at(heap, step.granule) == NULL)
             continue;
         records++;
         if (!names_sound(heap, step.granule))

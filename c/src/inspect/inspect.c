@@ -232,7 +232,7 @@ static int run_names(struct shmheap *heap, void *context)
             break;
         if (walk == BLOCK_WALK_BAD)
             return -EBADMSG;
-        const struct name_record *record = names_record(heap, step.granule);
+        const struct name_record *record = names_record_at(heap, step.granule);
         if (record != NULL)
             names->count += (unsigned)name_describe(
                 heap, record, block_payload_len(heap, step.size), &names->found[names->count]);

@@ -12,20 +12,10 @@
 #ifndef SHMHEAP_NAMES_H
 #define SHMHEAP_NAMES_H
 
-#include "../heap/fit.h"
+#include "users.h"
 
-/* struct name is private: what is looked for, filled up with zeros. */
-struct name {
-    uint64_t words[(NAME_LEN_MAX + 1) / 8];
-    uint64_t len, hash;
-    uint64_t kept; /* 1: names_use keeps the name */
-};
-
-/* 0; -1 with errno EINVAL or ENAMETOOLONG. */
-int name_set(const struct shmheap *heap, struct name *name, const char *text);
-
-/* names_namespace is how many granules names_use may need, at most, in one piece. */
-uint64_t names_namespace(const struct shmheap *heap, const struct name *name, size_t len);
+/* names_space_needed is how many granules names_use may need, at most, in one piece. */
+uint64_t names_space_needed(const struct shmheap *heap, const struct name *name, size_t len);
 
 /* names_use counts the connection's slot as a user of the name's object, which must have at least
  * len bytes, and makes it if there is none: its granule, or FIT_NONE, FIT_BAD, NAMES_TOO_SHORT. */
@@ -56,24 +46,13 @@ int64_t names_find(const struct shmheap *heap, const struct name *name, int lock
  * no lock. */
 uint64_t names_object_len(const struct shmheap *heap, uint64_t granule);
 
-/* names_relabel gives uses by slots in gone and left (bits) the labels SLOT_GONE and SLOT_LEFT. */
-void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *left);
-
-/* names_reap takes back the uses of the dead slots, given as bits: how many objects that freed, or
- * -1 with errno EBADMSG. */
-long names_reap(struct shmheap *heap, const uint64_t *dead);
-
-/* names_recover makes all that is derived anew, after a death, from sound headers and their index.
- * */
-void names_recover(struct shmheap *heap);
-
-/* The record in the block at granule; NULL: it is none. */
-const struct name_record *names_record(const struct shmheap *heap, uint64_t granule);
-
 /* names_sound tells whether the record at granule, its object and the table fit each other. */
 int names_sound(const struct shmheap *heap, uint64_t granule);
 
-/* How often the name of the record is in use. */
-uint64_t names_users(const struct shmheap *heap, const struct name_record *record);
+/* XXX */
+void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule);
+
+/* XXX */
+void names_remove_record(struct shmheap *heap, struct name_record *record, uint64_t granule);
 
 #endif

@@ -79,7 +79,7 @@ struct shmheap {
     uint64_t grow_most;  /* bytes that one growth asks for at most: fewer after a refusal.
                            Under the heap's lock, as file_zeros */
     unsigned lines_wait; /* allocs that fail before the next look at lines of caches, and how many
-                            there were from the last look on: ownership_free_lines. Under the heap's lock */
+                            there were from the last look on: reap_cache_lines. Under the heap's lock */
     unsigned lines_pace;
     int lent_fd[2];    /* for reading, and for writing too: shmheap_fd, shmheap_fd_writable; -1: not
                           lent yet */

@@ -47,21 +47,4 @@ struct ownership_part {
 uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned generation,
                         const struct ownership_part *part);
 
-/* ownership_reap frees what only dead slots can know, and with shared what they had shared too; then
- * frees the slots. Lock held. The number of blocks freed, or -1 with errno EBADMSG. A death in here
- * leaves the rest to the next. */
-long ownership_reap(struct shmheap *heap, int shared);
-
-/* ownership_reap_is_due: ownership_reap may find something, since a process has died after the last one. Costs
- * a system call for each process, and no walk; with more than 16 processes it asks after them at
- * most every n * n * 64 ns. Lock held. */
-int ownership_reap_is_due(struct shmheap *heap);
-
-/* ownership_free_lines frees what processes that are gone, by death or in order, had for their caches
- * besides the blocks in them: how many blocks. It asks after each process that has such a line, a
- * system call. Looks that find nothing become fewer: after the 1st, the 3rd and the 7th alloc that
- * fails, and so on up to every 64th and 64 more for each such process. at_once: it looks in any
- * case. Lock held. */
-long ownership_free_lines(struct shmheap *heap, int at_once);
-
 #endif

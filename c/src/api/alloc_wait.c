@@ -1,0 +1,62 @@
+/* alloc_wait.c: XXX
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "call.h"
+
+#include "../free_set/index.h"
+#include "../process/wait.h"
+#include "../recovery/recover.h"
+#include "shortage.h"
+
+enum { WAIT_SLICE_MS = 1000, WAIT_SLICE_CACHES_MS = 100 };
+
+/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a
+ * free puts there wakes no thread. */
+static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
+{
+    uint64_t left_ms = left_ns / 1000000 + 1;
+    unsigned slice =
+        load_u64(&heap->control->cache_lines) != 0 ? WAIT_SLICE_CACHES_MS : WAIT_SLICE_MS;
+    return left_ms < slice ? (unsigned)left_ms : slice;
+}
+
+/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise.
+ * Whatever it is, other waiting threads are offered what is left, since the wake may have been for
+ * them. */
+static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
+{
+    for (enum attempt attempt = ATTEMPT_FIRST;; attempt = ATTEMPT_AGAIN) {
+        if (heap_lock(heap) != 0)
+            return FIT_NO_LOCK;
+        int64_t granule = fit_one(heap, need);
+        if (granule == FIT_NONE)
+            granule = shortage_alloc(heap, need, attempt);
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
+        int goes_on = granule == FIT_NONE && now < limit;
+        uint32_t expected = goes_on ? wait_expect(heap, need, index_largest_of_all(heap)) : 0;
+        recover_offer(heap);
+        heap_unlock(heap);
+        if (!goes_on)
+            return granule;
+        wait_sleep(heap, expected, need, wait_slice_ms(heap, limit - now));
+    }
+}
+
+void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
+{
+    int before = errno;
+    void *ptr = shmheap_alloc(mem, sz);
+    if (ptr != NULL || errno != ENOMEM || timeout_ms == 0)
+        return ptr;
+    uint64_t need = block_granules(mem.heap, sz);
+    if (shortage_is_permanent(mem.heap, need))
+        return NULL;
+    uint64_t limit =
+        timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
+    int64_t granule = alloc_waiting(mem.heap, need, limit);
+    if (granule >= 0) {
+        errno = before;
+        return block_payload(mem.heap, (uint64_t)granule);
+    }
+    return granule == FIT_NO_LOCK ? NULL
+                                  : fail_null(granule == FIT_NONE ? ETIMEDOUT : fit_errno(granule));
+}

@@ -1,0 +1,86 @@
+/* call.h: XXX
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_CALL_H
+#define SHMHEAP_CALL_H
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "shmheap.h"
+#include "../heap/fit.h"
+#include "../names/names.h"
+#include "../os/process.h"
+#include "../segment/segment.h"
+
+static inline int fail(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
+static inline void *fail_null(int reason)
+{
+    errno = reason;
+    return NULL;
+}
+
+static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
+
+/* struct call is private: what a call that opens puts back at its end. */
+struct call {
+    int error, calm;
+};
+
+/* From here to hand_out, or to call_end, the thread is not cancelled. */
+static inline struct call call_begin(void)
+{
+    struct call call = {errno, process_calm()};
+    return call;
+}
+
+/* Success leaves errno alone. */
+static inline int call_end(const struct call *call, int result)
+{
+    process_calm_end(call->calm);
+    if (result >= 0)
+        errno = call->error;
+    return result;
+}
+
+enum {
+    FIT_NO_LOCK = -10
+}; /* beside the results of fit: the lock was not to be had, errno says why */
+
+static inline int fit_errno(int64_t result)
+{
+    return result == FIT_BAD         ? EBADMSG
+           : result == FIT_NONE      ? ENOMEM
+           : result == NAMES_NO_USER ? EPERM
+                                     : EINVAL;
+}
+
+/* Another connection may have made the region longer since this one looked last: 0, or -1 with
+ * errno. No lock. */
+static inline int catch_up(struct shmheap *heap)
+{
+    return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known))
+               ? 0
+               : segment_refresh(heap);
+}
+
+/* As block_of_pointer, also where the region has grown elsewhere. */
+static ALWAYS_INLINE uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
+{
+    uint64_t granule = block_of_pointer(heap, ptr);
+    return LIKELY(granule != GRANULE_NONE) || catch_up(heap) != 0 ? granule
+                                                                  : block_of_pointer(heap, ptr);
+}
+
+static inline int heap_has_caches(const struct shmheap *heap)
+{
+    return heap != NULL && UNLIKELY(heap->cached);
+}
+
+enum { BATCH = 256 }; /* objects under one lock */
+
+#endif
