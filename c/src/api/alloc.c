@@ -1,4 +1,7 @@
-/* alloc.c: XXX
+/* alloc.c: shmheap_alloc, shmheap_alloc_many, shmheap_calloc, shmheap_aligned_alloc.
+ *
+ * A connection without caches searches under the lock: alloc_exact. A caching connection takes a
+ * block from the thread's cache, without the lock; alloc_not_cached refills the cache.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -12,7 +15,7 @@
 #include "../segment/huge.h"
 #include "shortage.h"
 
-/* Lock held. cached: by a connection that caches. */
+/* Lock held. cached: the connection caches. */
 static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
     uint64_t need = block_granules(heap, sz);
@@ -22,7 +25,7 @@ static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cach
     return LIKELY(granule != FIT_NONE) ? granule : shortage_alloc(heap, need, ATTEMPT_FIRST);
 }
 
-/* Gives the lock back. */
+/* Unlocks. */
 static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
 {
     heap_unlock(heap);
@@ -32,13 +35,14 @@ static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
     return block_payload(heap, (uint64_t)granule);
 }
 
-/* Apart, or it would save registers for the cached alloc, too, which needs none. */
+/* Not inlined: else shmheap_alloc would save registers for it, which the cached path does not
+ * need. */
 static NOINLINE void *alloc_exact(struct shmheap *heap, size_t sz)
 {
     return LIKELY(heap_lock(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
 }
 
-/* The cache was empty, or is not this connection's. */
+/* The thread's cache was empty, or belongs to another connection. */
 static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
 {
     uint64_t need = heap->open ? block_granules(heap, sz) : 0;
@@ -70,7 +74,8 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
     return heap_has_caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
 }
 
-/* Up to BATCH objects under one lock: how many; FIT_NONE, FIT_BAD or FIT_NO_LOCK when none. */
+/* Allocates up to BATCH objects under one lock. Returns how many, or FIT_NONE, FIT_BAD,
+ * FIT_NO_LOCK. */
 static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, void **ptrs)
 {
     uint64_t granules[BATCH];
@@ -116,21 +121,23 @@ void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
 {
     size_t len;
     if (__builtin_mul_overflow(count, size, &len))
-        len = (size_t)-1; /* which fails as any other that is too much */
+        len = (size_t)-1; /* which fails as any request that is too large */
     void *ptr = shmheap_alloc(mem, len);
     return ptr != NULL ? memset(ptr, 0, len) : NULL;
 }
 
-/* Whether addresses so aligned are so in all processes. */
+/* An address with this alignment has it in every process that maps the heap. */
 static int alignment_possible(const struct shmheap *heap, size_t alignment)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
         alignment > (size_t)sysconf(_SC_PAGESIZE))
         return 0;
-    return heap->has_file || (uintptr_t)heap->base % alignment == 0; /* files are mapped at pages */
+    /* a file is mapped at a page boundary */
+    return heap->has_file || (uintptr_t)heap->base % alignment == 0;
 }
 
-/* As never_fits; what lies before the lowest place that is aligned cannot be had. */
+/* As shortage_is_permanent. The granules before the first aligned address cannot serve the
+ * request. */
 static int never_fits_aligned(const struct shmheap *heap, uint64_t need, size_t alignment)
 {
     uint64_t lost = (uint64_t)(-(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;

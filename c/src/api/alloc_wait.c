@@ -1,4 +1,4 @@
-/* alloc_wait.c: XXX
+/* alloc_wait.c: shmheap_alloc_wait, which sleeps until memory is freed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -7,10 +7,11 @@
 #include "../recovery/recover.h"
 #include "shortage.h"
 
+/* The longest sleep before the thread retries by itself. It is shorter where the heap has
+ * caches: a free into a cache wakes no thread. */
 enum { WAIT_SLICE_MS = 1000, WAIT_SLICE_CACHES_MS = 100 };
 
-/* How long to sleep at most, when until limit (ns) so many are left: with caches less, since what a
- * free puts there wakes no thread. */
+/* The longest sleep, where left_ns nanoseconds remain until the limit. */
 static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
 {
     uint64_t left_ms = left_ns / 1000000 + 1;
@@ -19,9 +20,9 @@ static unsigned wait_slice_ms(const struct shmheap *heap, uint64_t left_ns)
     return left_ms < slice ? (unsigned)left_ms : slice;
 }
 
-/* Waits for what is freed, until limit (of the monotonic clock, ns): the result of alloc_otherwise.
- * Whatever it is, other waiting threads are offered what is left, since the wake may have been for
- * them. */
+/* Retries until it has a block or limit (monotonic clock, ns) has passed. Returns what
+ * shortage_alloc returns, or FIT_NO_LOCK. Each round offers the free memory to the other waiting
+ * threads, since the wake may have been meant for them. */
 static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit)
 {
     for (enum attempt attempt = ATTEMPT_FIRST;; attempt = ATTEMPT_AGAIN) {

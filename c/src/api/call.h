@@ -1,4 +1,5 @@
-/* call.h: XXX
+/* call.h: what the public calls share: errno, the check of the connection, cancellation, growth by
+ * peers.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_CALL_H
 #define SHMHEAP_CALL_H
@@ -26,19 +27,19 @@ static inline void *fail_null(int reason)
 
 static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
 
-/* struct call is private: what a call that opens puts back at its end. */
+/* struct call is private: the state that call_end restores. */
 struct call {
     int error, calm;
 };
 
-/* From here to hand_out, or to call_end, the thread is not cancelled. */
+/* Disables cancellation of the thread until call_end. */
 static inline struct call call_begin(void)
 {
     struct call call = {errno, process_calm()};
     return call;
 }
 
-/* Success leaves errno alone. */
+/* Restores cancellation; after success also errno. */
 static inline int call_end(const struct call *call, int result)
 {
     process_calm_end(call->calm);
@@ -47,9 +48,8 @@ static inline int call_end(const struct call *call, int result)
     return result;
 }
 
-enum {
-    FIT_NO_LOCK = -10
-}; /* beside the results of fit: the lock was not to be had, errno says why */
+/* Beside the results of fit.h: the lock was not acquired, errno says why. */
+enum { FIT_NO_LOCK = -10 };
 
 static inline int fit_errno(int64_t result)
 {
@@ -59,8 +59,7 @@ static inline int fit_errno(int64_t result)
                                      : EINVAL;
 }
 
-/* Another connection may have made the region longer since this one looked last: 0, or -1 with
- * errno. No lock. */
+/* Takes note where another connection has grown the region: 0, or -1 with errno. Needs no lock. */
 static inline int catch_up(struct shmheap *heap)
 {
     return LIKELY(load_u64(&heap->control->len) == load_u64(&heap->len_known))
@@ -68,7 +67,7 @@ static inline int catch_up(struct shmheap *heap)
                : segment_refresh(heap);
 }
 
-/* As block_of_pointer, also where the region has grown elsewhere. */
+/* As block_of_pointer, also for an object in memory that another connection has added. */
 static ALWAYS_INLINE uint64_t granule_of_pointer(struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
@@ -81,6 +80,6 @@ static inline int heap_has_caches(const struct shmheap *heap)
     return heap != NULL && UNLIKELY(heap->cached);
 }
 
-enum { BATCH = 256 }; /* objects under one lock */
+enum { BATCH = 256 }; /* objects that one lock covers */
 
 #endif

@@ -1,4 +1,4 @@
-/* free.c: XXX
+/* free.c: shmheap_free, shmheap_try_free, shmheap_free_many.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -7,7 +7,7 @@
 #include "../free_set/index.h"
 #include "../recovery/recover.h"
 
-/* Lock held; gives it back. */
+/* Lock held. Unlocks. */
 static ALWAYS_INLINE int free_locked(struct shmheap *heap, void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
@@ -22,12 +22,12 @@ static int free_exact(struct shmheap *heap, void *ptr)
 {
     if (UNLIKELY(ptr == NULL))
         return 0;
-    prefetch((const void *)((uintptr_t)ptr -
-                            HEADER_SIZE)); /* on its way while the lock is being taken */
+    /* The header arrives while the thread acquires the lock. */
+    prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE));
     return LIKELY(heap_lock(heap) == 0) ? free_locked(heap, ptr) : -1;
 }
 
-/* The size of the live object at ptr, if such are cached; else 0. */
+/* The size of the live object at ptr, where caches keep that size; else 0. */
 static uint64_t cached_size(const struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
@@ -35,7 +35,7 @@ static uint64_t cached_size(const struct shmheap *heap, const void *ptr)
     return size < CACHE_SIZES ? size : 0;
 }
 
-/* The cache was full, or is not this connection's. */
+/* The thread's cache was full, or belongs to another connection. */
 static COLD int free_not_cached(struct shmheap *heap, void *ptr)
 {
     uint64_t size = heap->open && ptr != NULL ? cached_size(heap, ptr) : 0;
@@ -64,15 +64,15 @@ int shmheap_try_free(shmheap_memory_handle mem, void *ptr) { return free_any(mem
 
 void shmheap_free(shmheap_memory_handle mem, void *ptr) { free_any(mem.heap, ptr); }
 
-/* NULL, or an object with a name: 1, else 0. Lock held. */
+/* Accepts NULL, or releases one use of an object with a name: 1, else 0. Lock held. */
 static int free_unusual(struct shmheap *heap, void *ptr)
 {
     uint64_t granule = ptr != NULL ? block_of_pointer(heap, ptr) : GRANULE_NONE;
     return ptr == NULL || (granule != GRANULE_NONE && names_release(heap, granule) == 0);
 }
 
-/* Frees what objects there are among count entries, under one lock, neighbours in one go: how many
- * entries are done with. */
+/* Frees a prefix of the entries under one lock, neighbouring objects as one span. Returns how
+ * many entries it has processed; adds those accepted to *accepted. */
 static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
 {
     size_t done = 0;

@@ -1,4 +1,4 @@
-/* handles.c: XXX
+/* handles.c: handles, and the ownership of objects: send, receive, put back, peek, reap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -7,6 +7,21 @@
 #include "../ownership/reap.h"
 #include "../recovery/recover.h"
 
+static inline uint64_t handle_granule(shmheap_object_handle hdl)
+{
+    return hdl.bits & HEADER_SIZE_MASK;
+}
+
+static inline unsigned handle_generation(shmheap_object_handle hdl)
+{
+    return (unsigned)(hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK);
+}
+
+static inline int handle_is_of(const struct shmheap *heap, shmheap_object_handle hdl)
+{
+    return hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT;
+}
+
 static int granule_known(struct shmheap *heap, uint64_t granule)
 {
     if (LIKELY(granule < connection_end(heap)))
@@ -14,9 +29,9 @@ static int granule_known(struct shmheap *heap, uint64_t granule)
     return catch_up(heap) == 0 && granule < connection_end(heap);
 }
 
-/* Marks the object as shared: its header then, or 0 with errno. Takes no lock: the header is
- * replaced only if it is still the one seen, which a free or another object at this place would
- * have changed. */
+/* Marks the object as shared. Returns its header, or 0 with errno. Takes no lock: the exchange
+ * fails where a free, or another object at this granule, has changed the header since it was
+ * loaded. */
 static uint64_t share_object(struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
@@ -54,10 +69,11 @@ static COLD uint64_t named_header(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
-/* With caches, an object of this process that is not shared yet becomes so without an atomic
- * instruction, which would wait for all that the caller has stored so far, such as the handle
- * before, in a line that its receiver is reading. The upper half alone is loaded: the processor has
- * it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+/* On a caching connection, marks an object of this process as shared without an atomic
+ * instruction. An atomic instruction would wait until all earlier stores of the caller are
+ * visible, such as the handle before this one, stored to a cache line that its receiver reads.
+ * Loads the upper half alone: the processor forwards it from the store that allocated the
+ * object. Returns the upper half, or 0. */
 static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
@@ -88,11 +104,9 @@ shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr
 void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
-             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
-    if (UNLIKELY(!usable(mem) ||
-                 hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
-                 !granule_known(heap, granule)))
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    if (UNLIKELY(!usable(mem) || !handle_is_of(heap, hdl) || !granule_known(heap, granule)))
         return fail_null(EINVAL);
     uint64_t header = index_live(heap, granule);
     if (UNLIKELY(header == 0))
@@ -102,7 +116,7 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
     return block_payload(heap, granule);
 }
 
-/* The granule of an object that is to be sent; GRANULE_NONE with errno. */
+/* The granule of an object to be sent; GRANULE_NONE with errno. */
 static ALWAYS_INLINE uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
 {
     uint64_t granule =
@@ -130,20 +144,18 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
     uint64_t granule = granule_to_send(mem, ptr), header = 0;
     if (granule != GRANULE_NONE)
         header = ownership_send_labelled(mem.heap, granule, words, count);
-    /* The block may reach into a part of the region that this connection has not seen yet. */
+    /* The block may end in memory that another connection has added. */
     if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) &&
         catch_up(mem.heap) == 0)
         header = ownership_send_labelled(mem.heap, granule, words, count);
     return handle_make(mem.heap, granule, header);
 }
 
-/* Whether an object in transit may be claimed: 1, or 0 with errno. */
+/* The caller may claim the object in transit: 1, or 0 with errno. */
 static ALWAYS_INLINE int receive_allowed(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
     struct shmheap *heap = mem.heap;
-    int known = usable(mem) &&
-                hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT &&
-                granule_known(heap, hdl.bits & HEADER_SIZE_MASK);
+    int known = usable(mem) && handle_is_of(heap, hdl) && granule_known(heap, handle_granule(hdl));
     if (UNLIKELY(!known || heap->read_only)) {
         errno = known ? EACCES : EINVAL;
         return 0;
@@ -153,57 +165,53 @@ static ALWAYS_INLINE int receive_allowed(shmheap_memory_handle mem, shmheap_obje
 
 void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
-             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
     if (!receive_allowed(mem, hdl))
         return NULL;
-    return ownership_receive(mem.heap, granule, (unsigned)generation) != 0
-               ? block_payload(mem.heap, granule)
-               : NULL;
+    return ownership_receive(mem.heap, granule, generation) != 0 ? block_payload(mem.heap, granule)
+                                                                 : NULL;
 }
 
 void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
                                size_t least)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
-             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
     if (!receive_allowed(mem, hdl))
         return NULL;
-    uint64_t header =
-        ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
+    uint64_t header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
     /* As in shmheap_send_labelled. */
     if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
-        header = ownership_receive_labelled(mem.heap, granule, (unsigned)generation, label, least);
+        header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
     return header != 0 ? block_payload(mem.heap, granule) : NULL;
 }
 
 int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl)
 {
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
-             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
-    return receive_allowed(mem, hdl) ? ownership_put_back(mem.heap, granule, (unsigned)generation)
-                                     : -1;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    return receive_allowed(mem, hdl) ? ownership_put_back(mem.heap, granule, generation) : -1;
 }
 
 size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset,
                     void *buffer, size_t bytes)
 {
     struct shmheap *heap = mem.heap;
-    uint64_t granule = hdl.bits & HEADER_SIZE_MASK,
-             generation = hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
     const struct ownership_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset,
                                         offset < 0, bytes, buffer};
-    if (!usable(mem) || (buffer == NULL && bytes != 0) ||
-        hdl.bits >> HANDLE_TAG_SHIFT != heap->handle_tag >> HANDLE_TAG_SHIFT ||
+    if (!usable(mem) || (buffer == NULL && bytes != 0) || !handle_is_of(heap, hdl) ||
         !granule_known(heap, granule)) {
         errno = EINVAL;
         return 0;
     }
     int before = errno;
-    uint64_t len = ownership_peek(heap, granule, (unsigned)generation, &part);
-    /* The block may reach into a part of the region that this connection has not seen yet. */
+    uint64_t len = ownership_peek(heap, granule, generation, &part);
+    /* As in shmheap_send_labelled. */
     if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
-        len = ownership_peek(heap, granule, (unsigned)generation, &part);
+        len = ownership_peek(heap, granule, generation, &part);
     if (len != 0)
         errno = before;
     return (size_t)len;

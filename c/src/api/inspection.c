@@ -1,4 +1,4 @@
-/* inspection.c: XXX
+/* inspection.c: shmheap_check, shmheap_stat, shmheap_walk, shmheap_names, shmheap_processes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 

@@ -1,4 +1,4 @@
-/* named.c: XXX
+/* named.c: objects with a name: allocate, find, keep, remove.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -48,7 +48,7 @@ void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t siz
     return named_alloc(mem, name, size, 1);
 }
 
-/* Does change with the name, under the lock: its result, or -1 with errno. */
+/* Calls change with the name under the lock. Returns its result, or -1 with errno. */
 static int named_change(shmheap_memory_handle mem, const char *name,
                         int (*change)(struct shmheap *, const struct name *))
 {
@@ -63,7 +63,7 @@ static int named_change(shmheap_memory_handle mem, const char *name,
     heap_unlock_freed(mem.heap);
     if (result < 0)
         return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
-    errno = before; /* asking after processes is not the caller's business */
+    errno = before; /* The probes of processes may have set it. */
     return result;
 }
 
@@ -77,7 +77,7 @@ int shmheap_name_remove(shmheap_memory_handle mem, const char *name)
     return named_change(mem, name, names_remove);
 }
 
-/* Names change too fast: under the lock. */
+/* For shmheap_find, where names change too fast for a search without the lock. */
 static COLD int64_t named_find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)
 {
     if (heap->read_only) {

@@ -1,4 +1,4 @@
-/* open.c: XXX
+/* open.c: the calls that open, close, copy and remove a heap, and that describe a connection.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -8,13 +8,14 @@
 #include "../inspect/copy.h"
 #include "../os/file.h"
 
-/* These files may be compiled in one command with a program: -include shmheap_textbook.h is for the
- * program alone. */
+/* shmheap_textbook.h defines a macro of this name. A program may compile this file in one
+ * command with its own files and -include that header; the macro is meant for its own files
+ * alone. */
 #undef shmheap_create
 
 static const shmheap_options options_default;
 
-/* The result of opening. */
+/* Stores the connection for the caller and ends the call. */
 static int hand_out(shmheap_memory_handle *out, struct shmheap *heap, struct call call)
 {
     out->heap = heap;
@@ -70,7 +71,7 @@ shmheap_memory_handle shmheap_create(const char *name, size_t len)
     options.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE;
     options.len = len;
     if (len == 0)
-        errno = EINVAL; /* in options it would mean the default */
+        errno = EINVAL; /* in options 0 means the default length */
     else
         shmheap_open(&mem, name, &options);
     return mem;
@@ -94,7 +95,7 @@ void shmheap_disconnect(shmheap_memory_handle mem)
     call_end(&call, 0);
 }
 
-/* 0, or -1 with errno, as shmheap_destroy says. */
+/* 0, or -1 with errno as shmheap_destroy says. */
 static int heap_name_remove(const struct shmheap *heap, const char *name)
 {
     char of_socket[PATH_MAX];
@@ -108,8 +109,8 @@ static int heap_name_remove(const struct shmheap *heap, const char *name)
     return file_remove_own(name, heap->is_path, heap->device, heap->inode);
 }
 
-/* The name first: as long as this connection uses the file, the name is not given away as that of
- * an unused heap. */
+/* Removes the name before it disconnects: while this connection uses the file, no process
+ * removes it as an unused heap and gives the name to another heap. */
 void shmheap_destroy(const char *name, shmheap_memory_handle mem)
 {
     if (!usable(mem)) {
@@ -117,10 +118,10 @@ void shmheap_destroy(const char *name, shmheap_memory_handle mem)
         return;
     }
     struct call call = call_begin();
-    /* What the connection is told by stays known when it is closed, until another one is opened. */
+    /* The fields that identify the file stay valid until the register reuses the entry. */
     int failed = name != NULL && heap_name_remove(mem.heap, name) != 0 ? errno : 0;
     connect_close(mem.heap);
-    if (failed == EMFILE || failed == ENFILE) /* closing has made room */
+    if (failed == EMFILE || failed == ENFILE) /* closing has made descriptors available */
         failed = heap_name_remove(mem.heap, name) != 0 ? errno : 0;
     call_end(&call, 0);
     errno = failed != 0 ? failed : errno;

@@ -1,4 +1,4 @@
-/* realloc.c: XXX
+/* realloc.c: shmheap_realloc, shmheap_usable_size.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
@@ -7,10 +7,10 @@
 #include "../free_set/index.h"
 #include "../recovery/recover.h"
 
-/* The payload that the object at ptr can hold; 0 and EINVAL when there is none. */
+/* The bytes that the object at ptr can hold; 0 with errno EINVAL where there is no object. */
 static size_t usable_len(struct shmheap *heap, const void *ptr)
 {
-    if (catch_up(heap) != 0) /* it may lie, or end, where the region has grown */
+    if (catch_up(heap) != 0) /* another connection may have added the memory */
         return 0;
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
     uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
@@ -39,7 +39,7 @@ size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
     return len != 0 ? len : named;
 }
 
-/* The lock is not held while bytes move: who dies here leaves both objects, nothing torn. */
+/* Moves the bytes without the lock. A death in here leaves both objects, each whole. */
 static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
 {
     size_t old = usable_len(mem.heap, ptr);

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* shortage.c: growing and reclaiming.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "shortage.h"
 
 #include <errno.h>
@@ -8,9 +10,6 @@
 #include "../os/process.h"
 #include "../ownership/reap.h"
 
-/* Takes back what lies in caches, and in heaps for that what dead processes held: 1 if there was
- * anything. Walks over the blocks only where a thread has used its cache, or a process has died,
- * since the last time. Lock held. */
 COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
 {
     long found = attempt == ATTEMPT_AGAIN && reclaim_is_paced(heap) ? 0 : reclaim_caches(heap);
@@ -19,7 +18,6 @@ COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
     return found + reap_cache_lines(heap, attempt == ATTEMPT_AGAIN) > 0;
 }
 
-/* Grows, or finds space, and tries again; for what never fits neither. Lock held. */
 COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt)
 {
     int before = errno, calm = process_calm();
@@ -34,6 +32,6 @@ COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt at
     if (granule == FIT_NONE)
         shortage_count(heap);
     process_calm_end(calm);
-    errno = before; /* the caller says what was wrong */
+    errno = before; /* the caller sets the errno of the call */
     return granule;
 }

@@ -226,11 +226,11 @@ enum slot_state {
  * slot of a process with SHMHEAP_CACHED, one for each thread that caches. Its blocks in state
  * cached are those of all the lines of that slot.
  *   1  kind is INTERNAL_CACHE
- *   2  busy is 1 only while the thread may be taking blocks from its cache or adding to it
- *   3  asked is set by others, under the lock: the thread does not touch its cache before it has
- *      got the lock and answered; so who has set it, has waited for a barrier on all processors and
- *      then sees busy 0, may take the blocks
- *   4  taken changes, under the lock, when they were taken: the thread then forgets them
+ *   2  active is 1 only while the thread may be taking blocks from its cache or adding to it
+ *   3  requested is set by another process, under the lock. The thread then leaves its cache alone
+ *      until it has acquired the lock and answered. So a process that has set it, has waited for a
+ *      barrier on all processors and then loads active 0, may free the blocks
+ *   4  epoch changes, under the lock, when the blocks were freed: the thread then forgets them
  *   5  the line of each living thread is in the list that begins at control->cache_lines. Each
  *      store to the list leaves it so: a death leaves at most a line of the dead that is not in it
  *      */

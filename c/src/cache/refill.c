@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* refill.c: attaches a cache to its line, answers requests, moves blocks between the heap and the
+ * stacks.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "refill.h"
 
 #include <string.h>
@@ -8,23 +10,25 @@
 #include "stacks.h"
 
 enum {
-    LIMIT_BYTES = 1 << 20,
-    LIMIT_SHARE = 64,
+    LIMIT_BYTES = 1 << 20, /* the most that a cache holds */
+    LIMIT_SHARE = 64,      /* and the part of the heap */
+    /* Calls without the cache after a request. In a heap of many blocks at least one for each
+     * PAUSE_BLOCKS of them, up to PAUSE_BOUND. */
     PAUSE_LEAST = 64,
     PAUSE_MOST = 1 << 16,
     PAUSE_BLOCKS = 8,
     PAUSE_BOUND = 1 << 20,
-    RESUMED_LONG_AGO = 16
+    RESUMED_LONG_AGO = 16 /* pauses */
 };
 
-/* The granules that a cache of a heap of len bytes may hold. */
 uint64_t cache_limit(const struct shmheap *heap, uint64_t len)
 {
     uint64_t share = len / LIMIT_SHARE;
     return (share < LIMIT_BYTES ? share : LIMIT_BYTES) >> heap->shift;
 }
 
-/* Gets the shared line. A death in here leaves a used block of the dead, or a line of the dead. */
+/* Allocates the line and publishes it. A death in here leaves a used block or a line of a dead
+ * process. */
 static int cache_attach(struct cache *cache, struct shmheap *heap)
 {
     uint64_t need = block_granules(heap, sizeof(struct cache_line));
@@ -50,9 +54,9 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
     return 0;
 }
 
-/* The next pause: twice as long as the last one if that was not long ago. Asking costs a walk over
- * the blocks, some nanoseconds for each, which as many calls without the cache, at tens of
- * nanoseconds, have to be worth. since: allocs since the last one. */
+/* The next pause: twice the last one if that ended not long ago. A request costs a walk over the
+ * blocks, some nanoseconds each. As many calls without the cache, at tens of nanoseconds each,
+ * have to pay for it. since: allocations since the last pause. */
 static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap, uint64_t since)
 {
     uint64_t blocks = load_u64(&heap->control->allocs) - load_u64(&heap->control->frees);
@@ -63,8 +67,9 @@ static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap
     return pause < least ? least : pause < most ? pause : most;
 }
 
-/* A process has asked for the blocks, and perhaps taken them: the thread does without its cache for
- * some time, lest the next alloc that fails, in a heap that is full, has to ask again. */
+/* A process has posted a request, and perhaps freed the blocks. The thread stops using its cache
+ * for some time: else the next allocation that fails in a full heap would have to post another
+ * request. */
 static int cache_answer(struct cache *cache, struct shmheap *heap)
 {
     uint64_t epoch = load_u64(&cache->line->epoch), allocs = load_u64(&heap->control->allocs);
@@ -92,13 +97,13 @@ int cache_start_if_room(struct cache *cache, struct shmheap *heap)
     return cache_attach(cache, heap);
 }
 
-/* 0 when the stacks may be used; all that is kept is on them then. */
+/* Returns 0 when the stacks may be used. All cached blocks are on them then. */
 static int cache_ready(struct cache *cache, struct shmheap *heap)
 {
     if (cache_is_idle(cache) && cache_start_if_room(cache, heap) != 0)
         return -1;
     if (cache->pause > 1) {
-        cache->pause--; /* nothing is kept, and nothing is to be answered yet */
+        cache->pause--; /* nothing is cached, and there is nothing to answer yet */
         return -1;
     }
     stacks_settle_recent(cache);
@@ -115,8 +120,8 @@ void *cache_take_settled(struct cache *cache, uint64_t size, size_t len)
     return stack_has_enough(cache, size) ? cache_take(cache, len) : NULL;
 }
 
-/* Puts a block that is cached already on its stack. The last of a batch may be larger than asked
- * for. */
+/* Puts a cached block on its stack. The last block of a batch may be larger than the batch's
+ * size. */
 static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granule)
 {
     uint64_t header = block_load(heap, granule),
@@ -130,7 +135,8 @@ static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granu
     cache->room -= size;
 }
 
-/* Puts blocks from alloc_best on the stack of their size, the lowest on top: it is used first. */
+/* Puts blocks from alloc_best on the stack of their size. The lowest goes on top and is used
+ * first. */
 static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size,
                          const uint64_t *granules, int64_t count)
 {
@@ -175,15 +181,14 @@ int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size)
 {
     if (cache_ready(cache, heap) != 0)
         return 0;
-    /* A thread that has never allocated this size only passes on what others do: where more memory
-     * goes round it is slower. */
+    /* A thread that has never allocated this size only passes blocks on. With fewer in
+     * circulation it is faster. */
     if (cache->batch[size] == 0 && stack_count(cache, size) * size >= stack_share(cache))
         stack_flush(cache, heap, size, (stack_count(cache, size) + 1) / 2);
     stacks_make_room(cache, heap, size);
     return 1;
 }
 
-/* Gives back what the cache has, its line too. Lock held. */
 void cache_empty(struct cache *cache, struct shmheap *heap)
 {
     struct block_step step = {cache->line_granule, 0, 0};

@@ -1,11 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* sort.c: insertion sort for few entries, radix sort for many.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "sort.h"
 
 #include <string.h>
 
+/* RUN_LEAST: the mean length of runs from which on sorting saves too little. SORT_FEW: up to so
+ * many entries the insertion sort is faster. Digits of addresses, from bit DIGIT_FIRST on; the
+ * bits below are equal in all. */
 enum { RUN_LEAST = 8, SORT_FEW = 24, DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS };
 
-/* One pass of a radix sort: from in the order of the digit at shift, into to. */
+/* One pass: copies `from` into `to`, in the order of the digit at shift. */
 static void entries_sort_digit(const struct cache_entry *from, struct cache_entry *to,
                                unsigned count, unsigned shift)
 {
@@ -29,7 +33,7 @@ static void entries_sort_few(struct cache_entry *entries, unsigned count)
     }
 }
 
-/* No branch depends on the addresses. */
+/* Radix sort. No branch depends on the addresses. */
 static void entries_sort_many(struct cache_entry *entries, unsigned count)
 {
     struct cache_entry others[SORT_MOST], *from = entries, *to = others;
@@ -51,7 +55,6 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
         memcpy(entries, from, count * sizeof *entries);
 }
 
-/* By address; at most SORT_MOST, often in order already. */
 void entries_sort(struct cache_entry *entries, unsigned count)
 {
     if (count <= SORT_FEW)
@@ -60,8 +63,6 @@ void entries_sort(struct cache_entry *entries, unsigned count)
         entries_sort_many(entries, count);
 }
 
-/* Whether so many follow their neighbours that sorting would save no more than a few frees: what
- * one thread allocated in a batch another frees in the same order. */
 int entries_are_runs(const struct cache_entry *entries, unsigned count, uint64_t block_size)
 {
     unsigned gaps = 0;

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* stacks.c: flushing, room, and the size of batches.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "stacks.h"
 
 #include <string.h>
@@ -6,11 +7,11 @@
 #include "sort.h"
 
 enum {
-    BATCH_FIRST = 4,
-    SMALL_SIZE = 8,
+    BATCH_FIRST = 4, /* blocks */
+    SMALL_SIZE = 8,  /* granules up to which blocks are never fetched one by one */
     FLUSH_BATCH = SORT_MOST,
-    FLUSH_SHARE = 16,
-    GRANT_LEAST = 256
+    FLUSH_SHARE = 16, /* the part of a stack deeper than two batches that goes at a time */
+    GRANT_LEAST = 256 /* granules by which stacks may grow at least until they are examined again */
 };
 
 static uint64_t entry_granule(const struct cache *cache, const struct cache_entry *entry)
@@ -26,8 +27,8 @@ static int entry_holds(const struct cache *cache, const struct shmheap *heap,
            block_load(heap, granule) == entry->header - cache->used + cache->kept;
 }
 
-/* Frees what the entries are of, neighbours in one go. A death in here leaves the others in state
- * cached. */
+/* Frees the blocks of the entries, neighbours as one span. A death in here leaves the rest in
+ * state cached. */
 static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t size,
                          struct cache_entry *entries, unsigned count)
 {
@@ -42,22 +43,21 @@ static void entries_free(struct cache *cache, struct shmheap *heap, uint64_t siz
             i++;
         }
         if (blocks == 0)
-            i++; /* a peer has changed it: no block of ours any more */
+            i++; /* a peer has changed the header: the block is not this cache's */
         else
             heap->fit->free_span(heap, first, blocks * size, blocks);
     }
 }
 
-/* Frees the lowest count blocks of a stack, the oldest. */
 void stack_flush(struct cache *cache, struct shmheap *heap, uint64_t size, unsigned count)
 {
     struct cache_stack *stack = &cache->stacks[size];
     for (unsigned done = 0; done < count; done += FLUSH_BATCH)
         entries_free(cache, heap, size, stack->bottom + done,
                      count - done < FLUSH_BATCH ? count - done : FLUSH_BATCH);
-    unsigned left = stack_count(cache, size) - count;
-    memmove(stack->bottom, stack->bottom + count, left * sizeof *stack->bottom);
-    stack->top = stack->bottom + left;
+    unsigned rest = stack_count(cache, size) - count;
+    memmove(stack->bottom, stack->bottom + count, rest * sizeof *stack->bottom);
+    stack->top = stack->bottom + rest;
     cache->room += count * size;
 }
 
@@ -94,15 +94,15 @@ void stacks_format(struct cache *cache, const struct shmheap *heap)
     cache->room = cache->spare = cache->most = 0;
 }
 
-/* What lies on top of a stack: another number after each use, but for a chance in thousands. */
+/* The top of a stack as a number. Each use changes it, but for a chance of one in thousands. */
 static uint64_t stack_mark(const struct cache *cache, uint64_t size)
 {
     const struct cache_entry *top = cache->stacks[size].top - 1;
     return top->header ^ (uint64_t)(uintptr_t)top->payload << 8 ^ stack_count(cache, size);
 }
 
-/* The next size, as a clock's hand goes round, that was not used since the hand came by, or of
- * which more than a share is kept; else that of which most is kept. */
+/* As a clock's hand: the next size that has not been used since the hand last passed, or that
+ * holds more than a share; else the size that holds most. */
 static uint64_t room_victim(struct cache *cache)
 {
     uint64_t largest = 1;
@@ -119,8 +119,8 @@ static uint64_t room_victim(struct cache *cache)
     return largest;
 }
 
-/* Flushes the older half of a stack, or a part: others wait for the lock meanwhile. But not too
- * small a part, since the rest moves down. */
+/* Flushes the older half of a stack, or a part: other processes wait for the lock meanwhile. The
+ * part is not too small, since the rest of the stack moves down. */
 static void room_make(struct cache *cache, struct shmheap *heap)
 {
     uint64_t size = room_victim(cache);
@@ -129,8 +129,6 @@ static void room_make(struct cache *cache, struct shmheap *heap)
                 count <= 2 * FLUSH_BATCH ? (count + 1) / 2 : FLUSH_BATCH + count / FLUSH_SHARE);
 }
 
-/* Lets the stacks grow by so many granules, and by some more until the next look at them. For more
- * than a share nothing else has to go. */
 void stacks_make_room(struct cache *cache, struct shmheap *heap, uint64_t need)
 {
     while (cache->room + cache->spare < need && need <= stack_share(cache))
@@ -141,8 +139,6 @@ void stacks_make_room(struct cache *cache, struct shmheap *heap, uint64_t need)
     cache->spare = room - cache->room;
 }
 
-/* Of an empty stack, the entries that were fetched last: where nothing was added since, they still
- * lie there. */
 uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count)
 {
     uint64_t sum = count;
@@ -152,9 +148,6 @@ uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count)
     return sum;
 }
 
-/* How many blocks of this size to fetch: a few, then twice as many each time, up to a quarter of a
- * share; up to several shares where the thread frees none, since then the lock is all that they
- * cost. In a small heap a quarter may be nothing: then a few of small blocks, else one. */
 unsigned stack_batch_next(struct cache *cache, uint64_t size)
 {
     unsigned last = cache->batch[size];
@@ -166,9 +159,6 @@ unsigned stack_batch_next(struct cache *cache, uint64_t size)
     return (unsigned)(batch < least ? least : batch < BATCH_MOST ? batch : BATCH_MOST);
 }
 
-/* Whether the stack, settled, has enough for some time: blocks that are freed next come back to it
- * only when as many others have been freed as recent holds. In a small heap or of a large size
- * there are seldom so many. */
 int stack_has_enough(const struct cache *cache, uint64_t size)
 {
     return stack_count(cache, size) >

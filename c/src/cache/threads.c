@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* threads.c: lists of caches, by thread and by connection.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "threads.h"
 
 #include <errno.h>
@@ -10,21 +11,26 @@
 #include "reclaim.h"
 #include "refill.h"
 
+/* LIMIT_BYTES_MIN: a cache that could hold no more is not made. ENTRIES_SHARE: above the sum of
+ * 1 / size over all sizes, 6.35. PADDING: entries, so that the stacks do not all begin in the
+ * same set of the processor's cache. THREAD_END_MS: how long an ending thread waits for the
+ * lock. */
 enum { LIMIT_BYTES_MIN = 1024, ENTRIES_SHARE = 7, PADDING = 4, THREAD_END_MS = 100 };
 
 static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
 
 /* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock
- * with it. What needs both takes a cache off its list first (CACHE_EMPTYING), and whoever else
- * wants the same cache meanwhile waits for cache_emptied, or leaves it alone. */
+ * while it holds the mutex. A thread that needs both first takes the cache off its list
+ * (CACHE_EMPTYING). Another thread that wants the same cache meanwhile waits for cache_emptied,
+ * or leaves it alone. */
 static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cache_emptied = PTHREAD_COND_INITIALIZER;
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 static pthread_key_t cache_key;
 static int cache_key_made;
 
-/* Empty, with room for the stacks of at most so many granules; NULL: there is no memory. Pages that
- * are never used cost addresses only. */
+/* An empty cache with room for the stacks of at most so many granules; NULL: there is no memory.
+ * Unused pages cost addresses only. */
 static struct cache *cache_map(uint64_t most)
 {
     uint64_t entries = most * ENTRIES_SHARE + CACHE_SIZES * (1 + PADDING);
@@ -54,8 +60,8 @@ static void cache_unlist(struct cache *cache)
         }
 }
 
-/* The cache has no connection any more. It goes with its thread, or at once when that has ended.
- * Mutex held. */
+/* Takes the connection from the cache. The cache is unmapped with its thread, or now if that has
+ * ended. Mutex held. */
 static void cache_retire(struct cache *cache)
 {
     SHARED_STORE(&cache->heap, &cache_nothing);
@@ -66,15 +72,14 @@ static void cache_retire(struct cache *cache)
         cache->state = CACHE_OF_THREAD;
 }
 
-/* At the end of a thread: empties the cache, or where the lock is not to be had soon leaves it to
- * the connection, for its next thread. What it holds can be had by others meanwhile, as what any
- * cache holds. */
+/* Empties the cache of a thread that ends. Where the lock is not free soon, the next thread of
+ * the connection gets the cache as it is; its blocks can be reclaimed as those of any cache. */
 static void cache_of_thread_end(struct cache *cache)
 {
     pthread_mutex_lock(&cache_mutex);
     struct shmheap *heap = cache->connection;
     if (cache->state ==
-        CACHE_EMPTYING) { /* by a thread that closes the connection, which unmaps it then */
+        CACHE_EMPTYING) { /* A thread that closes the connection empties it, and unmaps it then. */
         cache->state = CACHE_WITHOUT_THREAD;
         pthread_mutex_unlock(&cache_mutex);
         return;
@@ -119,12 +124,11 @@ void cache_end_of_library(void)
 {
     if (cache_key_made)
         pthread_key_delete(
-            cache_key); /* threads that end from now on would call what is no longer there */
+            cache_key); /* threads that end from now on would call code that is no longer there */
     cache_key_made = 0;
 }
 
-/* Takes the caches of closed connections off this thread's list, which begins at cache_all. Mutex
- * held. */
+/* Takes the caches of closed connections off this thread's list. Mutex held. */
 static void caches_of_thread_tidy(void)
 {
     for (struct cache **place = &cache_all; *place != NULL;) {
@@ -138,7 +142,7 @@ static void caches_of_thread_tidy(void)
     }
 }
 
-/* A cache of the connection whose thread has ended, for this thread; NULL: there is none. Mutex
+/* Gives this thread a cache of the connection whose thread has ended; NULL: there is none. Mutex
  * held. */
 static struct cache *cache_adopt(struct shmheap *heap)
 {
@@ -187,15 +191,15 @@ struct cache *cache_of(struct shmheap *heap)
          cache = cache->next_of_thread)
         continue;
     if (cache == NULL && (cache = cache_new(heap)) == NULL) {
-        errno = before; /* then without */
+        errno = before; /* the call does without a cache */
         return NULL;
     }
     cache_mine = cache;
     return cache;
 }
 
-/* A cache of the connection that no thread is emptying, taken off the list to be emptied; waits for
- * those that others are at. NULL: there are none. Mutex held. */
+/* Takes off the list a cache of the connection that no thread is emptying. Waits for the caches
+ * that other threads are emptying. NULL: there are none. Mutex held. */
 static struct cache *cache_take_off(struct shmheap *heap)
 {
     while (heap->caches != NULL) {
@@ -206,15 +210,15 @@ static struct cache *cache_take_off(struct shmheap *heap)
             cache_unlist(cache);
             return cache;
         }
-        pthread_cond_wait(&cache_emptied,
-                          &cache_mutex); /* no longer than THREAD_END_MS and an emptying */
+        /* at most THREAD_END_MS and the time that emptying takes */
+        pthread_cond_wait(&cache_emptied, &cache_mutex);
     }
     return NULL;
 }
 
 void cache_close(struct shmheap *heap)
 {
-    int locked = 0, tried = 0; /* for the lock: once, since each request may last 30 s */
+    int locked = 0, tried = 0; /* tried: one wait for the lock, which may last 30 s */
     struct cache *cache;
     pthread_mutex_lock(&cache_mutex);
     while ((cache = cache_take_off(heap)) != NULL) {
@@ -256,8 +260,8 @@ void cache_fork_child(void)
     pthread_cond_init(&cache_emptied, NULL);
 }
 
-/* The blocks are the parent's. What threads that are not here had as caches waits for threads of
- * this process. */
+/* The blocks are the parent's. The caches of threads that the child lacks go to later threads of
+ * the child. */
 void cache_fork_child_of(struct shmheap *heap)
 {
     for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap) {

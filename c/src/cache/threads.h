@@ -1,26 +1,28 @@
-/* threads.h: XXX
+/* threads.h: which cache belongs to which thread, and what happens at the end of threads and
+ * processes.
+ *
+ * No lock is held at any call.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_THREADS_H
 #define SHMHEAP_THREADS_H
 
 #include "cache.h"
 
-/* cache_of is this thread's cache for a connection with SHMHEAP_CACHED, made if need be and perhaps
- * not in use yet; NULL: there is none to be had, or it would be too small to be of use. No lock
- * held. */
+/* cache_of returns this thread's cache for a connection with SHMHEAP_CACHED; makes one if there
+ * is none. It may not be in use yet. NULL: there is no memory, or the cache would be too small. */
 struct cache *cache_of(struct shmheap *heap);
 
-/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using
- * it, but threads may be ending. No lock held. */
+/* cache_close gives back the blocks of all caches of the connection, and ends the caches. No
+ * thread uses the connection, but threads may be ending. */
 void cache_close(struct shmheap *heap);
 
-/* cache_give_back gives all blocks of the connection's caches back, also while other threads use
- * them, if the lock is to be had within about limit_ms milliseconds. cache_end_of_library: no
- * thread that ends from now on comes here. */
+/* cache_give_back gives back the blocks of all caches of the connection, also while threads use
+ * them, if the lock is free within about limit_ms milliseconds. cache_end_of_library lets
+ * threads that end from now on keep away. */
 void cache_give_back(struct shmheap *heap, unsigned limit_ms);
 void cache_end_of_library(void);
 
-/* In a child of fork, by connect: once, and for each open connection. */
+/* For a child of fork: cache_fork_child once, cache_fork_child_of for each open connection. */
 void cache_fork_child(void);
 void cache_fork_child_of(struct shmheap *heap);
 

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* connect.c: opening by name, descriptor or address; closing; lending the file.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "connect.h"
 
 #include <errno.h>
@@ -25,9 +26,10 @@ static int existing_open(const char *name, const shmheap_options *options)
                            options->flags & SHMHEAP_READ_ONLY ? O_RDONLY : O_RDWR);
 }
 
-/* What a maker left that died, or with SHMHEAP_TAKE_OVER any heap that no process uses, goes. 0
- * when the name is free now, or not to be had as yet; *abandoned: a dead maker's work is still
- * there, kept by processes that wait for it. -1 with errno, with SHMHEAP_TAKE_OVER alone. */
+/* Removes a file whose maker has died, or with SHMHEAP_TAKE_OVER any heap that no process uses.
+ * Returns 0 when the name is free, or cannot be freed yet. Then *abandoned is 1 where the file
+ * of a dead maker is still there, kept by processes that wait for it. Returns -1 with errno only
+ * with SHMHEAP_TAKE_OVER. */
 static int name_clear(const char *name, const shmheap_options *options, int *abandoned)
 {
     int is_path = (options->flags & SHMHEAP_FILE) != 0,
@@ -44,8 +46,8 @@ static int name_clear(const char *name, const shmheap_options *options, int *aba
     return errno == EBUSY || !take_over ? 0 : -1;
 }
 
-/* One attempt: NULL with errno ESTALE when the name has come or gone in between, EOWNERDEAD when
- * the maker of what is there has died. */
+/* One attempt. Returns NULL with errno ESTALE when the name has appeared or disappeared
+ * meanwhile, EOWNERDEAD when the maker of the file has died. */
 static struct shmheap *open_once(const char *name, const struct segment_plan *plan,
                                  const shmheap_options *options, unsigned timeout_ms)
 {
@@ -71,8 +73,8 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
 static struct shmheap *open_named(const char *name, const struct segment_plan *plan,
                                   const shmheap_options *options)
 {
-    /* Other processes may make and remove heaps of this name at the same time: one of them succeeds
-     * each time. */
+    /* Other processes may make and remove heaps of this name at the same time. One of them
+     * succeeds each time. */
     struct pause pause = pause_begin(options_timeout(options));
     struct shmheap *heap;
     do
@@ -142,7 +144,7 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
     fork_watch();
     if (options_check_flags(options->flags) != 0 || fstat(fd, &status) != 0)
         return NULL;
-    if (!S_ISREG(status.st_mode)) { /* what it is would be opened anew */
+    if (!S_ISREG(status.st_mode)) { /* file_reopen would open it anew */
         errno = EBADMSG;
         return NULL;
     }
@@ -150,11 +152,11 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
     struct shmheap *heap = make_connection(own, NULL, options, options_timeout(options),
                                            own >= 0 && !file_is_nameless(own));
     if (heap == NULL && (errno == ESTALE || errno == EOWNERDEAD))
-        errno = ETIMEDOUT; /* there is no name to look behind */
+        errno = ETIMEDOUT; /* a heap without a name cannot be replaced */
     return heap;
 }
 
-/* A connection to memory of the caller, with a slot. */
+/* Takes a slot in a heap that lies in memory of the caller. */
 static struct shmheap *memory_take_slot(struct shmheap *heap, const void *memory)
 {
     heap->is_private = process_memory_is_private(memory);
@@ -228,7 +230,7 @@ int connect_lend(struct shmheap *heap, int writable)
     int fresh = file_reopen(fd, heap->name, heap->is_path, !writable);
     if (fresh >= 0 &&
         !__atomic_compare_exchange_n(place, &lent, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        close(fresh); /* another thread was quicker */
+        close(fresh); /* another thread was faster */
         return lent;
     }
     return fresh;

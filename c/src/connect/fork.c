@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* fork.c: fork handlers, and the end of the library.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fork.h"
 
 #include <errno.h>
@@ -12,10 +13,11 @@
 #include "../segment/segment.h"
 #include "register.h"
 
+/* How long exit() waits for the lock of each heap. */
 enum { LEAVING_LIMIT_MS = 1000 };
 
-/* In a child, told of by a handler or not. Not told, it may have closed its parent's descriptors,
- * and have others of the same number. */
+/* Runs in a child. told: a fork handler runs it. Else the child may have closed the parent's
+ * descriptors and reused their numbers. */
 static void child_of(struct shmheap *heap, int told)
 {
     if (!told && !file_is(heap->life.fd, heap->device, heap->inode))
@@ -26,7 +28,7 @@ static void child_of(struct shmheap *heap, int told)
     anchor_forked(&heap->use, ANCHOR_USE, told);
 }
 
-/* The connection is the parent's until the child has a slot of its own. */
+/* The connection stays the parent's until the child has a slot of its own. */
 static void child_of_open(struct shmheap *heap, int told)
 {
     child_of(heap, told);
@@ -46,7 +48,7 @@ static void child_of_open(struct shmheap *heap, int told)
     }
 }
 
-/* Another thread of the parent was making or ending the connection: it is nothing to the child. */
+/* Another thread of the parent was opening or closing the connection. The child drops it. */
 static void child_of_unfinished(struct shmheap *heap, int told)
 {
     child_of(heap, told);
@@ -103,8 +105,8 @@ void fork_watch(void)
     process_notice_fork();
 }
 
-/* The end of the program, or of the library in it: what its connections hold stays with them until
- * the process is gone, since other threads may go on; but then it counts as given up in order. */
+/* The program ends, or unloads the library. Other threads may continue, so the connections stay
+ * open until the process ends. The end then counts as an orderly departure. */
 __attribute__((destructor)) static void library_end(void)
 {
     if (register_first() == NULL)

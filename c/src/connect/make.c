@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* make.c: from a file to a connection: adopt the file, mark it as used, make or map the heap.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "make.h"
 
 #include <errno.h>
@@ -17,14 +19,13 @@
 #define F_SEAL_FUTURE_WRITE 0x10 /* Linux 5.1; older kernels refuse it */
 #endif
 
-/* The connection gets the file of fd, which becomes its own also when this fails: 0, or -1 with
- * errno. */
+/* Gives fd to the connection, also on failure: 0, or -1 with errno. */
 static int file_adopt(struct shmheap *heap, int fd, const char *name)
 {
     struct stat status;
     if (fstat(fd, &status) != 0) {
         int reason = errno;
-        close(fd); /* later it could not be told from a file of the program's */
+        close(fd); /* later it could not be told from a descriptor of the program */
         errno = reason;
         return -1;
     }
@@ -42,14 +43,14 @@ static int file_adopt(struct shmheap *heap, int fd, const char *name)
     return 0;
 }
 
-/* The connection says that it uses its file. had_name: the file must have a name still, else errno
- * ESTALE. 0, or -1 with errno. */
+/* Locks the file as one that a process uses. had_name: the file must still have a name, else
+ * errno ESTALE. 0, or -1 with errno. */
 static int file_mark_used(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     int fd = heap->fd;
     const struct anchor_file file = {fd, heap->name, heap->is_path, heap->read_only};
     if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
-        errno = errno == ENODEV ? EBADMSG : errno; /* what cannot be mapped is no heap */
+        errno = errno == ENODEV ? EBADMSG : errno; /* a file that cannot be mapped is no heap */
         return -1;
     }
     if (file_use(heap->use.fd, timeout_ms) != 0)
@@ -61,15 +62,16 @@ static int file_mark_used(struct shmheap *heap, unsigned timeout_ms, int had_nam
     return 0;
 }
 
-/* The new heap in the connection's empty file, complete: other processes see it from here on. mode:
- * its permissions. */
+/* Makes the heap in the connection's empty file, with this mode. Other processes can connect
+ * when it returns. 0, or -1 with errno. A death in here leaves a file that a later open
+ * recognises as unfinished by the maker's lock. */
 static int heap_fill(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
     const struct anchor_file file = connection_file(heap);
     if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
-    /* With the lock, which a process that may only read the file could else keep from us. */
+    /* Under the lock: a process that may only read the file could else hold it first. */
     if (fchmod(heap->fd, mode) != 0)
         return -1;
     if (segment_make(heap, plan) != 0)
@@ -82,7 +84,7 @@ static int heap_fill(struct shmheap *heap, const struct segment_plan *plan, unsi
     return 0;
 }
 
-/* Zeros where the file has data: the mapping has it then as a new file's. */
+/* Clears the file where it has data, so that the mapping reads as that of a new file. */
 static void file_data_zero(struct shmheap *heap)
 {
     off_t from = 0, to, end = (off_t)heap->map_len;
@@ -95,10 +97,11 @@ static void file_data_zero(struct shmheap *heap)
     errno = before;
 }
 
-/* The new file is this connection's alone to write: 0, or -1 with errno. Threads of this process can open it by
- * /proc/self/fd as soon as it is there. So the seal comes first, by which the kernel refuses later writes and later
- * mappings to write. A connection that mapped the file before has noted its file before that, and is found. Then what was
- * written before the seal goes. */
+/* Threads of this process can open the file by /proc/self/fd as soon as it exists. Therefore:
+ * 1 seal: the kernel refuses later writes and later writable mappings
+ * 2 search the register: a connection that mapped the file before the seal noted the file there
+ *   first
+ * 3 clear what was written before the seal */
 int make_seal_for_one_writer(struct shmheap *heap)
 {
     if (fcntl(heap->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) {
@@ -129,14 +132,14 @@ struct shmheap *make_named(const char *name, const struct segment_plan *plan,
         heap_fill(heap, plan, options_mode(options)) == 0)
         return register_opened(heap);
     int reason = errno;
-    if (!file_is_nameless(fd)) /* the name is ours as long as `use` keeps those out who would take
-                                  it over */
+    /* The name belongs to this process while `use` is locked: that keeps other processes from
+     * taking it over. */
+    if (!file_is_nameless(fd))
         file_remove(name, heap->is_path);
     errno = reason;
     return register_failed(heap);
 }
 
-/* The connection to the heap in the file fd, which becomes the connection's. */
 struct shmheap *make_connection(int fd, const char *name, const shmheap_options *options,
                                 unsigned timeout_ms, int had_name)
 {
@@ -146,7 +149,8 @@ struct shmheap *make_connection(int fd, const char *name, const shmheap_options 
             close(fd);
         return NULL;
     }
-    /* While it waits it uses nothing: an unfinished file that processes wait for can be replaced. */
+    /* Until the heap is ready the connection does not count as a user: another process may then
+     * replace an unfinished file. */
     if (file_adopt(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
         file_mark_used(heap, timeout_ms, name != NULL) != 0 || segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))

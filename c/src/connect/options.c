@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* options.c: checks of options, and defaults.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 
 #include "../os/process.h"
 
+/* FLAGS_KNOWN: all flags of shmheap.h. */
 enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, FLAGS_KNOWN = 4095 };
 
 static int invalid(void)
@@ -14,7 +16,6 @@ static int invalid(void)
     return -1;
 }
 
-/* Flags that can be together. */
 int options_check_flags(unsigned flags)
 {
     if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 ||
@@ -54,14 +55,13 @@ unsigned options_mode(const shmheap_options *options)
     return options->mode != 0 ? options->mode : MODE_DEFAULT;
 }
 
-/* Slots for memory of this size: the table is at most about a sixteenth of it. */
+/* The slot table takes at most about a sixteenth of the memory. */
 static uint32_t slots_for(uint64_t bytes)
 {
     uint64_t slots = bytes / (16 * SLOT_SIZE);
     return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
 }
 
-/* Memory of the caller can hold a heap of this alignment: 1, else 0. */
 int options_memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment)
 {
     return memory != NULL && (uintptr_t)memory % alignment == 0 &&

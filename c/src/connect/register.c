@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* register.c: the list of connections.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "register.h"
 
 #include <errno.h>
@@ -11,18 +12,19 @@
 #include "../segment/huge.h"
 #include "../segment/segment.h"
 
-/* SHMHEAP_ALWAYS_HUGE is set in the build that runs all tests with huge pages. */
+/* Defined in the build that runs all tests with huge pages. */
 #ifdef SHMHEAP_ALWAYS_HUGE
 #define ALWAYS_HUGE 1
 #else
 #define ALWAYS_HUGE 0
 #endif
 
+/* How long a call waits for a live owner of the lock. */
 enum { LOCK_LIMIT_MS = 30000 };
 
-/* The register. Closed connections stay in it, so that a handle that was disconnected can be told
- * from an open one. It only grows, at its head, so that a child finds it whole whatever its
- * parent's threads were doing. */
+/* Closed connections stay in the list: a handle to a closed connection must be recognised. The
+ * list only grows, at its head. So a child finds it whole, whatever the parent's threads were
+ * doing. */
 static struct shmheap *connections;
 static pthread_mutex_t register_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -31,7 +33,7 @@ struct shmheap *register_first(void) { return __atomic_load_n(&connections, __AT
 static void entry_clear(struct shmheap *heap)
 {
     const struct anchor none = ANCHOR_NONE;
-    struct shmheap *next = heap->next; /* a child may go through the list at any moment */
+    struct shmheap *next = heap->next; /* a child may walk over the list at any moment */
     memset(heap, 0, offsetof(struct shmheap, next));
     heap->next = next;
     heap->fd = heap->lent_fd[0] = heap->lent_fd[1] = -1;
@@ -87,7 +89,6 @@ void register_closed(struct shmheap *heap)
     pthread_mutex_unlock(&register_mutex);
 }
 
-/* All that belongs to the connection but its caches and its slot. */
 void register_release(struct shmheap *heap)
 {
     int before = errno;
@@ -105,7 +106,6 @@ void register_release(struct shmheap *heap)
     errno = before;
 }
 
-/* NULL, errno kept. */
 struct shmheap *register_failed(struct shmheap *heap)
 {
     slot_leave(heap);
@@ -122,7 +122,6 @@ void register_note_file(struct shmheap *heap, dev_t device, ino_t inode)
     pthread_mutex_unlock(&register_mutex);
 }
 
-/* Whether another connection of this process has the file, or is about to map it. */
 int register_has_file_elsewhere(const struct shmheap *heap)
 {
     int found = 0;

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c: the rules in their order, each against the bytes.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 
 #include <stdio.h>
@@ -123,7 +124,8 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* The rows' words for the last 64 chunks. list: the free blocks are in one. */
+/* Compares the bins' words for the last 64 chunks. list: the free blocks are in the free list,
+ * so the words are 0. */
 static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list,
                       shmheap_report *report)
 {
@@ -136,7 +138,7 @@ static int check_bins(const struct shmheap *heap, const struct index_expected *e
     return 0;
 }
 
-/* The list: the free blocks but for the tail, one after the other, and nothing else. */
+/* Compares the free list with the free blocks but the top block, in order of address. */
 static int check_list(const struct shmheap *heap, shmheap_report *report)
 {
     struct block_step step = {0, 0, 0};
@@ -163,7 +165,7 @@ static int check_list(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* Chunks and figures; *chunks is how many there are. */
+/* Compares chunks and counts. Sets *chunks to the number of chunks. */
 static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
 {
     const struct control *control = heap->control;
@@ -196,7 +198,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
                        load_u64(&control->free_blocks));
 }
 
-/* The rows' higher levels. From level 2 on a bit may be left over. */
+/* Compares the bins' higher levels. From level 2 on a bit may be set though it need not. */
 static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
 {
     uint64_t count = (chunks + BINS - 1) / BINS, span = (uint64_t)CHUNK_GRANULES * BINS * BINS;
@@ -220,7 +222,7 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
 static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 {
     if (list_in_use(list_count(heap)))
-        return 0; /* first is the list */
+        return 0; /* first holds the free list */
     for (unsigned place = 0; place < 2 * BINS; place++)
         if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place),
                         load_u32(&heap->control->first[place])))
@@ -228,7 +230,8 @@ static int check_firsts(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* Entries that no chunk of the region is below have to be 0, also those that fill up a node. */
+/* Compares the tree's higher levels. Entries above no chunk of the region are 0, also those that
+ * pad a node. */
 static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
 {
     for (unsigned level = 0; level < heap->layout.levels; level++) {

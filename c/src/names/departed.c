@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* departed.c: walks over all records.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "departed.h"
 
 #include <errno.h>
@@ -12,9 +13,9 @@ static int slot_in(const uint64_t *slots, unsigned slot)
     return slot <= HEADER_SLOT_MASK && slot_set_has(slots, slot);
 }
 
-/* All uses with one label share a word, so that a kept name does not grow by a word with each
- * process that used it and departed. A death between both stores leaves some uses counted twice, of
- * departed processes. */
+/* Gives the uses in word a label. Uses with the same label share a word, so that a kept name
+ * does not grow with each process that used it and departed. A death between both stores leaves
+ * some uses of departed processes counted twice. */
 static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word,
                          uint64_t count, unsigned label)
 {
@@ -29,19 +30,19 @@ static void user_relabel(struct shmheap *heap, const struct name_record *record,
 }
 
 static void users_relabel(struct shmheap *heap, const struct name_record *record,
-                          const uint64_t *gone, const uint64_t *left)
+                          const uint64_t *dead, const uint64_t *departed)
 {
     struct users users = names_users_of(heap, record);
     for (shared_u64 *word; (word = names_users_next(&users)) != NULL;) {
         uint64_t was = load_u64(word), count = user_count(was);
-        if (count != 0 && slot_in(gone, user_slot(was)))
+        if (count != 0 && slot_in(dead, user_slot(was)))
             user_relabel(heap, record, word, count, SLOT_GONE);
-        else if (count != 0 && slot_in(left, user_slot(was)))
+        else if (count != 0 && slot_in(departed, user_slot(was)))
             user_relabel(heap, record, word, count, SLOT_LEFT);
     }
 }
 
-void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *left)
+void names_relabel(struct shmheap *heap, const uint64_t *dead, const uint64_t *departed)
 {
     struct block_step step = {0, 0, 0};
     if (load_u64(&heap->control->names_ever) == 0)
@@ -49,7 +50,7 @@ void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *l
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         const struct name_record *record = names_record_at(heap, step.granule);
         if (record != NULL)
-            users_relabel(heap, record, gone, left);
+            users_relabel(heap, record, dead, departed);
     }
 }
 
@@ -110,7 +111,8 @@ static void more_relink(struct shmheap *heap, uint64_t granule)
         names_internal_free(heap, granule);
 }
 
-/* A name that is held gets its object in the state it should have; one that nothing holds goes. */
+/* Gives the object of a name that is held the state that it should have; removes a name that
+ * nothing holds. */
 static void name_settle(struct shmheap *heap, uint64_t granule)
 {
     struct name_record *record = names_record_at(heap, granule);
@@ -142,6 +144,6 @@ void names_recover(struct shmheap *heap)
     uint64_t names = load_u64(&heap->control->names_count);
     if (names != 0)
         names_table_replace(heap, names_table_entries_for(
-                                      names)); /* without space for it names are found by walking */
+                                      names)); /* without space for a table a walk finds names */
     names_changes_end(heap);
 }

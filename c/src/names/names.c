@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* names.c: makes, uses, finds and removes names.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "names.h"
 
 #include "table.h"
 #include "../process/slot.h"
 
+/* searches without the lock, before one under the lock */
 enum { FIND_TRIES = 16 };
 
-/* The parts of a name that nothing holds, in an order in which a death leaves what recovery finds
- * and goes on with. */
 void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     struct name_more *more;
@@ -30,9 +30,9 @@ void names_remove_record(struct shmheap *heap, struct name_record *record, uint6
     names_changes_begin(heap);
     names_table_remove(heap, names_table_entry(granule, load_u64(&record->hash)));
     names_free_parts(heap, record, granule);
-    uint64_t left = load_u64(&heap->control->names_count) - 1;
-    store_u64(&heap->control->names_count, left);
-    if (left == 0)
+    uint64_t remaining = load_u64(&heap->control->names_count) - 1;
+    store_u64(&heap->control->names_count, remaining);
+    if (remaining == 0)
         names_table_drop(heap);
     else
         names_table_settle(heap, object < granule ? object : granule);
@@ -67,8 +67,8 @@ static void record_fill(struct shmheap *heap, struct name_record *record, const 
         store_u64(text + i, name->words[i]);
 }
 
-/* Object and record are used blocks of ours until the record is published. From then on the name is
- * there, and recovery does the rest. */
+/* Object and record are used blocks of this process until the record is published. A death
+ * before that leaves both to be reaped; after it the name exists, and recovery completes it. */
 static int64_t name_make(struct shmheap *heap, const struct name *name, size_t len)
 {
     uint64_t need = object_need(heap, len);
@@ -97,12 +97,12 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
     return object;
 }
 
-/* Readers without the lock find out that names have come or gone. */
+/* As name_make; tells readers without the lock that names change. Makes room in the table first. */
 static int64_t name_make_announced(struct shmheap *heap, const struct name *name, size_t len)
 {
     uint64_t need = object_need(heap, len), wanted = names_table_wanted(heap);
     if (need == 0 || need > index_largest_of_all(heap))
-        return FIT_NONE; /* before the table is made larger in vain */
+        return FIT_NONE; /* before a table is made larger in vain */
     const struct table before = names_table_now(heap);
     names_changes_begin(heap);
     int64_t object = wanted == 0 || names_table_replace(heap, wanted) == 0
@@ -165,20 +165,29 @@ int names_release(struct shmheap *heap, uint64_t granule)
     return 0;
 }
 
-int names_keep(struct shmheap *heap, const struct name *name)
+/* Finds the record of the name and its granule. Returns 0, FIT_UNKNOWN (there is none) or
+ * FIT_BAD. */
+static int record_of_name(struct shmheap *heap, const struct name *name, uint64_t *granule,
+                          struct name_record **record)
 {
-    uint64_t granule = names_table_find(heap, name);
-    if (granule == GRANULE_NONE)
+    *granule = names_table_find(heap, name);
+    if (*granule == GRANULE_NONE)
         return FIT_UNKNOWN;
-    struct name_record *record = names_record_at(heap, granule);
-    if (record == NULL)
-        return FIT_BAD;
-    store_publish(&record->kept, 1);
-    return 0;
+    *record = names_record_at(heap, *granule);
+    return *record != NULL ? 0 : FIT_BAD;
 }
 
-/* The uses of dead processes, unless children that they forked may go on with them, and of those
- * that left in order. */
+int names_keep(struct shmheap *heap, const struct name *name)
+{
+    uint64_t granule;
+    struct name_record *record;
+    int result = record_of_name(heap, name, &granule, &record);
+    if (result == 0)
+        store_publish(&record->kept, 1);
+    return result;
+}
+
+/* Drops the uses of departed processes, and of dead ones unless a child may continue with them. */
 static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
 {
     uint64_t reapable[SLOT_SET_WORDS];
@@ -194,16 +203,15 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
     }
 }
 
-/* A death behind the first store leaves a name in use by departed processes, or one that nothing
- * holds, which recovery removes. */
+/* A death behind the first store leaves a name in use by departed processes, or a name that
+ * nothing holds, which recovery removes. */
 int names_remove(struct shmheap *heap, const struct name *name)
 {
-    uint64_t granule = names_table_find(heap, name);
-    if (granule == GRANULE_NONE)
-        return FIT_UNKNOWN;
-    struct name_record *record = names_record_at(heap, granule);
-    if (record == NULL)
-        return FIT_BAD;
+    uint64_t granule;
+    struct name_record *record;
+    int result = record_of_name(heap, name, &granule, &record);
+    if (result != 0)
+        return result;
     store_publish(&record->kept, 0);
     users_drop_departed(heap, record);
     if (names_record_is_held(heap, record))
@@ -212,7 +220,7 @@ int names_remove(struct shmheap *heap, const struct name *name)
     return 0;
 }
 
-/* What the record at granule says, if it says so throughout: the object's granule, or FIT_BAD. */
+/* Reads the record at granule, whole or not at all. Returns the object's granule, or FIT_BAD. */
 static int64_t record_read(const struct shmheap *heap, uint64_t granule, const struct name *name,
                            uint64_t *len)
 {

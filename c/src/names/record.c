@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c: reads records and references without trusting them.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "record.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* The header of the block at granule if that is in this state; else 0. Any number may be asked for.
- * */
 uint64_t names_header_in_state(const struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t end = connection_end(heap);
@@ -16,8 +15,6 @@ uint64_t names_header_in_state(const struct shmheap *heap, uint64_t granule, uns
                : 0;
 }
 
-/* The payload of the internal block of this kind, of len bytes at least, at granule; NULL: there is
- * none. */
 void *names_internal_at(const struct shmheap *heap, uint64_t granule, uint64_t kind, uint64_t len)
 {
     uint64_t header = names_header_in_state(heap, granule, SHMHEAP_STATE_INTERNAL);
@@ -37,7 +34,6 @@ struct name_more *names_more_at(const struct shmheap *heap, uint64_t granule)
     return names_internal_at(heap, granule, INTERNAL_USERS, sizeof(struct name_more));
 }
 
-/* The header of the block that was referred to, while it is in this state; else 0. */
 uint64_t names_header_of(const struct shmheap *heap, uint64_t word, unsigned state)
 {
     uint64_t header = names_header_in_state(heap, reference_granule(word), state);
@@ -51,8 +47,6 @@ void names_internal_free(struct shmheap *heap, uint64_t granule)
         heap->fit->free_span(heap, granule, size, 1);
 }
 
-/* A used block of ours becomes one that belongs to nobody: the store that publishes what is in it.
- * */
 void names_block_publish(struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t header = block_load(heap, granule);
@@ -60,7 +54,7 @@ void names_block_publish(struct shmheap *heap, uint64_t granule, unsigned state)
                   header_make(header_size(header), state, SLOT_GONE, header_generation(header)));
 }
 
-/* Multiplied, xor'ed and shifted a word at a time; keyed with the heap's id, which is random. */
+/* A word at a time: multiply, xor, shift. */
 uint64_t names_hash_words(uint64_t key, const uint64_t *words, uint64_t count)
 {
     uint64_t hash = key ^ count;
@@ -101,7 +95,6 @@ int names_record_is(const struct shmheap *heap, uint64_t granule, const struct n
     return 1;
 }
 
-/* Does visit with each internal block, which it may free, and others with it. */
 void names_internals_each(struct shmheap *heap,
                           void (*visit)(struct shmheap *heap, uint64_t granule))
 {

@@ -1,8 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c: linear probing; deletion moves entries up.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
 #include <string.h>
 
+/* TABLE_SPARSE: with fewer names than one in so many entries the table becomes smaller. */
 enum { TABLE_LEAST = 64, TABLE_SPARSE = 8 };
 
 struct table names_table_now(const struct shmheap *heap)
@@ -27,7 +29,7 @@ static uint64_t entry_home(const struct table *table, uint64_t entry)
 
 static uint64_t entry_granule(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
 
-/* Where the heap had no room for a table: one record after the other. */
+/* For a heap that had no space for a table: examines one record after the other. */
 static uint64_t record_walk(const struct shmheap *heap, const struct name *name)
 {
     struct block_step step = {0, 0, 0};
@@ -65,7 +67,7 @@ static void table_insert(const struct table *table, uint64_t entry)
         }
 }
 
-/* Entries behind the gap that may not lie beyond it move up, so that no search ends too early. */
+/* Moves up entries behind the gap that may not lie beyond it, so that no search ends too early. */
 void names_table_remove(struct shmheap *heap, uint64_t entry)
 {
     struct table table = names_table_now(heap);
@@ -93,8 +95,8 @@ static uint64_t table_len(uint64_t entries)
     return sizeof(struct name_table) + entries * sizeof(uint64_t);
 }
 
-/* How many names there are is what a peer says: the bytes may be more than a size_t has. Then more
- * granules than any heap has. */
+/* A peer may forge the number of names, so the bytes may exceed a size_t. The result then
+ * exceeds any heap. */
 uint64_t names_table_need(const struct shmheap *heap, uint64_t entries)
 {
     uint64_t len = table_len(entries),
@@ -102,7 +104,6 @@ uint64_t names_table_need(const struct shmheap *heap, uint64_t entries)
     return need != 0 ? need : HEADER_SIZE_MASK;
 }
 
-/* Twice the names, so that searches stay short. */
 uint64_t names_table_entries_for(uint64_t names)
 {
     uint64_t entries = TABLE_LEAST;
@@ -119,8 +120,8 @@ void names_table_enter(struct shmheap *heap, uint64_t granule)
         table_insert(&table, names_table_entry(granule, load_u64(&record->hash)));
 }
 
-/* A new table with what is in the old one, which goes: 0, or -1 when there is no space. A death in
- * here leaves a used block of the dead, or two tables, of which recovery makes one. */
+/* A death in here leaves a used block of a dead process, or two tables, of which recovery makes
+ * one. */
 int names_table_replace(struct shmheap *heap, uint64_t entries)
 {
     int64_t granule = heap->fit->alloc(heap, names_table_need(heap, entries));
@@ -145,9 +146,6 @@ int names_table_replace(struct shmheap *heap, uint64_t entries)
     return 0;
 }
 
-/* After a name has gone, whose lowest block began at freed: a table that is far too large becomes
- * smaller, and the smallest one goes to where it would be made now. So what stays is as if the
- * names that have gone had never come. */
 void names_table_settle(struct shmheap *heap, uint64_t freed)
 {
     struct table table = names_table_now(heap);
@@ -162,8 +160,7 @@ void names_table_settle(struct shmheap *heap, uint64_t freed)
         names_table_replace(heap, TABLE_LEAST);
 }
 
-/* Without names there is no table: a heap is as it was before the first one. A death in here leaves
- * a table that nothing refers to, which recovery frees. */
+/* A death in here leaves a table that nothing refers to, which recovery frees. */
 void names_table_drop(struct shmheap *heap)
 {
     struct table table = names_table_now(heap);
@@ -172,7 +169,6 @@ void names_table_drop(struct shmheap *heap)
         names_internal_free(heap, table.granule);
 }
 
-/* How many entries the table has to get before another name comes; 0: it has enough. */
 uint64_t names_table_wanted(const struct shmheap *heap)
 {
     struct table table = names_table_now(heap);

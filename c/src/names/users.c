@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* users.c: a record's own words first, then chained blocks.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "users.h"
 
 #include <string.h>
@@ -12,19 +13,18 @@ struct users names_users_of(const struct shmheap *heap, const struct name_record
     return users;
 }
 
-/* The next word, or NULL. Bounded, whatever the links say. */
 shared_u64 *names_users_next(struct users *users)
 {
-    if (users->left == 0) {
+    if (users->remaining == 0) {
         struct name_more *more =
             users->chain++ < CHAIN_MAX ? names_more_at(users->heap, users->next - 1) : NULL;
         if (more == NULL)
             return NULL;
         users->words = more->users;
         users->next = load_u64(&more->more);
-        users->left = USERS_MORE;
+        users->remaining = USERS_MORE;
     }
-    users->left--;
+    users->remaining--;
     return users->words++;
 }
 
@@ -37,7 +37,6 @@ uint64_t names_users(const struct shmheap *heap, const struct name_record *recor
     return sum;
 }
 
-/* The word of this slot, with a count; NULL: it has none. */
 shared_u64 *names_user_find(const struct shmheap *heap, const struct name_record *record,
                             unsigned slot)
 {
@@ -50,15 +49,11 @@ shared_u64 *names_user_find(const struct shmheap *heap, const struct name_record
     return NULL;
 }
 
-/* Something holds the name: a user, or the mark that it is kept. Any value but 0 is the mark: a
- * forged one costs a name that stays. */
 int names_record_is_held(const struct shmheap *heap, const struct name_record *record)
 {
     return load_u64(&record->kept) != 0 || names_users(heap, record) != 0;
 }
 
-/* Uses that nobody will give back: of those who left in order, whether their slots were given away
- * since or not. */
 shared_u64 *names_user_departed(const struct shmheap *heap, const struct name_record *record)
 {
     struct users users = names_users_of(heap, record);
@@ -88,8 +83,8 @@ void names_more_link(struct shmheap *heap, struct name_record *record, uint64_t 
     store_u64(&record->more, granule + 1);
 }
 
-/* A block for more users, this one in it. A death before it is published: a used block of the dead;
- * after it, recovery links it. */
+/* Adds a block of more users, with this word in it. A death before it is published leaves a used
+ * block of a dead process; after it, recovery links the block. */
 static int user_add_block(struct shmheap *heap, struct name_record *record, uint64_t record_granule,
                           uint64_t word)
 {
@@ -106,7 +101,6 @@ static int user_add_block(struct shmheap *heap, struct name_record *record, uint
     return 0;
 }
 
-/* Counts one more use by this connection: 0, FIT_NONE, FIT_BAD. */
 int names_user_add(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     const uint64_t one = UINT64_C(1) << USER_COUNT_SHIFT;

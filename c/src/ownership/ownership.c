@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* ownership.c: transfers by compare-and-swap of one header.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "ownership.h"
 
 #include <errno.h>
@@ -7,13 +8,13 @@
 #include "../free_set/index.h"
 #include "../process/slot.h"
 
-/* The stamp of one more step in an object's life: handles from before it are stale. */
+/* The generation after one more step in an object's life: earlier handles become stale. */
 static unsigned generation_next(uint64_t header)
 {
     return (header_generation(header) + 1) & GENERATION_MASK;
 }
 
-/* The word so many words before the end of a payload. */
+/* The word that lies so many words before the end of the payload. */
 static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule, uint64_t size,
                                    size_t words)
 {
@@ -22,7 +23,8 @@ static shared_u64 *word_before_end(const struct shmheap *heap, uint64_t granule,
                                   words * sizeof(uint64_t));
 }
 
-/* Writes words at the end of a held object: 0, or -1 where it is shorter or its header damaged. */
+/* Writes words at the end of an object: 0, or -1 where the object is shorter or its header is
+ * damaged. */
 static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granule, uint64_t header,
                                      const uint64_t *words, size_t count)
 {
@@ -37,7 +39,7 @@ static ALWAYS_INLINE int label_write(const struct shmheap *heap, uint64_t granul
 static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule,
                                    const uint64_t *words, size_t count)
 {
-    /* Others may turn it from used to shared once meanwhile. */
+    /* A peer may turn the object from used to shared once meanwhile. */
     for (int i = 0; i < 2; i++) {
         uint64_t header = index_live(heap, granule);
         if (header == 0)
@@ -70,7 +72,7 @@ uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
     return send(heap, granule, words, count);
 }
 
-/* The header of the object in transit; 0 where there is none of that stamp. */
+/* The header of the object in transit with this generation; 0: there is none. */
 static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned generation)
 {
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
@@ -110,9 +112,10 @@ uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsi
             errno = ERANGE;
             return 0;
         }
-        /* The stamps may have gone round since the label was loaded, and another object lie here under the very same
-         * header. Once claimed, it stays what it is: the label is compared again. A death between claim and putting
-         * back leaves an object of the dead. */
+        /* Between the load of the label and the claim, the generations may have wrapped around
+         * and another object may lie here under an equal header. A claimed object does not
+         * change, so its label is compared again. A death between the claim and its undoing
+         * leaves an object of a dead process. */
         uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, generation_next(header));
         if (block_republish(heap, granule, header, used)) {
             if (LIKELY(load_u64(word_before_end(heap, granule, size, 1)) == label))
@@ -136,7 +139,7 @@ int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned ge
     return -1;
 }
 
-/* Copies words of a payload that a peer may write meanwhile: each is loaded once. */
+/* Copies bytes that a peer may write meanwhile. Loads each once. */
 static void copy_out(unsigned char *to, const unsigned char *from, size_t bytes)
 {
     size_t done = 0;
@@ -169,7 +172,7 @@ uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned g
         return 0;
     }
     copy_out(part->buffer, (const unsigned char *)block_payload(heap, granule) + from, part->bytes);
-    /* Where the header is still the same, the object was in transit at every load of the copy. */
+    /* The object was in transit at every load above if the header is unchanged. */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (block_load(heap, granule) != header) {
         errno = ESTALE;

@@ -1,38 +1,44 @@
-/* ownership.h: who holds an object: handing it over, and taking back what only the dead knew.
+/* ownership.h: hands an object from one process to another.
+ *
+ * The header names the slot that owns the object, or says that the object is in transit and owned
+ * by none. Each step of a transfer is one compare-and-swap of the header, without the lock. A death
+ * before it leaves the old state, a death after it the new one.
+ *
+ *  used, shared: slot s --send--> sent: no slot --receive--> used: slot t
+ *                                      <--put back--
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_OWNERSHIP_H
 #define SHMHEAP_OWNERSHIP_H
 
 #include "../segment/connection.h"
 
-/* ownership_send makes the object at granule, which this connection holds, one in transit that nobody
- * holds: its header then, or 0 with errno EINVAL (no live object there) or EPERM (another's). No
- * lock: one compare-and-swap of the header. */
+/* ownership_send puts the object at granule, which this connection owns, in transit. Returns its
+ * header, or 0 with errno EINVAL (no live object) or EPERM (another slot owns it). */
 uint64_t ownership_send(const struct shmheap *heap, uint64_t granule);
 
-/* ownership_send_labelled is ownership_send, which first writes count words at the object's end. EBADMSG too: the
- * object is shorter, or its header is damaged. A death between words and header leaves an object
- * that the dead connection held. */
+/* ownership_send_labelled first writes count words at the object's end, then acts as
+ * ownership_send. errno EBADMSG too: the object is shorter, or its header is damaged. A death
+ * between words and header leaves an object that the dead process owns. */
 uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
                                  const uint64_t *words, size_t count);
 
-/* ownership_receive_labelled is ownership_receive, but refuses, before it claims anything, an object whose last
- * word is not label (ENOMSG), one of fewer than least bytes (ERANGE), and one whose header is
- * damaged (EBADMSG). It compares the label again after the claim. An object with another label that
- * has come to lie there meanwhile, under the same header, goes back in transit as it was (ESTALE). */
+/* ownership_receive_labelled acts as ownership_receive, but first checks, without a claim, the
+ * last word (errno ENOMSG: not label), the length (ERANGE: fewer than least bytes) and the
+ * header (EBADMSG: damaged). It compares the label again after the claim. Where another object
+ * has come to lie there under an equal header, it puts that back in transit (ESTALE). */
 uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation,
                                     uint64_t label, size_t least);
 
-/* ownership_put_back undoes ownership_receive: the object at granule, which this connection received with this
- * stamp and has left as it was, is in transit again with the same stamp. 0, or -1 with errno ESTALE
- * (it is not held so). No lock: one compare-and-swap of the header. */
+/* ownership_put_back undoes ownership_receive, with the generation that was received: the object
+ * is in transit again under that generation. The caller has left the object unchanged. Returns
+ * 0, or -1 with errno ESTALE (the connection does not own it under that generation). */
 int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned generation);
 
-/* ownership_receive makes the object in transit with this stamp the connection's: its header then, or 0
- * with errno ESTALE. Of several who try, one succeeds. No lock. */
+/* ownership_receive gives the object in transit with this generation to this connection. Returns
+ * its header, or 0 with errno ESTALE. Of several concurrent receivers one succeeds. */
 uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned generation);
 
-/* struct ownership_part is private: which bytes of an object are wanted, and where they go.
+/* struct ownership_part is private: a range of an object's bytes, and where to copy them.
  * from_end: offset counts back from the end. */
 struct ownership_part {
     uint64_t offset;
@@ -41,9 +47,9 @@ struct ownership_part {
     unsigned char *buffer;
 };
 
-/* ownership_peek copies a part of the object in transit with this stamp. Returns the length of its
- * payload, or 0 with errno ESTALE (it is not in transit, or no longer), ERANGE (the part does not
- * lie in it) or EBADMSG (its header is damaged). No lock; changes nothing. */
+/* ownership_peek copies a part of the object in transit with this generation. Returns the length
+ * of its payload, or 0 with errno ESTALE (it is not in transit, or no longer), ERANGE (the part
+ * lies outside) or EBADMSG (its header is damaged). Changes nothing. */
 uint64_t ownership_peek(const struct shmheap *heap, uint64_t granule, unsigned generation,
                         const struct ownership_part *part);
 

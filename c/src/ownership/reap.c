@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* reap.c: one walk over the blocks frees what dead slots own; hints decide when it is due.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "reap.h"
 
 #include <errno.h>
@@ -10,30 +11,30 @@
 #include "../recovery/recover.h"
 #include "../process/slot.h"
 
-/* Asking whether the holder of a slot lives is a system call, which takes the longer the more
- * processes there are: half a microsecond, and five where there are a thousand. */
-enum {
-    PROBE_ALWAYS = 16, /* so many each alloc that fails asks after; */
-    PROBE_PACE_NS = 64 /* with n more than that, n * n * 64 ns pass from one time to the next, 64 ms
-                        for a thousand */
-};
+/* A probe whether the owner of a slot lives is a system call: half a microsecond, and five where
+ * there are a thousand processes. With up to PROBE_ALWAYS processes each allocation that fails
+ * probes all. With n > PROBE_ALWAYS processes at least n * n * PROBE_PACE_NS pass between two
+ * probes: 64 ms for a thousand. */
+enum { PROBE_ALWAYS = 16, PROBE_PACE_NS = 64 };
 
-/* Allocs that fail from one look at the lines of caches to the next, at most: so many, that each
- * pays less for the looks than for what it does itself. */
+/* The most failing allocations between two inspections of the cache lines: LINES_PACE_MOST,
+ * LINES_PACE_OWNER for each living process that has lines, and one for each line. So each
+ * allocation pays less for the inspections than for its own work. */
 enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
 
-/* struct dead is private: the slots that reaping is about. */
+/* struct dead is private: the slots to reap. */
 struct dead {
-    uint64_t slots[SLOT_SET_WORDS];    /* slot_reapable, and SLOT_GONE */
-    uint64_t departed[SLOT_SET_WORDS]; /* of processes that left in order: what threads of theirs
-                                          cached even then is to be freed too */
+    uint64_t slots[SLOT_SET_WORDS]; /* slot_reapable, and SLOT_GONE */
+    /* Of processes that departed in order. Blocks that their threads cached even then are to be
+     * freed too. */
+    uint64_t departed[SLOT_SET_WORDS];
 };
 
 static struct dead dead_slots(struct shmheap *heap)
 {
     struct dead dead = {{0}, {0}};
     slot_reapable(heap, dead.slots);
-    slot_set_add(dead.slots, SLOT_GONE); /* labels of those who died before */
+    slot_set_add(dead.slots, SLOT_GONE); /* the label of processes that died earlier */
     slot_set_add(dead.departed, SLOT_LEFT);
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_departed(heap, slot))
@@ -65,10 +66,9 @@ long reap_objects(struct shmheap *heap, int shared)
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed +=
-                slot_set_has(dead.slots, header_slot(step.header)); /* a departed process leaves
-                                                                          no objects to reap */
-            /* A free block behind it has become part of it: go on where the next block begins. */
+            /* A departed process leaves no objects to reap. */
+            freed += slot_set_has(dead.slots, header_slot(step.header));
+            /* The free block behind it has been merged: continue at the next start. */
             next = index_next_start(heap, next);
         }
         step.granule = next;
@@ -84,7 +84,7 @@ long reap_objects(struct shmheap *heap, int shared)
     return freed + named;
 }
 
-/* The pause after so many processes were asked after, if they were many. */
+/* Notes when the next probe is due, after a probe of so many processes. */
 static void probe_pace(struct shmheap *heap, uint64_t taken)
 {
     if (taken > PROBE_ALWAYS)
@@ -92,8 +92,8 @@ static void probe_pace(struct shmheap *heap, uint64_t taken)
                   clock_ns(CLOCK_MONOTONIC) + taken * taken * PROBE_PACE_NS);
 }
 
-/* Whether that pause lasts. A time that is further away than any pause is an invention of a peer's,
- * or of another boot. */
+/* A time further away than the longest pause was forged by a peer, or stems from an earlier
+ * boot. */
 static int probe_is_early(const struct shmheap *heap)
 {
     const uint64_t longest = (uint64_t)SLOTS_MAX * SLOTS_MAX * PROBE_PACE_NS;
@@ -101,7 +101,7 @@ static int probe_is_early(const struct shmheap *heap)
     return after != 0 && after - clock_ns(CLOCK_MONOTONIC) <= longest;
 }
 
-/* A look at the lines found nothing: the next one comes after more allocs that fail. */
+/* The inspection found nothing: the next one comes after more failing allocations. */
 static void lines_pace(struct shmheap *heap, unsigned owners, unsigned lines)
 {
     unsigned most = LINES_PACE_MOST + LINES_PACE_OWNER * owners + lines;
@@ -138,7 +138,7 @@ long reap_cache_lines(struct shmheap *heap, int at_once)
     return freed;
 }
 
-/* Whether the holder of a slot is dead, and what it held can be reaped. */
+/* Probes all slots. 1: a slot's owner is dead and its objects can be reaped; else 0. */
 static int slots_probe(struct shmheap *heap)
 {
     uint64_t reapable[SLOT_SET_WORDS], taken = 0, found = 0;
