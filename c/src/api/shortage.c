@@ -1,5 +1,4 @@
 /* shortage.c: growing and reclaiming.
- *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "shortage.h"
 

@@ -9,7 +9,7 @@
 /* SHARE: the part of a cache that one size may hold; a size that holds more gives back first. */
 enum { BATCH_MOST = 512, SHARE = 64 };
 
-/* blocks on the stack */
+/* Blocks on the stack. */
 static inline unsigned stack_count(const struct cache *cache, uint64_t size)
 {
     return (unsigned)(cache->stacks[size].top - cache->stacks[size].bottom);

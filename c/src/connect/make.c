@@ -1,5 +1,4 @@
 /* make.c: from a file to a connection: adopt the file, mark it as used, make or map the heap.
- *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "make.h"
 
@@ -63,8 +62,8 @@ static int file_mark_used(struct shmheap *heap, unsigned timeout_ms, int had_nam
 }
 
 /* Makes the heap in the connection's empty file, with this mode. Other processes can connect
- * when it returns. 0, or -1 with errno. A death in here leaves a file that a later open
- * recognises as unfinished by the maker's lock. */
+ * when it returns. 0, or -1 with errno. A death in here leaves an unfinished file, and
+ * drops the maker's lock: a later open recognises it as abandoned. */
 static int heap_fill(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
     const struct anchor_file file = connection_file(heap);

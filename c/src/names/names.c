@@ -5,7 +5,7 @@
 #include "table.h"
 #include "../process/slot.h"
 
-/* searches without the lock, before one under the lock */
+/* Searches without the lock, before one under the lock. */
 enum { FIND_TRIES = 16 };
 
 void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule)

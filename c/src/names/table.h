@@ -15,7 +15,7 @@ struct table {
     uint64_t mask, granule;
 };
 
-/* the entry of the record at granule */
+/* The entry of the record at granule. */
 static inline uint64_t names_table_entry(uint64_t granule, uint64_t hash)
 {
     return (granule + 1) | hash >> ENTRY_HASH_SHIFT << ENTRY_HASH_SHIFT;
