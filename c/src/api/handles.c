@@ -73,7 +73,7 @@ static COLD uint64_t named_header(const struct shmheap *heap, uint64_t granule)
  * instruction. An atomic instruction would wait until all earlier stores of the caller are
  * visible, such as the handle before this one, stored to a cache line that its receiver reads.
  * Loads the upper half alone: the processor forwards it from the store that allocated the
- * object. Returns the upper half, or 0. */
+ * object. Returns the upper half, or 0 where the object is not this process's. */
 static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
@@ -82,9 +82,10 @@ static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t gra
         return 0;
     uint32_t upper = load_upper(block_header(heap, granule)),
              generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
-    if ((upper ^ generation) != header_upper(mine))
+    if ((upper ^ generation) == header_upper(mine))
+        store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
+    else if ((upper ^ generation) != header_upper(shared))
         return 0;
-    store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
     return upper;
 }
 

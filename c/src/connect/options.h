@@ -19,7 +19,8 @@ int options_plan(struct segment_plan *plan, const shmheap_options *options);
 int options_plan_at(struct segment_plan *plan, void *memory, uint64_t bytes,
                     const shmheap_options *options);
 
-/* options_memory_is_fit: 1 where the memory is mapped and has this alignment, else 0. */
+/* options_memory_is_fit: 1 where the memory has this alignment and bytes of it are mapped, else 0.
+ * bytes 0: the length is unknown, and only the alignment is checked. */
 int options_memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment);
 
 /* The value of the option, or its default. */
