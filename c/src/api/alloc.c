@@ -31,7 +31,7 @@ static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
     heap_unlock(heap);
     if (UNLIKELY(granule < 0))
         return fail_null(fit_errno(granule));
-    huge_look(heap, (uint64_t)granule);
+    huge_touch(heap, (uint64_t)granule);
     return block_payload(heap, (uint64_t)granule);
 }
 
@@ -54,7 +54,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&
         (ptr = cache_take(cache, sz)) != NULL) {
         heap_unlock(heap);
-        huge_look(heap, block_of_pointer(heap, ptr));
+        huge_touch(heap, block_of_pointer(heap, ptr));
         return ptr;
     }
     int64_t granule = alloc_now(heap, sz, 1);
@@ -91,7 +91,7 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
     for (int64_t i = 0; i < got; i++)
         ptrs[i] = block_payload(heap, granules[i]);
     if (got > 0)
-        huge_look(heap, granules[got - 1]);
+        huge_touch(heap, granules[got - 1]);
     return got;
 }
 
@@ -173,8 +173,8 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     if (heap_lock(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size);
-    int calm = process_calm();
+    int cancel_state = process_cancel_off();
     int64_t granule = alloc_aligned(heap, need, alignment);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     return alloc_done(heap, granule);
 }

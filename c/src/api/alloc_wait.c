@@ -33,8 +33,8 @@ static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit
             granule = shortage_alloc(heap, need, attempt);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
         int goes_on = granule == FIT_NONE && now < limit;
-        uint32_t expected = goes_on ? wait_expect(heap, need, index_largest_of_all(heap)) : 0;
-        recover_offer(heap);
+        uint32_t expected = goes_on ? wait_register(heap, need, index_largest_of_all(heap)) : 0;
+        recover_wake_waiter(heap);
         heap_unlock(heap);
         if (!goes_on)
             return granule;

@@ -29,20 +29,20 @@ static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL &&
 
 /* struct call is private: the state that call_end restores. */
 struct call {
-    int error, calm;
+    int error, cancel_state;
 };
 
 /* Disables cancellation of the thread until call_end. */
 static inline struct call call_begin(void)
 {
-    struct call call = {errno, process_calm()};
+    struct call call = {errno, process_cancel_off()};
     return call;
 }
 
 /* Restores cancellation; after success also errno. */
 static inline int call_end(const struct call *call, int result)
 {
-    process_calm_end(call->calm);
+    process_cancel_restore(call->cancel_state);
     if (result >= 0)
         errno = call->error;
     return result;

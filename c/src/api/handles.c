@@ -134,6 +134,15 @@ shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
                        granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
 }
 
+/* The block may end in memory that another connection has added. */
+static NOINLINE uint64_t send_labelled_again(struct shmheap *heap, uint64_t granule,
+                                             const uint64_t *words, size_t count)
+{
+    return errno == EBADMSG && catch_up(heap) == 0
+               ? ownership_send_labelled(heap, granule, words, count)
+               : 0;
+}
+
 shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr,
                                             const uint64_t *words, size_t count)
 {
@@ -142,13 +151,12 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
         errno = EINVAL;
         return null;
     }
-    uint64_t granule = granule_to_send(mem, ptr), header = 0;
-    if (granule != GRANULE_NONE)
-        header = ownership_send_labelled(mem.heap, granule, words, count);
-    /* The block may end in memory that another connection has added. */
-    if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) &&
-        catch_up(mem.heap) == 0)
-        header = ownership_send_labelled(mem.heap, granule, words, count);
+    uint64_t granule = granule_to_send(mem, ptr);
+    if (UNLIKELY(granule == GRANULE_NONE))
+        return null;
+    uint64_t header = ownership_send_labelled(mem.heap, granule, words, count);
+    if (UNLIKELY(header == 0))
+        header = send_labelled_again(mem.heap, granule, words, count);
     return handle_make(mem.heap, granule, header);
 }
 
@@ -182,7 +190,7 @@ void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle 
     if (!receive_allowed(mem, hdl))
         return NULL;
     uint64_t header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
-    /* As in shmheap_send_labelled. */
+    /* As in send_labelled_again. */
     if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
         header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
     return header != 0 ? block_payload(mem.heap, granule) : NULL;
@@ -210,7 +218,7 @@ size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdif
     }
     int before = errno;
     uint64_t len = ownership_peek(heap, granule, generation, &part);
-    /* As in shmheap_send_labelled. */
+    /* As in send_labelled_again. */
     if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
         len = ownership_peek(heap, granule, generation, &part);
     if (len != 0)
@@ -226,9 +234,9 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
         return fail(EINVAL);
     if (heap_lock(heap) != 0)
         return -1;
-    int calm = process_calm();
+    int cancel_state = process_cancel_off();
     long freed = reap_objects(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     heap_unlock_freed(heap);
     if (freed >= 0)
         errno = before;

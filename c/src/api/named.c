@@ -9,7 +9,7 @@
 /* Lock held. */
 static int64_t named_use(struct shmheap *heap, const struct name *name, size_t size)
 {
-    int before = errno, calm = process_calm();
+    int before = errno, cancel_state = process_cancel_off();
     int64_t granule = names_use(heap, name, size);
     if (granule == FIT_NONE && !shortage_is_permanent(heap, block_granules(heap, size))) {
         if (grow_for(heap, names_space_needed(heap, name, size)) == 0)
@@ -19,7 +19,7 @@ static int64_t named_use(struct shmheap *heap, const struct name *name, size_t s
     }
     if (granule == FIT_NONE)
         shortage_count(heap);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     errno = before;
     return granule;
 }
@@ -58,8 +58,8 @@ static int named_change(shmheap_memory_handle mem, const char *name,
         return fail(EINVAL);
     if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
         return -1;
-    int calm = process_calm(), result = change(mem.heap, &wanted);
-    process_calm_end(calm);
+    int cancel_state = process_cancel_off(), result = change(mem.heap, &wanted);
+    process_cancel_restore(cancel_state);
     heap_unlock_freed(mem.heap);
     if (result < 0)
         return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));

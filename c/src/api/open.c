@@ -132,7 +132,7 @@ int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0
 int shmheap_unlink_unused(const char *name)
 {
     struct call call = call_begin();
-    return call_end(&call, name != NULL ? file_remove_unused(name, 0, 0) : fail(EINVAL));
+    return call_end(&call, name != NULL ? heap_file_remove_unused(name, 0, 0) : fail(EINVAL));
 }
 
 int shmheap_copy(shmheap_memory_handle mem, const char *path)
@@ -166,9 +166,9 @@ void *shmheap_underlying(shmheap_memory_handle mem)
 
 int shmheap_socket(void)
 {
-    struct scope scope;
+    struct topology topology;
     struct call call = call_begin();
-    return call_end(&call, topology_of_caller(&scope) == 0 ? scope.socket : -1);
+    return call_end(&call, topology_of_caller(&topology) == 0 ? topology.socket : -1);
 }
 
 int shmheap_in_use(int fd)

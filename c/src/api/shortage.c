@@ -19,7 +19,7 @@ COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
 
 COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt)
 {
-    int before = errno, calm = process_calm();
+    int before = errno, cancel_state = process_cancel_off();
     int64_t granule = FIT_NONE;
     if (!shortage_is_permanent(heap, need)) {
         granule = grow_for(heap, need) == 0 ? fit_one(heap, need)
@@ -30,7 +30,7 @@ COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt at
     }
     if (granule == FIT_NONE)
         shortage_count(heap);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     errno = before; /* the caller sets the errno of the call */
     return granule;
 }

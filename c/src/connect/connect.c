@@ -35,10 +35,10 @@ static int name_clear(const char *name, const shmheap_options *options, int *aba
     int is_path = (options->flags & SHMHEAP_FILE) != 0,
         take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
     int fd = file_open_named(name, is_path, O_RDWR);
-    *abandoned = fd >= 0 && file_was_abandoned(fd);
+    *abandoned = fd >= 0 && heap_file_is_abandoned(fd);
     if (fd >= 0)
         close(fd);
-    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path, !take_over) == 0 ||
+    if ((!take_over && !*abandoned) || heap_file_remove_unused(name, is_path, !take_over) == 0 ||
         errno == ENOENT) {
         *abandoned = 0;
         return 0;
@@ -91,15 +91,15 @@ static struct shmheap *open_of_socket(const char *name, struct segment_plan *pla
                                       const shmheap_options *options)
 {
     char of_socket[PATH_MAX];
-    struct scope scope;
-    if (topology_of_caller(&scope) != 0 ||
-        topology_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
+    struct topology topology;
+    if (topology_of_caller(&topology) != 0 ||
+        topology_name(of_socket, sizeof of_socket, name, topology.socket) != 0)
         return NULL;
-    plan->scope = &scope;
+    plan->topology = &topology;
     struct shmheap *heap = open_named(of_socket, plan, options);
     if (heap != NULL) {
         heap->is_of_socket = 1;
-        heap->socket = scope.socket;
+        heap->socket = topology.socket;
     }
     return heap;
 }

@@ -9,7 +9,7 @@
 #include "../os/file.h"
 #include "../os/process.h"
 #include "../process/lock.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 #include "../segment/segment.h"
 #include "register.h"
 
@@ -24,8 +24,8 @@ static void child_of(struct shmheap *heap, int told)
         heap->life.fd = -1;
     if (!told && !file_is(heap->use.fd, heap->device, heap->inode))
         heap->use.fd = -1;
-    anchor_forked(&heap->life, ANCHOR_LIFE, told);
-    anchor_forked(&heap->use, ANCHOR_USE, told);
+    liveness_forked(&heap->life, LIVENESS_PROCESS, told);
+    liveness_forked(&heap->use, LIVENESS_FAMILY, told);
 }
 
 /* The connection stays the parent's until the child has a slot of its own. */
@@ -52,7 +52,7 @@ static void child_of_open(struct shmheap *heap, int told)
 static void child_of_unfinished(struct shmheap *heap, int told)
 {
     child_of(heap, told);
-    anchor_drop(&heap->use);
+    liveness_drop(&heap->use);
     segment_unmap(heap);
     file_close(heap->fd, heap->device, heap->inode);
     heap->fd = -1;
@@ -64,7 +64,7 @@ static void child_begin(int told)
     lock_self_forget();
     lock_register();
     process_forget();
-    anchor_fork_child();
+    liveness_fork_child();
     cache_fork_child();
     register_fork_child();
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next) {
@@ -78,7 +78,7 @@ static void child_begin(int told)
 static void fork_child(void)
 {
     int before = errno;
-    process_was_told();
+    process_fork_handled();
     child_begin(1);
     errno = before;
 }
@@ -88,14 +88,14 @@ static void fork_prepare(void)
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next)
         if (heap->open && !heap->has_claim && load_acquire_u32(&heap->ready))
             slot_fork_prepare(heap);
-    anchor_fork_prepare();
+    liveness_fork_prepare();
 }
 
 static void library_begin(void)
 {
     process_on_fork(child_begin);
     lock_register();
-    pthread_atfork(fork_prepare, anchor_fork_parent, fork_child);
+    pthread_atfork(fork_prepare, liveness_fork_parent, fork_child);
 }
 
 void fork_watch(void)

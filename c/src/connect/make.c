@@ -47,8 +47,8 @@ static int file_adopt(struct shmheap *heap, int fd, const char *name)
 static int file_mark_used(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     int fd = heap->fd;
-    const struct anchor_file file = {fd, heap->name, heap->is_path, heap->read_only};
-    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
+    const struct liveness_file file = {fd, heap->name, heap->is_path, heap->read_only};
+    if (liveness_open(&heap->use, &file, LIVENESS_FAMILY) != 0) {
         errno = errno == ENODEV ? EBADMSG : errno; /* a file that cannot be mapped is no heap */
         return -1;
     }
@@ -66,8 +66,8 @@ static int file_mark_used(struct shmheap *heap, unsigned timeout_ms, int had_nam
  * drops the maker's lock: a later open recognises it as abandoned. */
 static int heap_fill(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
-    const struct anchor_file file = connection_file(heap);
-    if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
+    const struct liveness_file file = connection_file(heap);
+    if (liveness_open(&heap->life, &file, LIVENESS_PROCESS) != 0)
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
     /* Under the lock: a process that may only read the file could else hold it first. */

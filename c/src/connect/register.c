@@ -32,7 +32,7 @@ struct shmheap *register_first(void) { return __atomic_load_n(&connections, __AT
 
 static void entry_clear(struct shmheap *heap)
 {
-    const struct anchor none = ANCHOR_NONE;
+    const struct liveness none = LIVENESS_NONE;
     struct shmheap *next = heap->next; /* a child may walk over the list at any moment */
     memset(heap, 0, offsetof(struct shmheap, next));
     heap->next = next;
@@ -92,9 +92,9 @@ void register_closed(struct shmheap *heap)
 void register_release(struct shmheap *heap)
 {
     int before = errno;
-    anchor_drop(&heap->life);
+    liveness_drop(&heap->life);
     segment_unmap(heap);
-    anchor_drop(&heap->use);
+    liveness_drop(&heap->use);
     connection_drop_inherited(heap);
     for (unsigned i = 0; i < 2; i++)
         file_close(heap->lent_fd[i], heap->device, heap->inode);

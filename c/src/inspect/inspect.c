@@ -52,9 +52,9 @@ int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void 
         return inspect_read_only(heap, run, context);
     if (heap_lock(heap) != 0)
         return -1;
-    int calm = process_calm();
+    int cancel_state = process_cancel_off();
     int result = run(heap, context);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     heap_unlock(heap);
     return result >= 0 ? result : fail(-result);
 }
@@ -113,9 +113,9 @@ int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
     stats->lock_slot = lock_owner_slot(heap);
     if (inspect_at(heap, run_stat, stats) != 0)
         return -1;
-    int calm = process_calm();
+    int cancel_state = process_cancel_off();
     stat_slots(heap, stats);
-    process_calm_end(calm);
+    process_cancel_restore(cancel_state);
     errno = before;
     return 0;
 }
@@ -139,7 +139,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->len = block_payload_len(heap, block.size);
     info->state = (enum shmheap_state)block.state;
     /* A block keeps the slot of a departed process until the slot is needed. */
-    info->slot = slot_departed(heap, block.slot) ? SLOT_LEFT : block.slot;
+    info->slot = slot_departed(heap, block.slot) ? SLOT_DEPARTED : block.slot;
     info->stamp = block.generation;
 }
 
@@ -338,10 +338,11 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
     int before = errno;
     for (unsigned slot = from; slot < held->slot_next; slot++) {
         shmheap_process_info info;
-        int calm = process_calm(), taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        int cancel_state = process_cancel_off(),
+            taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
         if (taken)
             process_describe(heap, slot, held, &info);
-        process_calm_end(calm);
+        process_cancel_restore(cancel_state);
         errno = before;
         int stop = taken ? visit(&info, context) : 0;
         if (stop != 0)
@@ -360,9 +361,9 @@ int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_i
     struct held held;
     int before = errno, stop = 0;
     for (unsigned from = 1; stop == 0; from = held.slot_next) {
-        int calm = process_calm();
+        int cancel_state = process_cancel_off();
         held_choose(heap, from, &held);
-        process_calm_end(calm);
+        process_cancel_restore(cancel_state);
         errno = before;
         if (held.count == 0 && from != 1)
             break;

@@ -38,7 +38,7 @@ static void users_relabel(struct shmheap *heap, const struct name_record *record
         if (count != 0 && slot_in(dead, user_slot(was)))
             user_relabel(heap, record, word, count, SLOT_GONE);
         else if (count != 0 && slot_in(departed, user_slot(was)))
-            user_relabel(heap, record, word, count, SLOT_LEFT);
+            user_relabel(heap, record, word, count, SLOT_DEPARTED);
     }
 }
 

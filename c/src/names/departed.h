@@ -8,7 +8,7 @@
 #include "../segment/connection.h"
 
 /* names_relabel gives uses by the slots in dead and departed (bits) the labels SLOT_GONE and
- * SLOT_LEFT. */
+ * SLOT_DEPARTED. */
 void names_relabel(struct shmheap *heap, const uint64_t *dead, const uint64_t *departed);
 
 /* names_reap takes back the uses of dead slots (bits). Returns how many objects that freed, or

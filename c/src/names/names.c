@@ -3,7 +3,7 @@
 #include "names.h"
 
 #include "table.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 
 /* Searches without the lock, before one under the lock. */
 enum { FIND_TRIES = 16 };
@@ -196,7 +196,7 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
     for (shared_u64 *word; (word = names_users_next(&users)) != NULL;) {
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
-        int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
+        int departed = slot == SLOT_GONE || slot == SLOT_DEPARTED || slot_departed(heap, slot) ||
                        (slot < heap->slot_count && slot_set_has(reapable, slot));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);

@@ -61,7 +61,7 @@ shared_u64 *names_user_departed(const struct shmheap *heap, const struct name_re
         uint64_t user = load_u64(word);
         unsigned slot = user_slot(user);
         if (user_count(user) != 0 &&
-            (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
+            (slot == SLOT_DEPARTED || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;
