@@ -1,7 +1,7 @@
-/* connect.h: making, opening and ending connections; the process's register of them; fork.
- * SPDX-License-Identifier: Apache-2.0
+/* connect.h: opens and closes connections.
  *
- * Each returns a connection, or NULL with errno and everything as before. */
+ * Each call that opens returns a connection, or NULL with errno and all as it was before.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_CONNECT_H
 #define SHMHEAP_CONNECT_H
 
@@ -15,9 +15,10 @@ struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_opti
 struct shmheap *connect_attach_at(void *memory, uint64_t bytes);
 void connect_close(struct shmheap *heap);
 
-/* connect_lend is a descriptor of the heap's file for the caller to pass on, of a description that
- * no lock is on, made when first asked for; it is closed with the connection. -1 with errno ENOTSUP
- * (no file), EACCES (writable, of a read-only connection), or as open() says. */
+/* connect_lend returns a descriptor of the heap's file that the caller may pass on. No lock is
+ * on its open file description. The first call opens it; disconnecting closes it. Returns -1
+ * with errno ENOTSUP (there is no file), EACCES (writable, on a read-only connection), or an
+ * errno of open(). */
 int connect_lend(struct shmheap *heap, int writable);
 
 #endif
