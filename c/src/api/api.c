@@ -830,6 +830,15 @@ shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
                        granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
 }
 
+/* The block may reach into a part of the region that this connection has not seen yet. */
+static NOINLINE uint64_t send_labelled_again(struct shmheap *heap, uint64_t granule,
+                                             const uint64_t *words, size_t count)
+{
+    return errno == EBADMSG && catch_up(heap) == 0
+               ? ownership_send_labelled(heap, granule, words, count)
+               : 0;
+}
+
 shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr,
                                             const uint64_t *words, size_t count)
 {
@@ -838,13 +847,12 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
         errno = EINVAL;
         return null;
     }
-    uint64_t granule = granule_to_send(mem, ptr), header = 0;
-    if (granule != GRANULE_NONE)
-        header = ownership_send_labelled(mem.heap, granule, words, count);
-    /* The block may reach into a part of the region that this connection has not seen yet. */
-    if (UNLIKELY(header == 0 && granule != GRANULE_NONE && errno == EBADMSG) &&
-        catch_up(mem.heap) == 0)
-        header = ownership_send_labelled(mem.heap, granule, words, count);
+    uint64_t granule = granule_to_send(mem, ptr);
+    if (UNLIKELY(granule == GRANULE_NONE))
+        return null;
+    uint64_t header = ownership_send_labelled(mem.heap, granule, words, count);
+    if (UNLIKELY(header == 0))
+        header = send_labelled_again(mem.heap, granule, words, count);
     return handle_make(mem.heap, granule, header);
 }
 

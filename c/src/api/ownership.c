@@ -80,14 +80,23 @@ uint64_t ownership_send(const struct shmheap *heap, uint64_t granule)
     return send(heap, granule, NULL, 0);
 }
 
-uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
-                                 const uint64_t *words, size_t count)
+static NOINLINE uint64_t send_words(const struct shmheap *heap, uint64_t granule,
+                                    const uint64_t *words, size_t count)
 {
     return send(heap, granule, words, count);
 }
 
+/* A label is one word as a rule: that path has no loop, and saves the registers of one. */
+uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
+                                 const uint64_t *words, size_t count)
+{
+    return LIKELY(count == 1) ? send(heap, granule, words, 1)
+                              : send_words(heap, granule, words, count);
+}
+
 /* The header of the object in transit; 0 where there is none of that stamp. */
-static uint64_t in_transit(const struct shmheap *heap, uint64_t granule, unsigned generation)
+static ALWAYS_INLINE uint64_t in_transit(const struct shmheap *heap, uint64_t granule,
+                                         unsigned generation)
 {
     uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
     return header_state(header) == SHMHEAP_STATE_SENT && header_generation(header) == generation
@@ -108,36 +117,36 @@ uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned gene
     return 0;
 }
 
+static COLD uint64_t refused(int error)
+{
+    errno = error;
+    return 0;
+}
+
 uint64_t ownership_receive_labelled(struct shmheap *heap, uint64_t granule, unsigned generation,
                                     uint64_t label, size_t least)
 {
     uint64_t header = in_transit(heap, granule, generation);
-    if (header != 0) {
-        uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
-        if (UNLIKELY(size == 0)) {
-            errno = EBADMSG;
-            return 0;
-        }
-        if (UNLIKELY(load_u64(word_before_end(heap, granule, size, 1)) != label)) {
-            errno = ENOMSG;
-            return 0;
-        }
-        if (UNLIKELY(block_payload_len(heap, size) < least)) {
-            errno = ERANGE;
-            return 0;
-        }
-        /* The stamps may have gone round since the label was loaded, and another object lie here under the very same
-         * header. Once claimed, it stays what it is: the label is compared again. A death between claim and putting
-         * back leaves an object of the dead. */
-        uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, generation_next(header));
-        if (block_republish(heap, granule, header, used)) {
-            if (LIKELY(load_u64(word_before_end(heap, granule, size, 1)) == label))
-                return used;
-            block_republish(heap, granule, used, header);
-        }
-    }
-    errno = ESTALE;
-    return 0;
+    if (UNLIKELY(header == 0))
+        return refused(ESTALE);
+    uint64_t size = block_size_checked(heap, granule, header, connection_end(heap));
+    if (UNLIKELY(size == 0))
+        return refused(EBADMSG);
+    const shared_u64 *last = word_before_end(heap, granule, size, 1);
+    if (UNLIKELY(load_u64(last) != label))
+        return refused(ENOMSG);
+    if (UNLIKELY(block_payload_len(heap, size) < least))
+        return refused(ERANGE);
+    /* The generation may have gone round since the label was loaded, and another object lie here
+     * under the very same header. A claimed object stays what it is: the label is compared again. A
+     * death between claim and putting back leaves an object of the dead. */
+    uint64_t used = header_make(size, SHMHEAP_STATE_USED, heap->slot, generation_next(header));
+    if (UNLIKELY(!block_republish(heap, granule, header, used)))
+        return refused(ESTALE);
+    if (LIKELY(load_u64(last) == label))
+        return used;
+    block_republish(heap, granule, used, header);
+    return refused(ESTALE);
 }
 
 int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned generation)

@@ -46,7 +46,9 @@ fn handover(c: &mut Criterion) {
     group.bench_function("C", |b| {
         b.iter(|| {
             // SAFETY: as above.
-            object = unsafe { shmheap_sys::shmheap_receive(raw, shmheap_sys::shmheap_send(raw, object)) };
+            object = unsafe {
+                shmheap_sys::shmheap_receive(raw, shmheap_sys::shmheap_send(raw, object))
+            };
             assert!(!object.is_null());
         })
     });

@@ -20,7 +20,13 @@
 #![no_std]
 
 mod bindings {
-    #![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, missing_docs, clippy::all)]
+    #![allow(
+        non_camel_case_types,
+        non_snake_case,
+        non_upper_case_globals,
+        missing_docs,
+        clippy::all
+    )]
     #[cfg(not(feature = "bindgen"))]
     include!("bindings.rs");
     #[cfg(feature = "bindgen")]

@@ -188,7 +188,11 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// ```
     pub fn from_iter_in(elements: impl IntoIterator<Item = T>, heap: H) -> Result<Self> {
         let mut elements = elements.into_iter().collect::<Vec<T>>().into_iter();
-        Self::from_fn_in(elements.len(), |_| elements.next().expect("as many as were counted"), heap)
+        Self::from_fn_in(
+            elements.len(),
+            |_| elements.next().expect("as many as were counted"),
+            heap,
+        )
     }
 }
 
@@ -256,7 +260,9 @@ impl<T: Content + ?Sized, H: HeapRef> BorrowMut<T> for ShmBox<T, H> {
 }
 
 /// Boxes compare by their values, wherever they lie.
-impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T, I>> for ShmBox<T, H> {
+impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T, I>>
+    for ShmBox<T, H>
+{
     fn eq(&self, other: &ShmBox<T, I>) -> bool {
         **self == **other
     }
@@ -264,7 +270,9 @@ impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T
 
 impl<T: Content + Eq + ?Sized, H: HeapRef> Eq for ShmBox<T, H> {}
 
-impl<T: Content + PartialOrd + ?Sized, H: HeapRef, I: HeapRef> PartialOrd<ShmBox<T, I>> for ShmBox<T, H> {
+impl<T: Content + PartialOrd + ?Sized, H: HeapRef, I: HeapRef> PartialOrd<ShmBox<T, I>>
+    for ShmBox<T, H>
+{
     fn partial_cmp(&self, other: &ShmBox<T, I>) -> Option<Ordering> {
         (**self).partial_cmp(&**other)
     }

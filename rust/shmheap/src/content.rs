@@ -138,14 +138,20 @@ impl<T: Shm> Refuse<T> {
     };
 
     /// Values that are made of zero bytes.
-    pub(crate) const NOT_ZERO: () =
-        assert!(T::SHAPE.zero_is_valid(), "zero bytes are no value of this type: make it of a value instead");
+    pub(crate) const NOT_ZERO: () = assert!(
+        T::SHAPE.zero_is_valid(),
+        "zero bytes are no value of this type: make it of a value instead"
+    );
 
     /// Values that are copied byte by byte while others may look at them.
-    pub(crate) const ATOMICS: () =
-        assert!(!T::SHAPE.may_change(), "atomics cannot be copied from a slice: make the elements with from_fn_in");
+    pub(crate) const ATOMICS: () = assert!(
+        !T::SHAPE.may_change(),
+        "atomics cannot be copied from a slice: make the elements with from_fn_in"
+    );
 
     /// Values that a hostile process may write while this one has a reference to them.
-    pub(crate) const NOT_ATOMIC: () =
-        assert!(T::SHAPE.is_all_atomic(), "only atomics can be shared with processes that are not trusted");
+    pub(crate) const NOT_ATOMIC: () = assert!(
+        T::SHAPE.is_all_atomic(),
+        "only atomics can be shared with processes that are not trusted"
+    );
 }

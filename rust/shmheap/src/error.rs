@@ -193,7 +193,11 @@ impl Error {
     }
 
     /// errno of a call that opens or removes this heap; invalid: what EINVAL says of the arguments.
-    pub(crate) fn from_open(errno: i32, heap: &str, invalid: impl FnOnce() -> &'static str) -> Self {
+    pub(crate) fn from_open(
+        errno: i32,
+        heap: &str,
+        invalid: impl FnOnce() -> &'static str,
+    ) -> Self {
         let heap = heap.into();
         match errno {
             code::ENOENT => Error::NotFound { heap },
@@ -201,7 +205,9 @@ impl Error {
             code::EACCES => Error::PermissionDenied { heap },
             code::EPROTONOSUPPORT => Error::OtherVersion { heap },
             code::EINVAL => Error::InvalidOption { heap, what: invalid() },
-            code::ENAMETOOLONG => Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" },
+            code::ENAMETOOLONG => {
+                Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" }
+            }
             code::EPERM => Error::Os(io::Error::from_raw_os_error(errno)),
             _ => Error::from_errno(errno),
         }
@@ -296,9 +302,10 @@ impl From<Error> for io::Error {
             Error::Os(_) => None,
             Error::NotFound { .. } | Error::NoSuchName { .. } => Some(io::ErrorKind::NotFound),
             Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
-            Error::PermissionDenied { .. } | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
-                Some(io::ErrorKind::PermissionDenied)
-            }
+            Error::PermissionDenied { .. }
+            | Error::ReadOnly
+            | Error::NotHeld
+            | Error::OtherProcess => Some(io::ErrorKind::PermissionDenied),
             Error::TimedOut => Some(io::ErrorKind::TimedOut),
             Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
             Error::Unsupported | Error::OtherLibrary { .. } => Some(io::ErrorKind::Unsupported),
@@ -374,7 +381,10 @@ mod tests {
         let error = io::Error::from(Error::WrongType { expected: "u64", found: "a share" });
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
-        assert_eq!(io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(), Some(5));
+        assert_eq!(
+            io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(),
+            Some(5)
+        );
     }
 
     #[test]

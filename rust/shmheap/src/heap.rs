@@ -150,7 +150,8 @@ impl HeapOptions {
 
     /// How long to wait for a heap that is still being created; default 2 s. In milliseconds, rounded up.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.opening.timeout_ms = limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX)) as u32;
+        self.opening.timeout_ms =
+            limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX)) as u32;
         self
     }
 
@@ -267,8 +268,10 @@ impl HeapOptions {
 }
 
 fn c_name(name: &[u8]) -> Result<CString> {
-    let invalid =
-        |_| Error::InvalidOption { heap: String::from_utf8_lossy(name).into(), what: "a name cannot hold a zero byte" };
+    let invalid = |_| Error::InvalidOption {
+        heap: String::from_utf8_lossy(name).into(),
+        what: "a name cannot hold a zero byte",
+    };
     CString::new(name).map_err(invalid)
 }
 
@@ -467,7 +470,10 @@ impl Heap {
     /// assert!(heap.receive_from(&mailbox)?.is_none());
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn receive_from<T: Content + ?Sized>(&self, place: &AtomicHandle<T>) -> Result<Option<ShmBox<T>>> {
+    pub fn receive_from<T: Content + ?Sized>(
+        &self,
+        place: &AtomicHandle<T>,
+    ) -> Result<Option<ShmBox<T>>> {
         use std::sync::atomic::Ordering::{AcqRel, Acquire};
         loop {
             let handle = place.load(Acquire);
@@ -624,7 +630,11 @@ impl Heap {
     /// assert_eq!((*first, *second), ([3, 4], [3, 4]));
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn root_with<T: Shareable>(&self, name: impl AsRef<[u8]>, initial: impl FnOnce() -> T) -> Result<Root<T>> {
+    pub fn root_with<T: Shareable>(
+        &self,
+        name: impl AsRef<[u8]>,
+        initial: impl FnOnce() -> T,
+    ) -> Result<Root<T>> {
         Root::with(self, name.as_ref(), initial)
     }
 
@@ -822,7 +832,9 @@ impl Stats {
             failed_allocs: found.failed_allocs,
             grows: found.grows,
             recoveries: found.recoveries,
-            created: UNIX_EPOCH.checked_add(Duration::from_nanos(found.created_ns)).unwrap_or(UNIX_EPOCH),
+            created: UNIX_EPOCH
+                .checked_add(Duration::from_nanos(found.created_ns))
+                .unwrap_or(UNIX_EPOCH),
             processes: found.processes,
             dead: found.dead,
         }

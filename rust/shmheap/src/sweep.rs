@@ -58,13 +58,17 @@ pub(crate) fn sweep(heap: &Connection) -> Result<u64> {
     }
     let sizes = TICKET_LEN as u64..=TICKET_MAX as u64;
     for ticket in blocks(heap, |block| block.live && sizes.contains(&block.len))? {
-        if let Some(object) = ticket_names(contents.word(ticket.offset + ticket.len - TICKET_LEN as u64)?) {
+        if let Some(object) =
+            ticket_names(contents.word(ticket.offset + ticket.len - TICKET_LEN as u64)?)
+        {
             candidates.remove(&object);
         }
     }
     let mut freed = 0;
     for (offset, candidate) in candidates {
-        if contents.word(offset)? == candidate.word && bury(heap, candidate.handle, |word| word == candidate.word) {
+        if contents.word(offset)? == candidate.word
+            && bury(heap, candidate.handle, |word| word == candidate.word)
+        {
             freed += 1;
         }
     }

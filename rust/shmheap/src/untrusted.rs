@@ -125,7 +125,11 @@ impl UntrustedHeap {
     }
 
     /// As [`root`](Self::root), made of a value: as [`Heap::root_with`].
-    pub fn root_with<T: Shareable>(&self, name: impl AsRef<[u8]>, initial: impl FnOnce() -> T) -> Result<Root<T>> {
+    pub fn root_with<T: Shareable>(
+        &self,
+        name: impl AsRef<[u8]>,
+        initial: impl FnOnce() -> T,
+    ) -> Result<Root<T>> {
         let () = Refuse::<T>::NOT_ATOMIC;
         self.heap.root_with(name, initial)
     }

@@ -47,8 +47,14 @@ fn a_box_is_not_received_as_another_type_of_its_size() {
     }
     assert_eq!(*heap.receive(handle).unwrap(), 1.0);
     let slice = heap.boxed_slice(&[1u8, 2]).unwrap().send().unwrap();
-    assert!(wrong_type(heap.receive(slice.cast::<str>())) && wrong_type(heap.receive(slice.cast::<[u8; 2]>())));
-    assert!(wrong_type(heap.receive(slice.cast::<[bool]>())) && wrong_type(heap.receive(slice.cast::<[i8]>())));
+    assert!(
+        wrong_type(heap.receive(slice.cast::<str>()))
+            && wrong_type(heap.receive(slice.cast::<[u8; 2]>()))
+    );
+    assert!(
+        wrong_type(heap.receive(slice.cast::<[bool]>()))
+            && wrong_type(heap.receive(slice.cast::<[i8]>()))
+    );
     assert_eq!(*heap.receive(slice).unwrap(), [1, 2]);
 }
 
@@ -87,7 +93,9 @@ fn nobody_writes_through_the_descriptor() {
     assert!(lent.write_all_at(&[7; 8], at).is_err());
     assert!(lent.set_len(0).is_err());
     for fd in 3..200 {
-        let Ok(file) = OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")) else { continue };
+        let Ok(file) = OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")) else {
+            continue;
+        };
         let ours = file.metadata().unwrap().ino() == lent.metadata().unwrap().ino();
         assert!(!ours || file.write_all_at(&[7; 8], at).is_err(), "descriptor {fd}");
     }
@@ -167,7 +175,13 @@ fn deaths_while_guessing() {
         assert_eq!((reaped.boxes, reaped.arcs), (0, 0), "round {round}");
         assert_eq!((*second, *heap.receive_arc(transit).unwrap()), ([MAGIC; 8], [MAGIC; 8]));
         drop((arc, second));
-        assert_eq!(heap.stats().unwrap().used_blocks, 0, "{:?} {:?}", heap.in_transit(), heap.reap());
+        assert_eq!(
+            heap.stats().unwrap().used_blocks,
+            0,
+            "{:?} {:?}",
+            heap.in_transit(),
+            heap.reap()
+        );
     }
 }
 
@@ -240,8 +254,9 @@ fn everything() -> Everything {
 }
 
 fn is_untouched(all: &Everything, used: u64) -> bool {
-    let lives = (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst))
-        == (1, "ours", 2, 1, 0);
+    let lives =
+        (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst))
+            == (1, "ours", 2, 1, 0);
     lives && all.heap.stats().unwrap().used_blocks == used && all.heap.check().is_ok()
 }
 
@@ -332,7 +347,8 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     });
     assert_eq!(mapped, Ok(true), "its own memory lies where the reference leads");
     let reference: &u8 = &boxed[0];
-    let grandchild = in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
+    let grandchild =
+        in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
     assert_eq!((grandchild, boxed[0]), (Ok(true), 1));
 }
 
@@ -367,7 +383,10 @@ fn a_child_opens_the_heap_itself() {
         let here = open(&name.0).unwrap();
         let received = here.receive(letter).unwrap();
         let fresh = here.boxed([7u64; 3]).unwrap();
-        *received == 6 && *fresh == [7; 3] && heap.stats().is_err() && here.stats().unwrap().processes == 2
+        *received == 6
+            && *fresh == [7; 3]
+            && heap.stats().is_err()
+            && here.stats().unwrap().processes == 2
     });
     assert_eq!((good, *boxed), (Ok(true), 5));
     assert_eq!(heap.stats().unwrap().used_blocks, 1);
@@ -499,7 +518,10 @@ fn a_claim_of_another_count_is_undone() {
     let place = slice.as_ptr() as usize;
     let handle = slice.send().unwrap();
     let count = end_of(&heap, handle, place) - 16;
-    assert!(matches!(gone_round::during(place, count, 2, || heap.receive(handle).map(drop)), Err(Error::Stale)));
+    assert!(matches!(
+        gone_round::during(place, count, 2, || heap.receive(handle).map(drop)),
+        Err(Error::Stale)
+    ));
     assert_eq!(gone_round::swap(count, 8), 2);
     assert!(matches!(gone_round::during(place, count, 2, || heap.take(handle)), Err(Error::Stale)));
     assert_eq!(gone_round::swap(count, 8), 2);

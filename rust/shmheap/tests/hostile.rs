@@ -30,7 +30,12 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
     file.write_all_at(&word.to_le_bytes(), at).unwrap();
 }
 
-fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<AtomicU64>], random: &mut Random) {
+fn try_everything(
+    heap: &UntrustedHeap,
+    boxes: &[Handle<[u8]>],
+    shares: &[ArcHandle<AtomicU64>],
+    random: &mut Random,
+) {
     let handle = boxes[random.below(boxes.len() as u64) as usize];
     let share = shares[random.below(shares.len() as u64) as usize];
     match random.below(13) {
@@ -59,7 +64,8 @@ fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHan
             }
         }
         10 => drop(
-            heap.peek(handle.cast::<[bool]>()).map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
+            heap.peek(handle.cast::<[bool]>())
+                .map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
         ),
         11 => drop(heap.in_transit().map(|all| all.first().map(|one| heap.discard(one.handle)))),
         _ => drop(heap.discard(handle.cast())),

@@ -118,7 +118,10 @@ fn programs_of_other_versions_are_told_so() {
     let reading = heap.receive(handle.cast::<other::Reading>()).unwrap();
     assert_eq!((reading.when, reading.what, reading.flags), (1, 2, 3));
     let share = heap.arc(one::Counter { hits: AtomicU64::new(4) }).unwrap().share().unwrap();
-    assert!(matches!(heap.receive_arc(share.cast::<other::Frozen>()), Err(Error::WrongType { .. })));
+    assert!(matches!(
+        heap.receive_arc(share.cast::<other::Frozen>()),
+        Err(Error::WrongType { .. })
+    ));
     assert_eq!(heap.receive_arc(share).unwrap().hits.load(SeqCst), 4);
     let unit = heap.boxed(one::Unit::Kelvin).unwrap().send().unwrap();
     assert!(matches!(heap.receive(unit.cast::<other::Unit>()), Err(Error::WrongType { .. })));
@@ -166,20 +169,37 @@ fn example() -> Everything<u64, 2> {
 fn values_of_all_kinds_travel() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     assert_eq!(*heap.receive(heap.boxed(example()).unwrap().send().unwrap()).unwrap(), example());
-    assert_eq!(heap.take(heap.boxed_slice(&[example(); 100]).unwrap().send().unwrap()).unwrap(), [example(); 100]);
-    assert_eq!(*heap.receive_arc(heap.arc(example()).unwrap().share().unwrap()).unwrap(), example());
+    assert_eq!(
+        heap.take(heap.boxed_slice(&[example(); 100]).unwrap().send().unwrap()).unwrap(),
+        [example(); 100]
+    );
+    assert_eq!(
+        *heap.receive_arc(heap.arc(example()).unwrap().share().unwrap()).unwrap(),
+        example()
+    );
     let root = heap.root_with("all", example).unwrap();
-    assert_eq!((*root, *heap.find_root::<Everything<u64, 2>>("all").unwrap()), (example(), example()));
+    assert_eq!(
+        (*root, *heap.find_root::<Everything<u64, 2>>("all").unwrap()),
+        (example(), example())
+    );
     let flag = heap.arc(AtomicBool::new(true)).unwrap();
     assert!(heap.receive_arc(flag.share().unwrap()).unwrap().load(SeqCst));
     let flag = heap.root::<[AtomicBool; 3]>("flags").unwrap();
-    assert!(!heap.find_root::<[AtomicBool; 3]>("flags").unwrap()[2].swap(true, SeqCst) && flag[2].load(SeqCst));
+    assert!(
+        !heap.find_root::<[AtomicBool; 3]>("flags").unwrap()[2].swap(true, SeqCst)
+            && flag[2].load(SeqCst)
+    );
 }
 
 /// Each byte of a value set to each of 256: it is refused, or is what the bytes say. (Made of bytes, and looked at as the type.)
 #[test]
 fn any_byte_makes_a_value_or_is_refused() {
-    fn valid<T: Shm + Copy, R>(from: &T, at: usize, byte: u8, use_it: impl Fn(&T) -> R) -> Option<R> {
+    fn valid<T: Shm + Copy, R>(
+        from: &T,
+        at: usize,
+        byte: u8,
+        use_it: impl Fn(&T) -> R,
+    ) -> Option<R> {
         let mut copy = *from;
         let place = std::ptr::from_mut(&mut copy);
         // SAFETY: at lies within; what is no value is not looked at as one.
@@ -211,20 +231,28 @@ fn any_byte_makes_a_value_or_is_refused() {
     let (letter, level) = (u32::from('ß').to_le_bytes(), (Level::Higher as i16).to_le_bytes());
     let mut expected = 10 * 254; // good and bytes
     for byte in 0..=255 {
-        expected += (0..4).filter(|&at| char::from_u32(replaced(&letter, at, byte)).is_none()).count();
-        expected += (0..2).filter(|&at| ![-3, -2, 300, 301, 0].contains(&(replaced(&level, at, byte) as i16))).count();
+        expected +=
+            (0..4).filter(|&at| char::from_u32(replaced(&letter, at, byte)).is_none()).count();
+        expected += (0..2)
+            .filter(|&at| ![-3, -2, 300, 301, 0].contains(&(replaced(&level, at, byte) as i16)))
+            .count();
     }
     assert_eq!(refused, expected);
 }
 
 #[test]
 fn what_shapes_say() {
-    assert!(Everything::<u64, 2>::SHAPE.zero_is_valid() && !Everything::<u64, 2>::SHAPE.any_bytes());
+    assert!(
+        Everything::<u64, 2>::SHAPE.zero_is_valid() && !Everything::<u64, 2>::SHAPE.any_bytes()
+    );
     assert!(!one::Unit::SHAPE.zero_is_valid() && Level::SHAPE.zero_is_valid());
     assert!(one::Counter::SHAPE.is_all_atomic() && !one::Sample::SHAPE.is_all_atomic());
     assert!(<[AtomicU32; 3]>::SHAPE.is_all_atomic() && !AtomicBool::SHAPE.is_all_atomic());
     assert!(AtomicHandle::<str>::SHAPE.is_all_atomic() && AtomicBool::SHAPE.may_change());
-    assert!(fingerprint::<Handle<u8>>() == fingerprint::<Handle<str>>(), "a handle's type is checked when it is used");
+    assert!(
+        fingerprint::<Handle<u8>>() == fingerprint::<Handle<str>>(),
+        "a handle's type is checked when it is used"
+    );
     assert!(
         fingerprint::<Handle<u8>>() == fingerprint::<ArcHandle<u8>>()
             && fingerprint::<Handle<u8>>() != fingerprint::<u64>()

@@ -7,7 +7,9 @@ fn places(source: &str) -> usize {
     let code = source.split("#[cfg(test)]").next().unwrap_or("");
     let words = |line: &str| -> usize {
         let code = line.split("//").next().unwrap_or("");
-        code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|&word| word == "unsafe").count()
+        code.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|&word| word == "unsafe")
+            .count()
     };
     code.lines().map(words).sum()
 }
@@ -20,8 +22,10 @@ fn listed(page: &str) -> BTreeMap<String, usize> {
         if let Some(name) = line.strip_prefix("## ") {
             file = name.to_owned();
         } else if let Some(entry) = line.strip_prefix("- ") {
-            let number = entry.split(['(', ')']).nth(1).and_then(|number| number.parse::<usize>().ok());
-            *found.entry(file.clone()).or_default() += number.unwrap_or_else(|| panic!("no number: {entry}"));
+            let number =
+                entry.split(['(', ')']).nth(1).and_then(|number| number.parse::<usize>().ok());
+            *found.entry(file.clone()).or_default() +=
+                number.unwrap_or_else(|| panic!("no number: {entry}"));
         }
     }
     found
@@ -79,5 +83,8 @@ fn the_list_is_complete() {
         }
     }
     assert_eq!(counted, listed);
-    assert!(read(&crate_folder.join("src/lib.rs")).contains("unsafe_code)]"), "lib.rs denies unsafe code elsewhere");
+    assert!(
+        read(&crate_folder.join("src/lib.rs")).contains("unsafe_code)]"),
+        "lib.rs denies unsafe code elsewhere"
+    );
 }

@@ -94,7 +94,9 @@ const HEADER_SIZE_MASK: u64 = (1 << 36) - 1;
 /// 32 bits that no two connections that ever were have in common, but by a chance of 1 to 2^32.
 fn identity_of(process: &sys::shmheap_process_info) -> u32 {
     let words = [u64::from(process.slot), process.pid as u64, process.connected_ns];
-    words.iter().fold(1, |hash: u64, word| (hash.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)) as u32
+    words.iter().fold(1, |hash: u64, word| {
+        (hash.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }) as u32
         ^ process.slot
 }
 
@@ -160,7 +162,8 @@ fn check_version() -> Result<()> {
     }
 }
 
-const NAME_RANGE: &str = "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
+const NAME_RANGE: &str =
+    "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
 
 impl Opening {
     /// Which argument it is that C calls invalid.
@@ -208,14 +211,18 @@ impl Connection {
     pub(crate) fn create_sealed(opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         // SAFETY: C, shmheap_create_sealed: options is valid during the call.
-        Self::opened("(anonymous)", opening, |out| unsafe { sys::shmheap_create_sealed(out, &options) })
+        Self::opened("(anonymous)", opening, |out| unsafe {
+            sys::shmheap_create_sealed(out, &options)
+        })
     }
 
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         let words = format!("descriptor {}", fd.as_raw_fd());
         // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
-        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
+        Self::opened(&words, opening, |out| unsafe {
+            sys::shmheap_open_fd(out, fd.as_raw_fd(), &options)
+        })
     }
 
     fn opened(
@@ -230,10 +237,12 @@ impl Connection {
             return Err(Error::from_open(errno(), name, || opening.out_of_range()));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
-        let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
+        let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast())
+            .ok_or(Error::Unsupported)?;
         let process = Process::current();
         let identity = AtomicU64::new(0);
-        let mut connection = Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
+        let mut connection =
+            Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -286,13 +295,19 @@ impl Connection {
     }
 
     /// As alloc, but waits for space that other processes give back: `None` is for ever.
-    pub(crate) fn alloc_wait(&self, size: usize, align: usize, limit: Option<Duration>) -> Result<NonNull<u8>> {
+    pub(crate) fn alloc_wait(
+        &self,
+        size: usize,
+        align: usize,
+        limit: Option<Duration>,
+    ) -> Result<NonNull<u8>> {
         self.here()?;
         if align > self.alignment {
             return Err(Error::TooLarge); // C waits for objects of the heap's alignment alone
         }
-        let limit_ms =
-            limit.map_or(-1, |limit| c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX));
+        let limit_ms = limit.map_or(-1, |limit| {
+            c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
+        });
         // SAFETY: C, shmheap_alloc_wait: any size and any time may be asked for.
         let object = unsafe { sys::shmheap_alloc_wait(self.mem, size, limit_ms) };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
@@ -342,10 +357,16 @@ impl Connection {
     /// # Safety
     /// As for `send`; the last N words of the object are no part of a value.
     #[inline]
-    pub(crate) unsafe fn send_labelled<const N: usize>(&self, object: NonNull<u8>, words: &[u64; N]) -> Result<u64> {
+    pub(crate) unsafe fn send_labelled<const N: usize>(
+        &self,
+        object: NonNull<u8>,
+        words: &[u64; N],
+    ) -> Result<u64> {
         self.here()?;
         // SAFETY: C, shmheap_send_labelled: as shmheap_send; refuses with EBADMSG what has no room for the words.
-        let handle = unsafe { sys::shmheap_send_labelled(self.mem, object.as_ptr().cast(), words.as_ptr(), N) };
+        let handle = unsafe {
+            sys::shmheap_send_labelled(self.mem, object.as_ptr().cast(), words.as_ptr(), N)
+        };
         match handle.bits {
             0 => Err(not_sent()),
             bits => Ok(bits),
@@ -355,7 +376,12 @@ impl Connection {
     /// Claims an object in transit whose last word is this and which has so many bytes. It is this process's alone from then on. None:
     /// refused, and `peek_end` tells why.
     #[inline]
-    pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
+    pub(crate) fn receive_labelled(
+        &self,
+        bits: u64,
+        label: u64,
+        least: usize,
+    ) -> Option<NonNull<u8>> {
         if !self.process.is_current() {
             return None;
         }
@@ -387,7 +413,13 @@ impl Connection {
     /// # Safety
     /// `bytes` bytes can be written at `to`.
     #[inline]
-    pub(crate) unsafe fn peek(&self, bits: u64, from: usize, to: *mut u8, bytes: usize) -> Result<usize> {
+    pub(crate) unsafe fn peek(
+        &self,
+        bits: u64,
+        from: usize,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<usize> {
         let from = isize::try_from(from).map_err(|_| Error::Stale)?;
         // SAFETY: says the caller.
         unsafe { self.peek_at(bits, from, to, bytes) }?.ok_or(Error::Stale)
@@ -395,7 +427,11 @@ impl Connection {
 
     /// The last words of an object in transit, which stays so, and how long it is. None: it is shorter.
     #[inline]
-    pub(crate) fn peek_end<const N: usize>(&self, bits: u64, words: &mut [u64; N]) -> Result<Option<usize>> {
+    pub(crate) fn peek_end<const N: usize>(
+        &self,
+        bits: u64,
+        words: &mut [u64; N],
+    ) -> Result<Option<usize>> {
         // SAFETY: N words can be written there.
         unsafe { self.peek_at(bits, -8 * N as isize, words.as_mut_ptr().cast(), 8 * N) }
     }
@@ -403,7 +439,13 @@ impl Connection {
     /// # Safety
     /// `bytes` bytes can be written at `to`.
     #[inline]
-    unsafe fn peek_at(&self, bits: u64, from: isize, to: *mut u8, bytes: usize) -> Result<Option<usize>> {
+    unsafe fn peek_at(
+        &self,
+        bits: u64,
+        from: isize,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<Option<usize>> {
         self.here()?;
         if bits == 0 {
             return Err(Error::NullHandle);
@@ -422,16 +464,20 @@ impl Connection {
     #[inline]
     pub(crate) fn address_of(&self, bits: u64) -> usize {
         let granule = (bits & HEADER_SIZE_MASK) as usize;
-        (self.region.as_ptr() as usize).wrapping_add(16).wrapping_add(granule.wrapping_mul(self.alignment))
+        (self.region.as_ptr() as usize)
+            .wrapping_add(16)
+            .wrapping_add(granule.wrapping_mul(self.alignment))
     }
 
     /// Whether both are connections to one heap, and not to a heap and a copy of its file, which has the same id.
     pub(crate) fn is_of_the_same_heap(&self, other: &Self) -> bool {
         let file = |heap: &Connection| {
-            let status = std::fs::File::from(heap.fd().ok()?.try_clone_to_owned().ok()?).metadata().ok()?;
+            let status =
+                std::fs::File::from(heap.fd().ok()?.try_clone_to_owned().ok()?).metadata().ok()?;
             Some((status.dev(), status.ino()))
         };
-        self.region == other.region || (self.id == other.id && file(self).is_some() && file(self) == file(other))
+        self.region == other.region
+            || (self.id == other.id && file(self).is_some() && file(self) == file(other))
     }
 
     /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
@@ -445,7 +491,9 @@ impl Connection {
     pub(crate) fn at(&self, offset: u64, len: usize) -> Result<Option<NonNull<u8>>> {
         let end = offset.checked_add(len as u64).filter(|_| offset >= 16);
         let region_len = self.stats()?.len;
-        let Some(offset) = end.filter(|&end| end <= region_len).and_then(|_| usize::try_from(offset).ok()) else {
+        let Some(offset) =
+            end.filter(|&end| end <= region_len).and_then(|_| usize::try_from(offset).ok())
+        else {
             return Ok(None);
         };
         // SAFETY: C, shmheap_underlying and shmheap_stat: the region is mapped at region and has region_len bytes;
@@ -477,7 +525,12 @@ impl Connection {
             1 => Err(Error::Unsound {
                 rule: report.rule,
                 offset: report.offset,
-                text: report.text.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect(),
+                text: report
+                    .text
+                    .iter()
+                    .take_while(|&&c| c != 0)
+                    .map(|&c| char::from(c as u8))
+                    .collect(),
             }),
             _ => Err(Error::from_change(errno())),
         }
@@ -506,7 +559,12 @@ impl Connection {
     ///
     /// # Safety
     /// `bytes` bytes lie at from in the region, and can be written at to.
-    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+    pub(crate) unsafe fn copy_shared(
+        &self,
+        from: NonNull<u8>,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<()> {
         let stats = self.stats()?;
         let file = std::fs::File::from(self.fd()?.try_clone_to_owned().map_err(Error::Os)?);
         // SAFETY: says the caller; zeros make them initialised.

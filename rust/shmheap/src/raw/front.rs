@@ -121,7 +121,9 @@ impl Ticket {
     /// Claims a ticket that was looked at, where it is still the same.
     fn receive(heap: &Heap, bits: u64, seen: &Named) -> Result<Self> {
         let claim = Claim::new(connection(&heap), bits, seen.len, TICKET)?;
-        if claim.word(2) != Some(seen.label) || claim.word(3).and_then(ticket_names) != Some(seen.offset) {
+        if claim.word(2) != Some(seen.label)
+            || claim.word(3).and_then(ticket_names) != Some(seen.offset)
+        {
             return Err(Error::Stale);
         }
         Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: heap.clone() })
@@ -196,7 +198,9 @@ impl<T: Shareable> Shared<T> {
             ticket.map(|ticket| Shared { place, value: target.cast(), ticket })
         };
         // SAFETY: (send) the object is ours; from here on only shares use it. (free) where there is none, nobody does.
-        match shared.and_then(|shared| unsafe { connection(&heap).send(place) }.map(|own| (shared, own))) {
+        match shared
+            .and_then(|shared| unsafe { connection(&heap).send(place) }.map(|own| (shared, own)))
+        {
             Ok((shared, own)) => {
                 shared.own().store(own, Ordering::Release);
                 Ok(shared)
@@ -229,12 +233,14 @@ impl<T: Shareable> Shared<T> {
         let place = heap.at(offset, size)?.ok_or(Error::Corrupt)?;
         // SAFETY: at has found that the object's least bytes lie there in the region; offset is a multiple of 8. Front words are
         // only used as atomics.
-        let (label, own) = unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(OWN_AT))) };
+        let (label, own) =
+            unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(OWN_AT))) };
         let mut last = [0u64];
         let len = heap.peek_end(own, &mut last)?;
         let same_place = heap.address_of(own) == place.as_ptr() as usize;
         let aligned = place.as_ptr() as usize % std::mem::align_of::<T>().max(8) == 0;
-        if label != Self::LABEL || last[0] != INSIDE || len < Some(size) || !same_place || !aligned {
+        if label != Self::LABEL || last[0] != INSIDE || len < Some(size) || !same_place || !aligned
+        {
             return Err(Error::Corrupt);
         }
         // SAFETY: within the object.
@@ -258,10 +264,12 @@ impl<T: Shareable> Shared<T> {
             (word & COUNT != 0 && word & COUNT != COUNT).then_some(word.wrapping_add(VERSION + 1))
         });
         changed.map_err(|_| Error::Corrupt)?;
-        let sent = Ticket::new(heap, connection(&heap).offset(self.place), Self::LABEL).and_then(|ticket| {
-            self.word().fetch_add(VERSION, Ordering::AcqRel);
-            ticket.send()
-        });
+        let sent = Ticket::new(heap, connection(&heap).offset(self.place), Self::LABEL).and_then(
+            |ticket| {
+                self.word().fetch_add(VERSION, Ordering::AcqRel);
+                ticket.send()
+            },
+        );
         if sent.is_err() {
             self.leave();
         }
@@ -404,7 +412,9 @@ mod tests {
         let heap = Heap::anonymous(1 << 16).unwrap();
         let victim = heap.boxed_slice(&[0x55u8; 200]).unwrap();
         let inside = connection(&heap).offset(NonNull::from(&victim[0]));
-        for object in [0, 8, 16, inside, inside + 8, 1 << 16, (1 << 16) - 8, u64::MAX >> 16 << 3, 1 << 40] {
+        for object in
+            [0, 8, 16, inside, inside + 8, 1 << 16, (1 << 16) - 8, u64::MAX >> 16 << 3, 1 << 40]
+        {
             let bits = send_ticket(&heap, object & (TICKET_OFFSET << 3));
             match Shared::<u64>::receive(&heap, bits) {
                 Err(Error::Corrupt | Error::NullHandle | Error::ForeignHandle | Error::Stale) => {}
@@ -442,10 +452,22 @@ mod tests {
         let offset = connection(&heap).offset(arc.place);
         assert_eq!(connection(&heap).handle_at(offset, ((own >> 36) & 0x7fff) as u32), own);
         for _ in 0..2 {
-            assert!(matches!(heap.receive(Handle::<[u8]>::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive(Handle::<[u64; 8]>::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive_bytes(Handle::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive_arc(ArcHandle::<[u64; 8]>::from_bits(own)), Err(Error::WrongType { .. })));
+            assert!(matches!(
+                heap.receive(Handle::<[u8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive(Handle::<[u64; 8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive_bytes(Handle::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive_arc(ArcHandle::<[u64; 8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
         }
         assert_eq!(*arc.get(), [1; 8]);
         assert_eq!(heap.reap().unwrap().arcs, 0);

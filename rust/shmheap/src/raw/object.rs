@@ -51,7 +51,11 @@ impl<'h, H: HeapRef> Room<'h, H> {
     }
 
     /// As new, but waits for space.
-    fn new_waiting<T: Content + ?Sized>(heap: &'h H, count: usize, limit: Option<Duration>) -> Result<Self> {
+    fn new_waiting<T: Content + ?Sized>(
+        heap: &'h H,
+        count: usize,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
@@ -86,7 +90,11 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// An object of count elements, element i being what make(i) gives.
-    pub(crate) fn new(heap: H, count: usize, make: impl FnMut(usize) -> T::Element) -> Result<Self> {
+    pub(crate) fn new(
+        heap: H,
+        count: usize,
+        make: impl FnMut(usize) -> T::Element,
+    ) -> Result<Self> {
         let place = Self::filled(Room::new::<T>(&heap, count)?, count, make);
         Ok(Object { value: T::pointer(place, count), heap })
     }
@@ -102,7 +110,11 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         Ok(Object { value: T::pointer(place, count), heap })
     }
 
-    fn filled(room: Room<'_, H>, count: usize, mut make: impl FnMut(usize) -> T::Element) -> NonNull<T::Element> {
+    fn filled(
+        room: Room<'_, H>,
+        count: usize,
+        mut make: impl FnMut(usize) -> T::Element,
+    ) -> NonNull<T::Element> {
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
             let element = make(i);
@@ -235,7 +247,11 @@ fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
 /// place is an object that this connection holds, with room for count elements of T and the words behind them; nothing refers
 /// to it any more.
 #[inline]
-unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u8>, count: usize) -> Result<u64> {
+unsafe fn send_labelled<T: Content + ?Sized>(
+    heap: &Connection,
+    place: NonNull<u8>,
+    count: usize,
+) -> Result<u64> {
     // SAFETY: (send_labelled) the caller's: the words lie behind the value.
     unsafe {
         match T::COUNTED {
@@ -245,11 +261,18 @@ unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u
     }
 }
 
+/// Whether the object of a handle lies where a T can be. Every object lies at a multiple of 8.
+#[inline]
+fn is_aligned<T: Content + ?Sized>(heap: &Connection, bits: u64) -> bool {
+    let align = std::mem::align_of::<T::Element>();
+    align <= 8 || heap.address_of(bits) % align == 0
+}
+
 /// Claims the object of a handle by one call of C, of a type of which label and length tell all. None: refused, and the long way tells why.
 #[inline]
 fn receive_at_once<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Option<NonNull<u8>> {
     let least = const { label::request(std::mem::size_of::<T::Element>(), false) }?;
-    if T::COUNTED || !T::Element::SHAPE.any_bytes() || heap.address_of(bits) % std::mem::align_of::<T::Element>() != 0 {
+    if T::COUNTED || !T::Element::SHAPE.any_bytes() || !is_aligned::<T>(heap, bits) {
         return None;
     }
     heap.receive_labelled(bits, T::LABEL, least)
@@ -277,10 +300,14 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
     }
     let count = if T::COUNTED { usize::try_from(tail[0]).ok() } else { Some(1) };
     let bytes = count.and_then(|count| count.checked_mul(std::mem::size_of::<T::Element>()));
-    let fits = bytes.and_then(|bytes| label::request(bytes, T::COUNTED)).is_some_and(|needed| needed <= len);
-    match count.filter(|_| fits && heap.address_of(bits) % std::mem::align_of::<T::Element>() == 0) {
+    let fits = bytes
+        .and_then(|bytes| label::request(bytes, T::COUNTED))
+        .is_some_and(|needed| needed <= len);
+    match count.filter(|_| fits && is_aligned::<T>(heap, bits)) {
         Some(count) => Ok(Seen { count, len }),
-        None => Err(wrong("an object that is shorter than its label says, or elsewhere than its type can be")),
+        None => Err(wrong(
+            "an object that is shorter than its label says, or elsewhere than its type can be",
+        )),
     }
 }
 
@@ -366,7 +393,9 @@ unsafe fn check_claimed<T: Content + ?Sized>(place: NonNull<u8>, count: usize) -
     let elements = place.cast::<T::Element>();
     // SAFETY: says the caller.
     match (0..count).find(|&i| unsafe { !T::Element::is_valid(elements.as_ptr().add(i)) }) {
-        Some(index) => Err(Error::NotAValue { expected: std::any::type_name::<T::Element>(), index }),
+        Some(index) => {
+            Err(Error::NotAValue { expected: std::any::type_name::<T::Element>(), index })
+        }
         None => Ok(()),
     }
 }
@@ -422,7 +451,11 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
         match std::str::from_utf8(bytes) {
             Ok(_) => valid += some,
             // A character that the chunk cuts comes whole with the next one.
-            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 && valid + some < count => {
+            Err(error)
+                if error.error_len().is_none()
+                    && error.valid_up_to() > 0
+                    && valid + some < count =>
+            {
                 valid += error.valid_up_to();
             }
             Err(error) => return Err(Error::NotUtf8 { valid_up_to: valid + error.valid_up_to() }),
@@ -490,7 +523,9 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     let len = connection.peek_end(bits, &mut last)?.unwrap_or(8);
     match last[0] {
         TICKET => discard_share(heap, bits),
-        INSIDE => Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) }),
+        INSIDE => {
+            Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) })
+        }
         _ => {
             let claim = Claim::new(connection, bits, len, last[0])?;
             // SAFETY: (free) it is ours, and nothing refers to it.
@@ -555,11 +590,15 @@ mod tests {
         for (bytes, index) in [([0u8, 1, 2], Some(2)), ([3, 1, 0], Some(0)), ([1, 1, 1], None)] {
             let handle = sent_as::<[bool]>(&heap, &bytes, 3);
             for _ in 0..2 {
-                for refused in
-                    [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)]
-                {
+                for refused in [
+                    heap.peek(handle).map(|_| ()),
+                    heap.receive(handle).map(drop),
+                    heap.take(handle).map(drop),
+                ] {
                     match (refused, index) {
-                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => assert_eq!(found, index),
+                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => {
+                            assert_eq!(found, index)
+                        }
                         (Ok(()) | Err(Error::Stale), None) => {}
                         (other, _) => panic!("{other:?}"),
                     }
@@ -580,11 +619,17 @@ mod tests {
         let heap = Heap::anonymous(1 << 16).unwrap();
         for before in [CHUNK - 4, CHUNK - 3, CHUNK - 2, CHUNK - 1, CHUNK] {
             let text = "a".repeat(before) + "\u{10ffff}\u{fc}b";
-            assert_eq!(*heap.receive(heap.boxed_str(&text).unwrap().send().unwrap()).unwrap(), *text);
+            assert_eq!(
+                *heap.receive(heap.boxed_str(&text).unwrap().send().unwrap()).unwrap(),
+                *text
+            );
             for cut in 1..4 {
                 let bytes = &text.as_bytes()[..before + cut];
                 let refused = heap.receive(sent_as::<str>(&heap, bytes, bytes.len())).map(|_| ());
-                assert!(matches!(refused, Err(Error::NotUtf8 { valid_up_to }) if valid_up_to == before), "{refused:?}");
+                assert!(
+                    matches!(refused, Err(Error::NotUtf8 { valid_up_to }) if valid_up_to == before),
+                    "{refused:?}"
+                );
             }
         }
     }
@@ -608,7 +653,10 @@ mod tests {
         const HUGE: usize = 1 << 38;
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let promises_anything = read("/proc/sys/vm/overcommit_memory").starts_with('1');
-        let kib = read("/proc/meminfo").split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
+        let kib = read("/proc/meminfo")
+            .split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<usize>().ok());
         let heap = Heap::options().size(1 << 20).growable_to(2 * HUGE).sparse().anonymous();
         let (Ok(heap), false, 1..=0x800_0000) = (heap, promises_anything, kib.unwrap_or(0)) else {
             println!("skipped: this machine cannot map 512 GiB, has more than 128 GiB of memory, or promises any amount of it");
@@ -634,7 +682,13 @@ mod tests {
         let place = connection(&heap).alloc(8, 8).unwrap();
         // SAFETY: (send) ours.
         let bits = unsafe { connection(&heap).send(place) }.unwrap();
-        assert!(matches!(heap.receive(Handle::<u8>::from_bits(bits)), Err(Error::WrongType { .. })));
-        assert!(matches!(heap.receive_bytes(Handle::from_bits(bits)), Err(Error::WrongType { .. })));
+        assert!(matches!(
+            heap.receive(Handle::<u8>::from_bits(bits)),
+            Err(Error::WrongType { .. })
+        ));
+        assert!(matches!(
+            heap.receive_bytes(Handle::from_bits(bits)),
+            Err(Error::WrongType { .. })
+        ));
     }
 }

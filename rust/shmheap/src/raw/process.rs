@@ -61,7 +61,8 @@ fn page() -> &'static AtomicU64 {
 #[cold]
 fn page_made() -> &'static AtomicU64 {
     // SAFETY: (mmap) new memory, at an address of the kernel's choice.
-    let made = unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
+    let made =
+        unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
     if made as isize == -1 {
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
         let word = ptr::from_ref(word).cast_mut();
@@ -69,7 +70,12 @@ fn page_made() -> &'static AtomicU64 {
     } else {
         // SAFETY: (madvise) all of it is ours, and holds nothing yet. Where the kernel refuses, the handler does it.
         unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) };
-        let _ = PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
+        let _ = PAGE.compare_exchange(
+            ptr::null_mut(),
+            made.cast(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
     }
     page()
 }
@@ -77,7 +83,8 @@ fn page_made() -> &'static AtomicU64 {
 impl Process {
     pub(crate) fn current() -> Self {
         let page = page();
-        let fresh = (u64::from(std::process::id()) << 32) | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
+        let fresh = (u64::from(std::process::id()) << 32)
+            | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
         let known = page.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
         Process { number: known.map_or_else(|known| known, |_| fresh), page }
     }
@@ -152,7 +159,9 @@ impl Place {
         if unsafe { madvise(start.cast(), len, MADV_DONTFORK) } != 0 {
             return None;
         }
-        let claimed = |place: &&Place| place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let claimed = |place: &&Place| {
+            place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
         let place = places().find(claimed).unwrap_or_else(added);
         place.len.store(len, Ordering::Relaxed);
         place.start.store(start as usize, Ordering::Release);
@@ -172,7 +181,8 @@ extern "C" fn keep_places() {
         page.store(0, Ordering::Release); // an emulator may take MADV_WIPEONFORK and do nothing
     }
     for place in places() {
-        let (start, len) = (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
+        let (start, len) =
+            (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
         if start <= 1 {
             continue; // free, or no reference leads there yet
         }

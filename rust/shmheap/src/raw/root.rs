@@ -87,7 +87,9 @@ impl<T: Shareable> Used<T> {
     pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
         let () = Refuse::<T>::NOT_ZERO;
         // SAFETY: (write) room for a T, ours; zero bytes are one (NOT_ZERO).
-        Self::make(heap, name, || |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) })
+        Self::make(heap, name, || {
+            |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) }
+        })
     }
 
     /// The value of this name; what initial gives where there is none.
@@ -99,7 +101,11 @@ impl<T: Shareable> Used<T> {
         })
     }
 
-    fn make<W: FnOnce(NonNull<T>)>(heap: &Heap, name: &CStr, prepare: impl FnOnce() -> W) -> Result<Self> {
+    fn make<W: FnOnce(NonNull<T>)>(
+        heap: &Heap,
+        name: &CStr,
+        prepare: impl FnOnce() -> W,
+    ) -> Result<Self> {
         let used = Self::enter(heap, name)?;
         if used.mark().load(Ordering::Acquire) != used.handle {
             used.put(prepare())?;
@@ -131,7 +137,9 @@ impl<T: Shareable> Used<T> {
         let value = unsafe { place.add(slack) }.cast();
         let mut used = Used { place, value, behind, handle: 0, heap: heap.clone() };
         if connection.usable(place) != behind + BEHIND {
-            return Err(Error::OtherRoot { found: "of another length, or made by a program without this crate" });
+            return Err(Error::OtherRoot {
+                found: "of another length, or made by a program without this crate",
+            });
         }
         used.handle = connection.handle_of(place)?;
         Ok(used)
@@ -142,7 +150,11 @@ impl<T: Shareable> Used<T> {
         let heap = connection(&self.heap);
         let mine = claim(self.handle, heap.identity()?);
         while let Mark::Vacant(found) = self.look()? {
-            if self.mark().compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if self
+                .mark()
+                .compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 self.finish(write);
                 return Ok(());
             }
@@ -251,7 +263,10 @@ mod tests {
             let theirs = unfinished(&heap, name, identity);
             assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName { .. })));
             let ours = Used::with(&heap, name, || [7u64, 8, 9]).unwrap();
-            assert_eq!((ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()), (&[7, 8, 9], &[7, 8, 9]));
+            assert_eq!(
+                (ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()),
+                (&[7, 8, 9], &[7, 8, 9])
+            );
             drop(theirs);
             assert_eq!(*Used::<[u64; 3]>::zeroed(&heap, name).unwrap().get(), [7, 8, 9]);
         }
@@ -317,8 +332,14 @@ mod tests {
         }
         theirs.mark().store(theirs.handle, Ordering::Release);
         for _ in 0..2 {
-            assert!(matches!(Used::<[bool; 3]>::find(&heap, c"forged"), Err(Error::NotAValue { .. })));
-            assert!(matches!(Used::<[bool; 3]>::zeroed(&heap, c"forged"), Err(Error::NotAValue { .. })));
+            assert!(matches!(
+                Used::<[bool; 3]>::find(&heap, c"forged"),
+                Err(Error::NotAValue { .. })
+            ));
+            assert!(matches!(
+                Used::<[bool; 3]>::zeroed(&heap, c"forged"),
+                Err(Error::NotAValue { .. })
+            ));
         }
         assert_eq!(connection(&heap).names().unwrap()[0].users, 1);
     }

@@ -85,7 +85,8 @@ use std::sync::atomic;
 /// let _ = Heap::anonymous(1 << 16).unwrap().peek(Handle::<Guard>::NULL);
 /// ```
 ///
-/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path.
+/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path. A module in its place that
+/// holds anything else than this crate's trait and [`Shape`] is refused when the program is compiled.
 ///
 /// # Safety
 /// Derive it instead. By hand:
@@ -120,6 +121,8 @@ pub struct Shape {
     size: usize,
     /// Bytes of the fields so far.
     covered: usize,
+    /// Whether each field so far begins where the one before it ends.
+    in_order: bool,
     any_bytes: bool,
     zero: bool,
     changes: bool,
@@ -152,6 +155,9 @@ enum Leaf {
     Enum,
     Array,
     Nothing,
+    ArcHandle,
+    NonZeroSigned,
+    OptionNonZeroSigned,
 }
 
 /// SipHash-2-4 of two words, under a fixed key: 64 bits in which each bit of both has its part.
@@ -172,7 +178,12 @@ pub(crate) const fn mix(first: u64, second: u64) -> u64 {
         }
         v
     }
-    let mut v = [0x736f_6d65_7073_6575, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261, 0x7465_6462_7974_6573];
+    let mut v = [
+        0x736f_6d65_7073_6575,
+        0x646f_7261_6e64_6f6d,
+        0x6c79_6765_6e65_7261,
+        0x7465_6462_7974_6573,
+    ];
     let words = [first, second, 16 << 56];
     let mut i = 0;
     while i < words.len() {
@@ -190,8 +201,18 @@ impl Shape {
     const fn leaf<T>(leaf: Leaf, any_bytes: bool, zero: bool) -> Shape {
         let atomic = matches!(leaf, Leaf::Atomic | Leaf::AtomicSigned | Leaf::AtomicBool);
         let size = std::mem::size_of::<T>();
-        let fingerprint = mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
-        Shape { fingerprint, size, covered: size, any_bytes, zero, changes: atomic, atomic }
+        let fingerprint =
+            mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
+        Shape {
+            fingerprint,
+            size,
+            covered: size,
+            in_order: true,
+            any_bytes,
+            zero,
+            changes: atomic,
+            atomic,
+        }
     }
 
     const fn whole<T>(leaf: Leaf) -> Shape {
@@ -235,6 +256,7 @@ impl Shape {
     #[doc(hidden)]
     pub const fn field(mut self, offset: usize, field: &Shape) -> Shape {
         self = self.with(offset as u64).with(field.size as u64).with(field.fingerprint);
+        self.in_order &= field.size == 0 || offset == self.covered;
         self.covered += field.size;
         self.any_bytes &= field.any_bytes;
         self.zero &= field.zero;
@@ -258,7 +280,10 @@ impl Shape {
                 _ => false,
             }
         };
-        assert!(lies_so, "an enum in shared memory is its number: another macro has changed this one");
+        assert!(
+            lies_so,
+            "an enum in shared memory is its number: another macro has changed this one"
+        );
         self.zero |= number == 0;
         self.with(VARIANT).with(number as u64)
     }
@@ -266,7 +291,8 @@ impl Shape {
     /// For the derive.
     #[doc(hidden)]
     pub const fn named(self, name: &str) -> Shape {
-        let (mut shape, name, mut i) = (self.with(NAME).with(name.len() as u64), name.as_bytes(), 0);
+        let (mut shape, name, mut i) =
+            (self.with(NAME).with(name.len() as u64), name.as_bytes(), 0);
         while i < name.len() {
             shape = shape.with(name[i] as u64);
             i += 1;
@@ -280,6 +306,21 @@ impl Shape {
         self.with(VERSION).with(version)
     }
 
+    /// For the derive: where the next field lies in a value that `complete` accepts, whose fields lie side by side. Moves `next`
+    /// behind it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn next_field<T: Shm>(next: &mut *const u8) -> *const T {
+        match std::mem::size_of::<T>() {
+            0 => std::ptr::NonNull::dangling().as_ptr(),
+            size => {
+                let field = next.cast();
+                *next = next.wrapping_add(size);
+                field
+            }
+        }
+    }
+
     /// For the derive: refuses padding when the program is compiled.
     #[doc(hidden)]
     pub const fn complete(self) -> Shape {
@@ -287,6 +328,7 @@ impl Shape {
             self.covered == self.size,
             "a type in shared memory cannot have padding: order its fields by size, or add a field for the unused bytes"
         );
+        assert!(self.in_order, "the fields of a type in shared memory lie side by side, in the order of their declaration");
         self
     }
 
@@ -370,16 +412,19 @@ leaves! {
 }
 
 macro_rules! non_zero {
-    ($($non_zero:ident, $of:ty;)+) => {
+    ($leaf:ident, $option:ident; $($non_zero:ident, $of:ty;)+) => {
         leaves! { $(
-            NonZero, false, false, is_not::<$of> => std::num::$non_zero;
-            OptionNonZero, true, true, any => Option<std::num::$non_zero>;
+            $leaf, false, false, is_not::<$of> => std::num::$non_zero;
+            $option, true, true, any => Option<std::num::$non_zero>;
         )+ }
     };
 }
 
-non_zero! {
+non_zero! { NonZero, OptionNonZero;
     NonZeroU8, u8; NonZeroU16, u16; NonZeroU32, u32; NonZeroU64, u64; NonZeroU128, u128; NonZeroUsize, usize;
+}
+
+non_zero! { NonZeroSigned, OptionNonZeroSigned;
     NonZeroI8, i8; NonZeroI16, i16; NonZeroI32, i32; NonZeroI64, i64; NonZeroI128, i128; NonZeroIsize, isize;
 }
 
@@ -415,10 +460,10 @@ unsafe impl<T: Shm> Shm for Wrapping<T> {
 
 // The crate's own handles mean the same in every process, whatever they name.
 macro_rules! handles {
-    ($($of:ident, $leaf:ident;)+) => {$(
+    ($($of:ident, $leaf:ident, $names:ident;)+) => {$(
         // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any bits are a handle.
         unsafe impl<T: ?Sized + 'static> Shm for crate::$of<T> {
-            const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::Handle as u64);
+            const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::$names as u64);
             unsafe fn is_valid(_: *const Self) -> bool {
                 true
             }
@@ -427,16 +472,16 @@ macro_rules! handles {
 }
 
 handles! {
-    Handle, Handle;
-    ArcHandle, Handle;
-    AtomicHandle, Atomic;
+    Handle, Handle, Handle;
+    ArcHandle, Handle, ArcHandle;
+    AtomicHandle, Atomic, Handle;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::num::NonZeroU32;
+    use std::num::{NonZeroI32, NonZeroU32};
     use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
     #[test]
@@ -477,7 +522,9 @@ mod tests {
             AtomicU32,
             AtomicBool,
             NonZeroU32,
+            NonZeroI32,
             Option<NonZeroU32>,
+            Option<NonZeroI32>,
             (),
             [u8; 0],
             [u8; 1],
@@ -487,6 +534,7 @@ mod tests {
             [[u8; 4]; 2],
             [AtomicU64; 7038],
             crate::Handle<u64>,
+            crate::ArcHandle<u64>,
             crate::AtomicHandle<u64>,
         );
     }
@@ -502,7 +550,10 @@ mod tests {
             unsafe { T::is_valid(place.0.as_ptr().cast()) }
         }
         assert!(
-            valid::<bool, 1>([0]) && valid::<bool, 1>([1]) && !valid::<bool, 1>([2]) && !valid::<AtomicBool, 1>([255])
+            valid::<bool, 1>([0])
+                && valid::<bool, 1>([1])
+                && !valid::<bool, 1>([2])
+                && !valid::<AtomicBool, 1>([255])
         );
         assert!(
             valid::<char, 4>([0x61, 0, 0, 0])

@@ -35,13 +35,16 @@ pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, bytes: usize) {
     for i in 0..words {
         // SAFETY: word i lies within both, and to may be unaligned.
         unsafe {
-            let word = AtomicU64::from_ptr(from.as_ptr().cast::<u64>().add(i)).load(Ordering::Relaxed);
+            let word =
+                AtomicU64::from_ptr(from.as_ptr().cast::<u64>().add(i)).load(Ordering::Relaxed);
             to.cast::<u64>().add(i).write_unaligned(word);
         }
     }
     for i in words * 8..bytes {
         // SAFETY: byte i lies within both.
-        unsafe { to.add(i).write(AtomicU8::from_ptr(from.as_ptr().add(i)).load(Ordering::Relaxed)) };
+        unsafe {
+            to.add(i).write(AtomicU8::from_ptr(from.as_ptr().add(i)).load(Ordering::Relaxed))
+        };
     }
 }
 
@@ -60,7 +63,9 @@ pub(crate) unsafe fn copy_in(from: *const u8, to: NonNull<u8>, bytes: usize) {
     }
     for i in words * 8..bytes {
         // SAFETY: byte i lies within both.
-        unsafe { AtomicU8::from_ptr(to.as_ptr().add(i)).store(from.add(i).read(), Ordering::Relaxed) };
+        unsafe {
+            AtomicU8::from_ptr(to.as_ptr().add(i)).store(from.add(i).read(), Ordering::Relaxed)
+        };
     }
 }
 
@@ -93,7 +98,10 @@ pub(crate) unsafe fn put<T: Shm>(value: T, to: NonNull<u8>) {
 ///
 /// # Safety
 /// Where it succeeds, fill has written as many bytes as it was asked for.
-pub(crate) unsafe fn collect<T: Shm>(count: usize, fill: impl FnOnce(*mut u8, usize) -> Result<()>) -> Result<Vec<T>> {
+pub(crate) unsafe fn collect<T: Shm>(
+    count: usize,
+    fill: impl FnOnce(*mut u8, usize) -> Result<()>,
+) -> Result<Vec<T>> {
     let mut values: Vec<MaybeUninit<T>> = Vec::new();
     let bytes = count.checked_mul(std::mem::size_of::<T>()).ok_or(Error::TooLarge)?;
     values.try_reserve_exact(count).map_err(|_| Error::NoMemory { bytes })?;
@@ -138,14 +146,20 @@ mod tests {
             *word = 0x0101_0101_0101_0101 * (i as u64 + 1);
         }
         assert_eq!(copy::<u8>(&mut from, 13).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
-        assert_eq!(copy::<[u32; 3]>(&mut from, 5).unwrap()[4], [0x0707_0707, 0x0707_0707, 0x0808_0808]);
+        assert_eq!(
+            copy::<[u32; 3]>(&mut from, 5).unwrap()[4],
+            [0x0707_0707, 0x0707_0707, 0x0808_0808]
+        );
         assert_eq!(copy::<()>(&mut from, 4).unwrap().len(), 4);
     }
 
     #[test]
     fn what_is_no_value_is_refused() {
         let mut from = [0x0001_0001_0000_0101, 2];
-        assert_eq!(copy::<bool>(&mut from, 8).unwrap(), [true, true, false, false, true, false, true, false]);
+        assert_eq!(
+            copy::<bool>(&mut from, 8).unwrap(),
+            [true, true, false, false, true, false, true, false]
+        );
         assert!(matches!(copy::<bool>(&mut from, 9), Err(Error::NotAValue { index: 8, .. })));
     }
 

@@ -109,7 +109,11 @@ impl Peer {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(self.from.read_line(&mut line).expect("the pipe can be read"), 0, "the peer has gone");
+            assert_ne!(
+                self.from.read_line(&mut line).expect("the pipe can be read"),
+                0,
+                "the peer has gone"
+            );
             if let Some((_, said)) = line.split_once('@') {
                 return said.trim_end().to_owned();
             }
