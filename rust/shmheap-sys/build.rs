@@ -25,7 +25,8 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
         .map(|entry| entry.expect("the folders of c/src can be read").path())
 }
 
-/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses its instructions by pragma.
+/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses
+/// its instructions by pragma.
 fn compiled(c: &Path) -> PathBuf {
     let mut sources: Vec<PathBuf> = entries(&c.join("src"))
         .filter(|path| path.is_dir())
@@ -71,8 +72,8 @@ fn system(c: &Path) -> PathBuf {
     }
 }
 
-/// The header beside the installed library is of the version that the bindings were made from. The library itself is asked when a
-/// program opens a heap, since it may be another one by then.
+/// The header beside the installed library is of the version that the bindings were made from. The
+/// library itself is asked when a program opens a heap, since it may be another one by then.
 #[cfg(feature = "system")]
 fn check_version(include: &Path) {
     let path = include.join("shmheap.h");

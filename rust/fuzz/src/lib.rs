@@ -1,6 +1,7 @@
-//! Bytes become calls of the safe interface, which a model in private memory follows. Two connections to one heap stand
-//! for two processes; handles are made up from bytes as well, and one op writes any bytes into the heap's file behind the
-//! library's back, after which only "no panic, no hang" is asked for.
+//! Bytes become calls of the safe interface, which a model in private memory follows. Two
+//! connections to one heap stand for two processes; handles are made up from bytes as well, and one
+//! op writes any bytes into the heap's file behind the library's back, after which only "no panic,
+//! no hang" is asked for.
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -260,7 +261,8 @@ impl State {
         let letters: Vec<_> = self.letters.iter().map(|(handle, _)| *handle).collect();
         let shares: Vec<_> = self.arcs.iter().filter_map(|(arc, _)| arc.share().ok()).collect();
         while !input.0.is_empty() {
-            let at = 512 + input.word() % len / 8 * 8; // behind the lock, for which a live owner is waited 30 s
+            // Behind the lock, for which a live owner is waited 30 s.
+            let at = 512 + input.word() % len / 8 * 8;
             file.write_all_at(&input.word().to_le_bytes(), at).expect("the heap's file");
             let heap = &self.heaps[usize::from(input.byte() & 1)];
             let _ = input.pick(letters.len()).map(|i| heap.take(letters[i]));

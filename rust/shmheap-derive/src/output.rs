@@ -14,8 +14,8 @@ impl Words {
         self.0.insert(word.into(), tokens.into());
     }
 
-    /// The template's tokens, with its words replaced. They bear the derive's span, the words' tokens their own: so the
-    /// compiler points at the field that is at fault.
+    /// The template's tokens, with its words replaced. They bear the derive's span, the words'
+    /// tokens their own: so the compiler points at the field that is at fault.
     fn fill(&self, template: &str) -> TokenStream {
         self.replace(template.parse().expect("templates of this file are Rust"))
     }
@@ -117,12 +117,13 @@ pub fn implementation(item: &Item) -> Result<TokenStream> {
     Ok(words.fill(IMPL))
 }
 
-/// `#[shm(crate = ...)]` may name a module that the program wrote. What the generated code takes from it is the trait and
-/// `Shape`, and the impl compiles only if both are the real ones, and the macro `offset_of`, which stands outside of
-/// `unsafe` and whose result `Shape::complete` holds against the sizes of the fields before it.
+/// `#[shm(crate = ...)]` may name a module that the program wrote. What the generated code takes
+/// from it is the trait and `Shape`, and the impl compiles only if both are the real ones, and the
+/// macro `offset_of`, which stands outside of `unsafe` and whose result `Shape::complete` holds
+/// against the sizes of the fields before it.
 ///
-/// `__PROOF` compiles only if the type has these fields, of these types, and no more: another macro may have changed the type
-/// after the derive read it.
+/// `__PROOF` compiles only if the type has these fields, of these types, and no more: another macro
+/// may have changed the type after the derive read it.
 fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
     words.set("__REF", "&'shm".parse::<TokenStream>().expect("a reference"));
     let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
@@ -173,9 +174,9 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
     );
 }
 
-/// The proof here is that each variant is a `Self` (the match) and can be cast to an integer, which of all types that a program can
-/// declare enums without fields alone allow; that there are no other variants (the match again); and that the bytes of each
-/// are its number (`Shape::variant`).
+/// The proof here is that each variant is a `Self` (the match) and can be cast to an integer, which
+/// of all types that a program can declare enums without fields alone allow; that there are no
+/// other variants (the match again); and that the bytes of each are its number (`Shape::variant`).
 fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     let Some(integer) = &item.repr_integer else {
         return Err(Error::new("no integer", item.name.span()));

@@ -1,4 +1,5 @@
-//! A ring of handles in the heap: one process puts lines in, another takes them out; no line is copied.
+//! A ring of handles in the heap: one process puts lines in, another takes them out; no line is
+//! copied.
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 

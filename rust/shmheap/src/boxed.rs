@@ -11,13 +11,15 @@ use crate::handle::Handle;
 use crate::heap::{Heap, HeapRef};
 use crate::raw::{Object, Shm};
 
-/// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or a `str`.
+/// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or
+/// a `str`.
 ///
-/// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes to
-/// [`Heap::reap`].
+/// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes
+/// to [`Heap::reap`].
 ///
-/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by `fork()`, a use of a box that it
-/// inherited panics, and its drop does nothing: the box is the parent's.
+/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by
+/// `fork()`, a use of a box that it inherited panics, and its drop does nothing: the box is the
+/// parent's.
 ///
 /// ```
 /// use shmheap::{Heap, ShmBox};
@@ -39,8 +41,8 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
         ShmBox { object }
     }
 
-    /// Puts it in transit: the handle, by which one process can claim it. When that fails (in a process made by
-    /// `fork()`, say) the value is dropped.
+    /// Puts it in transit: the handle, by which one process can claim it. When that fails (in a
+    /// process made by `fork()`, say) the value is dropped.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -67,8 +69,8 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
         Object::receive(heap, handle.bits()).map(Self::of)
     }
 
-    /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound whatever others write
-    /// meanwhile.
+    /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound
+    /// whatever other processes write meanwhile.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -112,7 +114,8 @@ impl<T: Shm, H: HeapRef> ShmBox<T, H> {
 }
 
 impl<T: Shm, H: HeapRef> ShmBox<T, H> {
-    /// The value, moved out of the heap, whose memory is given back. In a child made by `fork()` it panics, as every use.
+    /// The value, moved out of the heap, whose memory is given back. In a child made by `fork()` it
+    /// panics, as every use.
     ///
     /// ```
     /// use shmheap::{Heap, ShmBox};
@@ -178,7 +181,8 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
 }
 
 impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
-    /// A slice of all that the iterator gives. Its length is not known before, so the elements are collected first.
+    /// A slice of all that the iterator gives. Its length is not known before, so the elements are
+    /// collected first.
     ///
     /// ```
     /// use shmheap::{Heap, ShmBox};

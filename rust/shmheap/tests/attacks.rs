@@ -1,5 +1,5 @@
-//! Programs of safe code that once made undefined behaviour, or might: each is refused, and changes nothing.
-//! (Where a test needs `unsafe`, it is for a system call that other crates offer as safe.)
+//! Programs of safe code that once made undefined behaviour, or might: each is refused, and changes
+//! nothing. (Where a test needs `unsafe`, it is for a system call that other crates offer as safe.)
 mod support;
 
 use std::fs::{File, OpenOptions};
@@ -81,7 +81,8 @@ fn a_share_is_as_long_as_its_object() {
     assert_eq!(heap.receive_arc(share).unwrap().load(SeqCst), 1);
 }
 
-/// The descriptor that a heap lends is for reading, also when it is opened once more: the heap has one writer.
+/// The descriptor that a heap lends is for reading, also when it is opened once more: the heap has
+/// one writer.
 #[test]
 fn nobody_writes_through_the_descriptor() {
     let heap = Heap::anonymous(1 << 16).unwrap();
@@ -201,10 +202,12 @@ fn guesses() {
     }
 }
 
-/// Runs this in a child made by fork(), which shares the parent's memory as it is: what the child ended with. It must not
-/// allocate where other threads may hold the allocator's lock, so tests that fork make their strings before.
+/// Runs this in a child made by fork(), which shares the parent's memory as it is: what the child
+/// ended with. It must not allocate where other threads may hold the allocator's lock, so tests
+/// that fork make their strings before.
 fn in_a_child(run: impl FnOnce() -> bool) -> Result<bool, i32> {
-    // SAFETY: (fork) the child runs this closure and ends without unwinding; glibc makes its allocator usable in the child.
+    // SAFETY: (fork) the child runs this closure and ends without unwinding; glibc makes its
+    // allocator usable in the child.
     let pid = unsafe { system::fork() };
     if pid == 0 {
         let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(false);
@@ -267,7 +270,8 @@ fn a_child_drops_what_it_inherited_and_nothing_happens() {
     let copy = std::mem::ManuallyDrop::new(all);
     assert_eq!(
         in_a_child(|| {
-            // SAFETY: the child's copy, which it drops once, as a child does that returns from main.
+            // SAFETY: the child's copy, which it drops once, as a child does that returns from
+            // main.
             drop(unsafe { std::ptr::read(&*copy) });
             true
         }),
@@ -278,7 +282,8 @@ fn a_child_drops_what_it_inherited_and_nothing_happens() {
     assert_eq!(all.heap.reap().unwrap().boxes, 0);
 }
 
-/// As a child does that returns from main: what the C library calls at an exit finds a connection that is not the child's.
+/// As a child does that returns from main: what the C library calls at an exit finds a connection
+/// that is not the child's.
 #[test]
 fn a_child_exits_and_nothing_happens() {
     let all = everything();
@@ -338,7 +343,8 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     let boxed = heap.boxed_slice(&[1u8; 2 << 20]).unwrap();
     let (first, last) = (boxed.as_ptr() as usize, &raw const boxed[boxed.len() - 1] as usize);
     let mapped = in_a_child(|| {
-        // From where the C library maps memory of its own, to sizes that fill the holes between mappings.
+        // From where the C library maps memory of its own, to sizes that fill the holes between
+        // mappings.
         let taken: Vec<Vec<u8>> = (0..400).map(|i| vec![2u8; (1 << 20) >> (i / 100)]).collect();
         taken.iter().all(|bytes| {
             let there = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
@@ -352,7 +358,8 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     assert_eq!((grandchild, boxed[0]), (Ok(true), 1));
 }
 
-/// Code of the user's that a call runs may fork: the call goes on in the child as well, with what is the parent's.
+/// Code of the user's that a call runs may fork: the call goes on in the child as well, with what
+/// is the parent's.
 #[test]
 fn a_child_goes_on_amid_a_call() {
     let heap = Heap::anonymous(1 << 16).unwrap();
@@ -452,9 +459,10 @@ fn shares_that_are_lost_are_listed_and_given_back() {
     assert_eq!((heap.stats().unwrap().used_blocks, heap.in_transit().unwrap()), (0, vec![]));
 }
 
-/// What a thread meets when the heap's stamps go round between its look at an object in transit and its claim: another object with the
-/// same handle. It has the same length here, so the header is the same, and its contents are written at the moment of the claim: the
-/// first write to the page of the header, which is protected until then.
+/// What a thread meets when the heap's stamps go round between its look at an object in transit and
+/// its claim: another object with the same handle. It has the same length here, so the header is
+/// the same, and its contents are written at the moment of the claim: the first write to the page
+/// of the header, which is protected until then.
 mod gone_round {
     use super::system::{mprotect, signal, SIGSEGV};
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -484,7 +492,8 @@ mod gone_round {
         unsafe { AtomicU64::from_ptr(place as *mut u64) }.swap(word, SeqCst)
     }
 
-    /// Runs call, during which the word at place, in the page of the object's header, becomes this one.
+    /// Runs call, during which the word at place, in the page of the object's header, becomes this
+    /// one.
     pub fn during<R>(object: usize, place: usize, word: u64, call: impl FnOnce() -> R) -> R {
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let page = (object - 8) & !(PAGE - 1);
@@ -618,7 +627,8 @@ fn a_claim_of_another_share_is_undone() {
     assert_eq!(*heap.receive_arc(other).unwrap(), [2; 4]);
 }
 
-/// Reaping has seen an object without shares; another one, in use, has its place and its handle when it is claimed.
+/// Reaping has seen an object without shares; another one, in use, has its place and its handle
+/// when it is claimed.
 #[test]
 fn what_is_in_use_is_not_reaped() {
     let heap = Heap::options().size(1 << 16).alignment(16).anonymous().unwrap();

@@ -1,4 +1,5 @@
-//! The derive's words are its own, whatever a program calls `core`, and whatever it says this crate is.
+//! The derive's words are its own, whatever a program calls `core`, and whatever it says this crate
+//! is.
 #![forbid(unsafe_code)]
 extern crate shmheap as core;
 
@@ -31,7 +32,8 @@ fn core_is_another_crate() {
     }
 }
 
-/// A module that a program gives to the derive as this crate. `compile_fail/derive_crate.rs` has those that are refused.
+/// A module that a program gives to the derive as this crate. `compile_fail/derive_crate.rs` has
+/// those that are refused.
 mod forged {
     pub use shmheap::{Shape, Shm};
     pub mod __private {

@@ -216,7 +216,8 @@ fn threads_share_a_connection() {
     heap.check().unwrap();
 }
 
-/// What caches give for a few bytes is as small as without them: shares are told from boxes by that.
+/// What caches give for a few bytes is as small as without them: shares are told from boxes by
+/// that.
 #[test]
 fn cached() {
     for alignment in [8, 16] {

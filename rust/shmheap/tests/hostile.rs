@@ -1,5 +1,6 @@
-//! A peer that keeps no rules: it writes any bytes into the heap's file, at any time. Calls refuse or give bytes; they do
-//! not panic, hang or stray. The heap is of the kind for such peers: values are copied in and out.
+//! A peer that keeps no rules: it writes any bytes into the heap's file, at any time. Calls refuse
+//! or give bytes; they do not panic, hang or stray. The heap is of the kind for such peers: values
+//! are copied in and out.
 mod support;
 
 use std::fs::File;
@@ -14,8 +15,8 @@ fn file_of(heap: &UntrustedHeap) -> File {
     File::from(unsafe { heap.writable_fd() }.unwrap().try_clone_to_owned().unwrap())
 }
 
-/// Where slots, index and blocks are. The lock lies before: a live owner that never lets go costs each call 30 s, which
-/// the tests of the core wait for.
+/// Where slots, index and blocks are. The lock lies before: a live owner that never lets go costs
+/// each call 30 s, which the tests of the core wait for.
 const BEHIND_CONTROL: u64 = 512;
 
 /// Writes a word at a random place.

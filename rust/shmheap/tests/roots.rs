@@ -266,7 +266,8 @@ fn maker_of(row: &Row) -> u64 {
     row[0]
 }
 
-/// Processes that make the same names at the same time: each value is that of one of them, whole, and all see it.
+/// Processes that make the same names at the same time: each value is that of one of them, whole,
+/// and all see it.
 #[test]
 fn one_of_all_who_come_makes_it() {
     let name = Name::new();
@@ -316,8 +317,8 @@ fn is_whole(value: &[u64; 40]) -> bool {
     value.iter().all(|&word| word == MAGIC)
 }
 
-/// Peers make, find and drop a few names without rest and are killed at any moment: whatever anybody finds is
-/// whole, and when all are gone, reaping leaves nothing.
+/// Peers make, find and drop a few names without rest and are killed at any moment: whatever
+/// anybody finds is whole, and when all are gone, reaping leaves nothing.
 #[test]
 fn deaths_while_making_and_dropping() {
     const DEATHS: u64 = 40;

@@ -191,7 +191,8 @@ fn values_of_all_kinds_travel() {
     );
 }
 
-/// Each byte of a value set to each of 256: it is refused, or is what the bytes say. (Made of bytes, and looked at as the type.)
+/// Each byte of a value set to each of 256: it is refused, or is what the bytes say. (Made of
+/// bytes, and looked at as the type.)
 #[test]
 fn any_byte_makes_a_value_or_is_refused() {
     fn valid<T: Shm + Copy, R>(
@@ -322,4 +323,49 @@ fn types_named_apart_are_apart() {
     }
     assert_ne!(Named::SHAPE.fingerprint(), Plain::SHAPE.fingerprint());
     assert_ne!(Version::SHAPE.fingerprint(), Numbers::SHAPE.fingerprint());
+}
+
+/// Types of one size, each sent as itself and received as each of them.
+#[test]
+fn each_type_is_received_as_itself_alone() {
+    use std::num::{NonZeroI64, NonZeroU64};
+    use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    macro_rules! all {
+        ($($value:expr => $of:ty),+ $(,)?) => {
+            let sent = [$(heap.boxed::<$of>($value).unwrap().send().unwrap().bits()),+];
+            for (own, bits) in sent.into_iter().enumerate() {
+                let mut tried = 0;
+                let mut received = Vec::new();
+                $(
+                    assert!(heap.receive_arc(shmheap::ArcHandle::<$of>::from_bits(bits)).is_err());
+                    if heap.peek(Handle::<$of>::from_bits(bits)).is_ok() {
+                        received.push(tried);
+                    }
+                    tried += 1;
+                )+
+                assert_eq!((received, sent.len()), (vec![own], tried));
+            }
+        };
+    }
+    all!(
+        1 => u64,
+        1 => i64,
+        1.0 => f64,
+        NonZeroU64::MIN => NonZeroU64,
+        NonZeroI64::MIN => NonZeroI64,
+        None => Option<NonZeroU64>,
+        None => Option<NonZeroI64>,
+        AtomicU64::new(1) => AtomicU64,
+        AtomicI64::new(1) => AtomicI64,
+        [0; 8] => [u8; 8],
+        [0; 2] => [u32; 2],
+        [false; 8] => [bool; 8],
+        ['a'; 2] => [char; 2],
+        [AtomicU32::new(1), AtomicU32::new(2)] => [AtomicU32; 2],
+        Handle::NULL => Handle<u64>,
+        shmheap::ArcHandle::NULL => shmheap::ArcHandle<u64>,
+        shmheap::AtomicHandle::NULL => shmheap::AtomicHandle<u64>,
+    );
 }

@@ -1,6 +1,6 @@
-//! A heap for Miri, which cannot call C: the same functions over an array of this process, so that what the crate does
-//! with the memory can be checked. Blocks are never used again, handles are a block's number and a stamp; there are
-//! no other processes, files or growth.
+//! A heap for Miri, which cannot call C: the same functions over an array of this process, so that
+//! what the crate does with the memory can be checked. Blocks are never used again, handles are a
+//! block's number and a generation; there are no other processes, files or growth.
 use std::alloc::Layout;
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
@@ -157,7 +157,7 @@ impl Connection {
             if from + bytes > len {
                 return Err(Error::Stale);
             }
-            // SAFETY: within the block, which nobody holds; to is the caller's.
+            // SAFETY: within the block, which has no holder; to is the caller's.
             unsafe { words::copy_out(place.add(from), to, bytes) };
             Ok(len)
         })
@@ -173,14 +173,14 @@ impl Connection {
                 return Ok(None);
             }
             for (i, word) in last.iter_mut().enumerate() {
-                // SAFETY: within the block, which nobody holds.
+                // SAFETY: within the block, which has no holder.
                 *word = unsafe { words::load(place.add(len - 8 * (N - i))) };
             }
             Ok(Some(len))
         })
     }
 
-    /// Under the lock, so that nobody claims it meanwhile.
+    /// Under the lock, so that no thread claims it meanwhile.
     fn in_transit<R>(
         &self,
         bits: u64,
@@ -271,7 +271,7 @@ impl Connection {
         self.change(self.offset(object) as usize, |_, block| {
             assert_eq!(block.state, State::Used, "freed twice, or what was sent");
             block.state = State::Free;
-            // Who still uses it is seen to.
+            // A name that is in use stays.
             // SAFETY: the block lies in the region, and was the caller's.
             unsafe { object.as_ptr().write_bytes(0xdb, block.len) };
             Some(())

@@ -23,7 +23,8 @@ pub(crate) struct Object<T: Content + ?Sized, H: HeapRef> {
     heap: H,
 }
 
-// SAFETY: it owns its value as a Box does; the heap's calls may be made from any thread (see Connection).
+// SAFETY: it owns its value as a Box does; the heap's calls may be made from any thread (see
+// Connection).
 unsafe impl<T: Content + ?Sized + Send, H: HeapRef + Send> Send for Object<T, H> {}
 // SAFETY: shared, it gives `&T` alone.
 unsafe impl<T: Content + ?Sized + Sync, H: HeapRef + Sync> Sync for Object<T, H> {}
@@ -83,8 +84,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
             }
         };
         let place = connection(&heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
-        // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is aligned for it, and is
-        // ours alone.
+        // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is
+        // aligned for it, and is ours alone.
         unsafe { place.as_ptr().write(value) };
         Ok(Object { value: place, heap })
     }
@@ -118,8 +119,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
             let element = make(i);
-            // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for count elements, is aligned for
-            // them, and is ours alone.
+            // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for count
+            // elements, is aligned for them, and is ours alone.
             unsafe { place.add(i).write(element) };
         }
         room.into_place();
@@ -131,8 +132,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::ATOMICS;
         let room = Room::new::<T>(&heap, from.len())?;
         let place = room.place.cast::<T::Element>();
-        // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They may be doubled: an Shm
-        // without destructor is its bytes, and without atomics nobody changes them meanwhile.
+        // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They
+        // may be doubled: an Shm without destructor is its bytes, and without atomics no thread
+        // changes them meanwhile.
         unsafe { place.as_ptr().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         room.into_place();
         Ok(Object { value: T::pointer(place, from.len()), heap })
@@ -143,7 +145,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::NOT_ZERO;
         let room = Room::new::<T>(&heap, count)?;
         let place = room.place.cast::<T::Element>();
-        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value (NOT_ZERO).
+        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value
+        // (NOT_ZERO).
         unsafe { place.as_ptr().write_bytes(0, count) };
         room.into_place();
         Ok(Object { value: T::pointer(place, count), heap })
@@ -159,8 +162,10 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let seen = look::<T>(connection(&heap), bits)?;
         check_value::<T>(connection(&heap), bits, seen.count)?;
         let claim = Claim::of::<T>(connection(&heap), bits, seen)?;
-        // Count elements lie there, aligned. What was found before the claim may be about an object that lay there earlier.
-        // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap` receives.
+        // Count elements lie there, aligned. What was found before the claim may be about an object
+        // that lay there earlier.
+        // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap`
+        // receives.
         unsafe { check_claimed::<T>(claim.place, seen.count) }?;
         let place = claim.keep();
         Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
@@ -171,7 +176,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::ATOMICS;
         connection(&self.heap).here()?;
         let place = self.value.cast();
-        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are written.
+        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are
+        // written.
         let elements = unsafe {
             words::collect(T::count(self.value), |to, bytes| {
                 words::copy_out(place, to, bytes);
@@ -186,8 +192,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     pub(crate) fn send(self) -> Result<u64> {
         let place = self.value.cast::<u8>();
         let heap = connection(&self.heap);
-        // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send) invariant 1, and self,
-        // which alone could give references, is used up.
+        // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send)
+        // invariant 1, and self, which alone could give references, is used up.
         let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
         self.into_heap();
         Ok(bits)
@@ -199,7 +205,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         T: Sized,
     {
         connection(&self.heap).assert_here();
-        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay behind in memory that is freed.
+        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay
+        // behind in memory that is freed.
         unsafe { self.value.as_ptr().read() }
     }
 
@@ -244,8 +251,8 @@ fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
 /// Writes what the object holds behind the value, and sends it.
 ///
 /// # Safety
-/// place is an object that this connection holds, with room for count elements of T and the words behind them; nothing refers
-/// to it any more.
+/// place is an object that this connection holds, with room for count elements of T and the words
+/// behind them; nothing refers to it any more.
 #[inline]
 unsafe fn send_labelled<T: Content + ?Sized>(
     heap: &Connection,
@@ -268,7 +275,8 @@ fn is_aligned<T: Content + ?Sized>(heap: &Connection, bits: u64) -> bool {
     align <= 8 || heap.address_of(bits) % align == 0
 }
 
-/// Claims the object of a handle by one call of C, of a type of which label and length tell all. None: refused, and the long way tells why.
+/// Claims the object of a handle by one call of C, of a type of which label and length tell all.
+/// None: refused, and the long way tells why.
 #[inline]
 fn receive_at_once<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Option<NonNull<u8>> {
     let least = const { label::request(std::mem::size_of::<T::Element>(), false) }?;
@@ -311,15 +319,19 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
     }
 }
 
-/// An object that was in transit, and is ours until this is dropped: that puts it back in transit, under the same handle.
+/// An object that was in transit, and is ours until this is dropped: that puts it back in transit,
+/// under the same handle.
 ///
-/// What a look at an object in transit has found may be true of another object than that which is claimed: the stamp in a handle
-/// comes back after 2^15 allocations anywhere in the heap, a millisecond. Once claimed the object stays what it is. So everything
-/// that matters is read again from the claimed object; if it differs, the claim is undone.
+/// What a look at an object in transit has found may be true of another object than that which is
+/// claimed: the generation in a handle repeats after 2^15 allocations anywhere in the heap, a
+/// millisecond. Once claimed the object stays what it is. So everything that matters is read again
+/// from the claimed object; if it differs, the claim is undone.
 ///
-/// A death between claim and putting back leaves an object that the dead process held, as a receiver's death does.
+/// A death between claim and putting back leaves an object that the dead process held, as a
+/// receiver's death does.
 ///
-/// Invariant: this connection claimed the object at place by these bits; it has len bytes, 8 at least.
+/// Invariant: this connection claimed the object at place by these bits; it has len bytes, 8 at
+/// least.
 pub(crate) struct Claim<'h> {
     place: NonNull<u8>,
     len: usize,
@@ -352,7 +364,8 @@ impl<'h> Claim<'h> {
     /// The word that is so many words before the end; None: the object is shorter.
     pub(crate) fn word(&self, before_end: usize) -> Option<u64> {
         let at = (self.len & !7).checked_sub(8 * before_end)?;
-        // SAFETY: it lies in the object (invariant), which is ours; the words at its ends are only used as atomics.
+        // SAFETY: it lies in the object (invariant), which is ours; the words at its ends are only
+        // used as atomics.
         Some(unsafe { words::load(self.place.add(at)) })
     }
 
@@ -464,7 +477,8 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
+/// A copy of what is in the object of a handle, which stays in transit. Sound whatever other
+/// processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
     let () = Refuse::<T::Element>::UNFIT;
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
@@ -487,7 +501,8 @@ pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
     let mut claimed = None;
     let fill = |to, bytes| {
         let claim = Claim::of::<T>(heap, bits, seen)?;
-        // SAFETY: count elements lie there, in an object of ours to which nothing refers; (collect) bytes can be written at to.
+        // SAFETY: count elements lie there, in an object of ours to which nothing refers; (collect)
+        // bytes can be written at to.
         unsafe { words::copy_out(claim.place, to, bytes) };
         claimed = Some(claim);
         Ok(())
@@ -501,13 +516,14 @@ pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
     Ok(owned)
 }
 
-/// Copies elements into a new object and sends it: its handle. No reference to the object is formed.
+/// Copies elements into a new object and sends it: its handle. No reference to the object is
+/// formed.
 pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -> Result<u64> {
     let () = Refuse::<T::Element>::ATOMICS;
     let room = Room::new::<T>(&heap, from.len())?;
     let heap = connection(&heap);
-    // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new object, to which nothing
-    // refers.
+    // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new
+    // object, to which nothing refers.
     let bits = unsafe {
         words::copy_in(from.as_ptr().cast(), room.place, std::mem::size_of_val(from));
         send_labelled::<T>(heap, room.place, from.len())
@@ -516,7 +532,8 @@ pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -
     Ok(bits)
 }
 
-/// Claims whatever is in transit under a handle and gives it back; of a share in a ShmArc, the share.
+/// Claims whatever is in transit under a handle and gives it back; of a share in a ShmArc, the
+/// share.
 pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     let mut last = [0u64];
     let connection = connection(&heap);
@@ -535,7 +552,8 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     }
 }
 
-/// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the object.
+/// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the
+/// object.
 pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
     let (len, last) = look_at_bytes(connection(&heap), bits)?;
     let place = Claim::new(connection(&heap), bits, len, last)?.keep();

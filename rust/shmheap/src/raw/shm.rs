@@ -27,20 +27,22 @@ use std::sync::atomic;
 /// }
 ///
 /// let heap = Heap::anonymous(1 << 16)?;
-/// let sample = Sample { time_ns: 1, value: 0.5, sensor: 7, unit: Unit::Kelvin, good: true, next: Handle::NULL };
+/// let (unit, good, next) = (Unit::Kelvin, true, Handle::NULL);
+/// let sample = Sample { time_ns: 1, value: 0.5, sensor: 7, unit, good, next };
 /// let sample = heap.receive(heap.boxed(sample)?.send()?)?;
 /// assert_eq!((sample.unit, sample.good), (Unit::Kelvin, true));
 /// # Ok::<(), shmheap::Error>(())
 /// ```
 ///
-/// Integers, floats, `bool`, `char`, `NonZero` integers and `Option` of those, atomics, arrays, `()`, [`Handle`](crate::Handle)s, structs
-/// and enums without fields have it. A struct needs `#[repr(C)]` or `#[repr(transparent)]`, an enum an integer's `repr`.
+/// Integers, floats, `bool`, `char`, `NonZero` integers and `Option` of those, atomics, arrays,
+/// `()`, [`Handle`](crate::Handle)s, structs and enums without fields have it. A struct needs
+/// `#[repr(C)]` or `#[repr(transparent)]`, an enum an integer's `repr`.
 ///
 /// The derive refuses:
 /// - references and pointers: an address means nothing in another process;
-/// - padding: the bytes there would show a peer what lay in this process's memory before. Order the fields by size, or add
-///   a field such as `unused: [u8; 4]`;
-///   It is refused where a value is stored, too:
+/// - padding: the bytes there would show a peer what lay in this process's memory before. Order the
+///   fields by size, or add a field such as `unused: [u8; 4]`; It is refused where a value is
+///   stored, too:
 ///
 /// ```compile_fail,E0080
 /// #[derive(shmheap::Shm)]
@@ -53,23 +55,27 @@ use std::sync::atomic;
 /// let _ = shmheap::Heap::anonymous(1 << 16).unwrap().boxed(Holes { a: 1, b: 2 });
 /// ```
 ///
-/// - other `Option`s and enums with fields: their layout is the compiler's, or has bytes that no variant writes. Use a `bool` or
-///   an enum without fields beside the data.
+/// - other `Option`s and enums with fields: their layout is the compiler's, or has bytes that no
+///   variant writes. Use a `bool` or an enum without fields beside the data.
 ///
 /// # The fingerprint
-/// The derive makes 64 bits of the type's size and alignment, and of each field's offset, width, kind, and whether it may change under
-/// a reader (an atomic). Each object bears them, and a receive compares them before it changes anything. Two programs whose
-/// types differ are told so ([`Error::WrongType`](crate::Error::WrongType)). Types of the same structure are the same type, unless
-/// they are named apart: `#[shm(name = "Celsius")]`, or `#[shm(version = 2)]`, or both.
+/// The derive makes 64 bits of the type's size and alignment, and of each field's offset, width,
+/// kind, and whether it may change under a reader (an atomic). Each object bears them, and a
+/// receive compares them before it changes anything. Two programs whose types differ are told so
+/// ([`Error::WrongType`](crate::Error::WrongType)). Types of the same structure are the same type,
+/// unless they are named apart: `#[shm(name = "Celsius")]`, or `#[shm(version = 2)]`, or both.
 ///
-/// The fingerprint is a hash: it tells types apart that differ by mistake. It is no secret, and no signature.
+/// The fingerprint is a hash: it tells types apart that differ by mistake. It is no secret, and no
+/// signature.
 ///
 /// # Validity
-/// Bytes that are no value of the type are refused when they are received: a `bool` other than 0 and 1, a surrogate as a `char`, a
-/// number that no variant of an enum has ([`Error::NotAValue`](crate::Error::NotAValue)).
+/// Bytes that are no value of the type are refused when they are received: a `bool` other than 0
+/// and 1, a surrogate as a `char`, a number that no variant of an enum has
+/// ([`Error::NotAValue`](crate::Error::NotAValue)).
 ///
-/// Safe code of any process can make any value of the type, and copies of one, private fields included: so nothing `unsafe` may rely on how a value
-/// came about. A type with a destructor is refused when the program is compiled, since the process that would run it may be killed:
+/// Safe code of any process can make any value of the type, and copies of one, private fields
+/// included: so nothing `unsafe` may rely on how a value came about. A type with a destructor is
+/// refused when the program is compiled, since the process that would run it may be killed:
 ///
 /// ```compile_fail,E0080
 /// use shmheap::{Handle, Heap, Shm};
@@ -85,15 +91,18 @@ use std::sync::atomic;
 /// let _ = Heap::anonymous(1 << 16).unwrap().peek(Handle::<Guard>::NULL);
 /// ```
 ///
-/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path. A module in its place that
-/// holds anything else than this crate's trait and [`Shape`] is refused when the program is compiled.
+/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path. A
+/// module in its place that holds anything else than this crate's trait and [`Shape`] is refused
+/// when the program is compiled.
 ///
 /// # Safety
 /// Derive it instead. By hand:
-/// - [`SHAPE`](Shm::SHAPE) describes every byte of the type: offset, width, whether it may change while a `&Self` exists, and no
-///   byte is padding;
-/// - `Self` holds no references, no pointers and nothing else that means something in this process alone;
-/// - `is_valid` returns true only where the bytes are a value of the type; where `SHAPE` says that any bytes are one, that is so.
+/// - [`SHAPE`](Shm::SHAPE) describes every byte of the type: offset, width, whether it may change
+///   while a `&Self` exists, and no byte is padding;
+/// - `Self` holds no references, no pointers and nothing else that means something in this process
+///   alone;
+/// - `is_valid` returns true only where the bytes are a value of the type; where `SHAPE` says that
+///   any bytes are one, that is so.
 pub unsafe trait Shm: Sized + Send + 'static {
     /// How a value lies in memory.
     const SHAPE: Shape;
@@ -101,7 +110,8 @@ pub unsafe trait Shm: Sized + Send + 'static {
     /// Whether the bytes at `place` are a value of the type.
     ///
     /// # Safety
-    /// `place` is aligned, all its bytes are initialised, and no thread or process writes them during the call.
+    /// `place` is aligned, all its bytes are initialised, and no thread or process writes them
+    /// during the call.
     unsafe fn is_valid(place: *const Self) -> bool;
 }
 
@@ -129,7 +139,8 @@ pub struct Shape {
     atomic: bool,
 }
 
-/// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are made.
+/// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are
+/// made.
 const SEED: u64 = u64::from_le_bytes(*b"shmheap1");
 
 /// What comes next in a fingerprint: no offset of a field is one of these.
@@ -269,8 +280,8 @@ impl Shape {
     #[doc(hidden)]
     pub const fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
         let place: *const T = value;
-        // SAFETY: the value has as many bytes, all of them initialised: the derive casts it to its number, so it is of an enum without
-        // fields.
+        // SAFETY: the value has as many bytes, all of them initialised: the derive casts it to its
+        // number, so it is of an enum without fields.
         let lies_so = unsafe {
             match std::mem::size_of::<T>() {
                 1 => place.cast::<u8>().read() == number as u8,
@@ -306,8 +317,8 @@ impl Shape {
         self.with(VERSION).with(version)
     }
 
-    /// For the derive: where the next field lies in a value that `complete` accepts, whose fields lie side by side. Moves `next`
-    /// behind it.
+    /// For the derive: where the next field lies in a value that `complete` accepts, whose fields
+    /// lie side by side. Moves `next` behind it.
     #[doc(hidden)]
     #[inline]
     pub fn next_field<T: Shm>(next: &mut *const u8) -> *const T {
@@ -352,7 +363,8 @@ impl Shape {
         self.zero
     }
 
-    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` asks nothing of the processes that write it.
+    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` asks nothing of
+    /// the processes that write it.
     pub const fn is_all_atomic(&self) -> bool {
         self.atomic && self.any_bytes
     }
@@ -360,7 +372,8 @@ impl Shape {
 
 macro_rules! leaves {
     ($($leaf:ident, $any:literal, $zero:literal, $valid:expr => $($of:ty),+;)+) => {$($(
-        // SAFETY: a number of this width and nothing else: no padding, no address; valid says which bytes are one.
+        // SAFETY: a number of this width and nothing else: no padding, no address; valid says which
+        // bytes are one.
         unsafe impl Shm for $of {
             const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, $any, $zero);
             #[inline]
@@ -461,7 +474,8 @@ unsafe impl<T: Shm> Shm for Wrapping<T> {
 // The crate's own handles mean the same in every process, whatever they name.
 macro_rules! handles {
     ($($of:ident, $leaf:ident, $names:ident;)+) => {$(
-        // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any bits are a handle.
+        // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any
+        // bits are a handle.
         unsafe impl<T: ?Sized + 'static> Shm for crate::$of<T> {
             const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::$names as u64);
             unsafe fn is_valid(_: *const Self) -> bool {
