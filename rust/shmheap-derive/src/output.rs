@@ -197,7 +197,8 @@ fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     words.set("__I", TokenTree::from(integer.clone()));
     words.set("__VARIANTS", shape);
     words.set("__IDENTITY", identity(item));
-    let text = "__CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete()";
+    let text =
+        "unsafe { __CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete() }";
     words.set("__SHAPE", words.fill(text));
     words.set("__CHECKS", valid);
     words.set("__ALL", all);

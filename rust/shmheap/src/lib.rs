@@ -32,9 +32,9 @@
 //! **A process may die at any instruction.** The other processes go on. [`Heap::reap`] gives back
 //! what it held.
 //!
-//! **No undefined behaviour through safe code.** What safe code does with a heap, with handles that it makes up, with the heap's
-//! descriptor or with `fork()`, gives errors, panics, or a death of the process itself. Three
-//! things make that so:
+//! **No undefined behaviour through safe code.** What safe code does with a heap, with handles that
+//! it makes up, with the heap's descriptor or with `fork()`, gives errors, panics, or a death of the
+//! process itself. Three things make that so:
 //!
 //! - *Types.* What lies in the heap implements [`Shm`], by a derive. Each object bears 64 bits of
 //!   its type's fingerprint, and its length; a receive compares both, and checks that the bytes are

@@ -277,11 +277,14 @@ impl Shape {
     }
 
     /// For the derive: a variant of an enum, and its number.
+    ///
+    /// # Safety
+    /// All bytes of the value are initialised, as those of an enum without fields are. `Shm` alone
+    /// does not say so: padding is refused by `complete`, which this is a part of.
     #[doc(hidden)]
-    pub const fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
+    pub const unsafe fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
         let place: *const T = value;
-        // SAFETY: the value has as many bytes, all of them initialised: the derive casts it to its
-        // number, so it is of an enum without fields.
+        // SAFETY: says the caller.
         let lies_so = unsafe {
             match std::mem::size_of::<T>() {
                 1 => place.cast::<u8>().read() == number as u8,
@@ -588,7 +591,9 @@ mod tests {
 
     // SAFETY: an enum that lies as a u8; no bytes are given to it.
     unsafe impl Shm for Small {
-        const SHAPE: Shape = Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64);
+        // SAFETY: as above.
+        const SHAPE: Shape =
+            unsafe { Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64) };
         unsafe fn is_valid(_: *const Self) -> bool {
             false
         }
@@ -598,13 +603,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "an enum in shared memory is its number")]
     fn an_enum_is_its_number() {
-        let _ = Small::SHAPE.variant(&Small::A, 2);
+        // SAFETY: an enum without fields.
+        let _ = unsafe { Small::SHAPE.variant(&Small::A, 2) };
     }
 
     #[test]
     #[should_panic(expected = "an enum in shared memory is its number")]
     fn an_enum_is_no_longer_than_its_number() {
-        let _ = Small::SHAPE.variant(&[1u8; 3], 1);
+        // SAFETY: bytes.
+        let _ = unsafe { Small::SHAPE.variant(&[1u8; 3], 1) };
     }
 
     #[test]
