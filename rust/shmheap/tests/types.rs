@@ -339,7 +339,7 @@ fn each_type_is_received_as_itself_alone() {
                 let mut tried = 0;
                 let mut received = Vec::new();
                 $(
-                    assert!(heap.receive_arc(shmheap::ArcHandle::<$of>::from_bits(bits)).is_err());
+                    assert!(heap.receive_arc(ArcHandle::<$of>::from_bits(bits)).is_err());
                     if heap.peek(Handle::<$of>::from_bits(bits)).is_ok() {
                         received.push(tried);
                     }
@@ -365,7 +365,6 @@ fn each_type_is_received_as_itself_alone() {
         ['a'; 2] => [char; 2],
         [AtomicU32::new(1), AtomicU32::new(2)] => [AtomicU32; 2],
         Handle::NULL => Handle<u64>,
-        shmheap::ArcHandle::NULL => shmheap::ArcHandle<u64>,
-        shmheap::AtomicHandle::NULL => shmheap::AtomicHandle<u64>,
+        AtomicHandle::NULL => AtomicHandle<u64>,
     );
 }

@@ -166,7 +166,6 @@ enum Leaf {
     Enum,
     Array,
     Nothing,
-    ArcHandle,
     NonZeroSigned,
     OptionNonZeroSigned,
 }
@@ -476,11 +475,11 @@ unsafe impl<T: Shm> Shm for Wrapping<T> {
 
 // The crate's own handles mean the same in every process, whatever they name.
 macro_rules! handles {
-    ($($of:ident, $leaf:ident, $names:ident;)+) => {$(
+    ($($of:ident, $leaf:ident;)+) => {$(
         // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any
         // bits are a handle.
         unsafe impl<T: ?Sized + 'static> Shm for crate::$of<T> {
-            const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::$names as u64);
+            const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::Handle as u64);
             unsafe fn is_valid(_: *const Self) -> bool {
                 true
             }
@@ -489,9 +488,9 @@ macro_rules! handles {
 }
 
 handles! {
-    Handle, Handle, Handle;
-    ArcHandle, Handle, ArcHandle;
-    AtomicHandle, Atomic, Handle;
+    Handle, Handle;
+    ArcHandle, Handle;
+    AtomicHandle, Atomic;
 }
 
 #[cfg(test)]
@@ -551,7 +550,6 @@ mod tests {
             [[u8; 4]; 2],
             [AtomicU64; 7038],
             crate::Handle<u64>,
-            crate::ArcHandle<u64>,
             crate::AtomicHandle<u64>,
         );
     }
