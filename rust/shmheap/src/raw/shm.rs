@@ -323,7 +323,7 @@ impl Shape {
     /// lie side by side. Moves `next` behind it.
     #[doc(hidden)]
     #[inline]
-    pub fn next_field<T: Shm>(next: &mut *const u8) -> *const T {
+    pub fn next_field<T>(next: &mut *const u8) -> *const T {
         match std::mem::size_of::<T>() {
             0 => std::ptr::NonNull::dangling().as_ptr(),
             size => {
