@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/op.h"
+/* op.c: decodes shapes and operations.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/op.h"
 
 struct heap_shape shape_decode(struct input *input)
 {
@@ -7,14 +8,15 @@ struct heap_shape shape_decode(struct input *input)
     struct heap_shape shape = {128 + 40 * (size_t)len, 0,
                                flags & 1 ? 8 : 16,     (flags & 4) != 0,
                                flags >> 3 == 31,       flags >> 3 & 3};
-    if (shape.cached) /* the core caches in heaps of 64 KiB and more */
+    if (shape.cached) /* the core uses caches in heaps of 64 KiB and more */
         shape.len += 96 << 10;
     if (flags & 2)
         shape.max_len = 6 * shape.len;
     return shape;
 }
 
-/* Three bits say how large it may be, thirteen how large it is: mostly small; at the top those that overflow sums. */
+/* The top three bits choose the range, thirteen bits the size in it. Most sizes are small; the
+ * largest values give sizes that overflow sums. */
 static uint64_t size_decode(unsigned two, unsigned which)
 {
     static const unsigned char less[8] = {9, 8, 6, 5, 3, 2, 0, 0};
@@ -29,7 +31,7 @@ static enum op_kind kind_decode(unsigned slot)
     return slot < OP_KINDS ? (enum op_kind)slot : slot & 1 ? OP_FREE : OP_ALLOC;
 }
 
-/* Bits 0-5 the kind, 6 the side, 7 the mark; which; size. */
+/* Byte 0: bits 0-5 kind, 6 side, 7 marked. Byte 1: which. Bytes 2-3: size. */
 struct op op_decode(struct input *input)
 {
     unsigned head = input_byte(input), which = input_byte(input), two = input_two(input);

@@ -1,4 +1,4 @@
-/* blocks.h: the blocks of a heap at one instant, to be compared with those of another.
+/* blocks.h: a snapshot of the blocks of a heap, for comparisons.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_BLOCKS_H
 #define FUZZ_BLOCKS_H
@@ -13,11 +13,11 @@ struct blocks {
 };
 
 void blocks_take(struct blocks *blocks, shmheap_memory_handle mem);
-/* The block whose payload is at offset; NULL: none begins there. */
+/* The block whose payload is at offset, or NULL. */
 const shmheap_block_info *blocks_find(const struct blocks *blocks, uint64_t offset);
-/* It holds an object, or a table of the heap. */
+/* The block holds an object or a table of the heap. */
 int block_is_used(const shmheap_block_info *block);
-/* A block that holds an object begins at offset. */
+/* The block whose payload is at offset exists and holds an object. */
 int blocks_have_object(const struct blocks *blocks, uint64_t offset);
 
 #endif

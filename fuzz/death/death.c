@@ -1,15 +1,16 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/death.h"
+/* death.c: simulates a death before each store of a call.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/death/death.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "c/src/process/slot.h"
-#include "fuzz/arena.h"
+#include "fuzz/world/arena.h"
 
-#define PID_OF_NOBODY                                                                              \
-    UINT64_C(0x3fffff) /* the last that Linux can give, if it is told to give so many */
+/* The largest pid that Linux can be configured to give: no process has it. */
+#define PID_UNUSED UINT64_C(0x3fffff)
 #define SLOT_PID_AT 32
 #define SLOT_PID_BITS UINT64_C(0x3fffff)
 
@@ -18,7 +19,7 @@ void (*shmheap_store_hook)(void);
 static unsigned char *shots;
 static size_t shot_bytes;
 static unsigned stores;
-static unsigned char *only_shot; /* before store number only */
+static unsigned char *only_shot; /* the memory before store `only` */
 static unsigned only;
 
 static unsigned char *shot(unsigned k)
@@ -52,27 +53,28 @@ static uint64_t *word_at(unsigned char *memory, size_t offset)
     return (uint64_t *)(void *)(memory + offset);
 }
 
-/* What the kernel does to a robust futex; there is one thread, so whoever has the lock is who dies. */
-static void bury_owner(unsigned char *memory)
+/* Does what the kernel does to a robust futex. There is one thread, so the dead process holds the
+ * lock. */
+static void lock_mark_dead(unsigned char *memory)
 {
     uint64_t *lock = word_at(memory, offsetof(struct control, lock));
     if ((uint32_t)*lock & FUTEX_TID_MASK)
         *lock = (*lock & ~(uint64_t)FUTEX_TID_MASK) | FUTEX_OWNER_DIED;
 }
 
-static void bury_slot(unsigned char *memory, unsigned slot)
+static void slot_mark_dead(unsigned char *memory, unsigned slot)
 {
     uint64_t *word = word_at(memory, CONTROL_SIZE + (size_t)slot * SLOT_SIZE);
     if ((*word & 0xff & ~(SLOT_BY_PID | SLOT_HAS_HEIRS)) == SLOT_TAKEN)
-        *word = (*word & ~(SLOT_PID_BITS << SLOT_PID_AT)) | PID_OF_NOBODY << SLOT_PID_AT;
+        *word = (*word & ~(SLOT_PID_BITS << SLOT_PID_AT)) | PID_UNUSED << SLOT_PID_AT;
 }
 
-static void bury(const struct death *death, unsigned char *memory)
+static void mark_dead(const struct death *death, unsigned char *memory)
 {
-    bury_owner(memory);
+    lock_mark_dead(memory);
     for (unsigned i = 0; i < sizeof death->slots / sizeof *death->slots; i++)
         if (death->slots[i])
-            bury_slot(memory, death->slots[i]);
+            slot_mark_dead(memory, death->slots[i]);
 }
 
 int death_happen(const struct death *death, unsigned k)
@@ -81,7 +83,7 @@ int death_happen(const struct death *death, unsigned k)
         return 0;
     unsigned char *memory = arena_memory(0, shot_bytes);
     memcpy(memory, shot(k), shot_bytes);
-    bury(death, memory);
+    mark_dead(death, memory);
     return 1;
 }
 
@@ -113,6 +115,6 @@ int death_happen_again(struct death *death, unsigned k)
     if (!died)
         death->slots[2] = 0;
     else
-        bury(death, memory);
+        mark_dead(death, memory);
     return died;
 }

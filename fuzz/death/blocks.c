@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/blocks.h"
+/* blocks.c: a snapshot of the blocks of a heap.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/death/blocks.h"
 
-#include "fuzz/world.h"
+#include "fuzz/world/world.h"
 
 static int add_block(const shmheap_block_info *block, void *context)
 {

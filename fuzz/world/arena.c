@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/arena.h"
+/* arena.c: the memory of the heaps.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/arena.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ enum { PAGE = 4096 };
 #define UNPOISON(at, len) ((void)(at), (void)(len))
 #endif
 
-/* An input does the same each time: the core's ids, by which names are hashed, come from here and not from the kernel. */
+/* Replaces the kernel's random numbers, so that an input has the same effect each time: the core
+ * hashes names with random ids. */
 ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 {
     (void)flags;
@@ -41,7 +43,7 @@ static unsigned char *map_guarded(int fd)
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED || mmap(all + PAGE, ARENA_LEN, PROT_READ | PROT_WRITE,
                                   MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
-        perror("fuzz: no memory for heaps");
+        perror("fuzz: cannot map memory for heaps");
         exit(1);
     }
     return all + PAGE;
@@ -51,7 +53,7 @@ static void arena_begin(void)
 {
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, ARENA_LEN) != 0) {
-        perror("fuzz: no memory file");
+        perror("fuzz: cannot create a memory file");
         exit(1);
     }
     sides[0] = map_guarded(fd);

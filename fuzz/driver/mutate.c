@@ -1,13 +1,14 @@
-/* libFuzzer's mutations, and those that take operations as wholes: insert, remove, repeat, exchange, change one field.
+/* mutate.c: mutations of whole operations, beside libFuzzer's own: insert, remove, repeat,
+ * exchange, change one field.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "fuzz/op.h"
+#include "fuzz/world/op.h"
 
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t len, size_t max_len);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max_len, unsigned seed);
 
-/* struct program is the operations of an input, behind its shape. */
+/* struct program is the operations of an input, which follow its shape. */
 struct program {
     uint8_t *ops;
     size_t count, room;
@@ -46,7 +47,7 @@ static void insert_new(struct program *program)
         fill_random(program, at(program, index + i));
 }
 
-/* A run of operations once more, somewhere else. */
+/* Copies consecutive operations to another place. */
 static void insert_copy(struct program *program)
 {
     uint8_t copy[OP_LEN * 16];
@@ -93,7 +94,7 @@ static void change_field(struct program *program)
         case 2:
             op[1] = (uint8_t)below(program, 256);
             break;
-        default: /* a size one more, one less, or any */
+        default: /* the low byte plus or minus one or unchanged; the high byte any or unchanged */
             op[2] = (uint8_t)(op[2] + below(program, 3) - 1);
             if (below(program, 2))
                 op[3] = (uint8_t)below(program, 256);

@@ -1,12 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/world.h"
+/* world.c: a heap with two connections and the expected state.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/world.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/arena.h"
-#include "fuzz/contents.h"
+#include "fuzz/world/arena.h"
+#include "fuzz/world/contents.h"
 
 int world_printing;
 static const uint8_t *input_bytes;
@@ -14,10 +15,10 @@ static size_t input_len;
 
 void world_input(const uint8_t *bytes, size_t len)
 {
-    static int asked;
-    if (!asked && getenv("FUZZ_PRINT_C"))
+    static int done;
+    if (!done && getenv("FUZZ_PRINT_C"))
         world_printing = 1;
-    asked = 1;
+    done = 1;
     input_bytes = bytes;
     input_len = len;
 }
@@ -44,7 +45,7 @@ static const char program_head[] =
     "static int see(const shmheap_block_info *block, void *context) { return 0; }\n"
     "static int see_name(const shmheap_name_info *name, void *context) { return 0; }\n"
     "static int see_process(const shmheap_process_info *process, void *context) { return 0; }\n"
-    "static void look(shmheap_memory_handle mem, unsigned what)\n{\n    shmheap_stats stats;\n"
+    "static void inspect(shmheap_memory_handle mem, unsigned what)\n{\n    shmheap_stats stats;\n"
     "    if (what & 1) shmheap_walk(mem, see, NULL);\n    if (what & 2) shmheap_check(mem, NULL);\n"
     "    if (what & 4) shmheap_stat(mem, &stats);\n    if (what & 8) shmheap_names(mem, see_name, "
     "NULL);\n"
@@ -132,7 +133,7 @@ static void object_left(struct world_object *object, unsigned side)
 {
     if (object->owner == (int)side)
         object->owner = OWNER_LEFT;
-    object->known |= 1u << side; /* who comes knows how long the heap is */
+    object->known |= 1u << side; /* a new connection knows the length of the heap */
 }
 
 void world_leave(struct world *world, unsigned side)
@@ -214,7 +215,7 @@ void world_remember(struct world *world, unsigned side, void *ptr, uint64_t len)
     world_fill(world, side, object);
 }
 
-/* The side gets the pointer by a handle from the other: only so it learns that the heap has grown. */
+/* Passes the object to the side by handle. Only so the side learns that the heap has grown. */
 static void introduce(struct world *world, unsigned side, struct world_object *object)
 {
     if (object->known >> side & 1)

@@ -1,9 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* edit.c: writes of a hostile peer.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "c/src/segment/connection.h"
-#include "fuzz/hostile.h"
-#include "fuzz/world.h"
+#include "fuzz/hostile/hostile.h"
+#include "fuzz/world/world.h"
 
 enum {
     AREA_CONTROL,
@@ -15,7 +16,7 @@ enum {
     AREA_BACK,
     AREA_ANY
 };
-enum { HOW_LOCK = 15 }; /* only this one writes the lock: each waits for what it finds there */
+enum { HOW_LOCK = 15 }; /* only this kind writes the lock: calls wait for the owner in it */
 
 struct edit edit_decode(struct input *input)
 {
@@ -25,10 +26,10 @@ struct edit edit_decode(struct input *input)
     return edit;
 }
 
-/* It writes the lock, if that is where it is about. */
+/* The edit may write the lock. */
 static int edit_is_of_lock(const struct edit *edit) { return edit->how == HOW_LOCK; }
 
-/* From the segment's start; in what is connected to, by its layout. */
+/* The offset from the segment's start. If a side is connected, the layout divides it into areas. */
 static size_t edit_offset(const struct hostile *hostile, const struct edit *edit)
 {
     const struct layout *layout = &hostile->layout;
@@ -48,7 +49,7 @@ static size_t edit_offset(const struct hostile *hostile, const struct edit *edit
             return layout->region_off + object + edit->at % 256;
         case AREA_HEADER_OF:
             return layout->region_off + object - HEADER_SIZE;
-        case AREA_BACK: /* from the end */
+        case AREA_BACK: /* counted from the end */
             return hostile->bytes - 8 - edit->at % (hostile->bytes - 8);
         default:
             return edit->at * 16u + edit->which;
@@ -83,15 +84,15 @@ uint64_t edit_value(const struct hostile *hostile, const struct edit *edit, uint
             return UINT64_MAX;
         case 6:
             return small;
-        case 7: /* a header of this size, of a state and a slot */
+        case 7: /* a header with a size, a state and a slot */
             return small | (edit->word >> 16 & 0x3fff) << HEADER_STATE_SHIFT;
-        case 8: /* size alone */
+        case 8: /* changes the size only */
             return (old & ~HEADER_SIZE_MASK) | small;
-        case 9: /* all but size */
+        case 9: /* changes all but the size */
             return (old & HEADER_SIZE_MASK) | edit->word << HEADER_SIZE_BITS;
         case 10:
             return hostile->bytes - small;
-        case 11: /* what is elsewhere */
+        case 11: /* copies another word */
             memcpy(&other, hostile->memory[0] + small * 8 % (hostile->bytes - 7), sizeof other);
             return other;
         case 12:

@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/steps.h"
+/* steps.c: operations on objects.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/steps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -95,7 +96,8 @@ void step_handle(struct world *world, const struct op *op)
     void *ptr = shmheap_handle_to_ptr(world->mem[!op->side], handle);
     FUZZ_CHECK(ptr == world_ptr(world, !op->side, object->offset));
     shmheap_object_handle wrong = {handle.bits ^ (UINT64_C(1) << op->size % 64)};
-    /* Sending advances a stamp, so two objects may have the same one: then the wrong handle may be the right one of the other. */
+    /* Sending advances a generation, so two objects may have equal generations. The wrong handle
+     * may then be the valid handle of another object. */
     void *other = shmheap_handle_to_ptr(world->mem[op->side], wrong);
     FUZZ_CHECK(!other || shmheap_ptr_to_handle(world->mem[op->side], other).bits == wrong.bits);
 }
@@ -180,7 +182,7 @@ void step_free_many(struct world *world, const struct op *op)
         SAY("    ptr(%u, at[%u]),", op->side, object->line);
         ptrs[i] = world_ptr(world, op->side, object->offset);
     }
-    ptrs[count] = ptrs[0]; /* a second time: refused */
+    ptrs[count] = ptrs[0]; /* twice: the library refuses the second */
     SAY("    ptr(%u, at[%u])};\n      shmheap_free_many(mem[%u], many, %zu); }", op->side,
         world->objects[world->count - 1].line, op->side, count + twice);
     FUZZ_CHECK(shmheap_free_many(world->mem[op->side], ptrs, count + twice) == count);
@@ -206,7 +208,7 @@ void world_step(struct world *world, const struct op *op)
         [OP_NAMED] = step_named,
         [OP_UNNAME] = step_unname,
         [OP_RECONNECT] = step_reconnect,
-        [OP_LOOK] = step_look,
+        [OP_INSPECT] = step_inspect,
     };
     errno = 0;
     steps[op->kind](world, op);

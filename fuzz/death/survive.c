@@ -1,9 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* survive.c: checks what a survivor of a death finds.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
 
-#include "fuzz/contents.h"
-#include "fuzz/death.h"
+#include "fuzz/world/contents.h"
+#include "fuzz/death/death.h"
 
 static struct blocks now, reaped;
 
@@ -13,20 +14,21 @@ static int filled(shmheap_memory_handle mem, const struct world_object *object, 
                          object->mark, least);
 }
 
-static int of_the_dead(const struct death *death, const shmheap_block_info *block)
+static int is_of_dead(const struct death *death, const shmheap_block_info *block)
 {
     return block->slot == 0 || block->slot == death->slots[0] || block->slot == death->slots[1] ||
            block->slot == death->slots[2];
 }
 
-/* Names are made from blocks that are the caller's at first, and come to nothing where space runs out; so do the lines of caches. */
-static int may_leave_others(const struct death *death)
+/* Names and the records of caches are made from blocks that the caller owns first. A death or a
+ * lack of space may leave such a block behind. */
+static int may_leave_blocks(const struct death *death)
 {
     return death->op.kind == OP_NAMED || death->op.kind == OP_UNNAME || death->world->shape.cached;
 }
 
-/* No object is there but those of before, or that would have been there after it; what was there all the time is there. Recovery
- * may lay the table of names anew. */
+/* Each object existed before the call or would exist after it. Each object that exists in both
+ * cases exists now. Recovery may move the table of names. */
 static void check_blocks(const struct death *death)
 {
     for (unsigned i = 0; i < now.count; i++) {
@@ -36,10 +38,10 @@ static void check_blocks(const struct death *death)
             blocks_have_object(&death->after, block->offset))
             continue;
         if (world_printing)
-            printf("    /* a block that should not be there: offset %llu, state %u, slot %u */\n",
+            printf("    /* an unexpected block: offset %llu, state %u, slot %u */\n",
                    (unsigned long long)block->offset, block->state, block->slot);
-        FUZZ_CHECK(may_leave_others(death) && block->state == SHMHEAP_STATE_USED &&
-                   of_the_dead(death, block));
+        FUZZ_CHECK(may_leave_blocks(death) && block->state == SHMHEAP_STATE_USED &&
+                   is_of_dead(death, block));
     }
     for (unsigned i = 0; i < death->before.count; i++) {
         const shmheap_block_info *block = &death->before.all[i];
@@ -72,8 +74,8 @@ static void check_resized(const struct death *death, shmheap_memory_handle mem)
                (blocks_have_object(&now, moved.offset) && filled(mem, &moved, least)));
 }
 
-/* Every byte of every object that the call was not about. An object that was reaped may have left its place to the table of
- * names, which moves down: so only blocks that hold objects are compared. */
+/* Every byte of every object except the call's. The table of names may now lie in the place of a
+ * reaped object, so only blocks that hold objects are compared. */
 static void check_contents(const struct death *death, shmheap_memory_handle mem,
                            const struct blocks *blocks)
 {
@@ -83,8 +85,8 @@ static void check_contents(const struct death *death, shmheap_memory_handle mem,
         if (is_target(death, i) || !blocks_have_object(blocks, object->offset))
             continue;
         FUZZ_CHECK(filled(mem, object, object->len));
-        if (blocks_find(blocks, object->offset)->state !=
-            SHMHEAP_STATE_SENT) /* in transit nobody has a pointer to it */
+        /* No process may use the pointer of an object that is being sent. */
+        if (blocks_find(blocks, object->offset)->state != SHMHEAP_STATE_SENT)
             FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >=
                        object->len);
     }
@@ -94,7 +96,7 @@ static void check_contents(const struct death *death, shmheap_memory_handle mem,
             FUZZ_CHECK(filled(mem, &world->names[i].object, world->names[i].object.len));
 }
 
-/* Of the names that the call is not about, those are there that somebody uses who lives or left in order. */
+/* A name, except the call's, exists if and only if a living or a disconnected process uses it. */
 static void check_names(const struct death *death, shmheap_memory_handle mem)
 {
     for (unsigned i = 0; i < WORLD_NAMES; i++) {
@@ -112,13 +114,13 @@ static void check_names(const struct death *death, shmheap_memory_handle mem)
     }
 }
 
-/* What only the dead could know is gone, and nothing else. */
+/* Reaping freed the unshared objects of dead processes, and nothing else. */
 static void check_reaped(const struct death *death)
 {
     for (unsigned i = 0; i < now.count; i++) {
         const shmheap_block_info *block = &now.all[i];
         int stays = block->state == SHMHEAP_STATE_SHARED || block->state == SHMHEAP_STATE_SENT ||
-                    (block->state == SHMHEAP_STATE_USED && !of_the_dead(death, block));
+                    (block->state == SHMHEAP_STATE_USED && !is_of_dead(death, block));
         const shmheap_block_info *later = stays ? blocks_find(&reaped, block->offset) : NULL;
         FUZZ_CHECK(!stays || (later && later->size == block->size && later->state == block->state));
     }
@@ -131,7 +133,7 @@ static void check_reaped(const struct death *death)
     }
 }
 
-static void go_on(shmheap_memory_handle mem)
+static void check_usable(shmheap_memory_handle mem)
 {
     shmheap_stats stats;
     void *ptr = shmheap_alloc(mem, 10);
@@ -156,5 +158,5 @@ void death_survive(const struct death *death, shmheap_memory_handle mem)
     check_reaped(death);
     check_contents(death, mem, &reaped);
     check_names(death, mem);
-    go_on(mem);
+    check_usable(mem);
 }

@@ -1,18 +1,19 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/contents.h"
+/* contents.c: the bytes in objects.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/contents.h"
 
 #include <string.h>
 
-enum { EDGE = 256, PERIOD = 256, STEP = 31, STEP_INVERSE = 223 /* 31 * 223 = 1 modulo 256 */ };
+enum { END_LEN = 256, PERIOD = 256, STEP = 31, STEP_INVERSE = 223 /* 31 * 223 = 1 modulo 256 */ };
 
-/* Most of what a run does is to compare bytes, and no fuzzer learns anything from that: not instrumented. */
+/* Comparing bytes takes most of a run and tells the fuzzer nothing, so it is not instrumented. */
 #if defined(__clang__) && __clang_major__ >= 12
 #define PLAIN __attribute__((no_sanitize("coverage")))
 #else
 #define PLAIN
 #endif
 
-/* Byte i is 31 i: what an object holds is a part of this, beginning where its mark says. */
+/* Byte i is 31 i. The contents of an object are a part of it; the mark chooses its start. */
 static unsigned char wave[PERIOD + PERIOD];
 
 static PLAIN const unsigned char *wave_of(uint64_t mark, uint64_t at)
@@ -39,15 +40,15 @@ static PLAIN int same(const unsigned char *found, const unsigned char *expected,
 
 PLAIN void contents_fill(unsigned char *object, uint64_t len, uint64_t mark)
 {
-    uint64_t head = len < EDGE ? len : EDGE, tail = len < 2 * EDGE ? head : len - EDGE;
+    uint64_t head = len < END_LEN ? len : END_LEN, rest = len < 2 * END_LEN ? head : len - END_LEN;
     memcpy(object, wave_of(mark, 0), head);
-    memcpy(object + tail, wave_of(mark, tail), len - tail);
+    memcpy(object + rest, wave_of(mark, rest), len - rest);
 }
 
 PLAIN int contents_same(const unsigned char *object, uint64_t len, uint64_t mark, uint64_t least)
 {
-    uint64_t head = len < EDGE ? len : EDGE, tail = len < 2 * EDGE ? head : len - EDGE;
+    uint64_t head = len < END_LEN ? len : END_LEN, rest = len < 2 * END_LEN ? head : len - END_LEN;
     if (!same(object, wave_of(mark, 0), head < least ? head : least))
         return 0;
-    return tail >= least || same(object + tail, wave_of(mark, tail), least - tail);
+    return rest >= least || same(object + rest, wave_of(mark, rest), least - rest);
 }

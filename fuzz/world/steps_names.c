@@ -1,8 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* steps_names.c: operations on names.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
 
-#include "fuzz/steps.h"
+#include "fuzz/world/steps.h"
 
 static void name_begin(struct world *world, unsigned side, struct world_name *name, const void *ptr,
                        uint64_t len)
@@ -12,7 +13,7 @@ static void name_begin(struct world *world, unsigned side, struct world_name *na
     world_fill(world, side, &name->object);
 }
 
-/* The side counts as a user once more; the other finds the same object. */
+/* Adds a use of the side; the other side finds the same object. */
 void step_named(struct world *world, const struct op *op)
 {
     struct world_name *name = &world->names[op->which % WORLD_NAMES];
@@ -49,8 +50,8 @@ void step_unname(struct world *world, const struct op *op)
     void *ptr = shmheap_find(world->mem[op->side], text, NULL);
     FUZZ_CHECK(ptr == world_ptr(world, op->side, name->object.offset));
     int result = shmheap_try_free(world->mem[op->side], ptr);
-    unsigned *users =
-        &name->users[name->users[op->side] ? op->side : 2]; /* its own, else of those that left */
+    /* Ends a use of the side, or else of a closed connection. */
+    unsigned *users = &name->users[name->users[op->side] ? op->side : 2];
     if (*users == 0) {
         FUZZ_CHECK(result == -1 && errno == EPERM);
         return;

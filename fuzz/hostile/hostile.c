@@ -1,12 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/hostile.h"
+/* hostile.c: calls on a hostile heap.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/hostile/hostile.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "c/src/segment/connection.h"
-#include "fuzz/arena.h"
-#include "fuzz/world.h"
+#include "fuzz/world/arena.h"
+#include "fuzz/world/world.h"
 
 enum { MANY = 20 };
 
@@ -20,7 +21,7 @@ static uint64_t region_most(const struct hostile *hostile, unsigned side)
     return hostile->mem[side].heap->layout.max_len;
 }
 
-/* Keeps the layout for edits; and for a lock that seems to be somebody's not half a minute of patience each. */
+/* Keeps the layout for edits. The limit 0 ends waits for a lock whose owner an edit made up. */
 static void connected(struct hostile *hostile, shmheap_memory_handle mem)
 {
     if (!shmheap_valid(mem))
@@ -47,7 +48,7 @@ static void keep(struct hostile *hostile, const struct op *op, const unsigned ch
     hostile->kept[op->which % HOSTILE_KEPT] = (uint64_t)(ptr - region(hostile, op->side));
 }
 
-/* All of the object, if it is one, is inside the heap, and can be written. */
+/* If ptr is not NULL, the whole object lies inside the heap and is writable. */
 static void use(struct hostile *hostile, const struct op *op, unsigned char *ptr, uint64_t len)
 {
     if (!ptr)
@@ -61,7 +62,7 @@ static void use(struct hostile *hostile, const struct op *op, unsigned char *ptr
     keep(hostile, op, ptr);
 }
 
-/* One that a call returned, one near, or any. */
+/* A pointer that a call returned, one near it, or any. */
 static void *some_pointer(const struct hostile *hostile, const struct op *op)
 {
     uint64_t offset = hostile->kept[op->which % HOSTILE_KEPT];
@@ -69,7 +70,7 @@ static void *some_pointer(const struct hostile *hostile, const struct op *op)
         offset = op->size;
     else if (op->which >= 0xf0)
         offset += 8;
-    return (void *)((uintptr_t)region(hostile, op->side) + offset); /* perhaps anywhere */
+    return (void *)((uintptr_t)region(hostile, op->side) + offset); /* may be outside */
 }
 
 /* For the printed program. */
@@ -208,43 +209,44 @@ static void call_reconnect(struct hostile *hostile, const struct op *op)
         connected(hostile, hostile->mem[op->side]);
 }
 
-/* struct look is one list being visited. */
-struct look {
+/* struct inspection bounds and counts the visits of one list. */
+struct inspection {
     uint64_t most, visits;
 };
 
 static int see_block(const shmheap_block_info *block, void *context)
 {
-    struct look *look = context;
-    FUZZ_CHECK(block->len <= look->most && block->offset <= look->most - block->len);
+    struct inspection *inspection = context;
+    FUZZ_CHECK(block->len <= inspection->most && block->offset <= inspection->most - block->len);
     FUZZ_CHECK(block->slot <= 1023);
-    FUZZ_CHECK(++look->visits <= look->most);
+    FUZZ_CHECK(++inspection->visits <= inspection->most);
     return 0;
 }
 
 static int see_name(const shmheap_name_info *name, void *context)
 {
-    struct look *look = context;
+    struct inspection *inspection = context;
     FUZZ_CHECK(name->name_len <= 255 && name->name[name->name_len] == 0);
-    FUZZ_CHECK(++look->visits <= 2 * look->most);
+    FUZZ_CHECK(++inspection->visits <= 2 * inspection->most);
     return 0;
 }
 
 static int see_process(const shmheap_process_info *process, void *context)
 {
-    struct look *look = context;
+    struct inspection *inspection = context;
     FUZZ_CHECK(memchr(process->name, 0, sizeof process->name) != NULL);
-    FUZZ_CHECK(++look->visits <= 1023);
+    FUZZ_CHECK(++inspection->visits <= 1023);
     return 0;
 }
 
-static void call_look(struct hostile *hostile, const struct op *op)
+static void call_inspect(struct hostile *hostile, const struct op *op)
 {
     shmheap_memory_handle mem = hostile->mem[op->side];
-    struct look blocks = {region_most(hostile, op->side), 0}, names = blocks, processes = blocks;
+    struct inspection blocks = {region_most(hostile, op->side), 0}, names = blocks,
+                      processes = blocks;
     shmheap_report report;
     shmheap_stats stats;
-    SAY("look(mem[%u], %u);", op->side, op->which & 31);
+    SAY("inspect(mem[%u], %u);", op->side, op->which & 31);
     if (op->which & 1)
         shmheap_walk(mem, see_block, &blocks);
     if (op->which & 2 && shmheap_check(mem, &report) >= 0)
@@ -267,7 +269,7 @@ void hostile_step(struct hostile *hostile, const struct op *op)
         [OP_STALE_FREE] = call_free,     [OP_ALLOC_MANY] = call_alloc_many,
         [OP_FREE_MANY] = call_free_many, [OP_NAMED] = call_named,
         [OP_UNNAME] = call_unname,       [OP_ALLOC_WAIT] = call_make,
-        [OP_RECONNECT] = call_reconnect, [OP_LOOK] = call_look,
+        [OP_RECONNECT] = call_reconnect, [OP_INSPECT] = call_inspect,
     };
     if (!shmheap_valid(hostile->mem[op->side])) {
         if (op->kind == OP_RECONNECT)

@@ -1,9 +1,9 @@
-/* steps.h: one operation each, done and held against what is known; fuzz/op.h says which.
+/* steps.h: each function makes one operation of op.h and compares its result with the world.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_STEPS_H
 #define FUZZ_STEPS_H
 
-#include "fuzz/world.h"
+#include "fuzz/world/world.h"
 
 void step_make(struct world *world, const struct op *op);
 void step_free(struct world *world, const struct op *op);
@@ -17,6 +17,6 @@ void step_named(struct world *world, const struct op *op);
 void step_unname(struct world *world, const struct op *op);
 void step_reap(struct world *world, const struct op *op);
 void step_reconnect(struct world *world, const struct op *op);
-void step_look(struct world *world, const struct op *op);
+void step_inspect(struct world *world, const struct op *op);
 
 #endif

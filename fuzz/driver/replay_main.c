@@ -1,4 +1,4 @@
-/* The kept inputs, once each, without a fuzzer: REPLAY [--print-c] FILE_OR_FOLDER...
+/* replay_main.c: runs each kept input once, without a fuzzer: REPLAY [--print-c] FILE_OR_FOLDER...
  * SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fuzz/input.h"
+#include "fuzz/driver/input.h"
 
 enum { INPUT_MAX = 1 << 20 };
 
@@ -27,7 +27,8 @@ static void replay_file(const char *path)
         die("read", path);
     size_t len = fread(bytes, 1, INPUT_MAX, file);
     fclose(file);
-    uint8_t *exact = malloc(len ? len : 1); /* so that a read behind its end is noticed */
+    uint8_t *exact =
+        malloc(len ? len : 1); /* exact size, so that a sanitizer detects a read beyond its end */
     if (!exact)
         die("copy", path);
     memcpy(exact, bytes, len);
@@ -69,7 +70,7 @@ int main(int argc, char **argv)
         else if (&world_printing)
             world_printing = 1;
         else
-            die("print as C the inputs of this target,", argv[0]);
+            die("print inputs as C programs in", argv[0]);
     if (!replayed)
         die("find any input in", argc > 1 ? argv[1] : "no arguments");
     fprintf(stderr, "%u inputs\n", replayed);

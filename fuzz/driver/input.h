@@ -1,4 +1,4 @@
-/* input.h: the bytes of an input, taken one after the other; behind their end there are zeros.
+/* input.h: reads the bytes of an input in sequence. After its end they are zeros.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
@@ -23,7 +23,7 @@ static inline unsigned input_two(struct input *input)
     return low | input_byte(input) << 8;
 }
 
-/* len bytes, at most 8, low ones first */
+/* A number of len bytes, at most 8, lowest first. */
 static inline uint64_t input_word(struct input *input, unsigned len)
 {
     uint64_t word = 0;
@@ -32,7 +32,7 @@ static inline uint64_t input_word(struct input *input, unsigned len)
     return word;
 }
 
-/* What libFuzzer, AFL++ and the replay call. */
+/* The entry point for libFuzzer, AFL++ and replay_main.c. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 #endif
