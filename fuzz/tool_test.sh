@@ -23,16 +23,16 @@ done
 [ "$("$tool" --list | wc -l)" -ge 6 ] || { echo "fewer targets than there are"; failed=1; }
 expect 0 "usage: tools/fuzz" --help
 expect 2 "no such target: nothing" nothing
-expect 2 "--seconds wants a number" --seconds soon ops
-expect 2 "--seconds wants a number" --seconds
-expect 2 "--folder wants a folder" --folder
+expect 2 "--seconds needs a number" --seconds soon ops
+expect 2 "--seconds needs a number" --seconds
+expect 2 "--folder needs a folder" --folder
 expect 2 "no such option: --fast" --fast
 expect 2 "no such target: 1h" ops 1h
 expect 2 "no such target: 1e3" ops 1e3
-expect 2 "one of them" ops 5 --seconds 30
-expect 2 "one of them" --seconds 300 ops 5
-expect 2 "the minutes (5) come last, but image comes after them" ops 5 image
-expect 2 "the minutes (5) come last, but 6 comes after them" 5 6
+expect 2 "exclude each other" ops 5 --seconds 30
+expect 2 "exclude each other" --seconds 300 ops 5
+expect 2 "the minutes (5) must come last, but image follows them" ops 5 image
+expect 2 "the minutes (5) must come last, but 6 follows them" 5 6
 expect 2 "too short or too long" ops 0
 expect 2 "too short or too long" ops 0.005
 expect 2 "too short or too long" ops 100001
