@@ -286,7 +286,7 @@ static uint64_t break_slot(struct image *image, unsigned way)
                  SLOT_FREE);
         return payload_off(image, 0);
     }
-    if (way > 2 || (way == 1 && slots[1] == SLOT_LEFT))
+    if (way > 2 || (way == 1 && slots[1] == SLOT_DEPARTED))
         return no_such_way;
     poke_u64(image, header_at(image, image->used),
              (header & ~mask) | slots[way] << HEADER_SLOT_SHIFT);

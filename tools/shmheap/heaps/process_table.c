@@ -11,7 +11,7 @@
 
 #include "tools/shmheap/text/say.h"
 
-enum { SLOT_LEFT = 1023 }; /* shmheap_walk: the owner disconnected */
+enum { SLOT_DEPARTED = 1023 }; /* shmheap_walk: the owner disconnected */
 
 static int add_process(const shmheap_process_info *process, void *context)
 {
@@ -37,7 +37,7 @@ static int add_block(const shmheap_block_info *block, void *context)
     struct process_table *table = context;
     if (block->state == SHMHEAP_STATE_SENT)
         owned_add(&table->sent, block);
-    else if (block->slot == SLOT_LEFT)
+    else if (block->slot == SLOT_DEPARTED)
         owned_add(&table->left, block);
     else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE &&
              block->state < SHMHEAP_STATE_INTERNAL)
