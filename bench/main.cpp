@@ -65,6 +65,39 @@ void scale_choose(choices &chosen, const char *name, const bench::scale &size, u
     chosen.rounds = rounds;
 }
 
+void option_take(choices &chosen, unsigned &rounds, int option)
+{
+    switch (option) {
+        case 'q':
+            return scale_choose(chosen, "quick", bench::quick_scale, 3);
+        case 'f':
+            return scale_choose(chosen, "full", bench::full_scale, 11);
+        case 'p':
+            chosen.peers = optarg;
+            break;
+        case 'w':
+            chosen.workloads = optarg;
+            break;
+        case 'r':
+            rounds = rounds_of(optarg);
+            break;
+        case 'j':
+            chosen.json = optarg;
+            break;
+        case 'd':
+            chosen.docs = true;
+            break;
+        case 'l':
+            chosen.list = true;
+            break;
+        case 'h':
+            std::fputs(help_text, stdout);
+            std::exit(0);
+        default:
+            std::exit(2);
+    }
+}
+
 choices options_read(int argc, char **argv)
 {
     static const option options[] = {
@@ -76,39 +109,8 @@ choices options_read(int argc, char **argv)
     };
     choices chosen;
     unsigned rounds = 0;
-    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;) {
-        switch (c) {
-            case 'q':
-                scale_choose(chosen, "quick", bench::quick_scale, 3);
-                break;
-            case 'f':
-                scale_choose(chosen, "full", bench::full_scale, 11);
-                break;
-            case 'p':
-                chosen.peers = optarg;
-                break;
-            case 'w':
-                chosen.workloads = optarg;
-                break;
-            case 'r':
-                rounds = rounds_of(optarg);
-                break;
-            case 'j':
-                chosen.json = optarg;
-                break;
-            case 'd':
-                chosen.docs = true;
-                break;
-            case 'l':
-                chosen.list = true;
-                break;
-            case 'h':
-                std::fputs(help_text, stdout);
-                std::exit(0);
-            default:
-                std::exit(2);
-        }
-    }
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;)
+        option_take(chosen, rounds, c);
     if (optind < argc)
         wrong_usage(std::string("unexpected argument ") + argv[optind]);
     chosen.all.rounds = rounds ? rounds : chosen.rounds;
