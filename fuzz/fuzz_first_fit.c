@@ -1,5 +1,4 @@
-/* fuzz_first_fit.c: each object and each free block lies where a naive model of first fit puts it,
- * with both granules.
+/* fuzz_first_fit.c: each block lies where a naive model of first fit puts it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdlib.h>

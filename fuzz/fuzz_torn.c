@@ -1,5 +1,4 @@
-/* fuzz_torn.c: a peer changes the segment between any two loads of a call, so a word may change
- * after it was checked.
+/* fuzz_torn.c: a peer changes the segment between any two loads of a call.
  *
  * As in fuzz_image, every call returns, and nothing that it returns leads outside the heap. The
  * peer is a hook that the library calls before each load, so findings repeat.

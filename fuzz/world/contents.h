@@ -1,5 +1,4 @@
-/* contents.h: the bytes that the fuzzers write into objects. Large objects are filled at their ends
- * only.
+/* contents.h: the bytes in objects; large objects are filled at their ends only.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_CONTENTS_H
 #define FUZZ_CONTENTS_H

@@ -1,5 +1,4 @@
-/* op.h: decodes bytes to operations of four bytes each, so that a fuzzer can insert and remove
- * operations.
+/* op.h: operations of four bytes each, so that a fuzzer can insert and remove them.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_OP_H
 #define FUZZ_OP_H

@@ -1,5 +1,4 @@
-/* world.h: a heap with two connections at different addresses, and the expected state of its
- * objects.
+/* world.h: a heap with two connections, and the expected state of its objects.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H

@@ -1,5 +1,4 @@
-/* raw.h: the recorder's file of one process, which `shmheap record` converts to a stream of a
- * trace.
+/* raw.h: the recorder's file of one process; `shmheap record` makes a stream of it.
  *
  * There is one file, PID.N, for each program image in the folder that SHMHEAP_RECORD names. It has
  * a header of one page, events in the order in which the calls took effect, then zeros. The

@@ -1,5 +1,4 @@
-/* varint.h: unsigned numbers in 1 to 10 bytes, 7 bits each, lowest first; zigzag for signed
- * numbers.
+/* varint.h: numbers in 1 to 10 bytes, 7 bits each, lowest first; zigzag for signed numbers.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

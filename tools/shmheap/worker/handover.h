@@ -1,5 +1,4 @@
-/* handover.h: a ring of parcels passes objects, by handle, from one process of a replay to the
- * next.
+/* handover.h: a ring of parcels passes objects, by handle, to the next process of a replay.
  *
  * One process puts parcels into a ring and one process takes them out; the two counters synchronise
  * them. When the taker has ended or was killed, the parent takes the remaining parcels.
