@@ -44,7 +44,7 @@ struct map {
 static const unsigned char kind_colors[CELL_KINDS] = {240, 75,  214, 176, 80, 245, 149, 203,
                                                       229, 103, 37,  173, 69, 141, 252, 131};
 static const char state_letters[] = "-ushcin";
-static const char owner_letters[] = "-123456789abcdeo?";
+static const char owner_letters[] = "-123456789abcdo?";
 
 static unsigned owner_kind(struct map *map, unsigned slot)
 {
