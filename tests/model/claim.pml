@@ -2,13 +2,13 @@
  * in which PROCESSES processes can take their steps, and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c (slot.pml) that they are, those that end in _at are one
+ * Inlines have the names of the functions in c/src/ownership/, recover.c, c/src/api/ and slot.c (slot.pml) that they are, those that end in _at are one
  * turn of the loop in the function; steps are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls each
  * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
  *
  * Checked, by assertions where the names in brackets are:
  *   an object has one holder at most, who finds that the header says so, and a handle is received by once (ownership_receive, ownership_send);
- *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (ownership_reap_at);
+ *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (reap_objects_at);
  *   nothing else is relabelled, and the label says why (slot_relabel);
  *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
  *   nobody waits for ever (no end state but the end of all);
@@ -223,7 +223,7 @@ inline dead_slots()
 #define TO_REAP(h, shared) ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
 #endif
 
-inline ownership_reap_at(o, shared)
+inline reap_objects_at(o, shared)
 {
     if
     :: atomic { TO_REAP(header[o], shared) -> seen = header[o] };
@@ -238,14 +238,14 @@ inline ownership_reap_at(o, shared)
 }
 
 /* Lock held. */
-inline ownership_reap(shared)
+inline reap_objects(shared)
 {
 #if MUTANT != 14
     dead_slots();
 #endif
-    ownership_reap_at(0, shared);
+    reap_objects_at(0, shared);
 #if OBJECTS > 1
-    ownership_reap_at(1, shared);
+    reap_objects_at(1, shared);
 #endif
     dead = 0;
     recover_slots()
@@ -444,7 +444,7 @@ inline shmheap_reap(shared)
     dead_slots();
 #endif
     heap_lock();
-    ownership_reap(shared);
+    reap_objects(shared);
     heap_unlock()
 }
 
