@@ -204,11 +204,12 @@ impl<T: Shareable> Shared<T> {
             words::store(place.add(end - 8), INSIDE);
             ticket.map(|ticket| Shared { place, value: target.cast(), ticket })
         };
-        // SAFETY: (send) the object is ours; from here on only shares use it. (free) where there is
-        // none, nothing uses it.
-        match shared
-            .and_then(|shared| unsafe { connection(&heap).send(place) }.map(|own| (shared, own)))
-        {
+        let sent = shared.and_then(|shared| {
+            // SAFETY: (send) the object is ours; from here on only shares use it.
+            let own = unsafe { connection(&heap).send(place) }?;
+            Ok((shared, own))
+        });
+        match sent {
             Ok((shared, own)) => {
                 shared.own().store(own, Ordering::Release);
                 Ok(shared)

@@ -90,8 +90,8 @@ impl<T: Shareable> Used<T> {
     /// The value of this name; made of zero bytes where there is none.
     pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
         let () = Refuse::<T>::NOT_ZERO;
-        // SAFETY: (write) room for a T, ours; zero bytes are one (NOT_ZERO).
         Self::make(heap, name, || {
+            // SAFETY: (write) room for a T, ours; zero bytes are one (NOT_ZERO).
             |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) }
         })
     }
