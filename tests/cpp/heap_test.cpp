@@ -49,7 +49,7 @@ void errors_name_the_call_and_the_heap()
         CHECK(!"created twice");
     } catch (const std::system_error &error) {
         CHECK(error.what() == "shmheap: create \"" + name +
-                                  "\": a heap of that name is there: open it, select_u64 another "
+                                  "\": a heap of that name is there: open it, choose another "
                                   "name, or remove it: File exists");
     }
     heap::remove(name);

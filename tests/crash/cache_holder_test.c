@@ -82,19 +82,6 @@ static void stop_in_cache(void *context)
     shmheap_disconnect(mem);
 }
 
-static int add_cached(const shmheap_block_info *block, void *context)
-{
-    *(uint64_t *)context += block->state == SHMHEAP_STATE_CACHED;
-    return 0;
-}
-
-static uint64_t cached_blocks(shmheap_memory_handle mem)
-{
-    uint64_t blocks = 0;
-    CHECK_EQ(shmheap_walk(mem, add_cached, &blocks), 0);
-    return blocks;
-}
-
 static struct scene *scene_begin(enum step step, shmheap_memory_handle *mem)
 {
     struct scene *scene = test_shared(sizeof *scene);
@@ -131,10 +118,10 @@ static void left_alone_while_it_lives(enum step step)
     void *ptrs[TAKEN_MAX];
     pid_t pid = test_fork(stop_in_cache, scene);
     hear(scene->ready);
-    uint64_t cached = cached_blocks(mem);
+    uint64_t cached = test_cached(mem).blocks;
     CHECK(cached > 0);
     size_t count = test_take_all(mem, ptrs, TAKEN_MAX);
-    CHECK_EQ(cached_blocks(mem), cached);
+    CHECK_EQ(test_cached(mem).blocks, cached);
     CHECK_EQ(test_stat(mem).free_bytes, 0);
     CHECK_SOUND(mem);
     say(scene->go);
@@ -148,7 +135,7 @@ static void left_alone_while_it_lives(enum step step)
     /* It stands aside now, so that the rest of its blocks is to be had. */
     size_t more = test_take_all(mem, ptrs + count, TAKEN_MAX - count);
     CHECK(more > 0);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     free_all(mem, ptrs, count);
     free_all(mem, ptrs + count, more);
     say(scene->go);
@@ -163,10 +150,10 @@ static void all_taken_when_it_dies(enum step step)
     void *ptrs[TAKEN_MAX];
     pid_t pid = test_fork(stop_in_cache, scene);
     hear(scene->ready);
-    CHECK(cached_blocks(mem) > 0);
+    CHECK(test_cached(mem).blocks > 0);
     test_kill(pid);
     size_t count = test_take_all(mem, ptrs, TAKEN_MAX);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     CHECK_EQ(test_stat(mem).free_bytes, 0);
     CHECK_EQ(test_stat(mem).recoveries, 0);
     /* What it had not yet put into its cache is its own still, and the cache's line. */

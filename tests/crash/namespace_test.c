@@ -209,7 +209,7 @@ static shmheap_process_info process_in(shmheap_memory_handle mem, unsigned slot)
     return found.process;
 }
 
-/* The numbers that one inside gets: this process's own, where the kernel lets us select_u64, else 1; 0 when there can be no
+/* The numbers that one inside gets: this process's own, where the kernel lets us choose, else 1; 0 when there can be no
  * namespaces. */
 static pid_t number_possible(struct scene *scene)
 {

@@ -72,19 +72,6 @@ static void hear(const int *from)
     CHECK_EQ(read(from[0], &byte, 1), 1);
 }
 
-static int add_cached(const shmheap_block_info *block, void *context)
-{
-    *(uint64_t *)context += block->state == SHMHEAP_STATE_CACHED;
-    return 0;
-}
-
-static uint64_t cached_blocks(shmheap_memory_handle mem)
-{
-    uint64_t blocks = 0;
-    CHECK_EQ(shmheap_walk(mem, add_cached, &blocks), 0);
-    return blocks;
-}
-
 static size_t choose_len(struct test_random *random) { return test_random_below(random, 500); }
 
 static void fill_caches(shmheap_memory_handle mem, uint64_t stream)
@@ -151,12 +138,12 @@ static void caches_of_a_sleeper_are_given_back(void)
     uint64_t found = 0;
     for (unsigned turn = 0; turn < TURNS; turn++) {
         hear(scene->ready);
-        found += cached_blocks(scene->looker);
+        found += test_cached(scene->looker).blocks;
         /* From a connection with caches of its own, and from one without. */
         shmheap_memory_handle mem = turn % 2 ? scene->mem : scene->looker;
         void *all[2000];
         size_t count = test_take_all(mem, all, 2000);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         CHECK_EQ(test_stat(scene->looker).free_bytes, 0);
         for (size_t i = 0; i < count; i++)
             CHECK_EQ(shmheap_try_free(mem, all[i]), 0);
@@ -266,7 +253,7 @@ static void a_child_of_full_caches(void)
         static char *ptrs[SHARED_MAX];
         scene->slot = test_own_slot(scene->mem);
         fill_caches(scene->mem, 9);
-        CHECK(cached_blocks(scene->looker) > 0);
+        CHECK(test_cached(scene->looker).blocks > 0);
         pid_t pid = test_fork(child_of_full_caches, scene);
         alloc_many_in(scene, 0, ptrs);
         hear(scene->ready);
@@ -293,10 +280,10 @@ static void children_that_only_end(void)
 {
     struct scene *scene = scene_begin(0);
     fill_caches(scene->mem, 10);
-    uint64_t before = cached_blocks(scene->looker);
+    uint64_t before = test_cached(scene->looker).blocks;
     test_in_child(child_that_disconnects, scene);
     test_in_child(child_that_exits, scene);
-    CHECK_EQ(cached_blocks(scene->looker), before);
+    CHECK_EQ(test_cached(scene->looker).blocks, before);
     static char *ptrs[SHARED_MAX];
     alloc_many_in(scene, 0, ptrs);
     check_and_free(scene, 0, ptrs);
@@ -323,14 +310,14 @@ static void killed_with_full_caches(void)
     for (unsigned death = 0; death < 5; death++) {
         pid_t pid = test_fork(fill_and_be_killed, scene);
         hear(scene->ready);
-        uint64_t cached = cached_blocks(scene->looker);
+        uint64_t cached = test_cached(scene->looker).blocks;
         CHECK(cached > 0);
         CHECK_EQ(shmheap_reap(scene->looker, SHMHEAP_REAP_SHARED), 0);
-        CHECK_EQ(cached_blocks(scene->looker), cached);
+        CHECK_EQ(test_cached(scene->looker).blocks, cached);
         test_kill(pid);
         long reaped = shmheap_reap(scene->looker, 0);
         CHECK_LE(50, reaped);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         CHECK_EQ(test_stat(scene->looker).dead, 0);
         test_check_empty(scene->looker);
     }
@@ -344,13 +331,13 @@ static void a_dead_ones_caches_are_no_loss(void)
     pid_t pid = test_fork(fill_and_be_killed, scene);
     hear(scene->ready);
     test_kill(pid);
-    CHECK(cached_blocks(scene->looker) > 0);
+    CHECK(test_cached(scene->looker).blocks > 0);
     void *large;
     uint64_t bytes = 0;
     while ((large = shmheap_alloc(scene->looker, 8)) != NULL)
         bytes += 16;
     CHECK_EQ(errno, ENOMEM);
-    CHECK_EQ(cached_blocks(scene->looker), 0);
+    CHECK_EQ(test_cached(scene->looker).blocks, 0);
     CHECK_EQ(test_stat(scene->looker).free_bytes, 0);
     shmheap_destroy(scene->name, scene->looker);
     shmheap_disconnect(scene->mem);
@@ -364,7 +351,7 @@ static void fill_and_exec(void *context)
     struct scene *scene = context;
     shmheap_memory_handle mem = connect_cached(scene->name);
     fill_caches(mem, 12);
-    CHECK(cached_blocks(scene->looker) > 0);
+    CHECK(test_cached(scene->looker).blocks > 0);
     execl("/bin/true", "true", (char *)NULL);
     CHECK(0);
 }
@@ -424,7 +411,7 @@ static void freed_by_another_than_allocated(void)
             pids[i] = test_fork(pass_on, scene);
         for (unsigned i = 0; i < 3; i++)
             test_join(pids[i]);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         for (unsigned i = 0; i < LINE; i++) {
             const shmheap_object_handle handle = {scene->line[i]};
             void *ptr = handle.bits != 0 ? shmheap_receive(scene->looker, handle) : NULL;

@@ -277,47 +277,22 @@ static void slots_of_those_who_left_are_taken_again(void)
     full_end(&full);
 }
 
-/* In the one slot that is free. */
-struct victim {
-    const char *name;
-    int ready[2];
-    volatile unsigned slot;
-};
-
-static void take_the_last_slot(void *context)
-{
-    struct victim *victim = context;
-    shmheap_memory_handle mem = test_connect(victim->name);
-    char *alone = shmheap_alloc(mem, 100), *shared = shmheap_alloc(mem, 100);
-    CHECK(alone != NULL && shmheap_ptr_to_handle(mem, shared).bits != 0);
-    victim->slot = test_own_slot(mem);
-    CHECK_EQ(write(victim->ready[1], "r", 1), 1);
-    for (;;)
-        pause();
-}
-
 /* As soon as it is dead, its slot is another's; what it held is nobody's then, and still to be reaped. */
 static void a_dead_ones_slot_is_taken_again(void)
 {
     static struct full full;
-    struct victim *victim = test_shared(sizeof *victim);
-    char byte;
-    CHECK(pipe(victim->ready) == 0);
-    if (!full_begin(&full)) {
-        test_unshare(victim, sizeof *victim);
+    unsigned slot;
+    if (!full_begin(&full))
         return;
-    }
-    victim->name = full.name;
     for (unsigned death = 0; death < 5; death++) {
         unsigned place = 1 + 250 * death % (SLOTS - 1);
         uint64_t used = test_stat(full.mems[0]).used_blocks;
         shmheap_disconnect(full.mems[place]);
-        pid_t pid = test_fork(take_the_last_slot, victim);
-        CHECK_EQ(read(victim->ready[0], &byte, 1), 1);
+        pid_t pid = test_fork_holder(full.mems[0], 1, &slot);
         CHECK_REFUSED(!shmheap_valid(shmheap_connect(full.name)), EAGAIN);
         test_kill(pid);
         full.mems[place] = test_connect(full.name);
-        CHECK_EQ(test_own_slot(full.mems[place]), victim->slot);
+        CHECK_EQ(test_own_slot(full.mems[place]), slot);
         CHECK_EQ(test_stat(full.mems[0]).dead, 0);
         CHECK_EQ(test_stat(full.mems[0]).used_blocks, used + 2);
         CHECK_EQ(shmheap_reap(full.mems[0], 0), 1);
@@ -326,8 +301,6 @@ static void a_dead_ones_slot_is_taken_again(void)
         CHECK_SOUND(full.mems[0]);
     }
     full_end(&full);
-    CHECK(close(victim->ready[0]) == 0 && close(victim->ready[1]) == 0);
-    test_unshare(victim, sizeof *victim);
 }
 
 static const struct test tests[] = {TEST(a_thousand_processes_at_once), TEST(one_more_is_refused),

@@ -114,6 +114,9 @@ int test_wait(pid_t pid);  /* the status of waitpid */
 void test_join(pid_t pid); /* it must exit with 0 */
 void test_kill(pid_t pid); /* by SIGKILL, which must be what ends it */
 void test_tolerate_crashes(int tolerate);
+/* A child that connects to the heap of mem, allocates an object and, where shares, another that it
+ * shares; slot is its slot. It then waits: test_kill ends it. */
+pid_t test_fork_holder(shmheap_memory_handle mem, int shares, unsigned *slot);
 /* Runs run(context) in a child of its own and waits for it. */
 void test_in_child(void (*run)(void *context), void *context);
 /* Each of count threads runs run(context); waits for all. */
@@ -140,12 +143,21 @@ void test_choose_few(unsigned most);
 
 /* Heaps. */
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment);
+/* A heap of fixed length, with more flags. */
+shmheap_memory_handle test_anonymous_with(size_t len, size_t alignment, unsigned flags);
 shmheap_memory_handle test_connect(const char *name);
+/* Another connection to the heap of mem, by its descriptor. */
+shmheap_memory_handle test_connect_again(shmheap_memory_handle mem, unsigned flags);
 shmheap_stats test_stat(shmheap_memory_handle mem);
 /* Bytes from shmheap_underlying. */
 uint64_t test_offset(shmheap_memory_handle mem, const void *ptr);
 /* The slot of this connection; it makes a change first, as a child has none before that. */
 unsigned test_own_slot(shmheap_memory_handle mem);
+/* Blocks in caches, and their bytes with headers. */
+struct test_cached {
+    uint64_t blocks, bytes;
+};
+struct test_cached test_cached(shmheap_memory_handle mem);
 /* Allocates until not even the smallest object fits, large ones first: how many, at most room; they are in ptrs. */
 size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room);
 /* All of it is one free block. */

@@ -16,40 +16,6 @@ enum {
     HEAP_PART = 64
 };
 
-static shmheap_memory_handle anonymous(size_t len, size_t alignment, unsigned flags)
-{
-    const shmheap_options options = {
-        .len = len, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
-    shmheap_memory_handle mem;
-    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
-    return mem;
-}
-
-static shmheap_memory_handle second(shmheap_memory_handle mem, unsigned flags)
-{
-    const shmheap_options options = {.flags = flags};
-    shmheap_memory_handle other;
-    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), &options), 0);
-    return other;
-}
-
-/* Bytes of blocks that lie in caches, headers included. */
-static int add_cached(const shmheap_block_info *block, void *context)
-{
-    if (block->state == SHMHEAP_STATE_CACHED) {
-        CHECK(block->slot >= 1 && block->slot <= 1022);
-        *(uint64_t *)context += block->size;
-    }
-    return 0;
-}
-
-static uint64_t cached_bytes(shmheap_memory_handle mem)
-{
-    uint64_t bytes = 0;
-    CHECK_EQ(shmheap_walk(mem, add_cached, &bytes), 0);
-    return bytes;
-}
-
 static uint64_t most_of_a_thread(shmheap_memory_handle mem)
 {
     uint64_t part = test_stat(mem).len / HEAP_PART;
@@ -126,19 +92,19 @@ static size_t objects_that_fit(size_t len)
 
 static void check_bound(size_t len, size_t alignment, size_t objects)
 {
-    struct crew crew = {.mem = anonymous(len, alignment, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+    struct crew crew = {.mem = test_anonymous_with(len, alignment, SHMHEAP_CACHED | SHMHEAP_SPARSE),
                         .objects = objects};
-    shmheap_memory_handle looker = second(crew.mem, 0);
+    shmheap_memory_handle looker = test_connect_again(crew.mem, 0);
     pthread_t threads[THREADS];
     crew_start(&crew, threads);
-    uint64_t kept = cached_bytes(looker), most = most_of_a_thread(looker);
+    uint64_t kept = test_cached(looker).bytes, most = most_of_a_thread(looker);
     printf("  heap of %zu, alignment %zu: %u threads keep %llu bytes, at most %llu\n", len,
            alignment, THREADS, (unsigned long long)kept, (unsigned long long)(THREADS * most));
     CHECK_LE(kept, THREADS * most);
     CHECK(kept > 0 || objects == 0 || objects > objects_that_fit(len));
     CHECK_SOUND(looker);
     crew_join(&crew, threads);
-    CHECK_EQ(cached_bytes(looker), 0); /* given back as each ended */
+    CHECK_EQ(test_cached(looker).bytes, 0); /* given back as each ended */
     test_check_empty(looker);
     shmheap_disconnect(crew.mem);
     shmheap_disconnect(looker);
@@ -181,14 +147,14 @@ static void *churn_on(void *context)
 
 static void the_bound_holds_at_each_moment(void)
 {
-    struct churner churner = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED),
+    struct churner churner = {.mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED),
                               .rounds = test_rounds(ROUNDS)};
-    shmheap_memory_handle looker = second(churner.mem, 0);
+    shmheap_memory_handle looker = test_connect_again(churner.mem, 0);
     uint64_t looks = 0, largest = 0;
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, churn_on, &churner), 0);
     do {
-        uint64_t kept = cached_bytes(looker);
+        uint64_t kept = test_cached(looker).bytes;
         largest = kept > largest ? kept : largest;
         looks++;
     } while (!__atomic_load_n(&churner.done, __ATOMIC_ACQUIRE));
@@ -207,7 +173,8 @@ enum { SMALL_HEAP = 64 << 10, SMALL_LEN_MOST = 48, SMALL_HELD = 500, SMALL_ROUND
 /* In a heap whose caches are small, where one block more would be seen: also of those that are fetched the last may be larger than asked for. */
 static void the_bound_holds_after_each_call(void)
 {
-    shmheap_memory_handle mem = anonymous(SMALL_HEAP, 8, SHMHEAP_CACHED), looker = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(SMALL_HEAP, 8, SHMHEAP_CACHED),
+                          looker = test_connect_again(mem, 0);
     struct test_random random = test_random_begin(18);
     void *held[SMALL_HELD] = {0};
     uint64_t largest = 0, most = most_of_a_thread(looker);
@@ -217,7 +184,7 @@ static void the_bound_holds_after_each_call(void)
         *place = test_random_below(&random, 8)
                      ? shmheap_alloc(mem, test_random_below(&random, SMALL_LEN_MOST))
                      : NULL;
-        uint64_t kept = cached_bytes(looker);
+        uint64_t kept = test_cached(looker).bytes;
         CHECK_LE(kept, most);
         largest = kept > largest ? kept : largest;
     }
@@ -232,16 +199,16 @@ static void the_bound_holds_after_each_call(void)
 /* Caches of threads that live on are given back as well, and those threads find a closed connection. */
 static void disconnecting_gives_all_back(void)
 {
-    struct crew crew = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+    struct crew crew = {.mem = test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
                         .objects = OBJECTS};
-    shmheap_memory_handle looker = second(crew.mem, 0);
+    shmheap_memory_handle looker = test_connect_again(crew.mem, 0);
     pthread_t threads[THREADS];
     struct test_random random = test_random_begin(3);
     crew_start(&crew, threads);
     fill_caches(crew.mem, OBJECTS, &random);
-    CHECK(cached_bytes(looker) > 0);
+    CHECK(test_cached(looker).bytes > 0);
     shmheap_disconnect(crew.mem);
-    CHECK_EQ(cached_bytes(looker), 0);
+    CHECK_EQ(test_cached(looker).bytes, 0);
     test_check_empty(looker);
     CHECK_EQ(test_stat(looker).processes, 1);
     crew_join(&crew, threads);
@@ -279,14 +246,14 @@ static void drain(shmheap_memory_handle mem, void **ptrs)
 /* All that a thread may keep can be of one size: it then gives back parts of it, and later uses the rest. */
 static void a_flood_of_one_size(void)
 {
-    shmheap_memory_handle mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
-                          looker = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+                          looker = test_connect_again(mem, 0);
     void **ptrs = calloc(FLOOD, sizeof *ptrs);
     CHECK(ptrs != NULL);
     for (unsigned round = 0; round < 3; round++) {
         flood(mem, ptrs);
         drain(mem, ptrs);
-        uint64_t kept = cached_bytes(looker);
+        uint64_t kept = test_cached(looker).bytes;
         CHECK_LE(kept, most_of_a_thread(looker));
         CHECK(kept > most_of_a_thread(looker) / 2);
         CHECK_SOUND(looker);
@@ -307,18 +274,19 @@ static void *drain_and_look(void *context)
 {
     struct drainer *drainer = context;
     drain(drainer->mem, drainer->ptrs);
-    CHECK_LE(cached_bytes(drainer->looker), most_of_a_thread(drainer->looker) / 16);
+    CHECK_LE(test_cached(drainer->looker).bytes, most_of_a_thread(drainer->looker) / 16);
     return NULL;
 }
 
 /* Through a thread that only frees memory shall go round quickly. */
 static void who_only_frees_keeps_little(void)
 {
-    struct drainer drainer = {.mem = anonymous(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
+    struct drainer drainer = {.mem =
+                                  test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
                               .ptrs = calloc(FLOOD, sizeof(void *))};
     pthread_t thread;
     CHECK(drainer.ptrs != NULL);
-    drainer.looker = second(drainer.mem, 0);
+    drainer.looker = test_connect_again(drainer.mem, 0);
     flood(drainer.mem, drainer.ptrs);
     CHECK_EQ(pthread_create(&thread, NULL, drain_and_look, &drainer), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -347,8 +315,8 @@ static void one_heap_after_another(void)
     test_barrier_begin(&visitor.turn, 2);
     CHECK_EQ(pthread_create(&thread, NULL, use_two_heaps, &visitor), 0);
     for (unsigned i = 0; i < 20; i++) {
-        visitor.mem = anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
-        shmheap_memory_handle looker = second(visitor.mem, 0);
+        visitor.mem = test_anonymous_with(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
+        shmheap_memory_handle looker = test_connect_again(visitor.mem, 0);
         test_barrier_wait(&visitor.turn);
         test_barrier_wait(&visitor.turn);
         shmheap_disconnect(visitor.mem);
@@ -365,9 +333,9 @@ static void many_heaps_at_once(void)
     shmheap_memory_handle mems[HEAPS], lookers[HEAPS];
     struct test_random random = test_random_begin(6);
     for (unsigned i = 0; i < HEAPS; i++) {
-        mems[i] = i % 3 == 2 ? second(mems[i - 1], SHMHEAP_CACHED)
-                             : anonymous(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
-        lookers[i] = second(mems[i], 0);
+        mems[i] = i % 3 == 2 ? test_connect_again(mems[i - 1], SHMHEAP_CACHED)
+                             : test_anonymous_with(4 << 20, i % 2 ? 8 : 16, SHMHEAP_CACHED);
+        lookers[i] = test_connect_again(mems[i], 0);
     }
     for (unsigned round = 0; round < 100; round++)
         fill_caches(mems[test_random_below(&random, HEAPS)], 100, &random);
@@ -408,8 +376,8 @@ static void check_in_child(void *context) { check_in_thread(context); }
 static void freeing_twice(void)
 {
     for (size_t alignment = 8; alignment <= 16; alignment += 8) {
-        shmheap_memory_handle mem = anonymous(4 << 20, alignment, SHMHEAP_CACHED),
-                              other = second(mem, SHMHEAP_CACHED);
+        shmheap_memory_handle mem = test_anonymous_with(4 << 20, alignment, SHMHEAP_CACHED),
+                              other = test_connect_again(mem, SHMHEAP_CACHED);
         for (size_t len = 0; len < 3000; len = len * 3 / 2 + 7) {
             struct freed freed = {mem, shmheap_alloc(mem, len)};
             void *kept = shmheap_alloc(mem, len);
@@ -466,8 +434,9 @@ static void check_sharing_in_child(void *context)
 /* Its own objects, which nobody else changes meanwhile, another connection's, and the parent's. */
 static void sharing_what_is_ours_and_what_is_not(void)
 {
-    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED),
-                          other = second(mem, SHMHEAP_CACHED), looker = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED),
+                          other = test_connect_again(mem, SHMHEAP_CACHED),
+                          looker = test_connect_again(mem, 0);
     struct freed objects[] = {{mem, shmheap_alloc(mem, 100)},
                               {mem, shmheap_alloc(mem, 100)},
                               {other, shmheap_alloc(other, 100)}};
@@ -490,9 +459,9 @@ static void flushing_in_any_order(void)
 {
     enum { COUNT = 3000, LEN = 64 };
     static const unsigned steps[] = {1, COUNT - 1, 7, 1009};
-    shmheap_memory_handle producer = anonymous(4 << 20, 0, SHMHEAP_CACHED),
-                          consumer = second(producer, SHMHEAP_CACHED);
-    shmheap_memory_handle looker = second(producer, 0);
+    shmheap_memory_handle producer = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED),
+                          consumer = test_connect_again(producer, SHMHEAP_CACHED);
+    shmheap_memory_handle looker = test_connect_again(producer, 0);
     for (unsigned order = 0; order < sizeof steps / sizeof *steps; order++) {
         char *ptrs[COUNT];
         for (unsigned i = 0; i < COUNT; i++)
@@ -504,7 +473,7 @@ static void flushing_in_any_order(void)
                                   test_offset(producer, ptrs[(uint64_t)i * steps[order] % COUNT])),
                 0);
         CHECK_SOUND(consumer);
-        CHECK(cached_bytes(consumer) <= 2 * most_of_a_thread(consumer) &&
+        CHECK(test_cached(consumer).bytes <= 2 * most_of_a_thread(consumer) &&
               2 * most_of_a_thread(consumer) < COUNT * LEN);
     }
     shmheap_disconnect(producer);
@@ -525,7 +494,8 @@ static void check_stale(shmheap_memory_handle mem, const shmheap_object_handle *
 /* Also when a cache hands out the same place again. */
 static void handles_of_what_was_freed_are_stale(void)
 {
-    shmheap_memory_handle mem = anonymous(4 << 20, 0, SHMHEAP_CACHED), other = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED),
+                          other = test_connect_again(mem, 0);
     shmheap_object_handle handles[100];
     unsigned again = 0;
     for (unsigned i = 0; i < 100; i++) {
@@ -598,8 +568,9 @@ static void *send_and_read(void *context)
 static void threads_free_what_others_allocated(void)
 {
     for (unsigned threads = 2; threads <= 4; threads++) {
-        struct post post = {.mem = anonymous(16 << 20, threads == 3 ? 8 : 16, SHMHEAP_CACHED)};
-        shmheap_memory_handle looker = second(post.mem, 0);
+        struct post post = {
+            .mem = test_anonymous_with(16 << 20, threads == 3 ? 8 : 16, SHMHEAP_CACHED)};
+        shmheap_memory_handle looker = test_connect_again(post.mem, 0);
         test_threads(threads, send_and_read, &post);
         CHECK_SOUND(looker);
         for (unsigned i = 0; i < MAILBOXES; i++)
@@ -613,7 +584,8 @@ static void threads_free_what_others_allocated(void)
 /* The other calls on a connection with caches: sizes, zeroes, alignments, moves. */
 static void all_calls_on_cached_blocks(void)
 {
-    shmheap_memory_handle mem = anonymous(8 << 20, 0, SHMHEAP_CACHED), looker = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(8 << 20, 0, SHMHEAP_CACHED),
+                          looker = test_connect_again(mem, 0);
     struct test_random random = test_random_begin(8);
     size_t rounds = test_rounds(50000);
     for (size_t i = 0; i < rounds; i++) {
@@ -670,11 +642,11 @@ static void a_heap_that_grows(void)
     struct test_random random = test_random_begin(12);
     shmheap_memory_handle mem;
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
-    shmheap_memory_handle looker = second(mem, 0);
+    shmheap_memory_handle looker = test_connect_again(mem, 0);
     churn(mem, 20000, &random);
     CHECK(test_stat(mem).grows > 0);
-    CHECK(cached_bytes(looker) > 0);
-    CHECK_LE(cached_bytes(looker), most_of_a_thread(looker));
+    CHECK(test_cached(looker).bytes > 0);
+    CHECK_LE(test_cached(looker).bytes, most_of_a_thread(looker));
     shmheap_disconnect(mem);
     test_check_empty(looker);
     shmheap_disconnect(looker);
@@ -692,7 +664,7 @@ static void in_memory_of_ones_own(void)
         CHECK_EQ(shmheap_create_at(&mem, memory + 16, BYTES, &options), 0);
         CHECK_EQ(shmheap_attach_at(&looker, memory + 16, BYTES), 0);
         churn(mem, 1000, &random);
-        CHECK(cached_bytes(looker) > 0);
+        CHECK(test_cached(looker).bytes > 0);
         shmheap_disconnect(mem);
         test_check_empty(looker);
         shmheap_disconnect(looker);
@@ -703,19 +675,19 @@ static void in_memory_of_ones_own(void)
 /* A full heap: what lies in one's own caches is not missing, and neither is what lies in those of another thread. */
 static void no_room_is_lost_to_caches(void)
 {
-    struct crew crew = {.mem = anonymous(1 << 20, 0, SHMHEAP_CACHED), .objects = 500};
+    struct crew crew = {.mem = test_anonymous_with(1 << 20, 0, SHMHEAP_CACHED), .objects = 500};
     pthread_t threads[THREADS];
     void *all[2000];
     crew_start(&crew, threads);
-    CHECK(cached_bytes(crew.mem) > 0);
+    CHECK(test_cached(crew.mem).bytes > 0);
     size_t count = test_take_all(crew.mem, all, 2000);
-    CHECK_EQ(cached_bytes(crew.mem), 0);
+    CHECK_EQ(test_cached(crew.mem).bytes, 0);
     CHECK_EQ(test_stat(crew.mem).free_bytes, 0);
     for (size_t i = 0; i < count; i++)
         CHECK_EQ(shmheap_try_free(crew.mem, all[i]), 0);
     CHECK_SOUND(crew.mem);
     crew_join(&crew, threads);
-    shmheap_memory_handle looker = second(crew.mem, 0);
+    shmheap_memory_handle looker = test_connect_again(crew.mem, 0);
     shmheap_disconnect(crew.mem);
     test_check_empty(looker);
     shmheap_disconnect(looker);
@@ -724,12 +696,13 @@ static void no_room_is_lost_to_caches(void)
 /* A single block that somebody keeps is asked for like many. */
 static void the_only_block_that_fits_is_in_a_cache(void)
 {
-    shmheap_memory_handle mem = anonymous(1 << 20, 16, SHMHEAP_CACHED), other = second(mem, 0);
+    shmheap_memory_handle mem = test_anonymous_with(1 << 20, 16, SHMHEAP_CACHED),
+                          other = test_connect_again(mem, 0);
     void *kept = shmheap_alloc(mem, 2000), *ptr;
     CHECK(kept != NULL);
     while ((ptr = shmheap_alloc(other, 2000)) != NULL) /* takes what mem's cache has, too */
         continue;
-    CHECK_EQ(cached_bytes(other), 0);
+    CHECK_EQ(test_cached(other).bytes, 0);
     for (int i = 0; i < 100; i++) { /* at first the cache rests, since it was asked */
         CHECK_EQ(shmheap_try_free(mem, kept), 0);
         ptr = shmheap_alloc(other, 2000);
@@ -784,12 +757,12 @@ static void destructors_that_come_after_the_cache(void)
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
-    struct ender ender = {.mem = anonymous(4 << 20, 0, SHMHEAP_CACHED)};
-    shmheap_memory_handle looker = second(ender.mem, 0);
+    struct ender ender = {.mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED)};
+    shmheap_memory_handle looker = test_connect_again(ender.mem, 0);
     CHECK_EQ(pthread_key_create(&ender.key, end_late), 0);
     test_threads(1, use_and_end, &ender);
     CHECK_EQ(ender.rounds, 2);
-    CHECK_EQ(cached_bytes(looker), 0);
+    CHECK_EQ(test_cached(looker).bytes, 0);
     test_check_empty(looker);
     CHECK_EQ(pthread_key_delete(ender.key), 0);
     shmheap_disconnect(ender.mem);

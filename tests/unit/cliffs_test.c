@@ -5,15 +5,14 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
+#include "tests/support/wrap.h"
 
 enum {
     OBJECTS = 20000,
@@ -33,7 +32,6 @@ static struct {
     uint64_t loads, barriers, wakes, woken, lock_questions, reservations;
 } counted;
 static const uint32_t *waited_on; /* the futex whose wakes count */
-static struct timespec stopped;   /* tv_sec not 0: the monotonic clock stands there */
 
 static const void *lock_word; /* a load of it parts the counts of loads */
 static uint64_t loads_before, loads_longest;
@@ -48,25 +46,9 @@ static void count_load(const void *word)
     loads_before = counted.loads;
 }
 
-static void count_begin(void)
+static long count_syscall(long number, long *a)
 {
-    memset(&counted, 0, sizeof counted);
-    shmheap_load_hook = count_load;
-}
-
-static void count_end(void) { shmheap_load_hook = NULL; }
-
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
-{
-    long a[6];
-    va_list list;
-    va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(list, long);
-    va_end(list);
-    long result = __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long result = wrap_syscall_real(number, a);
     counted.barriers += number == SYS_membarrier;
     if (number == SYS_futex && (uint32_t *)a[0] == waited_on &&
         ((int)a[1] == FUTEX_WAKE || (int)a[1] == FUTEX_WAKE_BITSET)) {
@@ -76,16 +58,10 @@ long __wrap_syscall(long number, ...)
     return result;
 }
 
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...)
+static int count_fcntl(int fd, int command, void *argument)
 {
-    va_list list;
-    va_start(list, command);
-    void *argument = va_arg(list, void *);
-    va_end(list);
     counted.lock_questions += command == F_OFD_GETLK;
-    return __real_fcntl(fd, command, argument);
+    return wrap_fcntl_real(fd, command, argument);
 }
 
 int __real_fallocate(int fd, int mode, off_t from, off_t len);
@@ -96,15 +72,15 @@ int __wrap_fallocate(int fd, int mode, off_t from, off_t len)
     return __real_fallocate(fd, mode, from, len);
 }
 
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+static void count_begin(void)
 {
-    if (clock != CLOCK_MONOTONIC || stopped.tv_sec == 0)
-        return __real_clock_gettime(clock, now);
-    *now = stopped;
-    return 0;
+    memset(&counted, 0, sizeof counted);
+    shmheap_load_hook = count_load;
+    wrap_syscall = count_syscall;
+    wrap_fcntl = count_fcntl;
 }
+
+static void count_end(void) { shmheap_load_hook = NULL; }
 
 /* A full heap ----------------------------------------------------------- */
 
@@ -368,17 +344,17 @@ static void who_lives_is_not_asked_each_time(void)
     mems[0] = full_heap(SHMHEAP_REAP, &object);
     for (unsigned i = 1; i < CONNECTIONS; i++)
         CHECK_EQ(shmheap_open_fd(&mems[i], shmheap_fd_writable(mems[0]), NULL), 0);
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &stopped) == 0);
+    wrap_clock_stop();
     count_begin();
     for (unsigned i = 0; i < TRIES; i++)
         CHECK_REFUSED(shmheap_alloc(mems[i % CONNECTIONS], LARGE) == NULL, ENOMEM);
     CHECK_LE(counted.lock_questions, 3 * CONNECTIONS);
     counted.lock_questions = 0;
-    stopped.tv_sec++;
+    wrap_clock.tv_sec++;
     CHECK_REFUSED(shmheap_alloc(mems[0], LARGE) == NULL, ENOMEM);
     count_end();
     CHECK(counted.lock_questions >= CONNECTIONS - 1);
-    stopped.tv_sec = 0;
+    wrap_clock.tv_sec = 0;
     for (unsigned i = 0; i < CONNECTIONS; i++)
         shmheap_disconnect(mems[i]);
 }
@@ -564,8 +540,8 @@ static void until_asleep(const struct waiting *waiting, int count)
         sched_yield();
         /* Moved to another futex and back: how many there were. One whose time ends between both is
          * not moved back; it will sleep again. */
-        long away = __real_syscall(SYS_futex, futex, FUTEX_REQUEUE, 0, (long)INT_MAX, &other, 0);
-        moved = (int)__real_syscall(SYS_futex, &other, FUTEX_REQUEUE, 0, (long)INT_MAX, futex, 0);
+        long away = syscall(SYS_futex, futex, FUTEX_REQUEUE, 0, (long)INT_MAX, &other, 0);
+        moved = (int)syscall(SYS_futex, &other, FUTEX_REQUEUE, 0, (long)INT_MAX, futex, 0);
         CHECK(moved >= 0);
         CHECK_LE(moved, away);
     }
