@@ -139,7 +139,7 @@ pid_t test_fork_holder(shmheap_memory_handle mem, int shares, unsigned *slot)
 
 static int add_cached(const shmheap_block_info *block, void *context)
 {
-    struct test_cached *cached = context;
+    struct test_cached_counts *cached = context;
     if (block->state == SHMHEAP_STATE_CACHED) {
         CHECK(block->slot >= 1 && block->slot <= 1022);
         cached->blocks++;
@@ -148,9 +148,9 @@ static int add_cached(const shmheap_block_info *block, void *context)
     return 0;
 }
 
-struct test_cached test_cached(shmheap_memory_handle mem)
+struct test_cached_counts test_cached(shmheap_memory_handle mem)
 {
-    struct test_cached cached = {0, 0};
+    struct test_cached_counts cached = {0, 0};
     CHECK_EQ(shmheap_walk(mem, add_cached, &cached), 0);
     return cached;
 }

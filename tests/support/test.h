@@ -154,10 +154,10 @@ uint64_t test_offset(shmheap_memory_handle mem, const void *ptr);
 /* The slot of this connection; it makes a change first, as a child has none before that. */
 unsigned test_own_slot(shmheap_memory_handle mem);
 /* Blocks in caches, and their bytes with headers. */
-struct test_cached {
+struct test_cached_counts {
     uint64_t blocks, bytes;
 };
-struct test_cached test_cached(shmheap_memory_handle mem);
+struct test_cached_counts test_cached(shmheap_memory_handle mem);
 /* Allocates until not even the smallest object fits, large ones first: how many, at most room; they are in ptrs. */
 size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room);
 /* All of it is one free block. */
