@@ -17,7 +17,7 @@
 #include "umpire/util/shared_memory_helper.hpp"
 #include "umpire/util/wrap_allocator.hpp"
 
-#include "tests/cpp/test.hpp"
+#include "tests/cpp/umpire.hpp"
 
 // AddressSanitizer ends a program whose malloc() has no such memory, unless it is told that this is meant.
 extern "C" const char *__asan_default_options();
@@ -36,54 +36,14 @@ extern "C" const char *__asan_default_options() { return "allocator_may_return_n
 #error "umpire/config.hpp does not say that there is shared memory"
 #endif
 
-#define CHECK_UMPIRE(expression, type, words)                                                      \
-    do {                                                                                           \
-        std::string found_ = "nothing was thrown";                                                 \
-        try {                                                                                      \
-            (void)(expression);                                                                    \
-        } catch (const umpire::type &error_) {                                                     \
-            found_ = error_.what();                                                                \
-        }                                                                                          \
-        if (found_.find(words) == std::string::npos)                                               \
-            test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", #expression,           \
-                      found_.c_str(), words);                                                      \
-    } while (0)
-
 namespace
 {
-
-std::string resource_name;
-
-void name_choose()
-{
-    resource_name = std::string("SHARED::") + (test_name() + 1);
-    test_name_with(("/umpire." + std::to_string(geteuid()) + ".").c_str(), resource_name.c_str());
-}
-
-// Runs in a child that leaves by exit().
-pid_t start(void (*run)(void *), void *argument = nullptr)
-{
-    fflush(nullptr);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid != 0)
-        return pid;
-    run(argument);
-    exit(0);
-}
 
 // So that the ResourceManager of the test program makes nothing: each test is a program.
 void alone(void (*run)(void *))
 {
     name_choose();
     test_join(start(run));
-}
-
-umpire::Allocator make(std::size_t size)
-{
-    auto traits{umpire::get_default_resource_traits("SHARED")};
-    traits.size = size;
-    return umpire::ResourceManager::getInstance().makeResource(resource_name, traits);
 }
 
 void each_name(void *)

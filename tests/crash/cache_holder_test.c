@@ -76,7 +76,7 @@ static void stop_in_cache(void *context)
         CHECK(test_filled(ptr, OBJECT_LEN, 1));
         CHECK_EQ(shmheap_try_free(mem, ptr), 0);
     }
-    /* By now the others have everything else, so that this goes back into the heap. */
+    /* By now the other threads have everything else, so that this goes back into the heap. */
     say(stopping->ready);
     hear(stopping->go);
     shmheap_disconnect(mem);
@@ -102,7 +102,7 @@ static void scene_end(struct scene *scene, shmheap_memory_handle mem)
     test_unshare(scene, sizeof *scene);
 }
 
-/* What is taken has the stepped contents of test_take_all: nobody else writes there. */
+/* The taken objects have the contents of test_take_all: no other process writes there. */
 static void free_all(shmheap_memory_handle mem, void **ptrs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

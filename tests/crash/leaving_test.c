@@ -1,5 +1,6 @@
-/* Who leaves while another looks for the dead is not taken for one of them, nor is who comes in his place: the others' calls are made
- * right at the kernel's answer to the question whether a slot's holder lives.
+/* A process that leaves while another looks for dead processes does not count as dead, nor does the
+ * process that takes its slot: both calls are made at the kernel's answer whether the slot's holder
+ * lives.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>

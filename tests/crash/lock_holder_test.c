@@ -145,7 +145,7 @@ static void say_hungry(shmheap_memory_handle mem)
     __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_LEFT, __ATOMIC_SEQ_CST);
 }
 
-/* The child is killed so many instructions after it took the lock, for which a hungry waiter has asked:
+/* The child is killed so many instructions after it took the lock, for which a hungry waiter waits:
  * the survivor goes on. 0: the child's call was over before. */
 static int dies_before_a_hungry_waiter(struct scene *scene, unsigned instructions,
                                        unsigned *recovered)

@@ -55,7 +55,8 @@ static void rest(void)
         pause();
 }
 
-/* What runs as number 1 gives the number asked for to its child; the kernel lets who made the namespace do so. */
+/* The process with number 1 gives its child the requested number; the kernel lets the maker of the
+ * namespace do so. */
 static pid_t fork_numbered(pid_t number)
 {
     struct clone_args arguments;
@@ -343,8 +344,9 @@ static void dies_holding_the_lock(void)
     scene_end(scene, mem);
 }
 
-/* Two namespaces, two processes of one number: one holds the lock, and the other is killed as it waits for it. The kernel
- * must not take the waiter for the owner, or nobody would know that the lock is still held. */
+/* Two namespaces, two processes of one number: one holds the lock, and the other is killed as it
+ * waits for it. The kernel must not take the waiter for the owner, or no process would know that
+ * the lock is still held. */
 static void dies_waiting_for_a_namesake(void)
 {
     shmheap_memory_handle mem;

@@ -16,7 +16,8 @@ enum {
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 
-/* struct picture is private: what a death leaves, and what remains of it when the dead's has been reaped. */
+/* struct picture is private: the blocks that a death leaves, and those that remain after
+ * reaping. */
 struct picture {
     struct test_blocks left, reaped;
 };
@@ -73,7 +74,7 @@ static void blocks_leave_out_the_table(shmheap_memory_handle mem, struct test_bl
     blocks->count = kept;
 }
 
-/* Also states and holders; stamps depend on the heap's random id. */
+/* Also states and owners; generations depend on the heap's random id. */
 static int blocks_equal(const struct test_blocks *a, const struct test_blocks *b)
 {
     int equal = a->count == b->count;
@@ -317,7 +318,7 @@ void scene_sweep_both(const struct scene_call *calls, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct scene_call in_rows = calls[i];
         char text[80];
-        snprintf(text, sizeof text, "%s; in rows", calls[i].text);
+        snprintf(text, sizeof text, "%s; in size bins", calls[i].text);
         in_rows.text = text;
         in_rows.bins = 1;
         scene_sweep(&in_rows, 1);

@@ -21,10 +21,10 @@ int is_free_object(unsigned i) { return i == 1 || i == 3 || i == 7 || i == 9; }
 void scene_build(struct scene *scene)
 {
     if (scene->call->bins)
-        test_choose_few(0);
+        test_choose_list_max(0);
     heap_make(scene);
     if (scene->call->bins)
-        test_choose_few(LIST_MAX);
+        test_choose_list_max(LIST_MAX);
     for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
         scene->objects[i] = shmheap_alloc(scene->mem, SCENE_OBJECT_LEN);
         CHECK(scene->objects[i] != NULL);
@@ -78,7 +78,7 @@ static unsigned free_before_the_tail(const struct scene *scene)
 static void build_free(struct scene *scene, unsigned most)
 {
     for (unsigned i = 0; i < SCENE_PTRS; i++)
-        CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_FEW_LEN)) != NULL);
+        CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_LIST_LEN)) != NULL);
     for (scene->count = 1; free_before_the_tail(scene) < most; scene->count += 2)
         CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[scene->count]), 0);
     CHECK_LE(scene->count, SCENE_PTRS - 2);
@@ -86,9 +86,9 @@ static void build_free(struct scene *scene, unsigned most)
 
 void scene_build_full_list(struct scene *scene) { build_free(scene, LIST_MAX); }
 
-void scene_build_few_in_rows(struct scene *scene)
+void scene_build_last_in_bins(struct scene *scene)
 {
     build_free(scene, LIST_MAX + 1);
     while (test_stat(scene->mem).free_blocks > LIST_MAX / 4)
-        CHECK(shmheap_alloc(scene->mem, SCENE_FEW_LEN) != NULL);
+        CHECK(shmheap_alloc(scene->mem, SCENE_LIST_LEN) != NULL);
 }

@@ -43,7 +43,8 @@ static void first_change(struct scene *scene)
     CHECK(shmheap_alloc(scene->mem, SCENE_OBJECT_LEN) != NULL);
 }
 
-/* The dead left a slot at most; they are not taken for living, and who comes next gets one and works. */
+/* The dead process left a slot at most; it does not count as alive, and the next process gets a
+ * slot and works. */
 static void check_slots(struct scene *scene, unsigned stage)
 {
     shmheap_stats stats = test_stat(scene->mem);
@@ -59,7 +60,7 @@ static void check_slots(struct scene *scene, unsigned stage)
     CHECK(stage <= 1);
 }
 
-/* No slot is lost: all others can be taken, that of the dead too, and then no more. */
+/* No slot is lost: all can be taken, also the dead process's, and then no more. */
 static void check_all_slots(struct scene *scene, unsigned stage)
 {
     shmheap_memory_handle others[SLOTS_IN_MEMORY];
@@ -85,7 +86,7 @@ static void fill_slots(struct scene *scene)
     }
 }
 
-/* All are taken, some by those who have left. */
+/* All are taken, some by departed processes. */
 static void fill_slots_and_leave(struct scene *scene)
 {
     fill_slots(scene);
@@ -109,7 +110,8 @@ static int reaches_just(uint64_t size, uint64_t off)
     return size >= off && size - off < (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The table is as long as it was or twice as long, its entries are those of the living, and who comes next gets one and works. */
+/* The table is as long as it was or twice as long, its entries are those of live processes, and the
+ * next process gets one and works. */
 static void check_table(struct scene *scene, unsigned stage)
 {
     struct stat status;
@@ -141,7 +143,8 @@ static void create(struct scene *scene)
     CHECK(shmheap_valid(scene->own));
 }
 
-/* The new heap is whole, or connectors are told that nobody finished it; in both cases the name can be removed and used anew. */
+/* The new heap is whole, or a connecting process is told that it was not finished; in both cases
+ * the name can be removed and used anew. */
 static void check_created(struct scene *scene, unsigned stage)
 {
     const shmheap_options options = {.timeout_ms = 1};

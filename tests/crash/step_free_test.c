@@ -96,12 +96,12 @@ static const struct scene_call calls_forms[] = {
     {.text = "free, of one more than the list has room for",
      .build = scene_build_full_list,
      .operate = free_one_more,
-     .len = SCENE_FEW_HEAP},
+     .len = SCENE_LIST_HEAP},
     {.text = "free, free blocks go back into the list",
-     .build = scene_build_few_in_rows,
+     .build = scene_build_last_in_bins,
      .operate = free_merging_both,
      .touched = 1u << 2,
-     .len = SCENE_FEW_HEAP}};
+     .len = SCENE_LIST_HEAP}};
 
 static void other_form_at_every_instruction(void)
 {

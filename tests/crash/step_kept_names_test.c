@@ -10,7 +10,7 @@ static void *use_kept(struct scene *scene)
     return object;
 }
 
-/* Kept, and nobody uses it. */
+/* Kept, and without users. */
 static void make_root(struct scene *scene)
 {
     make_kept(scene);

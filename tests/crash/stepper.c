@@ -38,7 +38,7 @@ static void stepped_child(void *context)
     } else {
         stand_and_operate(stepper);
         stepper->done = 1;
-        /* For who waits for a breakpoint that is not on the way. */
+        /* For a caller that waits for a breakpoint that the child does not reach. */
         CHECK(raise(SIGSTOP) == 0);
     }
     for (;;)

@@ -7,6 +7,7 @@ program ranks
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64
   use mpi_f08
+  use rank_support
   use ioserver_context_module
   use shmem_heap_module
   implicit none
@@ -56,14 +57,6 @@ program ranks
   call MPI_Finalize()
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(i0, 2a)', me, ': ', what
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
 
   ! Parameters that cannot be.
   subroutine refusals()
@@ -166,16 +159,13 @@ contains
   ! All heaps are sound and empty.
   subroutine look()
     type(shmem_heap) :: node
-    integer(c_int) :: used
     integer :: i
     call MPI_Barrier(context % get_node_comm())
     do i = 1, n
-      call must(heaps(i) % check(used_blocks=used), 'unsound')
-      call must(used == 0, 'blocks left over')
+      call must_be_empty(heaps(i))
     end do
     node = context % get_node_heap()
-    call must(node % check(used_blocks=used), 'unsound')
-    call must(used == 0, 'blocks left over')
+    call must_be_empty(node)
     call must(.not. unset % check(), 'a heap that was never made')
     call MPI_Barrier(context % get_node_comm())
   end subroutine look

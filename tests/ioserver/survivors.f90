@@ -5,6 +5,7 @@
 program survivors
   use, intrinsic :: iso_c_binding
   use mpi_f08
+  use rank_support
   use ioserver_context_module
   use shmem_heap_module
   implicit none
@@ -80,15 +81,6 @@ program survivors
   call c_exit(0_c_int)
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(i0, 2a)', me, ': ', what
-    flush (6)
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
 
   subroutine report()
     character(len=256) :: folder

@@ -1,4 +1,4 @@
-/* arena.h: heaps in memory that a hostile peer writes to, between two pages that nobody may touch.
+/* arena.h: heaps in memory that a hostile peer writes to, between two pages without access.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_MISUSE_ARENA_H
 #define TESTS_MISUSE_ARENA_H
@@ -6,7 +6,7 @@
 #include "c/src/segment/connection.h"
 #include "tests/misuse/victim.h"
 
-/* struct arena is shared between the victim and who watches it. */
+/* struct arena is shared between the victim and its watcher. */
 struct arena {
     struct victim victim;
     unsigned char *memory;

@@ -12,7 +12,7 @@ static void damage(struct arena *arena, struct test_random *random, uint64_t rou
     size_t place = 0;
     for (uint64_t i = 0; i < places; i++) {
         place = arena_place(arena, random);
-        /* A lock that a dead one seems to have is waited for: a tenth of a second each time. */
+        /* A lock that a dead process seems to hold is waited for: a tenth of a second each time. */
         if (place == offsetof(struct control, lock) && test_random_below(random, 10) != 0)
             place += 8;
         memcpy(&word, arena->memory + place, 8);

@@ -78,7 +78,7 @@ static void caches_of_a_sleeper_are_given_back(void)
     scene_end(scene);
 }
 
-/* Caches are taken back from one who never rests, and it notices nothing. */
+/* A full process gets the caches of a process that never rests, which does not notice. */
 static void never_rest(void *context)
 {
     struct scene *scene = context;
@@ -157,7 +157,8 @@ static void killed_with_full_caches(void)
     scene_end(scene);
 }
 
-/* What lies in a dead one's caches is free for who runs out of room, whether somebody reaps or not. */
+/* A process that runs out of room gets the cached blocks of a dead process, whether a process reaps
+ * or not. */
 static void a_dead_ones_caches_are_no_loss(void)
 {
     struct scene *scene = scene_begin(0);

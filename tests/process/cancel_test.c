@@ -165,7 +165,7 @@ static void (*const calls[])(void) = {makes,
                                       asks_for_the_socket,
                                       copies};
 
-/* The call, by a thread whose end is asked for already: it is cancelled behind the call. */
+/* The call, by a thread that is cancelled already: it ends behind the call. */
 struct attempt {
     void (*call)(void);
     int came_back;

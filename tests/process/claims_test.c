@@ -183,7 +183,7 @@ static void fill_table_and_become_daemon(void *context)
     pid_t parent = getpid();
     CHECK_EQ(daemon(1, 1), 0);
     while (getppid() == parent)
-        sched_yield(); /* its end must not be the one that the signal is asked for */
+        sched_yield(); /* its end must not be the one that sends the signal */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     scene->pid = getpid();
     test_barrier_wait(&scene->step); /* the parent is gone; the test reaps, and fills the heap */

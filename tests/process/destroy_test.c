@@ -111,7 +111,8 @@ static void by_a_reader_and_through_a_descriptor(void)
     CHECK_EQ(destroy_errno(name, mem), ENOENT);
 }
 
-/* struct stage is shared by those who destroy one heap at once and the one that makes the next. */
+/* struct stage is shared by the processes that destroy one heap at once and the process that makes
+ * the next. */
 struct stage {
     const char *name;
     struct test_barrier begin, end;

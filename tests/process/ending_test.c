@@ -107,7 +107,7 @@ static void check_shared_and_sent(const struct holder *holder)
         CHECK(test_filled(shmheap_handle_to_ptr(mem, holder->shared[i]), LEN, i));
 }
 
-/* It left in order: nothing is anyone's but who frees it. */
+/* It left in order: no process owns its objects, and any process may free them. */
 static void check_left_in_order(const struct holder *holder)
 {
     shmheap_memory_handle mem = holder->ground->mem;
@@ -124,8 +124,8 @@ static void check_left_in_order(const struct holder *holder)
     CHECK_REFUSED(shmheap_find(mem, "used", NULL) == NULL, ENOENT);
 }
 
-/* It died. Reaping takes what it alone knew, and its use of the name; then, if asked, what it had
- * shared. */
+/* It died. Reaping takes the objects that it alone knew, and its use of the name; with
+ * SHMHEAP_REAP_SHARED also the objects that it shared. */
 static void check_died(const struct holder *holder)
 {
     shmheap_memory_handle mem = holder->ground->mem;

@@ -128,7 +128,7 @@ static void a_childs_disconnect_is_its_own(void)
     shmheap_disconnect(family.mem);
 }
 
-/* A child that only looks takes no slot, and counts as nobody. */
+/* A child that only reads takes no slot and is not counted. */
 static void child_looks(void *context)
 {
     struct family *family = context;

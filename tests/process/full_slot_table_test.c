@@ -1,5 +1,5 @@
-/* A thousand processes connected at once, each with a slot of its own; all slots taken; slots of the dead and of those who
- * left given to others.
+/* A thousand processes connected at once, each with a slot of its own; all slots taken; slots of
+ * dead and departed processes given to other processes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/resource.h>
 #include <unistd.h>
@@ -140,7 +140,7 @@ static void a_thousand_processes_at_once(void)
     shmheap_destroy(name, mem);
 }
 
-/* The slot table, as everybody sees it. */
+/* The slot table, as every process sees it. */
 struct table {
     shmheap_process_info entries[SLOTS];
     unsigned count, dead;
@@ -221,7 +221,8 @@ static void full_end(struct full *full)
     test_snapshot_drop(&full->before);
 }
 
-/* Who comes when all slots are taken is told so, and leaves no trace; looking needs no slot. */
+/* A process that connects when all slots are taken is refused, and changes nothing; reading needs
+ * no slot. */
 static void child_finds_no_slot(void *context)
 {
     struct full *full = context;
@@ -277,7 +278,8 @@ static void slots_of_those_who_left_are_taken_again(void)
     full_end(&full);
 }
 
-/* As soon as it is dead, its slot is another's; what it held is nobody's then, and still to be reaped. */
+/* As soon as a process is dead, another gets its slot; its objects then have no owner, and reaping
+ * still frees them. */
 static void a_dead_ones_slot_is_taken_again(void)
 {
     static struct full full;

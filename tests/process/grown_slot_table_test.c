@@ -20,7 +20,7 @@ enum {
     MEMORY_SLOTS = 24 /* and its slots */
 };
 
-/* A heap and who is connected to it, all by this process; mems[0] made it. */
+/* A heap and the connections to it, all of this process; mems[0] made it. */
 struct crowd {
     shmheap_memory_handle mems[SOME];
     void *ptrs[SOME];
@@ -76,7 +76,7 @@ static int count_visit(const shmheap_process_info *process, void *context)
     return 0;
 }
 
-/* The slots 1 to count are taken, and nobody else's. */
+/* The slots 1 to count are taken, and no other. */
 static void check_roll(shmheap_memory_handle mem, unsigned count)
 {
     unsigned next = 1;
@@ -183,7 +183,8 @@ static unsigned holder_dies(shmheap_memory_handle mem)
     return slot;
 }
 
-/* Who has such a slot dies like anybody else. While there is room, his slot stays his: it tells whose his objects were. */
+/* A process with such a slot dies. While the table has room its slot is kept, so that the objects
+ * still name their owner. */
 static void the_dead_keep_theirs_until_they_are_reaped(void)
 {
     static struct crowd crowd;
@@ -247,7 +248,8 @@ static void comes_for_a_dead_ones(void *context)
     CHECK_EQ(test_own_slot(test_connect_again(crowd->mems[0], 0)), FIRST);
 }
 
-/* Where the table cannot become longer, a dead process's slot is given away, and where there is none, who comes is refused. */
+/* Where the table cannot become longer, a connecting process gets the slot of a dead one, and is
+ * refused where there is none. */
 static void without_memory_for_more_there_are_no_more(void)
 {
     static struct crowd crowd;
@@ -291,7 +293,8 @@ static void rush_in(void *context)
     shmheap_disconnect(mem);
 }
 
-/* So many processes connect at the same time, and each gets a slot; then they leave. dead: whose slots nobody needed. */
+/* So many processes connect at the same time, and each gets a slot; then they leave. dead: how many
+ * dead processes keep their slots. */
 static void rush_all(shmheap_memory_handle first, void *memory, unsigned together, unsigned dead)
 {
     struct rush *rush = test_shared(sizeof *rush);
@@ -313,7 +316,7 @@ static void rush_all(shmheap_memory_handle first, void *memory, unsigned togethe
     test_unshare(rush, sizeof *rush);
 }
 
-/* The table becomes longer several times, and nobody is refused. */
+/* The table becomes longer several times, and no process is refused. */
 static void many_need_them_at_once(void)
 {
     static struct crowd crowd;
@@ -326,7 +329,8 @@ static void many_need_them_at_once(void)
     }
 }
 
-/* Where the table has its full length, one frees the slots of all who left, and all find them. */
+/* Where the table has its full length, one process frees the slots of all that departed, and all
+ * processes find them. */
 static void many_find_those_of_who_left(void)
 {
     for (unsigned round = 0; round < test_rounds(100); round++) {

@@ -15,12 +15,13 @@ static void kill_in_the_middle(struct stage *stage, unsigned place, uint32_t own
     volatile uint64_t spin = test_random_below(random, SPIN_BEFORE_DEATH);
     while (spin > 0)
         spin--;
-    /* Before the end, since the others may reap, and be given, what it held as soon as it is dead. */
+    /* Before its end: as soon as it is dead, other processes may reap its objects and allocate the
+     * memory again. */
     stage->dying[owner] = 1;
     test_kill(pid);
 }
 
-/* Blocks of the dead, whose slots were given away by the reaping. */
+/* Blocks of dead processes, whose slots reaping has freed. */
 struct remains {
     uint64_t used, shared, cached;
 };
@@ -43,7 +44,8 @@ static struct remains remains_of(shmheap_memory_handle mem)
     return remains;
 }
 
-/* What only the dead knew goes at once, what others may know when it is asked for; what is in transit stays. */
+/* Reaping frees objects that only dead processes knew; with SHMHEAP_REAP_SHARED also shared ones;
+ * objects in transit stay. */
 static uint64_t reap_the_dead(shmheap_memory_handle mem)
 {
     long alone = shmheap_reap(mem, 0);

@@ -153,8 +153,8 @@ static void hungry_waiters_come_first(void)
     scene_end();
 }
 
-/* All hungry waiters die in their sleep: the lock is free for the process that let go of it. Its
- * clock stands, so that it would wait for ever for a lock that is left to the dead. */
+/* All hungry waiters die in their sleep: the lock is free for the process that released it. Its
+ * clock stands still, so that it would wait for ever for a lock that is left to a dead process. */
 static void dead_waiters_keep_nothing(void)
 {
     scene_begin();

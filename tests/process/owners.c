@@ -10,7 +10,8 @@ static uint32_t *owner_at(const struct worker *worker, const char *ptr)
     return &worker->stage->owner_at[test_offset(worker->mem, ptr) / GRANULE];
 }
 
-/* The object is ours from now on: nobody else may have it, but one who is dead, or about to be. */
+/* The object is ours from now on: only a worker that is dead, or about to die, may be noted as its
+ * owner. */
 static void own(struct worker *worker, char *ptr)
 {
     uint32_t before = __atomic_exchange_n(owner_at(worker, ptr), worker->owner, __ATOMIC_ACQ_REL);
@@ -90,15 +91,16 @@ static char *resize(struct worker *worker, char *ptr)
     return now;
 }
 
-/* After this a reaping leaves it, unless it is asked for those too. */
+/* From here on only a reaping with SHMHEAP_REAP_SHARED takes the object. */
 static char *share(struct worker *worker, char *ptr)
 {
     CHECK_PTR(shmheap_handle_to_ptr(worker->mem, shmheap_ptr_to_handle(worker->mem, ptr)), ptr);
     return ptr;
 }
 
-/* Claims what an entry of the ring names: the object, or NULL when the entry is empty or another was faster. The entry
- * is cleared after the claim, so that a death in between leaves a stale handle there and not an object nobody can name. */
+/* Claims the object that an entry of the ring names; NULL when the entry is empty or another worker
+ * was faster. The entry is cleared after the claim: a death in between leaves a stale handle there,
+ * instead of an object without a handle. */
 static char *claim(struct worker *worker, uint64_t *entry)
 {
     shmheap_object_handle handle = {__atomic_load_n(entry, __ATOMIC_ACQUIRE)};
@@ -140,7 +142,7 @@ static char *send_it(struct worker *worker, char *ptr)
                                         handle.bits, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return NULL;
     }
-    CHECK_PTR(shmheap_receive(worker->mem, handle), ptr); /* nobody else can know it */
+    CHECK_PTR(shmheap_receive(worker->mem, handle), ptr); /* no other worker can know it */
     own(worker, ptr);
     return ptr;
 }
@@ -211,7 +213,8 @@ static shmheap_memory_handle connect_again(const struct stage *stage)
     return mem;
 }
 
-/* One operation after the other; who lives to the end frees what it holds. until: when to say that it may be killed. */
+/* One operation after the other; a worker that lives to the end frees what it holds. until: when to
+ * say that it may be killed. */
 static void work(struct worker *worker, unsigned place, uint64_t until)
 {
     struct stage *stage = worker->stage;

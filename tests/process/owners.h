@@ -22,7 +22,7 @@ enum {
     REAPED_EVERY = 300 /* operations of a worker: its own reaping may be what it dies in */
 };
 
-/* What each object holds: who has it, and contents that follow from serial. */
+/* What each object holds: its owner, and contents that follow from serial. */
 struct mark {
     uint64_t owner, serial, len;
 };
@@ -38,7 +38,7 @@ struct stage {
     uint64_t allocs, batches, refused, resizes, moves, sends, receives, stale, reaps, reaped;
     uint64_t ring[RING];                       /* handles; 0: empty */
     volatile char dying[DEATHS + WORKERS + 1]; /* by owner: its end has been ordered */
-    uint32_t owner_at[GRANULES];               /* by the granule of the payload; 0: nobody */
+    uint32_t owner_at[GRANULES];               /* by the granule of the payload; 0: none */
 };
 
 /* struct worker is private. owner numbers all workers that ever were, from 1. */
@@ -51,7 +51,7 @@ struct worker {
     char *held[HELD];
 };
 
-/* The first len bytes of contents are as owner left them; owner 0: whoever it was. */
+/* The first len bytes of contents are as owner left them; owner 0: any worker. */
 struct mark mark_check(const char *ptr, uint64_t owner, uint64_t len);
 
 struct role {

@@ -1,4 +1,5 @@
-/* Who holds an object: sending, receiving once, reaping what the dead held, with real deaths.
+/* Ownership of objects: sending, receiving once, reaping the objects of dead processes, with real
+ * deaths.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
@@ -238,7 +239,7 @@ static void what_a_process_left_in_order_stays(void)
     shmheap_disconnect(a);
 }
 
-/* A full heap has room again when what the dead held alone is taken back. */
+/* A full heap has room again when reaping has freed what only dead processes held. */
 static void reaped_before_an_alloc_fails(void)
 {
     shmheap_memory_handle mem;

@@ -1,5 +1,5 @@
-/* A user who may only read a heap's file sets read locks on all of its bytes: other processes
- * connect and work, and the dead are recognised.
+/* A user that may only read a heap's file sets read locks on all of its bytes: other processes
+ * connect and work, and dead processes are recognised.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>

@@ -49,7 +49,7 @@ struct pattern {
     uint64_t offsets[PATTERN];
 };
 
-/* Kept by all of them, the dead too: shared objects stay. */
+/* Every process of the pattern shares an object, which stays when the process dies. */
 static void pattern_share(struct pattern *pattern, unsigned i, shmheap_memory_handle mem)
 {
     void *ptr = shmheap_alloc(mem, 10);
@@ -96,7 +96,7 @@ static struct pattern *pattern_begin(void)
     return pattern;
 }
 
-/* Each block says whose it is: a slot, 1023 for who left, 0 for who died. */
+/* Each block names its owner's slot: 1023 for a departed process, 0 for a dead one. */
 static int pattern_check_block(const shmheap_block_info *block, void *context)
 {
     const struct pattern *pattern = context;
@@ -133,7 +133,8 @@ static void slots_go_to_the_next_and_blocks_say_whose_they_were(void)
     test_unshare(pattern, sizeof *pattern);
 }
 
-/* Who has locked the byte of a slot is about to take it, though the entry does not say so yet. */
+/* A process that has locked a slot's byte is about to take the slot, though the entry does not say
+ * so yet. */
 static void a_slot_that_another_is_just_taking_is_left_to_it(void)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;

@@ -26,14 +26,14 @@ const char *test_choose_core(unsigned choice)
     static const struct {
         const char *text, *simd, *listed;
     } cores[TEST_CORES] = {{"default", NULL, NULL},        {"avx2", "avx2", NULL},
-                           {"portable", "portable", NULL}, {"rows", NULL, "0"},
-                           {"avx2, rows", "avx2", "0"},    {"portable, rows", "portable", "0"}};
+                           {"portable", "portable", NULL}, {"bins", NULL, "0"},
+                           {"avx2, bins", "avx2", "0"},    {"portable, bins", "portable", "0"}};
     set_or_unset("SHMHEAP_SIMD", cores[choice].simd);
     set_or_unset("SHMHEAP_LIST_MAX", cores[choice].listed);
     return cores[choice].text;
 }
 
-void test_choose_few(unsigned most)
+void test_choose_list_max(unsigned most)
 {
     char text[12];
     snprintf(text, sizeof text, "%u", most);

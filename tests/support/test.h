@@ -107,8 +107,9 @@ uint64_t test_random_next(struct test_random *random);
 /* 0 to limit - 1 */
 uint64_t test_random_below(struct test_random *random, uint64_t limit);
 
-/* Processes. A child that ends by a signal other than SIGKILL, or with a status other than 0, ends the test at once
- * (so that nobody waits for it at a barrier), unless test_tolerate_crashes(1) was called in its parent. */
+/* Processes. A child that ends by a signal other than SIGKILL, or with a status other than 0, ends
+ * the test at once (so that no process waits for it at a barrier), unless test_tolerate_crashes(1)
+ * was called in its parent. */
 pid_t test_fork(void (*run)(void *context), void *context);
 int test_wait(pid_t pid);  /* the status of waitpid */
 void test_join(pid_t pid); /* it must exit with 0 */
@@ -139,7 +140,7 @@ void test_barrier_end(struct test_barrier *barrier);
 enum { TEST_CORES = 6 };
 const char *test_choose_core(unsigned choice);
 /* Connections made from now on take at most so many free blocks to the list, 0 to 64. */
-void test_choose_few(unsigned most);
+void test_choose_list_max(unsigned most);
 
 /* Heaps. */
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment);
@@ -184,7 +185,7 @@ struct test_blocks {
 };
 /* Walks and checks that the blocks tile the region. */
 struct test_blocks test_blocks_take(shmheap_memory_handle mem);
-/* Places, sizes and free or not; who holds them may differ. */
+/* Places, sizes and whether free; owners may differ. */
 int test_blocks_same(const struct test_blocks *a, const struct test_blocks *b);
 void test_blocks_drop(struct test_blocks *blocks);
 

@@ -20,7 +20,7 @@ static uint64_t break_fixed(struct target *target, unsigned way)
     return way < 10 ? 0 : no_such_way;
 }
 
-/* What is behind such a block nobody can say, so that no later rule is looked at. */
+/* No walk can pass such a block, so that no later rule is checked. */
 static uint64_t break_size(struct target *target, unsigned way)
 {
     const uint64_t at = way == 0 ? target->top : target->used,
@@ -53,7 +53,8 @@ static uint64_t break_free_header(struct target *target, unsigned way)
     return payload_off(target, target->hole);
 }
 
-/* A slot that nobody has, one that the table does not have (in files it has all), and the slot of all these blocks made free. */
+/* A slot that no process has, one that the table does not have (in files it has all), and the slot
+ * of all used blocks made free. */
 static uint64_t break_slot(struct target *target, unsigned way)
 {
     const uint64_t mask = (uint64_t)HEADER_SLOT_MASK << HEADER_SLOT_SHIFT,
@@ -124,8 +125,9 @@ static uint64_t break_edge(struct target *target, unsigned way)
     return chunk_off(target, at[way] / CHUNK_GRANULES);
 }
 
-/* Rows: a size that is missing, one too many, in the row of no size; with what is above made to fit. The tree: too small, none, the tail counted,
- * with all above made to fit. Where there is a list all of these are too many, but for none. */
+/* Size bins: a size that is missing, one too many, in the bin of no size; with the levels above
+ * made to fit. The tree: too small, none, the top block counted, with all levels above made to fit.
+ * Where there is a free list every entry is one too many, and "none" breaks nothing. */
 static uint64_t break_sizes(struct target *target, unsigned way)
 {
     const uint64_t size = size_at(target, target->hole), chunk = target->hole / CHUNK_GRANULES;

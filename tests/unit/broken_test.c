@@ -87,7 +87,8 @@ static void a_header_of_nothing(void) { refused_with(0); }
 static void a_size_beyond_the_end(void) { refused_with(65536); }
 static void a_size_that_misses_the_next(void) { refused_with(2); }
 
-/* Growth publishes the new length before the tail takes in what was added: a death between leaves two free neighbours. */
+/* Growth publishes the new length before the top block takes in the added memory: a death between
+ * leaves two free neighbours. */
 static void free_neighbours_are_merged(void)
 {
     struct broken broken = broken_begin();
@@ -102,7 +103,7 @@ static void free_neighbours_are_merged(void)
     shmheap_disconnect(broken.mem);
 }
 
-/* Nobody died; whoever walks the blocks says what is wrong, and what was found before it is not lost. */
+/* No process died. A walk of the blocks reports the fault, and the blocks before it are visited. */
 static void a_walk_that_cannot_reach_the_end(void)
 {
     struct broken broken = broken_begin();
@@ -276,7 +277,8 @@ static void what_is_no_longer_in_a_cache_is_not_freed(void)
     shmheap_disconnect(mem);
 }
 
-/* A record that names the wrong object goes with the next recovery; the object, which is somebody's, does not go with it. */
+/* The next recovery removes a record that names the wrong object; the object, which has an owner,
+ * stays. */
 static void what_a_record_names_wrongly_is_not_freed(void)
 {
     struct broken broken = broken_begin();
@@ -300,7 +302,8 @@ static void what_a_record_names_wrongly_is_not_freed(void)
     shmheap_disconnect(broken.mem);
 }
 
-/* The lock is held by who frees slots, and the kernel has not said that it died: alive is who has locked its byte of the file. */
+/* A process that frees slots holds the lock, and the kernel has not said that it died: a process is
+ * alive if it has locked its byte of the file. */
 static void the_one_who_frees_slots_has_the_lock(void)
 {
     enum { NO_THREAD = FUTEX_TID_MASK };

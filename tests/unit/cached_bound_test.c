@@ -3,7 +3,8 @@
 #include "tests/support/test.h"
 #include "tests/unit/caches.h"
 
-/* So few that the heap never fills: when it does, caches are asked for what they keep, which may be all of it. */
+/* So few that the heap never fills: a full heap reclaims the blocks of the caches, which may be
+ * all. */
 static size_t objects_that_fit(size_t len)
 {
     size_t most = len / THREADS / (2 * LEN_MOST);
@@ -90,7 +91,8 @@ static void the_bound_holds_at_each_moment(void)
 
 enum { SMALL_HEAP = 64 << 10, SMALL_LEN_MOST = 48, SMALL_HELD = 500, SMALL_ROUNDS = 30000 };
 
-/* In a heap whose caches are small, where one block more would be seen: also of those that are fetched the last may be larger than asked for. */
+/* In a heap whose caches are small, where one block too many would be seen: the last block that a
+ * cache fetches may be larger than requested. */
 static void the_bound_holds_after_each_call(void)
 {
     shmheap_memory_handle mem = test_anonymous_with(SMALL_HEAP, 8, SHMHEAP_CACHED),
@@ -210,7 +212,7 @@ static void no_room_is_lost_to_caches(void)
     shmheap_disconnect(looker);
 }
 
-/* A single block that somebody keeps is asked for like many. */
+/* Also a single cached block is reclaimed. */
 static void the_only_block_that_fits_is_in_a_cache(void)
 {
     shmheap_memory_handle mem = test_anonymous_with(1 << 20, 16, SHMHEAP_CACHED),
@@ -220,7 +222,7 @@ static void the_only_block_that_fits_is_in_a_cache(void)
     while ((ptr = shmheap_alloc(other, 2000)) != NULL) /* takes what mem's cache has, too */
         continue;
     CHECK_EQ(test_cached(other).bytes, 0);
-    for (int i = 0; i < 100; i++) { /* at first the cache rests, since it was asked */
+    for (int i = 0; i < 100; i++) { /* at first the cache rests after the reclaim */
         CHECK_EQ(shmheap_try_free(mem, kept), 0);
         ptr = shmheap_alloc(other, 2000);
         CHECK(ptr != NULL);

@@ -88,7 +88,8 @@ static void check_sharing_in_child(void *context)
     check_sharing(of_parent->mem, of_parent->ptr);
 }
 
-/* Its own objects, which nobody else changes meanwhile, another connection's, and the parent's. */
+/* Its own objects, which no other connection changes meanwhile, another connection's, and the
+ * parent's. */
 static void sharing_what_is_ours_and_what_is_not(void)
 {
     shmheap_memory_handle mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED),

@@ -82,7 +82,7 @@ static void each_rule_is_reported(void)
     }
 }
 
-/* The same with a heap whose last block is in use: the tail is the end, and there is nothing in it. */
+/* The same with a heap whose last block is in use: the top block is empty and lies at the end. */
 static void the_tail_of_a_full_heap(void)
 {
     struct target target = {.list = 0};
@@ -100,8 +100,9 @@ static void the_tail_of_a_full_heap(void)
     target_end(&target);
 }
 
-/* Rule 2 cannot be reported by shmheap_check: how long the region is everybody asks who enters the heap, and refuses. So the
- * call says that it could not look, and what is behind it, held against such a heap, names the rule. */
+/* shmheap_check cannot report rule 2: every call that enters the heap reads the region's length,
+ * and refuses. So shmheap_check says that it could not check, and check_heap, given such a heap,
+ * names the rule. */
 static void an_impossible_length(void)
 {
     struct target target = {.list = 0};

@@ -52,7 +52,7 @@ static void a_death_is_found_by_the_next_alloc(void)
     test_unshare(holder, sizeof *holder);
 }
 
-/* With many processes the question who lives is asked once, until some time has passed. */
+/* With many processes one call tests which processes live; the next test comes after some time. */
 static void who_lives_is_not_asked_each_time(void)
 {
     enum { CONNECTIONS = 40 };
@@ -95,7 +95,7 @@ static void full_heap_with_lines(shmheap_memory_handle *mem, shmheap_memory_hand
         continue;
 }
 
-/* The processes that have lines are asked after the more seldom the more often there was nothing to find. */
+/* The owners of cache lines are tested less often the more often a test found no dead process. */
 static void owners_of_caches_are_asked_seldom(void)
 {
     shmheap_memory_handle mem, peers[CACHED_PEERS];
@@ -223,7 +223,7 @@ static void a_free_that_serves_nobody_wakes_nobody(void)
     waiting_end(waiting);
 }
 
-/* One whose need would be served, but who died: one wake finds that out. */
+/* A waiter whose need would be served, but which died: one wake finds that out. */
 static void the_dead_are_not_woken_for_ever(void)
 {
     void *filler;

@@ -215,7 +215,8 @@ static void wrong_hints_do_no_harm(void)
     }
 }
 
-/* Every other object is free, and in none of these places an aligned object fits: the search looks at 64 granules at a time. */
+/* Every other object is free, and an aligned object fits in none of the free blocks: the search
+ * tests 64 granules at a time. */
 static void an_aligned_alloc_that_fails_looks_at_chunks(void)
 {
     static const struct {

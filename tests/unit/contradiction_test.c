@@ -121,7 +121,8 @@ static void wrong_tail_of_a_full_heap(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
-/* The length of what is longer than SPAN granules only the header knows where no search asks the tree; and the list. */
+/* Only the header, or the free list, holds the length of a block longer than SPAN granules where no
+ * search reads the tree. */
 static void wrong_hole(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
@@ -141,7 +142,8 @@ static void wrong_hole(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
-/* The list's one entry: another granule, another size. In rows and tree the places are 0. */
+/* The free list's one entry: another granule, another size. In size bins and tree the places are
+ * 0. */
 static void wrong_list(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);

@@ -194,7 +194,7 @@ static void world_begin(struct world *world, size_t number)
     world->count = 0;
 }
 
-/* Frees what is left, and nothing remains. */
+/* Frees all objects: one free block remains. */
 static void world_end(struct world *world)
 {
     while (world->count > 0)

@@ -15,7 +15,7 @@ static struct held begin(uint64_t len, uint64_t granule)
     return held;
 }
 
-/* Frees what is left, and nothing remains. */
+/* Frees all objects: one free block remains. */
 static void end(struct held *held)
 {
     for (size_t i = 0; i < held->model.count;) {

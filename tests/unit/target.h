@@ -37,7 +37,7 @@ struct target {
     struct layout layout;
     uint64_t granules; /* in the region now */
     unsigned shift;
-    int list; /* fewer are free: every tenth of those, so that they are in a list, not in rows and tree */
+    int list; /* fewer are free: every tenth, so that they are in the free list */
     uint64_t used, hole, large, top, record, named, table; /* granules of blocks of each kind */
     struct {
         void *at;

@@ -90,7 +90,8 @@ static void names_of_sockets(void)
     CHECK_REFUSED(topology_name(name, 14, "/heap", 12) == -1, ENAMETOOLONG);
 }
 
-/* The scheduler's mask may be narrowed by whoever starts the test; the description of the machine is the kernel's. */
+/* The starter of the test may narrow the scheduler's mask; the description of the machine is the
+ * kernel's. */
 static int machine_tells(void)
 {
     if (shmheap_socket() >= 0)
