@@ -25,7 +25,7 @@ text_kind() {
     esac 2>/dev/null
 }
 
-# text_files FOLDER KIND...: prints the files below FOLDER of these kinds, one a line.
+# text_files FOLDER KIND...: prints the files below FOLDER of the kinds, one a line.
 text_files() {
     local folder=$1 file kind
     shift

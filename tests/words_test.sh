@@ -22,6 +22,10 @@ words_check() {
             while ((getline line <words) > 0) {
                 if (line ~ /^#/ || line !~ /\t/) continue
                 split(line, part, "\t")
+                if (part[2] == "right") {
+                    right[++rights] = part[1]
+                    continue
+                }
                 pattern[++patterns] = "(^|[^a-z0-9_])(" part[1] ")($|[^a-z0-9_])"
                 instead[patterns] = part[2]
                 all = all (patterns > 1 ? "|" : "") part[1]
@@ -29,50 +33,61 @@ words_check() {
             if (!patterns) { print words ": no words"; exit 1 }
             all = "(^|[^a-z0-9_])(" all ")($|[^a-z0-9_])"
         }
+        # said, a line, and the two words behind it: they may be part of what the line ends with.
+        function check(where, said, ahead,    text, i, found) {
+            text = said " " ahead
+            for (i = 1; i <= rights; i++) gsub(right[i], "", text)
+            if (text !~ all) return
+            for (i = 1; i <= patterns; i++) {
+                if (!match(text, pattern[i]) || RSTART > length(text) - length(ahead)) continue
+                found = substr(text, RSTART, RLENGTH)
+                gsub(/^[^a-z0-9_]|[^a-z0-9_]$/, "", found)
+                print where ": \"" found "\"; write: " instead[i]
+            }
+        }
         {
             match($0, /^[^:]*:[0-9]+:/)
             where = substr($0, 1, RLENGTH - 1)
             said = tolower(substr($0, RLENGTH + 1))
+            gsub(/^[ \t*!\/]+/, "", said)
             file = where; number = where
             sub(/:[0-9]+$/, "", file); sub(/.*:/, "", number)
-            # With the last word of the line before: two words may stand on two lines.
-            gsub(/^[ \t*!\/]+/, "", said)
-            text = file == file_before && number == number_before + 1 ? last " " said : said
-            last = said; sub(/[ \t]+$/, "", last); sub(/.*[ \t]/, "", last)
-            file_before = file; number_before = number
-            if (text !~ all) next
-            for (i = 1; i <= patterns; i++) {
-                if (!match(text, pattern[i])) continue
-                found = substr(text, RSTART, RLENGTH)
-                gsub(/^[^a-z0-9_]|[^a-z0-9_]$/, "", found)
-                if (RSTART + length(found) - 1 > length(text) - length(said) || text == said)
-                    print where ": \"" found "\"; write: " instead[i]
+            ahead = ""
+            if (file == file_before && number == number_before + 1) {
+                split(said, word, /[ \t]+/)
+                ahead = word[1] " " word[2]
             }
+            if (NR > 1) check(where_before, said_before, ahead)
+            file_before = file; number_before = number; where_before = where; said_before = said
+        }
+        END { if (NR > 0) check(where_before, said_before, "") }
         }' | text_summary
 }
 
 text_scratch
 (
-    words=$scratch/words
-    printf '# comment\nwho|whom\tthe process\nthe dead\tdead processes\nfew_[a-z]+\tlist_*\n' >"$words"
+    words=$scratch/words word=who
+    printf '# comment\nwho|whom\tthe process\ndead peer\tright\nthe dead\tdead processes\nfew_[a-z]+\tlist_*\n' >"$words"
     text_refuses 'a.c:1: "who"; write: the process' a.c words_check <<<'int a; /* Who holds it. */'
     text_refuses 'a.c:2: "whom"' a.c words_check <<<$'/* begins\n * by whom */'
     text_refuses 'a.h:1: "few_take"' a.h words_check <<<'// as few_take(list)'
-    text_refuses 'a.c:2: "the dead"' a.c words_check <<<$'/* of the\n * dead */'
+    text_refuses 'a.c:1: "the dead"' a.c words_check <<<$'/* of the\n * dead */'
+    text_accepts a.c words_check <<<$'/* of the dead\n * peer, the\n * dead peer */'
     text_accepts a.c words_check <<<'int few_take(int who); char *s = "/* who */"; char c = '"'\"'"'; /* whole */'
     text_refuses 'a.c:1: "who"' a.c words_check <<<'char c = '"'\"'"'; // who'
     text_refuses 'a.rs:1: "who"' a.rs words_check <<<"fn f<'a>(x: &'a str) {} // who"
     text_refuses 'a.rs:1: "who"' a.rs words_check <<<'/// The one who'
     text_refuses 'a.f90:1: "who"' a.f90 words_check <<<'print *, "it!" ! who'
     text_accepts a.f90 words_check <<<'print *, "he! who"'
-    text_refuses 'a.pml:1: "who"' a.pml words_check <<<'/* who */'
-    text_refuses 'a.sh:2: "who"' a.sh words_check <<<$'#!/bin/sh\nls # who'
-    text_accepts a.sh words_check <<<'who | wc -l'
-    text_refuses 'BUILD:1: "who"' BUILD words_check <<<'# who'
-    text_refuses 'a.bzl:2: "who"' a.bzl words_check <<<$'"""First.\nwho\n"""'
-    text_refuses 'a.py:1: "who"' a.py words_check <<<'"""Who."""'
-    text_refuses 'a.md:1: "who"' a.md words_check <<<'Says who.'
+    text_refuses 'a.pml:1: "who"' a.pml words_check <<<"/* $word */"
+    text_refuses 'a.sh:2: "who"' a.sh words_check <<<$'#!/bin/sh\nls # '"$word"
+    text_accepts a.sh words_check <<<"$word | wc -l"
+    text_refuses 'BUILD:1: "who"' BUILD words_check <<<"# $word"
+    text_refuses 'a.bzl:2: "who"' a.bzl words_check <<<$'"""First.\n'"$word"$'\n"""'
+    text_refuses 'a.py:1: "who"' a.py words_check <<<'"""'"$word."'"""'
+    text_refuses 'a.md:1: "who"' a.md words_check <<<"Says $word."
     text_refuses 'a.md:5: "few_take"' a.md words_check <<<$'One.\n```\nfew_take\n```\n`few_take`'
+    text_accepts a.c words_check <<<'/* of the dead peer */'
     text_accepts a.md words_check <<<$'```\nwho\n```\nwhose and whole'
     : >"$words"
     text_refuses 'no words' a.md words_check <<<'One.'

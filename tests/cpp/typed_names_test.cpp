@@ -60,7 +60,7 @@ void another_size_is_an_error()
     CHECK(in.find<long>("n", error) == nullptr && error == std::errc::invalid_argument);
     CHECK(*in.find<int>("n") == 5);
     CHECK(in.destroy<packed_int>("w") && usage(in) == before);
-    // What C programs allocated under a name is no typed object.
+    // A named object of a C program is no typed object.
     CHECK(shmheap_alloc_named(in.c_handle(), "raw", 100) != nullptr);
     CHECK_THROWS(in.find<point>("raw"), EINVAL);
     CHECK_THROWS(in.construct<point>("raw")(1, 2), EINVAL);
@@ -248,7 +248,7 @@ void cells_written_over_do_no_harm()
     CHECK(in.find<point>("p")->y == 2 && in.check().rule == 0);
 }
 
-// All who knew it are killed, and what they held is reaped.
+// Every process that knew the name is killed, and its objects are reaped.
 void kept_names_stay_until_destroyed()
 {
     heap in = heap::anonymous(options_of(1 << 18));

@@ -16,7 +16,7 @@ namespace
 void a_maker_that_died_half_way_is_replaced()
 {
     name_choose();
-    // As a creator leaves it that dies before anything else: an empty file. Nobody but us waits for it.
+    // As a maker leaves it that dies before anything else: an empty file. Only this process waits for it.
     int fd = shm_open(file_name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     CHECK(fd >= 0);
     close(fd);
@@ -79,7 +79,7 @@ void bad_calls_change_nothing(void *)
     allocator.deallocate(ten);
     CHECK_UMPIRE(allocator.deallocate(ten), unknown_pointer_error, "deallocated already");
     CHECK(allocator.getHighWatermark() >= size && allocator.getName() == resource_name);
-    // Who has not allocated cannot deallocate.
+    // A process that has not allocated cannot deallocate.
     void *kept = allocator.allocate("kept", 10);
     test_join(start(
         [](void *of_parent) {

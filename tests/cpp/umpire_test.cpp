@@ -145,7 +145,7 @@ void the_others_go_on_after_a_death()
                 void *mine = allocator.allocate("victim 3", 100);
                 allocator.deallocate(mine);
             }
-            // What the dead had is given back when space is short.
+            // The dead process's blocks are given back when space is short.
             allocator.deallocate(allocator.allocate("large", 900000));
             CHECK(static_cast<unsigned char *>(kept)[999] == 7 &&
                   umpire::detail::shared_resource_of(allocator).heap().check().rule == 0);
@@ -204,7 +204,7 @@ void comes_and_goes(void *)
         pid_t once = start([](void *) {
             umpire::Allocator allocator = make(1 << 16);
             void *mine = allocator.allocate("used by all", 64);
-            // As long as anybody is there, the name stands for the heap that this one is on.
+            // As long as a process is connected, the name stands for the heap of this one.
             struct stat ours, named;
             CHECK(fstat(umpire::detail::shared_resource_of(allocator).heap().fd(), &ours) == 0);
             CHECK(stat(test_shm_path(file_name.c_str()), &named) == 0 &&

@@ -63,7 +63,7 @@ static void memory_without_a_heap_is_refused(void)
     CHECK_PTR(ShmemHeap_connect(test_name()), NULL);
 }
 
-/* Nobody else can make a heap in memory that only this process sees. */
+/* No other process can make a heap in memory that only this process sees. */
 static void private_memory_without_a_heap_is_refused(void)
 {
     void *memory =

@@ -1,5 +1,5 @@
 ! Forty ranks, more than there are processors: models put the offsets of several grids into windows
-! of several servers, some of them wrong; the servers refuse these, read and free the others.
+! of several servers, some of them wrong; the servers refuse the wrong ones, read and free the rest.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! many_ranks SERVERS

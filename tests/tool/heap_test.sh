@@ -1,5 +1,6 @@
 #!/bin/bash
-# ls, stat, check, map and rm: with a heap in use, with one that nobody uses, with none, and with what is no heap.
+# ls, stat, check, map and rm: on a heap in use, on one without processes, on none, and on files that
+# are no heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 
@@ -48,7 +49,7 @@ json "sum(c.get('used', 0) for c in j['cells']) == j['used_bytes']"
 refused 1 "in use by .*$holder (hold)" rm "$heap"
 [ -e "/dev/shm/$heap" ] || fail "a heap in use was removed"
 
-# Its process gone in order, then nobody uses it.
+# Its process leaves in order, then the heap has no process.
 exec {HOLD[1]}>&-
 wait "$holder" || fail "the holder failed"
 run 0 stat --json "$heap"
@@ -59,7 +60,7 @@ run 0 rm "$heap"
 [ ! -e "/dev/shm/$heap" ] || fail "the heap is still there"
 refused 1 'there is no heap' rm "$heap"
 
-# What a killed process held is given back when asked for, and not while it lives.
+# reap frees a killed process's objects, and none of a live process.
 coproc HOLD { exec "$hold" "/$heap" 65536; }
 holder=$HOLD_PID
 read -r word <&"${HOLD[0]}"

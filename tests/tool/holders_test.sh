@@ -1,5 +1,5 @@
 #!/bin/bash
-# Who holds what: processes alive and dead, those that left, and a heap whose slots are all taken.
+# Owners of objects: live, dead and departed processes, and a heap whose slots are all taken.
 source tests/tool/lib.sh
 hold=$PWD/$2
 
@@ -30,7 +30,7 @@ run 0 ls
 says 'PROCESSES  DEAD  RECOVERIES'
 grep -q "$holder  hold" "$work/out" && fail "ls shows processes unasked"
 
-# The dead one is told from the living, with what it holds.
+# The dead process is told from the live ones, with its objects.
 kill -KILL "$holder"
 wait "$holder"
 run 0 stat "$heap"
@@ -95,7 +95,7 @@ refused 1 'no heap' names "$heap.not"
 refused 2 'one heap' names
 run 0 rm "$heap"
 
-# All slots taken: who only looks is let in and told, who needs a slot gets the reason.
+# All slots taken: a command that only reads works, a command that needs a slot gives the reason.
 start 65536 1022
 if [ "$word" = few ]; then
     echo "skipped: a full slot table; no 1022 open files are allowed"

@@ -74,7 +74,7 @@ ended() {
     [ ! -e "/dev/shm/$heap" ] || fail "replay left its heap"
 }
 
-# Workers killed from outside are reported, and nobody waits for them.
+# Workers killed from outside are reported, and no process waits for them.
 start
 kill -9 $workers
 ended 1

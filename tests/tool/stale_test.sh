@@ -1,5 +1,5 @@
 #!/bin/bash
-# rm --stale: heaps that nobody lives on go, those that somebody lives on stay, and so does what is no heap.
+# rm --stale: heaps without a live process go, heaps with one stay, and so do files that are no heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 shm=/dev/shm
@@ -51,8 +51,8 @@ ln -s "$heap.left" "$shm/$heap.link"
 long_ago text magic cut
 none=(text magic cut folder link)
 
-# Whoever else uses this folder must not be harmed by a test: all is tried without effect first, and then only where
-# nobody else is.
+# The test must not harm other users of this folder: it tries all without effect first, and goes on only
+# where there are none.
 run 0 rm --stale --dry-run --json
 for name in left dead; do reason "$name" "('nobody is connected', True)"; done
 reason begun "('never finished, and its creator is gone', True)"
