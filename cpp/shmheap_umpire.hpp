@@ -1,5 +1,5 @@
 // shmheap_umpire.hpp: named allocations for the processes of a node, by the calls that Umpire
-// documents for its shared memory. SPDX-License-Identifier: Apache-2.0
+// documents for its shared memory.
 //
 //     auto &rm = umpire::ResourceManager::getInstance();
 //     auto traits{umpire::get_default_resource_traits("SHARED")};
@@ -7,26 +7,30 @@
 //     void *data{node_allocator.allocate("a name", 100)};  // the same memory in every process
 //     node_allocator.deallocate(data);                     // the last one frees it
 //
-// What is ours: nothing else of Umpire is needed, and what is not here does not compile. Programs
-// that include umpire/Umpire.hpp and the like find these calls there with -Icpp/umpire_headers. A
-// file that includes the real Umpire as well defines SHMHEAP_UMPIRE_NAMESPACE, the name of a
-// namespace, before including this: the calls are in it then. Where a call cannot do what it is
-// asked, it throws umpire::runtime_error (a std::runtime_error) or one derived from it, and has
-// changed nothing:
-//   - makeResource: a name without SHARED, empty, too long, with a NUL in it, or in use in this
-//   process already; a size that the others' allocator
-//     does not have; scope socket, where the process may run on more than one.
-//   - allocate: no name for an allocation in shared memory, a bad name, no space
-//   (out_of_memory_error), more bytes than the others' allocation of that name has.
-//   - deallocate: a pointer that this allocator did not give (unknown_pointer_error).
-// The memory is a file below /dev/shm which only its owner can read, a heap each for every user,
-// name and (scope socket) socket. The last process to leave removes it; if that one died, the next
-// to come starts anew with an empty one. What processes that died had allocated is given back when
-// space is short. Allocations are counted: who has allocated a name twice deallocates it twice.
-// Call makeResource in each process, after fork() where there is one.
+// These headers replace Umpire; a call that they lack does not compile. With -Icpp/umpire_headers,
+// programs that include umpire/Umpire.hpp and the like find them. A file that includes the real
+// Umpire as well defines SHMHEAP_UMPIRE_NAMESPACE, the name of a namespace for these calls, before
+// it includes this.
 //
-// With MPI: define SHMHEAP_WITH_MPI before including this, and compile by mpicxx; then there is
+// Errors. A call that fails throws umpire::runtime_error (a std::runtime_error) or a class derived
+// from it, and has changed nothing:
+// - makeResource: a name without SHARED, empty, too long, with a NUL in it, or already used in this
+//   process; a size larger than that of the existing allocator; scope socket in a process that may
+//   run on several sockets.
+// - allocate: no name for an allocation in shared memory, a bad name, no space
+//   (out_of_memory_error), more bytes than the existing allocation of that name has.
+// - deallocate: a pointer that this allocator did not give (unknown_pointer_error).
+//
+// Memory. Each user, name and (scope socket) socket has a heap: a file below /dev/shm that only its
+// owner can read. The last process to leave removes it. If that process died, the next one starts
+// with an empty heap. When space is short, allocations of dead processes are freed. Allocations are
+// counted: a process that has allocated a name twice deallocates it twice. Call makeResource in
+// each process, and after fork().
+//
+// With MPI: define SHMHEAP_WITH_MPI before including this, and compile by mpicxx. Then there is
 // get_communicator_for_allocator.
+//
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_UMPIRE_HPP
 #define SHMHEAP_UMPIRE_HPP
 
@@ -50,27 +54,27 @@
 
 SHMHEAP_UMPIRE_BEGIN
 
-// Allocator: copies are the same allocator. Its calls may be made by any thread.
+// Allocator: copies are the same allocator. Any thread may call it.
 class Allocator
 {
 public:
-    Allocator() = default; // of no use until another is assigned to it
+    Allocator() = default; // must be assigned before its first use
 
-    // In shared memory: the allocation of that name, made if there is none; its contents are
-    // undefined then. Counts this process as a user. Private memory ignores the name.
+    // In shared memory: returns the allocation of that name, made if there is none, then with
+    // undefined contents. Counts this process as a user. Private memory ignores the name.
     void *allocate(const std::string &name, std::size_t bytes)
     {
         return strategy().allocate_named(name, bytes);
     }
-    // Private memory, or what a strategy such as NamingShim makes of it.
+    // For private memory, or a strategy that gives names, such as NamingShim.
     void *allocate(std::size_t bytes) { return strategy().allocate(bytes); }
-    // One use less; the last one frees. null is ignored.
+    // Gives back one use; the last one frees. Ignores null.
     void deallocate(void *object) { strategy().deallocate(object); }
-    void release() { strategy().release(); } // nothing is kept for later: does nothing
+    void release() { strategy().release(); } // does nothing: no memory is kept
 
-    // Bytes that the allocator takes now: of shared memory its header and all blocks, with their
-    // headers and names. It grows and shrinks. getTraits().size is all it can have;
-    // getLargestAvailableBlock() what fits now.
+    // Bytes that the allocator uses now: of shared memory its header and all blocks, with their
+    // headers and names. getTraits().size is the most it can have. getLargestAvailableBlock() is
+    // the largest allocation that fits now.
     std::size_t getActualSize() const { return strategy().getActualSize(); }
     std::size_t getCurrentSize() const { return strategy().getCurrentSize(); } // of blocks alone
     std::size_t getHighWatermark() const { return strategy().getHighWatermark(); }
@@ -93,7 +97,9 @@ private:
     strategy::AllocationStrategy &strategy() const
     {
         if (strategy_ == nullptr)
-            throw runtime_error("umpire: an Allocator that stands for none was used");
+            throw runtime_error(
+                "umpire: an Allocator that stands for none was used: assign one, from "
+                "ResourceManager::makeResource or getAllocator");
         return *strategy_;
     }
 
@@ -103,9 +109,9 @@ private:
 namespace strategy
 {
 
-// NamingShim: names for allocations in shared memory that are made without. The n-th allocation of
-// a process is the same memory as the n-th of another process: all processes allocate in the same
-// order. Over private memory it gives no names.
+// NamingShim gives names to allocations in shared memory. The n-th allocation of a process is the
+// same memory as the n-th of another process, so all processes allocate in the same order. Over
+// private memory it gives no names.
 class NamingShim : public AllocationStrategy
 {
 public:
@@ -127,7 +133,7 @@ private:
     std::atomic<std::size_t> count_{0};
 };
 
-// NamedAllocationStrategy: another allocator under a name of its own.
+// NamedAllocationStrategy: an allocator under another name.
 class NamedAllocationStrategy : public AllocationStrategy
 {
 public:
@@ -153,7 +159,8 @@ private:
 namespace util
 {
 
-// Whether an allocator of that name is of that kind of shared memory. All that is here is "POSIX".
+// Whether the allocator of that name is shared memory of that kind. All shared memory here is
+// "POSIX".
 inline bool matchesSharedMemoryResource(const std::string &name, const std::string &kind)
 {
     if (name.rfind("SHARED::" + kind, 0) == 0)
@@ -161,7 +168,7 @@ inline bool matchesSharedMemoryResource(const std::string &name, const std::stri
     return kind == "POSIX" && (name == "SHARED" || name.rfind("SHARED::", 0) == 0);
 }
 
-// The allocator's strategy as a Strategy.
+// Returns the allocator's strategy as a Strategy; throws if it is another one.
 template <class Strategy>
 Strategy *unwrap_allocator(Allocator allocator)
 {
@@ -174,7 +181,7 @@ Strategy *unwrap_allocator(Allocator allocator)
 
 } // namespace util
 
-// Where the name contains SHARED: 16 MiB, scope node.
+// For a name that contains SHARED: 16 MiB, scope node.
 inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
 {
     detail::shared_name_check(name);
@@ -185,9 +192,9 @@ inline MemoryResourceTraits get_default_resource_traits(const std::string &name)
     return traits;
 }
 
-// ResourceManager: the allocators of this process. "HOST", private memory, is there from the start;
-// "SHARED" and "SHARED::POSIX", with default traits, are made by the first getAllocator that asks for
-// them. It leaves all of them when the process exits.
+// ResourceManager: the allocators of this process. "HOST", private memory, exists from the start.
+// The first getAllocator of "SHARED" or "SHARED::POSIX" makes it, with default traits. The process
+// leaves all of them when it exits.
 class ResourceManager
 {
 public:
@@ -221,8 +228,8 @@ public:
         return makeResource(name, get_default_resource_traits(name));
     }
 
-    // An allocator of that name with the strategy Strategy(name, id, arguments...). introspection
-    // is there for programs that say it.
+    // Makes an allocator with the strategy Strategy(name, id, arguments...). introspection is
+    // accepted and ignored.
     template <class Strategy, bool introspection = true, class... Arguments>
     Allocator makeAllocator(const std::string &name, Arguments &&...arguments)
     {
@@ -262,7 +269,7 @@ public:
         return found->second;
     }
 
-    // "HOST", unless setDefaultAllocator gave another one.
+    // "HOST", unless setDefaultAllocator set another one.
     Allocator getDefaultAllocator()
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
@@ -274,12 +281,12 @@ public:
         default_ = allocator;
     }
 
-    // Of memory that needs no makeResource.
+    // Names of memory that needs no makeResource.
     std::vector<std::string> getResourceNames() const
     {
         return {"HOST", "SHARED::POSIX", "SHARED"};
     }
-    // Of those allocators of shared memory that were made in this process.
+    // Names of the allocators of shared memory that this process made.
     std::vector<std::string> getSharedAllocatorNames()
     {
         return names_where([](Allocator &of) {
@@ -287,7 +294,7 @@ public:
                    nullptr;
         });
     }
-    // All.
+    // Names of all allocators.
     std::vector<std::string> getAllocatorNames()
     {
         return names_where([](Allocator &) { return true; });
@@ -307,14 +314,14 @@ private:
         return std::find(names.begin(), names.end(), name) != names.end();
     }
 
-    // made(id) gives the strategy. Nothing is kept if it throws.
+    // made(id) returns the strategy. If it throws, nothing changes.
     template <class Made>
     Allocator make(const std::string &name, Made made)
     {
         std::lock_guard<std::recursive_mutex> guard(mutex_);
         if (allocators_.count(name) != 0)
             throw runtime_error("umpire: \"" + name +
-                                "\" was made in this process already; getAllocator gives it");
+                                "\" was made in this process already; getAllocator returns it");
         Allocator allocator(made(next_id_++));
         allocators_.emplace(name, allocator);
         return allocator;
@@ -346,7 +353,7 @@ private:
 namespace detail
 {
 
-// The memory below an allocator.
+// Returns the memory below an allocator.
 inline resource::MemoryResource *resource_of(Allocator allocator)
 {
     strategy::AllocationStrategy *root = allocator.getAllocationStrategy();
@@ -360,13 +367,13 @@ inline resource::HostSharedMemoryResource &shared_resource_of(Allocator allocato
     auto shared = dynamic_cast<resource::HostSharedMemoryResource *>(resource_of(allocator));
     if (shared == nullptr)
         throw runtime_error("umpire: \"" + allocator.getName() +
-                            "\" is no allocator of shared memory");
+                            "\" is no allocator of shared memory; makeResource makes one");
     return *shared;
 }
 
 } // namespace detail
 
-// The allocation of that name, null if there is none. Does not count: another process's use has to
+// Returns the allocation of that name, or null. Does not count as a use: another process's use must
 // keep it.
 inline void *find_pointer_from_name(Allocator allocator, const std::string &name)
 {

@@ -1,35 +1,38 @@
-! What describes an array in a heap. SPDX-License-Identifier: Apache-2.0
+! block_meta describes an array in a heap. SPDX-License-Identifier: Apache-2.0
 !
-! A block_meta is what allocate returns. It may be copied, also to another process, as it is:
-! storage_size(meta) / 8 bytes, MPI_BYTE. It says where an array was; h % get_array and h % free
-! find out whether it still is. shmem_heap_module gives this type the name block_meta_f08, too.
+! allocate returns it. It may be copied as it is, also to another process: storage_size(meta) / 8
+! bytes, MPI_BYTE. It says where an array was; h % get_array and h % free find out whether the array
+! still is there. shmem_heap_module gives this type the name block_meta_f08, too.
 module shmem_heap_meta
-  use, intrinsic :: iso_c_binding, only: c_associated, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr
+  use, intrinsic :: iso_c_binding, only: c_associated, c_int, c_int32_t, c_int64_t, c_null_ptr, &
+      c_ptr
   use, intrinsic :: iso_fortran_env, only: output_unit
   use shmem_heap_c, only: array_record, MAX_RANK, ShmemHeap_array_at, ShmemHeap_array_resolve
   implicit none
   private
 
-  ! get_status: why there is an array, or none.
+  ! Results of get_status.
   integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_SUCCESS = 0
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_INVALID = -1  ! never allocated; or the heap is none
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INVALID_BOUNDS = -2 ! contradictory, or an upper bound below its lower one
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_TIMEOUT = -3  ! nothing that large was free in time
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_FAILED = -4   ! can never fit, or the heap is damaged
+  ! never allocated, or no heap
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_INVALID = -1
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INVALID_BOUNDS = -2 ! bounds contradict
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_TIMEOUT = -3  ! not enough freed in time
+  ! never fits, or damaged heap
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_ALLOC_FAILED = -4
 
-  ! get_type
-  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INTEGER = 1, SHMEM_HEAP_REAL = 2, SHMEM_HEAP_COMPLEX = 3, &
+  ! Results of get_type.
+  integer(c_int32_t), parameter, public :: SHMEM_HEAP_INTEGER = 1, SHMEM_HEAP_REAL = 2, &
+      SHMEM_HEAP_COMPLEX = 3, &
                                            SHMEM_HEAP_LOGICAL = 4, SHMEM_HEAP_CHARACTER = 5
 
-  ! The length of get_dimensions() for arrays of up to that rank; no limit of the heap's, which
-  ! takes rank 7.
+  ! The length of get_dimensions() for arrays of up to that rank. The heap itself takes rank 7.
   integer, parameter, public :: MAX_ARRAY_RANK = 5
 
   type, public :: block_meta
     type(array_record), private :: record
-    ! The connection that the array was got by: good in this process alone, and checked before use.
+    ! The connection of the array: valid in this process alone, and checked before use.
     type(c_ptr), private :: heap = c_null_ptr
-    ! Without a heap: where ptr_to_bm found the array.
+    ! Without a heap: the address that ptr_to_bm saw.
     type(c_ptr), private :: address = c_null_ptr
   contains
     procedure, public :: get_offset, get_type, get_kind, get_rank, get_status, get_element_size
@@ -46,28 +49,28 @@ module shmem_heap_meta
 
 contains
 
-  ! Bytes from the start of the heap; 0 for no array. What to send to other processes.
+  ! Returns the bytes from the start of the heap, to send to other processes; 0 for no array.
   pure function get_offset(this) result(offset)
     class(block_meta), intent(in) :: this
     integer(c_int64_t) :: offset
     offset = this % record % offset
   end function get_offset
 
-  ! SHMEM_HEAP_INTEGER ...; 0 for no array.
+  ! Returns SHMEM_HEAP_INTEGER ...; 0 for no array.
   pure function get_type(this) result(type)
     class(block_meta), intent(in) :: this
     integer(c_int32_t) :: type
     type = this % record % type
   end function get_type
 
-  ! 1, 2, 4 or 8, as in integer(2), complex(8); 0 for no array.
+  ! Returns 1, 2, 4 or 8, as in integer(2), complex(8); 0 for no array.
   pure function get_kind(this) result(kind)
     class(block_meta), intent(in) :: this
     integer(c_int32_t) :: kind
     kind = this % record % kind
   end function get_kind
 
-  ! 1 to 7; 0 for no array.
+  ! Returns 1 to 7; 0 for no array.
   pure function get_rank(this) result(rank)
     class(block_meta), intent(in) :: this
     integer(c_int32_t) :: rank
@@ -80,7 +83,7 @@ contains
     status = this % record % status
   end function get_status
 
-  ! Bytes of an element; for characters their length.
+  ! Returns the bytes of an element; for characters their length.
   pure function get_element_size(this) result(bytes)
     class(block_meta), intent(in) :: this
     integer(c_int64_t) :: bytes
@@ -93,7 +96,7 @@ contains
     length = max(MAX_ARRAY_RANK, min(this % record % rank, MAX_RANK))
   end function length
 
-  ! Extents; 5 of them, those beyond the rank 1, or as many as the rank if that is more. 0 for no
+  ! Returns 5 extents, those beyond the rank 1, or as many as the rank if that is more; 0 for no
   ! array.
   pure function get_dimensions(this) result(dims)
     class(block_meta), intent(in) :: this
@@ -101,15 +104,15 @@ contains
     dims = this % record % extents(1:size(dims))
   end function get_dimensions
 
-  ! Lower bounds, as many as get_dimensions gives.
+  ! Returns the lower bounds, as many as get_dimensions returns.
   pure function get_lower_bounds(this) result(lower)
     class(block_meta), intent(in) :: this
     integer(c_int64_t) :: lower(length(this))
     lower = this % record % lower(1:size(lower))
   end function get_lower_bounds
 
-  ! Where the array lies in this process. Null: there is no such array (any more), or this came from
-  ! another process.
+  ! Returns where the array lies in this process. Null: the array does not exist (any more), or this
+  ! came from another process.
   function get_ptr(this) result(address)
     class(block_meta), intent(in) :: this
     type(c_ptr) :: address
@@ -117,8 +120,9 @@ contains
     if (c_associated(this % heap)) address = ShmemHeap_array_resolve(this % heap, this % record)
   end function get_ptr
 
-  ! Describes the array at this address, in any heap that this process is connected to. 0; or -1,
-  ! and this describes no array: none begins there. No other thread may end a connection meanwhile.
+  ! Makes this describe the array at the address, in any heap that the process is connected to.
+  ! Returns 0; -1, and this describes no array: none begins there. No other thread may end a
+  ! connection meanwhile.
   function retrieve_metadata(this, block) result(status)
     class(block_meta), intent(inout) :: this
     type(c_ptr), intent(in), value :: block
@@ -128,7 +132,7 @@ contains
     status = merge(0, -1, c_associated(this % heap))
   end function retrieve_metadata
 
-  ! One line on unit, by default that of print *.
+  ! Writes one line to unit, by default that of print *.
   subroutine print_meta(this, unit)
     class(block_meta), intent(in) :: this
     integer, intent(in), optional :: unit
@@ -139,16 +143,18 @@ contains
     if (present(unit)) to = unit
     associate (r => this % record)
       write (to, '(3a, i0, a, i0, a, i0, a)', advance='no') 'block_meta: ', &
-        trim(names(merge(r % type, 0, r % type >= 0 .and. r % type <= 5))), '(', r % kind, '), status ', r % status, &
+        trim(names(merge(r % type, 0, r % type >= 0 .and. r % type <= 5))), '(', r % kind, &
+        '), status ', r % status, &
         ', offset ', r % offset, ', bounds'
       do i = 1, min(r % rank, MAX_RANK)
-        write (to, '(a, i0, a, i0)', advance='no') ' ', r % lower(i), ':', r % lower(i) + r % extents(i) - 1
+        write (to, '(a, i0, a, i0)', advance='no') ' ', r % lower(i), ':', r % lower(i) &
+            + r % extents(i) - 1
       end do
       write (to, '(a)') ''
     end associate
   end subroutine print_meta
 
-  ! As it was declared: of no array. Frees nothing.
+  ! Resets this to no array. Frees nothing.
   subroutine reset(this)
     class(block_meta), intent(inout) :: this
     this % record = array_record()
@@ -156,7 +162,7 @@ contains
     this % address = c_null_ptr
   end subroutine reset
 
-  ! The same as this = other.
+  ! Does this = other.
   subroutine assign(this, other)
     class(block_meta), intent(inout) :: this
     type(block_meta), intent(in) :: other
@@ -165,8 +171,8 @@ contains
     this % address = other % address
   end subroutine assign
 
-  ! Whether both describe arrays of the same type, kind, rank, element and extents. Where they lie
-  ! and their lower bounds do not count.
+  ! Whether both describe arrays of equal type, kind, rank, element and extents. Place and lower
+  ! bounds do not count.
   elemental function equal(this, other)
     class(block_meta), intent(in) :: this
     type(block_meta), intent(in) :: other

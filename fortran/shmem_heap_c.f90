@@ -7,25 +7,29 @@ module shmem_heap_c
 
   integer, parameter, public :: MAX_RANK = 7
 
-  ! ShmemHeap_array: what describes an array, kept in its block and copied between processes as it
-  ! is.
+  ! ShmemHeap_array: the description of an array, kept in its block and copied between processes.
   type, bind(c), public :: array_record
     integer(c_int64_t) :: extents(MAX_RANK) = 0, lower(MAX_RANK) = 0
     integer(c_int64_t) :: offset = 0, handle = 0, element = 0
     integer(c_int32_t) :: type = 0, kind = 0, rank = 0, status = -1
   end type array_record
 
-  public :: ShmemHeap_init_from_scratch, ShmemHeap_clone, ShmemHeap_clone_sized, ShmemHeap_create, ShmemHeap_connect, &
-            ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_alloc_named, ShmemHeap_find, &
+  public :: ShmemHeap_init_from_scratch, ShmemHeap_clone, ShmemHeap_clone_sized, &
+      ShmemHeap_create, ShmemHeap_connect, &
+            ShmemHeap_delete, ShmemHeap_destroy, ShmemHeap_alloc_block, ShmemHeap_alloc_named, &
+            ShmemHeap_find, &
             ShmemHeap_keep, ShmemHeap_remove_name, &
             ShmemHeap_free_block, ShmemHeap_is_block_valid, &
-            ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, ShmemHeap_block_size_from_pointer, &
+            ShmemHeap_ptr_from_offset, ShmemHeap_offset_from_pointer, &
+            ShmemHeap_block_size_from_pointer, &
             ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, ShmemHeap_get_capacity, &
             ShmemHeap_alloc_timeout, ShmemHeap_set_alloc_timeout, &
-            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_at, ShmemHeap_array_resolve, ShmemHeap_array_free
+            ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_at, &
+            ShmemHeap_array_resolve, ShmemHeap_array_free
 
   interface
-    function ShmemHeap_init_from_scratch(memory, num_bytes) result(heap) bind(c, name='ShmemHeap_init_from_scratch')
+    function ShmemHeap_init_from_scratch(memory, num_bytes) result(heap) bind(c, &
+        name='ShmemHeap_init_from_scratch')
       import :: c_ptr, c_size_t
       type(c_ptr), value :: memory
       integer(c_size_t), value :: num_bytes
@@ -38,7 +42,8 @@ module shmem_heap_c
       type(c_ptr) :: heap
     end function
 
-    function ShmemHeap_clone_sized(memory, num_bytes) result(heap) bind(c, name='ShmemHeap_clone_sized')
+    function ShmemHeap_clone_sized(memory, num_bytes) result(heap) bind(c, &
+        name='ShmemHeap_clone_sized')
       import :: c_ptr, c_size_t
       type(c_ptr), value :: memory
       integer(c_size_t), value :: num_bytes
@@ -70,7 +75,8 @@ module shmem_heap_c
       integer(c_int) :: status
     end function
 
-    function ShmemHeap_alloc_block(heap, num_bytes, safe) result(block) bind(c, name='ShmemHeap_alloc_block')
+    function ShmemHeap_alloc_block(heap, num_bytes, safe) result(block) bind(c, &
+        name='ShmemHeap_alloc_block')
       import :: c_ptr, c_size_t, c_int32_t
       type(c_ptr), value :: heap
       integer(c_size_t), value :: num_bytes
@@ -78,7 +84,8 @@ module shmem_heap_c
       type(c_ptr) :: block
     end function
 
-    function ShmemHeap_alloc_named(heap, name, num_bytes) result(block) bind(c, name='ShmemHeap_alloc_named')
+    function ShmemHeap_alloc_named(heap, name, num_bytes) result(block) bind(c, &
+        name='ShmemHeap_alloc_named')
       import :: c_ptr, c_size_t, c_char
       type(c_ptr), value :: heap
       character(kind=c_char), intent(in) :: name(*)
@@ -114,20 +121,23 @@ module shmem_heap_c
       integer(c_int32_t) :: status
     end function
 
-    function ShmemHeap_is_block_valid(heap, block) result(status) bind(c, name='ShmemHeap_is_block_valid')
+    function ShmemHeap_is_block_valid(heap, block) result(status) bind(c, &
+        name='ShmemHeap_is_block_valid')
       import :: c_ptr, c_int32_t
       type(c_ptr), value :: heap, block
       integer(c_int32_t) :: status
     end function
 
-    function ShmemHeap_ptr_from_offset(heap, offset) result(block) bind(c, name='ShmemHeap_ptr_from_offset')
+    function ShmemHeap_ptr_from_offset(heap, offset) result(block) bind(c, &
+        name='ShmemHeap_ptr_from_offset')
       import :: c_ptr, c_int64_t
       type(c_ptr), value :: heap
       integer(c_int64_t), value :: offset
       type(c_ptr) :: block
     end function
 
-    function ShmemHeap_offset_from_pointer(heap, block) result(offset) bind(c, name='ShmemHeap_offset_from_pointer')
+    function ShmemHeap_offset_from_pointer(heap, block) result(offset) bind(c, &
+        name='ShmemHeap_offset_from_pointer')
       import :: c_ptr, c_int64_t
       type(c_ptr), value :: heap, block
       integer(c_int64_t) :: offset
@@ -140,7 +150,8 @@ module shmem_heap_c
       integer(c_size_t) :: num_bytes
     end function
 
-    function ShmemHeap_check(heap, free_blocks, free_space, used_blocks, used_space) result(status) &
+    function ShmemHeap_check(heap, free_blocks, free_space, used_blocks, used_space) &
+        result(status) &
         bind(c, name='ShmemHeap_check')
       import :: c_ptr, c_size_t, c_int32_t
       type(c_ptr), value :: heap
@@ -149,7 +160,8 @@ module shmem_heap_c
       integer(c_int32_t) :: status
     end function
 
-    function ShmemHeap_get_info(heap, size, max, nblk, nbyt) result(status) bind(c, name='ShmemHeap_get_info')
+    function ShmemHeap_get_info(heap, size, max, nblk, nbyt) result(status) bind(c, &
+        name='ShmemHeap_get_info')
       import :: c_ptr, c_int64_t, c_int
       type(c_ptr), value :: heap
       integer(c_int64_t), intent(inout) :: size, max, nblk, nbyt
@@ -178,7 +190,8 @@ module shmem_heap_c
       integer(c_int32_t), value :: timeout_ms
     end subroutine
 
-    function ShmemHeap_array_alloc(heap, array, lower_count, lower, upper_count, upper, safe, timeout_ms) &
+    function ShmemHeap_array_alloc(heap, array, lower_count, lower, upper_count, upper, safe, &
+        timeout_ms) &
         result(address) bind(c, name='ShmemHeap_array_alloc')
       import :: c_ptr, c_int64_t, c_int32_t, array_record
       type(c_ptr), value :: heap
@@ -189,7 +202,8 @@ module shmem_heap_c
       type(c_ptr) :: address
     end function
 
-    function ShmemHeap_array_find(heap, offset, array) result(address) bind(c, name='ShmemHeap_array_find')
+    function ShmemHeap_array_find(heap, offset, array) result(address) bind(c, &
+        name='ShmemHeap_array_find')
       import :: c_ptr, c_int64_t, array_record
       type(c_ptr), value :: heap
       integer(c_int64_t), value :: offset
@@ -204,7 +218,8 @@ module shmem_heap_c
       type(c_ptr) :: heap
     end function
 
-    function ShmemHeap_array_resolve(heap, array) result(address) bind(c, name='ShmemHeap_array_resolve')
+    function ShmemHeap_array_resolve(heap, array) result(address) bind(c, &
+        name='ShmemHeap_array_resolve')
       import :: c_ptr, array_record
       type(c_ptr), value :: heap
       type(array_record), intent(in) :: array

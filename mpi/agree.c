@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* agree.c: how ranks agree. SPDX-License-Identifier: Apache-2.0 */
 #include "agree.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ int agree_error(int error, MPI_Comm comm)
 
 int agree_terms(const struct agree_terms *own, int error, MPI_Comm comm)
 {
-    /* Compared after the errors, so that a call which is wrong in itself is not reported as one that differs. */
+    /* The errors come first: a call that is wrong by itself is not reported as one that differs. */
     struct agree_terms first = *own;
     error = agree_error(error, comm);
     if (error)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* register.c: a list under a mutex. SPDX-License-Identifier: Apache-2.0 */
 #include "register.h"
 
 #include <pthread.h>
@@ -6,7 +6,7 @@
 static struct shared *all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The link that leads to mem's entry, or the last one, which is NULL. Call with the lock held. */
+/* Returns the link to mem's entry, or the last link, which is NULL. Call with the lock held. */
 static struct shared **link_to(shmheap_memory_handle mem)
 {
     struct shared **link = &all;

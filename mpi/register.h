@@ -1,4 +1,5 @@
-/* register.h: the heaps that this process has open by MPI. Any thread may call.
+/* register.h: the heaps that this process has opened by MPI. Any thread may call.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_MPI_REGISTER_H
 #define SHMHEAP_MPI_REGISTER_H
@@ -12,17 +13,17 @@
 struct shared {
     struct shared *next;
     shmheap_memory_handle mem;
-    MPI_Comm comm;              /* of those who share */
+    MPI_Comm comm;              /* of the ranks that share */
     int rank;                   /* in comm; 0 made the heap and removes its name */
     char name[AGREE_NAME_ROOM]; /* as in /dev/shm */
 };
 
 void register_add(struct shared *shared);
 
-/* register_communicator is that of mem, or MPI_COMM_NULL. */
+/* register_communicator returns the communicator of mem, or MPI_COMM_NULL. */
 MPI_Comm register_communicator(shmheap_memory_handle mem);
 
-/* register_take takes mem's entry out: it is the caller's, to be freed. NULL: there is none. */
+/* register_take removes mem's entry and returns it; the caller frees it. NULL: there is none. */
 struct shared *register_take(shmheap_memory_handle mem);
 
 #endif

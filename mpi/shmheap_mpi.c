@@ -16,10 +16,10 @@
 enum {
     IMPLIED = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER,
     REFUSED = SHMHEAP_ANONYMOUS | SHMHEAP_FILE | SHMHEAP_READ_ONLY,
-    OWN = SHMHEAP_CACHED | SHMHEAP_HUGE_PAGES /* each rank as it likes */
+    OWN = SHMHEAP_CACHED | SHMHEAP_HUGE_PAGES /* may differ among ranks */
 };
 
-/* What the maker tells the others. */
+/* The maker's message to the other ranks. */
 struct made {
     uint64_t id;
     int error;
@@ -31,7 +31,7 @@ static int fail(int error)
     return -1;
 }
 
-/* Can ranks agree over comm at all? */
+/* Whether ranks can agree over comm. */
 static int communicates(MPI_Comm comm)
 {
     int begun = 0, ended = 1, between = 1;
@@ -75,7 +75,7 @@ static int terms_check(const shmheap_memory_handle *out, const char *name,
     return agree_terms(&terms, error, comm);
 }
 
-/* The name in /dev/shm, and the socket, which is 0 for scope node. */
+/* Sets the name in /dev/shm, and the socket, which is 0 for scope node. */
 static int place(struct shared *shared, const char *name, int scope, int *socket)
 {
     int len;
@@ -89,7 +89,7 @@ static int place(struct shared *shared, const char *name, int scope, int *socket
     return (size_t)len < sizeof shared->name ? 0 : ENAMETOOLONG;
 }
 
-/* comm of those who share. */
+/* Sets the communicator of the ranks that share, and this rank in it. */
 static int split(struct shared *shared, MPI_Comm comm, int scope, int socket)
 {
     MPI_Comm node;
@@ -121,7 +121,8 @@ static struct made make(struct shared *shared, const char *name, shmheap_options
     return made;
 }
 
-/* While the maker is connected nobody takes the heap over, but somebody may have removed its name by force. */
+/* No process takes the heap over while the maker is connected, but one may have removed its name by
+ * force. */
 static int join(struct shared *shared, const char *name, shmheap_options options, uint64_t id)
 {
     shmheap_stats stats;
@@ -131,7 +132,7 @@ static int join(struct shared *shared, const char *name, shmheap_options options
     return stats.id == id ? 0 : ESTALE;
 }
 
-/* The lowest of those who share makes, the others join. */
+/* The lowest rank makes the heap, the other ranks join. */
 static int connect_all(struct shared *shared, const char *name, const shmheap_options *options)
 {
     struct made made;
@@ -143,7 +144,8 @@ static int connect_all(struct shared *shared, const char *name, const shmheap_op
     return made.error || shared->rank == 0 ? made.error : join(shared, name, *options, made.id);
 }
 
-/* Removes the name if it is still that of this heap. Call while connected: so nobody can take it over in between. */
+/* Removes the name if it still is this heap's. Call while connected: no process can then take the
+ * name over in between. */
 static int remove_name(const struct shared *shared)
 {
     struct stat own, there;
@@ -158,7 +160,7 @@ static int remove_name(const struct shared *shared)
     return shmheap_unlink(shared->name) == 0 ? 0 : errno;
 }
 
-/* This rank's part of closing, or of undoing what others could not follow. */
+/* This rank's part of closing, or of undoing an opening that another rank could not follow. */
 static int part(struct shared *shared)
 {
     int error = 0;
@@ -170,7 +172,7 @@ static int part(struct shared *shared)
     return error;
 }
 
-/* Whoever is the last. */
+/* Removes the name if no process is connected. */
 static int remove_unused(const char *name)
 {
     return shmheap_unlink_unused(name) == 0 || errno == EBUSY || errno == ENOENT ? 0 : errno;
@@ -191,7 +193,7 @@ static int open_shared(struct shared *shared, const char *name, const shmheap_op
     error = agree_error(connect_all(shared, name, &of_scope), comm);
     if (error) {
         part(shared);
-        /* What one rank made is gone before any returns. */
+        /* No rank returns before the heap that one made is gone. */
         agree_error(0, comm);
     }
     return error;
@@ -257,7 +259,7 @@ int shmheap_mpi_close(shmheap_memory_handle mem)
     if (!shared)
         return fail(EINVAL);
     int error = agree_error(part(shared), shared->comm);
-    if (error == EIO) /* perhaps the one who removes the name is dead */
+    if (error == EIO) /* perhaps the rank that removes the name is dead */
         remove_unused(shared->name);
     drop(shared);
     return error ? fail(error) : 0;

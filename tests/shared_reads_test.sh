@@ -9,7 +9,7 @@ look() {
     [ -z "$lines" ] || { echo "$3:"; echo "$lines"; found=1; }
 }
 
-look '[.>]value_' 'base/platform[.]h' "the value inside a shared word, without a load function"
+look '[.>]value_' 'base/shared[.]h' "the value inside a shared word, without a load function"
 look '_mm[0-9]*_[a-z_]*load' 'base/vector[.]h' "a vector loaded elsewhere than in vector.h"
 look '\(const (uint64_t|uint32_t|char|unsigned char) \*\)[^;]*(record|table|entry|line|control|bits)->' 'none' "a shared field's address under another type"
 look 'memcpy\([^,]*, *[a-z_>.-]*(record|entry|line|control|bits)->' 'none' "bytes copied out of shared memory"

@@ -1,9 +1,10 @@
 // map_and_names: containers and named objects in shared memory, ours beside Boost.Interprocess.
-// SPDX-License-Identifier: Apache-2.0
 //
-// Prints nanoseconds of processor time an operation and, in brackets, how many times as fast as Boost's
-// managed_shared_memory. Medians of ROUNDS rounds, in which all take turns. First argument: a divisor of all counts,
-// for a quick look.
+// Prints nanoseconds of processor time an operation and, in brackets, how many times as fast as
+// Boost's managed_shared_memory. Medians of ROUNDS rounds, in which all take turns. The first
+// argument divides all counts, for a quick run.
+//
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -42,7 +43,8 @@ double median(std::vector<double> values)
     return values[values.size() / 2];
 }
 
-// Of this thread, in user and kernel: nothing here waits, and what else runs on the machine then counts less.
+// The time of this thread, in user and kernel: the measured code does not wait, and other load on
+// the machine counts less.
 std::uint64_t processor_ns()
 {
     timespec spent;

@@ -1,8 +1,9 @@
-// sorted_by_another: a program in the style of Boost.Interprocess, with what each line was there.
-// SPDX-License-Identifier: Apache-2.0
+// sorted_by_another: a program in the style of Boost.Interprocess, each line beside Boost's line.
 //
-// It makes a vector in shared memory, starts itself once more, and that process finds the vector by name, sorts it
-// and destroys it.
+// It makes a vector in shared memory and starts itself once more. That process finds the vector by
+// name, sorts it and destroys it.
+//
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -17,7 +18,7 @@
 #include <shmheap.hpp>
 
 //  typedef allocator<int, managed_shared_memory::segment_manager> ShmemAllocator;
-//  typedef vector<int, ShmemAllocator> MyVector;                  // Boost's; here libstdc++'s will do
+//  typedef vector<int, ShmemAllocator> MyVector; // Boost's; here libstdc++'s serves
 using shmem_allocator = shmheap::allocator<int>;
 using my_vector = std::vector<int, shmem_allocator>;
 
@@ -43,7 +44,7 @@ static void parent(const std::string &name, const char *program)
     int status = -1;
     waitpid(pid, &status, 0);
 
-    //  shared_memory_object::remove("MySharedMemory");             // and before create_only too, in case a run has died
+    //  shared_memory_object::remove("MySharedMemory"); // also before create_only, after a death
     shmheap::heap::remove(name);
     if (status != 0 || segment.find<my_vector>("MyVector") != nullptr)
         throw std::runtime_error("the other process has not done its part");

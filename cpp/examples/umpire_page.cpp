@@ -1,8 +1,9 @@
 // umpire_page: the program of Umpire's page on shared memory, its steps in the page's order.
-// SPDX-License-Identifier: Apache-2.0
 //
-// Compiled by mpicxx with -DSHMHEAP_WITH_MPI it is an MPI program: mpirun -n 4 umpire_page. Without MPI it starts
-// four processes itself.
+// Compiled by mpicxx with -DSHMHEAP_WITH_MPI it is an MPI program: mpirun -n 4 umpire_page. Without
+// MPI it starts four processes itself.
+//
+// SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -60,7 +61,7 @@ static void work()
     traits.size = 1 * 1024 * 1024;
     traits.scope = umpire::MemoryResourceTraits::shared_scope::node;
 
-    // Make it, or join those who have made it.
+    // Make it, or join the processes that have made it.
     auto node_allocator{rm.makeResource(name, traits)};
     UMPIRE_ASSERT(node_allocator.getAllocationStrategy()->getTraits().resource ==
                   umpire::MemoryResourceTraits::resource_type::shared);
@@ -128,7 +129,7 @@ static void barrier_make()
     pthread_barrier_init(shared_barrier, &shared, RANKS);
 }
 
-// The others would wait for one that failed.
+// The other processes would wait for one that failed.
 static int stop(const pid_t *ranks, int count)
 {
     for (int i = 0; i < count; i++)

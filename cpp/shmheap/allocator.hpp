@@ -16,17 +16,20 @@
 namespace shmheap
 {
 
-// allocator<T> takes memory from a heap, for containers that may lie in that heap themselves and are used by several
-// processes. It holds only how far away the heap's region begins, as a distance from itself (8 bytes), so it means
-// the same heap in each process, also on the stack; which connection that is it looks up in the process's own list. A
-// begin that is not in that list (written over by somebody, or the heap was closed) is refused: EINVAL.
+// allocator<T> takes memory from a heap, for containers that may lie in that heap and that several
+// processes use. It holds the distance from itself to the heap's region (8 bytes). So it means the
+// same heap in each process, also on the stack. It looks the connection up in the process's own
+// list. It refuses a region that is not in that list (EINVAL): a process overwrote the distance, or
+// the heap was closed.
 //
-// Objects count as shared: they stay when who allocated them dies, and shmheap_reap leaves them alone; but with
-// SHMHEAP_REAP_SHARED it takes what dead processes put into containers, also into those that others use.
+// Objects count as shared. They stay when the process that allocated them dies, and shmheap_reap
+// leaves them alone. With SHMHEAP_REAP_SHARED it frees what dead processes put into containers,
+// also into containers that live processes use.
 //
-// Containers that work (tested): of libstdc++ 12 vector (but not vector<bool>), deque and basic_string; of Boost 1.74
-// container::vector, string, list, map, set, flat_map, deque, stable_vector, and boost::unordered_map and _set. Those
-// of libstdc++ that keep plain pointers inside do not compile with this allocator.
+// Containers that work (tested): of libstdc++ 12 vector (but not vector<bool>), deque and
+// basic_string; of Boost 1.74 container::vector, string, list, map, set, flat_map, deque,
+// stable_vector, and boost::unordered_map and _set. Containers of libstdc++ that keep plain
+// pointers inside do not compile with this allocator.
 template <class T>
 class allocator
 {
@@ -63,7 +66,8 @@ public:
     {
     }
 
-    // std::bad_alloc when there is no space; std::system_error: EINVAL, EACCES and what else shmheap_alloc may report.
+    // Throws std::bad_alloc when there is no space; std::system_error for EINVAL, EACCES and the
+    // other errors of shmheap_alloc.
     pointer allocate(size_type count)
     {
         static_assert(!detail::has_plain_pointers<T>,
@@ -73,18 +77,20 @@ public:
             throw std::bad_array_new_length();
         const detail::connection_entry *entry = detail::connection_at(begin_.get());
         if (entry == nullptr)
-            throw std::system_error(detail::error_of(EINVAL),
-                                    "shmheap: allocate: the allocator's heap is not open here");
+            throw std::system_error(
+                detail::error_of(EINVAL),
+                "shmheap: allocate: the allocator's heap is not open here: open it "
+                "in this process, and keep it open");
         void *object = alignof(T) <= entry->alignment
                            ? shmheap_alloc(entry->mem, count * sizeof(T))
                            : shmheap_aligned_alloc(entry->mem, alignof(T), count * sizeof(T));
         if (object == nullptr)
             detail::throw_no_memory(detail::last_error());
-        shmheap_ptr_to_handle(entry->mem, object); // what makes it shared
+        shmheap_ptr_to_handle(entry->mem, object); // marks it as shared
         return pointer(static_cast<T *>(object));
     }
 
-    // What is no object of the heap is recognised and left alone.
+    // The heap refuses a pointer that is no object of it, and changes nothing.
     void deallocate(const pointer &object, size_type) noexcept
     {
         const detail::connection_entry *entry = detail::connection_at(begin_.get());
@@ -97,7 +103,7 @@ public:
         return std::numeric_limits<difference_type>::max() / sizeof(T);
     }
 
-    // Equal: of one connection. What one allocates the other frees.
+    // Equal: of one connection. One frees what the other allocated.
     template <class U>
     bool operator==(const allocator<U> &other) const noexcept
     {

@@ -1,8 +1,9 @@
 // c.hpp: the C interface, for the other headers here.
-// SPDX-License-Identifier: Apache-2.0
 //
-// There `shmheap` is the tag of a struct, here it is a namespace, and C++ has one scope for both; so the struct has
-// another name in C++ programs. Nobody uses it but as a pointer.
+// In C `shmheap` is the tag of a struct, here it is a namespace, and C++ has one scope for both. So
+// the struct has another name in C++ programs, which use it only as a pointer.
+//
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_C_HPP
 #define SHMHEAP_CPP_C_HPP
 

@@ -1,4 +1,4 @@
-// common_heap.hpp: a heap that the first to come makes and the last to leave removes.
+// common_heap.hpp: a heap that the first process makes and the last process removes.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_COMMON_HEAP_HPP
 #define SHMHEAP_CPP_COMMON_HEAP_HPP
@@ -15,28 +15,29 @@
 namespace shmheap
 {
 
-// common_heap is a heap for processes of one user who come and go as they like: a name for shm_open() stands for it
-// as long as any of them is there. What all of them left behind by dying goes when the next one comes: it gets an
-// empty heap. Its file is readable by its owner only; one that is not, or belongs to another user, is refused
-// (EACCES). Where two come, or one comes and one leaves, at the same time, all who are there in the end share one
-// heap. What a process that exec'ed or called _exit() left is as after a death.
+// common_heap is a heap for processes of one user that come and go at any time. A name of
+// shm_open() stands for it as long as a process uses it. When all processes died, the next process
+// gets an empty heap instead. The heap's file is readable by its owner only. join refuses a file of
+// another user, or one that other users can read (EACCES). When processes come and leave at the
+// same time, all that are present in the end share one heap. A process that called exec or _exit()
+// leaves the heap as a dead one does.
 class common_heap
 {
 public:
     common_heap() noexcept = default;
-    // Moved-from ones have no heap, and leave nothing.
+    // A moved-from one has no heap, and leaves nothing.
     common_heap(common_heap &&) noexcept = default;
     common_heap &operator=(common_heap &&) = delete;
     ~common_heap() { leave(); }
 
-    // Errors as shmheap_open has them; false then.
+    // Errors as shmheap_open; the result is then false.
     static common_heap join(const std::string &name, options how, std::error_code &error)
     {
         common_heap joined;
         how.mode = 0600;
         how.take_over = true;
         joined.name_ = name;
-        if (how.socket) // what shmheap_open adds
+        if (how.socket) // the suffix that shmheap_open adds
             joined.name_ += ".socket" + std::to_string(shmheap_socket());
         joined.heap_ = heap::open_or_create(name, how, error);
         if (joined.heap_ && !joined.is_private()) {
@@ -49,7 +50,7 @@ public:
     explicit operator bool() const noexcept { return static_cast<bool>(heap_); }
     const heap &get() const noexcept { return heap_; }
 
-    // Disconnects; the last one removes the name. Called by the destructor.
+    // Disconnects; the last process removes the name. The destructor calls it.
     void leave() noexcept
     {
         if (!heap_)
@@ -59,7 +60,7 @@ public:
     }
 
 private:
-    // Ours alone: made by this user, and for nobody else.
+    // Whether this user owns the file, and no other user can open it.
     bool is_private() const noexcept
     {
         struct stat status;

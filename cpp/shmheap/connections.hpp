@@ -1,4 +1,4 @@
-// connections.hpp: which heaps this process has open, by where they begin.
+// connections.hpp: the heaps that this process has open, by their first address.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_CONNECTIONS_HPP
 #define SHMHEAP_CPP_CONNECTIONS_HPP
@@ -11,9 +11,9 @@
 namespace shmheap::detail
 {
 
-// connection_entry is private to the process. Invariants: (1) begin, when not null, is what shmheap_underlying says
-// of mem, an open connection; (2) mem and alignment do not change while begin is not null; (3) entries are never
-// freed.
+// connection_entry is private to the process. Invariants: (1) begin, if not null, is
+// shmheap_underlying of mem, an open connection; (2) mem and alignment do not change while begin is
+// not null; (3) entries are never freed.
 struct connection_entry {
     std::atomic<const void *> begin{nullptr};
     std::atomic<bool> taken{true};
@@ -57,8 +57,8 @@ inline void connection_remove(connection_entry *entry) noexcept
     entry->taken.store(false, std::memory_order_release);
 }
 
-// The connection whose region begins there; null: there is none. Takes no lock, so it works in a child made by fork()
-// too, whatever other threads of the parent were doing.
+// Returns the connection whose region begins there, or null. Takes no lock, so it also works in a
+// forked child, whatever other threads of the parent were doing.
 inline const connection_entry *connection_at(const void *begin) noexcept
 {
     const connection_entry *entry = connections.load(std::memory_order_acquire);

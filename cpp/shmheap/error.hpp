@@ -4,10 +4,13 @@
 #define SHMHEAP_CPP_ERROR_HPP
 
 #include <cerrno>
+#include <cstddef>
 #include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#include "c.hpp"
 
 namespace shmheap::detail
 {
@@ -17,7 +20,7 @@ inline std::error_code error_of(int number) noexcept { return {number, std::gene
 // The error of the C call that just failed.
 inline std::error_code last_error() noexcept { return error_of(errno); }
 
-// cause: what the errno means here and what to do, where that is known; empty otherwise.
+// cause says what the errno means here and what to do, where that is known; else it is empty.
 inline void throw_if(const std::error_code &error, const char *call, std::string_view argument = {},
                      std::string_view cause = {})
 {
@@ -31,7 +34,28 @@ inline void throw_if(const std::error_code &error, const char *call, std::string
     throw std::system_error(error, text);
 }
 
-// For allocators: containers expect std::bad_alloc when there is no space.
+// Why a call failed with ENOMEM, and what to do; empty for other errors.
+inline std::string space_cause(shmheap_memory_handle mem, std::size_t bytes,
+                               const std::error_code &error)
+{
+    shmheap_stats stats{};
+    if (error != error_of(ENOMEM) || shmheap_stat(mem, &stats) != 0)
+        return {};
+    return "no space for " + std::to_string(bytes) + " bytes; the largest that fits has " +
+           std::to_string(stats.largest_free) +
+           "; free objects, or make the heap with a larger len or max_len";
+}
+
+// Why a call with a valid name failed with EINVAL, and what to do; empty for other errors.
+inline std::string type_cause(const std::error_code &error)
+{
+    if (error != error_of(EINVAL))
+        return {};
+    return "the object is of another type, or no C++ object: use the type that constructed it, or "
+           "another name";
+}
+
+// For allocators: containers expect std::bad_alloc if there is no space.
 [[noreturn]] inline void throw_no_memory(const std::error_code &error)
 {
     if (error == error_of(ENOMEM))
@@ -39,7 +63,7 @@ inline void throw_if(const std::error_code &error, const char *call, std::string
     throw std::system_error(error, "shmheap: allocate");
 }
 
-// What a C string cannot carry is refused rather than cut off.
+// A text that a C string cannot carry is refused, not cut off.
 inline bool has_nul(std::string_view text) noexcept
 {
     return text.find('\0') != std::string_view::npos;

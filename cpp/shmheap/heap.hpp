@@ -24,25 +24,26 @@ class allocator;
 template <class T>
 class constructor;
 
-// kept, as in find_or_construct<T>(name, kept)(arguments...): the name stays when all processes have died or left, until
-// destroy.
+// kept, as in find_or_construct<T>(name, kept)(arguments...): the name stays when all processes
+// have died or disconnected, until destroy.
 struct kept_t {
     explicit kept_t() = default;
 };
 inline constexpr kept_t kept{};
 
-// heap is a connection of this process to a heap. Movable; its pointers, allocators and memory resources are good
-// until it is closed. A heap that was moved from, closed, or not opened is false, and its calls fail with EINVAL.
+// heap is a connection of this process to a heap. Movable. Its pointers, allocators and memory
+// resources are valid until it is closed. A heap that was moved from, closed, or not opened is
+// false, and its calls fail with EINVAL.
 class heap
 {
 public:
     heap() noexcept = default;
     heap(heap &&) noexcept = default;
-    heap &operator=(heap &&) noexcept = default; // closes what was there
+    heap &operator=(heap &&) noexcept = default; // closes the old connection
     ~heap() = default;
 
-    // Errors as shmheap_open has them; EINVAL also for a name with a NUL in it.
-    // create: EEXIST when there is one of that name.
+    // Errors as shmheap_open; EINVAL also for a name with a NUL in it. create: EEXIST if a heap has
+    // that name.
     static heap create(std::string_view name, const options &how = {})
     {
         return thrown("create", name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE);
@@ -51,7 +52,7 @@ public:
     {
         return opened(name, how, SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE, error);
     }
-    // open: ENOENT when there is none. The sizes in how do not count.
+    // open: ENOENT if no heap has that name. It ignores the sizes in how.
     static heap open(std::string_view name, const options &how = {})
     {
         return thrown("open", name, how, 0);
@@ -60,7 +61,7 @@ public:
     {
         return opened(name, how, 0, error);
     }
-    // open_or_create: the sizes of what is there hold.
+    // open_or_create: an existing heap keeps its sizes.
     static heap open_or_create(std::string_view name, const options &how = {})
     {
         return thrown("open_or_create", name, how, SHMHEAP_CREATE);
@@ -69,7 +70,7 @@ public:
     {
         return opened(name, how, SHMHEAP_CREATE, error);
     }
-    // anonymous: for children made by fork() and whoever gets fd().
+    // anonymous: for children made by fork(), and for processes that get fd().
     static heap anonymous(const options &how = {})
     {
         return thrown("anonymous", "", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS);
@@ -78,7 +79,7 @@ public:
     {
         return opened("", how, SHMHEAP_CREATE | SHMHEAP_ANONYMOUS, error);
     }
-    // from_fd: fd is neither kept nor closed; of how, cached, read_only, huge_pages and timeout count.
+    // from_fd neither keeps nor closes fd. Of how, cached, read_only, huge_pages and timeout count.
     static heap from_fd(int fd, const options &how = {})
     {
         std::error_code error;
@@ -93,7 +94,7 @@ public:
         in_c.flags &= SHMHEAP_CACHED | SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES;
         return taken(mem, shmheap_open_fd(&mem, fd, &in_c), error);
     }
-    // adopt: a connection got from C, which the heap closes. Where nothing can be adopted (EINVAL), mem stays as it is.
+    // adopt takes over a connection of C, and closes it. If it cannot (EINVAL), mem stays as it is.
     static heap adopt(shmheap_memory_handle mem)
     {
         std::error_code error;
@@ -104,7 +105,7 @@ public:
         return result;
     }
 
-    // remove: takes the name away, as shmheap_unlink; who is connected goes on.
+    // remove removes the name, as shmheap_unlink. Connected processes go on.
     static void remove(std::string_view name)
     {
         std::error_code error;
@@ -129,12 +130,12 @@ public:
     }
     int fd() const noexcept { return shmheap_fd(c_handle()); }
 
-    // Objects without a type, as in C; zero errors: the object is not null.
+    // Objects without a type, as in C. Without an error, the object is not null.
     void *allocate(std::size_t bytes) const
     {
         std::error_code error;
         void *object = allocate(bytes, error);
-        detail::throw_if(error, "allocate", {}, space_cause(bytes, error));
+        detail::throw_if(error, "allocate", {}, detail::space_cause(c_handle(), bytes, error));
         return object;
     }
     void *allocate(std::size_t bytes, std::error_code &error) const noexcept
@@ -148,7 +149,8 @@ public:
         return plain ? allocate(bytes, error)
                      : checked(shmheap_aligned_alloc(c_handle(), alignment, bytes), error);
     }
-    // EINVAL: no object of this heap, and nothing happened; EPERM: a named one that this connection does not use.
+    // EINVAL: no object of this heap; nothing happened. EPERM: a named object that this connection
+    // does not use.
     void deallocate(void *object) const
     {
         std::error_code error;
@@ -161,7 +163,7 @@ public:
             shmheap_try_free(c_handle(), object) == 0 ? std::error_code() : detail::last_error();
         return !error;
     }
-    // 8 bytes that mean the object in every process, and back: EINVAL, ESTALE.
+    // 8 bytes that mean the object in every process, and back. Errors: EINVAL, ESTALE.
     shmheap_object_handle handle_of(void *object) const
     {
         shmheap_object_handle handle = shmheap_ptr_to_handle(c_handle(), object);
@@ -180,16 +182,16 @@ public:
         return checked(shmheap_handle_to_ptr(c_handle(), handle), error);
     }
 
-    // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it). An object is
-    // found by every process once it is complete, and stays until it is destroyed; but when all who looked it up were
-    // killed, shmheap_reap takes its name away, unless the name is kept. A name that exists already
-    // becomes kept when it is asked for with kept. SHMHEAP_REAP_SHARED frees the objects of the dead
-    // below kept names, too: do not reap with it then. T must mean the same in all processes: no
-    // plain pointers, no virtual functions; what is_shareable<T> denies does not compile. Another
-    // type than the object has (by its size, alignment and name, see type_name): EINVAL. On heaps
-    // with a file only (ENOTSUP).
+    // Typed objects with names, 1 to 255 bytes (EINVAL, ENAMETOOLONG; EINVAL also for a NUL in it).
+    // Every process finds an object once it is complete. The object stays until it is destroyed.
+    // Exception: when all processes that looked it up were killed, shmheap_reap removes its name,
+    // unless the name is kept. A call with kept makes an existing name kept. Do not reap with
+    // SHMHEAP_REAP_SHARED then: it frees the objects of dead processes below kept names, too. T
+    // must mean the same in all processes: no plain pointers, no virtual functions. A T for which
+    // is_shareable<T> is false does not compile. EINVAL: the object is of another type (by size,
+    // alignment and name, see type_name). ENOTSUP: the heap has no file.
     //
-    // construct<T>(name)(arguments...): EEXIST when there is one.
+    // construct<T>(name)(arguments...): EEXIST if an object has that name.
     template <class T>
     constructor<T> construct(std::string_view name) const
     {
@@ -210,9 +212,10 @@ public:
     {
         return constructor<T>(*this, name, false, true, &error);
     }
-    // find_or_construct<T>(name)(arguments...): of all who come at once one constructs, the others wait for it
-    // (ETIMEDOUT after 30 s). If it dies in there, or its constructor throws, the next one constructs anew. After a
-    // death the memory for T comes back by shmheap_reap, that of containers in T by SHMHEAP_REAP_SHARED only.
+    // find_or_construct<T>(name)(arguments...): one of all callers constructs, and the others wait
+    // for it (ETIMEDOUT after 30 s). If it dies meanwhile, or its constructor throws, the next
+    // caller constructs. After a death shmheap_reap frees the memory for T, and SHMHEAP_REAP_SHARED
+    // that of containers in T.
     template <class T>
     constructor<T> find_or_construct(std::string_view name) const
     {
@@ -233,7 +236,7 @@ public:
     {
         return constructor<T>(*this, name, true, true, &error);
     }
-    // find: null (and no error) when there is none.
+    // find returns null, without an error, if no object has that name.
     template <class T>
     T *find(std::string_view name) const
     {
@@ -250,8 +253,9 @@ public:
         return static_cast<T *>(
             connection_->objects.find(std::string(name), detail::shape_of<T>(), error));
     }
-    // destroy: runs the destructor and takes the name away; whoever still has a pointer must not use it. False: there
-    // was none. A death in the middle leaves no name, and perhaps memory that the object held.
+    // destroy runs the destructor and removes the name. A process that still has a pointer must not
+    // use it. Returns false if no object has that name. A death inside leaves no name, and perhaps
+    // memory that the object held.
     template <class T>
     bool destroy(std::string_view name) const
     {
@@ -282,7 +286,8 @@ public:
     template <class T>
     allocator<T> get_allocator() const noexcept;
 
-    // Figures; shmheap_check's report, whose rule is 0 for a sound heap; and how many objects of the dead were freed.
+    // The figures; the report of shmheap_check, whose rule is 0 for a sound heap; the number of
+    // blocks that shmheap_reap freed.
     shmheap_stats stat() const
     {
         shmheap_stats stats{};
@@ -348,7 +353,7 @@ private:
         detail::throw_if(error, call, name, cause);
         return result;
     }
-    // result: what the C call that filled mem returned.
+    // result is what the C call that filled mem returned.
     static heap taken(shmheap_memory_handle &mem, int result, std::error_code &error)
     {
         heap made;
@@ -370,22 +375,10 @@ private:
         error = object != nullptr ? std::error_code() : detail::last_error();
         return object;
     }
-    // For messages: why a call failed with ENOMEM; empty for other errors.
-    std::string space_cause(std::size_t bytes, const std::error_code &error) const
-    {
-        shmheap_stats stats{};
-        if (error != detail::error_of(ENOMEM) || shmheap_stat(c_handle(), &stats) != 0)
-            return {};
-        return "no space for " + std::to_string(bytes) + " bytes; the largest that fits has " +
-               std::to_string(stats.largest_free);
-    }
-    // For messages: why a call with a good name failed with EINVAL; empty for other errors.
     std::string type_cause(std::string_view name, const std::error_code &error) const
     {
         std::error_code of_name;
-        if (error != detail::error_of(EINVAL) || !name_check(name, of_name))
-            return {};
-        return "the object is of another type, or no C++ object";
+        return name_check(name, of_name) ? detail::type_cause(error) : std::string();
     }
     bool name_check(std::string_view name, std::error_code &error) const noexcept
     {
@@ -400,94 +393,8 @@ private:
     std::unique_ptr<connection> connection_;
 };
 
-// constructor<T> is what construct and find_or_construct return: call it, at once, with the arguments of T's
-// constructor.
-template <class T>
-class constructor
-{
-public:
-    template <class... Arguments>
-    T *operator()(Arguments &&...arguments) const
-    {
-        std::error_code error;
-        T *object = make(error, std::forward<Arguments>(arguments)...);
-        if (error_ != nullptr)
-            *error_ = error;
-        else
-            detail::throw_if(error, may_exist_ ? "find_or_construct" : "construct", name_,
-                             cause(error));
-        return object;
-    }
-
-private:
-    friend class heap;
-    constructor(const heap &in, std::string_view name, bool may_exist, bool kept,
-                std::error_code *error)
-        : heap_(&in), name_(name), may_exist_(may_exist), kept_(kept), error_(error)
-    {
-    }
-
-    std::string cause(const std::error_code &error) const
-    {
-        if (error == detail::error_of(EEXIST))
-            return "an object of that name is there: find it, or destroy it first";
-        return error == detail::error_of(EINVAL) ? heap_->type_cause(name_, error)
-                                                 : heap_->space_cause(sizeof(T), error);
-    }
-
-    template <class... Arguments>
-    T *make(std::error_code &error, Arguments &&...arguments) const
-    {
-        if (!heap_->name_check(name_, error))
-            return nullptr;
-        detail::names &objects = heap_->connection_->objects;
-        void *there = objects.find(name_, detail::shape_of<T>(), error);
-        if (there == nullptr && !error) {
-            detail::name_lock lock(objects.files(), heap_->c_handle(), name_, error);
-            if (!lock.valid())
-                return nullptr;
-            there = objects.find(name_, detail::shape_of<T>(), error);
-            if (there == nullptr && !error)
-                return make_locked(error, std::forward<Arguments>(arguments)...);
-        }
-        if (there != nullptr && !may_exist_)
-            error = detail::error_of(EEXIST);
-        else if (there != nullptr && kept_)
-            objects.keep(name_, error);
-        return error ? nullptr : static_cast<T *>(there);
-    }
-
-    // Until publish a death leaves the name without an object, and memory that is the dead one's.
-    template <class... Arguments>
-    T *make_locked(std::error_code &error, Arguments &&...arguments) const
-    {
-        detail::names &objects = heap_->connection_->objects;
-        detail::name_cell *cell = objects.cell_make(name_, kept_, error);
-        void *memory =
-            cell != nullptr ? heap_->allocate_aligned(alignof(T), sizeof(T), error) : nullptr;
-        if (memory == nullptr) {
-            if (cell != nullptr)
-                objects.retire(name_);
-            return nullptr;
-        }
-        T *object;
-        try {
-            object = ::new (memory) T(std::forward<Arguments>(arguments)...);
-        } catch (...) {
-            shmheap_free(heap_->c_handle(), memory);
-            objects.retire(name_);
-            throw;
-        }
-        objects.publish(*cell, memory, detail::shape_of<T>());
-        return object;
-    }
-
-    const heap *heap_;
-    std::string name_;
-    bool may_exist_, kept_;
-    std::error_code *error_;
-};
-
 } // namespace shmheap
+
+#include "constructor.hpp"
 
 #endif

@@ -10,9 +10,10 @@
 namespace shmheap
 {
 
-// memory_resource lets containers of std::pmr take their memory from a heap. They keep plain pointers: such a
-// container can be used in this process, and by children made by fork(), not by others; for those there is
-// allocator<T>. It must not outlive the heap, nor may the heap be moved. Alignments up to the page size.
+// memory_resource lets containers of std::pmr take their memory from a heap. They keep plain
+// pointers, so this process and its forked children can use such a container, and no other process;
+// allocator<T> serves those. It must not outlive the heap, nor may the heap be moved. Alignments up
+// to the page size.
 class memory_resource final : public std::pmr::memory_resource
 {
 public:
@@ -27,7 +28,7 @@ private:
             detail::throw_no_memory(error);
         return object;
     }
-    // What is no object of the heap is recognised and left alone.
+    // The heap refuses a pointer that is no object of it, and changes nothing.
     void do_deallocate(void *object, std::size_t, std::size_t) override
     {
         shmheap_free(heap_->c_handle(), object);

@@ -1,4 +1,4 @@
-// name_lock.hpp: one process, and one thread in it, at a time changes what a name stands for.
+// name_lock.hpp: a lock for each name: one thread of one process changes a name at a time.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_NAME_LOCK_HPP
 #define SHMHEAP_CPP_NAME_LOCK_HPP
@@ -26,8 +26,9 @@
 namespace shmheap::detail
 {
 
-// open_files are all descriptors of this header in the process. A child made by fork() closes its copies before it does
-// anything else: a lock ends with the last copy, so a child would keep its parent's beyond the parent's death.
+// open_files are all descriptors of this header in the process. A child made by fork() closes its
+// copies first: a lock ends with its last copy, so a child would keep its parent's lock beyond the
+// parent's death.
 class open_files
 {
 public:
@@ -38,7 +39,7 @@ public:
         return *files;
     }
 
-    // Opens path; -1, errno.
+    // Opens path. Returns the descriptor, or -1 with errno.
     int open(const std::string &path)
     {
         guard one_at_a_time(*this);
@@ -49,7 +50,7 @@ public:
         files_.push_back(opened);
         return opened.fd;
     }
-    // Closes fd, unless the program has done so, and the number may be another file's.
+    // Closes fd, unless the program closed it: the number may be that of another file now.
     void close(int fd) noexcept
     {
         guard one_at_a_time(*this);
@@ -65,7 +66,8 @@ public:
         auto found = find(fd);
         return found != files_.end() && is_ours(*found);
     }
-    // Another number in a child than in its parent: descriptors that the parent took are closed there.
+    // Another number in a child than in its parent. A child has closed descriptors of an older
+    // number.
     unsigned forks() const noexcept { return forks_.load(std::memory_order_relaxed); }
 
 private:
@@ -109,7 +111,7 @@ private:
                             [fd](const file &file) { return file.fd == fd; });
     }
 
-    // fork() waits for a thread that is opening a file, a tenth of a second at most.
+    // fork() waits for a thread that opens a file, 0.1 s at most.
     static void prepare()
     {
         open_files &files = all();
@@ -145,8 +147,9 @@ private:
 
 inline unsigned forks() { return open_files::all().forks(); }
 
-// lock_files are open descriptions of one heap's file, one for each lock that is held at a time: locks of one
-// description do not exclude each other. Kept open for the next lock, since opening costs more than locking.
+// lock_files are open descriptions of one heap's file, one for each lock held at a time: locks of
+// one description do not exclude each other. They stay open for the next lock, since opening costs
+// more than locking.
 class lock_files
 {
 public:
@@ -160,7 +163,8 @@ public:
                 open_files::all().close(files_[count_ - 1]);
     }
 
-    // -1, errno: ENOTSUP, the heap has no file; EACCES, the connection is read-only.
+    // Returns a descriptor, or -1 with errno: ENOTSUP, the heap has no file; EACCES, the connection
+    // is read-only.
     int take(shmheap_memory_handle mem)
     {
         int fd = kept();
@@ -170,7 +174,7 @@ public:
         return open_files::all().open("/proc/self/fd/" + std::to_string(file));
     }
 
-    // No lock is held on it; generation is that of when it was taken.
+    // The caller has released the lock on fd. generation is forks() of when it was taken.
     void give(int fd, unsigned generation) noexcept
     {
         std::lock_guard<std::mutex> guard(mutex_);
@@ -187,7 +191,7 @@ private:
     {
         std::lock_guard<std::mutex> guard(mutex_);
         if (generation_ != forks())
-            count_ = 0; // our parent's, which are closed here
+            count_ = 0; // the parent's; this child has closed them
         generation_ = forks();
         while (count_ > 0) {
             int fd = files_[--count_];
@@ -203,17 +207,17 @@ private:
     int files_[capacity] = {}, count_ = 0;
 };
 
-// name_lock is an open-file-description lock on one byte of the heap's file, far behind its end, which byte the name
-// says. The kernel drops it when its holder dies, so there is nothing in the segment that a peer could write to hold
-// others up, and no death leaves it locked. (A child that was made by _Fork() or clone(), while a lock was held, keeps it
-// until it execs or ends.)
+// name_lock is an open-file-description lock on one byte of the heap's file, far behind its end.
+// The name determines the byte. The kernel releases the lock when its holder dies, so no death
+// leaves it locked, and no peer can hold it by a write to the segment. (A child made by _Fork() or
+// clone() while a lock was held keeps the lock until it execs or ends.)
 class name_lock
 {
 public:
     static constexpr std::chrono::seconds limit{30}; // as long as the heap's own lock
 
-    // Waits; valid() unless error says why not: ETIMEDOUT, somebody alive held it for 30 s; ENOTSUP, the heap has no
-    // file; EACCES, the connection is read-only.
+    // Waits, at most limit. On failure valid() is false, with error ETIMEDOUT (a live process held
+    // the lock for 30 s), ENOTSUP (the heap has no file) or EACCES (the connection is read-only).
     name_lock(lock_files &files, shmheap_memory_handle mem, std::string_view name,
               std::error_code &error)
         : files_(files), byte_(byte_of(name)), generation_(forks()), fd_(files.take(mem))
@@ -229,7 +233,7 @@ public:
     ~name_lock()
     {
         if (fd_ < 0 || generation_ != forks())
-            return; // none, or our parent's, which is closed here
+            return; // none, or the parent's, which this child has closed
         if (set(F_UNLCK))
             files_.give(fd_, generation_);
         else
@@ -238,7 +242,8 @@ public:
     bool valid() const noexcept { return fd_ >= 0; }
 
 private:
-    // The same in every build of every program: FNV-1a. Two names on one byte only wait for each other.
+    // The same in every build of every program: FNV-1a. Two names on one byte only wait for each
+    // other.
     static off_t byte_of(std::string_view name) noexcept
     {
         std::uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -247,7 +252,7 @@ private:
         return static_cast<off_t>(UINT64_C(1) << 61 | hash >> 3);
     }
 
-    // The kernel wakes who waits for a lock, but knows no time limit; so we ask again, ever more rarely.
+    // The kernel's waiting lock call has no time limit, so this one retries, with growing pauses.
     bool take(std::error_code &error) const
     {
         auto end = std::chrono::steady_clock::now() + limit;

@@ -1,4 +1,4 @@
-// names.hpp: what a name of a typed object stands for.
+// names.hpp: the cell that a name of a typed object leads to.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_NAMES_HPP
 #define SHMHEAP_CPP_NAMES_HPP
@@ -16,12 +16,12 @@
 namespace shmheap::detail
 {
 
-// name_cell lives in shared memory: the object of shmheap_alloc_named, which says where the typed object is.
-// Invariants: (1) self is the cell's own handle, or the cell holds nothing yet (fresh memory, whose contents cannot
-// contain the stamp of the block they lie in); (2) body is 0, or the handle of a complete object of len bytes whose type has that
-// fingerprint. Words
-// change only under the name's lock; body's store publishes the object, or takes it away. Whatever a peer writes here
-// is a handle that the heap knows or refuses.
+// name_cell lives in shared memory. It is the object of shmheap_alloc_named, and refers to the
+// typed object. Invariants: (1) self is the cell's own handle, or the cell holds nothing yet (fresh
+// memory, whose contents cannot contain the generation of its block); (2) body is 0, or the handle
+// of a complete object of len bytes whose type has that fingerprint. Words change only under the
+// name's lock. The store of body publishes the object, or withdraws it. The heap refuses a handle
+// that it does not know, whatever a peer writes here.
 struct name_cell {
     std::uint64_t self, body, len, alignment, type;
 };
@@ -35,7 +35,7 @@ inline void cell_store(std::uint64_t &word, std::uint64_t value) noexcept
     __atomic_store_n(&word, value, __ATOMIC_RELEASE);
 }
 
-// What an object has to be like.
+// The size, alignment and type that a caller requests.
 struct shape {
     std::size_t len, alignment;
     std::uint64_t type; // fingerprint; 0: of any
@@ -50,10 +50,11 @@ shape shape_of() noexcept
     return {sizeof(T), alignof(T), fingerprint<T>()};
 }
 
-// names is private to the process: what one connection does about names. The core counts uses by connection, and
-// takes back those of the dead when somebody asks for reaping; so each connection that has looked an object up holds
-// one use, which keeps the name while anybody lives who knows the object. Disconnecting leaves it: the object stays
-// for those who come. A name that is kept stays without uses, until its object is destroyed.
+// names is private to the process: the names that one connection uses. The core counts uses by
+// connection, and reaping gives back those of dead processes. So each connection that has looked an
+// object up holds one use. It keeps the name while a process lives that knows the object.
+// Disconnecting leaves the use: the object stays for later processes. A kept name stays without
+// uses, until its object is destroyed.
 class names
 {
 public:
@@ -64,7 +65,8 @@ public:
     // Files for locking names.
     lock_files &files() noexcept { return files_; }
 
-    // The complete object of that name, and a use of it. Null without an error: there is none.
+    // Returns the complete object of that name, and takes a use of it. Null without an error: none
+    // has that name.
     void *find(const std::string &name, const shape &wanted, std::error_code &error)
     {
         found object = look(name, wanted, error);
@@ -73,8 +75,8 @@ public:
         return object.body;
     }
 
-    // The cell of that name, made if there is none, with a use of this connection; kept: it stays without uses. Under the
-    // name's lock.
+    // Returns the cell of that name, made if there is none, with a use of this connection. kept:
+    // the name stays without uses. The caller holds the name's lock.
     name_cell *cell_make(const std::string &name, bool kept, std::error_code &error)
     {
         void *object = (kept ? shmheap_alloc_kept : shmheap_alloc_named)(mem_, name.c_str(),
@@ -92,14 +94,15 @@ public:
         return cell;
     }
 
-    // The name stays when all who used it have died or left.
+    // The name stays when all processes that used it have died or disconnected.
     void keep(const std::string &name, std::error_code &error)
     {
         if (shmheap_name_keep(mem_, name.c_str()) != 0)
             error = last_error();
     }
 
-    // What find sees from now on.
+    // find returns this object from now on. A death before the last store leaves the name without
+    // one.
     void publish(name_cell &cell, void *object, const shape &of) noexcept
     {
         cell_store(cell.len, of.len);
@@ -108,7 +111,8 @@ public:
         cell_store(cell.body, handle_of(object));
     }
 
-    // The object that was there, which nobody finds any more; null: none. Under the name's lock.
+    // Returns the old object, which find no longer returns; null: none. The caller holds the name's
+    // lock.
     void *withdraw(const std::string &name, const shape &wanted, std::error_code &error)
     {
         found object = look(name, wanted, error);
@@ -117,8 +121,9 @@ public:
         return object.body;
     }
 
-    // Gives back the uses that this connection may give back of a cell without an object; the last one ends the name.
-    // Uses of other live connections go when those are closed. Under the name's lock.
+    // Gives back the uses that this connection may give back of a cell without an object. The last
+    // use ends the name. Other live connections give back theirs when they close. The caller holds
+    // the name's lock.
     void retire(const std::string &name)
     {
         std::error_code ignored;
@@ -126,7 +131,7 @@ public:
         if (cell == nullptr || cell_load(cell->body) != 0)
             return;
         std::uint64_t self = handle_of(cell);
-        // Kept no longer. Where no living process uses it that is all.
+        // Not kept any more. If no live process uses the name, it is gone.
         if (shmheap_name_remove(mem_, name.c_str()) == 0) {
             forget(self);
             return;
@@ -140,7 +145,8 @@ public:
         retire_anchored(name, cell, self, anchor);
     }
 
-    // Before disconnecting: uses of names whose objects others have destroyed meanwhile.
+    // Before disconnecting: gives back uses of names whose objects other connections have
+    // destroyed.
     void leave() noexcept
     {
         std::lock_guard<std::mutex> guard(mutex_);
@@ -166,8 +172,8 @@ private:
         return shmheap_ptr_to_handle(mem_, object).bits;
     }
 
-    // Null without an error: there is none, or it has never held anything. EINVAL: what has that name is not one of
-    // ours.
+    // Null without an error: there is no cell, or it has never held anything. EINVAL: the object of
+    // that name is no cell.
     name_cell *cell_find(const std::string &name, std::error_code &error) const
     {
         error.clear();
@@ -184,8 +190,9 @@ private:
         return cell_load(cell->self) == handle_of(cell) ? cell : nullptr;
     }
 
-    // Without the name's lock, cell and object may go, or be replaced, at any time: what is found, and any error,
-    // counts only if the cell says the same before and after. EAGAIN: it never did.
+    // Without the name's lock, cell and object may go, or be replaced, at any time. So the object
+    // found, or an error, counts only if the cell is the same before and after. EAGAIN: it changed
+    // in every try.
     found look(const std::string &name, const shape &wanted, std::error_code &error) const
     {
         for (int i = 0; i < tries; i++) {
@@ -202,8 +209,8 @@ private:
         return {};
     }
 
-    // EINVAL: it is of another size or type. EBADMSG: the cell speaks of what cannot be. Null without an error: it has been
-    // freed.
+    // EINVAL: the object is of another size or type. EBADMSG: the cell holds impossible values.
+    // Null without an error: the object was freed.
     void *body_of(const name_cell &cell, std::uint64_t body, const shape &wanted,
                   std::error_code &error) const
     {
@@ -220,7 +227,7 @@ private:
         return object;
     }
 
-    // Without space for the use the object is found all the same.
+    // If there is no space for the use, the object is found nevertheless.
     void hold(const std::string &name, name_cell *cell)
     {
         std::uint64_t self = handle_of(cell);
@@ -234,7 +241,8 @@ private:
     void retire_anchored(const std::string &name, name_cell *cell, std::uint64_t self,
                          shmheap_memory_handle anchor)
     {
-        // While the anchor uses it the cell cannot go, and no free below can meet what took its place.
+        // While the anchor uses the cell, it stays, so no free below meets an object that took its
+        // place.
         void *same = shmheap_alloc_named(anchor, name.c_str(), sizeof(name_cell));
         if (same != nullptr && shmheap_ptr_to_handle(anchor, same).bits == self) {
             for (int i = 0; i < uses_at_once && shmheap_try_free(mem_, cell) == 0; i++)
@@ -245,7 +253,7 @@ private:
             shmheap_free(anchor, same);
     }
 
-    // A second connection, made when it is needed first.
+    // The anchor is a second connection, made at the first need.
     bool anchor_open(shmheap_memory_handle &anchor)
     {
         std::lock_guard<std::mutex> guard(mutex_);
@@ -276,7 +284,7 @@ private:
         return held_.erase(self) != 0;
     }
 
-    // A child made by fork() has the list but not the uses. Mutex held.
+    // A child made by fork() has the list but not the uses. The caller holds mutex_.
     void forget_parents() noexcept
     {
         if (generation_ == forks())
@@ -285,8 +293,8 @@ private:
         held_.clear();
     }
 
-    static constexpr int uses_at_once = 4096; // a peer may have written any count
-    static constexpr int tries = 1000;        // and may write without end
+    static constexpr int uses_at_once = 4096; // a peer may write any count
+    static constexpr int tries = 1000;        // and may write forever
 
     shmheap_memory_handle mem_;
     lock_files files_;

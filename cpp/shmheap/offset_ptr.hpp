@@ -1,4 +1,4 @@
-// offset_ptr.hpp: a pointer that says how far away its object is.
+// offset_ptr.hpp: a pointer that holds the distance to its object.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_OFFSET_PTR_HPP
 #define SHMHEAP_CPP_OFFSET_PTR_HPP
@@ -15,15 +15,16 @@ namespace shmheap
 
 namespace detail
 {
-// What an offset_ptr<void> refers to: traits want a reference there too.
+// The target of an offset_ptr<void>: traits want a reference there, too.
 struct nothing;
 } // namespace detail
 
-// offset_ptr<T> holds the distance from itself to the object: where pointer and object lie in one mapping, it is good
-// at every address of that mapping, in every process. 8 bytes; copying it computes the new distance, so it is not
-// trivially copyable. A random access iterator and a pointer as the standard's allocator requirements want it. A
-// distance of 1 means null, since no offset_ptr points into itself. What it says is not checked: it is as trustworthy
-// as who wrote it.
+// offset_ptr<T> holds the distance from itself to the object. If pointer and object lie in one
+// mapping, it is valid at every address of that mapping, in every process. It has 8 bytes. Copying
+// it computes the new distance, so it is not trivially copyable. It is a random access iterator,
+// and a pointer as the standard's allocator requirements define it. A distance of 1 means null,
+// since no offset_ptr points into itself. It does not check the distance: trust it as you trust the
+// process that wrote it.
 template <class T>
 class offset_ptr
 {
@@ -73,7 +74,7 @@ public:
     reference operator*() const noexcept { return *get(); }
     reference operator[](difference_type index) const noexcept { return get()[index]; }
     explicit operator bool() const noexcept { return distance_ != null_distance; }
-    // libstdc++'s basic_string wants it: it passes its pointer to what takes a plain one.
+    // For basic_string of libstdc++, which passes its pointer where a plain one is expected.
     operator T *() const noexcept { return get(); }
 
     offset_ptr &operator+=(difference_type count) noexcept
@@ -103,7 +104,7 @@ public:
 private:
     static constexpr std::uintptr_t null_distance = 1;
 
-    // Integers, since the distance between two objects is nothing that pointers may be asked for; they wrap around.
+    // Integers, since C++ defines no difference between pointers to two objects; they wrap around.
     std::uintptr_t own_address() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
     void set(const volatile void *raw) noexcept
     {
@@ -120,8 +121,8 @@ private:
     std::uintptr_t distance_ = null_distance;
 };
 
-// Between pointers that may differ in constness, and with plain ones: templates, since each fits better than any
-// conversion.
+// Between pointers that may differ in constness, and with plain ones. Templates, since each fits
+// better than any conversion.
 template <class T, class U>
 std::ptrdiff_t operator-(const offset_ptr<T> &a, const offset_ptr<U> &b) noexcept
 {

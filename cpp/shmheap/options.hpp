@@ -11,22 +11,21 @@
 namespace shmheap
 {
 
-// options: zero and false mean the default; see shmheap_options and shmheap_flags, which these become.
+// options become shmheap_options and shmheap_flags, which see. Zero and false mean the default.
 struct options {
     std::size_t len = 0;       // bytes of the region at creation (0: 1 MiB)
     std::size_t max_len = 0;   // bytes to which it may grow by itself (0: it never grows)
     std::size_t alignment = 0; // of every object, 8 or 16 (0: 16)
     unsigned mode = 0;         // permission bits of a new heap (0: 0600)
     std::chrono::milliseconds timeout{0}; // for a heap that is still being created (0: 2 s)
-    bool cached = false; // many times as fast, but not first fit; see SHMHEAP_CACHED
+    bool cached = false;                  // much faster, but not first fit; see SHMHEAP_CACHED
     bool read_only = false;
-    bool reap =
-        false; // in this heap, what would fail for want of space first frees what the dead held
+    bool reap = false; // in this heap, an allocation reaps before it fails; see SHMHEAP_REAP
     bool sparse = false;
     bool huge_pages = false;
     bool file = false;      // the name is the path of a file
-    bool take_over = false; // when creating: one on which nobody lives is replaced
-    bool socket = false;    // that of the caller's CPU package; see SHMHEAP_SOCKET
+    bool take_over = false; // when creating: replace a heap that no process uses
+    bool socket = false;    // the heap of the caller's CPU package; see SHMHEAP_SOCKET
 };
 
 namespace detail

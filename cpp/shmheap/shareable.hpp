@@ -1,4 +1,4 @@
-// shareable.hpp: which types may lie in shared memory, and what tells one type from another there.
+// shareable.hpp: which types may lie in shared memory, and how to tell one type from another there.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_SHAREABLE_HPP
 #define SHMHEAP_CPP_SHAREABLE_HPP
@@ -37,7 +37,8 @@ class offset_ptr;
 namespace detail
 {
 
-// Of a container: whether its memory comes from a heap. Void: it is no container with an allocator.
+// 1: a container whose memory comes from a heap; -1: a container with other memory; 0: no container
+// with an allocator.
 template <class T, class = void>
 struct allocator_kind : std::integral_constant<int, 0> {
 };
@@ -50,8 +51,8 @@ struct allocator_kind<T, std::void_t<typename T::allocator_type, typename T::val
     : std::integral_constant<int, is_heap_allocator<typename T::allocator_type> ? 1 : -1> {
 };
 
-// Nodes of libstdc++'s list, map, set and the unordered ones (up to gcc 14 for all; later for those
-// that its users switched back) hold plain pointers, whatever the allocator's pointer is.
+// Nodes of libstdc++'s list, map, set and the unordered containers hold plain pointers, whatever
+// the allocator's pointer is: up to gcc 14 for all, later where the program switched back.
 template <class T>
 inline constexpr bool is_plain_node = false;
 #ifdef __GLIBCXX__
@@ -66,8 +67,8 @@ inline constexpr bool is_plain_node<std::__detail::_Hash_node<T, cached>> = true
 #endif
 
 // Types known to keep plain pointers, which mean nothing in another process: pointers, references,
-// views, owners, and containers with memory of this process. A struct of the program's that has
-// pointers as members cannot be seen.
+// views, owners, and containers with memory of this process. The trait cannot see pointers that are
+// members of the program's own structs.
 template <class T>
 inline constexpr bool has_plain_pointers =
     std::is_pointer_v<T> || is_plain_node<T> || allocator_kind<T>::value < 0;
@@ -115,12 +116,12 @@ struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_pl
 
 } // namespace detail
 
-// is_shareable<T>: whether T may be a typed object with a name, or an element for which
-// get_allocator is asked. True for types that can be copied byte by byte and are not known to keep
+// is_shareable<T> tells whether T may be a typed object with a name, or an element for
+// get_allocator. It is true for types that can be copied byte by byte and are not known to keep
 // pointers; for offset_ptr, allocator, and containers that use it and have such elements; and for
-// pairs, tuples, arrays, optionals, variants and atomics of these. For a type of your own that
-// means the same in all processes (such as a struct of containers) say so in the class, or before
-// its first use:
+// pairs, tuples, arrays, optionals, variants and atomics of these. If a type of your own means the
+// same in all processes (such as a struct of containers), say so in the class, or before its first
+// use:
 //
 //     struct order_book { using shmheap_shareable = order_book; ... };
 //
@@ -129,8 +130,8 @@ struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_pl
 template <class T>
 inline constexpr bool is_shareable = detail::shareable<T>::value;
 
-// type_name<T>: what processes call T when they ask whether an object is one. nullptr: the name
-// that the compiler gives (typeid), the same for gcc and clang. Specialise it where two programs
+// type_name<T> is the name by which processes compare the type of an object with T. nullptr: the
+// name that the compiler gives (typeid), the same for gcc and clang. Specialise it if two programs
 // have different names for one type.
 template <class T>
 inline constexpr const char *type_name = nullptr;
@@ -178,7 +179,7 @@ struct shareable<T, std::enable_if_t<std::is_same_v<T, typename T::shmheap_share
     : std::true_type {
 };
 
-// 64 bits of T's name by FNV-1a; 0: the compiler gives none (-fno-rtti).
+// Returns 64 bits of T's name by FNV-1a; 0: the compiler gives no name (-fno-rtti).
 template <class T>
 std::uint64_t fingerprint() noexcept
 {

@@ -1,5 +1,5 @@
-// umpire_base.hpp: what the parts of shmheap_umpire.hpp have in common: the namespace, errors,
-// traits, the base of strategies. SPDX-License-Identifier: Apache-2.0
+// umpire_base.hpp: the common parts of shmheap_umpire.hpp: namespace, errors, traits, the base of
+// strategies. SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_UMPIRE_BASE_HPP
 #define SHMHEAP_CPP_UMPIRE_BASE_HPP
 
@@ -10,9 +10,9 @@
 #include <string>
 #include <utility>
 
-// Where the calls are: umpire, or another namespace for a file that includes the real Umpire's
-// headers as well. The inline namespace keeps the symbols apart from the real ones where other
-// files of the program use those.
+// The namespace of the calls: umpire, or another one for a file that includes the real Umpire's
+// headers as well. The inline namespace keeps the symbols apart from the real ones in other files
+// of the program.
 #ifndef SHMHEAP_UMPIRE_NAMESPACE
 #define SHMHEAP_UMPIRE_NAMESPACE umpire
 #endif
@@ -67,10 +67,10 @@ public:
 
 namespace util
 {
-using Exception = runtime_error; // its name before
+using Exception = runtime_error; // the name in older versions of Umpire
 }
 
-// Where memory can be used. All that is here is memory of the host.
+// Where memory can be used. All memory here is memory of the host.
 enum class Platform {
     undefined = 0,
     host = 1,
@@ -102,8 +102,8 @@ struct MemoryResourceTraits {
 namespace strategy
 {
 
-// AllocationStrategy: what all copies of an Allocator share. A program may derive its own, for
-// makeAllocator.
+// AllocationStrategy: the state that all copies of an Allocator share. A program may derive its
+// own, for makeAllocator.
 class AllocationStrategy
 {
 public:
@@ -117,10 +117,10 @@ public:
     AllocationStrategy &operator=(const AllocationStrategy &) = delete;
 
     virtual void *allocate(std::size_t bytes) = 0;
-    // Of memory that has no names: as without one.
+    // Memory without names ignores the name.
     virtual void *allocate_named(const std::string &, std::size_t bytes) { return allocate(bytes); }
     virtual void deallocate(void *object, std::size_t size = 0) = 0;
-    virtual void release() {} // nothing is kept for later
+    virtual void release() {} // no memory is kept
     virtual std::size_t getSize(const void *object) const
     {
         if (parent_ == nullptr)
@@ -129,7 +129,7 @@ public:
         return parent_->getSize(object);
     }
 
-    // Of a strategy over another: the figures of that one.
+    // A strategy over another one returns the figures of that one.
     virtual std::size_t getActualSize() const
     {
         return parent_ != nullptr ? parent_->getActualSize() : 0;
@@ -175,7 +175,7 @@ private:
 namespace resource
 {
 
-// MemoryResource: a strategy that has memory of its own.
+// MemoryResource: a strategy with memory of its own.
 class MemoryResource : public strategy::AllocationStrategy
 {
 public:

@@ -28,7 +28,7 @@ public:
         void *object = std::malloc(bytes != 0 ? bytes : 1);
         if (object == nullptr)
             throw out_of_memory_error("umpire: \"" + getName() + "\": no memory for " +
-                                      std::to_string(bytes) + " bytes");
+                                      std::to_string(bytes) + " bytes; free some, or ask for less");
         std::lock_guard<std::mutex> guard(mutex_);
         sizes_.emplace(object, bytes);
         current_ += bytes;
@@ -85,8 +85,9 @@ private:
     {
         auto found = sizes_.find(object);
         if (found == sizes_.end())
-            throw unknown_pointer_error("umpire: \"" + getName() + "\": " + call +
-                                        " of a pointer that is not its own");
+            throw unknown_pointer_error(
+                "umpire: \"" + getName() + "\": " + call +
+                " of a pointer that is not its own; pass what its allocate returned");
         return found;
     }
 

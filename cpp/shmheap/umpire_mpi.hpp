@@ -1,4 +1,4 @@
-// umpire_mpi.hpp: the communicator of those who share an allocator.
+// umpire_mpi.hpp: the communicator of the ranks that share an allocator.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SHMHEAP_CPP_UMPIRE_MPI_HPP
 #define SHMHEAP_CPP_UMPIRE_MPI_HPP
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-// MPI's own C++ classes, which MPI has given up, are not wanted: they need a library of their own.
+// MPI's own C++ classes, which MPI has removed, need a library of their own: leave them out.
 #ifndef OMPI_SKIP_MPICXX
 #define OMPI_SKIP_MPICXX 1
 #endif
@@ -28,8 +28,8 @@ inline std::map<std::pair<std::uint64_t, MPI_Fint>, MPI_Comm> &communicators()
     return cached;
 }
 
-// Who has the same heap knows it by its id, a random number; so containers, sockets and users need
-// not be thought of here.
+// Ranks with the same heap see the same id, a random number. This covers containers, sockets and
+// users.
 inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 {
     MPI_Comm node, sharing;
@@ -48,10 +48,10 @@ inline MPI_Comm communicator_of(std::uint64_t id, MPI_Comm comm)
 
 } // namespace detail
 
-// Collective over comm. The ranks of comm that share the allocator, in the order of comm. It is
-// kept for the next call and freed by cleanup_cached_communicators, which is to be called before
-// MPI_Finalize. Failures are MPI's, as comm's error handler has them. Of private memory:
-// MPI_COMM_NULL, without a call to MPI.
+// Collective over comm. Returns the communicator of the ranks of comm that share the allocator, in
+// the order of comm. It is kept for the next call; cleanup_cached_communicators frees it, and must
+// be called before MPI_Finalize. Errors are those of MPI, as comm's error handler treats them. For
+// private memory it returns MPI_COMM_NULL, without a call to MPI.
 inline MPI_Comm get_communicator_for_allocator(Allocator allocator, MPI_Comm comm)
 {
     auto shared =

@@ -34,7 +34,7 @@ inline bool is_of_socket(const MemoryResourceTraits &traits)
     return traits.scope == MemoryResourceTraits::shared_scope::socket;
 }
 
-// The name of the heap: of this user, so that users do not meet; '/' cannot be in it.
+// The name of the heap contains the user, so that users do not meet. It cannot contain '/'.
 inline std::string heap_name(const std::string &name)
 {
     std::string text = "/umpire." + std::to_string(geteuid()) + ".";
@@ -43,7 +43,7 @@ inline std::string heap_name(const std::string &name)
                 : letter == '%' ? std::string("%25")
                                 : std::string(1, letter);
     if (text.size() > 240) // of 255, with what a socket adds
-        throw runtime_error("umpire: \"" + name + "\": the name is too long");
+        throw runtime_error("umpire: \"" + name + "\": the name is too long; choose a shorter one");
     return text;
 }
 
@@ -52,7 +52,7 @@ inline std::string heap_name(const std::string &name)
 namespace resource
 {
 
-// HostSharedMemoryResource: a heap that the processes of a user have in common, by its name.
+// HostSharedMemoryResource: the heap of that name which the processes of a user share.
 class HostSharedMemoryResource : public MemoryResource
 {
 public:
@@ -75,12 +75,13 @@ public:
         if (wanted.size > traits_.size)
             throw resource_error("umpire: \"" + name + "\" is there already, with " +
                                  std::to_string(traits_.size) + " bytes; " +
-                                 std::to_string(wanted.size) + " were asked for");
+                                 std::to_string(wanted.size) +
+                                 " were asked for; ask for as many in all processes");
     }
 
     const shmheap::heap &heap() const noexcept { return heap_->get(); }
 
-    // Without a name no other process finds the allocation: a NamingShim gives names.
+    // Without a name no other process finds the allocation. A NamingShim gives names.
     void *allocate(std::size_t bytes) override
     {
         throw runtime_error(
@@ -108,11 +109,13 @@ public:
         if (error == std::errc::invalid_argument)
             throw unknown_pointer_error(
                 "umpire: \"" + getName() +
-                "\": deallocate of a pointer that is not its own, or was deallocated already");
+                "\": deallocate of a pointer that is not its own, or was deallocated already; "
+                "pass what its allocate returned, once");
         if (error == std::errc::operation_not_permitted)
             throw unknown_pointer_error(
                 "umpire: \"" + getName() +
-                "\": deallocate of what this process has not allocated, or has given back");
+                "\": deallocate of what this process has not allocated, or has given back; "
+                "each process allocates the name itself, as often as it deallocates");
         throw runtime_error("umpire: \"" + getName() + "\": deallocate: " + error.message());
     }
 
@@ -127,8 +130,10 @@ public:
         errno = 0;
         std::size_t size = shmheap_usable_size(heap().c_handle(), object);
         if (size == 0)
-            throw unknown_pointer_error("umpire: \"" + getName() +
-                                        "\": getSize of a pointer that is not its own");
+            throw unknown_pointer_error(
+                "umpire: \"" + getName() +
+                "\": getSize of a pointer that is not its own; pass what its "
+                "allocate returned");
         return size;
     }
 
@@ -151,7 +156,7 @@ public:
         return static_cast<std::size_t>(heap().stat().largest_free);
     }
 
-    // The names there are, whichever process uses them.
+    // All names, of all processes.
     std::size_t getAllocationCount() const override
     {
         std::size_t count = 0;
@@ -177,12 +182,14 @@ private:
             text += "; scope socket, but this process may run on the cores of more than one: bind "
                     "it to one";
         if (error == std::errc::not_supported)
-            text += "; scope socket, but the system does not tell which socket this is";
+            text +=
+                "; scope socket, but the system does not tell which socket this is: use scope node";
         if (error == std::errc::permission_denied)
             text += "; there is a file of that name below /dev/shm that belongs to another user, "
-                    "or that others may read";
+                    "or that others may read: remove it, or choose another name";
         if (error == std::errc::no_space_on_device)
-            text += "; there is not that much left below /dev/shm";
+            text +=
+                "; there is not that much left below /dev/shm: remove files there, or ask for less";
         throw resource_error(text);
     }
 
@@ -193,11 +200,14 @@ private:
         bool there = shmheap_find(heap().c_handle(), name.c_str(), &has) != nullptr;
         if (error == std::errc::invalid_argument && there && has < bytes)
             throw runtime_error(label(name) + ": it is there already, with " + std::to_string(has) +
-                                " bytes; " + std::to_string(bytes) + " were asked for");
+                                " bytes; " + std::to_string(bytes) +
+                                " were asked for; ask for as many, or use another name");
         if (error == std::errc::not_enough_memory)
             throw out_of_memory_error(label(name) + ": no space for " + std::to_string(bytes) +
                                       " bytes; the largest that fits has " +
-                                      std::to_string(heap().stat().largest_free));
+                                      std::to_string(heap().stat().largest_free) +
+                                      "; deallocate some, or make the resource with a larger "
+                                      "traits.size");
         throw runtime_error(label(name) + ": " + error.message());
     }
 

@@ -1,11 +1,13 @@
-! What allocate and free of an array cost in a shared heap, beside Fortran's own. SPDX-License-Identifier: Apache-2.0
+! The cost of allocate and free of an array in a shared heap, beside Fortran's own.
+! SPDX-License-Identifier: Apache-2.0
 program allocate_bench
   use, intrinsic :: iso_c_binding, only: c_size_t
   use, intrinsic :: iso_fortran_env, only: int64
   use shmem_heap_module
   implicit none
   integer, parameter :: rounds = 5
-  integer(int64), parameter :: sizes(5) = [1_int64, 100_int64, 10000_int64, 1000000_int64, 10000000_int64]
+  integer(int64), parameter :: sizes(5) = [1_int64, 100_int64, 10000_int64, 1000000_int64, &
+      10000000_int64]
   type(shmem_heap) :: h
   character(len=64) :: name
   integer :: i
@@ -13,11 +15,14 @@ program allocate_bench
 
   call system_clock(clock)
   write (name, '(a, i0)') '/shmheap-bench-fortran-', clock
-  if (.not. h % create(name, 200000000_c_size_t)) error stop 'no heap: is there room for 200 MB in /dev/shm?'
-  print '(a)', 'real(8) array: ns for allocate and free, the best of 5 rounds; and with all elements written once'
+  if (.not. h % create(name, 200000000_c_size_t)) &
+      error stop 'no heap: is there room for 200 MB in /dev/shm?'
+  print '(a)', 'real(8) array: ns for allocate and free, the best of 5 rounds; ' // &
+      'and with all elements written once'
   print '(a12, 2(a14, a14))', 'elements', 'shmem_heap', 'allocate', 'heap, written', 'own, written'
   do i = 1, size(sizes)
-    print '(i12, 4f14.1)', sizes(i), best(sizes(i), .true., .false.), best(sizes(i), .false., .false.), &
+    print '(i12, 4f14.1)', sizes(i), best(sizes(i), .true., .false.), &
+      best(sizes(i), .false., .false.), &
       best(sizes(i), .true., .true.), best(sizes(i), .false., .true.)
   end do
   if (.not. h % destroy()) error stop 'not destroyed'
@@ -79,7 +84,7 @@ contains
     ns = 1d9 * (to - from) / rate / pairs
   end function own
 
-  ! The compiler might leave out an allocation that nobody looks at.
+  ! The compiler might leave out an allocation that is not used.
   subroutine keep(a)
     real(8), intent(in) :: a(:)
     real(8), volatile :: seen

@@ -1,6 +1,8 @@
-! 1 GB from one rank to another of the node: by offset, and by MPI_Send. SPDX-License-Identifier: Apache-2.0
+! 1 GB from one rank to another of the node: by offset, and by MPI_Send.
+! SPDX-License-Identifier: Apache-2.0
 !
-! mpirun -n 2 send_...: rank 0 sends, rank 1 receives; times are rank 0's, until rank 1 says that it has all.
+! mpirun -n 2 send_...: rank 0 sends, rank 1 receives. Rank 0 measures the time until rank 1 reports
+! that it has all.
 program send
   use, intrinsic :: iso_fortran_env, only: int64
   use mpi_f08
@@ -33,8 +35,10 @@ program send
     call by_message(.true., send_read_s)
   end do
   if (rank == 0) then
-    print '(a)', '1 GB from rank to rank, the best of 5, ms: handed over; and summed up by the receiver'
-    print '(a12, 2f14.3)', 'by offset', 1d3 * offset_s, 1d3 * offset_read_s, 'by MPI_Send', 1d3 * send_s, 1d3 * send_read_s
+    print '(a)', '1 GB from rank to rank, the best of 5, ms: handed over; ' // &
+        'and summed up by the receiver'
+    print '(a12, 2f14.3)', 'by offset', 1d3 * offset_s, 1d3 * offset_read_s, 'by MPI_Send', &
+        1d3 * send_s, 1d3 * send_read_s
   end if
   call context % finalize()
   call MPI_Finalize()

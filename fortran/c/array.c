@@ -1,4 +1,6 @@
-/* Arrays: their record is kept in their block. What is read back may have been written by anybody.
+/* Arrays: the record of each is kept in its block. Any process can write there, so a record that is
+ * read back is checked.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stddef.h>
@@ -36,7 +38,7 @@ static int array_known(const ShmemHeap_array *array)
     }
 }
 
-/* 0, or -1: more than any memory, or no elements in dimensions that would be. */
+/* 0, or -1: the extents other than 0 give more bytes than any memory has. */
 static int array_bytes(const ShmemHeap_array *array, int64_t *bytes)
 {
     int64_t product = array->element;
@@ -50,7 +52,7 @@ static int array_bytes(const ShmemHeap_array *array, int64_t *bytes)
     return 0;
 }
 
-/* 0, or -1: no bounds of a dimension that has least elements. */
+/* 0, or -1: the bounds of a dimension give it fewer than least elements. */
 static int bound_set(ShmemHeap_array *array, int i, int64_t lower, int64_t upper, int64_t least)
 {
     int64_t span;
@@ -89,7 +91,7 @@ static int32_t status_of_failure(int reason)
     }
 }
 
-/* Fills in what only the block knows, and keeps the record in it. */
+/* Fills in the members that only the block knows, and keeps the record in it. */
 static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
 {
     array->offset = (const char *)ptr - (const char *)shmheap_underlying(mem_of(heap));
@@ -101,8 +103,8 @@ static void *array_place(shmem_heap *heap, ShmemHeap_array *array, void *ptr)
     return array_none(array, SHMEM_HEAP_ALLOC_FAILED);
 }
 
-/* A heap that polls in short sleeps waits somewhat longer than it was asked to, and programs
- * written for one rely on it: they free within timeout_ms, as the other's clock shows it. */
+/* A heap that polls in short sleeps waits longer than requested, and programs written for such a
+ * heap rely on it: they free within timeout_ms, by the clock of another process. */
 static int32_t patience(int32_t timeout_ms)
 {
     return timeout_ms <= 0 || timeout_ms > INT32_MAX / 2 ? timeout_ms
@@ -126,7 +128,7 @@ void *ShmemHeap_array_alloc(shmem_heap *heap, ShmemHeap_array *array, int32_t lo
                        : array_none(array, status_of_failure(errno));
 }
 
-/* Whether the record can be that of the block at ptr, whose caller has size bytes. */
+/* Whether the record can be that of the block at ptr, of which the caller may use size bytes. */
 static int array_sound(shmem_heap *heap, const void *ptr, heap_element offset, size_t size,
                        const ShmemHeap_array *array)
 {

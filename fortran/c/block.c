@@ -1,10 +1,10 @@
-/* Blocks, and what is kept in them. SPDX-License-Identifier: Apache-2.0
+/* Blocks, and the bytes kept in them. SPDX-License-Identifier: Apache-2.0
  *
- *     [ the caller's bytes ][ what is kept, 0 or more ][ note ]
+ *     [ the caller's bytes ][ kept bytes, 0 or more ][ note ]
  *
- * The note, the last 16 bytes of a block, says how much is kept. It lies in shared memory, and
- * anybody can have written it: it is copied, checked against the size that the core vouches for,
- * and only then used. */
+ * The note, the last 16 bytes of a block, says how many bytes are kept. It lies in shared memory,
+ * where any process can write. So each call copies it, checks it against the size that the core
+ * vouches for, and only then uses it. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -22,7 +22,7 @@ struct note {
 };
 enum { NOTE_MAGIC = 0x45544f4e };
 
-/* The note of the block at ptr, of usable bytes. 0: there is none. */
+/* Reads the note of the block at ptr, of usable bytes. 0: there is none. */
 static int note_read(shmem_heap *heap, const void *ptr, size_t usable, struct note *note)
 {
     if (usable < sizeof *note)
@@ -45,8 +45,7 @@ void *ShmemHeap_alloc_block(shmem_heap *heap, size_t num_bytes, int32_t safe)
     return ShmemHeap_alloc_block_wait(heap, num_bytes, safe, 0);
 }
 
-/* Whether so many bytes fit in the heap when it is empty and fully grown: header and bytes in whole
- * granules. */
+/* Whether so many bytes fit in the empty, fully grown heap: header and bytes in whole granules. */
 static int size_possible(shmem_heap *heap, size_t bytes)
 {
     shmheap_stats stats;
@@ -56,7 +55,7 @@ static int size_possible(shmem_heap *heap, size_t bytes)
            (stats.max_len - 8) / stats.alignment;
 }
 
-/* ETIMEDOUT also where there was no time to wait: ENOMEM says that waiting is no use. */
+/* ETIMEDOUT also if there was no time to wait: ENOMEM says that waiting is of no use. */
 static void *alloc_wait(shmem_heap *heap, size_t bytes, int32_t timeout_ms)
 {
     void *ptr = shmheap_alloc_wait(mem_of(heap), bytes, timeout_ms);

@@ -24,8 +24,8 @@ static const char lock_name[] = "ShmemHeap_lock";
 
 static uint64_t low_bits(uint64_t value, int bits) { return value & (((uint64_t)1 << bits) - 1); }
 
-/* When the thread started, as field 22 of its stat tells. -1: there is no such thread, or it has
- * ended and its parent has not asked for its status yet. */
+/* Returns when the thread started, as field 22 of its stat says. -1: there is no such thread, or it
+ * has ended and its parent has not collected its status. */
 static int64_t thread_start(long tid)
 {
     char path[64], text[1024], state;
@@ -67,7 +67,7 @@ static uint64_t word_of_self(void)
     return word_of(tid, namespace_id(), thread_start(tid));
 }
 
-/* A holder in another PID namespace cannot be looked for: it lives. */
+/* A holder in another PID namespace cannot be checked, and counts as alive. */
 static int holder_lives(uint64_t word, uint64_t self)
 {
     long tid = (long)low_bits(word, TID_BITS);
@@ -78,8 +78,8 @@ static int holder_lives(uint64_t word, uint64_t self)
     return start >= 0 && word_of(tid, space, start) == word;
 }
 
-/* The word. NULL: errno. Each connection that locks keeps one use of the object: what is used is
- * not reaped with its maker. */
+/* Returns the word, or NULL with errno. Each connection that locks keeps one use of the object, so
+ * that reaping does not free it with its dead maker. */
 static uint64_t *lock_word(shmem_heap *heap)
 {
     uint64_t *none = NULL;
@@ -109,7 +109,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* 1: the word was seen, which is 0 or of a dead thread, and is self now. */
+/* 1: the word was seen, 0 or a dead thread's, and is self now. */
 static int word_take(uint64_t *word, uint64_t seen, uint64_t self)
 {
     return __atomic_compare_exchange_n(word, &seen, self, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);

@@ -1,12 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0
+/* The note of the bytes that a heap in the caller's memory was made with. SPDX-License-Identifier:
+ * Apache-2.0
  *
- * A heap's segment takes what the index leaves, in whole steps: up to a kilobyte of the memory may
- * stay unused behind it. Where this is 24 bytes or more, a note there says how many bytes were
- * given:
+ * A heap's segment takes the memory in whole steps: up to a kilobyte may stay unused behind it. If
+ * that is 24 bytes or more, a note there says how many bytes were given:
  *
- *     memory [ skip ][ segment: control, index, blocks ][ note ][ unused ]
- *
- * Anything can lie there: the note counts if it has the heap's id and a length that can be. */
+ *     memory [ skip ][ segment: control, index, blocks ][ note ][ unused ] */
 #include "given.h"
 
 #include <stdint.h>
@@ -17,7 +15,7 @@ struct note {
 };
 enum { UNUSED_MAX = 4096 };
 
-/* Where the note is to lie, bytes from memory. 0: no heap. */
+/* Returns where the note lies, bytes from memory. 0: no heap. */
 static size_t note_offset(shmheap_memory_handle mem, size_t skip, uint64_t *id)
 {
     shmheap_stats stats;
@@ -32,7 +30,7 @@ static struct note *note_at(const void *memory, size_t offset)
     return (struct note *)(((uintptr_t)memory + offset + 7) & ~(uintptr_t)7);
 }
 
-/* Bytes from memory to the end of the note. */
+/* Returns the bytes from memory to the end of the note. */
 static size_t note_end(const void *memory, const struct note *note)
 {
     return (size_t)((const char *)(note + 1) - (const char *)memory);

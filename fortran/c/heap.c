@@ -1,4 +1,4 @@
-/* Heaps: made, found, left. SPDX-License-Identifier: Apache-2.0 */
+/* Heaps: making, finding, leaving. SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -10,8 +10,8 @@
 
 enum { MEMORY_ALIGN = 16 };
 
-/* Fortran arrays are aligned to their elements only. All processes skip alike: mappings differ by
- * whole pages. */
+/* Fortran arrays are aligned to their elements only. All processes skip the same bytes: their
+ * mappings differ by whole pages. */
 static size_t memory_skip(const void *memory) { return -(uintptr_t)memory % MEMORY_ALIGN; }
 
 shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes)
@@ -45,7 +45,7 @@ shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes)
     return table_add(mem, NULL, given_read(mem, memory, skip, num_bytes));
 }
 
-/* Zero is what shared memory begins as, and what a heap begins with until it is made. */
+/* Shared memory begins as zero, and a heap begins with zero until it is made. */
 static int heap_may_come(const void *memory, size_t reach)
 {
     size_t skip = memory_skip(memory);

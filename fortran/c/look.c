@@ -1,4 +1,4 @@
-/* Looking at a heap. SPDX-License-Identifier: Apache-2.0 */
+/* Inspecting a heap. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -47,15 +47,16 @@ int32_t ShmemHeap_check(shmem_heap *heap, int32_t *free_blocks, size_t *free_spa
     return 0;
 }
 
-/* In the caller's memory control and index are taken from what was given; in a file they come on
- * top of it. */
+/* In memory of the caller, control and index take a part of the given bytes. In a file they are
+ * additional. */
 static uint64_t size_given(shmem_heap *heap, const shmheap_stats *stats)
 {
     size_t given = __atomic_load_n(&entry_of(heap)->given, __ATOMIC_RELAXED);
     return given != 0 ? given : stats->len;
 }
 
-/* Stores what the program may read in the shmem_heap. Threads may do so at the same time. */
+/* Stores the figures that the program may read in the shmem_heap. Several threads may do so at
+ * once. */
 static void heap_show(shmem_heap *heap, const shmheap_stats *stats)
 {
     heap_metadata *meta = &entry_of(heap)->meta;

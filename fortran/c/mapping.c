@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* mapping.c: reads /proc/self/maps. SPDX-License-Identifier: Apache-2.0 */
 #include "mapping.h"
 
 #include <inttypes.h>
@@ -26,8 +26,8 @@ static int mapping_writable(const struct mapping *map)
     return map->access[0] == 'r' && map->access[1] == 'w';
 }
 
-/* Shared memory ends with its file: what a heap in it says about its length must not lead into
- * memory that happens to be mapped behind. */
+/* Shared memory ends with its file: the length that a heap states must not lead into memory mapped
+ * behind it. */
 static int mapping_continues(const struct mapping *before, const struct mapping *map)
 {
     if (map->start != before->end || !mapping_writable(map) || map->access[3] != before->access[3])

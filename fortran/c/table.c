@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c: the connections of this process. SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
 #include <errno.h>
@@ -7,13 +7,12 @@
 
 #include "given.h"
 
-/* A process connects to the heaps of its node: one for each of its processes, and those of its own.
- */
+/* A process connects to its own heaps and to those of its node: one for each process there. */
 enum { HEAPS_MAX = 4096 };
 static struct entry table[HEAPS_MAX];
-static size_t table_top; /* entries that were ever taken, and those below them */
+static size_t table_top; /* entries from here on were never taken */
 
-/* No mutex, which a fork could leave locked in the child. */
+/* No mutex, since a fork could leave it locked in the child. */
 static struct entry *entry_take(void)
 {
     for (size_t i = 0; i < HEAPS_MAX; i++) {
@@ -40,7 +39,7 @@ static shmem_heap *add_failed(shmheap_memory_handle mem, char *name)
     return NULL;
 }
 
-/* The heap is there: threads that find it at the same time store the same. */
+/* The heap is there now. Threads that see this at the same time store the same values. */
 static void entry_show(struct entry *entry, shmheap_memory_handle mem)
 {
     __atomic_store_n(&entry->shown.first_block, (heap_element *)shmheap_underlying(mem),
@@ -85,7 +84,7 @@ static struct shmheap *entry_heap(const struct entry *entry)
     return __atomic_load_n(&entry->mem.heap, __ATOMIC_ACQUIRE);
 }
 
-/* Threads that see the awaited heap appear at the same time connect to it each: one connection is
+/* Threads that see the awaited heap appear at the same time each connect to it: one connection is
  * kept. */
 static void entry_connect(struct entry *entry)
 {

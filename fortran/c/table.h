@@ -1,5 +1,6 @@
-/* table.h: the connections of this process, each a shmem_heap. SPDX-License-Identifier: Apache-2.0
- */
+/* table.h: the connections of this process, each a shmem_heap.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FORTRAN_C_TABLE_H
 #define FORTRAN_C_TABLE_H
 
@@ -7,8 +8,8 @@
 #include "io-server/shmem_heap.h"
 #include "shmheap.h"
 
-/* Private to the process. The entries are never freed, so that any pointer can be told to be one or
- * not. */
+/* Private to the process. Entries are never freed, so that any pointer can be compared with
+ * them. */
 struct entry {
     shmem_heap shown; /* what the program sees: its address is the shmem_heap */
     heap_metadata meta;
@@ -17,9 +18,8 @@ struct entry {
     char *name;    /* NULL: in the caller's memory */
     size_t given;  /* bytes of that memory; 0: the heap has a file, or is not there yet */
     void *awaited; /* NULL, or memory in which no heap was yet when it was cloned */
-    size_t awaited_skip,
-        awaited_len; /* a heap in it begins after skip bytes; the bytes from awaited on */
-    uint64_t *lock;  /* ShmemHeap_lock's word in the heap, once it was asked for */
+    size_t awaited_skip, awaited_len; /* bytes before a heap in it; bytes from awaited on */
+    uint64_t *lock;                   /* ShmemHeap_lock's word in the heap, after the first use */
     int taken;
 };
 
@@ -28,25 +28,25 @@ static inline struct entry *entry_of(shmem_heap *heap) { return (struct entry *)
 
 static inline shmheap_memory_handle mem_of(shmem_heap *heap) { return entry_of(heap)->mem; }
 
-/* A new entry for mem, which it disconnects when there is no room (NULL, errno EMFILE or ENOMEM).
- * name is copied; given is 0 for a heap that has a file. */
+/* Makes an entry for mem. If there is no room, it disconnects mem (NULL, errno EMFILE or ENOMEM).
+ * It copies name. given is 0 for a heap that has a file. */
 shmem_heap *table_add(shmheap_memory_handle mem, const char *name, size_t given);
 
-/* A new entry for the heap that another process is about to make in this memory, skip bytes after
- * its start: each call looks again whether it is there. NULL: no room, errno EMFILE. */
+/* Makes an entry for the heap that another process is about to make in this memory, skip bytes
+ * after its start. Each call looks whether the heap is there. NULL: no room, errno EMFILE. */
 shmem_heap *table_await(void *memory, size_t skip, size_t len);
 
-/* 1: an entry whose connection is open. 0: anything else, also pointers to nowhere, errno EINVAL;
- * or the heap is not there yet, errno EAGAIN. */
+/* 1: an entry whose connection is open. 0: anything else, also an invalid pointer (errno EINVAL),
+ * or a heap that is not there yet (errno EAGAIN). */
 int table_valid(shmem_heap *heap);
 
-/* The next connection after heap (NULL: the first) that is open. NULL: there is none. */
+/* Returns the next open connection after heap (NULL: the first), or NULL. */
 shmem_heap *table_next(shmem_heap *heap);
 
-/* 1: what table_valid accepts, or a heap that is not there yet. 0: errno EINVAL. */
+/* 1: table_valid accepts it, or the heap is not there yet. 0: errno EINVAL. */
 int table_known(shmem_heap *heap);
 
-/* Takes a known entry out and ends its connection; its name is the caller's then, to be freed. */
+/* Removes a known entry and ends its connection. Returns its name, which the caller frees. */
 char *table_remove(shmem_heap *heap);
 
 #endif

@@ -1,14 +1,14 @@
-/* How long Fortran's allocate waits when it is not told. SPDX-License-Identifier: Apache-2.0 */
+/* The default wait of Fortran's allocate. SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 #include "ShmemHeap.h"
 
-/* INT64_MIN: nothing has been said yet. Read and written by any thread. */
+/* INT64_MIN: not set yet. Any thread reads and writes it. */
 static int64_t timeout = INT64_MIN;
 
-/* What is no number of milliseconds counts as 0. */
+/* A text that is no number of milliseconds counts as 0. */
 static int32_t timeout_of_environment(void)
 {
     const char *text = getenv("SHMEM_HEAP_ALLOC_TIMEOUT_MS");
@@ -27,7 +27,7 @@ int32_t ShmemHeap_alloc_timeout(void)
     if (said != INT64_MIN)
         return (int32_t)said;
     environment = timeout_of_environment();
-    /* A timeout that another thread has set meanwhile stays. */
+    /* If another thread has set a timeout meanwhile, it stays. */
     if (__atomic_compare_exchange_n(&timeout, &said, environment, 0, __ATOMIC_RELAXED,
                                     __ATOMIC_RELAXED))
         return (int32_t)environment;

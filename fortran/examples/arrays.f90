@@ -1,4 +1,5 @@
-! Arrays by dimensions and by bounds, freed by what describes them. SPDX-License-Identifier: Apache-2.0
+! Arrays by dimensions and by bounds, freed by their descriptions.
+! SPDX-License-Identifier: Apache-2.0
 program arrays
   use, intrinsic :: iso_c_binding, only: c_size_t
   use shmem_heap_module
@@ -12,7 +13,8 @@ program arrays
   character(len=256) :: name
 
   call get_command_argument(1, name)
-  if (.not. h % create(name, 10000000_c_size_t)) error stop 'no heap made; if the name is in use: shmheap rm NAME'
+  if (.not. h % create(name, 10000000_c_size_t)) &
+      error stop 'no heap made; if the name is in use: shmheap rm NAME'
 
   ! By dimensions.
   imeta = h % allocate(iarray, [ni, nj])
@@ -35,7 +37,7 @@ program arrays
   call imeta % print()
   if (.not. h % free(imeta)) error stop 'not freed'
 
-  ! With keywords, and 500 ms at most for somebody else to free something.
+  ! With keywords, waiting 500 ms at most until another process frees memory.
   dmeta = h % allocate(darray, min_bound=[1, 1, 0, 1], max_bound=[ni, nj, nk, nt], timeout_ms=500)
   call must_be_good(dmeta)
   call dmeta % print()
@@ -50,7 +52,8 @@ program arrays
 
   ! What is wrong gives a status, not a stop.
   imeta = h % allocate(iarray, [ni, -nj])
-  if (imeta % get_status() /= SHMEM_HEAP_INVALID_BOUNDS .or. associated(iarray)) error stop 'allocated?'
+  if (imeta % get_status() /= SHMEM_HEAP_INVALID_BOUNDS .or. associated(iarray)) &
+      error stop 'allocated?'
   if (.not. h % destroy()) error stop 'not destroyed'
 
 contains

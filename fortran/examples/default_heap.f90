@@ -7,7 +7,8 @@ program default_heap
   character(len=256) :: name
 
   call get_command_argument(1, name) ! such as /fields
-  if (.not. fields % create(name, 1000000_c_size_t)) error stop 'no heap made; if the name is in use: shmheap rm NAME'
+  if (.not. fields % create(name, 1000000_c_size_t)) &
+      error stop 'no heap made; if the name is in use: shmheap rm NAME'
   call set_default_heap(fields)
   call elsewhere()
   if (.not. fields % destroy()) error stop 'not destroyed'

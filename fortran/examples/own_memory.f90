@@ -15,7 +15,8 @@ program own_memory
 
   block = h % alloc(1000)                       ! bytes
   if (.not. c_associated(block)) error stop 'nothing fits'
-  print '(a, i0, a, i0)', 'a block at offset ', h % get_offset_from_address(block), ', bytes: ', h % get_block_size(block)
+  print '(a, i0, a, i0)', 'a block at offset ', h % get_offset_from_address(block), ', bytes: ', &
+      h % get_block_size(block)
   if (.not. h % free(block)) error stop 'not freed'
   if (h % free(block)) error stop 'freed twice'
 

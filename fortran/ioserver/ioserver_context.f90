@@ -1,5 +1,5 @@
-! ioserver_context_module: which processes of a node are the model's and which serve, and the heaps they share.
-! SPDX-License-Identifier: Apache-2.0
+! ioserver_context_module: the roles (model or server) of a node's processes, and the heaps they
+! share. SPDX-License-Identifier: Apache-2.0
 !
 !   type(ioserver_context) :: context
 !   type(ioserver_input_parameters) :: params
@@ -7,12 +7,11 @@
 !   params % model_heap_size_mb = 500.0
 !   if (.not. context % init(params)) error stop 'no context'
 !   h = context % get_local_heap()
-!   ...
-!   call context % finalize()
+!   call context % finalize() ! at the end
 !
-! Each node has one shared segment without a name, with a heap for each of its processes. Every process is connected to
-! all of them: a block that another allocated is found by its heap and its offset. The segment is gone with the last
-! process of the node, in whatever way they end.
+! Each node has one shared segment without a name, with a heap for each of its processes. Every
+! process is connected to all of them, and finds a block of another process by its heap and its
+! offset. The segment ends with the last process of the node, however that process ends.
 module ioserver_context_module
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: error_unit
@@ -20,15 +19,14 @@ module ioserver_context_module
   use shmem_heap_module
   implicit none
   private
-
   public :: shmem_heap
 
-  ! What init is told. All processes of a node must be told the same num_server_per_node.
+  ! The arguments of init. All processes of a node pass the same num_server_per_node.
   type, public :: ioserver_input_parameters
-    integer :: num_server_per_node = 1      ! the last processes of each node serve, this many, unless is_on_server is used
-    logical :: is_on_server = .false.       ! this process serves; where any of a node says so, only those who do serve
-    real :: model_heap_size_mb = 50.0       ! of each process's own heap; may differ from process to process
-    real :: server_heap_size_mb = 50.0      ! of the heap that all processes of a node with servers have in common
+    integer :: num_server_per_node = 1 ! the last processes of each node serve, unless:
+    logical :: is_on_server = .false.  ! if any process of a node sets this, those that set it serve
+    real :: model_heap_size_mb = 50.0  ! of each process's own heap; may differ among processes
+    real :: server_heap_size_mb = 50.0 ! of the heap that all processes of a node with servers share
   end type ioserver_input_parameters
 
   ! struct node_segment.
@@ -47,10 +45,10 @@ module ioserver_context_module
     type(segment_record) :: segment
     type(shmem_heap), pointer :: heaps(:) => null() ! as node_comm
     type(shmem_heap) :: node_heap
-    logical, allocatable :: connected(:)            ! to each of the heaps, and the node's
+    logical, allocatable :: connected(:)            ! to each heap, and the node's
   contains
     procedure, private :: init_comm, init_handle
-    ! init(params [, comm]): comm is MPI_COMM_WORLD if absent, of type(MPI_Comm) or an integer handle.
+    ! init(params [, comm]): comm, by default MPI_COMM_WORLD, is a type(MPI_Comm) or an integer.
     generic, public :: init => init_comm, init_handle
     procedure, public :: finalize
     procedure, public :: is_initialized, is_model, is_server
@@ -68,30 +66,25 @@ module ioserver_context_module
       type(segment_record), intent(out) :: segment
       type(c_ptr) :: memory
     end function
-
     function node_segment_available() result(bytes) bind(c, name='node_segment_available')
       import :: c_int64_t
       integer(c_int64_t) :: bytes
     end function
-
     function node_segment_join(segment) result(memory) bind(c, name='node_segment_join')
       import :: c_ptr, segment_record
       type(segment_record), intent(in) :: segment
       type(c_ptr) :: memory
     end function
-
     subroutine node_segment_close_fd(segment) bind(c, name='node_segment_close_fd')
       import :: segment_record
       type(segment_record), intent(in) :: segment
     end subroutine
-
     function node_segment_at(memory, offset) result(address) bind(c, name='node_segment_at')
       import :: c_ptr, c_int64_t
       type(c_ptr), value :: memory
       integer(c_int64_t), value :: offset
       type(c_ptr) :: address
     end function
-
     subroutine node_segment_leave(memory, bytes) bind(c, name='node_segment_leave')
       import :: c_ptr, c_int64_t
       type(c_ptr), value :: memory
@@ -101,9 +94,9 @@ module ioserver_context_module
 
 contains
 
-  ! Called by all processes of comm together, after MPI_Init. .false. on all of them, nothing left behind and a line on
-  ! error_unit for each reason: MPI is not initialised, this context is open already, parameters that cannot be, not
-  ! enough memory on a node.
+  ! All processes of comm call it together, after MPI_Init. .false. on all of them, with nothing
+  ! left behind and a line on error_unit for each reason: MPI is not initialised, this context is
+  ! already open, the parameters are invalid, or a node lacks the memory.
   function init_comm(this, params, comm) result(success)
     class(ioserver_context), intent(inout) :: this
     type(ioserver_input_parameters), intent(in) :: params
@@ -114,7 +107,8 @@ contains
     success = .false.
     call MPI_Initialized(running)
     if (.not. running .or. this % is_open) then
-      call complain(trim(merge('this context is open already     ', 'call MPI_Init before this context', running)))
+      call complain(trim(merge('this context is open already     ', &
+          'call MPI_Init before this context', running)))
       return
     end if
     from = MPI_COMM_WORLD
@@ -139,7 +133,7 @@ contains
     success = init_comm(this, params, from)
   end function init_handle
 
-  ! Leaves the heaps; pointers to what is in them mean nothing any more. Waits for nobody. Before MPI_Finalize.
+  ! Leaves the heaps; pointers into them are then invalid. Does not wait. Precedes MPI_Finalize.
   subroutine finalize(this)
     class(ioserver_context), intent(inout) :: this
     if (this % is_open) call leave(this)
@@ -164,28 +158,29 @@ contains
     is_server = this % is_open .and. this % serves
   end function is_server
 
-  ! The heap that was made for this process.
+  ! Returns the heap made for this process.
   function get_local_heap(this) result(heap)
     class(ioserver_context), intent(in) :: this
     type(shmem_heap) :: heap
     if (this % is_open) heap = this % heaps(this % node_rank + 1)
   end function get_local_heap
 
-  ! All heaps of the node's processes, in the order of get_node_comm, so those of the model first. Valid until finalize.
+  ! Returns all heaps of the node's processes, in the order of get_node_comm, so the model's first.
+  ! Valid until finalize.
   subroutine get_heap_list(this, heaps)
     class(ioserver_context), intent(in) :: this
     type(shmem_heap), pointer, intent(out) :: heaps(:)
     heaps => this % heaps
   end subroutine get_heap_list
 
-  ! The heap that the node's processes have in common; no heap on a node without servers.
+  ! Returns the heap that the node's processes share; no heap on a node without servers.
   function get_node_heap(this) result(heap)
     class(ioserver_context), intent(in) :: this
     type(shmem_heap) :: heap
     heap = this % node_heap
   end function get_node_heap
 
-  ! Model processes on this node: the first ones of get_node_comm.
+  ! Returns the number of model processes on this node: the first ranks of get_node_comm.
   pure function get_num_local_model(this) result(n)
     class(ioserver_context), intent(in) :: this
     integer :: n
@@ -212,7 +207,7 @@ contains
     comm = this % node_comm
   end function get_node_comm
 
-  ! The model processes of all nodes, or all servers, whichever this one is.
+  ! Returns the communicator of all model processes of all nodes, or of all servers.
   pure function get_role_comm(this) result(comm)
     class(ioserver_context), intent(in) :: this
     type(MPI_Comm) :: comm
@@ -231,13 +226,7 @@ contains
     if (comm /= MPI_COMM_NULL) call MPI_Comm_rank(comm, rank)
   end function rank_in
 
-  function size_of(comm) result(n)
-    type(MPI_Comm), intent(in) :: comm
-    integer :: n
-    call MPI_Comm_size(comm, n)
-  end function size_of
-
-  ! Whether it holds for all processes of comm.
+  ! Whether here is true in all processes of comm.
   function everywhere(comm, here)
     type(MPI_Comm), intent(in) :: comm
     logical, intent(in) :: here
@@ -249,8 +238,10 @@ contains
     type(ioserver_input_parameters), intent(in) :: params
     logical :: good
     good = params % num_server_per_node >= 0 .and. params % model_heap_size_mb > 0 .and. &
-           params % model_heap_size_mb < 1e9 .and. params % server_heap_size_mb > 0 .and. params % server_heap_size_mb < 1e9
-    if (.not. good) call complain('num_server_per_node must not be negative, heap sizes must be above 0 and below 1e9 MB')
+           params % model_heap_size_mb < 1e9 .and. params % server_heap_size_mb > 0 .and. &
+           params % server_heap_size_mb < 1e9
+    if (.not. good) call complain( &
+        'num_server_per_node must be 0 or more, heap sizes above 0 and below 1e9 MB: correct them')
   end function parameters_good
 
   ! Roles and communicators.
@@ -258,13 +249,14 @@ contains
     class(ioserver_context), intent(inout) :: this
     type(ioserver_input_parameters), intent(in) :: params
     type(MPI_Comm) :: node
-    integer :: says, all_say, n, rank, role
-    call MPI_Comm_split_type(this % global_comm, MPI_COMM_TYPE_SHARED, rank_in(this % global_comm), MPI_INFO_NULL, node)
-    n = size_of(node)
+    logical :: chosen
+    integer :: n, rank, role
+    call MPI_Comm_split_type(this % global_comm, MPI_COMM_TYPE_SHARED, &
+        rank_in(this % global_comm), MPI_INFO_NULL, node)
+    call MPI_Comm_size(node, n)
     rank = rank_in(node)
-    says = merge(1, 0, params % is_on_server)
-    call MPI_Allreduce(says, all_say, 1, MPI_INTEGER, MPI_SUM, node)
-    this % serves = merge(params % is_on_server, rank >= n - params % num_server_per_node, all_say > 0)
+    call MPI_Allreduce(params % is_on_server, chosen, 1, MPI_LOGICAL, MPI_LOR, node)
+    this % serves = merge(params % is_on_server, rank >= n - params % num_server_per_node, chosen)
     role = merge(1, 0, this % serves)
     call MPI_Comm_split(node, 0, role * n + rank, this % node_comm)
     call MPI_Comm_split(this % global_comm, role, rank_in(this % global_comm), this % role_comm)
@@ -289,14 +281,13 @@ contains
     integer(c_int64_t) :: bytes(0:this % node_size)
     integer :: n
     n = this % node_size
-    call MPI_Allgather(pages_of(params % model_heap_size_mb), 1, MPI_INTEGER8, bytes(:n - 1), 1, MPI_INTEGER8, this % node_comm)
+    call MPI_Allgather(pages_of(params % model_heap_size_mb), 1, MPI_INTEGER8, bytes(:n - 1), 1, &
+        MPI_INTEGER8, this % node_comm)
     bytes(n) = merge(pages_of(params % server_heap_size_mb), 0_c_int64_t, this % num_model < n)
     call MPI_Bcast(bytes(n), 1, MPI_INTEGER8, 0, this % node_comm)
     good = segment_mapped(this, sum(bytes))
-    if (.not. good) return
-    good = everywhere(this % node_comm, heaps_made(this, bytes))
-    if (.not. good) return
-    good = everywhere(this % node_comm, heaps_joined(this, bytes))
+    if (good) good = everywhere(this % node_comm, heaps_made(this, bytes))
+    if (good) good = everywhere(this % node_comm, heaps_joined(this, bytes))
   end function node_made
 
   function segment_mapped(this, bytes) result(good)
@@ -316,14 +307,14 @@ contains
         if (s % made == 0) then
           call complain_of_memory(bytes)
         else
-          call complain('not all processes of a node reach its segment: run them as one user, in one PID namespace')
+          call complain('not all processes of a node reach its segment: run them as one user, ' // &
+                        'in one PID namespace')
         end if
       end if
     end associate
   end function segment_mapped
 
-  ! The request is rounded up and the available memory down: a request that is too large shows as
-  ! larger. If the machine has enough, a limit has refused the request.
+  ! Rounded so that a request that is too large shows as larger. A limit refused one that fits.
   subroutine complain_of_memory(bytes)
     integer(c_int64_t), intent(in) :: bytes
     integer(c_int64_t), parameter :: mb = 1048576
@@ -345,7 +336,7 @@ contains
     address = node_segment_at(this % memory, sum(bytes(:i - 1)))
   end function heap_at
 
-  ! Each process makes its own; the first one also the node's.
+  ! Each process makes its own heap; rank 0 also the node's.
   function heaps_made(this, bytes) result(good)
     class(ioserver_context), intent(inout) :: this
     integer(c_int64_t), intent(in) :: bytes(0:)
@@ -356,9 +347,10 @@ contains
     allocate (this % heaps(n), this % connected(0:n))
     this % connected = .false.
     this % connected(me) = this % heaps(me + 1) % create(heap_at(this, bytes, me), bytes(me))
-    if (me == 0 .and. bytes(n) > 0) this % connected(n) = this % node_heap % create(heap_at(this, bytes, n), bytes(n))
+    if (me == 0 .and. bytes(n) > 0) &
+      this % connected(n) = this % node_heap % create(heap_at(this, bytes, n), bytes(n))
     good = this % connected(me) .and. (me /= 0 .or. bytes(n) == 0 .or. this % connected(n))
-    if (.not. good) call complain('a heap is too small: the least is 0.002 MB')
+    if (.not. good) call complain('a heap is too small: ask for 0.002 MB or more')
   end function heaps_made
 
   function heaps_joined(this, bytes) result(good)
@@ -368,15 +360,17 @@ contains
     integer :: n, i
     n = this % node_size
     do i = 0, n - 1
-      if (.not. this % connected(i)) this % connected(i) = this % heaps(i + 1) % clone(heap_at(this, bytes, i), bytes(i))
+      if (.not. this % connected(i)) &
+        this % connected(i) = this % heaps(i + 1) % clone(heap_at(this, bytes, i), bytes(i))
     end do
     if (bytes(n) > 0 .and. .not. this % connected(n)) &
       this % connected(n) = this % node_heap % clone(heap_at(this, bytes, n), bytes(n))
     good = all(this % connected(:n - 1)) .and. (bytes(n) == 0 .or. this % connected(n))
-    if (.not. good) call complain('a heap has no room for all processes of its node: make the heaps larger')
+    if (.not. good) &
+        call complain('a heap has no room for all processes of its node: make the heaps larger')
   end function heaps_joined
 
-  ! As far as it came.
+  ! Undoes what init has done so far.
   subroutine leave(this)
     class(ioserver_context), intent(inout) :: this
     logical :: done

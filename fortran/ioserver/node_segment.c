@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* node_segment.c: the segment is a sealed memfd. SPDX-License-Identifier: Apache-2.0 */
 #include "node_segment.h"
 
 #include <errno.h>
@@ -28,12 +28,12 @@ int64_t node_segment_available(void)
     return kib < 0 ? -1 : kib * 1024;
 }
 
-/* No limit holds for a memfd: asked for more than there is, the kernel would kill processes to get
- * it. */
+/* No limit holds for a memfd: if it is larger than the memory, the kernel kills processes. So this
+ * checks first. */
 static int memory_suffices(int64_t bytes) { return bytes < node_segment_available(); }
 
-/* Until Linux 6.17 a signal makes the kernel undo all that one call has reserved: so pieces, smaller
- * after each interruption. 0, or -1. */
+/* Until Linux 6.17 a signal makes the kernel undo all that one call has reserved. So this reserves
+ * pieces, smaller after each interruption. Returns 0 or -1. */
 static int file_reserve(int fd, int64_t bytes)
 {
     const int64_t most = 16 << 20, least = 4096;
@@ -53,7 +53,8 @@ static int file_reserve(int fd, int64_t bytes)
     return 0;
 }
 
-/* All pages reserved, so that no access fails later; sealed, so that nobody takes them away. */
+/* All pages are reserved, so that no access fails later, and sealed, so that no process removes
+ * them. */
 static int file_prepare(int fd, int64_t bytes)
 {
     const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;

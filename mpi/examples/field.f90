@@ -1,4 +1,5 @@
-! field.f90: the ranks of a node share one field, found by its name; each sets its columns, all sum up all of it.
+! field.f90: the ranks of a node share one field, found by its name. Each rank sets its columns and
+! sums up the whole field.
 ! SPDX-License-Identifier: Apache-2.0
 program field_example
   use, intrinsic :: iso_c_binding
@@ -16,7 +17,8 @@ program field_example
 
   call MPI_Init()
   call get_command_argument(1, name)
-  if (shmheap_mpi_open(heap, trim(name) // c_null_char, shmheap_options(len=bytes + 65536), MPI_COMM_WORLD % MPI_VAL, &
+  if (shmheap_mpi_open(heap, trim(name) // c_null_char, shmheap_options(len=bytes + 65536), &
+      MPI_COMM_WORLD % MPI_VAL, &
                        SHMHEAP_MPI_NODE) /= 0) call quit(trim(name))
   node % MPI_VAL = shmheap_mpi_communicator(heap)
   call MPI_Comm_rank(node, rank)

@@ -1,5 +1,5 @@
-/* table.c: the ranks of a node share one table instead of having a copy each: all ask for it by its name, each fills its part, all read
- * all of it. SPDX-License-Identifier: Apache-2.0 */
+/* table.c: the ranks of a node share one table instead of having a copy each. Each rank looks the
+ * table up by its name, fills its part, and reads the whole. SPDX-License-Identifier: Apache-2.0 */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>

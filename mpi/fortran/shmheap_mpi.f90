@@ -1,7 +1,8 @@
-! shmheap_mpi_module: what Fortran needs of shmheap_mpi.h and, for named objects, of shmheap.h; the headers say what the calls promise.
-! SPDX-License-Identifier: Apache-2.0
+! shmheap_mpi_module: the calls of shmheap_mpi.h and, for named objects, of shmheap.h, for Fortran.
+! The headers describe the calls. SPDX-License-Identifier: Apache-2.0
 !
-! Names end in c_null_char. Communicators are integers: with mpi_f08, comm % MPI_VAL. Failure is -1 or c_null_ptr; perror says why.
+! Names end in c_null_char. Communicators are integers: with mpi_f08, comm % MPI_VAL. A call that
+! fails returns -1 or c_null_ptr; perror prints the reason.
 module shmheap_mpi_module
   use, intrinsic :: iso_c_binding, only: c_ptr, c_null_ptr, c_char, c_int, c_size_t
   implicit none
@@ -23,7 +24,8 @@ module shmheap_mpi_module
   end type
 
   interface
-    function shmheap_mpi_open(mem, name, options, comm, scope) result(status) bind(c, name='shmheap_mpi_open_f')
+    function shmheap_mpi_open(mem, name, options, comm, scope) result(status) bind(c, &
+        name='shmheap_mpi_open_f')
       import :: shmheap_memory, shmheap_options, c_char, c_int
       type(shmheap_memory), intent(out) :: mem
       character(kind=c_char), intent(in) :: name(*)
@@ -66,7 +68,7 @@ module shmheap_mpi_module
       integer(c_int) :: status
     end function
 
-    ! Of the C library: prints what, and the reason of the call that failed last.
+    ! Of the C library: prints the text, and why the last call failed.
     subroutine perror(what) bind(c, name='perror')
       import :: c_char
       character(kind=c_char), intent(in) :: what(*)

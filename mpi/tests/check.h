@@ -1,4 +1,4 @@
-/* check.h: what the tests of ranks share. SPDX-License-Identifier: Apache-2.0 */
+/* check.h: common parts of the tests of ranks. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MPI_TESTS_CHECK_H
 #define MPI_TESTS_CHECK_H
 
@@ -16,7 +16,7 @@
                                   __LINE__, #condition, errno, strerror(errno)),                   \
                     (void)MPI_Abort(MPI_COMM_WORLD, 1)))
 
-/* The expression says that the call failed; errno is what the call made of 0. */
+/* The expression is true if the call failed; errno, 0 before, is the call's. */
 #define CHECK_REFUSED(failed, error)                                                               \
     (errno = 0, check_refused(__FILE__, __LINE__, #failed, (failed), (error)))
 
@@ -31,10 +31,11 @@ void check_begin(int *argc, char ***argv);
 /* A name that no other job has, the same on all ranks; lives until the next call. Collective. */
 const char *check_name(void);
 
-/* A number that differs from run to run unless SHMHEAP_TEST_SEED is set, the same on all ranks; printed. Collective. */
+/* A number that differs from run to run unless SHMHEAP_TEST_SEED is set, the same on all ranks;
+ * printed. Collective. */
 unsigned check_seed(void);
 
-/* Is there something of that name? */
+/* Whether a file has that name. */
 int check_there(const char *name);
 
 #endif

@@ -1,5 +1,7 @@
-/* death.c: a rank is killed inside a call that allocates; the others, whom the starter lets live, go on, without a call of MPI.
- * death FOLDER VICTIM STORE: rank VICTIM dies before its STORE-th store to the heap's memory. Each survivor makes a file in FOLDER.
+/* death.c: a rank is killed inside a call that allocates. The starter lets the other ranks live;
+ * they go on, without a call of MPI. death FOLDER VICTIM STORE: rank VICTIM dies before its
+ * STORE-th store to the heap's memory. Each survivor makes a file in FOLDER.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <poll.h>
@@ -83,7 +85,7 @@ static void go_on(shmheap_memory_handle mem)
     CHECK(shmheap_try_free(mem, last_word) == 0);
 }
 
-/* All that was the dead one's is given back: nothing is in use. */
+/* All objects of the dead rank are freed: nothing is in use. */
 static void inherit(shmheap_memory_handle mem, unsigned char *kept)
 {
     shmheap_stats stats;
@@ -121,7 +123,7 @@ static void survive(shmheap_memory_handle mem, int pidfd, pthread_barrier_t *bar
     pthread_barrier_wait(barrier);
     CHECK(shmheap_mpi_leave(mem) == 0);
     report(folder);
-    /* A starter may end the others as soon as one has ended without MPI_Finalize. */
+    /* A starter may end the survivors as soon as one has ended without MPI_Finalize. */
     pthread_barrier_wait(barrier);
     _exit(0);
 }
@@ -130,7 +132,7 @@ int main(int argc, char **argv)
 {
     const shmheap_options options = {.len = 4 << 20};
     shmheap_memory_handle mem;
-    signal(SIGPIPE, SIG_IGN); /* the starter, and whoever reads what is printed, may be gone */
+    signal(SIGPIPE, SIG_IGN); /* the starter, or the reader of the output, may be gone */
     check_begin(&argc, &argv);
     CHECK(argc == 4);
     int victim = atoi(argv[2]), pid = (int)getpid(), heir = victim == 0;

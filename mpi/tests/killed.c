@@ -1,5 +1,5 @@
-/* killed.c: killed NAME die: a rank is killed, and the job with it; its heap stays. killed NAME again: the next job takes it over, clean.
- * SPDX-License-Identifier: Apache-2.0 */
+/* killed.c: killed NAME die: a rank is killed, and the job with it; its heap stays. killed NAME
+ * again: the next job replaces the heap. SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <unistd.h>
 

@@ -1,7 +1,8 @@
-/* nodes.c: a job on two nodes. This machine plays both: even ranks live on node 0, odd ones on node 1, each with a /dev/shm of its own.
- * SPDX-License-Identifier: Apache-2.0
+/* nodes.c: a job on two nodes. This machine plays both: even ranks live on node 0, odd ones on node
+ * 1, each with a /dev/shm of its own. MPI_Comm_split_type comes through MPI's profiling interface;
+ * shm_open and shm_unlink replace those of the C library.
  *
- * MPI_Comm_split_type is the profiling interface's; shm_open and shm_unlink take the place of the C library's. */
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,7 +22,7 @@ int MPI_Comm_split_type(MPI_Comm comm, int type, int key, MPI_Info info, MPI_Com
     return PMPI_Comm_split(comm, rank % 2, key, out);
 }
 
-/* Where a node has its names; those of the MPI stay where they are. */
+/* Where a node has its names; the names of MPI stay in /dev/shm. */
 static const char *path_on_node(const char *shm_name, char *path, size_t room)
 {
     int is_ours = strncmp(shm_name, "/shmheap-mpi-", 13) == 0;
@@ -73,7 +74,7 @@ static void each_node_has_its_heap(void)
     CHECK(sum(unlinks) == 2);
 }
 
-/* On node 1 somebody lives on a heap of that name: node 0 keeps none either. */
+/* On node 1 a process uses a heap of that name: node 0 keeps no heap either. */
 static void what_fails_on_one_node_fails_on_all(void)
 {
     shmheap_memory_handle mem, other = {NULL};

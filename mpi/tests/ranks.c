@@ -1,5 +1,5 @@
-/* ranks.c: ranks share words and a thousand named blocks, by scope node and socket, under communicators of C and Fortran.
- * SPDX-License-Identifier: Apache-2.0 */
+/* ranks.c: ranks share words and a thousand named blocks, by scope node and socket, under
+ * communicators of C and Fortran. SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -41,7 +41,7 @@ static void one_word(shmheap_memory_handle mem)
     CHECK_REFUSED(shmheap_find(mem, "word", NULL) == NULL, ENOENT);
 }
 
-/* All take all of them, each fills its share, all read all, and give back in an order of their own. */
+/* Each rank takes all blocks, fills its share, reads all, and frees them in an order of its own. */
 static void many_blocks(shmheap_memory_handle mem, unsigned seed)
 {
     static unsigned char *blocks[BLOCKS];
@@ -129,7 +129,7 @@ static void communicators_of_fortran(unsigned seed)
     use_and_close(mem, seed);
 }
 
-/* This rank runs on one of the processors it may run on, and so on one socket, whatever the machine. */
+/* Binds this rank to one of its processors, and so to one socket, on any machine. */
 static cpu_set_t bind_to_one(void)
 {
     cpu_set_t before, one;

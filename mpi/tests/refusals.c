@@ -1,8 +1,10 @@
-/* refusals.c: what is wrong on one rank is refused on all, nobody waits, and nothing is left; names that somebody uses, or that others
- * remove or replace by force.
- * SPDX-License-Identifier: Apache-2.0
+/* refusals.c: an error on one rank is an error on all, no rank waits, and nothing stays behind.
+ * Also names in use, and names that another process removes or replaces by force.
  *
- * -Wl,--wrap: the library's calls of shmheap_socket come here. MPI_Bcast is the profiling interface's. */
+ * -Wl,--wrap: the library's calls of shmheap_socket come here. MPI_Bcast comes through MPI's
+ * profiling interface.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -25,7 +27,7 @@ int __wrap_shmheap_socket(void)
     return -1;
 }
 
-/* What to do between the making of the heap and the others' joining. */
+/* The action between making the heap and the joining of the other ranks. */
 static void (*before_bcast)(void);
 
 int MPI_Bcast(void *buffer, int count, MPI_Datatype type, int root, MPI_Comm comm)
@@ -45,7 +47,7 @@ static int opened(shmheap_memory_handle *mem, const char *name, const shmheap_op
     return result;
 }
 
-/* Nobody makes anything before all have looked. */
+/* No rank makes a heap before all have checked. */
 static void gone(const char *name)
 {
     CHECK(!check_there(name));
@@ -78,7 +80,7 @@ static void arguments_that_differ(const char *name)
     refused_with(last ? other : name, &options, SHMHEAP_MPI_NODE, EPROTO);
 }
 
-/* What each rank may choose for itself. */
+/* Options that may differ among ranks. */
 static void arguments_that_may_differ(const char *name)
 {
     shmheap_options own = {.len = 1 << 20,
@@ -156,7 +158,8 @@ static void handles_that_are_not_ours(const char *name)
     gone(name);
 }
 
-/* On one rank there is no address space left for the heap: the maker, or one who joins. */
+/* On one rank there is no address space left for the heap: on the maker, or on a rank that
+ * joins. */
 static void no_memory_on(int which, const char *name)
 {
     const shmheap_options large = {.len = (size_t)1 << 40, .flags = SHMHEAP_SPARSE};
@@ -181,7 +184,7 @@ static void sockets_that_cannot_be_told(const char *name)
     socket_error = 0;
 }
 
-/* Of a job that was killed, and of somebody who lives. */
+/* Names of a job that was killed, and of a live process. */
 static void heaps_of_that_name(const char *name)
 {
     shmheap_memory_handle other = {NULL}, mem, again;
@@ -232,7 +235,7 @@ static void taken_away_while_connecting(const char *name)
     before_bcast = replace_what_was_made;
     CHECK_REFUSED(opened(&mem, name, &options, SHMHEAP_MPI_NODE) == -1, ESTALE);
     before_bcast = NULL;
-    CHECK(check_there(name)); /* not ours to remove */
+    CHECK(check_there(name)); /* another process's name stays */
     barrier();
     shmheap_destroy(rank == 0 ? name : NULL, replacement);
     replacement = (shmheap_memory_handle){NULL};

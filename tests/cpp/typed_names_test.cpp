@@ -87,7 +87,8 @@ void errors_say_what_is_wrong()
     };
     heap in = heap::anonymous(options_of(1 << 18));
     in.construct<int>("n")(5);
-    const std::string type = "the object is of another type, or no C++ object: Invalid argument";
+    const std::string type = "the object is of another type, or no C++ object: use the type that "
+                             "constructed it, or another name: Invalid argument";
     CHECK(words_of([&] { in.find<long>("n"); }) == "shmheap: find \"n\": " + type);
     CHECK(words_of([&] { in.destroy<long>("n"); }) == "shmheap: destroy \"n\": " + type);
     CHECK(words_of([&] { in.find_or_construct<long>("n")(1); }) ==
@@ -96,13 +97,15 @@ void errors_say_what_is_wrong()
     CHECK(words_of([&] { in.construct<int>("n")(1); }) ==
           "shmheap: construct \"n\": an object of that name is there: find it, or destroy it "
           "first: File exists");
+    const std::string after = "; free objects, or make the heap with a larger len or max_len: "
+                              "Cannot allocate memory";
     std::string words = words_of([&] { in.construct<huge>("h")(); });
     std::string before =
         "shmheap: construct \"h\": no space for 1048576 bytes; the largest that fits has ";
-    CHECK(words == before + std::to_string(in.stat().largest_free) + ": Cannot allocate memory");
+    CHECK(words == before + std::to_string(in.stat().largest_free) + after);
     before = "shmheap: allocate: no space for 999999 bytes; the largest that fits has ";
     words = words_of([&] { in.allocate(999999); });
-    CHECK(words == before + std::to_string(in.stat().largest_free) + ": Cannot allocate memory");
+    CHECK(words == before + std::to_string(in.stat().largest_free) + after);
 }
 
 void bad_names_are_refused()

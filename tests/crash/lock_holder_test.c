@@ -139,25 +139,25 @@ static void a_living_owner_is_not_robbed(void)
     test_unshare(scene, sizeof *scene);
 }
 
-/* The bits of a hungry waiter, as lock_await sets them. */
-static void say_hungry(shmheap_memory_handle mem)
+/* The bits of a starving waiter, as lock_await sets them. */
+static void say_starving(shmheap_memory_handle mem)
 {
-    __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_LEFT, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_HANDOFF, __ATOMIC_SEQ_CST);
 }
 
-/* The child is killed so many instructions after it took the lock, for which a hungry waiter waits:
+/* The child is killed so many instructions after it took the lock, for which a starving waiter waits:
  * the survivor goes on. 0: the child's call was over before. */
-static int dies_before_a_hungry_waiter(struct scene *scene, unsigned instructions,
+static int dies_before_a_starving_waiter(struct scene *scene, unsigned instructions,
                                        unsigned *recovered)
 {
     uint64_t recoveries = test_stat(scene->mem).recoveries;
     pid_t pid = stop_inside(scene, 0);
     int steps = 1;
-    say_hungry(scene->mem);
+    say_starving(scene->mem);
     for (unsigned i = 0; steps && i < instructions; i++)
         steps = stepper_step(pid, &scene->stepper);
     uint64_t word = load_u64(&scene->mem.heap->control->lock);
-    CHECK(word == 0 || word == LOCK_LEFT || lock_word_slot(word) == scene->slot);
+    CHECK(word == 0 || word == LOCK_HANDOFF || lock_word_slot(word) == scene->slot);
     stepper_kill(&scene->stepper, pid);
     void *ptr = shmheap_alloc(scene->mem, 50);
     CHECK(ptr != NULL);
@@ -171,14 +171,14 @@ static int dies_before_a_hungry_waiter(struct scene *scene, unsigned instruction
     return steps;
 }
 
-static void deaths_on_the_way_to_a_hungry_waiter(void)
+static void deaths_on_the_way_to_a_starving_waiter(void)
 {
     unsigned instructions = 0, recovered = 0;
     struct scene *scene = test_shared(sizeof *scene);
     scene->mem = test_anonymous(1 << 20, 0, 0);
     scene->stepper =
         (struct stepper){.prepare = learn_slot, .operate = alloc_once, .context = scene};
-    while (dies_before_a_hungry_waiter(scene, instructions, &recovered))
+    while (dies_before_a_starving_waiter(scene, instructions, &recovered))
         CHECK(++instructions < INSTRUCTIONS_MAX);
     CHECK(recovered > 0 && recovered < instructions);
     printf("  %u instructions, at %u of them inside the lock\n", instructions, recovered);
@@ -189,5 +189,5 @@ static void deaths_on_the_way_to_a_hungry_waiter(void)
 static const struct test tests[] = {TEST(the_survivor_recovers_in_a_file),
                                     TEST(the_survivor_recovers_in_own_memory),
                                     TEST(all_waiters_go_on), TEST(a_living_owner_is_not_robbed),
-                                    TEST(deaths_on_the_way_to_a_hungry_waiter)};
+                                    TEST(deaths_on_the_way_to_a_starving_waiter)};
 TEST_MAIN(tests)

@@ -263,7 +263,7 @@ inline slot_relabel(o, label, because)
     }
 }
 
-#define NAMED_BY(h, set) (SLOT(h) != SLOT_GONE && SLOT(h) != SLOT_LEFT && IN(set, SLOT(h)))
+#define NAMED_BY(h, set) (SLOT(h) != SLOT_GONE && SLOT(h) != SLOT_DEPARTED && IN(set, SLOT(h)))
 
 inline slots_relabel_at(o)
 {
@@ -274,7 +274,7 @@ inline slots_relabel_at(o)
 #if MUTANT == 12
         slot_relabel(o, SLOT_GONE, FATE_LEFT)
 #else
-        slot_relabel(o, SLOT_LEFT, FATE_LEFT)
+        slot_relabel(o, SLOT_DEPARTED, FATE_LEFT)
 #endif
     :: else
     fi
@@ -553,7 +553,7 @@ init {
         :: s < OBJECTS ->
             assert((fate[s] == FATE_FREE) == (STATE(header[s]) == STATE_FREE));
             assert((fate[s] == FATE_SENT) == (STATE(header[s]) == STATE_SENT));
-            assert(fate[s] != FATE_LEFT || SLOT(header[s]) == SLOT_LEFT);
+            assert(fate[s] != FATE_LEFT || SLOT(header[s]) == SLOT_DEPARTED);
             assert(fate[s] != FATE_DEAD || STATE(header[s]) == STATE_SHARED);
             s++
         :: else -> break

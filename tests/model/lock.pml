@@ -12,10 +12,10 @@
  *   who is inside finds the index as the headers say, or knows that it must recover first (assertion in change);
  *   nobody waits for ever (no end state but the end of all): a sleeper's own time limit is taken only where nothing else can happen, and who
  *   wakes by it gets the lock (assertion in lock_take).
- *   only a hungry waiter takes the lock that is left to hungry waiters (assertion in lock_replace).
- * A waiter may become hungry at each turn of its loop, and is when it needed its time limit.
- * With WAKES_LOST 0 and two processes also that no process but a hungry waiter gets the lock while
- * the other is hungry and sleeps, unless a process has died (OVERTAKES_NONE).
+ *   only a starving waiter takes the lock that is left to starving waiters (assertion in lock_replace).
+ * A waiter may starve at each turn of its loop, and is when it needed its time limit.
+ * With WAKES_LOST 0 and two processes also that no process but a starving waiter gets the lock while
+ * the other is starving and sleeps, unless a process has died (OVERTAKES_NONE).
  * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/process/lock.c is, it may:
  *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting, locks again, and the same word is swapped;
  *   who has unlocked long ago clears waiting that was set for the owner of now, and wakes somebody who does not sleep yet.
@@ -37,8 +37,8 @@
 #ifndef WAKES_LOST /* 1: as c/src/process/lock.c is; 0: as it would lose no wake */
 #define WAKES_LOST 1
 #endif
-#ifndef HUNGRY /* bit p: process p may become hungry before it needs its time limit */
-#define HUNGRY 3
+#ifndef STARVING /* bit p: process p may starve before it needs its time limit */
+#define STARVING 3
 #endif
 #ifndef MUTANT
 #define MUTANT 0
@@ -50,8 +50,8 @@
 #define FUTEX_OWNER_DIED 32
 #define LOW(w) ((w) & 255)
 #define SLOT(w) (((w) >> 8) & 15)
-#define LOCK_HUNGRY 4096
-#define LOCK_LEFT (LOCK_HUNGRY | FUTEX_WAITERS)
+#define LOCK_STARVING 4096
+#define LOCK_HANDOFF (LOCK_STARVING | FUTEX_WAITERS)
 #define LOCK_MINE ((p + 1) | ((p + 1) << 8))
 
 short word;              /* control->lock */
@@ -60,15 +60,15 @@ bit truth, index;        /* the headers, and what is derived from them */
 bit pending[PROCESSES];  /* the lock is announced to the kernel */
 bit unseen[PROCESSES];   /* the store of 0 that unlocks is not visible yet */
 byte asleep[PROCESSES];  /* in futex_sleep: the kind of sleeper, or 0 */
-bit is_hungry[PROCESSES];
+bit is_starving[PROCESSES];
 bit alive[PROCESSES];    /* the lock on the slot's byte of the file is held */
 bit killed[PROCESSES];
 byte inside, deaths, ended;
 
 #define LOCK_TAKEN 0
 #define LOCK_DIED 1
-#define LOCK_SLEEPS 1
-#define LOCK_SLEEPS_HUNGRY 2
+#define LOCK_WAITER 1
+#define LOCK_WAITER_STARVING 2
 
 /* The processor and the kernel ------------------------------------------ */
 
@@ -125,14 +125,14 @@ inline futex_sleep(value)
 {
     atomic {
         drain(p);
-        asleep[p] = (LOW(word) == (value) -> (is_hungry[p] -> LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS) : 0)
+        asleep[p] = (LOW(word) == (value) -> (is_starving[p] -> LOCK_WAITER_STARVING : LOCK_WAITER) : 0)
     };
     if
     :: !asleep[p]
     :: timeout -> atomic {
         assert(deaths > 0 || WAKES_LOST);
         asleep[p] = 0;
-        is_hungry[p] = 1;
+        is_starving[p] = 1;
         limit = 1
     }
     fi
@@ -153,7 +153,7 @@ inline lock_renounce() { pending[p] = 0 }
 
 /* The lock has just been taken. */
 #if PROCESSES == 2 && !WAKES_LOST
-#define OVERTAKES_NONE (deaths > 0 || is_hungry[p] || asleep[1 - p] != LOCK_SLEEPS_HUNGRY)
+#define OVERTAKES_NONE (deaths > 0 || is_starving[p] || asleep[1 - p] != LOCK_WAITER_STARVING)
 #else
 #define OVERTAKES_NONE 1
 #endif
@@ -181,8 +181,8 @@ inline lock_replace(from, bits)
 {
     lock_announce();
     atomic {
-        compare_exchange(from, LOCK_MINE | (bits) | (from & LOCK_LEFT), got);
-        assert(!got || from != LOCK_LEFT || is_hungry[p]);
+        compare_exchange(from, LOCK_MINE | (bits) | (from & LOCK_HANDOFF), got);
+        assert(!got || from != LOCK_HANDOFF || is_starving[p]);
         assert(!got || OVERTAKES_NONE)
     };
     if
@@ -192,9 +192,9 @@ inline lock_replace(from, bits)
 }
 
 #if MUTANT != 9
-#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || (seen == LOCK_LEFT && is_hungry[p]))
+#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || (seen == LOCK_HANDOFF && is_starving[p]))
 #else
-#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || seen == LOCK_LEFT)
+#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || seen == LOCK_HANDOFF)
 #endif
 
 inline lock_take_if_free(slept)
@@ -217,7 +217,7 @@ inline lock_spin(slept)
 inline lock_await()
 {
     got = 1;
-    bits = (is_hungry[p] -> LOCK_LEFT : FUTEX_WAITERS);
+    bits = (is_starving[p] -> LOCK_HANDOFF : FUTEX_WAITERS);
     if
     :: (seen & bits) != bits ->
 #if MUTANT != 2 && WAKES_LOST
@@ -256,7 +256,7 @@ inline lock_take()
     :: got -> break
     :: else ->
         if
-        :: (HUNGRY >> p) & 1 -> is_hungry[p] = 1
+        :: (STARVING >> p) & 1 -> is_starving[p] = 1
         :: skip
         fi;
         load_word(seen);
@@ -295,7 +295,7 @@ inline lock_take()
             limit = 0
         fi
     od;
-    is_hungry[p] = 0
+    is_starving[p] = 0
 }
 
 inline lock_wake()
@@ -305,7 +305,7 @@ inline lock_wake()
 #endif
     atomic {
         drain(p);
-        futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
+        futex_wake(LOCK_WAITER | LOCK_WAITER_STARVING, got)
     }
 }
 
@@ -315,7 +315,7 @@ inline lock_release_waking()
     waiting = 0; /* by the owner alone */
 #endif
     load_word(seen);
-    bits = (seen & LOCK_HUNGRY -> LOCK_LEFT : 0);
+    bits = (seen & LOCK_STARVING -> LOCK_HANDOFF : 0);
     atomic {
         drain(p);
         seen = word;
@@ -323,7 +323,7 @@ inline lock_release_waking()
     };
     got = 0;
     if
-    :: seen & LOCK_HUNGRY -> atomic { futex_wake(LOCK_SLEEPS_HUNGRY, got) }
+    :: seen & LOCK_STARVING -> atomic { futex_wake(LOCK_WAITER_STARVING, got) }
     :: else
     fi;
     if
@@ -331,7 +331,7 @@ inline lock_release_waking()
     :: else ->
 #if MUTANT != 8
         if
-        :: bits -> compare_exchange(LOCK_LEFT, 0, got)
+        :: bits -> compare_exchange(LOCK_HANDOFF, 0, got)
         :: else
         fi;
 #endif
@@ -435,23 +435,23 @@ proctype process(byte p)
         atomic {
             drain(p);
             asleep[p] = 0;
-            is_hungry[p] = 0;
+            is_starving[p] = 0;
             inside = (inside == p + 1 -> 0 : inside)
         };
 #if KERNEL_MARKS
         /* handle_futex_death */
         atomic {
             if
-            :: pending[p] && LOW(word) == 0 -> futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
+            :: pending[p] && LOW(word) == 0 -> futex_wake(LOCK_WAITER | LOCK_WAITER_STARVING, got)
             :: pending[p] && TID(word) == p + 1 ->
                 seen = word;
 #if MUTANT != 4
-                word = (SLOT(seen) << 8) | FUTEX_OWNER_DIED | (seen & LOCK_LEFT);
+                word = (SLOT(seen) << 8) | FUTEX_OWNER_DIED | (seen & LOCK_HANDOFF);
 #else
-                word = seen & LOCK_LEFT;
+                word = seen & LOCK_HANDOFF;
 #endif
                 if
-                :: seen & FUTEX_WAITERS -> futex_wake(LOCK_SLEEPS | LOCK_SLEEPS_HUNGRY, got)
+                :: seen & FUTEX_WAITERS -> futex_wake(LOCK_WAITER | LOCK_WAITER_STARVING, got)
                 :: else
                 fi
             :: else

@@ -16,7 +16,7 @@
 #define WORD_STATE(w) ((w) & 3)
 #define WORD_PID(w) ((w) >> 2)
 #define SLOT_GONE 0 /* in headers */
-#define SLOT_LEFT 3
+#define SLOT_DEPARTED 3
 
 byte word[SLOTS + 1];      /* slot_entry(s)->word */
 byte start_ticks[SLOTS + 1]; /* of the entry; a process's is its id. In memory alone */

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/os/file.h"
+#include "c/src/segment/heap_file.h"
 #include "tests/support/test.h"
 
 enum {
@@ -244,10 +244,10 @@ static void only_the_leftover_is_removed(void)
     *maker = (struct maker){.name = test_name(), .len = 16 << 20};
     maker->stores = stores_of(maker);
     shmheap_disconnect(shmheap_create(maker->name, LEN));
-    CHECK_REFUSED(file_remove_unused(maker->name, 0, 1) == -1, EBUSY);
-    CHECK_EQ(file_remove_unused(maker->name, 0, 0), 0);
+    CHECK_REFUSED(heap_file_remove_unused(maker->name, 0, 1) == -1, EBUSY);
+    CHECK_EQ(heap_file_remove_unused(maker->name, 0, 0), 0);
     leave_unfinished(maker);
-    CHECK_EQ(file_remove_unused(maker->name, 0, 1), 0);
+    CHECK_EQ(heap_file_remove_unused(maker->name, 0, 1), 0);
     check_gone(maker);
     test_unshare(maker, sizeof *maker);
 }

@@ -67,7 +67,7 @@ static uint64_t break_slot(struct target *target, unsigned way)
                  SLOT_FREE);
         return payload_off(target, 0);
     }
-    if (way > 2 || (way == 1 && slots[1] == SLOT_LEFT))
+    if (way > 2 || (way == 1 && slots[1] == SLOT_DEPARTED))
         return no_such_way;
     poke_u64(target, header_at(target, target->used),
              (header & ~mask) | slots[way] << HEADER_SLOT_SHIFT);

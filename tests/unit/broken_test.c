@@ -318,7 +318,7 @@ static void the_one_who_frees_slots_has_the_lock(void)
     mem.heap->lock_limit_ms = 200;
     __atomic_store_n(&mem.heap->control->lock, word, __ATOMIC_RELEASE);
     CHECK_REFUSED(shmheap_alloc(mem, 100) == NULL, ETIMEDOUT);
-    CHECK_EQ(mem.heap->control->lock & ~LOCK_LEFT, word);
+    CHECK_EQ(mem.heap->control->lock & ~LOCK_HANDOFF, word);
     CHECK(close(fd) == 0);
     CHECK(shmheap_alloc(mem, 100) != NULL);
     CHECK_EQ(test_stat(mem).recoveries, 1);

@@ -68,7 +68,7 @@ static void of_processors(void)
     make_machine(folder);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {cases[i].cpus};
-        struct scope scope;
+        struct topology scope;
         errno = 0;
         int result = topology_of_cpus(&scope, folder, cpus);
         CHECK_EQ(errno, cases[i].error);
@@ -130,7 +130,7 @@ static void a_heap_has_the_name_of_its_socket(void)
 /* The nodes of the processors we may run on; 0: unknown. */
 static unsigned long own_nodes(void)
 {
-    struct scope scope;
+    struct topology scope;
     return topology_of_caller(&scope) == 0 ? scope.nodes[0] : 0;
 }
 

@@ -11,7 +11,7 @@
 
 #include "say.h"
 
-enum { SLOT_LEFT = 1023 }; /* as shmheap_walk shows it */
+enum { SLOT_DEPARTED = 1023 }; /* as shmheap_walk shows it */
 
 static int add_process(const shmheap_process_info *process, void *context)
 {
@@ -38,7 +38,7 @@ static int add_block(const shmheap_block_info *block, void *context)
     struct holders *holders = context;
     if (block->state == SHMHEAP_STATE_SENT)
         hold(&holders->sent, block);
-    else if (block->slot == SLOT_LEFT)
+    else if (block->slot == SLOT_DEPARTED)
         hold(&holders->left, block);
     else if (block->slot == 0 && block->state != SHMHEAP_STATE_FREE &&
              block->state < SHMHEAP_STATE_INTERNAL)

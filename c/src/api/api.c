@@ -54,14 +54,14 @@ struct call {
 /* From here to handed_out, or to call_end, the thread is not cancelled. */
 static struct call call_begin(void)
 {
-    struct call call = {errno, process_calm()};
+    struct call call = {errno, process_cancel_off()};
     return call;
 }
 
 /* Success leaves errno alone. */
 static int call_end(const struct call *call, int result)
 {
-    process_calm_end(call->calm);
+    process_cancel_restore(call->calm);
     if (result >= 0)
         errno = call->error;
     return result;
@@ -184,7 +184,7 @@ int shmheap_unlink(const char *name) { return name != NULL ? file_remove(name, 0
 int shmheap_unlink_unused(const char *name)
 {
     struct call call = call_begin();
-    return call_end(&call, name != NULL ? file_remove_unused(name, 0, 0) : fail(EINVAL));
+    return call_end(&call, name != NULL ? heap_file_remove_unused(name, 0, 0) : fail(EINVAL));
 }
 
 int shmheap_copy(shmheap_memory_handle mem, const char *path)
@@ -218,7 +218,7 @@ void *shmheap_underlying(shmheap_memory_handle mem)
 
 int shmheap_socket(void)
 {
-    struct scope scope;
+    struct topology scope;
     struct call call = call_begin();
     return call_end(&call, topology_of_caller(&scope) == 0 ? scope.socket : -1);
 }
@@ -290,7 +290,7 @@ static int64_t alloc_fitting(struct shmheap *heap, uint64_t need)
 /* Grows, or finds space, and tries again; for what never fits neither. Lock held. */
 static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum looks look)
 {
-    int before = errno, calm = process_calm();
+    int before = errno, calm = process_cancel_off();
     int64_t granule = FIT_NONE;
     if (!never_fits(heap, need)) {
         granule = grow_for(heap, need) == 0 ? alloc_fitting(heap, need)
@@ -301,7 +301,7 @@ static COLD int64_t alloc_otherwise(struct shmheap *heap, uint64_t need, enum lo
     }
     if (granule == FIT_NONE)
         count_failed(heap);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     errno = before; /* the caller says what was wrong */
     return granule;
 }
@@ -324,7 +324,7 @@ static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
     heap_unlock(heap);
     if (UNLIKELY(granule < 0))
         return fail_null(fit_errno(granule));
-    huge_look(heap, (uint64_t)granule);
+    huge_touch(heap, (uint64_t)granule);
     return block_payload(heap, (uint64_t)granule);
 }
 
@@ -346,7 +346,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&
         (ptr = cache_take(cache, sz)) != NULL) {
         heap_unlock(heap);
-        huge_look(heap, block_of_pointer(heap, ptr));
+        huge_touch(heap, block_of_pointer(heap, ptr));
         return ptr;
     }
     int64_t granule = alloc_now(heap, sz, 1);
@@ -389,8 +389,8 @@ static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit
             granule = alloc_otherwise(heap, need, look);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
         int goes_on = granule == FIT_NONE && now < limit;
-        uint32_t expected = goes_on ? wait_expect(heap, need, index_largest_of_all(heap)) : 0;
-        recover_offer(heap);
+        uint32_t expected = goes_on ? wait_register(heap, need, index_largest_of_all(heap)) : 0;
+        recover_wake_waiter(heap);
         heap_unlock(heap);
         if (!goes_on)
             return granule;
@@ -434,7 +434,7 @@ static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, 
     for (int64_t i = 0; i < got; i++)
         ptrs[i] = block_payload(heap, granules[i]);
     if (got > 0)
-        huge_look(heap, granules[got - 1]);
+        huge_touch(heap, granules[got - 1]);
     return got;
 }
 
@@ -514,9 +514,9 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     if (heap_lock(heap) != 0)
         return NULL;
     uint64_t need = block_granules(heap, size);
-    int calm = process_calm();
+    int calm = process_cancel_off();
     int64_t granule = alloc_aligned(heap, need, alignment);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     return alloc_done(heap, granule);
 }
 
@@ -763,10 +763,11 @@ static COLD uint64_t header_named(const struct shmheap *heap, uint64_t granule)
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
-/* With caches, an object of this process that is not shared yet becomes so without an atomic
- * instruction, which would wait for all that the caller has stored so far, such as the handle
- * before, in a line that its receiver is reading. The upper half alone is loaded: the processor has
- * it from the store of the alloc, and need not wait for the line. The upper half then, or 0. */
+/* On a connection that caches, an object of this process that is not shared yet becomes so without
+ * an atomic instruction. That would wait for all that the caller has stored so far, such as the
+ * previous handle, in a line that its receiver is reading. Only the upper half is loaded: the
+ * processor forwards it from the store of the alloc and does not wait for the line. Returns the
+ * upper half, or 0 where the object is not this process's. */
 static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t granule)
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
@@ -775,9 +776,10 @@ static ALWAYS_INLINE uint32_t share_at_once(const struct shmheap *heap, uint64_t
         return 0;
     uint32_t upper = load_upper(block_header(heap, granule)),
              generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
-    if ((upper ^ generation) != header_upper(mine))
+    if ((upper ^ generation) == header_upper(mine))
+        store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
+    else if ((upper ^ generation) != header_upper(shared))
         return 0;
-    store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
     return upper;
 }
 
@@ -927,9 +929,9 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
         return fail(EINVAL);
     if (heap_lock(heap) != 0)
         return -1;
-    int calm = process_calm();
+    int calm = process_cancel_off();
     long freed = ownership_reap(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     heap_unlock_freed(heap);
     if (freed >= 0)
         errno = before;
@@ -941,7 +943,7 @@ long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
 /* Lock held. */
 static int64_t use_named(struct shmheap *heap, const struct name *name, size_t size)
 {
-    int before = errno, calm = process_calm();
+    int before = errno, calm = process_cancel_off();
     int64_t granule = names_use(heap, name, size);
     if (granule == FIT_NONE && !never_fits(heap, block_granules(heap, size))) {
         if (grow_for(heap, names_namespace(heap, name, size)) == 0)
@@ -951,7 +953,7 @@ static int64_t use_named(struct shmheap *heap, const struct name *name, size_t s
     }
     if (granule == FIT_NONE)
         count_failed(heap);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     errno = before;
     return granule;
 }
@@ -990,8 +992,8 @@ static int name_change(shmheap_memory_handle mem, const char *name,
         return fail(EINVAL);
     if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
         return -1;
-    int calm = process_calm(), result = change(mem.heap, &wanted);
-    process_calm_end(calm);
+    int calm = process_cancel_off(), result = change(mem.heap, &wanted);
+    process_cancel_restore(calm);
     heap_unlock_freed(mem.heap);
     if (result < 0)
         return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));

@@ -20,7 +20,7 @@
 #include "../os/process.h"
 #include "../recovery/recover.h"
 #include "../segment/segment.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 
 /* SHMHEAP_ALWAYS_HUGE is set in the build that runs all tests with huge pages. */
 #ifdef SHMHEAP_ALWAYS_HUGE
@@ -57,8 +57,8 @@ static void child_of(struct shmheap *heap, int told)
         heap->life.fd = -1;
     if (!told && !file_is(heap->use.fd, heap->device, heap->inode))
         heap->use.fd = -1;
-    anchor_forked(&heap->life, ANCHOR_LIFE, told);
-    anchor_forked(&heap->use, ANCHOR_USE, told);
+    liveness_forked(&heap->life, LIVENESS_PROCESS, told);
+    liveness_forked(&heap->use, LIVENESS_FAMILY, told);
 }
 
 /* The connection is the parent's until the child has a slot of its own. */
@@ -85,7 +85,7 @@ static void child_of_open(struct shmheap *heap, int told)
 static void child_of_half_open(struct shmheap *heap, int told)
 {
     child_of(heap, told);
-    anchor_drop(&heap->use);
+    liveness_drop(&heap->use);
     segment_unmap(heap);
     file_close(heap->fd, heap->device, heap->inode);
     heap->fd = -1;
@@ -97,7 +97,7 @@ static void child_begins(int told)
     lock_self_forget();
     lock_register();
     process_forget();
-    anchor_fork_child();
+    liveness_fork_child();
     cache_fork_child();
     pthread_mutex_init(&connections_mutex, NULL);
     for (struct shmheap *heap = connections; heap != NULL; heap = heap->next) {
@@ -111,7 +111,7 @@ static void child_begins(int told)
 static void fork_child(void)
 {
     int before = errno;
-    process_was_told();
+    process_fork_handled();
     child_begins(1);
     errno = before;
 }
@@ -122,14 +122,14 @@ static void fork_prepare(void)
          heap = heap->next)
         if (heap->open && !heap->has_claim && load_acquire_u32(&heap->ready))
             slot_fork_prepare(heap);
-    anchor_fork_prepare();
+    liveness_fork_prepare();
 }
 
 static void library_begin(void)
 {
     process_on_fork(child_begins);
     lock_register();
-    pthread_atfork(fork_prepare, anchor_fork_parent, fork_child);
+    pthread_atfork(fork_prepare, liveness_fork_parent, fork_child);
 }
 
 static void connect_begin(void)
@@ -158,7 +158,7 @@ __attribute__((destructor)) static void library_end(void)
 
 static void connection_clear(struct shmheap *heap)
 {
-    const struct anchor none = ANCHOR_NONE;
+    const struct liveness none = LIVENESS_NONE;
     struct shmheap *next = heap->next; /* a child may go through the list at any moment */
     memset(heap, 0, offsetof(struct shmheap, next));
     heap->next = next;
@@ -211,9 +211,9 @@ static struct shmheap *connection_opened(struct shmheap *heap)
 static void connection_end_of(struct shmheap *heap)
 {
     int before = errno;
-    anchor_drop(&heap->life);
+    liveness_drop(&heap->life);
     segment_unmap(heap);
-    anchor_drop(&heap->use);
+    liveness_drop(&heap->use);
     connection_drop_inherited(heap);
     for (unsigned i = 0; i < 2; i++)
         file_close(heap->lent_fd[i], heap->device, heap->inode);
@@ -310,8 +310,8 @@ static int connection_get(struct shmheap *heap, int fd, const char *name)
 static int connection_use(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
     int fd = heap->fd;
-    const struct anchor_file file = {fd, heap->name, heap->is_path, heap->read_only};
-    if (anchor_open(&heap->use, &file, ANCHOR_USE) != 0) {
+    const struct liveness_file file = {fd, heap->name, heap->is_path, heap->read_only};
+    if (liveness_open(&heap->use, &file, LIVENESS_FAMILY) != 0) {
         errno = errno == ENODEV ? EBADMSG : errno; /* what cannot be mapped is no heap */
         return -1;
     }
@@ -335,8 +335,8 @@ static unsigned mode_of(const shmheap_options *options)
  * its permissions. */
 static int heap_make(struct shmheap *heap, const struct segment_plan *plan, unsigned mode)
 {
-    const struct anchor_file file = connection_file(heap);
-    if (anchor_open(&heap->life, &file, ANCHOR_LIFE) != 0)
+    const struct liveness_file file = connection_file(heap);
+    if (liveness_open(&heap->life, &file, LIVENESS_PROCESS) != 0)
         return -1;
     file_lock(heap->life.fd, F_WRLCK, MAKER_BYTE, 1);
     /* With the lock, which a process that may only read the file could else keep from us. */
@@ -466,10 +466,10 @@ static int make_way(const char *name, const shmheap_options *options, int *aband
     int is_path = (options->flags & SHMHEAP_FILE) != 0,
         take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
     int fd = file_open_named(name, is_path, O_RDWR);
-    *abandoned = fd >= 0 && file_was_abandoned(fd);
+    *abandoned = fd >= 0 && heap_file_is_abandoned(fd);
     if (fd >= 0)
         close(fd);
-    if ((!take_over && !*abandoned) || file_remove_unused(name, is_path, !take_over) == 0 ||
+    if ((!take_over && !*abandoned) || heap_file_remove_unused(name, is_path, !take_over) == 0 ||
         errno == ENOENT) {
         *abandoned = 0;
         return 0;
@@ -522,11 +522,11 @@ static struct shmheap *open_of_socket(const char *name, struct segment_plan *pla
                                       const shmheap_options *options)
 {
     char of_socket[PATH_MAX];
-    struct scope scope;
+    struct topology scope;
     if (topology_of_caller(&scope) != 0 ||
         topology_name(of_socket, sizeof of_socket, name, scope.socket) != 0)
         return NULL;
-    plan->scope = &scope;
+    plan->topology = &scope;
     struct shmheap *heap = open_named(of_socket, plan, options);
     if (heap != NULL) {
         heap->is_of_socket = 1;

@@ -9,7 +9,7 @@
 #include "../free_set/index.h"
 #include "../names/names.h"
 #include "../recovery/recover.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 
 /* Asking whether the holder of a slot lives is a system call, which takes the longer the more
  * processes there are: half a microsecond, and five where there are a thousand. */
@@ -206,7 +206,7 @@ static struct dead dead_slots(struct shmheap *heap)
     struct dead dead = {{0}, {0}};
     slot_reapable(heap, dead.slots);
     slot_set_add(dead.slots, SLOT_GONE); /* labels of those who died before */
-    slot_set_add(dead.departed, SLOT_LEFT);
+    slot_set_add(dead.departed, SLOT_DEPARTED);
     for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
         if (slot_departed(heap, slot))
             slot_set_add(dead.departed, slot);
@@ -297,7 +297,7 @@ long ownership_free_lines(struct shmheap *heap, int at_once)
     for (unsigned slot = 0; slot <= SLOTS_MAX; slot++) {
         if (!slot_set_has(owners.slots, slot))
             continue;
-        if (slot != SLOT_GONE && slot != SLOT_LEFT && slot_alive(heap, slot))
+        if (slot != SLOT_GONE && slot != SLOT_DEPARTED && slot_alive(heap, slot))
             living++;
         else
             slot_set_add(gone, slot);

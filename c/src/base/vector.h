@@ -1,45 +1,24 @@
-/* vector.h: the greatest of several numbers and which they are, which are above or equal to one, by
- * the instructions that the file is compiled for; and moving them up and down.
+/* vector.h: searches in arrays of shared numbers by vector instructions, and insertion and removal.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Signed, since that is what all of them compare; the results are at least 0. */
+ * Each search has variants for AVX2 (in files compiled with INDEX_AVX2), SSE2 and neither.
+ * Comparisons are signed, as the instructions are: numbers are below 2^31. Results are sets of
+ * places, bit i for numbers[i]. */
 #ifndef SHMHEAP_VECTOR_H
 #define SHMHEAP_VECTOR_H
 
 #include <stddef.h>
 #include <string.h>
 
-#include "platform.h"
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512)
+#include "shared.h"
+#if defined(INDEX_AVX2)
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-/* All loads of vectors from shared memory are these. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i load_16(const shared_u32 *numbers)
-{
-    load_hook_of(numbers, 64);
-    return _mm512_loadu_si512(numbers);
-}
-
-/* A mask as a number. Neither by a cast nor by _cvtmask16_u32: gcc 12 may store the 16 bits of the
- * mask on the stack, and load 64 from there. */
-static ALWAYS_INLINE uint64_t bits_of(__mmask16 mask)
-{
-    uint32_t bits;
-    __asm__("kmovw %1, %0" : "=r"(bits) : "k"(mask));
-    return bits;
-}
-
-/* 0 in this place. */
-static ALWAYS_INLINE __m512i load_16_without(const shared_u32 *numbers, unsigned without)
-{
-    load_hook_of(numbers, 64);
-    return _mm512_maskz_loadu_epi32((__mmask16) ~(1u << without), numbers);
-}
-#elif defined(INDEX_AVX2)
+/* These functions alone load vectors from shared memory. */
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i load_8(const shared_u32 *numbers)
 {
     load_hook_of(numbers, 32);
@@ -53,8 +32,8 @@ static ALWAYS_INLINE __m128i load_4(const shared_u32 *numbers)
 }
 #endif
 
-#if defined(INDEX_AVX2) || defined(INDEX_AVX512) || defined(__SSE2__)
-/* The first of them, or 0 if that is less. */
+#if defined(INDEX_AVX2) || defined(__SSE2__)
+/* Returns the first number, or 0 if it is negative. */
 static ALWAYS_INLINE uint32_t at_least_0(__m128i numbers)
 {
     int32_t first = _mm_cvtsi128_si32(numbers);
@@ -62,22 +41,9 @@ static ALWAYS_INLINE uint32_t at_least_0(__m128i numbers)
 }
 #endif
 
-/* greatest_everywhere has the greatest number in each place, greatest_of is that number, or 0 if it
- * is less. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i greatest_everywhere(__m512i most)
-{
-    most = _mm512_max_epi32(most, _mm512_shuffle_i64x2(most, most, 0x4e));
-    most = _mm512_max_epi32(most, _mm512_shuffle_i64x2(most, most, 0xb1));
-    most = _mm512_max_epi32(most, _mm512_shuffle_epi32(most, _MM_PERM_BADC));
-    return _mm512_max_epi32(most, _mm512_shuffle_epi32(most, _MM_PERM_CDAB));
-}
-
-static ALWAYS_INLINE uint32_t greatest_of(__m512i numbers)
-{
-    return at_least_0(_mm512_castsi512_si128(greatest_everywhere(numbers)));
-}
-#elif defined(INDEX_AVX2)
+/* greatest_everywhere has the greatest number in each place. greatest_of returns it, or 0 if it is
+ * negative. */
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i greatest_everywhere(__m256i most)
 {
     most = _mm256_max_epi32(most, _mm256_permute2x128_si256(most, most, 1));
@@ -103,11 +69,11 @@ static ALWAYS_INLINE uint32_t greatest_of(__m128i most)
 }
 #endif
 
-#if defined(INDEX_AVX2) && !defined(INDEX_AVX512)
-/* Which of 32 numbers are those of one, as bits. */
+#if defined(INDEX_AVX2)
+/* Returns the places where the 32 numbers in a to d equal those of one. */
 static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m256i d, __m256i one)
 {
-    /* Packing goes by halves of a vector: what belongs together comes apart, four bytes each. */
+    /* Packing works on each half of a vector, so it interleaves groups of four bytes: reorder. */
     const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
     __m256i low = _mm256_packs_epi32(_mm256_cmpeq_epi32(a, one), _mm256_cmpeq_epi32(b, one));
     __m256i high = _mm256_packs_epi32(_mm256_cmpeq_epi32(c, one), _mm256_cmpeq_epi32(d, one));
@@ -116,8 +82,8 @@ static ALWAYS_INLINE uint32_t equal_of_32(__m256i a, __m256i b, __m256i c, __m25
 }
 #endif
 
-#if !defined(INDEX_AVX2) && !defined(INDEX_AVX512) && defined(__SSE2__)
-/* Which of 16 are all ones, of numbers that else are 0. */
+#if !defined(INDEX_AVX2) && defined(__SSE2__)
+/* Returns the places of 16 numbers that are all ones; the other numbers are 0. */
 static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128i d)
 {
     return (unsigned)_mm_movemask_epi8(
@@ -125,13 +91,10 @@ static ALWAYS_INLINE unsigned ones_of_16(__m128i a, __m128i b, __m128i c, __m128
 }
 #endif
 
-/* Which of 16 numbers are above bound, as bits. */
+/* above_of_16 returns the places of the numbers above bound. */
 static ALWAYS_INLINE unsigned above_of_16(const shared_u32 *numbers, uint32_t bound)
 {
-#if defined(INDEX_AVX512)
-    return (unsigned)bits_of(
-        _mm512_cmpgt_epi32_mask(load_16(numbers), _mm512_set1_epi32((int)bound)));
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
     const __m256i least = _mm256_set1_epi32((int)bound);
     unsigned low = (unsigned)_mm256_movemask_ps(
         _mm256_castsi256_ps(_mm256_cmpgt_epi32(load_8(numbers), least)));
@@ -156,24 +119,8 @@ static ALWAYS_INLINE uint64_t above_of_32(const shared_u32 *numbers, uint32_t bo
     return above_of_16(numbers, bound) | (uint64_t)above_of_16(numbers + 16, bound) << 16;
 }
 
-/* Which of 32 numbers, with their partners in plus (NULL: by themselves), are value, as bits. */
-#if defined(INDEX_AVX512)
-static ALWAYS_INLINE __m512i sum_of_16(const shared_u32 *numbers, const shared_u32 *plus)
-{
-    __m512i all = load_16(numbers);
-    return plus != NULL ? _mm512_add_epi32(all, load_16(plus)) : all;
-}
-
-static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared_u32 *plus,
-                                         uint32_t value)
-{
-    const __m512i one = _mm512_set1_epi32((int)value);
-    return bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers, plus), one)) |
-           bits_of(_mm512_cmpeq_epi32_mask(sum_of_16(numbers + 16, plus != NULL ? plus + 16 : NULL),
-                                           one))
-               << 16;
-}
-#elif defined(INDEX_AVX2)
+/* sums_of_32 returns the places where numbers[i] + plus[i] is value (plus NULL: numbers[i]). */
+#if defined(INDEX_AVX2)
 static ALWAYS_INLINE __m256i sum_of_8(const shared_u32 *numbers, const shared_u32 *plus, unsigned i)
 {
     __m256i all = load_8(numbers + i);
@@ -222,7 +169,7 @@ static ALWAYS_INLINE uint64_t sums_of_32(const shared_u32 *numbers, const shared
 }
 #endif
 
-/* Both of 64 numbers, of which only the first count, at most 64, need be looked at. */
+/* The same for 64 numbers. Only the first count, at most 64, need be searched. */
 static ALWAYS_INLINE uint64_t above_of_64(const shared_u32 *numbers, uint64_t count, uint32_t bound)
 {
     uint64_t which = above_of_32(numbers, bound);
@@ -243,12 +190,12 @@ static ALWAYS_INLINE void move_8(shared_u32 *to, const shared_u32 *from)
     uint32_t eight[8];
     load_hook_of(from, sizeof eight);
     STORE_HOOK();
-    memcpy(eight, from, sizeof eight); /* copied, not looked at */
+    memcpy(eight, from, sizeof eight); /* moved unchecked: no value is used */
     memcpy(to, eight, sizeof eight);
 }
 
-/* Of count numbers, at most 64, behind which there are zeros up to the 64th, the one in this place
- * goes, and those behind come down. */
+/* numbers_drop removes the number at place and moves the later ones down. There are count numbers,
+ * at most 64, and zeros behind them up to the 64th. */
 static ALWAYS_INLINE void numbers_drop(shared_u32 *numbers, uint64_t count, uint64_t place)
 {
     for (; place < count && place + 8 < 64; place += 8)
@@ -257,8 +204,8 @@ static ALWAYS_INLINE void numbers_drop(shared_u32 *numbers, uint64_t count, uint
         store_u32(numbers + place, place + 1 < 64 ? load_u32(numbers + place + 1) : 0);
 }
 
-/* The same, less than 64, and another comes to this place, at most count: those there and behind go
- * up. */
+/* numbers_insert inserts number at place, at most count, and moves the later ones up. count is
+ * below 64. */
 static ALWAYS_INLINE void numbers_insert(shared_u32 *numbers, uint64_t count, uint64_t place,
                                          uint32_t number)
 {

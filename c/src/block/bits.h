@@ -1,22 +1,28 @@
-/* bits.h: the two bit planes of the granules: where blocks start, and the edges of free blocks.
+/* bits.h: two bits for each granule: where blocks start, and where free blocks begin and end.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   start  1...1.......1......    blocks begin here
- *   edge   ....1......1.......    first and last granules of free blocks (a block of one granule: one bit)
+ *   blocks    [ A ][ free ][ B  ][f][ C ]
+ *   start     1    1       1     1  1        the first granule of each block
+ *   boundary       1    1        1           the first and the last granule of each free block
  *
- * Derived: nothing here is believed, and everything can be rebuilt from the headers (recover). A granule that comes out of
- * here is checked against the region, and its header decides. All but index_is_start is called under the lock. */
+ * While the free blocks are in the free list, all boundary bits are 0 (free_set.h).
+ *
+ * Both are derived from the headers, and recovery rebuilds them: a death between two stores here
+ * costs a walk. A peer may write anything into them. So a caller checks each granule that it reads
+ * off the bits against the region's end, and trusts the header there alone.
+ *
+ * All functions need the lock, except index_is_start and index_live. */
 #ifndef SHMHEAP_BITS_H
 #define SHMHEAP_BITS_H
 
 #include "block.h"
 
-#define SPAN_FAR 65u /* more than the 64 granules that are looked at */
+#define SPAN_FAR 65u /* a span of more than 64 granules, the most that two words of bits can tell */
 
 static inline uint64_t chunk_of(uint64_t granule) { return granule / CHUNK_GRANULES; }
 static inline uint64_t bit_of(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }
 
-/* Bits below a granule's own in its chunk. */
+/* The bits below the granule's own in its chunk. */
 static inline uint64_t bits_below(uint64_t granule) { return bit_of(granule) - 1; }
 
 static inline int index_is_start(const struct shmheap *heap, uint64_t granule)
@@ -24,7 +30,7 @@ static inline int index_is_start(const struct shmheap *heap, uint64_t granule)
     return (load_acquire(&heap->bits[chunk_of(granule)].start) >> granule % CHUNK_GRANULES) & 1;
 }
 
-/* index_live is the header of the live object at granule; 0: none. Needs no lock. */
+/* The header of the live object at granule; 0: there is none. Needs no lock. */
 static inline uint64_t index_live(const struct shmheap *heap, uint64_t granule)
 {
     if (UNLIKELY(!index_is_start(heap, granule)))
@@ -44,7 +50,8 @@ static inline int index_is_free_start(const struct shmheap *heap, uint64_t granu
     return ((load_u64(&bits->start) & load_u64(&bits->boundary)) >> granule % CHUNK_GRANULES) & 1;
 }
 
-/* Only the lock's owner changes the planes; a word that readers look at is replaced in one store. */
+/* Only the lock holder changes the bits. Threads without the lock read start words, so each change
+ * of one is a single store. */
 static inline void start_set(const struct shmheap *heap, uint64_t granule)
 {
     store_or(&heap->bits[chunk_of(granule)].start, bit_of(granule));
@@ -55,6 +62,10 @@ static inline void start_clear(const struct shmheap *heap, uint64_t granule)
     store_and(&heap->bits[chunk_of(granule)].start, ~bit_of(granule));
 }
 
+/* Clears the start bits of [ from, to ). */
+void starts_clear(const struct shmheap *heap, uint64_t from, uint64_t to);
+
+/* The _if forms have no branch: they store the word unchanged where the condition is 0. */
 static inline void boundary_set_if(const struct shmheap *heap, uint64_t granule, int condition)
 {
     store_or(&heap->bits[chunk_of(granule)].boundary, (uint64_t)(condition != 0)
@@ -76,20 +87,21 @@ static inline void boundary_clear(const struct shmheap *heap, uint64_t granule)
     boundary_clear_if(heap, granule, 1);
 }
 
-/* Granules from the one at this bit of a chunk to the next start behind it, 1 to 64, or SPAN_FAR; the start bits of that chunk and the next. */
+/* Granules from this bit of a chunk to the next start bit behind it: 1 to 64, or SPAN_FAR. starts,
+ * next: the start words of the chunk and of the one behind it. */
 static ALWAYS_INLINE unsigned span_of(uint64_t starts, uint64_t next, unsigned bit)
 {
     return bit_lowest_or_64(starts >> bit >> 1 | next << (63 - bit)) + 1;
 }
 
-/* The same of a granule. */
+/* span_of the granule. */
 static ALWAYS_INLINE unsigned index_span(const struct shmheap *heap, uint64_t granule)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     return span_of(load_u64(&bits[0].start), load_u64(&bits[1].start), granule % CHUNK_GRANULES);
 }
 
-/* Granules back from this one, which is not 0, to the last start before it, 1 to 64, or SPAN_FAR. */
+/* Granules from the last start before this granule, which is not 0, up to it: 1 to 64, or SPAN_FAR. */
 static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t chunk = chunk_of(granule);
@@ -99,11 +111,13 @@ static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64
     return bits_above_or_64(starts << (63 - bit) << 1 | before >> bit) + 1;
 }
 
-/* Where the next block begins, up to the end of the next chunk; else what the header says. */
+/* index_size where the span is SPAN_FAR: up to the next start, if one lies in the next chunk; else
+ * the size in the header. */
 uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t header);
 
-/* The size of the block at granule: up to where the next one begins, or else by its header. What depends on it need not wait for
- * the header to come from memory; the header has to be compared all the same. */
+/* The size of the block at granule, read off the start bits, or off the header where they do not
+ * tell. Code that uses the size need not wait for the header to come from memory. The caller still
+ * compares it with the header. */
 static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t granule,
                                          uint64_t header)
 {
@@ -111,12 +125,26 @@ static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t gr
     return LIKELY(span != SPAN_FAR) ? span : index_size_far(heap, granule, header);
 }
 
-/* The same where the header says so too, and the block ends within the region; else 0. */
+/* index_size, where the header agrees and the block ends within the region; else 0. */
 static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule,
                                           uint64_t header)
 {
     uint64_t size = index_size(heap, granule, header);
     return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
+
+/* Run masks: for (i = 0; i < RUN_MASK_STEPS; i++) ones &= ones >> run_masks[n].shifts[i];
+ * leaves the bits of ones that begin a run of at least n ones, 1 to 64.
+ *
+ *   ones        ..1111..11.1.
+ *   n = 3       ..11.........
+ *
+ * After steps that leave runs of k, a shift by j <= k leaves runs of k + j. So six shifts are enough
+ * for 64. */
+enum { RUN_MASK_STEPS = 6, RUN_MASK_MAX = 64 };
+struct run_mask {
+    unsigned char shifts[RUN_MASK_STEPS];
+};
+extern const struct run_mask run_masks[RUN_MASK_MAX + 1] __attribute__((visibility("hidden")));
 
 #endif

@@ -559,14 +559,14 @@ static void cache_of_thread_end(struct cache *cache)
 
 static void caches_of_thread_end(void *list)
 {
-    int calm = process_calm();
+    int calm = process_cancel_off();
     cache_mine = &cache_none;
     cache_all = NULL;
     for (struct cache *cache = list, *next; cache != NULL; cache = next) {
         next = cache->next_of_thread;
         cache_of_thread_end(cache);
     }
-    process_calm_end(calm);
+    process_cancel_restore(calm);
 }
 
 static void cache_start(void)

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "free_set.h"
 
-uint64_t free_set_large_size(const struct shmheap *heap, uint64_t granule)
+uint64_t free_set_find_huge(const struct shmheap *heap, uint64_t need, uint64_t top)
+{
+    struct block_step step = {0, 0, 0};
+    enum block_walk walk;
+    if (need > top)
+        return GRANULE_NONE; /* the blocks below the top block have no room for it */
+    while ((walk = block_walk_at(heap, &step, top)) == BLOCK_WALK_BLOCK) {
+        if (header_is_free(step.header) && step.size >= need)
+            return step.granule;
+        block_walk_next(&step);
+    }
+    return walk == BLOCK_WALK_END ? GRANULE_NONE : top;
+}
+
+uint64_t binned_large_size(const struct shmheap *heap, uint64_t granule)
 {
     uint32_t size = load_u32(heap->level[0] + chunk_of(granule));
     return size != MAXIMUM_CAP ? size : header_size(block_load(heap, granule));
 }
 
-/* struct collected is private: free blocks, from one form of the set on their way to the other. */
+/* From one form to the other --------------------------------------------------------------------- */
+
+/* struct collected is private: free blocks, out of one form and not yet in the other. */
 struct collected {
     uint64_t count;
     struct {
@@ -15,7 +31,7 @@ struct collected {
     } blocks[LIST_MAX];
 };
 
-/* 0 where there is no room. */
+/* 1, or 0: there is no room. */
 static int collect(struct collected *blocks, uint64_t granule, uint64_t size)
 {
     if (blocks->count == LIST_MAX)
@@ -29,20 +45,20 @@ static void collected_put_many(const struct shmheap *heap, const struct collecte
 {
     for (uint64_t i = 0; i < blocks->count; i++)
         if (blocks->blocks[i].granule < heap->end)
-            free_set_put_binned(heap, blocks->blocks[i].granule, blocks->blocks[i].size);
+            binned_put(heap, blocks->blocks[i].granule, blocks->blocks[i].size);
 }
 
-/* The edges of a free block, which rows and tree need and the list has not. */
+/* Sets or clears the boundary bits of a free block. */
 static void boundaries_put(const struct shmheap *heap, uint64_t granule, uint64_t size, int set)
 {
     if (granule >= heap->end || size - 1 >= heap->end - granule)
-        return;
+        return; /* a peer has written it */
     void (*put)(const struct shmheap *, uint64_t) = set ? boundary_set : boundary_clear;
     put(heap, granule);
     put(heap, granule + size - 1);
 }
 
-/* Of those collected, and of the tail. */
+/* Those of the blocks collected, and of the top block. */
 static void collected_boundaries_put(const struct shmheap *heap, const struct collected *blocks,
                                      int set)
 {
@@ -61,18 +77,19 @@ void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granul
         store_u32(list_entry(heap, i), 0);
     store_u64(&heap->control->listed, NOT_LISTED);
     collected_put_many(heap, &blocks);
-    free_set_put_binned(heap, granule, size);
+    binned_put(heap, granule, size);
     collected_boundaries_put(heap, &blocks, 1);
     boundaries_put(heap, granule, size, 1);
 }
 
-/* Takes what begins in the row's first chunk. 0 where the bits hold nothing, or there are too many. */
+/* Takes the blocks of this size out of the first chunk of their bin. 0: the bits hold none, or there
+ * are too many. */
 static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                         struct collected *blocks)
 {
     if (chunk * CHUNK_GRANULES >= heap->end)
         return 0;
-    uint64_t there = free_set_of_size(&heap->bits[chunk], size);
+    uint64_t there = binned_of_size(&heap->bits[chunk], size);
     if (there == 0)
         return 0;
     for (; there != 0; there &= there - 1)
@@ -82,14 +99,14 @@ static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t siz
     return 1;
 }
 
-/* The same of the first large one. */
+/* Takes out the large block of the first chunk that has one; as gather_chunk. */
 static int gather_large(const struct shmheap *heap, uint64_t chunk, struct collected *blocks)
 {
     uint64_t starts = chunk * CHUNK_GRANULES < heap->end ? load_u64(&heap->bits[chunk].start) : 0;
     if (starts == 0 || !collect(blocks, chunk * CHUNK_GRANULES + bit_highest(starts),
                                 load_u32(heap->level[0] + chunk)))
         return 0;
-    free_set_take_large(heap, chunk);
+    binned_take_large(heap, chunk);
     return 1;
 }
 
@@ -119,4 +136,67 @@ void free_set_gather(const struct shmheap *heap)
     store_u64(&heap->control->listed, 0);
     for (uint64_t listed = 0; listed < blocks.count; listed++)
         list_insert(heap, listed, blocks.blocks[listed].granule, blocks.blocks[listed].size);
+}
+
+/* Seldom changes --------------------------------------------------------------------------------- */
+
+/* Puts in a block. Size 0: changes nothing. */
+static void set_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
+{
+    uint64_t listed = list_count(heap);
+    if (!list_in_use(listed))
+        binned_put(heap, granule, size);
+    else if (size != 0)
+        free_set_insert(heap, listed, granule, size);
+}
+
+static void set_take(const struct shmheap *heap, uint64_t granule, uint64_t size)
+{
+    uint64_t listed = list_count(heap), place;
+    if (!list_in_use(listed))
+        binned_take(heap, granule, size, granule);
+    else if ((place = list_place(heap, listed, granule)) < LIST_MAX)
+        list_drop(heap, listed, place);
+}
+
+void free_set_move(const struct shmheap *heap, uint64_t form, uint64_t next, uint64_t border,
+                   const struct free_block *behind)
+{
+    uint64_t last = next + behind->size, rest = last - border;
+    if (last == heap->end) {
+        store_u64(&heap->control->top, border);
+    } else if (!free_set_is_list(form)) {
+        if (behind->size != 0)
+            binned_take(heap, next, behind->size, next);
+        binned_put(heap, border, rest);
+    } else if (behind->place < LIST_MAX) {
+        list_shrink(heap, form, behind->place, border, rest);
+    } else if (rest != 0) {
+        free_set_insert(heap, form, border, rest);
+    }
+    if (list_in_use(list_count(heap))) /* read again: the list may have spilled just now */
+        return;
+    boundary_clear_if(heap, next, behind->size != 0);
+    boundary_clear_if(heap, last - 1, behind->size != 0);
+    boundary_set_if(heap, border, rest != 0);
+    boundary_set_if(heap, last - 1, rest != 0);
+}
+
+void free_set_split(const struct shmheap *heap, const struct free_block *block, uint64_t at,
+                    uint64_t behind, uint64_t rest)
+{
+    uint64_t granule = block->granule, last = granule + block->size;
+    if (last == heap->end) {
+        store_u64(&heap->control->top, behind);
+    } else {
+        set_take(heap, granule, block->size);
+        set_put(heap, behind, rest);
+    }
+    set_put(heap, granule, at - granule);
+    if (list_in_use(list_count(heap))) /* read again: the list may have spilled just now */
+        return;
+    boundary_set(heap, granule);
+    boundary_set(heap, at - 1);
+    boundary_set_if(heap, behind, rest != 0);
+    boundary_clear_if(heap, last - 1, rest == 0);
 }

@@ -1,100 +1,151 @@
-/* free_set.h: the set of free blocks, but for the tail: finding the first that is large enough, putting in, taking out.
+/* free_set.h: the set of free blocks: finding one, and keeping the set in step with the headers.
  * SPDX-License-Identifier: Apache-2.0
  *
- * As long as there are at most LIST_MAX they are in a list (free_list.h). When another comes all go into rows and tree: small ones into rows (size_bins.h),
- * large ones into a tree (large_tree.h); in which place of its chunk a block begins the edge bits say, which the list can do without: there are none
- * then, of the tail either. When there are few again they go back.
- * Lock held. Compiled with fit_body.h for several processors. */
+ * The set has two forms, and this file alone chooses between them:
+ *
+ *   list     at most LIST_MAX free blocks (free_list.h); all boundary bits are 0
+ *   binned   size bins, large tree and boundary bits (binned_set.h)
+ *
+ * A 65th free block spills the list into the bins. When a quarter of LIST_MAX is left, the list
+ * gathers them again.
+ *
+ * form: what free_set_form has returned at the begin of the operation. An operation is compiled once
+ * for each form (FREE_SET_BINNED as a constant): what both have in common is less than what each can
+ * leave out.
+ *
+ * The top block, the free block that ends at the region's end, is in neither form: control->top is
+ * its granule, or the end where the last block is in use.
+ *
+ * Drawings: [ NAME ] is a block in use, [ name ] a free one, | the end of the region.
+ *
+ * All functions need the lock. Each changes the index after the publishing store of its operation,
+ * or inside it: a death leaves an index that recovery rebuilds from the headers. Each change of the
+ * set comes before that of the start bits of the same operation. */
 #ifndef SHMHEAP_FREE_SET_H
 #define SHMHEAP_FREE_SET_H
 
-#include "run_mask.h"
+#include "aligned_search.h"
+#include "binned_set.h"
 #include "free_list.h"
-#include "index.h"
-#include "size_bins.h"
-#include "large_tree.h"
 
-#define LARGE_FIRST BINS /* where control->first has the large ones */
+#define FREE_SET_BINNED NOT_LISTED
 
-static inline int free_set_is_large(uint64_t size) { return size >= BINS; }
+/* The form: how many blocks the list holds, or FREE_SET_BINNED. */
+static ALWAYS_INLINE uint64_t free_set_form(const struct shmheap *heap) { return list_count(heap); }
 
-static NOINLINE void free_set_put_large(const struct shmheap *heap, uint64_t chunk, uint64_t size)
+static ALWAYS_INLINE int free_set_is_list(uint64_t form) { return list_in_use(form); }
+
+/* Finding ---------------------------------------------------------------------------------------- */
+
+/* The granule of the lowest free block of at least need granules, by a walk over the headers: for
+ * sizes that the saturated entries of the tree do not tell apart (32 GiB and more). GRANULE_NONE:
+ * there is none; top: the headers are bad. */
+COLD uint64_t free_set_find_huge(const struct shmheap *heap, uint64_t need, uint64_t top);
+
+/* The lowest free block of at least need granules below the top block: 1, or 0: there is none.
+ * 1 is a promise of the index: free_set_check tells whether it holds. */
+static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t form, uint64_t need,
+                                       uint64_t top, struct free_block *block)
 {
-    shared_u32 *first = &heap->control->first[LARGE_FIRST];
-    uint32_t mine = first_of_chunk(chunk);
-    tree_put(heap, chunk, size);
-    if (load_u32(first) < mine)
-        store_u32(first, mine);
-}
-
-static NOINLINE void free_set_take_large(const struct shmheap *heap, uint64_t chunk)
-{
-    shared_u32 *first = &heap->control->first[LARGE_FIRST];
-    tree_put(heap, chunk, 0);
-    if (load_u32(first) != first_of_chunk(chunk))
-        return;
-    uint64_t next = tree_find(heap, 1, heap->end);
-    store_u32(first, next != CHUNK_NONE ? first_of_chunk(next) : 0);
-}
-
-/* Of a chunk, the free blocks after which a start comes where they would end if they had this size, 1 to 63, and before that an edge. Seldom
- * are there starts in between. starts, next: the start bits of the chunk and of the one behind it. */
-static ALWAYS_INLINE uint64_t free_set_maybe(const struct chunk_bits *bits, uint64_t starts,
-                                             uint64_t next, uint64_t size)
-{
-    uint64_t boundaries = load_u64(&bits[0].boundary),
-             next_boundaries = load_u64(&bits[1].boundary);
-    uint64_t ends = starts >> size | next << (-size & 63),
-             last = boundaries >> (size - 1) | next_boundaries << 1 << (-size & 63);
-    return starts & boundaries & ends & last;
-}
-
-/* The free blocks of a chunk that have this size, 1 to 63, as far as the bits say. */
-static inline uint64_t free_set_of_size(const struct chunk_bits *bits, uint64_t size)
-{
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start), blocks = 0;
-    for (uint64_t may = free_set_maybe(bits, starts, next, size); may != 0; may &= may - 1)
-        blocks |= (uint64_t)(span_of(starts, next, bit_lowest(may)) == size) << bit_lowest(may);
-    return blocks;
-}
-
-/* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule, as far as the bits say: neither this one nor
- * the one at gone, if that is in the chunk too. */
-static ALWAYS_INLINE uint64_t free_set_another(const struct shmheap *heap, uint64_t granule,
-                                               uint64_t size, uint64_t gone)
-{
-    const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t may = free_set_maybe(bits, starts, next, size);
-    may &= ~bit_of(granule) &
-           ~((uint64_t)(chunk_of(gone) == chunk_of(granule)) << gone % CHUNK_GRANULES);
-    for (;;) {
-        uint64_t has = (may != 0) & (span_of(starts, next, bit_lowest_or_64(may) & 63) == size);
-        may &= may - 1;
-        if (LIKELY(may == 0) || has)
-            return has;
+    *block = free_block_none(GRANULE_NONE);
+    block->size = SPAN_FAR;
+    if (UNLIKELY(need >= MAXIMUM_CAP)) {
+        block->granule = free_set_find_huge(heap, need, top);
+        return block->granule != GRANULE_NONE;
     }
+    return free_set_is_list(form) ? list_find(heap, form, need, block)
+                                  : binned_find(heap, need, top, block);
 }
 
-/* The rows and the tree get all that the list has, and this one more. */
+/* The lowest of the smallest free blocks of need to 63 granules; as free_set_find. */
+static inline int free_set_find_best(const struct shmheap *heap, uint64_t form, uint64_t need,
+                                     uint64_t top, struct free_block *block)
+{
+    *block = free_block_none(GRANULE_NONE);
+    return free_set_is_list(form) ? list_find_best(heap, form, need, block)
+                                  : binned_find_best(heap, need, top, block);
+}
+
+/* The granule of the lowest free block below the top block in which need granules at a multiple of
+ * alignment fit; GRANULE_NONE: there is none. */
+static inline uint64_t free_set_find_aligned(const struct shmheap *heap, uint64_t form,
+                                             uint64_t need, uint64_t alignment, uint64_t top)
+{
+    return free_set_is_list(form) ? list_find_aligned(heap, form, need, alignment)
+                                  : aligned_search(heap, need, alignment, top);
+}
+
+/* 1 where the block found is what the set has promised, by its header: a free block of at least need
+ * that ends below the top block. (One that ended at it would be part of it.) Completes its size. */
+static ALWAYS_INLINE int free_set_check(const struct shmheap *heap, uint64_t form, uint64_t need,
+                                        uint64_t top, struct free_block *block)
+{
+    uint64_t granule = block->granule;
+    if (UNLIKELY(granule >= top))
+        return 0;
+    if (!free_set_is_list(form) && UNLIKELY(block->size == SPAN_FAR))
+        block->size = binned_large_size(heap, granule);
+    uint64_t size = block->size, header = block_load(heap, granule);
+    int sound = header == header_free(opaque_copy(size)) && size >= need && size < top - granule;
+    if (free_set_is_list(form)) /* a binned block comes from the start bits */
+        sound &= index_is_start(heap, granule);
+    return LIKELY(sound);
+}
+
+/* Fills in block->place. 1 where the set has a free block at this granule, or it is the top block. */
+static inline int free_set_has(const struct shmheap *heap, uint64_t form, uint64_t top,
+                               struct free_block *block)
+{
+    if (!free_set_is_list(form))
+        return index_is_free_start(heap, block->granule);
+    block->place = list_place(heap, form, block->granule);
+    return block->place != LIST_MAX || block->granule == top;
+}
+
+/* The free block at next; size 0: there is none. 1, or 0 where the index contradicts the header. */
+static ALWAYS_INLINE int free_set_behind(const struct shmheap *heap, uint64_t form, uint64_t next,
+                                         uint64_t top, struct free_block *behind)
+{
+    return free_set_is_list(form) ? list_behind(heap, form, next, top, behind)
+                                  : binned_behind(heap, next, top, behind);
+}
+
+/* [ before ][ BLOCK at granule ][ behind ]next...   The free blocks on both sides of the blocks in
+ * [ granule, next ). 1, or 0 where the index contradicts the headers. */
+static ALWAYS_INLINE int free_set_neighbours(const struct shmheap *heap, uint64_t form,
+                                             uint64_t granule, uint64_t next, uint64_t top,
+                                             struct free_block *before, struct free_block *behind)
+{
+    if (free_set_is_list(form))
+        return list_before(heap, form, granule, before) &&
+               list_behind(heap, form, next, top, behind);
+    /* Whether they are free cannot be predicted: a prefetch gets their headers under way. */
+    unsigned span = index_span_back(heap, granule);
+    block_fetch(heap, next);
+    block_fetch(heap, granule - span);
+    return binned_before(heap, granule, span, before) && binned_behind(heap, next, top, behind);
+}
+
+/* Changing --------------------------------------------------------------------------------------- */
+
+/* Moves all blocks of the list into bins, tree and boundary bits, and puts in one more block. */
 void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size);
 
-/* The list gets all that the rows and the tree have, unless these contradict the bits: then nothing changes. */
+/* Moves all blocks of bins and tree into the list. Where these contradict the bits: changes nothing. */
 void free_set_gather(const struct shmheap *heap);
 
-/* Into rows or tree. Size 0: nothing changes. */
-static ALWAYS_INLINE void free_set_put_binned(const struct shmheap *heap, uint64_t granule,
-                                              uint64_t size)
+/* Gathers where few free blocks are left. The last step of an operation: control->free_blocks is
+ * already right. */
+static ALWAYS_INLINE void free_set_settle(const struct shmheap *heap, uint64_t form)
 {
-    if (UNLIKELY(free_set_is_large(size)))
-        free_set_put_large(heap, chunk_of(granule), size);
-    else
-        bins_put(heap, chunk_of(granule), size);
+    if (!free_set_is_list(form) &&
+        UNLIKELY(load_u64(&heap->control->free_blocks) < heap->list_max / 4))
+        free_set_gather(heap);
 }
 
-/* Into the list, which few says there is. */
-static ALWAYS_INLINE void free_set_put_listed(const struct shmheap *heap, uint64_t listed,
-                                              uint64_t granule, uint64_t size)
+/* Puts a block into the list, or spills the list. */
+static ALWAYS_INLINE void free_set_insert(const struct shmheap *heap, uint64_t listed,
+                                          uint64_t granule, uint64_t size)
 {
     if (UNLIKELY(listed >= heap->list_max))
         free_set_spill(heap, listed, granule, size);
@@ -102,261 +153,123 @@ static ALWAYS_INLINE void free_set_put_listed(const struct shmheap *heap, uint64
         list_insert(heap, listed, granule, size);
 }
 
-/* A free block of this size begins at granule now. Size 0: nothing changes. */
-static inline void free_set_put(const struct shmheap *heap, uint64_t granule, uint64_t size)
+/* [ block           ] => [ TAKEN ][ rest ], or [ TAKEN ] where rest is 0. TAKEN may be several. */
+static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, uint64_t form,
+                                          const struct free_block *block, uint64_t behind,
+                                          uint64_t rest)
 {
-    uint64_t listed = list_count(heap);
-    if (!list_in_use(listed))
-        free_set_put_binned(heap, granule, size);
-    else if (size != 0)
-        free_set_put_listed(heap, listed, granule, size);
+    if (free_set_is_list(form)) {
+        list_shrink(heap, form, block->place, behind, rest);
+        return;
+    }
+    binned_shrink(heap, block, behind, rest);
+    boundary_clear(heap, block->granule);
+    boundary_clear(heap, behind - 1);
+    boundary_set_if(heap, behind, rest != 0);
 }
 
-/* Out of rows or tree: as free_set_take. */
-static ALWAYS_INLINE void free_set_take_binned(const struct shmheap *heap, uint64_t granule,
-                                               uint64_t size, uint64_t gone)
+/* [ top             ]| => [ TAKEN ][ top ]|, or [ TAKEN ]| where behind is the end. */
+static ALWAYS_INLINE void free_set_shrink_top(const struct shmheap *heap, uint64_t form,
+                                              uint64_t top, uint64_t behind)
 {
-    uint64_t chunk = chunk_of(granule);
-    if (UNLIKELY(free_set_is_large(size)))
-        free_set_take_large(heap, chunk);
-    else
-        bins_take(heap, chunk, size, free_set_another(heap, granule, size, gone));
+    uint64_t end = heap->end;
+    if (!free_set_is_list(form)) {
+        boundary_clear(heap, top);
+        boundary_clear_if(heap, end - 1, behind == end);
+        boundary_set_if(heap, behind, behind != end);
+    }
+    store_u64(&heap->control->top, behind);
 }
 
-static ALWAYS_INLINE void free_set_take_listed(const struct shmheap *heap, uint64_t listed,
-                                               uint64_t granule)
+/* [ top ]|             => [ top                    ]|   end: the old one; top: end where there was
+ * [ LAST ]|            => [ LAST ][ top            ]|   none. heap->end is the new one. */
+static inline void free_set_extend_top(const struct shmheap *heap, uint64_t form, uint64_t top,
+                                       uint64_t end)
 {
-    uint64_t place = list_place(heap, listed, granule);
-    if (LIKELY(place < LIST_MAX))
-        list_drop(heap, listed, place);
+    if (free_set_is_list(form))
+        return;
+    boundary_clear_if(heap, end - 1, top + 1 < end); /* a block of one granule keeps its bit */
+    boundary_set_if(heap, end, top == end);
+    boundary_set(heap, heap->end - 1);
 }
 
-/* The free block at granule, of this size, will be none. Before the bits say so, since a load that has to wait for a store of the same word
- * costs more than all the rest. gone: another that was taken, but the bits do not say so yet either; granule itself: none. */
-static inline void free_set_take(const struct shmheap *heap, uint64_t granule, uint64_t size,
-                                 uint64_t gone)
+/* The list for free_set_merge: [ first, first + size ) is one block now. */
+static ALWAYS_INLINE void free_set_merge_list(const struct shmheap *heap, uint64_t listed,
+                                              const struct free_block *before,
+                                              const struct free_block *behind, uint64_t size)
 {
-    uint64_t listed = list_count(heap);
-    if (list_in_use(listed))
-        free_set_take_listed(heap, listed, granule);
-    else
-        free_set_take_binned(heap, granule, size, gone);
-}
-
-/* [ before ][ FREED ][ behind ] => [ --------------------- ] in the list: those in the places before and behind, LIST_MAX where there is none, become
- * one block of this size at granule. */
-static ALWAYS_INLINE void free_set_merge_listed(const struct shmheap *heap, uint64_t listed,
-                                                uint64_t before, uint64_t behind, uint64_t granule,
-                                                uint64_t size)
-{
-    if (before < LIST_MAX) {
-        store_u32(list_size(heap, before), (uint32_t)size);
-        if (behind < LIST_MAX)
-            list_drop(heap, listed, behind);
-    } else if (behind < LIST_MAX) {
-        list_set(heap, behind, granule, size);
+    uint64_t first = before->granule;
+    if (before->place < LIST_MAX) {
+        store_u32(list_size(heap, before->place), (uint32_t)size);
+        if (behind->place < LIST_MAX)
+            list_drop(heap, listed, behind->place);
+    } else if (behind->place < LIST_MAX) {
+        list_set(heap, behind->place, first, size);
     } else {
-        free_set_put_listed(heap, listed, granule, size);
+        free_set_insert(heap, listed, first, size);
     }
 }
 
-/* [ free ] => [ rest ], or the other way, where the front of the one in this place, LIST_MAX: there is none yet, moves to border; rest 0: it vanishes. */
-static inline void free_set_move_listed(const struct shmheap *heap, uint64_t listed, uint64_t place,
-                                        uint64_t border, uint64_t rest)
+/* Bins and tree for free_set_merge: as free_set_merge_list. */
+static ALWAYS_INLINE void free_set_merge_binned(const struct shmheap *heap,
+                                                const struct free_block *before,
+                                                const struct free_block *behind, uint64_t size)
 {
-    if (place < LIST_MAX)
-        list_shrink(heap, listed, place, border, rest);
-    else if (rest != 0)
-        free_set_put_listed(heap, listed, border, rest);
+    uint64_t first = before->granule;
+    if (before->size != 0)
+        binned_take(heap, first, before->size, first);
+    if (behind->size != 0)
+        binned_take(heap, behind->granule, behind->size, first);
+    binned_put(heap, first, size);
 }
 
-/* Whether the rows and the tree have become so empty, well below list_max, that a list is better: after everything else. */
-static ALWAYS_INLINE void free_set_settle(const struct shmheap *heap)
+/* The same where the merged block ends at the region's end: it is the top block. */
+static ALWAYS_INLINE void free_set_merge_top(const struct shmheap *heap, uint64_t form,
+                                             const struct free_block *before)
 {
-    if (UNLIKELY(load_u64(&heap->control->free_blocks) < heap->list_max / 4))
-        free_set_gather(heap);
+    uint64_t first = before->granule;
+    if (before->place != LIST_MAX)
+        list_drop(heap, form, before->place);
+    else if (before->size != 0)
+        binned_take(heap, first, before->size, first);
+    store_u64(&heap->control->top, first);
 }
 
-static NOINLINE void free_set_shrink_large(const struct shmheap *heap, uint64_t granule,
-                                           uint64_t behind, uint64_t rest)
+/* [ before ][ FREED at granule ][ behind ] => [ ---------------------- ]   Either neighbour may be
+ * missing; behind->granule is where FREED ends. */
+static ALWAYS_INLINE void free_set_merge(const struct shmheap *heap, uint64_t form,
+                                         uint64_t granule, const struct free_block *before,
+                                         const struct free_block *behind)
 {
-    if (free_set_is_large(rest) && chunk_of(granule) == chunk_of(behind)) {
-        tree_put(heap, chunk_of(granule), rest);
-        return;
-    }
-    free_set_take_large(heap, chunk_of(granule));
-    free_set_put_binned(heap, behind, rest);
-}
-
-enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
-
-/* struct found is private: a free block that the set has. */
-struct found {
-    uint64_t granule;
-    uint64_t size; /* granules; out of rows or tree it may be SPAN_FAR: free_set_large_size knows */
-    uint64_t listed;    /* as list_count said; NOT_LISTED: it is in rows or tree */
-    uint64_t place;     /* in the list */
-    int lowest;         /* 1: none of its size begins in a chunk before */
-    enum others others; /* of its size, that begin in its chunk */
-};
-
-/* few: as list_count says. */
-static ALWAYS_INLINE struct found found_none(uint64_t listed)
-{
-    struct found found = {GRANULE_NONE, SPAN_FAR, listed, LIST_MAX, 1, OTHERS_UNKNOWN};
-    return found;
-}
-
-/* [ found       ] => [ FOUND ][ rest ]   free_set_take of the one, free_set_put of the other; rest 0: there is none. */
-static ALWAYS_INLINE void free_set_shrink(const struct shmheap *heap, const struct found *found,
-                                          uint64_t behind, uint64_t rest)
-{
-    uint64_t granule = found->granule, chunk = chunk_of(granule), size = found->size;
-    if (list_in_use(found->listed)) {
-        list_shrink(heap, found->listed, found->place, behind, rest);
-        return;
-    }
-    if (UNLIKELY(free_set_is_large(size))) {
-        free_set_shrink_large(heap, granule, behind, rest);
-        return;
-    }
-    uint64_t another = LIKELY(found->others != OTHERS_UNKNOWN)
-                           ? found->others
-                           : free_set_another(heap, granule, size, granule);
-    if (found->lowest)
-        bins_take_first(heap, chunk, size, another);
+    uint64_t first = before->granule, next = behind->granule, last = next + behind->size;
+    if (UNLIKELY(last == heap->end))
+        free_set_merge_top(heap, form, before);
+    else if (free_set_is_list(form))
+        free_set_merge_list(heap, form, before, behind, last - first);
     else
-        bins_take(heap, chunk, size, another);
-    bins_put(heap, chunk_of(behind), rest);
+        free_set_merge_binned(heap, before, behind, last - first);
+    if (free_set_is_list(form))
+        return;
+    /* A block of one granule has one boundary bit, which stays where that is also an outer one. */
+    if (before->size == 0)
+        boundary_set(heap, granule);
+    else
+        boundary_clear_if(heap, granule - 1, before->size > 1);
+    if (behind->size == 0)
+        boundary_set(heap, next - 1);
+    else
+        boundary_clear_if(heap, next, behind->size > 1);
 }
 
-/* The lowest free block of at least need, 1 to 64, in this chunk, which the set promises; its size as far as the bits tell, else SPAN_FAR.
- * GRANULE_NONE: the bits hold no such block. Without branches: which of several free blocks will do cannot be predicted. */
-static NOINLINE uint64_t free_set_find_any(const struct shmheap *heap, uint64_t chunk,
-                                           uint64_t need, uint64_t *size)
-{
-    const struct chunk_bits *bits = &heap->bits[chunk];
-    const unsigned char *shifts = run_masks[need].shifts;
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start);
-    uint64_t frees = starts & load_u64(&bits[0].boundary), others = starts ^ frees;
-    /* Granules of the free blocks: from each one's first up to the next start. Those of the last one go on behind the chunk: it
-     * counts as large enough, which it has to be when no other is. */
-    int64_t ones = (int64_t)((others - frees) & ~others);
-    for (unsigned i = 0; i < RUN_MASK_STEPS; i++)
-        ones &= ones >> shifts[i]; /* arithmetic: above the top bit it goes on as that is */
-    frees &= (uint64_t)ones;
-    if (UNLIKELY(frees == 0))
-        return GRANULE_NONE;
-    unsigned bit = bit_lowest(frees);
-    *size = span_of(starts, next, bit);
-    return chunk * CHUNK_GRANULES + bit;
-}
+/* [ LIVE ][ behind       ] => [ LIVE      ][ behind ]   The border between a live block and the free
+ * space behind it moves from next to border, forwards or back. behind->size 0: there was no free
+ * block; border at its end: there is none any more. */
+void free_set_move(const struct shmheap *heap, uint64_t form, uint64_t next, uint64_t border,
+                   const struct free_block *behind);
 
-/* The same where the rows say which sizes from need on have their first block in this chunk. Mostly that is one size, and one or two blocks of it
- * begin in the chunk: then the row's words can be fetched while the bits are on their way. */
-static ALWAYS_INLINE void free_set_find_small(const struct shmheap *heap, uint64_t chunk,
-                                              uint64_t need, uint64_t which, struct found *found)
-{
-    const struct chunk_bits *bits = &heap->bits[chunk];
-    uint64_t starts = load_u64(&bits[0].start), next = load_u64(&bits[1].start),
-             size = need + bit_lowest_or_64(which);
-    if (LIKELY(size < BINS)) {
-        uint64_t may = free_set_maybe(bits, starts, next, size), more = may & (may - 1);
-        unsigned first = bit_lowest_or_64(may) & 63, second = bit_lowest_or_64(more) & 63;
-        int two = (more != 0) & (span_of(starts, next, second) == size);
-        if (LIKELY(((which & (which - 1)) | (more & (more - 1))) == 0 && may != 0 &&
-                   span_of(starts, next, first) == size)) {
-            found->granule = chunk * CHUNK_GRANULES + first;
-            found->size = size;
-            found->others = two ? OTHERS_SOME : OTHERS_NONE;
-            return;
-        }
-    }
-    uint64_t any_size = SPAN_FAR; /* found itself stays in registers */
-    found->granule = free_set_find_any(heap, chunk, need, &any_size);
-    found->size = any_size;
-}
-
-/* As free_set_find, of a need of more than 64: the last to begin in its chunk. */
-static ALWAYS_INLINE int free_set_find_large(const struct shmheap *heap, uint64_t need,
-                                             uint64_t top, struct found *found)
-{
-    uint64_t chunk = tree_find(heap, (uint32_t)need, top);
-    if (chunk == CHUNK_NONE)
-        return 0;
-    uint64_t starts = LIKELY(chunk * CHUNK_GRANULES < top) ? load_u64(&heap->bits[chunk].start) : 0;
-    if (starts != 0)
-        found->granule = chunk * CHUNK_GRANULES + bit_highest(starts);
-    return 1;
-}
-
-/* The one in this place of the list: 1, or 0 where place is LIST_MAX. */
-static ALWAYS_INLINE int free_set_at(const struct shmheap *heap, uint64_t place,
-                                     struct found *found)
-{
-    if (place == LIST_MAX)
-        return 0;
-    found->granule = list_granule(heap, place);
-    found->size = load_u32(list_size(heap, place));
-    found->place = place;
-    return 1;
-}
-
-/* As free_set_find, by the list. */
-static ALWAYS_INLINE int free_set_find_listed(const struct shmheap *heap, uint64_t need,
-                                              struct found *found)
-{
-    return free_set_at(heap, list_find(heap, found->listed, need), found);
-}
-
-/* The lowest free block of at least need granules, less than MAXIMUM_CAP, by the set and the bits: 1, or 0 when there is none. Where these contradict
- * each other it is no free block. found: as found_none made it, and so left where nothing else is known. */
-static ALWAYS_INLINE int free_set_find(const struct shmheap *heap, uint64_t need, uint64_t top,
-                                       struct found *found)
-{
-    if (list_in_use(found->listed))
-        return free_set_find_listed(heap, need, found);
-    if (UNLIKELY(need > BINS))
-        return free_set_find_large(heap, need, top, found);
-    uint64_t which;
-    uint32_t first = bins_first(heap, need, &which);
-    if (first == 0)
-        return 0;
-    uint64_t chunk = chunk_of_first(first);
-    if (LIKELY(chunk * CHUNK_GRANULES < top))
-        free_set_find_small(heap, chunk, need, which, found);
-    return 1;
-}
-
-/* The size of the block at granule, which was found with SPAN_FAR: the tree has it. */
-uint64_t free_set_large_size(const struct shmheap *heap, uint64_t granule);
-
-/* The lowest free block of exactly this size, 1 to 63; GRANULE_NONE: the set has none, or the bits hold none where the set promises one. */
-static NOINLINE uint64_t free_set_find_exact(const struct shmheap *heap, uint64_t size,
-                                             uint64_t top)
-{
-    uint64_t chunk = chunk_of_first(load_u32(&heap->control->first[size]));
-    if (UNLIKELY(chunk > chunk_of(top))) /* as that of an empty row */
-        return GRANULE_NONE;
-    uint64_t blocks = free_set_of_size(&heap->bits[chunk], size);
-    return blocks != 0 ? chunk * CHUNK_GRANULES + bit_lowest(blocks) : GRANULE_NONE;
-}
-
-/* The lowest of the smallest free blocks of at least need, 1 to 63, which is small itself: 1, or 0 when all are large, if there are any. Otherwise as
- * free_set_find. */
-static inline int free_set_find_best(const struct shmheap *heap, uint64_t need, uint64_t top,
-                                     struct found *found)
-{
-    if (list_in_use(found->listed))
-        return free_set_at(heap, list_best(heap, found->listed, need), found);
-    for (uint64_t size = need; size < BINS; size++) {
-        if (load_u32(&heap->control->first[size]) == 0)
-            continue;
-        found->granule = free_set_find_exact(heap, size, top);
-        found->size = size;
-        return 1;
-    }
-    return 0;
-}
+/* [ block                  ] => [ gap ][ USED at ][ rest ]   rest begins at behind; size 0: there is
+ * none. The gap has a granule at least. */
+void free_set_split(const struct shmheap *heap, const struct free_block *block, uint64_t at,
+                    uint64_t behind, uint64_t rest);
 
 #endif

@@ -33,9 +33,7 @@ static inline unsigned node_at_least(const shared_u32 *node, uint32_t need)
  * store of 4 that is still on its way has to wait for it. */
 static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned without)
 {
-#if defined(INDEX_AVX512)
-    return greatest_of(load_16_without(node, without));
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
     const __m256i skipped = _mm256_set1_epi32((int)without),
                   first = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
     const __m256i second = _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8);

@@ -34,17 +34,7 @@ static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned l
  * the instructions do not tell. */
 static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
 {
-#if defined(INDEX_AVX512)
-    __m512i a = load_16(places), b = load_16(places + 16), c = load_16(places + 32),
-            d = load_16(places + 48);
-    __m512i most =
-        greatest_everywhere(_mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d)));
-    *which = bits_of(_mm512_cmpeq_epi32_mask(a, most)) |
-             bits_of(_mm512_cmpeq_epi32_mask(b, most)) << 16 |
-             bits_of(_mm512_cmpeq_epi32_mask(c, most)) << 32 |
-             bits_of(_mm512_cmpeq_epi32_mask(d, most)) << 48;
-    return at_least_0(_mm512_castsi512_si128(most));
-#elif defined(INDEX_AVX2)
+#if defined(INDEX_AVX2)
     __m256i a = load_8(places), b = load_8(places + 8), c = load_8(places + 16),
             d = load_8(places + 24);
     __m256i e = load_8(places + 32), f = load_8(places + 40), g = load_8(places + 48),

@@ -1,53 +1,58 @@
-/* fit.h: first fit, exactly, on the list of blocks and its index. No lock, no system call: the caller holds the lock.
+/* fit.h: exact first fit on the sequence of blocks and its index: the interface.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Of all free blocks that are large enough the one of lowest address is used; what it has too much stays free; free
- * neighbours merge at once. All headers and positions that an operation relies on are checked before its
- * publishing store; where they contradict each other the result is FIT_BAD and nothing has changed. */
+ * first_fit.h says how alloc and free work. The caller holds the lock. No call here takes a lock or
+ * makes a system call. */
 #ifndef SHMHEAP_FIT_H
 #define SHMHEAP_FIT_H
 
 #include "../block/bits.h"
 
-/* Results below 0; 0 and above are granules, or success. */
+/* Results below 0. Results from 0 on are granules, counts, or success. FIT_NONE: no room. FIT_BAD:
+ * headers or index contradict each other. FIT_UNKNOWN: no live object begins there. None of them has
+ * changed anything. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 
-/* struct fit_calls is private: first fit as compiled for a processor. */
+/* struct fit_calls is private: first fit as compiled for a processor (fit_choose.h). */
 struct fit_calls {
-    /* Makes a used block of need granules or a few more: its granule, FIT_NONE or FIT_BAD. */
+    /* alloc makes a used block of need granules or a few more, in the lowest free block with room.
+     * Returns its granule, FIT_NONE or FIT_BAD. */
     int64_t (*alloc)(struct shmheap *heap, uint64_t need);
-    /* The same with the payload at a multiple of alignment, a power of two above the heap's own. exhaustive: also in
-     * a block that does not suffice in any case. */
+    /* alloc_aligned is alloc with the payload at a multiple of alignment, a power of two above the
+     * heap's own. It takes the lowest free block that has room wherever it begins; exhaustive: the
+     * lowest one in which the object happens to fit. */
     int64_t (*alloc_aligned)(struct shmheap *heap, uint64_t need, uint64_t alignment,
                              int exhaustive);
-    /* Frees the live object at granule: 0, FIT_UNKNOWN (there is none), FIT_BAD. */
+    /* free frees the live object at granule. Returns 0, FIT_UNKNOWN or FIT_BAD. */
     int (*free)(struct shmheap *heap, uint64_t granule);
-    /* Makes up to count blocks in this state, each where alloc would have put it: how many, their granules in order of making;
-     * FIT_NONE or FIT_BAD when there is not even one. */
+    /* alloc_many makes up to count blocks in this state, each where alloc would put it, and stores
+     * their granules in order. Returns how many; FIT_NONE or FIT_BAD: not one. */
     int64_t (*alloc_many)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
                           uint64_t *granules);
-    /* The same, not where first fit would put them, but each in the lowest of the smallest free blocks with room: for connections that
-     * cache. Of free blocks longer than 63 granules the lowest with room. */
+    /* alloc_best is alloc_many, but each block comes from the lowest of the smallest free blocks
+     * with room: for connections that cache. Free blocks of 64 granules and more count as equally
+     * small. */
     int64_t (*alloc_best)(struct shmheap *heap, uint64_t need, unsigned state, unsigned count,
                           uint64_t *granules);
-    /* Frees a span that the caller has found to be this many whole blocks, none of them free: 0, FIT_BAD. */
+    /* free_span frees a span of so many whole blocks, none of them free, as the caller has found.
+     * Returns 0 or FIT_BAD. */
     int (*free_span)(struct shmheap *heap, uint64_t granule, uint64_t size, unsigned blocks);
-    /* Makes the live object at granule need granules long in place: 0, FIT_NONE (no room behind it, nothing
-     * changed), FIT_UNKNOWN, FIT_BAD. */
+    /* resize makes the live object at granule need granules long in its place, or a few more.
+     * Returns 0, FIT_NONE (no room behind it), FIT_UNKNOWN or FIT_BAD. */
     int (*resize)(struct shmheap *heap, uint64_t granule, uint64_t need);
 };
 extern const struct fit_calls fit_calls_portable __attribute__((visibility("hidden")));
 extern const struct fit_calls fit_calls_avx2 __attribute__((visibility("hidden")));
-extern const struct fit_calls fit_calls_avx512 __attribute__((visibility("hidden")));
 
-/* fit_place is where the call alloc would put a block of need granules; GRANULE_NONE: nowhere. */
+/* fit_place returns the granule where alloc would put a block of need granules; GRANULE_NONE: there
+ * is no room. */
 uint64_t fit_place(const struct shmheap *heap, uint64_t need);
 
-/* fit_format makes the region one free block, in memory that is all zero. */
+/* fit_format makes the region one free block. The memory is all zero. */
 void fit_format(struct shmheap *heap);
 
-/* fit_extend adds the granules from end to new_end, which is behind the region's end for all others yet. len: the region's
- * new length, published here. 0 or FIT_BAD. */
+/* fit_extend adds the granules from heap->end to new_end to the region, and publishes len, its new
+ * length in bytes. Returns 0 or FIT_BAD. */
 int fit_extend(struct shmheap *heap, uint64_t len, uint64_t new_end);
 
 #endif

@@ -1,8 +1,9 @@
-/* fit_avx2.c: fit_body.h once more, for processors that have AVX2 and BMI, without asking the build for flags.
+/* fit_avx2.c: the same calls compiled for AVX2, BMI and LZCNT, whatever flags the build has.
  * SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 
-/* The system's headers first: what is included between push and pop is compiled for those instructions. */
+/* The system's headers come before push: all that is included between push and pop is compiled for
+ * these instructions. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +19,9 @@
 #define INDEX_AVX2 1
 #include "fit.h"
 
-#include "fit_body.h"
+#include "aligned.h"
+#include "carve.h"
+#include "resize.h"
 
 const struct fit_calls fit_calls_avx2 = {fit_alloc,      fit_alloc_aligned, fit_free,
                                          fit_alloc_many, fit_alloc_best,    fit_free_span,
@@ -32,6 +35,6 @@ const struct fit_calls fit_calls_avx2 = {fit_alloc,      fit_alloc_aligned, fit_
 
 #else
 
-typedef int fit_avx2_is_for_x86_64; /* an empty file is no C */
+typedef int fit_avx2_is_for_x86_64; /* C has no empty file */
 
 #endif

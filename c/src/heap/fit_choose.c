@@ -8,32 +8,25 @@
 
 #include <cpuid.h>
 
-/* Bits of the registers of cpuid, and of XCR0: what of the registers the kernel keeps when it
- * switches threads. */
+/* Bits of the cpuid registers, and of XCR0: the registers that the kernel saves when it switches
+ * threads. */
 #define LEAF_1_ECX_NEEDED (UINT32_C(1) << 27 | UINT32_C(1) << 28) /* OSXSAVE, AVX */
-#define LEAF_7_EBX_AVX2                                                                            \
-    (UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8) /* BMI1 (tzcnt), AVX2, BMI2 */
-#define LEAF_7_EBX_AVX512                                                                          \
-    (UINT32_C(1) << 16 | UINT32_C(1) << 30 | UINT32_C(1) << 31) /* F, BW, VL */
-#define LEAF_EXTENDED_ECX_NEEDED (UINT32_C(1) << 5)             /* LZCNT */
-#define XCR0_AVX UINT32_C(0x06)                                 /* xmm, ymm */
-#define XCR0_AVX512 UINT32_C(0xe6)                              /* and masks, zmm */
+/* BMI1 (tzcnt), AVX2, BMI2 */
+#define LEAF_7_EBX_NEEDED (UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8)
+#define LEAF_EXTENDED_ECX_NEEDED (UINT32_C(1) << 5) /* LZCNT */
+#define XCR0_NEEDED UINT32_C(0x06)                  /* xmm, ymm */
 
 static int has_all(uint32_t found, uint32_t needed) { return (found & needed) == needed; }
 
-enum fit_kind fit_kind_of(const struct fit_cpu *cpu)
+int fit_cpu_has_avx2(const struct fit_cpu *cpu)
 {
-    if (!has_all(cpu->leaf_1_ecx, LEAF_1_ECX_NEEDED) || !has_all(cpu->xcr0, XCR0_AVX) ||
-        !has_all(cpu->leaf_7_ebx, LEAF_7_EBX_AVX2) ||
-        !has_all(cpu->leaf_extended_ecx, LEAF_EXTENDED_ECX_NEEDED))
-        return FIT_PORTABLE;
-    return has_all(cpu->xcr0, XCR0_AVX512) && has_all(cpu->leaf_7_ebx, LEAF_7_EBX_AVX512)
-               ? FIT_AVX512
-               : FIT_AVX2;
+    return has_all(cpu->leaf_1_ecx, LEAF_1_ECX_NEEDED) && has_all(cpu->xcr0, XCR0_NEEDED) &&
+           has_all(cpu->leaf_7_ebx, LEAF_7_EBX_NEEDED) &&
+           has_all(cpu->leaf_extended_ecx, LEAF_EXTENDED_ECX_NEEDED);
 }
 
-/* By the instructions themselves: the compiler's own __builtin_cpu_supports needs a library of
- * gcc's that not every linker brings along, and not every version of it knows LZCNT. */
+/* Executes cpuid itself: __builtin_cpu_supports needs a library of gcc's that not every linker
+ * brings along, and not every version of it knows LZCNT. */
 static void cpu_read(struct fit_cpu *cpu)
 {
     uint32_t eax, ebx, ecx, edx;
@@ -55,11 +48,8 @@ const struct fit_calls *fit_choose(void)
     const char *asked = getenv("SHMHEAP_SIMD");
     struct fit_cpu cpu;
     cpu_read(&cpu);
-    enum fit_kind kind = fit_kind_of(&cpu);
-    if (kind == FIT_PORTABLE || (asked != NULL && strcmp(asked, "portable") == 0))
-        return &fit_calls_portable;
-    return kind == FIT_AVX512 && (asked == NULL || strcmp(asked, "avx2") != 0) ? &fit_calls_avx512
-                                                                               : &fit_calls_avx2;
+    int portable = asked != NULL && strcmp(asked, "portable") == 0;
+    return !portable && fit_cpu_has_avx2(&cpu) ? &fit_calls_avx2 : &fit_calls_portable;
 }
 
 #else

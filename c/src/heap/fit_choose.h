@@ -5,22 +5,23 @@
 
 #include "fit.h"
 
-/* struct fit_cpu is private: what the processor and the kernel say of themselves. x86-64 alone. */
+/* struct fit_cpu is private: what the processor and the kernel report. x86-64 only. */
 struct fit_cpu {
     uint32_t leaf_1_ecx, leaf_7_ebx, leaf_extended_ecx; /* of cpuid; extended: leaf 0x80000001 */
-    uint32_t xcr0; /* its lower half; 0 where the kernel keeps none of these registers */
+    uint32_t xcr0; /* lower half; 0: the kernel saves none of the vector registers */
 };
 
-enum fit_kind { FIT_PORTABLE, FIT_AVX2, FIT_AVX512 };
+/* fit_cpu_has_avx2: the processor has every instruction that fit_avx2.c is compiled for, and the
+ * kernel saves the registers. x86-64 only. */
+int fit_cpu_has_avx2(const struct fit_cpu *cpu);
 
-/* The greatest for which such a processor and kernel have all instructions that the code is compiled for. */
-enum fit_kind fit_kind_of(const struct fit_cpu *cpu);
-
-/* The fastest calls for this processor, all with the same results. SHMHEAP_SIMD=portable or =avx2 in the environment asks
- * for less: for tests, and to compare. */
+/* fit_choose returns the fastest calls for this processor. All variants give the same results.
+ * SHMHEAP_SIMD=portable in the environment asks for the portable ones: for tests and comparisons.
+ * SHMHEAP_SIMD=avx2 asks for AVX2, which is the default where the processor has it. */
 const struct fit_calls *fit_choose(void);
 
-/* How many free blocks may be in the list (free_list.h): LIST_MAX. SHMHEAP_LIST_MAX=N in the environment asks for less, 0: no list, for the same reason. */
+/* fit_choose_list_max returns the most free blocks that the list may hold: LIST_MAX (free_list.h).
+ * SHMHEAP_LIST_MAX=N in the environment asks for fewer; 0: the heap never uses the list. */
 uint32_t fit_choose_list_max(void);
 
 #endif

@@ -93,7 +93,7 @@ static int check_header(const struct shmheap *heap, const struct block_step *ste
         return header_is_free(step->header)
                    ? 0
                    : broken(report, RULE_FREE_HEADER, off, block.size, step->header);
-    if (block.slot != SLOT_GONE && block.slot != SLOT_LEFT &&
+    if (block.slot != SLOT_GONE && block.slot != SLOT_DEPARTED &&
         (block.slot >= heap->slot_count || slot_state_of(heap, block.slot) == SLOT_FREE))
         return broken(report, RULE_SLOT, off, SLOT_TAKEN, block.slot);
     return 0;

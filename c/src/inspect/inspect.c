@@ -59,9 +59,9 @@ int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void 
         return inspect_read_only(heap, &look);
     if (heap_lock(heap) != 0)
         return -1;
-    int calm = process_calm();
+    int calm = process_cancel_off();
     int result = run(heap, context);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     heap_unlock(heap);
     return result >= 0 ? result : fail(-result);
 }
@@ -120,9 +120,9 @@ int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
     stats->lock_slot = lock_owner_slot(heap);
     if (inspect_at(heap, run_stat, stats) != 0)
         return -1;
-    int calm = process_calm();
+    int calm = process_cancel_off();
     stat_slots(heap, stats);
-    process_calm_end(calm);
+    process_cancel_restore(calm);
     errno = before;
     return 0;
 }
@@ -146,7 +146,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->len = block_payload_len(heap, block.size);
     info->state = (enum shmheap_state)block.state;
     /* Blocks keep naming a slot that was left until somebody needs it. */
-    info->slot = slot_departed(heap, block.slot) ? SLOT_LEFT : block.slot;
+    info->slot = slot_departed(heap, block.slot) ? SLOT_DEPARTED : block.slot;
     info->stamp = block.generation;
 }
 
@@ -345,10 +345,10 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
     int before = errno;
     for (unsigned slot = from; slot < held->slot_next; slot++) {
         shmheap_process_info info;
-        int calm = process_calm(), taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        int calm = process_cancel_off(), taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
         if (taken)
             process_describe(heap, slot, held, &info);
-        process_calm_end(calm);
+        process_cancel_restore(calm);
         errno = before;
         int stop = taken ? visit(&info, context) : 0;
         if (stop != 0)
@@ -367,9 +367,9 @@ int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_i
     struct held held;
     int before = errno, stop = 0;
     for (unsigned from = 1; stop == 0; from = held.slot_next) {
-        int calm = process_calm();
+        int calm = process_cancel_off();
         held_choose(heap, from, &held);
-        process_calm_end(calm);
+        process_cancel_restore(calm);
         errno = before;
         if (held.count == 0 && from != 1)
             break;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../free_set/index.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 
 enum { TABLE_LEAST = 64, TABLE_SPARSE = 8, CHAIN_MAX = 64, FIND_TRIES = 16 };
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS, USER_COUNT_SHIFT = 32 };
@@ -428,7 +428,7 @@ static shared_u64 *user_that_left(const struct shmheap *heap, const struct name_
         uint64_t user = load_u64(word);
         unsigned slot = user_slot(user);
         if (user_count(user) != 0 &&
-            (slot == SLOT_LEFT || slot == SLOT_GONE || slot_departed(heap, slot)))
+            (slot == SLOT_DEPARTED || slot == SLOT_GONE || slot_departed(heap, slot)))
             return word;
     }
     return NULL;
@@ -667,7 +667,7 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
     for (shared_u64 *word; (word = users_next(&users)) != NULL;) {
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
-        int departed = slot == SLOT_GONE || slot == SLOT_LEFT || slot_departed(heap, slot) ||
+        int departed = slot == SLOT_GONE || slot == SLOT_DEPARTED || slot_departed(heap, slot) ||
                        (slot < heap->slot_count && slot_set_has(reapable, slot));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);
@@ -795,7 +795,7 @@ static void users_relabel(struct shmheap *heap, const struct name_record *record
         if (count != 0 && slot_in(gone, user_slot(was)))
             user_relabel(heap, record, word, count, SLOT_GONE);
         else if (count != 0 && slot_in(left, user_slot(was)))
-            user_relabel(heap, record, word, count, SLOT_LEFT);
+            user_relabel(heap, record, word, count, SLOT_DEPARTED);
     }
 }
 

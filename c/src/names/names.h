@@ -56,7 +56,7 @@ int64_t names_find(const struct shmheap *heap, const struct name *name, int lock
  * no lock. */
 uint64_t names_object_len(const struct shmheap *heap, uint64_t granule);
 
-/* names_relabel gives uses by slots in gone and left (bits) the labels SLOT_GONE and SLOT_LEFT. */
+/* names_relabel gives uses by slots in gone and left (bits) the labels SLOT_GONE and SLOT_DEPARTED. */
 void names_relabel(struct shmheap *heap, const uint64_t *gone, const uint64_t *left);
 
 /* names_reap takes back the uses of the dead slots, given as bits: how many objects that freed, or

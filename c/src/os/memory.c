@@ -8,26 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../base/platform.h"
+#include "../base/shared.h"
 
-/* The rooms suit small stacks. A path that is longer is a limit that the library does not see. */
+/* Sizes of buffers, for small stacks. The library does not see the limits of a longer path. */
 enum { TEXT_ROOM = 4096, PATH_ROOM = 1024, FILE_ROOM = PATH_ROOM + 64, HIERARCHIES = 2 };
 
 #define NO_LIMIT UINT64_MAX
-#define LIMIT_V1_NONE (UINT64_C(1) << 62) /* version 1 shows a number near 2^63 where no limit is */
+#define LIMIT_V1_NONE (UINT64_C(1) << 62) /* version 1 shows a number near 2^63 without a limit */
 #define SPARE (UINT64_C(1) << 20)
-#define SPARE_PART 64 /* the kernel's tables of pages take about 1/200 of what they describe */
+#define SPARE_PART 64 /* page tables take about 1/200 of the memory that they map */
 #define BUDGET_PART 8
 #define BUDGET_MOST (UINT64_C(64) << 20)
 #define BUDGET_NS UINT64_C(1000000000)
 
-/* struct hierarchy: where a hierarchy of control groups is mounted that may limit memory. */
+/* struct hierarchy: where control groups that may limit memory are mounted. */
 struct hierarchy {
-    char root[PATH_ROOM];  /* the group that is shown at the mount point */
-    char point[PATH_ROOM]; /* empty: there is no such hierarchy */
+    char root[PATH_ROOM];  /* the group at the mount point */
+    char point[PATH_ROOM]; /* empty: none */
 };
 
-/* of[0] is version 2, of[1] version 1. A machine may have both; one of them limits memory. */
+/* of[0] is version 2, of[1] version 1. A machine may have both; one hierarchy limits memory. */
 struct hierarchies {
     struct hierarchy of[HIERARCHIES];
 };
@@ -35,7 +35,7 @@ struct hierarchies {
 struct limit_files {
     const char *limit, *used, *swap_limit, *swap_used;
     const char *inactive, *active; /* lines of memory.stat */
-    int swap_counts_memory;        /* the swap limit is one of memory and swap together */
+    int swap_counts_memory;        /* the swap limit counts memory and swap together */
 };
 
 static const struct limit_files files_of[HIERARCHIES] = {
@@ -45,7 +45,7 @@ static const struct limit_files files_of[HIERARCHIES] = {
      "memory.memsw.usage_in_bytes", "\ntotal_inactive_file ", "\ntotal_active_file ", 1},
 };
 
-/* The file's text as far as there is room, ended by NUL. Returns 0, or -1: it cannot be read. */
+/* Reads at most room - 1 bytes of the file and adds NUL: 0; -1 when it is unreadable or empty. */
 static int text_read(char *text, size_t room, const char *folder, const char *name)
 {
     char path[FILE_ROOM];
@@ -64,14 +64,14 @@ static int text_read(char *text, size_t room, const char *folder, const char *na
     return len != 0 ? 0 : -1;
 }
 
-/* The number behind name in text; otherwise where there is none. */
+/* Returns the number behind name in text, or otherwise where the name is missing. */
 static uint64_t number_behind(const char *text, const char *name, uint64_t otherwise)
 {
     const char *line = strstr(text, name);
     return line != NULL ? strtoull(line + strlen(name), NULL, 10) : otherwise;
 }
 
-/* The number that is all of a file; "max" and what cannot be read: NO_LIMIT. */
+/* Returns the number in a file. "max" and an unreadable file: NO_LIMIT. */
 static uint64_t number_in(const char *folder, const char *name)
 {
     char text[64], *end;
@@ -85,8 +85,8 @@ static uint64_t sum(uint64_t a, uint64_t b) { return a > NO_LIMIT - b ? NO_LIMIT
 static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t left_of(uint64_t limit, uint64_t used) { return limit > used ? limit - used : 0; }
 
-/* What the group at folder leaves. The page cache costs a longer look, which stays out where
- * there is as much as needed. */
+/* Returns the bytes that the group at folder allows. It reads the page cache, which is slow, only
+ * where the rest is less than need. */
 static uint64_t group_left(const char *folder, const struct limit_files *files, uint64_t swap_free,
                            uint64_t need)
 {
@@ -111,8 +111,8 @@ static uint64_t group_left(const char *folder, const struct limit_files *files, 
     return sum(left, lesser(left_of(swap_limit, swap_used), swap_free));
 }
 
-/* The group's path below the mount point. NULL: the mount does not show the group; the limits of
- * the group that it shows hold for the process all the same, as in a container. */
+/* Returns the group's path below the mount point. NULL: the mount does not show the group, as in a
+ * container. The limits of the group at the mount point hold for the process nevertheless. */
 static const char *path_below(const char *root, const char *path)
 {
     size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
@@ -122,7 +122,7 @@ static const char *path_below(const char *root, const char *path)
     return strcmp(path + len, "/") == 0 ? "" : path + len;
 }
 
-/* The least that the group of this path and those above it leave. */
+/* Returns the minimum of the group at this path and the groups above it. */
 static uint64_t path_left(const struct hierarchy *hierarchy, const struct limit_files *files,
                           const char *path, uint64_t swap_free, uint64_t need)
 {
@@ -145,7 +145,7 @@ static uint64_t path_left(const struct hierarchy *hierarchy, const struct limit_
 /* Lines of /proc/self/mountinfo: 36 35 98:0 /root /point rw,noatime master:1 - cgroup2 source
  * options */
 
-/* The kernel writes blanks and the like as three octal digits. */
+/* The kernel writes blanks and backslashes as three octal digits. */
 static void octal_decode(char *text)
 {
     char *to = text;
@@ -170,7 +170,7 @@ static int has_word(const char *list, const char *word)
     return 0;
 }
 
-/* The first mount of each hierarchy counts. */
+/* Notes the line if it is the first mount of a hierarchy. */
 static void mount_note(struct hierarchies *found, const char *line)
 {
     char root[PATH_ROOM], point[PATH_ROOM], type[16], options[128];
@@ -189,14 +189,14 @@ static void mount_note(struct hierarchies *found, const char *line)
     memcpy(hierarchy->point, point, sizeof point);
 }
 
-/* Notes each line. One that is too long for the buffer is none of a control group's: overlayfs lists
- * its layers. No stdio: a child of _Fork() must not use malloc. */
+/* Notes each line. A line too long for the buffer is no control group's: overlayfs lists its
+ * layers. No stdio: a child of _Fork() must not use malloc. */
 static NOINLINE void mounts_read(int fd, struct hierarchies *found)
 {
     char text[TEXT_ROOM], *end;
     size_t len = 0;
     ssize_t got;
-    int is_rest = 0; /* of a line that is too long */
+    int is_rest = 0; /* the rest of a line that is too long */
     while ((got = read(fd, text + len, sizeof text - 1 - len)) > 0) {
         char *line = text;
         len += (size_t)got;
@@ -227,8 +227,8 @@ static NOINLINE void hierarchies_find(struct hierarchies *found, const char *pro
     close(fd);
 }
 
-/* What the hierarchies leave. /proc/self/cgroup has a line "0::/path" for version 2, a line
- * "4:cpu,memory:/path" for a hierarchy of version 1. */
+/* Returns the minimum of all hierarchies. /proc/self/cgroup has a line "0::/path" for version 2 and
+ * a line "4:cpu,memory:/path" for each hierarchy of version 1. */
 static NOINLINE uint64_t groups_left(const struct hierarchies *hierarchies, const char *proc,
                                      uint64_t swap_free, uint64_t need)
 {
@@ -252,7 +252,7 @@ static NOINLINE uint64_t groups_left(const struct hierarchies *hierarchies, cons
     return left;
 }
 
-/* Apart, and so is groups_left: the buffers of both together are much for a small stack. */
+/* NOINLINE, as groups_left: a small stack must not hold both buffers at once. */
 static NOINLINE uint64_t machine_left(const char *proc, uint64_t *swap_free)
 {
     char text[TEXT_ROOM];
@@ -275,8 +275,8 @@ uint64_t memory_left(const char *proc, uint64_t need)
     return all_left(&hierarchies, proc, need);
 }
 
-/* A process finds once where the hierarchies are mounted. A thread that comes while another notes
- * it does not wait, but finds it for itself; so does a child that was forked in that moment. */
+/* A process finds the mount points once. While one thread stores them, another thread finds them
+ * for itself and does not wait, and so does a child that was forked at that moment. */
 static uint64_t process_left(uint64_t need)
 {
     enum { UNKNOWN, BEING_NOTED, NOTED };
@@ -295,8 +295,8 @@ static uint64_t process_left(uint64_t need)
     return all_left(&found, "/proc", need);
 }
 
-/* What the last look found to spare, and until when that holds. Threads may take a little more than
- * it: less than one request each. */
+/* The surplus that the last check found, and when it expires. Threads may overdraw it by less than
+ * one request each. */
 static int64_t budget;
 static shared_u64 budget_end_ns;
 

@@ -51,7 +51,7 @@ int pause_sleep(struct pause *pause)
     uint64_t length = pause_ns(pause);
     if (length == 0)
         return 0;
-    struct timespec time = {(time_t)(length / 1000000000), (long)(length % 1000000000)};
+    struct timespec time = timespec_of(length);
     nanosleep(&time, NULL);
     errno = before;
     return 1;

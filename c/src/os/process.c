@@ -13,11 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18 /* Linux 4.14; older kernels refuse it */
-#endif
+#include "../base/kernel.h"
+#include "../base/shared.h"
 
-enum { WAIT_MASK = 0xffffff };
+enum { NAMESPACE_MASK = 0xffffff };
 
 void *process_map(void *address, size_t len, int protection, int flags, int fd)
 {
@@ -29,15 +28,15 @@ void *process_map(void *address, size_t len, int protection, int flags, int fd)
 
 /* The mark ------------------------------------------------------------- */
 
-/*   [ page that children get empty | first WIPED bytes ][ the rest ...  pages ]
- *                                  ^ memory                                      */
+/*   [ page that is zero in children |  first WIPED bytes ][ the rest ... pages ]
+ *                                    ^ memory                                     */
 static size_t memory_len(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     return page + (size_t)round_up(bytes - PROCESS_WIPED, page);
 }
 
-/* Of LeakSanitizer, where the program is built with it: what mapped memory alone points to is no
+/* LeakSanitizer's, in a program built with it: memory that only this mapping points to is no
  * leak. */
 extern void __lsan_register_root_region(const void *memory, size_t bytes) __attribute__((weak));
 extern void __lsan_unregister_root_region(const void *memory, size_t bytes) __attribute__((weak));
@@ -67,42 +66,42 @@ void process_memory_free(void *memory, size_t bytes)
 
 static shared_u32 mark_nowhere;
 static shared_u32 *mark = &mark_nowhere;
-static void (*in_child)(int told);
+static void (*in_child)(int in_handler);
 
-void process_was_told(void) { __atomic_store_n(SHARED_VALUE(mark), 1u, __ATOMIC_RELEASE); }
+void process_fork_handled(void) { __atomic_store_n(SHARED_VALUE(mark), 1u, __ATOMIC_RELEASE); }
 
-void process_on_fork(void (*call)(int told))
+void process_on_fork(void (*call)(int in_handler))
 {
     shared_u32 *made = process_memory(PROCESS_WIPED);
     in_child = call;
-    process_namespace(); /* while there may be a /proc */
+    process_namespace(); /* before a chroot() may hide /proc */
     if (made != NULL)
         mark = made;
-    process_was_told();
+    process_fork_handled();
 }
 
 void process_notice_fork(void)
 {
     if (UNLIKELY(in_child != NULL && load_u32(mark) == 0)) {
-        process_was_told(); /* first: what follows may come here again */
+        process_fork_handled(); /* first: in_child may call this function */
         in_child(0);
     }
 }
 
 /* Pids ----------------------------------------------------------------- */
 
-/* struct pid_stat is private: what /proc/PID/stat says. start 0: unknown. */
+/* struct pid_stat is private: fields of /proc/PID/stat. start 0: unknown. */
 struct pid_stat {
     char state;
     unsigned threads;
     uint64_t start;
 };
 
-/* Fields of /proc/PID/stat, of which the second may hold anything, blanks too. */
+/* Numbers of fields. Field 2, the program's name, may contain blanks and parentheses. */
 enum { FIELD_STATE = 3, FIELD_THREADS = 20, FIELD_START = 22 };
 
-/* Of the process's first thread, which began with it: qemu-user invents /proc/PID/stat where PID is
- * the asking process, and other processes would read another time there. */
+/* Reads the file of the process's first thread, which began with the process. qemu-user invents
+ * /proc/PID/stat for the calling process itself, so other processes would read another time. */
 static struct pid_stat pid_stat_read(int64_t pid)
 {
     struct pid_stat stat = {0, 0, 0};
@@ -127,7 +126,7 @@ static struct pid_stat pid_stat_read(int64_t pid)
     return stat;
 }
 
-static shared_u64 start_known; /* of this process, read once */
+static shared_u64 start_known; /* of this process; 0: not read yet */
 
 uint64_t process_start(void)
 {
@@ -147,31 +146,31 @@ static uint64_t namespace_of(const char *path)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-static uint32_t wait_read(void)
+static uint32_t namespace_read(void)
 {
     uint64_t pids = namespace_of("/proc/self/ns/pid");
-    /* Kernels before 5.6 have no time namespaces: 0 for all. */
+    /* Kernels before 5.6 have no time namespaces: 0 for all processes. */
     uint64_t number = pids * 31 + namespace_of("/proc/self/ns/time");
-    uint32_t folded = (uint32_t)(number ^ number >> 24) & WAIT_MASK;
+    uint32_t folded = (uint32_t)(number ^ number >> 24) & NAMESPACE_MASK;
     return pids == 0 ? 0 : folded != 0 ? folded : 1;
 }
 
-/* The space that was last read, and in the high half the process that read it. */
+/* Low half: the namespace that was last read. High half: the pid of the reader. */
 static shared_u64 known_namespace;
 
 uint32_t process_namespace(void)
 {
-    uint32_t space = wait_read();
+    uint32_t now = namespace_read();
     uint64_t known = load_u64(&known_namespace), pid = (uint32_t)getpid();
-    if (space == 0) {
+    if (now == 0) {
         /* There is no /proc, as after chroot(). A process never leaves its PID namespace, and a
-         * child that sees its parent is in the same. */
+         * child that sees its parent's pid is in its parent's namespace. */
         if (known >> 32 != pid && known >> 32 != (uint32_t)getppid())
             return 0;
-        space = (uint32_t)known;
+        now = (uint32_t)known;
     }
-    __atomic_store_n(SHARED_VALUE(&known_namespace), pid << 32 | space, __ATOMIC_RELAXED);
-    return space;
+    __atomic_store_n(SHARED_VALUE(&known_namespace), pid << 32 | now, __ATOMIC_RELAXED);
+    return now;
 }
 
 int process_lives(int64_t pid, uint64_t start)
@@ -183,9 +182,9 @@ int process_lives(int64_t pid, uint64_t start)
     return !ended && (start == 0 || stat.start == 0 || stat.start == start);
 }
 
-int process_lives_in(uint64_t space, int64_t pid, uint64_t start)
+int process_lives_in(uint64_t namespace_id, int64_t pid, uint64_t start)
 {
-    return space != 0 && space == process_namespace() && process_lives(pid, start);
+    return namespace_id != 0 && namespace_id == process_namespace() && process_lives(pid, start);
 }
 
 int process_is_alone(void)
@@ -196,7 +195,7 @@ int process_is_alone(void)
 
 /* Memory --------------------------------------------------------------- */
 
-/* What /proc/self/maps says of the mapping at this address: 'p' or 's'; 0: nothing. */
+/* Returns 'p' or 's' as /proc/self/maps shows the mapping at this address; 0: no such mapping. */
 static char maps_sharing(uintptr_t address)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -217,8 +216,8 @@ int process_memory_is_private(const void *address)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     int before = errno;
-    /* A length of 0 asks for a second mapping of the same page, which the kernel refuses for
-     * private memory. */
+    /* A length of 0 requests a second mapping of the page, which the kernel refuses for private
+     * memory. */
     void *twin =
         mremap((void *)((uintptr_t)address & ~(uintptr_t)(page - 1)), 0, page, MREMAP_MAYMOVE);
     if (twin != MAP_FAILED)
@@ -234,7 +233,7 @@ int process_memory_is_there(const void *memory, uint64_t bytes)
     if (bytes - 1 > UINTPTR_MAX - (uintptr_t)memory)
         return 0;
     int before = errno;
-    /* Writes nothing back; the kernel goes over the mappings and reports a gap. */
+    /* MS_ASYNC writes nothing back; the kernel walks the mappings and reports a gap. */
     int is_there = msync((void *)first, (size_t)((uintptr_t)memory + (bytes - 1) - first) + 1,
                          MS_ASYNC) == 0 ||
                    errno != ENOMEM;
@@ -244,14 +243,14 @@ int process_memory_is_there(const void *memory, uint64_t bytes)
 
 /* Cancellation --------------------------------------------------------- */
 
-int process_calm(void)
+int process_cancel_off(void)
 {
     int state = PTHREAD_CANCEL_ENABLE;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     return state;
 }
 
-void process_calm_end(int state)
+void process_cancel_restore(int state)
 {
     int disabled;
     pthread_setcancelstate(state, &disabled);

@@ -12,12 +12,9 @@
 
 #include "../base/kernel.h"
 
-enum {
-    PATH_ROOM = 4096,
-    PREFERRED_MANY = 5 /* MPOL_PREFERRED_MANY, Linux 5.15; older headers do not know it */
-};
+enum { PATH_ROOM = 4096 };
 
-/* Where the system does not number its packages it says -1: they count as one. */
+/* A system that does not number its packages says -1: they count as one. */
 static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
 {
     char path[PATH_ROOM], text[32];
@@ -37,8 +34,8 @@ static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
     return end != text ? 0 : -1;
 }
 
-/* The processor's folder has a link node0, node1 ... to its node. */
-static void add_nodes_of_cpu(struct scope *scope, const char *folder, unsigned cpu)
+/* The processor's folder has a link to its node: node0, node1 ... */
+static void add_nodes_of_cpu(struct topology *topology, const char *folder, unsigned cpu)
 {
     char path[PATH_ROOM];
     if (snprintf(path, sizeof path, "%s/cpu%u", folder, cpu) >= (int)sizeof path)
@@ -50,55 +47,54 @@ static void add_nodes_of_cpu(struct scope *scope, const char *folder, unsigned c
         unsigned node;
         char rest;
         if (sscanf(entry->d_name, "node%u%c", &node, &rest) == 1 && node < TOPOLOGY_NODES)
-            scope->nodes[node / TOPOLOGY_LONG_BITS] |= 1ul << node % TOPOLOGY_LONG_BITS;
+            topology->nodes[node / TOPOLOGY_LONG_BITS] |= 1ul << node % TOPOLOGY_LONG_BITS;
     }
     closedir(entries);
 }
 
-int topology_of_cpus(struct scope *scope, const char *folder, const unsigned long *cpus)
+int topology_of_cpus(struct topology *topology, const char *folder, const unsigned long *cpus)
 {
-    memset(scope, 0, sizeof *scope);
-    scope->socket = -1;
+    memset(topology, 0, sizeof *topology);
+    topology->socket = -1;
     for (unsigned cpu = 0; cpu < TOPOLOGY_CPUS; cpu++) {
         int socket;
         if (!(cpus[cpu / TOPOLOGY_LONG_BITS] >> cpu % TOPOLOGY_LONG_BITS & 1))
             continue;
         if (socket_of_cpu(folder, cpu, &socket) != 0)
-            continue; /* allowed, but not there */
-        if (scope->socket >= 0 && socket != scope->socket) {
+            continue; /* allowed but absent */
+        if (topology->socket >= 0 && socket != topology->socket) {
             errno = EXDEV;
             return -1;
         }
-        scope->socket = socket;
-        add_nodes_of_cpu(scope, folder, cpu);
+        topology->socket = socket;
+        add_nodes_of_cpu(topology, folder, cpu);
     }
-    if (scope->socket >= 0)
+    if (topology->socket >= 0)
         return 0;
     errno = ENOTSUP;
     return -1;
 }
 
-int topology_of_caller(struct scope *scope)
+int topology_of_caller(struct topology *topology)
 {
     unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {0};
     int before = errno;
     if (syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus) < 0 ||
-        topology_of_cpus(scope, TOPOLOGY_CPU_FOLDER, cpus) != 0)
+        topology_of_cpus(topology, TOPOLOGY_CPU_FOLDER, cpus) != 0)
         return -1;
     errno = before;
     return 0;
 }
 
-void topology_place(const struct scope *scope, void *memory, size_t len)
+void topology_place(const struct topology *topology, void *memory, size_t len)
 {
     static const unsigned long none[TOPOLOGY_NODES / TOPOLOGY_LONG_BITS];
     int before = errno;
-    if (memcmp(scope->nodes, none, sizeof none) == 0)
+    if (memcmp(topology->nodes, none, sizeof none) == 0)
         return;
-    if (syscall(SYS_mbind, memory, len, PREFERRED_MANY, scope->nodes, (unsigned long)TOPOLOGY_NODES,
-                0) != 0)
-        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, scope->nodes, (unsigned long)TOPOLOGY_NODES,
-                0); /* the lowest of them */
+    const unsigned long *nodes = topology->nodes, count = TOPOLOGY_NODES;
+    if (syscall(SYS_mbind, memory, len, KERNEL_PREFERRED_MANY, nodes, count, 0) != 0)
+        syscall(SYS_mbind, memory, len, MPOL_PREFERRED, nodes, count, 0); /* the lowest node */
     errno = before;
 }
 

@@ -6,27 +6,27 @@
 #include <unistd.h>
 
 enum {
-    SPIN_NS = 150000,   /* how long a waiter looks before it sleeps */
-    INSPECT_NS = 25000, /* from one look to the next, at most about twice this */
-    STILL_NS =
-        10000, /* or until nothing has happened for so long: the owner is not running, and our processor may be what he needs */
-    SLEEP_LEAST_NS = 5000000 /* until a waiter that is not woken looks by itself */
+    SPIN_NS = 150000,        /* a waiter spins for so long before it sleeps */
+    POLL_NS = 25000,         /* between two loads of the word, at most about twice this */
+    STILL_NS = 10000,        /* or until sequence stands still: the owner needs a processor */
+    SLEEP_LEAST_NS = 5000000 /* a waiter that is not woken loads the word after this time */
 };
 
 #define MS_NS UINT64_C(1000000)
 
 struct waiter {
     uint64_t slept; /* FUTEX_WAITERS once it has slept, or 0 */
-    int hungry;     /* it has waited for LOCK_HUNGRY_MS */
+    int starving;   /* it has waited for LOCK_STARVING_MS */
 };
 
 int lock_barrier_remote;
 
 __thread struct lock_self lock_self;
 
-/* Where the kernel has no robust lists (an emulator), announcements go nowhere, and lock_seize has to do. */
+/* Without robust lists (an emulator), announcements go nowhere, and lock_seize detects dead
+ * owners. */
 static __thread struct robust_list *pending_nowhere;
-static __thread struct robust_list_head ownership_head;
+static __thread struct robust_list_head own_head;
 
 void lock_self_fill(void)
 {
@@ -37,18 +37,18 @@ void lock_self_fill(void)
     lock_self.pending = &pending_nowhere;
     long failed = syscall(SYS_get_robust_list, 0, &head, &size);
     if (failed == 0 && head == NULL) {
-        /* A C library that registers no list until a robust mutex is used. */
-        ownership_head.list.next = &ownership_head.list;
-        ownership_head.futex_offset = 0;
-        if (syscall(SYS_set_robust_list, &ownership_head, sizeof ownership_head) == 0)
-            head = &ownership_head;
+        /* This C library registers a list at the first use of a robust mutex: register one here. */
+        own_head.list.next = &own_head.list;
+        own_head.futex_offset = 0;
+        if (syscall(SYS_set_robust_list, &own_head, sizeof own_head) == 0)
+            head = &own_head;
     }
     if (failed == 0 && head != NULL) {
         lock_self.futex_offset = head->futex_offset;
         lock_self.pending = &head->list_op_pending;
     }
     lock_self.tid = (uint32_t)syscall(SYS_gettid);
-    errno = before; /* a kernel without robust lists is not the caller's business */
+    errno = before; /* a missing robust list is no error of the call */
 }
 
 void lock_self_forget(void) { lock_self.tid = 0; }
@@ -57,7 +57,7 @@ void lock_take_over(struct shmheap *heap)
 {
     uint64_t word = load_u64(&heap->control->lock);
     if (word != 0)
-        store_publish(&heap->control->lock, word == LOCK_LEFT ? 0 : FUTEX_OWNER_DIED);
+        store_publish(&heap->control->lock, word == LOCK_HANDOFF ? 0 : FUTEX_OWNER_DIED);
 }
 
 void lock_register(void)
@@ -68,7 +68,7 @@ void lock_register(void)
 
 static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
 
-/* Wakes the sleeper of these kinds that has slept longest: how many that were. */
+/* Wakes the sleeper of these kinds that has slept longest: the number of woken threads. */
 static long futex_wake(struct shmheap *heap, uint32_t kinds)
 {
     return syscall(SYS_futex, futex_of(heap), FUTEX_WAKE_BITSET, 1, NULL, NULL, kinds);
@@ -77,38 +77,39 @@ static long futex_wake(struct shmheap *heap, uint32_t kinds)
 void lock_wake(struct shmheap *heap)
 {
     store_u64(&heap->control->waiting, 0);
-    futex_wake(heap, LOCK_SLEEPS_HUNGRY | LOCK_SLEEPS);
+    futex_wake(heap, LOCK_WAITER_STARVING | LOCK_WAITER);
 }
 
 void lock_release_waking(struct shmheap *heap, uint64_t word)
 {
     shared_u64 *lock = &heap->control->lock;
-    if (word == 0 && (load_u64(lock) & LOCK_HUNGRY))
-        word = LOCK_LEFT;
+    if (word == 0 && (load_u64(lock) & LOCK_STARVING))
+        word = LOCK_HANDOFF;
     uint64_t was = exchange_u64(lock, word);
-    if (!(was & LOCK_HUNGRY) || futex_wake(heap, LOCK_SLEEPS_HUNGRY) <= 0) {
-        /* No hungry waiter sleeps. One that has come since may have taken the lock. */
-        if (word == LOCK_LEFT)
-            compare_exchange(lock, LOCK_LEFT, 0);
+    if (!(was & LOCK_STARVING) || futex_wake(heap, LOCK_WAITER_STARVING) <= 0) {
+        /* No starving waiter sleeps. A new one may have taken the lock meanwhile. */
+        if (word == LOCK_HANDOFF)
+            compare_exchange(lock, LOCK_HANDOFF, 0);
         if (((uint32_t)was & FUTEX_WAITERS) || load_u64(&heap->control->waiting) != 0)
             lock_wake(heap);
     }
     lock_renounce();
 }
 
-/* 1: the thread was woken, or the word is another already. 0: the time is over. */
+/* Returns 1 when the thread was woken or the word has changed, 0 at until_ns. */
 static int futex_sleep(struct shmheap *heap, uint32_t value, uint32_t kind, uint64_t until_ns)
 {
-    struct timespec limit = {(time_t)(until_ns / 1000000000u), (long)(until_ns % 1000000000u)};
+    struct timespec limit = timespec_of(until_ns);
     return syscall(SYS_futex, futex_of(heap), FUTEX_WAIT_BITSET, value, &limit, NULL, kind) == 0 ||
            errno != ETIMEDOUT;
 }
 
-/* Replaces the word seen by ours, announced: 1, or 0. The bits of other waiters stay. */
+/* Replaces the word seen by this thread's: 1, or 0. The bits of other waiters stay. */
 static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
 {
     lock_announce(heap);
-    if (compare_exchange(&heap->control->lock, seen, lock_mine(heap) | bits | (seen & LOCK_LEFT))) {
+    if (compare_exchange(&heap->control->lock, seen,
+                         lock_mine(heap) | bits | (seen & LOCK_HANDOFF))) {
         FOLLOWS_WHAT_WAS_ORDERED(&heap->control->lock);
         lock_mark_changing(heap->control);
         return 1;
@@ -117,14 +118,14 @@ static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
     return 0;
 }
 
-/* A waiter may take the lock that is in the state seen. */
+/* Returns 1 when the waiter may take the lock in the state seen. */
 static int lock_is_for(const struct waiter *waiter, uint64_t seen)
 {
     return seen == 0 || ((uint32_t)seen & FUTEX_OWNER_DIED) ||
-           (seen == LOCK_LEFT && waiter->hungry);
+           (seen == LOCK_HANDOFF && waiter->starving);
 }
 
-/* Takes the lock in the state seen if the waiter may. */
+/* Takes the lock in the state seen if the waiter may: 1, or 0. */
 static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, uint64_t seen,
                              enum lock_result *result)
 {
@@ -134,10 +135,11 @@ static int lock_take_if_free(struct shmheap *heap, const struct waiter *waiter, 
     return lock_replace(heap, seen, waiter->slept);
 }
 
-/* A short time of looking, since most owners are gone within it: 1 with the lock, *result then. Less and less often: each look takes
- * the line from the owner, who may do hundreds of operations meanwhile, with everything still in its cache. By the clock, since a pause
- * takes ten times as long on one processor as on another. While hungry waiters sleep the lock goes
- * to them: one look. */
+/* Spins: 1 with the lock and *result, or 0. Most owners unlock within SPIN_NS. Each load takes the
+ * cache line from the owner, which may do hundreds of operations meanwhile with all its data in its
+ * cache. So the loads become ever rarer. A clock measures the time: a pause instruction takes ten
+ * times as long on one processor as on another. While a starving waiter sleeps, the lock goes to
+ * it: one load suffices. */
 static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum lock_result *result)
 {
     const struct control *control = heap->control;
@@ -147,12 +149,12 @@ static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum loc
         uint64_t seen = load_u64(&control->lock);
         if (lock_take_if_free(heap, waiter, seen, result))
             return 1;
-        if (seen & LOCK_HUNGRY)
+        if (seen & LOCK_STARVING)
             return 0;
         for (unsigned i = 0; i < pauses; i++)
             spin_pause();
         now = clock_ns(CLOCK_MONOTONIC);
-        if (now - last < INSPECT_NS)
+        if (now - last < POLL_NS)
             pauses *= 2;
         uint64_t is = load_u64(&control->sequence);
         moved = is != sequence ? now : moved;
@@ -161,13 +163,13 @@ static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum loc
     return 0;
 }
 
-/* Sets the waiter's bits in the word seen, unless they are there: 1, or 0 where the word is another
- * by now. */
+/* Sets the waiter's bits in the word seen, unless they are set: 1, or 0 when the word has
+ * changed. */
 static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_t seen)
 {
-    uint64_t bits = waiter->hungry ? LOCK_LEFT : FUTEX_WAITERS;
+    uint64_t bits = waiter->starving ? LOCK_HANDOFF : FUTEX_WAITERS;
     if ((seen & bits) == bits)
-        return 1; /* the waiter that set them has the owner see them */
+        return 1; /* the waiter that set them runs the barrier */
     store_u64(&heap->control->waiting, 1);
     if (!compare_exchange(&heap->control->lock, seen, seen | bits))
         return 0;
@@ -175,9 +177,9 @@ static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_
     return 1;
 }
 
-/* When the waiter looks by itself, since a wake may be lost, also with a waiter that dies just
- * woken: after as long again as it has waited, but not after limit. So a thousand waiters do not
- * keep the processors busy with looking. */
+/* Returns when a sleeper that is not woken loads the word: a wake is lost when its receiver dies.
+ * The interval doubles the time waited so far and ends at limit. So a thousand waiters do not keep
+ * the processors busy. */
 static uint64_t sleep_end(uint64_t now, uint64_t waited, uint64_t limit)
 {
     uint64_t end = now + (waited < SLEEP_LEAST_NS ? SLEEP_LEAST_NS : waited);
@@ -187,29 +189,30 @@ static uint64_t sleep_end(uint64_t now, uint64_t waited, uint64_t limit)
 enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *seen)
 {
     shared_u64 *lock = &heap->control->lock;
-    struct waiter waiter = {0, waited_ms >= LOCK_HUNGRY_MS};
+    struct waiter waiter = {0, waited_ms >= LOCK_STARVING_MS};
     enum lock_result result;
     if (lock_self.tid == 0)
         lock_self_fill();
     if (lock_spin(heap, &waiter, &result))
         return result;
-    /* Bounded by time alone: a peer may rewrite the word as fast as we read it. */
+    /* Time bounds the loop: a hostile peer may rewrite the word as fast as this thread reads it. */
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = begin + LOCK_SLICE_MS * MS_NS;
     for (uint64_t now = begin; now < limit; now = clock_ns(CLOCK_MONOTONIC)) {
         uint64_t waited = waited_ms * MS_NS + (now - begin);
-        waiter.hungry = waited >= LOCK_HUNGRY_MS * MS_NS;
+        waiter.starving = waited >= LOCK_STARVING_MS * MS_NS;
         *seen = load_u64(lock);
         if (!lock_is_for(&waiter, *seen)) {
             if (!lock_await(heap, &waiter, *seen))
                 continue;
-            waiter.slept = FUTEX_WAITERS; /* other waiters may sleep */
-            /* Not woken: one look. Did all who sleep spin then, where there are many of them they would keep the owner off the processor. */
+            waiter.slept = FUTEX_WAITERS; /* kept in the word: other waiters may sleep */
+            /* A waiter that was not woken loads the word once. If all sleepers spun here, they
+             * would keep the owner off the processor. */
             if (!futex_sleep(heap, (uint32_t)*seen | FUTEX_WAITERS,
-                             waiter.hungry ? LOCK_SLEEPS_HUNGRY : LOCK_SLEEPS,
+                             waiter.starving ? LOCK_WAITER_STARVING : LOCK_WAITER,
                              sleep_end(now, waited, limit)))
                 continue;
         }
-        /* The process that unlocked may have the lock again: one look would often come too late. */
+        /* The process that unlocked may have the lock again, so one load often comes too late. */
         if (lock_spin(heap, &waiter, &result))
             return result;
     }
@@ -224,10 +227,7 @@ enum lock_result lock_seize(struct shmheap *heap, uint64_t seen)
 
 void lock_release_broken(struct shmheap *heap)
 {
-    struct control *control = heap->control;
-    __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1,
-                     __ATOMIC_RELEASE);
-    ORDERS_WHAT_FOLLOWS(&control->lock);
+    lock_mark_changed(heap->control);
     lock_release_waking(heap, FUTEX_OWNER_DIED);
 }
 

@@ -15,13 +15,13 @@ static unsigned class_of(uint64_t need)
     return class < WAIT_CLASSES ? class : WAIT_CLASSES - 1;
 }
 
-/* What wait_least has room for. A thread that needs UINT32_MAX granules or more is not woken, but
- * looks by itself. */
+/* wait_least has 32 bits. A thread that needs UINT32_MAX granules or more is not woken: it tries
+ * again after each time limit. */
 static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX; }
 
-/* How many of the sleepers of these classes, count at most, have been woken. Threads on their way
- * to sleep see that the word has changed, and look again. A death before the wake: the sleepers
- * look by themselves, but later. */
+/* Wakes at most count sleepers of these classes: the number of woken threads. A thread that is
+ * about to sleep sees the changed word and tries again. Death before the wake: the sleepers try
+ * again at their time limits. */
 static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
 {
     shared_u32 *futex = &heap->control->wait_futex;
@@ -29,13 +29,13 @@ static long classes_wake(struct shmheap *heap, uint32_t classes, int count)
     return syscall(SYS_futex, futex, FUTEX_WAKE_BITSET, count, NULL, NULL, classes);
 }
 
-uint32_t wait_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
+uint32_t wait_register(struct shmheap *heap, uint64_t need, uint64_t largest)
 {
     unsigned class = class_of(need);
     shared_u32 *least = &connection_hints(heap)->wait_least[class];
     uint32_t known = load_u32(least);
-    /* There is space for the least need of the class, which is not ours: it is that of another
-     * sleeper, or was. */
+    /* The least need of the class would fit, and it is not this thread's: its thread may have gone.
+     * Wake all of the class: they register again. */
     if (known != 0 && known <= largest && known < least_of(need)) {
         known = 0;
         classes_wake(heap, 1u << class, INT_MAX);
@@ -49,12 +49,12 @@ uint32_t wait_expect(struct shmheap *heap, uint64_t need, uint64_t largest)
 void wait_sleep(struct shmheap *heap, uint32_t expected, uint64_t need, unsigned limit_ms)
 {
     uint64_t until = clock_ns(CLOCK_MONOTONIC) + limit_ms * UINT64_C(1000000);
-    struct timespec limit = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    struct timespec limit = timespec_of(until);
     syscall(SYS_futex, &heap->control->wait_futex, FUTEX_WAIT_BITSET, expected, &limit, NULL,
             1u << class_of(need));
 }
 
-void wait_offer(struct shmheap *heap, uint64_t largest)
+void wait_wake(struct shmheap *heap, uint64_t largest)
 {
     struct control *control = heap->control;
     uint32_t served = 0, waiting = 0;
@@ -64,12 +64,12 @@ void wait_offer(struct shmheap *heap, uint64_t largest)
         served |= (uint32_t)(least != 0 && least <= largest && least != UINT32_MAX) << class;
     }
     if (served != 0 && classes_wake(heap, served, 1) > 0) {
-        store_u32(&control->wait_sleepers, 0); /* the woken thread sees to the others */
+        store_u32(&control->wait_sleepers, 0); /* the woken thread passes the wake on */
         return;
     }
     for (unsigned class = 0; class < WAIT_CLASSES; class ++)
         if (served >> class & 1)
-            store_u32(&connection_hints(heap)->wait_least[class], 0); /* none sleeps there */
+            store_u32(&connection_hints(heap)->wait_least[class], 0); /* no thread sleeps there */
     waiting &= ~served;
     if (load_u32(&control->wait_sleepers) != (waiting != 0))
         store_u32(&control->wait_sleepers, waiting != 0);

@@ -9,9 +9,10 @@
 #include "../names/names.h"
 #include "../os/pause.h"
 #include "../os/process.h"
-#include "../process/slot.h"
+#include "../process/slot_claim.h"
 
-/* The truth can be walked to the end: 1, else 0. *free_pairs: free blocks that are neighbours. */
+/* Returns 1 when the headers lead to the end and each header is valid, else 0. *free_pairs is 1
+ * when two free blocks are neighbours. */
 static int headers_sound(const struct shmheap *heap, int *free_pairs)
 {
     struct block_step step = {0, 0, 0};
@@ -47,8 +48,8 @@ static void merge_neighbours(struct shmheap *heap)
     }
 }
 
-/* Everything that is derived, from the headers. Lock held; a death in here is another recovery. 0,
- * or -1 with errno. */
+/* Computes all derived data from the headers: 0, or -1 with errno. Lock held. A death inside leaves
+ * the headers true: the next owner recovers again. */
 static int recover_heap(struct shmheap *heap)
 {
     struct control *control = heap->control;
@@ -69,8 +70,8 @@ static int recover_heap(struct shmheap *heap)
     return 0;
 }
 
-/* 1 where the headers lead to the end. */
-static int headers_lead_on(const struct shmheap *heap)
+/* Returns 1 when the headers lead to the end, else 0. */
+static int headers_walkable(const struct shmheap *heap)
 {
     struct block_step step = {0, 0, 0};
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK)
@@ -78,8 +79,8 @@ static int headers_lead_on(const struct shmheap *heap)
     return step.granule == heap->end;
 }
 
-/* One block's label. Meanwhile others may turn it from used to shared, once, or free it into a
- * cache: then it is theirs. */
+/* Gives one block its label. Meanwhile its holder may turn it from used to shared, once, or free it
+ * into a cache, whose slot then holds it. */
 static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t header,
                          uint64_t label)
 {
@@ -90,50 +91,51 @@ static void slot_relabel(const struct shmheap *heap, uint64_t granule, uint64_t 
             return;
 }
 
-/* Blocks of slots whose bit is set in gone or left get the label that says so. A death in between:
- * the rest is relabelled by the next one. */
-static void slots_relabel(const struct shmheap *heap, const uint64_t *gone, const uint64_t *left)
+/* Labels the blocks of slots in the sets gone and departed. A death inside leaves some blocks
+ * labelled; their slots are not free yet, so the next collector labels the rest. */
+static void slots_relabel(const struct shmheap *heap, const uint64_t *gone,
+                          const uint64_t *departed)
 {
     struct block_step step = {0, 0, 0};
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         unsigned slot = header_slot(step.header);
         if (slot_set_has(gone, slot))
             slot_relabel(heap, step.granule, step.header, SLOT_GONE);
-        else if (slot_set_has(left, slot))
-            slot_relabel(heap, step.granule, step.header, SLOT_LEFT);
+        else if (slot_set_has(departed, slot))
+            slot_relabel(heap, step.granule, step.header, SLOT_DEPARTED);
     }
 }
 
-/* Frees the slots whose bit is set in gone, and those that are vacated. As recover_slots. */
+/* Frees the slots in the set gone, and all departed slots. Returns as recover_slots. */
 static int slots_free(struct shmheap *heap, const uint64_t *gone)
 {
-    uint64_t left[SLOT_SET_WORDS] = {0};
+    uint64_t departed[SLOT_SET_WORDS] = {0};
     int freed = 0;
-    if (!headers_lead_on(heap)) {
+    if (!headers_walkable(heap)) {
         errno = EBADMSG;
         return -1;
     }
     const unsigned limit = slot_limit(heap);
     for (unsigned slot = 1; slot < limit; slot++)
         if (!slot_set_has(gone, slot) && slot_departed(heap, slot))
-            slot_set_add(left, slot);
-    slots_relabel(heap, gone, left);
-    names_relabel(heap, gone, left);
+            slot_set_add(departed, slot);
+    slots_relabel(heap, gone, departed);
+    names_relabel(heap, gone, departed);
     for (unsigned slot = 1; slot < limit; slot++)
-        if (slot_set_has(gone, slot) || slot_set_has(left, slot)) {
+        if (slot_set_has(gone, slot) || slot_set_has(departed, slot)) {
             slot_clear(heap, slot);
             freed++;
         }
     return freed;
 }
 
-int recover_slots(struct shmheap *heap, int dead_too)
+int recover_slots(struct shmheap *heap, int and_dead)
 {
     uint64_t gone[SLOT_SET_WORDS] = {0};
-    if (dead_too)
+    if (and_dead)
         slot_reapable(heap, gone);
     for (unsigned word = 0; word < SLOT_SET_WORDS; word++)
-        if (gone[word] != 0) /* no slot tells of these blocks any more */
+        if (gone[word] != 0) /* no slot names these blocks any more */
             store_u64(&connection_hints(heap)->reap_wanted, 1);
     return slots_free(heap, gone);
 }
@@ -146,10 +148,10 @@ int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped)
     return slots_free(heap, gone);
 }
 
-void recover_offer(struct shmheap *heap) { wait_offer(heap, index_largest_of_all(heap)); }
+void recover_wake_waiter(struct shmheap *heap) { wait_wake(heap, index_largest_of_all(heap)); }
 
-/* Takes the lock, waiting limit_ms milliseconds, in slices, for a living owner: LOCK_TAKEN or
- * LOCK_DIED, or LOCK_SUSPECT with errno. */
+/* Takes the lock: LOCK_TAKEN, LOCK_DIED, or LOCK_SUSPECT with errno. It waits in slices for a
+ * living owner, limit_ms milliseconds at most. */
 static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
 {
     uint64_t seen, waited_ms = 0;
@@ -157,7 +159,7 @@ static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
         enum lock_result result = lock_wait(heap, waited_ms, &seen);
         if (result != LOCK_SUSPECT)
             return result;
-        if (seen != 0 && seen != LOCK_LEFT && !slot_alive(heap, lock_word_slot(seen)) &&
+        if (seen != 0 && seen != LOCK_HANDOFF && !slot_alive(heap, lock_word_slot(seen)) &&
             lock_seize(heap, seen) == LOCK_DIED)
             return LOCK_DIED;
         waited_ms += LOCK_SLICE_MS;
@@ -168,7 +170,7 @@ static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
     }
 }
 
-/* The lock, the heap below it sound and of known length. */
+/* Takes the lock, recovers the heap if the last owner died, and refreshes its length. */
 static int enter_locked(struct shmheap *heap, unsigned limit_ms)
 {
     enum lock_result result = lock_take(heap, limit_ms);
@@ -176,7 +178,7 @@ static int enter_locked(struct shmheap *heap, unsigned limit_ms)
         return -1;
     if (result == LOCK_DIED && recover_heap(heap) != 0) {
         int reason = errno;
-        lock_release_broken(heap); /* the next one tries again */
+        lock_release_broken(heap); /* the next owner tries again */
         errno = reason;
         return -1;
     }
@@ -193,21 +195,21 @@ int heap_lock_grown(struct shmheap *heap)
     return -1;
 }
 
-/* All slots there are taken. What a dead process held is told by its slot, so that goes to another
- * only when there is no room for more. More than
- * 0 when there were any to be found, 0, or -1 with errno. Lock held. */
+/* All entries of the table are taken. Makes some free: departed slots first, then new entries. A
+ * dead process's slot names its blocks, so the slot becomes free only when the table cannot grow.
+ * Returns more than 0 when a slot may be free, 0, or -1 with errno. Lock held. */
 static int slots_find(struct shmheap *heap)
 {
     unsigned knew = load_u32(&heap->slots_there), there = slot_limit(heap);
     if (there > knew)
-        return 1; /* another has just made room */
+        return 1; /* another process has extended the table */
     int whole = there == heap->slot_count, freed = recover_slots(heap, whole);
     if (freed != 0 || whole)
         return freed;
     return slot_table_extend(heap) == 0 ? 1 : recover_slots(heap, 1);
 }
 
-/* The same without the lock, which it takes as SLOT_COLLECTOR. */
+/* The same without the lock, which the process takes as SLOT_COLLECTOR. */
 static int slots_collect(struct shmheap *heap)
 {
     int found = -1;
@@ -221,8 +223,8 @@ static int slots_collect(struct shmheap *heap)
     return found;
 }
 
-/* Other processes may have found slots just before us, or be quicker to take what we found: so it
- * tries again, but not for ever, since a peer may pretend that. */
+/* Other processes may take the slots that this process made free: so it tries again. A hostile peer
+ * may take them for ever, so a time limit ends it. */
 static int slot_take_or_make(struct shmheap *heap)
 {
     struct pause limit = pause_begin(heap->lock_limit_ms);
@@ -235,15 +237,15 @@ static int slot_take_or_make(struct shmheap *heap)
 
 int recover_take_slot(struct shmheap *heap)
 {
-    int calm = process_calm();
-    pthread_mutex_lock(&heap->slot_mutex); /* held within the limits of the waits below */
+    int cancel = process_cancel_off();
+    pthread_mutex_lock(&heap->slot_mutex); /* held while lock_limit_ms bounds the waits below */
     int taken = heap->slot != 0 ? 0 : connection_lockable(heap) == 0 ? slot_take_or_make(heap) : -1;
     if (heap->open)
         connection_settle(heap);
     if (taken == 0)
         __atomic_store_n(SHARED_VALUE(&heap->ready), 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&heap->slot_mutex);
-    process_calm_end(calm);
+    process_cancel_restore(cancel);
     return taken;
 }
 
@@ -258,13 +260,13 @@ int heap_lock_within(struct shmheap *heap, unsigned limit_ms)
         return -1;
     }
     process_notice_fork();
-    int before = errno, calm = process_calm();
+    int before = errno, cancel = process_cancel_off();
     int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) &&
                   enter_locked(heap, limit_ms) == 0;
-    process_calm_end(calm);
+    process_cancel_restore(cancel);
     if (!entered)
         return -1;
-    errno = before; /* waiting and asking after others is not the caller's business */
+    errno = before; /* failed system calls of a wait are no errors of the call */
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* recover.h: getting into a heap, whatever happened to those who were in it before.
+/* recover.h: takes the lock of a heap, and repairs what a dead owner or a dead process left.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_RECOVER_H
 #define SHMHEAP_RECOVER_H
@@ -8,12 +8,16 @@
 #include "../segment/segment.h"
 #include "../process/wait.h"
 
-/* The way in where anything is unusual: no slot yet, lock taken, owner dead, region grown. 0 with
- * the lock held, or -1 with errno EINVAL, EACCES, EAGAIN, ETIMEDOUT, EBADMSG and without it. */
+/* heap_lock_slow is the slow path of heap_lock: no slot yet, lock taken, owner dead, region grown.
+ * Returns 0 with the lock held; -1 without it, and errno EINVAL, EACCES, EAGAIN, ETIMEDOUT or
+ * EBADMSG. */
 int heap_lock_slow(struct shmheap *heap);
 
-/* The same, waiting for a living owner of the lock no longer than about so many milliseconds. */
+/* heap_lock_within does the same and waits for a living owner for about limit_ms milliseconds. */
 int heap_lock_within(struct shmheap *heap, unsigned limit_ms);
+
+/* heap_lock_grown, with the lock, refreshes the length: 0; else it unlocks, -1 with errno
+ * EBADMSG. */
 int heap_lock_grown(struct shmheap *heap);
 
 /* heap_lock takes the lock of a sound heap: 0, or -1 with errno. */
@@ -28,15 +32,15 @@ static inline int heap_lock(struct shmheap *heap)
 
 static inline void heap_unlock(struct shmheap *heap) { lock_release(heap); }
 
-/* recover_offer wakes one of the threads that wait for space, if the largest free block serves any.
+/* recover_wake_waiter wakes a thread that waits for space if the largest free block serves one.
  * Lock held. */
-void recover_offer(struct shmheap *heap);
+void recover_wake_waiter(struct shmheap *heap);
 
-/* heap_unlock after a block was freed. */
+/* heap_unlock_freed unlocks after a block was freed. */
 static inline void heap_unlock_freed(struct shmheap *heap)
 {
     if (UNLIKELY(wait_is_expected(heap)))
-        recover_offer(heap);
+        recover_wake_waiter(heap);
     lock_release(heap);
 }
 
@@ -44,12 +48,13 @@ static inline void heap_unlock_freed(struct shmheap *heap)
  * ETIMEDOUT, EBADMSG. */
 int recover_take_slot(struct shmheap *heap);
 
-/* recover_slots frees the slots of those who left, and with dead_too of the dead, relabelling the
- * blocks that name them. Lock held. The number of slots freed, or -1 with errno EBADMSG. */
-int recover_slots(struct shmheap *heap, int dead_too);
+/* recover_slots labels the blocks of departed slots, and with and_dead of reapable dead slots, and
+ * frees these slots. Returns their number, or -1 with errno EBADMSG. Lock held. A death inside
+ * leaves some blocks labelled. */
+int recover_slots(struct shmheap *heap, int and_dead);
 
-/* recover_slots_reaped frees the slots of departed processes, and these dead slots (bits), whose
- * blocks have been reaped. Lock held. As recover_slots. */
+/* recover_slots_reaped frees the departed slots and the dead slots in the set reaped, whose blocks
+ * have been reaped. Otherwise as recover_slots. */
 int recover_slots_reaped(struct shmheap *heap, const uint64_t *reaped);
 
 #endif

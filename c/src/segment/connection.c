@@ -8,8 +8,8 @@
 
 #include "../os/file.h"
 
-/* The file, opened by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping that
- * keeps the description of `use`; -1: neither leads to it. */
+/* Opens the file by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping of
+ * `use`. -1: neither leads to the file. */
 static int open_again(const struct shmheap *heap)
 {
     int oflags = heap->read_only ? O_RDONLY : O_RDWR;
@@ -32,25 +32,25 @@ int connection_fd(const struct shmheap *heap)
                                     __ATOMIC_ACQUIRE))
         return again;
     if (again >= 0)
-        close(again); /* another file; or another thread was quicker */
+        close(again); /* another file, or another thread was faster */
     if (fd >= 0 && file_is(fd, heap->device, heap->inode))
         return fd;
     errno = EBADF;
     return -1;
 }
 
-struct anchor_file connection_file(const struct shmheap *heap)
+struct liveness_file connection_file(const struct shmheap *heap)
 {
-    const struct anchor_file file = {connection_fd(heap), heap->name, heap->is_path,
-                                     heap->read_only};
+    const struct liveness_file file = {connection_fd(heap), heap->name, heap->is_path,
+                                       heap->read_only};
     return file;
 }
 
-/* struct inherited is private: the anchor of a parent, in a mapping of its own. A child takes no
- * memory from malloc() before its first change: after _Fork() another thread of the parent may have
- * malloc's lock for ever. */
+/* struct inherited is private: `use` of a parent, in a mapping of its own. A child does not call
+ * malloc() before its first change: after _Fork(), a thread that does not exist here may hold
+ * malloc's lock. */
 struct inherited {
-    struct anchor use;
+    struct liveness use;
     struct inherited *next;
 };
 
@@ -65,35 +65,34 @@ void connection_drop_inherited(struct shmheap *heap)
 {
     for (struct inherited *next, *from = heap->inherited; from != NULL; from = next) {
         next = from->next;
-        anchor_drop(&from->use);
+        liveness_drop(&from->use);
         munmap(from, sizeof *from);
     }
     heap->inherited = NULL;
 }
 
-/* The description of `use` is anew this process's own, or its descriptor known again. What it
- * replaces is kept if it is a parent's. */
-static int use_renew(struct shmheap *heap, const struct anchor_file *file)
+/* Gives `use` a new description of this process's own. The list of inherited ones keeps a parent's;
+ * a description of this process's own is dropped. */
+static int use_renew(struct shmheap *heap, const struct liveness_file *file)
 {
-    struct anchor use = ANCHOR_NONE;
+    struct liveness use = LIVENESS_NONE;
     struct inherited *from = heap->use_is_parents ? inherited_new() : NULL;
     if (heap->use_is_parents && from == NULL)
         return -1;
-    if (anchor_open(&use, file, ANCHOR_USE) != 0) {
+    if (liveness_open(&use, file, LIVENESS_FAMILY) != 0) {
         int reason = errno;
         if (from != NULL)
             munmap(from, sizeof *from);
         errno = reason;
         return -1;
     }
-    file_use(use.fd, 0); /* cannot fail: the lock that it replaces keeps those out who want the file
-                            for themselves */
+    file_use(use.fd, 0); /* cannot fail: the lock that it replaces excludes removers until then */
     if (from != NULL) {
         from->use = heap->use;
         from->next = heap->inherited;
         heap->inherited = from;
     } else {
-        anchor_drop(&heap->use);
+        liveness_drop(&heap->use);
     }
     heap->use = use;
     heap->use_is_parents = 0;
@@ -104,14 +103,14 @@ int connection_lockable(struct shmheap *heap)
 {
     if (!heap->has_file)
         return 0;
-    const struct anchor_file file = connection_file(heap);
+    const struct liveness_file file = connection_file(heap);
     if (file.fd < 0 || (heap->use.fd < 0 && use_renew(heap, &file) != 0))
         return -1;
-    return heap->life.fd >= 0 ? 0 : anchor_open(&heap->life, &file, ANCHOR_LIFE);
+    return heap->life.fd >= 0 ? 0 : liveness_open(&heap->life, &file, LIVENESS_PROCESS);
 }
 
 void connection_settle(struct shmheap *heap)
 {
-    anchor_settle(&heap->life);
-    anchor_settle(&heap->use);
+    liveness_settle(&heap->life);
+    liveness_settle(&heap->use);
 }

@@ -5,17 +5,16 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1; older kernels refuse it */
-#endif
+#include "../base/kernel.h"
 
 enum {
     HUGE_PAGE = 2 << 20,
-    HUGE_HEAP_MIN = 16 << 20 /* bytes of a segment from which on nobody has to ask */,
+    HUGE_HEAP_MIN = 16 << 20, /* bytes of a segment that gets huge pages without a request */
     INTERRUPTIONS = 100,
+    /* Time limits for each huge page without a request: when the heap is made, and when it grows,
+     * since other processes then wait for the lock. */
     MAKE_NS = 1000000,
-    GROW_NS =
-        250000 /* for each huge page where nobody asked; when it grows, others wait for the lock */
+    GROW_NS = 250000
 };
 
 static int is_wanted(const struct shmheap *heap)
@@ -34,11 +33,12 @@ void *huge_address(const struct shmheap *heap)
         return NULL;
     uintptr_t at = (uintptr_t)round_up((uintptr_t)room, HUGE_PAGE);
     munmap(room, len);
-    return (void *)at; /* taken by another thread meanwhile: the kernel chooses another */
+    return (void *)at; /* another thread may take the range first: then the kernel chooses */
 }
 
-/* 1, or 0 when the kernel has no huge page for this place. MADV_COLLAPSE, whatever the machine's settings are, fills holes as it makes a
- * huge page, but wants one small page to start from; with more of them it takes several times as long. */
+/* Returns 1, or 0 when the kernel has no huge page for this place. MADV_COLLAPSE works under any
+ * setting of the machine and fills holes. It needs one small page to start from; more of them make
+ * it several times slower. */
 static int fill_one(const struct shmheap *heap, uint64_t at)
 {
     int tries = 0;
@@ -48,15 +48,16 @@ static int fill_one(const struct shmheap *heap, uint64_t at)
     return madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
 }
 
-/* Of the block that begins at this offset in the segment, or of the first one. */
+/* Returns the granule at this offset in the segment, or 0 before the region. */
 static uint64_t granule_at(const struct shmheap *heap, uint64_t off)
 {
     uint64_t region = heap->layout.region_off;
     return off > region ? (off - region) >> heap->shift : 0;
 }
 
-/* Clearing two megabytes takes a quarter of a millisecond, but in a virtual machine ten times that, when the host has to find the memory
- * first. Small pages are cleared when they are used; so that nobody has to wait for what he may never use, it ends early then. */
+/* Clearing 2 MiB takes a quarter of a millisecond, but ten times as long in a virtual machine whose
+ * host must find the memory first. Small pages are cleared when they are used. So the time limit
+ * ends the filling early: the caller does not wait for memory that it may never use. */
 void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from,
                uint64_t *filled_to)
 {
@@ -74,13 +75,13 @@ void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *fille
         if (!fill_one(heap, at))
             break;
     *filled_to = at;
-    if (making || load_u64(&heap->huge_next) ==
-                      HUGE_NEVER) /* made part by part, of which the region is the last */
+    /* A new heap is filled part by part; the region is the last part. */
+    if (making || load_u64(&heap->huge_next) == HUGE_NEVER)
         store_u64(&heap->huge_next, granule_at(heap, at));
     errno = before;
 }
 
-void huge_used(struct shmheap *heap, uint64_t granule)
+void huge_touch_first(struct shmheap *heap, uint64_t granule)
 {
     int before = errno;
     if (granule >= connection_end(heap))
@@ -90,7 +91,7 @@ void huge_used(struct shmheap *heap, uint64_t granule)
     uint64_t next = granule_at(heap, page + HUGE_PAGE);
     if (page + HUGE_PAGE <= region + load_u64(&heap->len_known) &&
         madvise(heap->base + page, HUGE_PAGE, MADV_COLLAPSE) != 0 && errno == EINVAL)
-        next = HUGE_NEVER; /* not with this kernel, or not for this process */
+        next = HUGE_NEVER; /* this kernel cannot, or not for this process */
     store_u64(&heap->huge_next, next);
     errno = before;
 }
@@ -101,14 +102,14 @@ void huge_connected(struct shmheap *heap)
         store_u64(&heap->huge_next, load_u64(&heap->control->top));
 }
 
-void huge_ask(const struct shmheap *heap, uint64_t len)
+void huge_request(const struct shmheap *heap, uint64_t len)
 {
     int before = errno;
     int has_holes = len < heap->layout.segment_len || (heap->format_flags & FORMAT_SPARSE);
-    /* In a file on a disk, huge pages would fill the holes. */
+    /* Huge pages fill the holes of a sparse heap, and of a file on a disk. */
     if (heap->huge && !(has_holes && connection_is_on_disk(heap))) {
         madvise(heap->base, heap->map_len, MADV_HUGEPAGE);
-        if (!(heap->format_flags & FORMAT_SPARSE)) /* in a sparse heap it would fill the holes */
+        if (!(heap->format_flags & FORMAT_SPARSE))
             madvise(heap->base, (size_t)len / HUGE_PAGE * HUGE_PAGE, MADV_COLLAPSE);
     }
     errno = before;

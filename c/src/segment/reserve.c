@@ -9,43 +9,32 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "../base/kernel.h"
 #include "../os/file.h"
-#include "huge.h"
 #include "../os/memory.h"
-
-/* As the kernel's headers linux/fs.h and linux/magic.h have them; not every C library comes with
- * these. */
-#define FLAGS_GET _IOR('f', 1, long)
-#define FLAGS_SET _IOW('f', 2, long)
-#define FLAG_NO_COPY_ON_WRITE 0x00800000
-#define MAGIC_BTRFS 0x9123683eu
-#define MAGIC_EXT 0xef53u /* ext2 and ext3 too */
-#define MAGIC_HUGETLBFS 0x958458f6u
-#define MAGIC_OVERLAYFS 0x794c7630u
-#define MAGIC_RAMFS 0x858458f6u
-#define MAGIC_TMPFS 0x01021994u
+#include "huge.h"
+#include "parts.h"
 
 enum {
-    PIECE = 16 << 20, /* takes the kernel some milliseconds */
-    SMALL = 1 << 20,
+    PIECE = 16 << 20, /* the kernel reserves it in some milliseconds */
+    SMALL = 1 << 20,  /* fewer bytes are requested without a check of the file system */
     ZEROS = 64 << 10,
-    INTERRUPTIONS = 100000, /* of one page, one after the other */
-    PARTS_MAX = 1 + BIN_LEVELS_MAX + LEVELS_MAX + 1
+    INTERRUPTIONS = 100000 /* of one page in a row */
 };
 
 static enum file_kind kind_of(uint32_t magic)
 {
     switch (magic) {
-        case MAGIC_TMPFS:
-        case MAGIC_RAMFS:
+        case TMPFS_MAGIC:
+        case RAMFS_MAGIC:
             return FILE_IN_MEMORY;
-        case MAGIC_OVERLAYFS:
+        case OVERLAYFS_SUPER_MAGIC:
             return FILE_MAYBE_IN_MEMORY;
-        case MAGIC_HUGETLBFS:
+        case HUGETLBFS_MAGIC:
             return FILE_IN_HUGE_PAGES;
-        case MAGIC_BTRFS:
+        case BTRFS_SUPER_MAGIC:
             return FILE_ON_BTRFS;
-        case MAGIC_EXT:
+        case EXT4_SUPER_MAGIC:
             return FILE_ON_EXT;
         default:
             return FILE_ELSEWHERE;
@@ -63,43 +52,27 @@ void reserve_begin(struct shmheap *heap)
     errno = before;
 }
 
-/* A file system that copies on write needs new room for each change. btrfs changes in place the
- * files that were marked while they were empty. */
+/* A file system that copies on write needs new blocks for each change. btrfs changes a file in
+ * place if the file was marked while it was empty. */
 void reserve_new(struct shmheap *heap)
 {
     int before = errno, flags = 0;
     reserve_begin(heap);
-    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FLAGS_GET, &flags) == 0) {
-        flags |= FLAG_NO_COPY_ON_WRITE;
-        ioctl(heap->fd, FLAGS_SET, &flags);
+    if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FS_IOC_GETFLAGS, &flags) == 0) {
+        flags |= FS_NOCOW_FL;
+        ioctl(heap->fd, FS_IOC_SETFLAGS, &flags);
     }
     errno = before;
-}
-
-static uint64_t page_up(const struct shmheap *heap, uint64_t off)
-{
-    return round_up(off, heap->file_page);
-}
-
-static uint64_t page_down(const struct shmheap *heap, uint64_t off)
-{
-    return off / heap->file_page * heap->file_page;
-}
-
-uint64_t reserve_map_len(const struct shmheap *heap)
-{
-    uint64_t len = heap->layout.map_len;
-    return heap->file_kind == FILE_IN_HUGE_PAGES ? page_up(heap, len) : len;
 }
 
 void reserve_holes_keep(const struct shmheap *heap)
 {
     const struct layout *layout = &heap->layout;
-    uint64_t slots = page_down(heap, layout->more_off);
+    uint64_t slots = parts_page_down(heap, layout->more_off);
     int before = errno;
     if (!connection_is_on_disk(heap) || (heap->format_flags & FORMAT_SPARSE))
         return;
-    madvise(heap->base, (size_t)page_down(heap, layout->region_off), MADV_RANDOM);
+    madvise(heap->base, (size_t)parts_page_down(heap, layout->region_off), MADV_RANDOM);
     if (slots < heap->map_len)
         madvise(heap->base + slots, heap->map_len - (size_t)slots, MADV_RANDOM);
     errno = before;
@@ -116,8 +89,8 @@ static int file_len(const struct shmheap *heap, uint64_t *len)
     return 0;
 }
 
-/* A request that cannot succeed is refused before it takes from others what is left. A file
- * system that does not tell its size is taken to have enough. */
+/* Refuses a request that cannot succeed, before it takes the last blocks from other files. A file
+ * system that does not tell its size counts as large enough. */
 static int file_system_check(const struct shmheap *heap, uint64_t bytes)
 {
     struct statfs status;
@@ -128,8 +101,8 @@ static int file_system_check(const struct shmheap *heap, uint64_t bytes)
     return -1;
 }
 
-/* Before the first of `bytes` bytes is reserved, in a file of now bytes that has len bytes at least
- * then. */
+/* Checks all limits before `bytes` bytes are reserved. The file has now bytes, and then at least
+ * len. */
 static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now, uint64_t len)
 {
     if (len > now && file_length_check(len) != 0)
@@ -144,10 +117,10 @@ static int limits_check(const struct shmheap *heap, uint64_t bytes, uint64_t now
 /* Writes zeros to [from, to). */
 static int zeros_write(const struct shmheap *heap, uint64_t from, uint64_t to)
 {
-    static unsigned char zeros[ZEROS]; /* never written; not const, so that no file holds it */
-    if (file_length_check(to) != 0)    /* RLIMIT_FSIZE ends a write inside a long file, too */
+    static unsigned char zeros[ZEROS]; /* not const: const zeros would lie in the library's file */
+    if (file_length_check(to) != 0)    /* RLIMIT_FSIZE ends a write inside a long file as well */
         return -1;
-    if (from < offsetof(struct control, lock)) /* the maker's mark is there */
+    if (from < offsetof(struct control, lock)) /* keep the maker's mark */
         from = offsetof(struct control, lock);
     for (uint64_t len; from < to; from += len) {
         len = to - from < ZEROS ? to - from : ZEROS;
@@ -170,19 +143,18 @@ static int piece_reserve(struct shmheap *heap, uint64_t from, uint64_t to)
     return zeros_write(heap, from, to);
 }
 
-/* Whether the machine has memory for the piece that begins at `at`, of a range that begins at
- * `from` and whose first piece limits_check() has looked at. */
+/* Checks that the machine has memory for the piece at `at` of a range that begins at `from`.
+ * limits_check has checked the first piece on a memory file system. */
 static int piece_check(const struct shmheap *heap, uint64_t from, uint64_t at, uint64_t len)
 {
-    int asked =
+    int unchecked =
         heap->file_kind == FILE_IN_MEMORY ? at > from : heap->file_kind == FILE_MAYBE_IN_MEMORY;
-    return asked ? memory_suffices(len) : 0;
+    return unchecked ? memory_suffices(len) : 0;
 }
 
-/* Reserves [from, to). filled: the memory is there already, and need not be looked for. Until
- * Linux 6.17, a signal makes fallocate(2) on tmpfs undo all that the call has done, and fail. So
- * the library asks for pieces: smaller ones after each interruption, larger ones after each
- * success. */
+/* Reserves [from, to). filled: the pages exist, so memory is not checked. Until Linux 6.17, a
+ * signal makes fallocate(2) on tmpfs undo the whole call and fail. So the library requests pieces:
+ * smaller ones after each interruption, larger ones after each success. */
 static int pieces_reserve(struct shmheap *heap, uint64_t from, uint64_t to, int filled)
 {
     uint64_t most = heap->file_page > PIECE ? heap->file_page : PIECE, piece = most, at = from;
@@ -196,7 +168,7 @@ static int pieces_reserve(struct shmheap *heap, uint64_t from, uint64_t to, int 
             piece = 2 * piece < most ? 2 * piece : most;
             interrupted = 0;
         } else if (errno == EINTR && ++interrupted < INTERRUPTIONS) {
-            piece = page_up(heap, piece / 4);
+            piece = parts_page_up(heap, piece / 4);
         } else {
             return -1;
         }
@@ -216,7 +188,7 @@ static int range_reserve(struct shmheap *heap, uint64_t from, uint64_t to)
     return pieces_reserve(heap, filled_to, to, 0);
 }
 
-/* A network file system may learn only when the zeros reach its server that there is no room. */
+/* A network file system may report a full disk only when the zeros reach its server. */
 static int zeros_arrive(const struct shmheap *heap)
 {
     int result = 0;
@@ -228,102 +200,22 @@ static int zeros_arrive(const struct shmheap *heap)
     return result;
 }
 
-/* Parts of the segment ------------------------------------------------------------------------ */
+/* Regions and slots ------------------------------------------------------- */
 
-/* struct part: pages of the file. Each page belongs to one part. */
-struct part {
-    uint64_t from, to;
-};
-
-/* Fills in what a region of len bytes needs of each part of the segment, by address. The first
- * part begins with the control, the last is the region. */
-static unsigned parts_bytes(const struct shmheap *heap, uint64_t len, struct part *parts)
-{
-    const struct layout *layout = &heap->layout;
-    uint64_t granules = layout_granules(len, heap->shift);
-    uint64_t chunks = (granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
-    unsigned count = 0;
-    parts[count++] = (struct part){0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)};
-    for (unsigned level = 0; level < layout->bin_levels; level++) {
-        uint64_t off = layout->bin_off[level];
-        groups = (groups + BINS - 1) / BINS;
-        parts[count++] = (struct part){off, off + groups * BINS * sizeof(uint64_t)};
-    }
-    for (unsigned level = 0; level < layout->levels; level++) {
-        uint64_t off = layout->level_off[level];
-        chunks = round_up(chunks, NODE_CHILDREN);
-        parts[count++] = (struct part){off, off + chunks * sizeof(uint32_t)};
-        chunks /= NODE_CHILDREN;
-    }
-    parts[count++] = (struct part){layout->region_off, layout->region_off + len};
-    return count;
-}
-
-/* The same in whole pages. A page that two parts share belongs to the later one; a page that the
- * region shares with the slots belongs to the region up to the segment's end. On hugetlbfs it
- * belongs to the slots. */
-static unsigned parts_pages(const struct shmheap *heap, uint64_t len, struct part *parts)
-{
-    const struct layout *layout = &heap->layout;
-    unsigned count = parts_bytes(heap, len, parts);
-    uint64_t limit = layout->segment_len;
-    if (heap->file_kind == FILE_IN_HUGE_PAGES)
-        limit = layout->map_len > limit ? page_down(heap, layout->more_off) : page_up(heap, limit);
-    for (unsigned part = count; part-- > 0; limit = parts[part].from) {
-        parts[part].from = page_down(heap, parts[part].from);
-        parts[part].to = page_up(heap, parts[part].to);
-        if (parts[part].to > limit)
-            parts[part].to = limit;
-    }
-    return count;
-}
-
-/* Fills in the ranges that a region of len bytes needs and one of was bytes (0: none) has not. */
-static unsigned ranges_find(const struct shmheap *heap, uint64_t was, uint64_t len,
-                            struct part *ranges)
-{
-    const struct layout *layout = &heap->layout;
-    int huge_pages = heap->file_kind == FILE_IN_HUGE_PAGES;
-    struct part had[PARTS_MAX];
-    if (was == 0 && len == layout->max_len) { /* one range, for the sake of huge pages */
-        ranges[0] = (struct part){0, huge_pages ? reserve_map_len(heap) : layout->segment_len};
-        return 1;
-    }
-    unsigned count = parts_pages(heap, len, ranges);
-    if (was != 0) {
-        parts_pages(heap, was, had);
-        for (unsigned part = 0; part < count; part++)
-            ranges[part].from = had[part].to;
-    } else if (huge_pages && layout->map_len > layout->segment_len) {
-        /* On hugetlbfs a mapping makes the file as long as itself: so all slots are there. */
-        ranges[count].from = page_down(heap, layout->more_off);
-        ranges[count++].to = reserve_map_len(heap);
-    }
-    return count;
-}
-
-static uint64_t ranges_len(const struct part *ranges, unsigned count)
-{
-    uint64_t len = 0;
-    for (unsigned range = 0; range < count; range++)
-        if (ranges[range].from < ranges[range].to)
-            len += ranges[range].to - ranges[range].from;
-    return len;
-}
-
-/* Gives back the first `count` ranges, where the heap has never been. The file had len bytes.
- * Without fallocate(2) only the bytes behind these can be given back; the next growth finds the
- * others in place. */
-static void ranges_undo(const struct shmheap *heap, const struct part *ranges, unsigned count,
-                        uint64_t len)
+/* Frees the first count parts, which the heap has never used. The file had len bytes. Without
+ * fallocate(2) only the bytes behind these can be freed; the next growth finds the others in
+ * place. */
+static void parts_undo(const struct shmheap *heap, const struct part *parts, unsigned count,
+                       uint64_t len)
 {
     const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     int reason = errno, punched = 0;
     uint64_t now;
-    for (unsigned range = 0; range < count; range++) {
-        uint64_t from = ranges[range].from != 0 ? ranges[range].from : heap->file_page;
-        if (from < ranges[range].to) /* the first page has the maker's mark */
-            punched = fallocate(heap->fd, mode, (off_t)from, (off_t)(ranges[range].to - from));
+    for (unsigned part = 0; part < count; part++) {
+        /* The first page keeps the maker's mark. */
+        uint64_t from = parts[part].from != 0 ? parts[part].from : heap->file_page;
+        if (from < parts[part].to)
+            punched = fallocate(heap->fd, mode, (off_t)from, (off_t)(parts[part].to - from));
     }
     if (punched != 0 && file_len(heap, &now) == 0 && now > len)
         punched = ftruncate(heap->fd, (off_t)len);
@@ -342,23 +234,23 @@ static int file_extend(const struct shmheap *heap, uint64_t len)
 
 int reserve_region(struct shmheap *heap, uint64_t len)
 {
-    struct part ranges[PARTS_MAX + 1];
+    struct part parts[PARTS_MAX + 1];
     uint64_t was = load_u64(&heap->len_known), end = heap->layout.region_off + len, before;
     if (!heap->has_file)
-        return 0;                            /* the caller's memory is there already */
-    if (was != 0 && connection_fd(heap) < 0) /* else heap->fd is the file's from here on */
+        return 0;                            /* the caller's memory exists */
+    if (was != 0 && connection_fd(heap) < 0) /* stores a descriptor of the file in heap->fd */
         return -1;
     if (heap->format_flags & FORMAT_SPARSE)
         return file_extend(heap, end);
-    unsigned count = ranges_find(heap, was, len, ranges), done = 0;
+    unsigned count = parts_added(heap, was, len, parts), done = 0;
     if (file_len(heap, &before) != 0 ||
-        limits_check(heap, ranges_len(ranges, count), before, end) != 0)
+        limits_check(heap, parts_len(parts, count), before, end) != 0)
         return -1;
-    while (done < count && range_reserve(heap, ranges[done].from, ranges[done].to) == 0)
+    while (done < count && range_reserve(heap, parts[done].from, parts[done].to) == 0)
         done++;
     if (done == count && zeros_arrive(heap) == 0)
         return 0;
-    ranges_undo(heap, ranges, done < count ? done + 1 : count, before);
+    parts_undo(heap, parts, done < count ? done + 1 : count, before);
     return -1;
 }
 
@@ -374,11 +266,12 @@ int reserve_slots(struct shmheap *heap, uint64_t end)
     if (file_len(heap, &now) != 0)
         return -1;
     from = now;
-    /* Processes may have taken the entries that the file holds by now. Before the first entry, the
-     * file needs what else lies in its page, behind the pages of the region. */
+    /* Other processes may use the entries that the file has, so reserve from its end. Without any
+     * entry, reserve from the first entry's page, or from the end of the region if that is
+     * later. */
     if (from <= layout->more_off) {
         uint64_t region_end = parts[parts_pages(heap, load_u64(&heap->len_known), parts) - 1].to;
-        from = page_down(heap, layout->more_off);
+        from = parts_page_down(heap, layout->more_off);
         from = from > region_end ? from : region_end;
     }
     if (from >= end)

@@ -2,9 +2,6 @@
 #include "segment.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -12,16 +9,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../os/file.h"
-#include "huge.h"
 #include "../base/kernel.h"
-#include "../os/pause.h"
+#include "../os/file.h"
 #include "../os/process.h"
+#include "heap_file.h"
+#include "huge.h"
+#include "parts.h"
 #include "reserve.h"
 
 enum { FIXED_SIZE = sizeof(struct fixed) };
 
-/* The connection's view of a segment at base, once layout, shift and the fixed fields are known. */
+/* Sets the connection's pointers into the segment at base. The layout is computed. */
 static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {
     heap->control = (struct control *)(void *)heap->base;
@@ -52,11 +50,11 @@ static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 
 static int segment_mmap(struct shmheap *heap)
 {
-    if (reserve_map_len(heap) > (size_t)-1 / 2) {
+    if (parts_map_len(heap) > (size_t)-1 / 2) {
         errno = ENOMEM;
         return -1;
     }
-    size_t len = (size_t)reserve_map_len(heap);
+    size_t len = (size_t)parts_map_len(heap);
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base =
         process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
@@ -73,7 +71,7 @@ static int segment_mmap(struct shmheap *heap)
 void segment_unmap(struct shmheap *heap)
 {
     int mapped = heap->unmap;
-    heap->unmap = 0; /* first: a child forked meanwhile must not unmap what comes to this place */
+    heap->unmap = 0; /* first: a child forked now must not unmap a later mapping at this place */
     if (mapped)
         munmap(heap->base, heap->map_len);
     heap->base = NULL;
@@ -116,7 +114,7 @@ static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct se
     return 0;
 }
 
-/* All of the control but magic; the memory is zero. */
+/* Fills the control but for magic; the memory is zero. */
 static void control_fill(struct shmheap *heap, const struct fixed *fixed,
                          const struct segment_plan *plan)
 {
@@ -129,14 +127,14 @@ static void control_fill(struct shmheap *heap, const struct fixed *fixed,
     heap->end = layout_granules(plan->len, plan->shift);
 }
 
-/* The fixed fields, but for magic, tell those who find the file that a heap is being made. */
+/* Writes the fixed fields but for magic: the mark of an unfinished heap. */
 static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
 {
     if (file_length_check(FIXED_SIZE) != 0)
         return -1;
     reserve_new(heap);
     if (heap->file_kind == FILE_IN_HUGE_PAGES)
-        return 0; /* which have no write(2): the file is zeros until it is a heap */
+        return 0; /* hugetlbfs has no write(2): an unfinished heap is all zeros there */
     return file_write(heap->fd, fixed, FIXED_SIZE, 0);
 }
 
@@ -149,14 +147,13 @@ int segment_make(struct shmheap *heap, const struct segment_plan *plan)
     heap->format_flags = plan->flags;
     if (segment_mmap(heap) != 0 || (plan->mapped != NULL && plan->mapped(heap) != 0))
         return -1;
-    if (plan->scope != NULL) /* of the file, so that it holds for what others make it grow by as
-                                well */
-        topology_place(plan->scope, heap->base, heap->map_len);
+    if (plan->topology != NULL) /* the policy is the file's: it holds in other processes as well */
+        topology_place(plan->topology, heap->base, heap->map_len);
     if (plan->len < plan->max_len)
         reserve_holes_keep(heap);
     if (reserve_region(heap, plan->len) != 0)
         return -1;
-    huge_ask(heap, heap->layout.region_off + plan->len);
+    huge_request(heap, heap->layout.region_off + plan->len);
     segment_view(heap, &fixed);
     control_fill(heap, &fixed, plan);
     return 0;
@@ -184,7 +181,7 @@ uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_co
     struct layout layout;
     uint64_t most = UINT64_C(1) << (HEADER_SIZE_BITS + shift), low = 0,
              high = bytes < most ? bytes : most;
-    while (low < high) { /* the largest len whose segment fits: segment_len grows with len */
+    while (low < high) { /* bisect: segment_len grows with len */
         uint64_t middle = low + (high - low + 1) / 2;
         if (middle < REGION_LEN_MIN ||
             (layout_compute(&layout, middle, shift, slot_count, region_align) == 0 &&
@@ -196,22 +193,16 @@ uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_co
     return low < REGION_LEN_MIN ? 0 : low;
 }
 
-/* Those who wait for magic sleep on its low half. */
-static uint32_t *magic_futex(struct control *control)
-{
-    return (uint32_t *)(void *)&control->magic;
-}
-
 void segment_announce(struct shmheap *heap)
 {
     store_publish(&heap->control->magic, FORMAT_MAGIC);
     if (heap->has_file)
-        syscall(SYS_futex, magic_futex(heap->control), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+        heap_file_announce(heap);
 }
 
 /* Connecting ------------------------------------------------------------ */
 
-/* The fixed fields are a heap's, and its layout is plausible: 0; -1 with errno. */
+/* Checks the fixed fields and computes the layout: 0, or -1 with errno. */
 static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
 {
     errno = EBADMSG;
@@ -229,87 +220,21 @@ static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
     return 0;
 }
 
-/* One look at a file: 1 when a heap's fixed fields are there; 0 when it is being made, or empty; -1
- * with errno when it is no heap. */
-static int fixed_read(int fd, struct fixed *fixed)
-{
-    memset(fixed, 0, sizeof *fixed);
-    /* magic comes last, but the first read may have read the rest before magic: so two reads. */
-    for (int i = 0; i < 2; i++) {
-        ssize_t got = pread(fd, fixed, FIXED_SIZE, 0);
-        if (got < 0)
-            return -1;
-        if (fixed->magic == 0)
-            return 0;
-        if (fixed->magic != FORMAT_MAGIC || got < FIXED_SIZE) {
-            errno = EBADMSG;
-            return -1;
-        }
-    }
-    return 1;
-}
-
-/* Sleeps until magic is announced, or for some time. A page that the file does not have yet is no
- * place to sleep on. */
-static int fixed_sleep(struct control *first_page, struct pause *pause)
-{
-    struct pause once = *pause;
-    uint64_t ns = pause_ns(pause);
-    struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-    if (ns == 0)
-        return 0;
-    if (first_page != MAP_FAILED &&
-        (syscall(SYS_futex, magic_futex(first_page), FUTEX_WAIT, 0, &limit, NULL, 0) == 0 ||
-         errno == ETIMEDOUT || errno == EAGAIN))
-        return 1;
-    return pause_sleep(&once);
-}
-
-/* The fixed fields of a heap that may be in the making. */
-static int fixed_wait(const struct shmheap *heap, struct fixed *fixed, unsigned timeout_ms,
-                      int had_name)
-{
-    struct pause pause = pause_begin(timeout_ms);
-    void *first_page = MAP_FAILED;
-    int found;
-    while ((found = fixed_read(heap->fd, fixed)) == 0) {
-        int reason = had_name && file_is_nameless(heap->fd) ? ESTALE
-                     : file_was_abandoned(heap->fd)         ? EOWNERDEAD
-                                                            : 0;
-        if (first_page == MAP_FAILED && heap->file_kind != FILE_IN_HUGE_PAGES)
-            first_page = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, heap->fd, 0);
-        if (reason == 0 && !fixed_sleep(first_page, &pause))
-            reason = ETIMEDOUT;
-        if (reason != 0) {
-            errno = reason;
-            found = -1;
-            break;
-        }
-    }
-    int reason = errno;
-    if (first_page != MAP_FAILED)
-        munmap(first_page, sizeof(struct control));
-    errno = reason;
-    return found > 0 ? 0 : -1;
-}
-
 int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name)
 {
-    struct fixed fixed;
-    reserve_begin(heap); /* waiting, too, must know what the file lies on */
-    return fixed_wait(heap, &fixed, timeout_ms, had_name);
+    reserve_begin(heap); /* waiting depends on the file system as well */
+    return heap_file_await(heap, timeout_ms, had_name);
 }
 
 int segment_map(struct shmheap *heap)
 {
     struct fixed fixed;
     struct stat status;
-    /* What segment_await has found stays, unless a hostile peer takes it away: then magic is 0, or
-     * any other. */
-    if (fixed_read(heap->fd, &fixed) < 0 || fixed_check(heap, &fixed) != 0)
+    /* A hostile peer may have changed the file since segment_await: then magic is 0 or wrong. */
+    if (heap_file_read(heap->fd, &fixed) < 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {
-        errno = EBADMSG; /* made for memory of the caller, then copied into a file */
+        errno = EBADMSG; /* a heap in memory, copied into a file */
         return -1;
     }
     if (fstat(heap->fd, &status) != 0)
@@ -326,7 +251,7 @@ int segment_map(struct shmheap *heap)
         return -1;
     if (load_u64(&heap->len_known) < heap->layout.max_len)
         reserve_holes_keep(heap);
-    huge_ask(heap, heap->layout.region_off + load_u64(&heap->len_known));
+    huge_request(heap, heap->layout.region_off + load_u64(&heap->len_known));
     huge_connected(heap);
     return 0;
 }
@@ -337,7 +262,7 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
     errno = EBADMSG;
     if (bytes < CONTROL_SIZE)
         return -1;
-    /* magic comes last, so it is loaded first. */
+    /* The maker stores magic last, so load it first. */
     uint64_t words[FIXED_SIZE / sizeof(uint64_t)];
     words_load(words, memory, FIXED_SIZE / sizeof(uint64_t));
     memcpy(&fixed, words, sizeof fixed);
@@ -353,7 +278,7 @@ int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes)
     return segment_refresh(heap);
 }
 
-/* Threads refresh side by side; what one knows is never taken back by another. */
+/* Raises *word to value. Threads that raise it at once never lower it. */
 static void raise_to(uint64_t *word, uint64_t value)
 {
     uint64_t now = SHARED_LOAD(word);
@@ -362,9 +287,9 @@ static void raise_to(uint64_t *word, uint64_t value)
         continue;
 }
 
-/* Whether the file reaches to this offset, which the mapping does. Without a descriptor, since the
- * program has closed it, the kernel tells by a futex whether the last page can be had; the file
- * becomes no shorter. */
+/* Returns 1 when the file reaches to this offset, which the mapping contains. If the program has
+ * closed the descriptor, a futex call tells whether the last page exists: it fails with EFAULT
+ * behind the end of the file. The file never shrinks. */
 static int file_reaches(const struct shmheap *heap, uint64_t off)
 {
     static const struct timespec at_once;
@@ -382,8 +307,7 @@ int segment_refresh(struct shmheap *heap)
 {
     uint64_t len = load_acquire(&heap->control->len);
     int before = errno;
-    /* The region only grows. A length that is not within the file would make us touch what is not
-     * there. */
+    /* The region only grows. A length beyond the file's end would lead to a SIGBUS. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
         (heap->has_file && !file_reaches(heap, heap->layout.region_off + len))) {
         errno = EBADMSG;

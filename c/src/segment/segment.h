@@ -1,10 +1,11 @@
-/* segment.h: the memory of a heap: its making, its mapping.
+/* segment.h: makes, maps and refreshes the segment of a heap.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_SEGMENT_H
 #define SHMHEAP_SEGMENT_H
 
-#include "connection.h"
 #include "../os/topology.h"
+#include "connection.h"
+#include "heap_file.h"
 #include "shmheap.h"
 
 /* struct segment_plan is private: a heap to be made. */
@@ -12,42 +13,42 @@ struct segment_plan {
     uint64_t len, max_len, flags;
     unsigned shift;
     uint32_t slot_count, region_align;
-    const struct scope *scope; /* where the memory is to lie; NULL: anywhere */
-    int (*mapped)(
-        struct shmheap *heap); /* called once the file is mapped, before it is filled: 0, or
-                                            -1 with errno to give up; NULL: nothing is called */
+    const struct topology *topology; /* where the memory shall lie; NULL: anywhere */
+    /* NULL, or called once the file is mapped and before it is filled. Returns 0, or -1 with errno:
+     * segment_make then fails. */
+    int (*mapped)(struct shmheap *heap);
 };
 
-/* segment_make lays a new heap out in the connection's empty file and maps it. Connectors wait
- * until segment_announce, which wakes them. 0; -1 with errno. */
+/* segment_make lays out a new heap in the connection's empty file and maps it: 0, or -1 with errno.
+ * Other processes wait until segment_announce. A death inside leaves an abandoned file. */
 int segment_make(struct shmheap *heap, const struct segment_plan *plan);
 
-/* segment_await waits while the heap in the connection's file is being made, timeout_ms milliseconds
- * at most: 0, or -1 with errno ETIMEDOUT; ESTALE when the file has no name any more, and had_name
- * says that it had; EOWNERDEAD when its maker has died; EBADMSG when it is no heap. */
+/* segment_await waits until the heap in the connection's file is finished, as heap_file_await. */
 int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name);
 
-/* segment_map connects to the heap in the connection's file, after segment_await. Never waits: errno
- * EBADMSG should the file be a heap no longer. */
+/* segment_map maps the heap in the connection's file, after segment_await: 0, or -1 with errno,
+ * EBADMSG when the file no longer holds a heap. It never waits. */
 int segment_map(struct shmheap *heap);
 
-/* The same in memory of the caller. */
+/* The same in the caller's memory, of so many bytes. */
 int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
                     const struct segment_plan *plan);
 int segment_map_at(struct shmheap *heap, void *memory, uint64_t bytes);
 
-/* The largest region for which layout and region fit into bytes; 0: none does. */
+/* segment_region_fitting returns the length of the largest region whose segment fits into bytes; 0:
+ * none fits. */
 uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_count,
                                 uint32_t region_align);
 
+/* segment_announce stores magic, which publishes the heap, and wakes the processes that wait. */
 void segment_announce(struct shmheap *heap);
 
-/* segment_refresh takes note that the region's length has changed: 0; -1 with errno EBADMSG when it
- * is none that the segment can have. Needs no lock. */
+/* segment_refresh reads the region's length, which a peer may have raised: 0, or -1 with errno
+ * EBADMSG when the segment cannot have it. It needs no lock. */
 int segment_refresh(struct shmheap *heap);
 
-/* segment_is_there: 0 where the program has taken away the memory below an open connection, as at
- * its end it may. */
+/* segment_is_there returns 0 when the program has unmapped or reused the caller's memory below an
+ * open connection, as it may when it ends; else 1. */
 int segment_is_there(const struct shmheap *heap);
 
 void segment_unmap(struct shmheap *heap);

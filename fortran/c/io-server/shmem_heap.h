@@ -1,12 +1,12 @@
 /* io-server/shmem_heap.h: ShmemHeap.h under the name that IO servers include, with the fields that
  * they read.
  *
- * SPDX-License-Identifier: Apache-2.0
+ * The fields are copies for reading: a store to them does not change the heap. The figures are
+ * those of the last ShmemHeap_get_info, ShmemHeap_get_size or ShmemHeap_dump_info with this
+ * shmem_heap, at first zero. A field with two names had the other one in an earlier heap of this
+ * kind.
  *
- * The fields are copies for reading: nothing that a program stores in them changes the heap. The
- * figures are as of the last ShmemHeap_get_info, ShmemHeap_get_size or ShmemHeap_dump_info by this
- * shmem_heap (at first: zero); fields that have two names had another one in an earlier heap of
- * this kind. */
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef IO_SERVER_SHMEM_HEAP_H
 #define IO_SERVER_SHMEM_HEAP_H
 

@@ -427,7 +427,6 @@ extern "C" {
         out: *mut shmheap_memory_handle,
         options: *const shmheap_options,
     ) -> ::core::ffi::c_int;
-    pub fn shmheap_socket() -> ::core::ffi::c_int;
     pub fn shmheap_open_fd(
         out: *mut shmheap_memory_handle,
         fd: ::core::ffi::c_int,
@@ -444,14 +443,12 @@ extern "C" {
         memory: *mut ::core::ffi::c_void,
         bytes: usize,
     ) -> ::core::ffi::c_int;
+    pub fn shmheap_socket() -> ::core::ffi::c_int;
     pub fn shmheap_disconnect(mem: shmheap_memory_handle);
     pub fn shmheap_destroy(name: *const ::core::ffi::c_char, mem: shmheap_memory_handle);
     pub fn shmheap_unlink(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn shmheap_unlink_unused(name: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
-    pub fn shmheap_copy(
-        mem: shmheap_memory_handle,
-        path: *const ::core::ffi::c_char,
-    ) -> ::core::ffi::c_int;
+    pub fn shmheap_in_use(fd: ::core::ffi::c_int) -> ::core::ffi::c_int;
     pub fn shmheap_valid(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
     pub fn shmheap_fd_writable(mem: shmheap_memory_handle) -> ::core::ffi::c_int;
@@ -604,5 +601,8 @@ extern "C" {
         mem: shmheap_memory_handle,
         report: *mut shmheap_report,
     ) -> ::core::ffi::c_int;
-    pub fn shmheap_in_use(fd: ::core::ffi::c_int) -> ::core::ffi::c_int;
+    pub fn shmheap_copy(
+        mem: shmheap_memory_handle,
+        path: *const ::core::ffi::c_char,
+    ) -> ::core::ffi::c_int;
 }

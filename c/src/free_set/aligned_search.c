@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aligned.h"
+#include "aligned_search.h"
 
-#include "../free_set/run_mask.h"
-#include "../free_set/size_bins.h"
-#include "../free_set/large_tree.h"
+#include "size_bins.h"
+#include "large_tree.h"
 
 /* struct wanted is private: what the search is for. All in granules. */
 struct wanted {
@@ -192,11 +191,11 @@ static uint64_t large_fitting(const struct wanted *wanted, uint64_t chunk)
     uint64_t granule = chunk * CHUNK_GRANULES + bit_highest(starts);
     if (size == UINT64_MAX)
         size = header_size(block_load(heap, granule));
-    uint64_t at = align_granule(heap, granule, wanted->alignment << heap->shift);
+    uint64_t at = block_align(heap, granule, wanted->alignment << heap->shift);
     return size >= wanted->need && at - granule <= size - wanted->need ? granule : GRANULE_NONE;
 }
 
-uint64_t aligned_find(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top)
+uint64_t aligned_search(const struct shmheap *heap, uint64_t need, uint64_t alignment, uint64_t top)
 {
     struct wanted wanted = {heap, need, alignment >> heap->shift, 0, top};
     struct small_chunks smalls = {UINT64_MAX, 0};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "liveness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "../base/kernel.h"
+#include "file.h"
+#include "process.h"
+
+#define FORK_WAITS_NS UINT64_C(100000000)
+
+/* Held from the moment when a descriptor exists until the handlers of fork() know its number. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static int gate_is_locked; /* by the thread that forks */
+
+/* Returns the length of a page, longer on hugetlbfs, and notes whether a mapping keeps the
+ * description. */
+static size_t page_of(struct liveness *liveness)
+{
+    struct statfs status;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (fstatfs(liveness->fd, &status) != 0)
+        return page;
+    uint32_t type = (uint32_t)status.f_type;
+    liveness->mapping_fails = type == OVERLAYFS_SUPER_MAGIC || type == FUSE_SUPER_MAGIC;
+    return type == HUGETLBFS_MAGIC ? (size_t)status.f_bsize : page;
+}
+
+static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
+{
+    size_t len = page_of(liveness);
+    if (liveness->mapping_fails &&
+        file_identify(liveness->fd, &liveness->device, &liveness->inode) != 0)
+        return -1;
+    void *page = process_map(NULL, len, PROT_NONE, MAP_SHARED | MAP_NORESERVE, liveness->fd);
+    if (page == MAP_FAILED)
+        return -1;
+    int before = errno;
+    madvise(page, len, MADV_DONTDUMP); /* core dumps contain PROT_NONE pages as well */
+    if (kind == LIVENESS_PROCESS)
+        madvise(page, len, MADV_DONTFORK); /* if refused: liveness_forked unmaps it */
+    errno = before;
+    liveness->len = len;
+    liveness->page = page;
+    return 0;
+}
+
+int liveness_open(struct liveness *liveness, const struct liveness_file *file,
+                  enum liveness_kind kind)
+{
+    pthread_mutex_lock(&gate);
+    liveness->page = NULL;
+    liveness->kept = liveness->mapping_fails = 0;
+    liveness->fd = file_reopen(file->fd, file->name, file->is_path, file->read_only);
+    pthread_mutex_unlock(&gate);
+    if (liveness->fd < 0)
+        return -1;
+    if (liveness_map(liveness, kind) == 0)
+        return 0;
+    int reason = errno;
+    liveness_settle(liveness);
+    errno = reason;
+    return -1;
+}
+
+void liveness_settle(struct liveness *liveness)
+{
+    int fd = liveness->fd;
+    liveness->fd = -1;
+    if (fd >= 0 && liveness->page != NULL && liveness->mapping_fails)
+        liveness->kept = fd + 1;
+    else if (fd >= 0)
+        close(fd);
+}
+
+static void kept_close(struct liveness *liveness)
+{
+    int fd = liveness->kept - 1;
+    liveness->kept = 0;
+    if (fd >= 0)
+        file_close(fd, liveness->device, liveness->inode);
+}
+
+void liveness_drop(struct liveness *liveness)
+{
+    void *page = liveness->page;
+    liveness->page = NULL;
+    if (page != NULL)
+        munmap(page, liveness->len);
+    liveness_settle(liveness);
+    kept_close(liveness);
+}
+
+void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler)
+{
+    liveness_settle(liveness);
+    if (kind != LIVENESS_PROCESS || liveness->page == NULL)
+        return;
+    if (in_handler)
+        kept_close(liveness);
+    /* An emulator or a filter of system calls may refuse MADV_DONTFORK. Then the page is here. */
+    if (in_handler && msync(liveness->page, liveness->len, MS_ASYNC) == 0)
+        munmap(liveness->page, liveness->len);
+    liveness->page = NULL;
+}
+
+void liveness_fork_prepare(void)
+{
+    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + FORK_WAITS_NS);
+    gate_is_locked = pthread_mutex_timedlock(&gate, &limit) == 0;
+}
+
+void liveness_fork_parent(void)
+{
+    if (gate_is_locked)
+        pthread_mutex_unlock(&gate);
+}
+
+void liveness_fork_child(void) { pthread_mutex_init(&gate, NULL); }
