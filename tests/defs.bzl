@@ -6,7 +6,8 @@ load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//c:copts.bzl", "C99")
 
-# The library calls a function before each of its stores to shared memory, or before each of its loads.
+# The library calls a function before each of its stores to shared memory, or before each of its
+# loads.
 STORE_HOOK = "//c:shmheap_store_hook"
 LOAD_HOOK = "//c:shmheap_load_hook"
 

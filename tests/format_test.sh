@@ -1,6 +1,7 @@
 #!/bin/bash
-# format_test.sh: C and C++ are laid out as .clang-format says. First the test tries itself on small trees.
-# Another version of clang-format breaks some lines elsewhere: without version 14 the test only says so.
+# format_test.sh: C and C++ are laid out as .clang-format says. First the test tries itself on small
+# trees. Another version of clang-format breaks some lines elsewhere: without version 14 the test
+# only says so.
 set -euo pipefail
 . tests/text.sh
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# length_test.sh: no C or C++ file has more than 400 lines. First the test tries itself on small trees.
+# length_test.sh: no C or C++ file has more than 400 lines. First the test tries itself on small
+# trees.
 set -euo pipefail
 . tests/text.sh
 

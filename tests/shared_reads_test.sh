@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shared memory is read by the load functions alone. The types of its fields see to that; this looks for what gets round them.
+# Shared memory is read by the load functions alone. The types of its fields see to that; this looks
+# for what gets round them.
 set -eu
 
 found=0

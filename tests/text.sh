@@ -51,8 +51,8 @@ text_scratch() {
     trap 'rm -rf "$scratch"' EXIT
 }
 
-# text_accepts FILE CHECK...: the check, run on a tree with that file alone, finds nothing. The file's
-# lines come from standard input.
+# text_accepts FILE CHECK...: the check, run on a tree with that file alone, finds nothing. The
+# file's lines come from standard input.
 text_accepts() {
     local file=$1 said
     shift

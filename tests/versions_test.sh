@@ -6,7 +6,8 @@ header=$1 library=$2 module=$3 workspace=$4 crate=$5 bindings=$6
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/versions.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# compare HEADER SONAME MODULE WORKSPACE CRATE BINDINGS: one line for each version that differs, then 1.
+# compare HEADER SONAME MODULE WORKSPACE CRATE BINDINGS: one line for each version that differs,
+# then 1.
 compare() {
     local number version soname failed=0 dependency
     number=$(sed -n 's/^#define SHMHEAP_VERSION \([0-9]*\)$/\1/p' "$1")

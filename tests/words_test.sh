@@ -1,6 +1,6 @@
 #!/bin/bash
-# words_test.sh: comments and documents hold no word of tests/words.txt. First the test tries itself on
-# small trees.
+# words_test.sh: comments and documents hold no word of tests/words.txt. First the test tries itself
+# on small trees.
 set -euo pipefail
 . tests/text.sh
 here=$PWD
@@ -60,8 +60,7 @@ words_check() {
             if (NR > 1) check(where_before, said_before, ahead)
             file_before = file; number_before = number; where_before = where; said_before = said
         }
-        END { if (NR > 0) check(where_before, said_before, "") }
-        }' | text_summary
+        END { if (NR > 0) check(where_before, said_before, "") }' | text_summary
 }
 
 text_scratch

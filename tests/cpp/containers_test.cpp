@@ -1,4 +1,5 @@
-// Containers in a heap: used at two addresses of one process, and by a program that finds them by name.
+// Containers in a heap: used at two addresses of one process, and by a program that finds them by
+// name.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/containers.hpp"
 
@@ -193,7 +194,8 @@ void builds_for_ever(void *argument)
     }
 }
 
-// The container of a killed process may be in any state; the heap and all other containers are whole.
+// The container of a killed process may be in any state; the heap and all other containers are
+// whole.
 void killed_while_building()
 {
     heap in = heap::anonymous(options_of(16 << 20));

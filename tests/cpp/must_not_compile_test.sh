@@ -14,7 +14,8 @@ fi
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/must-not-compile.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# precompile COMPILER: the headers, once, in a folder of the compiler's own; -include finds them there.
+# precompile COMPILER: the headers, once, in a folder of the compiler's own; -include finds them
+# there.
 precompile() {
     mkdir "$work/$1"
     cat >"$work/$1/all.hpp" <<'END'
@@ -31,7 +32,8 @@ END
     "$1" -std=c++17 -Icpp -Ic/include -x c++-header "$work/$1/all.hpp" -o "$work/$1/all.hpp.$extension"
 }
 
-# compile COMPILER TYPE CALL: the compiler's words about a function that makes such a container and calls that.
+# compile COMPILER TYPE CALL: the compiler's words about a function that makes such a container and
+# calls that.
 compile() {
     "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -include "$work/$1/all.hpp" -x c++ - 2>&1 <<END
 void use(shmheap::heap &heap) { $2 x(heap.get_allocator<int>()); x.$3; }

@@ -140,7 +140,8 @@ void the_next_one_constructs_after_a_death()
     CHECK(log_of_all->constructed == 2 && in.find<mortal>("m")->value == 42);
     CHECK(in.destroy<mortal>("m"));
     in.reap(); // the victim's memory for it
-    // The waiters left in order with a use each, which may keep the empty name: three blocks, but no object.
+    // The waiters left in order with a use each, which may keep the empty name: three blocks, but
+    // no object.
     CHECK_LE(in.stat().used_blocks, before.blocks + 3);
     CHECK(in.find<mortal>("m") == nullptr && in.check().rule == 0);
     close(announced[0]);

@@ -1,5 +1,5 @@
-// construct, find_or_construct, find, destroy in one process; names that are kept; cells that a peer
-// overwrites.
+// construct, find_or_construct, find, destroy in one process; names that are kept; cells that a
+// peer overwrites.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/test.hpp"
 

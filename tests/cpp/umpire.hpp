@@ -54,7 +54,8 @@ inline umpire::Allocator make(std::size_t size)
     return umpire::ResourceManager::getInstance().makeResource(resource_name, traits);
 }
 
-// Runs in a child that leaves as programs do, by exit(), so that the ResourceManager's destructor runs.
+// Runs in a child that leaves as programs do, by exit(), so that the ResourceManager's destructor
+// runs.
 inline pid_t start(void (*run)(void *), void *argument = nullptr)
 {
     fflush(nullptr);

@@ -1,5 +1,5 @@
-// Calls of the Umpire layer that fail: wrong names, sizes and pointers, files of other users and makers
-// that died.
+// Calls of the Umpire layer that fail: wrong names, sizes and pointers, files of other users and
+// makers that died.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/umpire.hpp"
 
@@ -16,7 +16,8 @@ namespace
 void a_maker_that_died_half_way_is_replaced()
 {
     name_choose();
-    // As a maker leaves it that dies before anything else: an empty file. Only this process waits for it.
+    // As a maker leaves it that dies before anything else: an empty file. Only this process waits
+    // for it.
     int fd = shm_open(file_name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     CHECK(fd >= 0);
     close(fd);

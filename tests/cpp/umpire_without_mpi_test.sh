@@ -1,6 +1,6 @@
 #!/bin/bash
-# A program written for Umpire includes mpi.h after Umpire's headers and is compiled without an MPI: the
-# compiler says that mpi.h is missing. A program without that #include compiles.
+# A program written for Umpire includes mpi.h after Umpire's headers and is compiled without an MPI:
+# the compiler says that mpi.h is missing. A program without that #include compiles.
 set -uo pipefail
 
 tried=0

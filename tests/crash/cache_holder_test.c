@@ -1,5 +1,6 @@
-/* A process is stopped right before it takes a block out of its cache, or puts one in; others run out of room meanwhile.
- * While it lives they leave its blocks alone, however long it stands there; when it dies there, they get all of them.
+/* A process is stopped right before it takes a block out of its cache, or puts one in; others run
+ * out of room meanwhile. While it lives they leave its blocks alone, however long it stands there;
+ * when it dies there, they get all of them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <unistd.h>

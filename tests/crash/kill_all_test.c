@@ -1,4 +1,5 @@
-/* Every process of a heap is killed in the midst of work, over and over: the heap opens again, sound, with its kept names and all they hold.
+/* Every process of a heap is killed in the midst of work, over and over: the heap opens again,
+ * sound, with its kept names and all they hold.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>
@@ -17,7 +18,8 @@ enum {
     MARK = 9
 };
 
-/* struct root lies in the heap, under a kept name: the handles of whole objects, taken out before they are freed. */
+/* struct root lies in the heap, under a kept name: the handles of whole objects, taken out before
+ * they are freed. */
 struct root {
     uint64_t handles[WORKERS][SLOTS];
 };

@@ -28,7 +28,8 @@ struct object {
     uint64_t offset, len, mark;
 };
 
-/* struct ledger is shared: what one process holds. It alone writes here; once it is dead, what it wrote counts. */
+/* struct ledger is shared: what one process holds. It alone writes here; once it is dead, what it
+ * wrote counts. */
 struct ledger {
     volatile unsigned
         busy; /* the object that it is changing: may be the old one, or the new, both or none */

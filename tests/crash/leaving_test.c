@@ -57,8 +57,8 @@ static void dies(void *context)
     CHECK(raise(SIGKILL) == 0);
 }
 
-/* The first look of the reaper's: it reaps. Or the second one: an alloc that fails finds a process dead, which came after the one that will leave, and
- * then reaps. */
+/* The first look of the reaper's: it reaps. Or the second one: an alloc that fails finds a process
+ * dead, which came after the one that will leave, and then reaps. */
 static void look(int looks, unsigned flags)
 {
     if (looks == LOOK_REAP) {

@@ -1,4 +1,5 @@
-/* A process dies before each store of each call that changes names: the name is there, whole, or it is not.
+/* A process dies before each store of each call that changes names: the name is there, whole, or it
+ * is not.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <sys/wait.h>
@@ -38,7 +39,8 @@ static void act(void *context)
     kill(getpid(), SIGKILL);
 }
 
-/* After the death: sound, the other name untouched, the one concerned whole or not there; and reaped, all is as before. */
+/* After the death: sound, the other name untouched, the one concerned whole or not there; and
+ * reaped, all is as before. */
 static void check_after(struct scene *scene, uint64_t used_before)
 {
     CHECK_SOUND(scene->mem);

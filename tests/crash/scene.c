@@ -6,7 +6,8 @@
 #include "tests/crash/scene.h"
 #include "tests/crash/scene_heap.h"
 
-/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those that lead to it. */
+/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those
+ * that lead to it. */
 enum {
     STEPS_MAX = 300000,
     STEPS_MAX_SANITIZED = 120000,
@@ -36,7 +37,8 @@ struct sweep {
 
 /* Pictures -------------------------------------------------------------- */
 
-/* The blocks but for free space at the end, of which there may be more or less when the heap grows. */
+/* The blocks but for free space at the end, of which there may be more or less when the heap
+ * grows. */
 static struct test_blocks blocks_before_the_tail(shmheap_memory_handle mem)
 {
     struct test_blocks blocks = test_blocks_take(mem);

@@ -1,18 +1,18 @@
-/* scene.h: a small heap, a call that a child makes in it, and the child's death after each instruction
- * of that call in turn.
+/* scene.h: a small heap, a call that a child makes in it, and the child's death after each
+ * instruction of that call in turn.
  * SPDX-License-Identifier: Apache-2.0
  *
- * After each death a survivor checks that the heap is sound, that the bytes of all other objects are
- * unchanged, and that the blocks are as before the call, as after it, or as after one of the stages that
- * the call promises. It compares them again after reaping, and goes on in the heap. The expected blocks
- * are not written down: they come from children that ran undisturbed to such a stage and were killed
- * there.
+ * After each death a survivor checks that the heap is sound, that the bytes of all other objects
+ * are unchanged, and that the blocks are as before the call, as after it, or as after one of the
+ * stages that the call promises. It compares them again after reaping, and goes on in the heap. The
+ * expected blocks are not written down: they come from children that ran undisturbed to such a
+ * stage and were killed there.
  *
  *   block     0     1      2     3      4     5     6     7      8     9      10
  *         [ USED ][ free ][ USED ][ free ][ USED ][ USED ][ USED ][ free ][ USED ][ free ][ USED ][ top
  *
- * Freeing 5 merges with nothing, 0 and 6 with the block behind, 4 with the block before, 2 with both, 10
- * with the block before and the top block. */
+ * Freeing 5 merges with nothing, 0 and 6 with the block behind, 4 with the block before, 2 with
+ * both, 10 with the block before and the top block. */
 #ifndef TESTS_CRASH_SCENE_H
 #define TESTS_CRASH_SCENE_H
 
@@ -52,21 +52,24 @@ struct scene_call {
         struct scene *scene); /* what there is besides the eleven objects, made by the survivor */
     void (*prepare)(
         struct scene *
-            scene); /* what the child does first; default: an alloc and a free of 2000 bytes, for slot and page faults */
+            /* what the child does first; default: an alloc and a free of 2000 bytes, for slot
+             * and page faults */
+            scene);
     void (*operate)(struct scene *scene); /* with scene->stage less than stages: only as far */
     void (*check)(
         struct scene *scene,
         unsigned stage); /* what else holds after a death that left what the stage leaves */
-    void (*afterwards)(
-        struct scene *scene,
-        unsigned stage); /* the same after reaping; may change the heap */
-    unsigned touched;    /* bits: objects that operate frees or resizes */
-    unsigned stages;     /* 0: one */
-    size_t len;          /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
-    int named_heap;      /* scene->name is to be connected to */
-    int in_memory; /* the heap lies in scene->memory: it has few slots, and a process is alive if its pid is */
+    void (*afterwards)(struct scene *scene,
+                       unsigned stage); /* the same after reaping; may change the heap */
+    unsigned touched;                   /* bits: objects that operate frees or resizes */
+    unsigned stages;                    /* 0: one */
+    size_t len;                         /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
+    int named_heap;                     /* scene->name is to be connected to */
+    /* the heap lies in scene->memory: it has few slots, and a process is alive if its pid is */
+    int in_memory;
     int loose; /* the blocks of dead processes are compared only after reaping */
-    int table_moves; /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
+    /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
+    int table_moves;
     int in_thread;    /* a thread of the child's makes the call and ends */
     int bins;         /* free blocks are in size bins and tree, also where they are few */
     int without_lock; /* the call takes none: no recovery is expected */

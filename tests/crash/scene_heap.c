@@ -45,7 +45,8 @@ void scene_clear(struct scene *scene)
         shmheap_disconnect(scene->mem);
 }
 
-/* A change to and fro, so that the stepped part has nothing to do but the operation: slot, thread id, page faults. */
+/* A change to and fro, so that the stepped part has nothing to do but the operation: slot, thread
+ * id, page faults. */
 static void warm_up(struct scene *scene)
 {
     void *ptr = shmheap_alloc(scene->mem, 2000);

@@ -1,4 +1,5 @@
-/* A process dies after each single instruction of the calls that make a heap, connect to one and leave it.
+/* A process dies after each single instruction of the calls that make a heap, connect to one and
+ * leave it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,7 +75,8 @@ static void check_all_slots(struct scene *scene, unsigned stage)
     CHECK(stage <= 1);
 }
 
-/* Of the survivor, beside the one that it has in every scene; the last scene's are closed with the next. */
+/* Of the survivor, beside the one that it has in every scene; the last scene's are closed with the
+ * next. */
 static shmheap_memory_handle crowd[SLOTS_FIRST];
 
 static void fill_slots(struct scene *scene)
@@ -104,7 +106,8 @@ static unsigned crowd_count(void)
     return count;
 }
 
-/* The file reaches to this offset, or to the end of that page: memory is reserved in whole pages. */
+/* The file reaches to this offset, or to the end of that page: memory is reserved in whole
+ * pages. */
 static int reaches_just(uint64_t size, uint64_t off)
 {
     return size >= off && size - off < (uint64_t)sysconf(_SC_PAGESIZE);

@@ -14,7 +14,8 @@ static void fill_table(struct scene *scene)
     }
 }
 
-/* The table lies above a hole that the child's name takes, so that the table goes there with the name's end. */
+/* The table lies above a hole that the child's name takes, so that the table goes there with the
+ * name's end. */
 static void make_hole_below(struct scene *scene)
 {
     enum { HOLE = 900 };

@@ -63,7 +63,8 @@ static void check_received(struct scene *scene, unsigned stage)
     CHECK_REFUSED(shmheap_receive(scene->mem, scene->handle) == NULL, ESTALE);
 }
 
-/* A process that holds two objects between others, one behind them, one of which a handle was taken and one received. */
+/* A process that holds two objects between others, one behind them, one of which a handle was taken
+ * and one received. */
 static void holds_and_dies(void *context)
 {
     struct scene *scene = context;

@@ -1,4 +1,5 @@
-/* ShmemHeap.h refuses memory that holds no heap, pointers to no block, and records that a peer damaged.
+/* ShmemHeap.h refuses memory that holds no heap, pointers to no block, and records that a peer
+ * damaged.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <sys/mman.h>

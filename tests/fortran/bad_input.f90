@@ -1,4 +1,5 @@
-! Bad input gives a status, .false. or a null pointer, and changes nothing. SPDX-License-Identifier: Apache-2.0
+! Bad input gives a status, .false. or a null pointer, and changes nothing. SPDX-License-Identifier:
+! Apache-2.0
 program bad_input
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64

@@ -1,4 +1,5 @@
-! The calls as programs for IO servers write them: contiguous pointers, a flag for safety by position, kinds of C, heaps in other types.
+! The calls as programs for IO servers write them: contiguous pointers, a flag for safety by
+! position, kinds of C, heaps in other types.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! server_calls NAME

@@ -1,4 +1,5 @@
-! Two processes and one heap that has room for one large array: each waits until the other has freed.
+! Two processes and one heap that has room for one large array: each waits until the other has
+! freed.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! waiting NAME starts waiting NAME other in the background.

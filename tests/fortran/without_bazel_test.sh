@@ -31,7 +31,8 @@ int main(void)
 }
 END
 }
-# ranks PROGRAM: two of them, on one processor or more, root or not; what they print goes to the file ranks.
+# ranks PROGRAM: two of them, on one processor or more, root or not; what they print goes to the
+# file ranks.
 ranks() {
     OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader \
         mpirun -n 2 "$1" > ranks 2>&1

@@ -1,5 +1,5 @@
-! The own tests of both generations of the heap that servers were written for, by the names and kinds of
-! each: a heap in System V memory, a producer and a consumer, a full heap, a large array.
+! The own tests of both generations of the heap that servers were written for, by the names and
+! kinds of each: a heap in System V memory, a producer and a consumer, a full heap, a large array.
 ! SPDX-License-Identifier: Apache-2.0
 program both_generations
   use, intrinsic :: iso_c_binding
@@ -136,7 +136,8 @@ contains
     full = .not. is_associated .and. info % get_status() == SHMEM_HEAP_ALLOC_TIMEOUT
   end function full
 
-  ! Each rank allocates a share twice, and all shares but one fit; then one rank allocates the whole.
+  ! Each rank allocates a share twice, and all shares but one fit; then one rank allocates the
+  ! whole.
   subroutine large_arrays()
     type(block_meta_f08) :: first, second
     integer(8), pointer :: a(:), b(:)

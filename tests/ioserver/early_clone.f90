@@ -1,5 +1,5 @@
-! Heaps in one piece of System V memory, as the arenas of IO servers: each rank makes its own heap after
-! all other ranks cloned it.
+! Heaps in one piece of System V memory, as the arenas of IO servers: each rank makes its own heap
+! after all other ranks cloned it.
 ! SPDX-License-Identifier: Apache-2.0
 program early_clone
   use, intrinsic :: iso_c_binding

@@ -1,4 +1,5 @@
-! What the programs of this folder share: a check, memory that all ranks of a node share, and an empty heap.
+! What the programs of this folder share: a check, memory that all ranks of a node share, and an
+! empty heap.
 ! SPDX-License-Identifier: Apache-2.0
 module rank_support
   use, intrinsic :: iso_c_binding
@@ -44,8 +45,8 @@ contains
     call MPI_Abort(MPI_COMM_WORLD, 1)
   end subroutine must
 
-  ! System V memory that rank 0 makes and all ranks attach. The kernel removes it when the last process
-  ! detaches.
+  ! System V memory that rank 0 makes and all ranks attach. The kernel removes it when the last
+  ! process detaches.
   function shared_memory(bytes) result(memory)
     integer(c_size_t), intent(in) :: bytes
     type(c_ptr) :: memory

@@ -1,8 +1,9 @@
-! Model ranks allocate 4-D arrays and send their offsets; servers read them in place, free them, and answer in the node's heap.
+! Model ranks allocate 4-D arrays and send their offsets; servers read them in place, free them, and
+! answer in the node's heap.
 ! SPDX-License-Identifier: Apache-2.0
 !
-! ranks SERVERS          all as it should be
-! ranks SERVERS die      the first rank kills itself between allocating and sending
+! ranks SERVERS          all as it should be ranks SERVERS die      the first rank kills itself
+! between allocating and sending
 program ranks
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64

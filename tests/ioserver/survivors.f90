@@ -1,5 +1,5 @@
-! A rank is killed while it allocates and frees in another's heap; the surviving ranks, started so that
-! they may go on, do.
+! A rank is killed while it allocates and frees in another's heap; the surviving ranks, started so
+! that they may go on, do.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! survivors FOLDER: each survivor makes a file in it; what they print, the MPI may lose.

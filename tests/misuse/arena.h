@@ -22,7 +22,8 @@ enum { ARENA_PAGES = 21 }; /* the least with room for a heap that has caches */
 struct arena *arena_begin(size_t pages);
 void arena_end(struct arena *arena);
 
-/* A new heap with some objects, two of them with names, of either alignment, growing or not, with caches where it is large enough. */
+/* A new heap with some objects, two of them with names, of either alignment, growing or not, with
+ * caches where it is large enough. */
 void arena_build(struct arena *arena, struct test_random *random);
 
 /* A new heap with caches, empty. */

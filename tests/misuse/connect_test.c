@@ -1,4 +1,5 @@
-/* Connecting to what is no heap, or none that is whole: the errno of the header, and neither a crash nor a hang.
+/* Connecting to what is no heap, or none that is whole: the errno of the header, and neither a
+ * crash nor a hang.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <linux/capability.h>

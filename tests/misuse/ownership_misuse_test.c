@@ -1,4 +1,5 @@
-/* Sending, receiving and reaping what one may not: refused with the right errno, and not a byte of the heap changes.
+/* Sending, receiving and reaping what one may not: refused with the right errno, and not a byte of
+ * the heap changes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 

@@ -1,10 +1,13 @@
-/* claim.pml: who holds an object: sending, receiving and reaping, by processes that take slots and leave them, for Spin to look at every order
- * in which PROCESSES processes can take their steps, and at a death between any two of them.
+/* claim.pml: who holds an object: sending, receiving and reaping, by processes that take slots and
+ * leave them, for Spin to look at every order in which PROCESSES processes can take their steps,
+ * and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c (slot.pml) that they are, those that end in _at are one
- * turn of the loop in the function; steps are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls each
- * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
+ * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c
+ * (slot.pml) that they are, those that end in _at are one turn of the loop in the function; steps
+ * are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls
+ * each time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in
+ * the beginning.
  *
  * Checked, by assertions where the names in brackets are:
  *   an object has one holder at most, who finds that the header says so, and a handle is received by once (ownership_receive, ownership_send);
@@ -14,11 +17,13 @@
  *   nobody waits for ever (no end state but the end of all);
  *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
  *   left in order stays, and all slots are free (init).
- * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). 15 and 16 are what c/src
- * once did: a process that left between another's look at its slot's word and the question whether it lives was taken for dead, and so
- * was, since its slot was free at once, the next that took it (//tests/crash:leaving_test). 17 as well: the stamp of
- * a new object was the count of allocs, which the stamps of objects that are sent to and fro overtake; a handle that was received by was good again
- * when it had caught up (//tests/unit:handles_test). In the model no stamp comes again in the same place.
+ * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what
+ * they are). 15 and 16 are what c/src once did: a process that left between another's look at its
+ * slot's word and the question whether it lives was taken for dead, and so was, since its slot was
+ * free at once, the next that took it (//tests/crash:leaving_test). 17 as well: the stamp of a new
+ * object was the count of allocs, which the stamps of objects that are sent to and fro overtake; a
+ * handle that was received by was good again when it had caught up (//tests/unit:handles_test). In
+ * the model no stamp comes again in the same place.
  *
  * Left out:
  *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
@@ -83,14 +88,16 @@
 
 byte header[OBJECTS];
 byte handle[OBJECTS];    /* stamp of what was sent last, as its sender told the others */
-short claimed[OBJECTS];  /* the stamps of handles that were received by. Looked at by assertions alone */
+/* the stamps of handles that were received by. Looked at by assertions alone */
+short claimed[OBJECTS];
 #if MUTANT == 17
 byte allocs = OBJECTS;
 #endif
 bit killed[PROCESSES];
 byte deaths, ended;
 
-/* What became of an object, as a reader of the history would say: 1 to PROCESSES: held by that process. Looked at by assertions alone. */
+/* What became of an object, as a reader of the history would say: 1 to PROCESSES: held by that
+ * process. Looked at by assertions alone. */
 byte fate[OBJECTS];
 #define FATE_FREE 0
 #define FATE_SENT 10
@@ -156,7 +163,8 @@ inline ownership_receive(o)
 {
     wanted = handle[o];
     if
-    :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 }; /* before others can see that we do */
+    /* before others can see that we do */
+    :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 };
         atomic {
 #if MUTANT == 7
             header[o] = HEADER(STATE_USED, slot, generation_next(seen));

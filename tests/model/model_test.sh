@@ -15,7 +15,8 @@ fail() {
     exit 1
 }
 
-# Names that are not the core's are those of the processor, the kernel, and what a call does. NAME_at is a turn of the loop in NAME.
+# Names that are not the core's are those of the processor, the kernel, and what a call does.
+# NAME_at is a turn of the loop in NAME.
 outside=" drain load_word compare_exchange membarrier futex_wake enter change given some_object fate_of_held slots_clear end_of "
 included=$(sed -n 's/^#include "\([a-z]*\.pml\)".*/\1/p' "$model")
 texts=("$model" ${included:+"$(dirname "$model")/$included"})
@@ -32,7 +33,8 @@ done
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/model.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# search NAME LEVEL DEFINITIONS...: the search, compiled at -O LEVEL, is complete; its errors are in the file NAME.
+# search NAME LEVEL DEFINITIONS...: the search, compiled at -O LEVEL, is complete; its errors are in
+# the file NAME.
 search() {
     local name=$1 level=$2
     shift 2
@@ -80,7 +82,8 @@ lock_model() {
     done
 }
 
-# What a process may do, by default 31, the sum of: 1 receive, 2 send, 4 alloc, 8 free, 16 reap; 32: share.
+# What a process may do, by default 31, the sum of: 1 receive, 2 send, 4 alloc, 8 free, 16 reap; 32:
+# share.
 claim_model() {
     local newcomers="-DPROCESSES=2 -DROUNDS=2 -DCALLS=1" claims="-DPROCESSES=2 -DCALLS=2 -DDOES_0=63 -DDOES_1=63"
     local short="-DPROCESSES=3 -DSLOTS=1 -DCALLS=1" reaper="-DPROCESSES=3 -DCALLS=1 -DDOES_0=16 -DDOES_1=3 -DDOES_2=3" as

@@ -1,5 +1,5 @@
-/* Processes with caches: another process that runs out of room gets their blocks, also those of a process
- * that sleeps or died.
+/* Processes with caches: another process that runs out of room gets their blocks, also those of a
+ * process that sleeps or died.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
@@ -124,7 +124,8 @@ static void caches_of_one_at_work_are_given_back(void)
     scene_end(scene);
 }
 
-/* Killed while its caches are full, and while it works: reaping gives all of it back, cached blocks too. */
+/* Killed while its caches are full, and while it works: reaping gives all of it back, cached blocks
+ * too. */
 static void fill_and_be_killed(void *context)
 {
     struct scene *scene = context;
@@ -179,7 +180,8 @@ static void a_dead_ones_caches_are_no_loss(void)
     test_unshare(scene, sizeof *scene);
 }
 
-/* Objects travel by handles, and are freed where they arrive: into caches of another than they came from. */
+/* Objects travel by handles, and are freed where they arrive: into caches of another than they came
+ * from. */
 static uint64_t *random_box(struct scene *scene, struct test_random *random)
 {
     return &scene->line[test_random_below(random, LINE)];

@@ -114,7 +114,8 @@ static void a_child_that_called_exec_has_no_claim(void)
 
 static pid_t *grandchild; /* in shared memory */
 
-/* The grandchild says that it is there: without a file its claim begins with its handler of fork. */
+/* The grandchild says that it is there: without a file its claim begins with its handler of
+ * fork. */
 static void fork_again(shmheap_memory_handle mem)
 {
     pid_t pid = fork();

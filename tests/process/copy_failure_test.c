@@ -11,7 +11,8 @@
 #include "tests/process/copies.h"
 #include "tests/support/test.h"
 
-/* Failures of the system, by --wrap: the k-th pwrite from now on fails with this errno, or is the death of its caller; there is no O_TMPFILE. */
+/* Failures of the system, by --wrap: the k-th pwrite from now on fails with this errno, or is the
+ * death of its caller; there is no O_TMPFILE. */
 static int pwrites_to_go, pwrite_errno, no_tmpfile;
 
 ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t off);
@@ -139,7 +140,8 @@ static void copy_and_die(void *context)
     raise(SIGKILL);
 }
 
-/* At each of its writes: no file, or where there is no O_TMPFILE one that is no heap, and is replaced. */
+/* At each of its writes: no file, or where there is no O_TMPFILE one that is no heap, and is
+ * replaced. */
 static void the_copier_is_killed(void)
 {
     struct copier *copier = test_shared(sizeof *copier);

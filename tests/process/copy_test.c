@@ -73,7 +73,8 @@ static void copy_of_a_heap_at_rest(void)
     }
 }
 
-/* By a connection that may not write, of an empty heap, of a copy, and of a heap of more slots than lie before its index. */
+/* By a connection that may not write, of an empty heap, of a copy, and of a heap of more slots than
+ * lie before its index. */
 static void copies_of_other_kinds(void)
 {
     const char *path = copy_path(), *second = copy_path();
@@ -150,8 +151,8 @@ static void claims_of_children_are_not_copied(void)
     test_unshare(family, sizeof *family);
 }
 
-/* struct root lies in the heap, lowest of all objects: the handles of whole objects, taken out before they are freed. A copy reads low
- * addresses first; so what it finds here is whole. */
+/* struct root lies in the heap, lowest of all objects: the handles of whole objects, taken out
+ * before they are freed. A copy reads low addresses first; so what it finds here is whole. */
 struct root {
     uint64_t handles[WRITERS][SLOTS];
 };
@@ -224,7 +225,8 @@ static void await(const struct stage *stage, unsigned index, uint64_t more)
         sched_yield();
 }
 
-/* What the root names is whole. How many there are. Not where caches free without the lock, also while the copy is made. */
+/* What the root names is whole. How many there are. Not where caches free without the lock, also
+ * while the copy is made. */
 static unsigned check_root(shmheap_memory_handle mem)
 {
     unsigned count = 0;
@@ -304,8 +306,8 @@ static void copies_of_a_busy_heap(void)
 
 static void copies_of_a_busy_heap_with_caches(void) { copies_while_writers_work(SHMHEAP_CACHED); }
 
-/* The index of a heap that may grow has holes. A read through the mapping would give them memory, or
- * raise SIGBUS on a full file system. */
+/* The index of a heap that may grow has holes. A read through the mapping would give them memory,
+ * or raise SIGBUS on a full file system. */
 static void a_copy_takes_no_memory_from_the_heap(void)
 {
     const shmheap_options options = {

@@ -39,7 +39,8 @@ static uint64_t id_of(const char *name, const shmheap_options *made)
     return id;
 }
 
-/* An administrator removes the name, another job makes a heap of that name, and then the first job ends. */
+/* An administrator removes the name, another job makes a heap of that name, and then the first job
+ * ends. */
 static void name_of_another(const char *name, const shmheap_options *options)
 {
     shmheap_memory_handle old = make(name, options);

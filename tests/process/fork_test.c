@@ -171,7 +171,8 @@ static void grandchildren(void)
     shmheap_disconnect(family.mem);
 }
 
-/* The parent ends first: its locks, by which others know that it lives, must not live on in the child. */
+/* The parent ends first: its locks, by which others know that it lives, must not live on in the
+ * child. */
 struct orphan {
     shmheap_memory_handle mem;
     int ready[2], go[2];

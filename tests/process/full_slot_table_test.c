@@ -8,7 +8,8 @@
 
 enum { PROCESSES = 1000, SLOTS = 1022, LEN = 1 << 20, OBJECT_LEN = 100 };
 
-/* struct crowd is shared; what the processes do, the parent orders by pipes, one for each step, one byte a process. */
+/* struct crowd is shared; what the processes do, the parent orders by pipes, one for each step, one
+ * byte a process. */
 struct crowd {
     const char *name;
     int ready[2], look[2], leave[2];
@@ -48,7 +49,8 @@ static int self_visit(const shmheap_process_info *process, void *context)
     return process->self;
 }
 
-/* Connects and allocates; once all have, looks which slot it has; once all know, frees and leaves. */
+/* Connects and allocates; once all have, looks which slot it has; once all know, frees and
+ * leaves. */
 static void one_of_many(void *context)
 {
     struct crowd *crowd = context;
@@ -88,7 +90,8 @@ static void crowd_end(struct crowd *crowd)
     test_unshare(crowd, sizeof *crowd);
 }
 
-/* The header of each one's object names the slot that it found to be its own, and no two have the same. */
+/* The header of each one's object names the slot that it found to be its own, and no two have the
+ * same. */
 struct roll {
     const struct crowd *crowd;
     unsigned char seen[SLOTS + 1];
@@ -168,7 +171,8 @@ static void table_take(shmheap_memory_handle mem, struct table *table)
     CHECK_EQ(shmheap_processes(mem, table_visit, table), 0);
 }
 
-/* A heap all of whose slots are taken, by connections of this process; 0 where it may not open so many files. */
+/* A heap all of whose slots are taken, by connections of this process; 0 where it may not open so
+ * many files. */
 struct full {
     const char *name;
     shmheap_memory_handle mems[SLOTS];

@@ -1,4 +1,5 @@
-/* The slots of a small heap that lie behind its region: made when they are needed, seen by all, there to stay.
+/* The slots of a small heap that lie behind its region: made when they are needed, seen by all,
+ * there to stay.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <sys/resource.h>

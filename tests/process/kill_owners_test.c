@@ -1,5 +1,5 @@
-/* A thousand processes that allocate, free, resize, send and receive are killed at random instants, and what they held is
- * reaped: nothing is lost, and no object ever has two owners.
+/* A thousand processes that allocate, free, resize, send and receive are killed at random instants,
+ * and what they held is reaped: nothing is lost, and no object ever has two owners.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 
@@ -110,7 +110,8 @@ static uint64_t tag_of(shmheap_memory_handle mem)
     return bits & ~((UINT64_C(1) << 51) - 1);
 }
 
-/* All that is still on its way arrives; each was received once, so that nothing of the ring is there twice. */
+/* All that is still on its way arrives; each was received once, so that nothing of the ring is
+ * there twice. */
 static void receive_all(struct stage *stage, shmheap_memory_handle mem)
 {
     struct transit transit = {mem, tag_of(mem), 0};

@@ -8,7 +8,8 @@
 
 enum { THREADS = 3, CHILDREN = 60, OBJECTS = 10000, LEN = 4 << 20, EXEC_OBJECTS = 10 };
 
-/* Threads of the parent that never rest, so that a fork meets each of them anywhere, inside the lock too. */
+/* Threads of the parent that never rest, so that a fork meets each of them anywhere, inside the
+ * lock too. */
 struct parent {
     shmheap_memory_handle mem, looker; /* the second without caches */
     unsigned slot;

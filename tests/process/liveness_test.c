@@ -212,7 +212,8 @@ static void plays_with_lent_descriptors(struct peer *peer)
     for (unsigned i = 0; i < 2; i++) {
         lock_and_unlock(lent[i]);
         int copy = dup(
-            lent[i]); /* the end of any descriptor of a file drops a process's own POSIX locks on it */
+            /* the end of any descriptor of a file drops a process's own POSIX locks on it */
+            lent[i]);
         CHECK(copy >= 0 && close(copy) == 0);
         CHECK(fcntl(lent[i], F_GETFD) & FD_CLOEXEC);
     }

@@ -1,6 +1,6 @@
-/* A process that takes the lock again and again cannot overtake the processes that wait for it: once
- * a waiter has waited for LOCK_STARVING_MS the lock is left to it. Without timing: the greedy process's
- * clock stands still, and the starving waiters sleep until they are woken.
+/* A process that takes the lock again and again cannot overtake the processes that wait for it:
+ * once a waiter has waited for LOCK_STARVING_MS the lock is left to it. Without timing: the greedy
+ * process's clock stands still, and the starving waiters sleep until they are woken.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* owners.h: processes that allocate, free, resize, send and receive until they are killed, and note what
- * they own in a table that the test shares.
+/* owners.h: processes that allocate, free, resize, send and receive until they are killed, and note
+ * what they own in a table that the test shares.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_PROCESS_OWNERS_H
 #define TESTS_PROCESS_OWNERS_H
@@ -14,7 +14,8 @@ enum {
     LEN_AMPLE = 4 << 20,
     LEN_SHORT =
         64
-        << 10, /* less than all together want: allocs fail, and caches are taken back, all the time */
+        /* less than all together want: allocs fail, and caches are taken back, all the time */
+        << 10,
     GRANULE = 16,
     GRANULES = LEN_AMPLE / GRANULE,
     OPERATIONS_BEFORE_DEATH = 1000,

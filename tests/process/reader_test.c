@@ -8,8 +8,8 @@
 
 #include "tests/support/test.h"
 
-/* DEATHS: fewer than the slot table has entries at first. For more entries a process needs a lock that
- * the reader can have. */
+/* DEATHS: fewer than the slot table has entries at first. For more entries a process needs a lock
+ * that the reader can have. */
 enum { STRANGER = 65534, DEATHS = 6 };
 
 /* struct reader is shared with the process that sets the locks. */

@@ -1,5 +1,5 @@
-/* Slots of departed and dead processes are given to the next process, and blocks keep the slot that names
- * their owner.
+/* Slots of departed and dead processes are given to the next process, and blocks keep the slot that
+ * names their owner.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,8 +34,9 @@ static void disconnecting_gives_the_slot_back(void)
     shmheap_disconnect(mem);
 }
 
-/* Slots in a pattern: every third one of a living connection, of one that left in order, and of a process that died. Three does not
- * divide 64, so that in no word of 64 slots any other would do. */
+/* Slots in a pattern: every third one of a living connection, of one that left in order, and of
+ * a process that died. Three does not divide 64, so that in no word of 64 slots any other would
+ * do. */
 enum {
     PATTERN = 200,
     PATTERN_FROM = 2 /* slot 1 is the looker's */,

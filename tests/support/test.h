@@ -7,9 +7,9 @@
  *     static const struct test tests[] = {TEST(alloc_of_zero_bytes)};
  *     TEST_MAIN(tests)
  *
- * The functions run one after the other in a child of the program; the program itself, the guard, only waits. However
- * the child ends, the guard ends all that it left running and removes the names that it registered.
- * A first argument runs the functions whose names contain it. */
+ * The functions run one after the other in a child of the program; the program itself, the guard,
+ * only waits. However the child ends, the guard ends all that it left running and removes the names
+ * that it registered. A first argument runs the functions whose names contain it. */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
 
@@ -24,8 +24,8 @@
 
 #include "shmheap.h"
 
-/* Checks: on failure they print the place, the values and errno, and end the process with status 1; if it is a
- * child, its parent then fails as well. */
+/* Checks: on failure they print the place, the values and errno, and end the process with status 1;
+ * if it is a child, its parent then fails as well. */
 #define CHECK(condition)                                                                           \
     ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s is false", #condition))
 #define CHECK_EQ(found, expected)                                                                  \
@@ -85,17 +85,20 @@ struct test {
     }
 int test_main(const struct test *tests, size_t count, int argc, char **argv);
 
-/* test_rounds is how often to repeat: plain in the plain configuration, where the figures of the project's
- * promises hold; a tenth under a sanitizer, which makes everything five to fifteen times slower. */
+/* test_rounds is how often to repeat: plain in the plain configuration, where the figures of the
+ * project's promises hold; a tenth under a sanitizer, which makes everything five to fifteen times
+ * slower. */
 size_t test_rounds(size_t plain);
 
-/* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at the end. They
- * are random, since tests with PID namespaces of their own may share /dev/shm. Valid till the end. */
+/* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at
+ * the end. They are random, since tests with PID namespaces of their own may share /dev/shm. Valid
+ * till the end. */
 const char *test_name(void);
 const char *test_path(void);
 /* name with something behind it, removed at the end as well. */
 const char *test_name_with(const char *name, const char *suffix);
-/* The file of /dev/shm that a name from test_name refers to; for tests that put something else there. */
+/* The file of /dev/shm that a name from test_name refers to; for tests that put something else
+ * there. */
 const char *test_shm_path(const char *name);
 
 /* Random numbers. The seed is printed at the start and can be set in SHMHEAP_TEST_SEED. */
@@ -135,8 +138,9 @@ void test_barrier_begin(struct test_barrier *barrier, unsigned parties);
 void test_barrier_wait(struct test_barrier *barrier);
 void test_barrier_end(struct test_barrier *barrier);
 
-/* The core is compiled for several processors, and keeps the free blocks in two forms. Connections made from now on are as the choice says, 0 to TEST_CORES
- * - 1, where this processor can: its name. 0 is what users have. */
+/* The core is compiled for several processors, and keeps the free blocks in two forms. Connections
+ * made from now on are as the choice says, 0 to TEST_CORES - 1, where this processor can: its name.
+ * 0 is what users have. */
 enum { TEST_CORES = 6 };
 const char *test_choose_core(unsigned choice);
 /* Connections made from now on take at most so many free blocks to the list, 0 to 64. */
@@ -159,7 +163,8 @@ struct test_cached_counts {
     uint64_t blocks, bytes;
 };
 struct test_cached_counts test_cached(shmheap_memory_handle mem);
-/* Allocates until not even the smallest object fits, large ones first: how many, at most room; they are in ptrs. */
+/* Allocates until not even the smallest object fits, large ones first: how many, at most room; they
+ * are in ptrs. */
 size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room);
 /* All of it is one free block. */
 void test_check_empty(shmheap_memory_handle mem);

@@ -1,5 +1,6 @@
-/* wrap.h: functions of the C library that a test replaces in the core. A test that names one in the wrap
- * list of its BUILD file, and uses the variable of this header, links the replacement from here.
+/* wrap.h: functions of the C library that a test replaces in the core. A test that names one in the
+ * wrap list of its BUILD file, and uses the variable of this header, links the replacement from
+ * here.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_SUPPORT_WRAP_H
 #define TESTS_SUPPORT_WRAP_H

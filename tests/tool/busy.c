@@ -1,8 +1,8 @@
-/* busy.c: a program to be recorded, whose calls are known: busy WHAT. Built without the compiler's knowledge of
- * malloc, which would leave out objects that are not used.
+/* busy.c: a program to be recorded, whose calls are known: busy WHAT. Built without the compiler's
+ * knowledge of malloc, which would leave out objects that are not used.
  *
  * SPDX-License-Identifier: Apache-2.0
- */
+ * */
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 #!/bin/bash
-# ls, stat, check, map and rm: on a heap in use, on one without processes, on none, and on files that
-# are no heaps.
+# ls, stat, check, map and rm: on a heap in use, on one without processes, on none, and on files
+# that are no heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 

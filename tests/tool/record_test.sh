@@ -1,5 +1,6 @@
 #!/bin/bash
-# record: a small program whose calls are known, with threads, children, exec and sudden ends; python3; what cannot be recorded.
+# record: a small program whose calls are known, with threads, children, exec and sudden ends;
+# python3; what cannot be recorded.
 source tests/tool/lib.sh
 busy=$PWD/$2
 export TMPDIR=$work
@@ -14,8 +15,8 @@ json "j['sound'] and j['calls'] == sum(s['events'] for s in __import__('json').l
 python3 - "$work/each.json" <<'END' || fail "sizes are missing"
 import json, sys
 stream = json.load(open(sys.argv[1]))["streams"][0]
-# 70001 + 70007 + 70016 + 70003 + 70005 and the realloc's 140001, which stands in for the first at the peak. The C++
-# library, where Bazel links it, takes some 70 KiB at its start.
+# 70001 + 70007 + 70016 + 70003 + 70005 and the realloc's 140001, which stands in for the first at
+# the peak. The C++ library, where Bazel links it, takes some 70 KiB at its start.
 assert stream["bytes"] >= 490033, stream
 assert 420032 <= stream["peak_live"] < 420032 + 100000, stream
 assert stream["objects"] >= 5 and stream["events"] >= 11, stream
@@ -26,7 +27,8 @@ json "j['streams'][0]['threads'] == 5 and j['streams'][0]['objects'] >= 4000"
 json "j['streams'][0]['live'] < 100 and j['streams'][0]['dropped'] == 0"
 run 0 replay --quiet -p 4 "$work/a.trace"
 
-# The child's stream is its own, whole although SIGKILL ended it; it freed one object of its parent's.
+# The child's stream is its own, whole although SIGKILL ended it; it freed one object of its
+# parent's.
 record 0 "$busy" child
 json "len(j['streams']) == 2 and j['streams'][0]['pid'] != j['streams'][1]['pid']"
 json "j['streams'][1]['objects'] == 1000 and j['streams'][1]['live'] == 0 and j['streams'][1]['dropped'] == 1"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# replay: from one process and four, to the end and not, with one of them killed, and with traces that are none.
+# replay: from one process and four, to the end and not, with one of them killed, and with traces
+# that are none.
 source tests/tool/lib.sh
 make_trace=$PWD/$2
 
@@ -17,8 +18,8 @@ says '240,000; 2 processes finished'
 grep -q 'calls each of 2 processes' "$work/err" || fail "no plain lines of progress"
 grep -q $'\r' "$work/err" && fail "a bar where there is no terminal"
 
-# Objects that another process frees, also where one of them is killed. At least what its ring holds, 256 objects, goes
-# to each process, even one that does not run meanwhile.
+# Objects that another process frees, also where one of them is killed. At least what its ring
+# holds, 256 objects, goes to each process, even one that does not run meanwhile.
 run 0 replay --quiet --json -p 4 --hand-over 2 "$work/a.trace"
 json "j['handed'] >= 4 * 256 and j['handed'] + j['frees'] == j['objects'] and j['heap']['used_blocks'] == 0"
 run 0 replay --quiet --json -p 1 --hand-over 1 --inherit "$work/a.trace"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# rm --stale: heaps without a live process go, heaps with one stay, and so do files that are no heaps.
+# rm --stale: heaps without a live process go, heaps with one stay, and so do files that are no
+# heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 shm=/dev/shm
@@ -51,8 +52,8 @@ ln -s "$heap.left" "$shm/$heap.link"
 long_ago text magic cut
 none=(text magic cut folder link)
 
-# The test must not harm other users of this folder: it tries all without effect first, and goes on only
-# where there are none.
+# The test must not harm other users of this folder: it tries all without effect first, and goes on
+# only where there are none.
 run 0 rm --stale --dry-run --json
 for name in left dead; do reason "$name" "('nobody is connected', True)"; done
 reason begun "('never finished, and its creator is gone', True)"

@@ -239,7 +239,8 @@ static void more_than_the_machine_has(void)
     shmheap_disconnect(mem);
 }
 
-/* Where standard streams are closed, a heap's file does not get their numbers: what is printed would go into the heap. */
+/* Where standard streams are closed, a heap's file does not get their numbers: what is printed
+ * would go into the heap. */
 static void check_closed(void) { CHECK_REFUSED(fcntl(0, F_GETFD) == -1, EBADF); }
 
 static void child_takes_a_slot(void *context)

@@ -1,5 +1,6 @@
-/* Connections that cache: what no cache holds is placed by best fit, with all free blocks of 64 granules and more counting as equally
- * good. In a heap too small for caches each placement can be held against the model.
+/* Connections that cache: what no cache holds is placed by best fit, with all free blocks of 64
+ * granules and more counting as equally good. In a heap too small for caches each placement can be
+ * held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"

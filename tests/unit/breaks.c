@@ -3,7 +3,8 @@
 
 #include <unistd.h>
 
-/* Each breaks its rule alone, in one of several ways, and returns the offset that the report has to name. */
+/* Each breaks its rule alone, in one of several ways, and returns the offset that the report has to
+ * name. */
 const uint64_t no_such_way = UINT64_MAX;
 
 static uint64_t break_fixed(struct target *target, unsigned way)
@@ -194,8 +195,8 @@ uint64_t break_firsts(struct target *target, unsigned way)
     return 0;
 }
 
-/* The list: of no possible length, which says that there is none; too short, too long, a block of another size, another block, two in the wrong order,
- * something behind the last. */
+/* The list: of no possible length, which says that there is none; too short, too long, a block of
+ * another size, another block, two in the wrong order, something behind the last. */
 static uint64_t break_list(struct target *target, unsigned way)
 {
     struct control *control = target->control;
@@ -247,7 +248,8 @@ static uint64_t *table_entry(const struct target *target)
     return entry;
 }
 
-/* The record itself: without users, with an impossible length, another name, hash, object, or length of the object. */
+/* The record itself: without users, with an impossible length, another name, hash, object, or
+ * length of the object. */
 static uint64_t break_record(struct target *target, unsigned way)
 {
     struct name_record *record = payload_at(target, target->record);
@@ -267,8 +269,9 @@ static uint64_t break_record(struct target *target, unsigned way)
     return payload_off(target, target->record);
 }
 
-/* What belongs to it: no entry in the table, an object that does not point back, one that is not in state named. (A heap without any
- * table is sound: where there is no space for one, names are found by walking.) */
+/* What belongs to it: no entry in the table, an object that does not point back, one that is not in
+ * state named. (A heap without any table is sound: where there is no space for one, names are found
+ * by walking.) */
 static uint64_t break_named(struct target *target, unsigned way)
 {
     const uint64_t state = (uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT,

@@ -1,4 +1,5 @@
-/* How many bytes the caches of a connection keep at most, and that an allocation gets them when the heap is full.
+/* How many bytes the caches of a connection keep at most, and that an allocation gets them when the
+ * heap is full.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/caches.h"
@@ -82,7 +83,8 @@ static void the_bound_holds_at_each_moment(void)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     printf("  %llu looks, the most kept was %llu\n", (unsigned long long)looks,
            (unsigned long long)largest);
-    /* A walk is read in batches, each as it was in its moment: blocks that come and go meanwhile may count twice. */
+    /* A walk is read in batches, each as it was in its moment: blocks that come and go meanwhile
+     * may count twice. */
     CHECK_LE(largest, 2 * most_of_a_thread(looker));
     test_check_empty(looker);
     shmheap_disconnect(looker);
@@ -138,7 +140,8 @@ static void drain(shmheap_memory_handle mem, void **ptrs)
         CHECK_EQ(shmheap_try_free(mem, ptrs[i * FLOOD_STEP % FLOOD]), 0);
 }
 
-/* All that a thread may keep can be of one size: it then gives back parts of it, and later uses the rest. */
+/* All that a thread may keep can be of one size: it then gives back parts of it, and later uses the
+ * rest. */
 static void a_flood_of_one_size(void)
 {
     shmheap_memory_handle mem = test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
@@ -191,7 +194,8 @@ static void who_only_frees_keeps_little(void)
     shmheap_disconnect(drainer.looker);
 }
 
-/* A full heap: what lies in one's own caches is not missing, and neither is what lies in those of another thread. */
+/* A full heap: what lies in one's own caches is not missing, and neither is what lies in those of
+ * another thread. */
 static void no_room_is_lost_to_caches(void)
 {
     struct crew crew = {.mem = test_anonymous_with(1 << 20, 0, SHMHEAP_CACHED), .objects = 500};

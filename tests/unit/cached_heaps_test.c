@@ -1,11 +1,13 @@
-/* When caches give their blocks back: at disconnecting and at the end of a thread, with one heap or several.
+/* When caches give their blocks back: at disconnecting and at the end of a thread, with one heap or
+ * several.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <malloc.h>
 
 #include "tests/support/test.h"
 #include "tests/unit/caches.h"
 
-/* Caches of threads that live on are given back as well, and those threads find a closed connection. */
+/* Caches of threads that live on are given back as well, and those threads find a closed
+ * connection. */
 static void disconnecting_gives_all_back(void)
 {
     struct crew crew = {.mem = test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
@@ -83,7 +85,8 @@ static void many_heaps_at_once(void)
     }
 }
 
-/* Random objects, each checked; those of a heap that grows come from places that were not there when the cache was made. */
+/* Random objects, each checked; those of a heap that grows come from places that were not there
+ * when the cache was made. */
 static void churn(shmheap_memory_handle mem, unsigned held_count, struct test_random *random)
 {
     struct {
@@ -144,8 +147,9 @@ static void in_memory_of_ones_own(void)
     }
 }
 
-/* What other libraries do at the end of a thread: destructors of theirs that free and allocate, after the thread's cache has gone.
- * Destructors run in any order; one that sets its value again runs in the next round, when all others have run once. */
+/* What other libraries do at the end of a thread: destructors of theirs that free and allocate,
+ * after the thread's cache has gone. Destructors run in any order; one that sets its value again
+ * runs in the next round, when all others have run once. */
 struct ender {
     shmheap_memory_handle mem;
     pthread_key_t key;
@@ -179,7 +183,8 @@ static void *use_and_end(void *context)
     return NULL;
 }
 
-/* Runs first, since then the cache is certain to be a mapping of its own, of which nothing is left when it has been freed. */
+/* Runs first, since then the cache is certain to be a mapping of its own, of which nothing is left
+ * when it has been freed. */
 static void destructors_that_come_after_the_cache(void)
 {
 #ifdef M_MMAP_THRESHOLD

@@ -1,5 +1,5 @@
-/* Objects on connections with caches: a freed object is refused, a handle of it is stale, and every call
- * works on blocks from a cache.
+/* Objects on connections with caches: a freed object is refused, a handle of it is stale, and every
+ * call works on blocks from a cache.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/caches.h"
@@ -112,7 +112,8 @@ static void sharing_what_is_ours_and_what_is_not(void)
     shmheap_disconnect(looker);
 }
 
-/* A consumer frees what a producer allocated, in the same order, backwards, and mixed: most of it is flushed, and merges. */
+/* A consumer frees what a producer allocated, in the same order, backwards, and mixed: most of it
+ * is flushed, and merges. */
 static void flushing_in_any_order(void)
 {
     enum { COUNT = 3000, LEN = 64 };

@@ -1,9 +1,10 @@
-/* The checker itself: for each numbered rule of FORMAT.md, heaps in which a peer has broken that rule and no other, and the
- * report names it, and the place.
+/* The checker itself: for each numbered rule of FORMAT.md, heaps in which a peer has broken that
+ * rule and no other, and the report names it, and the place.
  * SPDX-License-Identifier: Apache-2.0
  *
- * The writes go to the places that FORMAT.md names, computed by layout.h from the segment's own first bytes, as another
- * program would; nothing of the connection is used. Each is undone afterwards, and then the heap is sound again. */
+ * The writes go to the places that FORMAT.md names, computed by layout.h from the segment's own
+ * first bytes, as another program would; nothing of the connection is used. Each is undone
+ * afterwards, and then the heap is sound again. */
 #include <unistd.h>
 
 #include "c/src/inspect/check.h"

@@ -78,7 +78,8 @@ static void who_lives_is_not_asked_each_time(void)
 
 enum { CACHED_PEERS = 8, PACE_MOST = 63 + 64 * CACHED_PEERS + CACHED_PEERS };
 
-/* So many connections have each a line for the cache of this thread, in a heap that is full then. */
+/* So many connections have each a line for the cache of this thread, in a heap that is full
+ * then. */
 static void full_heap_with_lines(shmheap_memory_handle *mem, shmheap_memory_handle *peers,
                                  void **objects)
 {

@@ -1,4 +1,5 @@
-/* Where headers, tail and index contradict each other each call that needs them is refused, and changes nothing.
+/* Where headers, tail and index contradict each other each call that needs them is refused, and
+ * changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/block/block.h"
 #include "c/src/segment/connection.h"

@@ -13,8 +13,7 @@ enum {
     LEN = OBJECTS * 64,
     LARGE = 5000,
     TRIES = 100,
-    LOADS_EACH = 600,
-    NAMES = 1024
+    LOADS_EACH = 600
 };
 
 /* What has happened since count_begin. */
@@ -33,7 +32,8 @@ extern uint64_t loads_before, loads_longest;
 void count_begin(void);
 void count_end(void);
 
-/* A heap of LEN bytes in which objects of OBJECT_LEN leave no room for another; *an_object is one. */
+/* A heap of LEN bytes in which objects of OBJECT_LEN leave no room for another; *an_object is
+ * one. */
 shmheap_memory_handle full_heap(unsigned flags, void **an_object);
 
 /* Allocates and frees an object count times. */

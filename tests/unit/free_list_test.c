@@ -14,7 +14,8 @@ static uint64_t free_of(const struct held *held)
     return test_stat(held->mem).free_blocks - 1;
 } /* without the top block */
 
-/* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules on. */
+/* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules
+ * on. */
 static uint64_t size_of(size_t i)
 {
     static const unsigned char sizes[SIZES] = {3, 2, 40, 63, 64, 9, 65, 130, 2};
@@ -142,7 +143,8 @@ static void free_as_if_few(struct held *held)
     CHECK_EQ(listed_of(held), NOT_LISTED);
 }
 
-/* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
+/* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one
+ * is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
     const uint64_t counts[] = {

@@ -1,4 +1,5 @@
-/* Handles of objects: good everywhere while the object lives, refused afterwards, and never guessed.
+/* Handles of objects: good everywhere while the object lives, refused afterwards, and never
+ * guessed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 

@@ -88,8 +88,8 @@ size_t held_alloc_many(struct held *held, uint64_t need, size_t count, uint64_t 
 
 enum place { WHEREVER_IT_LIES, IN_THE_TAIL, ANYWHERE };
 
-/* The place in the first free span with room: for the object wherever the aligned place lies, but not in the span at the end; in
- * that one; in any that happens to have it. */
+/* The place in the first free span with room: for the object wherever the aligned place lies, but
+ * not in the span at the end; in that one; in any that happens to have it. */
 static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t alignment,
                               enum place place)
 {

@@ -1,5 +1,6 @@
-/* The search index in the shapes that matter within some chunks: what stands where in a chunk of 64 granules, over its borders, several
- * free blocks of one size, exact fits. Each heap is held against the model, and checked.
+/* The search index in the shapes that matter within some chunks: what stands where in a chunk of 64
+ * granules, over its borders, several free blocks of one size, exact fits. Each heap is held
+ * against the model, and checked.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
@@ -269,8 +270,8 @@ static void mixed_calls(uint64_t granule)
            (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
 }
 
-/* Behind the region there is something else, which the heap neither changes nor is misled by: granule 0 and the last one are both at its
- * borders here, and there is no tail. */
+/* Behind the region there is something else, which the heap neither changes nor is misled by:
+ * granule 0 and the last one are both at its borders here, and there is no tail. */
 static void nothing_behind_the_end(uint64_t granule)
 {
     static unsigned char memory[65536] __attribute__((aligned(4096)));

@@ -156,8 +156,8 @@ static void damaged_headers(void)
     shmheap_disconnect(mem);
 }
 
-/* The memory of one block cannot be written until the claim writes its header; then another object lies there with the same
- * header, as after 32,768 allocations. */
+/* The memory of one block cannot be written until the claim writes its header; then another object
+ * lies there with the same header, as after 32,768 allocations. */
 static struct {
     void *page;
     size_t len;

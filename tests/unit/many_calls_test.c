@@ -1,5 +1,5 @@
-/* shmheap_alloc_many and shmheap_free_many do what as many single calls do: every placement, figure and refusal is that of
- * a twin heap that is served one by one.
+/* shmheap_alloc_many and shmheap_free_many do what as many single calls do: every placement, figure
+ * and refusal is that of a twin heap that is served one by one.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 

@@ -65,7 +65,8 @@ void model_end(struct model *model)
     model->spans = NULL;
 }
 
-/* The span, whatever its state, becomes a used one of need granules; the rest, if it can be a block, a free one. */
+/* The span, whatever its state, becomes a used one of need granules; the rest, if it can be a
+ * block, a free one. */
 static void span_take(struct model *model, size_t at, uint64_t need)
 {
     struct model_span *span = &model->spans[at];

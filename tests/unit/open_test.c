@@ -8,7 +8,8 @@
 
 #include "tests/support/test.h"
 
-/* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is success. */
+/* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is
+ * success. */
 static int expected_errno(unsigned flags, int exists)
 {
     int create = (flags & SHMHEAP_CREATE) != 0;

@@ -1,5 +1,5 @@
-/* Heaps of a socket: which one the caller runs on, by a description made for the test and by this machine's; their names,
- * where their memory lies.
+/* Heaps of a socket: which one the caller runs on, by a description made for the test and by this
+ * machine's; their names, where their memory lies.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <linux/mempolicy.h>
 #include <sched.h>
@@ -34,7 +34,8 @@ static void make_cpu(const char *folder, unsigned cpu, const char *package, unsi
     CHECK(file != NULL && fputs(package, file) >= 0 && fclose(file) == 0);
 }
 
-/* Two sockets of four processors, each of two nodes; processor 9 has no number that could be read, 10 has -1. */
+/* Two sockets of four processors, each of two nodes; processor 9 has no number that could be read,
+ * 10 has -1. */
 static void make_machine(const char *folder)
 {
     CHECK_EQ(mkdir(folder, 0700), 0);
