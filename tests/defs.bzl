@@ -35,13 +35,13 @@ def c_test(
       name: of the test.
       srcs: its files, if not NAME.c alone.
       copts: besides those of the core.
-      library: the core. One with a hook comes first among the dependencies, so that the linker takes
-        it instead of the one that tests/support depends on. None: deps have it, if it is needed.
+      library: the core. One with a hook comes first among the dependencies, so that the linker
+        takes it instead of the one that tests/support depends on. None: deps have it.
       support: the test program's frame, or None.
       deps: besides these; "//c:internal" for #include "c/src/base/layout.h".
       wrap: functions of the C library that the test replaces by __wrap_NAME.
       linkopts: besides those of wrap.
-      size: small is a minute at most, medium five, large fifteen, all of them under a sanitizer too.
+      size: small is a minute at most, medium five, large fifteen, also under a sanitizer.
       **kwargs: what cc_test takes.
     """
     cc_test(
@@ -67,7 +67,7 @@ def c_helper(
         support = "//tests/support",
         deps = [],
         **kwargs):
-    """Declares the library of NAME.c and NAME.h, for tests alone; the arguments are those of c_test."""
+    """Declares the library of NAME.c and NAME.h, for tests alone; arguments as of c_test."""
     cc_library(
         name = name,
         testonly = True,
@@ -109,7 +109,16 @@ def shell_test(name, srcs = None, programs = [], data = [], args = [], size = "s
         **kwargs
     )
 
-def mpi_test(name, mpi, host, ranks, program, arguments = [], expected = "good", tags = [], **kwargs):
+def mpi_test(
+        name,
+        mpi,
+        host,
+        ranks,
+        program,
+        arguments = [],
+        expected = "good",
+        tags = [],
+        **kwargs):
     """Declares the test that starts a program as an MPI's ranks.
 
     Args:

@@ -13,7 +13,8 @@ fields() {
     sed -zE 's#/\*([^*]|\*+[^*/])*\*+/##g; s/\n/ /g; s/[;{}]/&\n/g' "$header" | awk '
         # The words of reclaim, which the header may still have under older names.
         function plain(field) {
-            return field == "busy" ? "active" : field == "asked" ? "requested" : field == "taken" ? "epoch" : field
+            return field == "busy" ? "active" : field == "asked" ? "requested" : \
+                field == "taken" ? "epoch" : field
         }
         { sub(/^[ \t]+/, "") }
         /[A-Z_]+ *= *[0-9]+/ { # constants of enums

@@ -23,7 +23,9 @@ length_check() {
             if ($2 > ($3 in limit ? limit[$3] : 400)) print $3 ": " $2 " lines"
             else if ($3 in limit && $2 <= 400) print $3 ": an exception that it does not need"
         }
-        END { for (path in limit) if (!(path in seen)) print path ": an exception, but no such file" }
+        END {
+            for (path in limit) if (!(path in seen)) print path ": an exception, but no such file"
+        }
     ' | text_summary
 }
 

@@ -39,7 +39,8 @@ text_files() {
 
 # text_summary: passes breaches, lines FILE:..., through, and adds their number in each top folder.
 text_summary() {
-    awk '{ print; folder = $0; sub(/:.*/, "", folder); if (!sub(/\/.*/, "", folder)) folder = "(top)"
+    awk '{ print; folder = $0; sub(/:.*/, "", folder)
+           if (!sub(/\/.*/, "", folder)) folder = "(top)"
            breaches[folder]++; all++ }
          END { for (folder in breaches) printf "%6d in %s\n", breaches[folder], folder | "sort -rn"
                close("sort -rn"); if (all) printf "%6d in all\n", all; exit all > 0 }'

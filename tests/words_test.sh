@@ -66,13 +66,15 @@ words_check() {
 text_scratch
 (
     words=$scratch/words word=who
-    printf '# comment\nwho|whom\tthe process\ndead peer\tright\nthe dead\tdead processes\nfew_[a-z]+\tlist_*\n' >"$words"
+    printf '%s\t%s\n' 'who|whom' 'the process' 'dead peer' right 'the dead' 'dead processes' \
+        'few_[a-z]+' 'list_*' >"$words"
     text_refuses 'a.c:1: "who"; write: the process' a.c words_check <<<'int a; /* Who holds it. */'
     text_refuses 'a.c:2: "whom"' a.c words_check <<<$'/* begins\n * by whom */'
     text_refuses 'a.h:1: "few_take"' a.h words_check <<<'// as few_take(list)'
     text_refuses 'a.c:1: "the dead"' a.c words_check <<<$'/* of the\n * dead */'
     text_accepts a.c words_check <<<$'/* of the dead\n * peer, the\n * dead peer */'
-    text_accepts a.c words_check <<<'int few_take(int who); char *s = "/* who */"; char c = '"'\"'"'; /* whole */'
+    text_accepts a.c words_check <<<'int few_take(int who); char *s = "/* who */"; /* whole */'
+    text_accepts a.c words_check <<<'char c = '"'\"'"', *s = "// who";'
     text_refuses 'a.c:1: "who"' a.c words_check <<<'char c = '"'\"'"'; // who'
     text_refuses 'a.rs:1: "who"' a.rs words_check <<<"fn f<'a>(x: &'a str) {} // who"
     text_refuses 'a.rs:1: "who"' a.rs words_check <<<'/// The one who'

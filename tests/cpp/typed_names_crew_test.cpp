@@ -188,7 +188,7 @@ void a_child_does_not_keep_its_dead_parents_lock()
     close(announced[1]);
 }
 
-// Killed anywhere, again and again: whoever comes finds nothing or a whole object.
+// Killed anywhere, again and again: the next process finds no object or a whole one.
 struct chained {
     long values[64];
     explicit chained(long seed)

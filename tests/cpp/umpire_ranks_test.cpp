@@ -1,5 +1,5 @@
-// Several processes as ranks of Umpire's own test of shared memory: they open one resource at the same
-// time, and allocate a thousand names.
+// Several processes as ranks of Umpire's own test of shared memory: they open one resource at the
+// same time, and allocate a thousand names.
 // SPDX-License-Identifier: Apache-2.0
 #include "umpire/Allocator.hpp"
 #include "umpire/ResourceManager.hpp"

@@ -52,7 +52,8 @@ contains
     real(8), contiguous, pointer :: a(:)
     type(block_meta) :: meta
     meta = h % allocate(a, [n], timeout_ms=0)
-    call must(.not. associated(a) .and. meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, 'an array of no heap')
+    call must(.not. associated(a) .and. meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, &
+          'an array of no heap')
     call must(.not. h % check(), 'check of no heap')
     call must(h % get_size() == -1, 'size of no heap')
     call must(.not. h % free(64_HEAP_ELEMENT), 'free in no heap')
@@ -70,7 +71,8 @@ contains
     call must(meta % get_status() == SHMEM_HEAP_ALLOC_SUCCESS, 'allocate')
     a = 1000 * round + me
     sent = meta % get_offset()
-    call MPI_Sendrecv(sent, 1, MPI_INTEGER8, modulo(me + 1, ranks), 0, got, 1, MPI_INTEGER8, before, 0, MPI_COMM_WORLD, &
+    call MPI_Sendrecv(sent, 1, MPI_INTEGER8, modulo(me + 1, ranks), 0, got, 1, MPI_INTEGER8, &
+          before, 0, MPI_COMM_WORLD, &
                       MPI_STATUS_IGNORE)
     call take(heaps(before), got, real(1000 * round + before, 8))
   end subroutine send_around

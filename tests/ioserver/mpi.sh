@@ -13,7 +13,8 @@ export HOME=${TEST_TMPDIR:-/tmp} TMPDIR=${TEST_TMPDIR:-/tmp}
 shield=()
 case $implementation in
     openmpi)
-        options=(--allow-run-as-root --oversubscribe --mca btl_vader_single_copy_mechanism none --mca btl self,vader)
+        options=(--allow-run-as-root --oversubscribe --mca btl self,vader
+            --mca btl_vader_single_copy_mechanism none)
         [ "$expected" != survived ] || options+=(--enable-recovery)
         own='vader_segment|osc_|sm_segment' ;;
     mpich)

@@ -41,7 +41,8 @@ program ranks
   n = size(heaps)
   call must(context % is_model() .neqv. context % is_server(), 'roles')
   call must(context % is_model() .eqv. me < context % get_num_local_model(), 'order of roles')
-  call must(n - context % get_num_local_model() == params % num_server_per_node, 'number of servers')
+  call must(n - context % get_num_local_model() == params % num_server_per_node, &
+        'number of servers')
   call get_command_argument(2, argument)
   do round = 1, rounds
     if (context % is_model()) then
@@ -54,7 +55,8 @@ program ranks
   call context % finalize()
   call context % finalize()
   call must(.not. context % is_initialized(), 'finalize')
-  if (me == 0) print '(i0, a, i0, a)', n, ' ranks, ', rounds * (n - params % num_server_per_node), ' arrays read in place'
+  if (me == 0) print '(i0, a, i0, a)', n, ' ranks, ', &
+        rounds * (n - params % num_server_per_node), ' arrays read in place'
   call MPI_Finalize()
 
 contains
@@ -81,7 +83,8 @@ contains
   function value(from, i, j, k, t) result(x)
     integer, intent(in) :: from, i, j, k, t
     integer(int64) :: x
-    x = from + 100_int64 * (round + 1000_int64 * (i + 100_int64 * (j + 100_int64 * (k + 100_int64 * t))))
+    x = from + 100_int64 * (round + 1000_int64 * (i + 100_int64 * &
+          (j + 100_int64 * (k + 100_int64 * t))))
   end function value
 
   ! Bounds that differ from round to round.
@@ -135,7 +138,8 @@ contains
     comm = context % get_node_comm()
     node = context % get_node_heap()
     l = low()
-    do from = me - context % get_num_local_model(), context % get_num_local_model() - 1, params % num_server_per_node
+    do from = me - context % get_num_local_model(), context % get_num_local_model() - 1, &
+          params % num_server_per_node
       call MPI_Recv(offset, 1, MPI_INTEGER8, from, round, comm, MPI_STATUS_IGNORE)
       call must(.not. heaps(from + 1) % get_array(offset, wrong), 'an array of another kind')
       call must(heaps(from + 1) % get_array(offset, field), 'the array')
@@ -144,7 +148,8 @@ contains
         do k = 0, nk - 1
           do j = 0, nj - 1
             do i = 0, ni - 1
-              call must(field(l(1) + i, l(2) + j, l(3) + k, l(4) + t) == value(from, i, j, k, t), 'contents')
+              call must(field(l(1) + i, l(2) + j, l(3) + k, l(4) + t) == value(from, i, j, k, t), &
+                    'contents')
             end do
           end do
         end do

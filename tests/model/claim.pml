@@ -1,38 +1,46 @@
-/* claim.pml: who holds an object: sending, receiving and reaping, by processes that take slots and
- * leave them, for Spin to look at every order in which PROCESSES processes can take their steps,
- * and at a death between any two of them.
+/* claim.pml: ownership of an object: sending, receiving and reaping, by processes that take
+ * slots and leave them. Spin tries every order in which PROCESSES processes can take their
+ * steps, and a death between any two steps.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c
- * (slot.pml) that they are, those that end in _at are one turn of the loop in the function; steps
+ * (slot.pml) that they are; one that ends in _at is one turn of the loop in the function. Steps
  * are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls
- * each time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in
- * the beginning.
+ * each time, any that it may make. There are SLOTS slots, and OBJECTS objects, in transit in the
+ * beginning.
  *
  * Checked, by assertions where the names in brackets are:
- *   an object has one holder at most, who finds that the header says so, and a handle is received by once (ownership_receive, ownership_send);
- *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (ownership_reap_at);
- *   nothing else is relabelled, and the label says why (slot_relabel);
- *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
- *   nobody waits for ever (no end state but the end of all);
- *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
- *   left in order stays, and all slots are free (init).
+ *   an object has one owner at most, which finds that the header says so, and a handle is
+ *     received once (ownership_receive, ownership_send);
+ *   reaping frees only what a dead process owned: nothing of a live or a departed process,
+ *     nothing in transit (ownership_reap_at);
+ *   reaping relabels nothing else, and the label says why (slot_relabel);
+ *   a slot has one holder, which keeps it until it leaves or dies, and no block names the slot
+ *     when it is given (given, slot_clear);
+ *   no process waits for ever (no end state but the end of all);
+ *   nothing is lost: when all processes have ended, in order or not, one more reaping frees what
+ *     dead processes owned; objects in transit or of departed processes stay, and all slots are
+ *     free (init).
  * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what
- * they are). 15 and 16 are what c/src once did: a process that left between another's look at its
- * slot's word and the question whether it lives was taken for dead, and so was, since its slot was
- * free at once, the next that took it (//tests/crash:leaving_test). 17 as well: the stamp of a new
- * object was the count of allocs, which the stamps of objects that are sent to and fro overtake; a
- * handle that was received by was good again when it had caught up (//tests/unit:handles_test). In
- * the model no stamp comes again in the same place.
+ * they are). 15, 16 and 17 were faults of c/src. 15 and 16: a process left between another's
+ * load of its slot's word and the test whether it lives. It counted as dead, and so did the next
+ * process that took the slot, since the slot was free at once (//tests/crash:leaving_test). 17:
+ * the generation of a new object was the count of allocs. The generations of objects that are
+ * sent to and fro overtake that count, and a received handle was good again when the count had
+ * caught up (//tests/unit:handles_test). In the model no generation comes again in the same
+ * place.
  *
  * Left out:
- *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
- *   stores that are seen late: what is claimed is swapped, and the other stores are made under the lock, or come before a system call or
- *   a swap of the same process, and nobody relies on them before that;
- *   that stamps are 15 bits wide, and come again after 2^15;
+ *   the heap's lock: one word that a death frees (lock.pml proves that the lock is as good as
+ *     that);
+ *   stores that are seen late: a claim is a swap, and the other stores are made under the lock,
+ *     or come before a system call or a swap of the same process, before which no process relies
+ *     on them;
+ *   that generations are 15 bits wide, and come again after 2^15;
  *   sizes, merging and the index: a free object is there to be allocated again;
- *   other threads of a process, and who shares or frees what another holds;
- *   names and caches, which reaping treats by the same sets of slots, and alloc that reaps (FORMAT_REAP). */
+ *   other threads of a process, and processes that share or free another's objects;
+ *   names and caches, which reaping treats by the same sets of slots, and allocs that reap
+ *     (FORMAT_REAP). */
 #ifndef PROCESSES
 #define PROCESSES 3
 #endif
@@ -75,7 +83,7 @@
 #define MUTANT 0
 #endif
 
-/* A header. A free one keeps the stamp, so that the next is another. */
+/* A header. A free one keeps the generation, so that the next is another. */
 #define STATE_FREE 0
 #define STATE_USED 1
 #define STATE_SENT 2
@@ -87,8 +95,8 @@
 #define LIVE(h) (STATE(h) == STATE_USED || STATE(h) == STATE_SHARED)
 
 byte header[OBJECTS];
-byte handle[OBJECTS];    /* stamp of what was sent last, as its sender told the others */
-/* the stamps of handles that were received by. Looked at by assertions alone */
+byte handle[OBJECTS];    /* generation sent last, as its sender told the other processes */
+/* generations of received handles; only assertions read it */
 short claimed[OBJECTS];
 #if MUTANT == 17
 byte allocs = OBJECTS;
@@ -188,7 +196,7 @@ inline ownership_receive(o)
     wanted = 0
 }
 
-/* Adds slot s to the dead if it is one; seen: its word, taken. */
+/* Adds slot s to the dead slots if its holder is dead; seen: its word, taken. */
 inline slot_dead(s)
 {
 #if MUTANT == 11
@@ -228,7 +236,8 @@ inline dead_slots()
 #if MUTANT == 10
 #define TO_REAP(h, shared) (STATE(h) != STATE_FREE && IN(dead, SLOT(h)))
 #else
-#define TO_REAP(h, shared) ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
+#define TO_REAP(h, shared) \
+    ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
 #endif
 
 inline ownership_reap_at(o, shared)
@@ -402,7 +411,7 @@ inline shmheap_free(o)
 {
     if
     :: atomic {
-            fate[o] == p + 1 -> /* who has the object frees it, nobody else */
+            fate[o] == p + 1 -> /* only the owner frees the object */
             assert(TO_SEND(header[o]))
         };
         heap_lock();
@@ -420,7 +429,8 @@ inline shmheap_send(o)
 {
     ownership_send(o);
     if
-    :: atomic { got -> handle[o] = generation_next(seen); got = 0 } /* the others are told */
+    /* The other processes know the handle. */
+    :: atomic { got -> handle[o] = generation_next(seen); got = 0 }
     :: else
     fi;
     seen = 0
@@ -436,7 +446,7 @@ inline shmheap_ptr_to_handle(o)
             assert(got)
         };
         atomic {
-            handle[o] = STAMP(seen); /* the others are told */
+            handle[o] = STAMP(seen); /* the other processes know it */
             got = 0;
             seen = 0
         }
@@ -503,7 +513,7 @@ proctype process(byte p)
     } unless {
         killed[p];
         atomic {
-            /* It does no more; what it held nobody else knows. */
+            /* It does no more; no other process knows its objects. */
             fate_of_held(FATE_DEAD);
             if
             :: slot != 0 && holder[slot] == p + 1 -> holder[slot] = 0

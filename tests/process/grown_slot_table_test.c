@@ -249,7 +249,7 @@ static void comes_for_a_dead_ones(void *context)
     CHECK_EQ(test_own_slot(test_connect_again(crowd->mems[0], 0)), FIRST);
 }
 
-/* Where the table cannot become longer, a connecting process gets the slot of a dead one, and is
+/* Where the table cannot become longer, a connecting process gets a dead process's slot, and is
  * refused where there is none. */
 static void without_memory_for_more_there_are_no_more(void)
 {

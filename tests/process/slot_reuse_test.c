@@ -97,7 +97,7 @@ static struct pattern *pattern_begin(void)
     return pattern;
 }
 
-/* Each block names its owner's slot: 1023 for a departed process, 0 for a dead one. */
+/* Each block names its owner's slot: 1023 for a departed, 0 for a dead process. */
 static int pattern_check_block(const shmheap_block_info *block, void *context)
 {
     const struct pattern *pattern = context;

@@ -11,7 +11,8 @@ record 0 "$busy" each
 json "j['status'] == 0 and len(j['streams']) == 1 and j['streams'][0]['name'] == 'busy'"
 cp "$work/out" "$work/each.json"
 run 0 replay --quiet --json -p 1 "$work/a.trace"
-json "j['sound'] and j['calls'] == sum(s['events'] for s in __import__('json').load(open('$work/each.json'))['streams'])"
+json "(j['sound'] and j['calls'] ==
+    sum(s['events'] for s in __import__('json').load(open('$work/each.json'))['streams']))"
 python3 - "$work/each.json" <<'END' || fail "sizes are missing"
 import json, sys
 stream = json.load(open(sys.argv[1]))["streams"][0]
@@ -31,7 +32,8 @@ run 0 replay --quiet -p 4 "$work/a.trace"
 # parent's.
 record 0 "$busy" child
 json "len(j['streams']) == 2 and j['streams'][0]['pid'] != j['streams'][1]['pid']"
-json "j['streams'][1]['objects'] == 1000 and j['streams'][1]['live'] == 0 and j['streams'][1]['dropped'] == 1"
+json "(j['streams'][1]['objects'] == 1000 and j['streams'][1]['live'] == 0 and
+    j['streams'][1]['dropped'] == 1)"
 
 record 7 "$busy" exit
 json "j['status'] == 7 and j['streams'][0]['objects'] >= 1000"
@@ -41,7 +43,8 @@ run 143 record -o "$work/a.trace" -- sh -c 'kill -TERM $$'
 
 # A program with many processes, and python3 with many calls.
 run 0 record -o "$work/a.trace" -- sh -c 'for i in 1 2 3; do ls / | wc -l; done'
-[ "$(cat "$work/out")" = "$(for i in 1 2 3; do ls / | wc -l; done)" ] || fail "the program's output is not its own"
+[ "$(cat "$work/out")" = "$(for i in 1 2 3; do ls / | wc -l; done)" ] ||
+    fail "the program's output is not its own"
 run 0 replay --quiet -p 2 "$work/a.trace"
 PYTHONMALLOC=malloc record 0 python3 -c 'import json; json.dumps([str(i) for i in range(20000)])'
 json "max(s['objects'] for s in j['streams']) >= 20000"
@@ -49,7 +52,8 @@ run 0 replay --quiet --json -p 4 "$work/a.trace"
 json "j['finished'] == 4 and j['sound']"
 
 # A file size limit stops the recorder, not the program.
-run 0 record --json -o "$work/a.trace" -- sh -c 'ulimit -f 300; exec python3 -S -c "x = [bytes(600) for i in range(50000)]; print(len(x))"'
+many='x = [bytes(600) for i in range(50000)]; print(len(x))'
+run 0 record --json -o "$work/a.trace" -- sh -c "ulimit -f 300; exec python3 -S -c '$many'"
 grep -q '^50000$' "$work/out" || fail "the program was harmed"
 sed -i '/^50000$/d' "$work/out"
 json "any(s['cut'] for s in j['streams'])"

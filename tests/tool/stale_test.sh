@@ -58,14 +58,19 @@ run 0 rm --stale --dry-run --json
 for name in left dead; do reason "$name" "('nobody is connected', True)"; done
 reason begun "('never finished, and its creator is gone', True)"
 for name in empty reserved; do reason "$name" "('empty, and open nowhere', False)"; done
-json "not {o['name'] for o in j} & {'$heap.' + n for n in 'live young open text magic cut folder link'.split()}"
-json "[(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] == [(8, 8 * 4016)]"
-json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.named'] == [(True, 10, 0)]"
-json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] == [(False, 10, 1)]"
+json "not ({o['name'] for o in j} &
+    {'$heap.' + n for n in 'live young open text magic cut folder link'.split()})"
+json "([(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] ==
+    [(8, 8 * 4016)])"
+json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.named'] ==
+    [(True, 10, 0)])"
+json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] ==
+    [(False, 10, 1)])"
 reason later "('nobody is connected, but whether it has names that are kept cannot be seen', False)"
 run 0 rm --stale -n
 says "^would remove $heap.named: nobody is connected; .*, 10 objects in it"
-says "^kept $heap.kept: .*names that are kept; 'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
+says "^kept $heap.kept: .*names that are kept; 'shmheap names $heap.kept' lists them"
+says "'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
 says ', [1-9][0-9]* kept for their names$'
 says "^would remove $heap.left: nobody is connected; .*, 8 objects in it"
 says "^kept $heap.empty: empty, and open nowhere: .*shmheap rm --stale $heap.empty removes it"

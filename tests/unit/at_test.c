@@ -314,7 +314,7 @@ static void child_dies_connected(void *context)
     CHECK(shmheap_alloc(mem, 8) != NULL);
 }
 
-/* Other processes get the slots of dead ones, whose blocks stay. */
+/* Other processes get the slots of dead processes, whose blocks stay. */
 static void slots_of_the_dead_are_used_again(void)
 {
     enum { DEATHS = 200 };

@@ -29,8 +29,9 @@ static void end(struct held *held)
     held_end(held);
 }
 
-/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]   free ones too small by one or more, as many as a chunk has but at most so
- * many, before one that is large enough, and ends in the chunk or behind it: found is that. */
+/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]
+ * Free blocks too small by one or more, as many as a chunk has but at most "most", before one that
+ * is large enough and ends in the chunk or behind it: the search finds the large one. */
 static void passed_over(struct held *held, uint64_t small, uint64_t gap, uint64_t most)
 {
     uint64_t starts[CHUNK], count = 0;

@@ -26,7 +26,8 @@ enum {
 
 /* struct target is private: a heap as a peer sees it, and what that peer has overwritten.
  *
- *   [ USED ] x 10 [ free of 1 ][ USED ][ free of 3 ][ USED ][ free of 3 ] ... [ USED ][ free ][ table, records, named ] [ tail ]
+ *   [ USED ] x 10 [ free of 1 ][ USED ][ free of 3 ][ USED ][ free of 3 ] ...
+ *   [ USED ][ free ][ table, records, named ][ top ]
  *
  * in blocks of objects of 200 bytes; the last free one, of 2,000, is large. */
 struct target {
