@@ -52,7 +52,8 @@ END
 
 # too_old COMPILER HEADER: the errors of a program below C++17 that includes it.
 too_old() {
-    echo "#include <$2>" | "$1" -std=c++14 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 | grep "error:"
+    echo "#include <$2>" | "$1" -std=c++14 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 |
+        grep "error:"
 }
 
 failures=0

@@ -8,8 +8,8 @@
  * expected blocks are not written down: they come from children that ran undisturbed to such a
  * stage and were killed there.
  *
- *   block   0     1      2     3      4     5     6     7      8     9      10
- *       [ USED ][ free ][ USED ][ free ][ USED ][ USED ][ USED ][ free ][ USED ][ free ][ USED ][ top
+ *   block 0     1      2     3      4     5     6     7      8     9      10
+ *     [ USED ][ free ][ USED ][ free ][ USED ][ USED ][ USED ][ free ][ USED ][ free ][ USED ][ top
  *
  * Freeing 5 merges with nothing, 0 and 6 with the block behind, 4 with the block before, 2 with
  * both, 10 with the block before and the top block. */

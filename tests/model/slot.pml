@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Inlines have the names of the functions in c/src/process/slot.c and recover.c that they are,
- * steps are their accesses to shared memory and their system calls. The caller has p, slot,
- * holds, alive, got, who and ticks as locals; claim.pml has the rest.
+ * steps are their accesses to shared memory and their system calls. The local
+ * variables are the caller's, in claim.pml.
  *
  * Left out: what an entry says for people (name, times); PID namespaces: all processes see each
  * other; ids of processes that come again while a process reads the slot of their first bearer. */

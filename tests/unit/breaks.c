@@ -76,7 +76,8 @@ static uint64_t break_slot(struct target *target, unsigned way)
 }
 
 /* [ hole ] => [ front ][ rest ]
- * Everything that follows from the headers is written as well; the chunk has a larger free block. */
+ * Everything that follows from the headers is written as well; the chunk has a larger
+ * free block. */
 static uint64_t break_free_pair(struct target *target, unsigned way)
 {
     const uint64_t front = 5, rest = target->hole + front;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# readme_test.sh README: the README's first C program, built as the README says, whatever lies in its
-# heap's place.
+# readme_test.sh README: the README's first C program, built as the README says, whatever lies in
+# its heap's place.
 set -u
 readme=$1
 command -v cc > /dev/null || { echo "skipped: there is no cc"; exit 0; }
