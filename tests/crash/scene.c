@@ -39,7 +39,7 @@ struct sweep {
 
 /* The blocks but for free space at the end, of which there may be more or less when the heap
  * grows. */
-static struct test_blocks blocks_before_the_tail(shmheap_memory_handle mem)
+static struct test_blocks blocks_before_the_top(shmheap_memory_handle mem)
 {
     struct test_blocks blocks = test_blocks_take(mem);
     if (blocks.count > 0 && blocks.blocks[blocks.count - 1].state == SHMHEAP_STATE_FREE)
@@ -100,7 +100,7 @@ static void blocks_print(const char *text, const struct test_blocks *blocks)
 
 static struct test_blocks blocks_left(const struct scene *scene)
 {
-    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    struct test_blocks blocks = blocks_before_the_top(scene->mem);
     if (scene->call->loose)
         blocks_leave_out_the_dead(&blocks);
     if (scene->call->table_moves)
@@ -112,7 +112,7 @@ static struct test_blocks blocks_reaped(const struct scene *scene)
 {
     CHECK(shmheap_reap(scene->mem, SHMHEAP_REAP_SHARED) >= 0);
     CHECK_SOUND(scene->mem);
-    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    struct test_blocks blocks = blocks_before_the_top(scene->mem);
     if (scene->call->table_moves)
         blocks_leave_out_the_table(scene->mem, &blocks);
     return blocks;

@@ -81,7 +81,7 @@ struct scene_call {
  * each call. */
 void scene_sweep(const struct scene_call *calls, unsigned count);
 
-/* The same, and once more with rows 1. */
+/* The same, and once more with bins 1. */
 void scene_sweep_both(const struct scene_call *calls, unsigned count);
 
 /* For build, in a heap of len SCENE_LIST_HEAP: as many free blocks before the top block as the free

@@ -71,7 +71,7 @@ int scene_whole(const struct scene *scene)
     return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1);
 }
 
-static unsigned free_before_the_tail(const struct scene *scene)
+static unsigned free_before_the_top(const struct scene *scene)
 {
     return (unsigned)test_stat(scene->mem).free_blocks - 1;
 }
@@ -80,7 +80,7 @@ static void build_free(struct scene *scene, unsigned most)
 {
     for (unsigned i = 0; i < SCENE_PTRS; i++)
         CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_LIST_LEN)) != NULL);
-    for (scene->count = 1; free_before_the_tail(scene) < most; scene->count += 2)
+    for (scene->count = 1; free_before_the_top(scene) < most; scene->count += 2)
         CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[scene->count]), 0);
     CHECK_LE(scene->count, SCENE_PTRS - 2);
 }

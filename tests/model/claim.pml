@@ -91,7 +91,7 @@
 #define HEADER(state, slot, stamp) ((state) | ((slot) << 2) | ((stamp) << 4))
 #define STATE(h) ((h) & 3)
 #define SLOT(h) (((h) >> 2) & 3)
-#define STAMP(h) ((h) >> 4)
+#define GENERATION(h) ((h) >> 4)
 #define LIVE(h) (STATE(h) == STATE_USED || STATE(h) == STATE_SHARED)
 
 byte header[OBJECTS];
@@ -141,7 +141,7 @@ inline block_republish(o, from, to)
 #else
 #define TO_SEND(h) (LIVE(h) && SLOT(h) == slot)
 #endif
-#define generation_next(h) (STAMP(h) + (MUTANT != 9))
+#define generation_next(h) (GENERATION(h) + (MUTANT != 9))
 
 inline ownership_send(o)
 {
@@ -152,7 +152,7 @@ inline ownership_send(o)
             block_republish(o, seen, HEADER(STATE_SENT, SLOT_GONE, generation_next(seen)));
             if
             :: got ->
-                assert(fate[o] == p + 1 && STAMP(seen) < 14);
+                assert(fate[o] == p + 1 && GENERATION(seen) < 14);
                 fate[o] = FATE_SENT
             :: else -> seen = 0
             fi
@@ -162,9 +162,9 @@ inline ownership_send(o)
 }
 
 #if MUTANT == 6
-#define TO_RECEIVE(h) (STAMP(h) == wanted)
+#define TO_RECEIVE(h) (GENERATION(h) == wanted)
 #else
-#define TO_RECEIVE(h) (STATE(h) == STATE_SENT && STAMP(h) == wanted)
+#define TO_RECEIVE(h) (STATE(h) == STATE_SENT && GENERATION(h) == wanted)
 #endif
 
 inline ownership_receive(o)
@@ -182,7 +182,7 @@ inline ownership_receive(o)
 #endif
             if
             :: got ->
-                assert(fate[o] == FATE_SENT && STAMP(seen) < 14);
+                assert(fate[o] == FATE_SENT && GENERATION(seen) < 14);
                 assert(!IN(claimed[o], wanted)); /* a handle is good once */
                 claimed[o] = claimed[o] | (1 << wanted);
                 fate[o] = p + 1
@@ -246,7 +246,7 @@ inline ownership_reap_at(o, shared)
     :: atomic { TO_REAP(header[o], shared) -> seen = header[o] };
         atomic {
             assert(fate[o] == FATE_DEAD);
-            header[o] = HEADER(STATE_FREE, 0, STAMP(seen));
+            header[o] = HEADER(STATE_FREE, 0, GENERATION(seen));
             fate[o] = FATE_FREE;
             seen = 0
         }
@@ -273,7 +273,7 @@ inline ownership_reap(shared)
 inline slot_relabel(o, label, because)
 {
     atomic {
-        block_republish(o, seen, HEADER(STATE(seen), label, STAMP(seen)));
+        block_republish(o, seen, HEADER(STATE(seen), label, GENERATION(seen)));
         assert(!got || fate[o] == because);
         got = 0;
         seen = 0
@@ -393,12 +393,12 @@ inline shmheap_alloc(o)
     if
     :: atomic { STATE(header[o]) == STATE_FREE -> holds = 1 };
         atomic {
-            assert(fate[o] == FATE_FREE && STAMP(header[o]) < 14);
+            assert(fate[o] == FATE_FREE && GENERATION(header[o]) < 14);
 #if MUTANT == 17
             allocs++;
             header[o] = HEADER(STATE_USED, slot, allocs);
 #else
-            header[o] = HEADER(STATE_USED, slot, STAMP(header[o]) + 1);
+            header[o] = HEADER(STATE_USED, slot, GENERATION(header[o]) + 1);
 #endif
             fate[o] = p + 1
         }
@@ -417,7 +417,7 @@ inline shmheap_free(o)
         heap_lock();
         atomic {
             assert(fate[o] == p + 1 && TO_SEND(header[o]));
-            header[o] = HEADER(STATE_FREE, 0, STAMP(header[o]));
+            header[o] = HEADER(STATE_FREE, 0, GENERATION(header[o]));
             fate[o] = FATE_FREE
         };
         heap_unlock()
@@ -442,11 +442,11 @@ inline shmheap_ptr_to_handle(o)
     if
     :: atomic { fate[o] == p + 1 && STATE(header[o]) == STATE_USED -> seen = header[o] };
         atomic {
-            block_republish(o, seen, HEADER(STATE_SHARED, SLOT(seen), STAMP(seen)));
+            block_republish(o, seen, HEADER(STATE_SHARED, SLOT(seen), GENERATION(seen)));
             assert(got)
         };
         atomic {
-            handle[o] = STAMP(seen); /* the other processes know it */
+            handle[o] = GENERATION(seen); /* the other processes know it */
             got = 0;
             seen = 0
         }

@@ -94,12 +94,12 @@ static uint64_t break_free_pair(struct target *target, unsigned way)
     return payload_off(target, rest);
 }
 
-static uint64_t break_tail(struct target *target, unsigned way)
+static uint64_t break_top(struct target *target, unsigned way)
 {
-    const uint64_t tails[] = {target->granules, target->top + 1, target->used, 0, UINT64_MAX};
+    const uint64_t tops[] = {target->granules, target->top + 1, target->used, 0, UINT64_MAX};
     if (way >= 5)
         return no_such_way;
-    poke_u64(target, &target->control->top, tails[way]);
+    poke_u64(target, &target->control->top, tops[way]);
     return payload_off(target, target->top);
 }
 
@@ -115,7 +115,7 @@ static uint64_t break_start(struct target *target, unsigned way)
 }
 
 /* One too few, one too many; where there is a list all are too many. */
-static uint64_t break_edge(struct target *target, unsigned way)
+static uint64_t break_boundary(struct target *target, unsigned way)
 {
     const uint64_t last = target->hole + size_at(target, target->hole) - 1;
     const uint64_t at[] = {target->hole,    last,        target->hole + 1,
@@ -170,7 +170,7 @@ static uint64_t break_tree(struct target *target, unsigned way)
     return chunk_off(target, at[way].entry << 4 * at[way].level);
 }
 
-/* Level 1 of the rows: a bit missing, one too many, one where no word is. */
+/* Level 1 of the size bins: a bit missing, one too many, one where no word is. */
 static uint64_t break_row_levels(struct target *target, unsigned way)
 {
     const uint64_t groups =
@@ -303,7 +303,7 @@ static uint64_t break_names_count(struct target *target, unsigned way)
 
 const struct rule_break breaks[BREAKS] = {
     {1, break_fixed},       {3, break_size},        {4, break_state},   {5, break_free_header},
-    {6, break_slot},        {7, break_free_pair},   {8, break_tail},    {9, break_start},
-    {10, break_edge},       {11, break_sizes},      {11, break_list},   {12, break_tree},
+    {6, break_slot},        {7, break_free_pair},   {8, break_top},     {9, break_start},
+    {10, break_boundary},   {11, break_sizes},      {11, break_list},   {12, break_tree},
     {12, break_row_levels}, {12, break_firsts},     {13, break_counts}, {14, break_record},
     {14, break_named},      {14, break_names_count}};

@@ -61,7 +61,7 @@ static void each_rule(struct target *target)
     for (size_t i = 0; i < BREAKS; i++)
         done += break_all_ways(target, reader, breaks[i].rule, breaks[i].write);
     printf("  granule %u, %s, %s: %u damages\n", 1u << target->shift,
-           target->list ? "list" : "rows and tree",
+           target->list ? "list" : "size bins and tree",
            shmheap_valid(reader) ? "in a file, with a reader" : "in memory", done);
     if (shmheap_valid(reader))
         shmheap_disconnect(reader);
@@ -84,7 +84,7 @@ static void each_rule_is_reported(void)
 }
 
 /* The same with a heap whose last block is in use: the top block is empty and lies at the end. */
-static void the_tail_of_a_full_heap(void)
+static void the_top_block_of_a_full_heap(void)
 {
     struct target target = {.list = 0};
     target_in_file(&target, 16);
@@ -92,9 +92,9 @@ static void the_tail_of_a_full_heap(void)
                         ((target.granules - target.top) << target.shift) - HEADER_SIZE) != NULL);
     CHECK_SOUND(target.mem);
     CHECK_EQ(target.control->top, target.granules);
-    const uint64_t tails[] = {target.top, 0, target.granules + 1};
+    const uint64_t tops[] = {target.top, 0, target.granules + 1};
     for (unsigned i = 0; i < 3; i++) {
-        poke_u64(&target, &target.control->top, tails[i]);
+        poke_u64(&target, &target.control->top, tops[i]);
         check_reported(target.mem, 8, i, payload_off(&target, target.granules));
         undo(&target);
     }
@@ -124,7 +124,7 @@ static void an_impossible_length(void)
     target_end(&target);
 }
 
-static const struct test tests[] = {TEST(each_rule_is_reported), TEST(the_tail_of_a_full_heap),
+static const struct test tests[] = {TEST(each_rule_is_reported), TEST(the_top_block_of_a_full_heap),
                                     TEST(an_impossible_length)};
 
 TEST_MAIN(tests)

@@ -68,7 +68,7 @@ static uint64_t place_by_growth(struct world *world, uint64_t need, int succeede
     CHECK_LE(stats.len, stats.max_len);
     if (!succeeded) {
         CHECK_EQ(model_granules(&world->model, stats.len), world->model.end);
-        CHECK(limit - model_tail(&world->model) < need);
+        CHECK(limit - model_top(&world->model) < need);
         return MODEL_NONE;
     }
     model_extend(&world->model, stats.len);

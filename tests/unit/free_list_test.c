@@ -101,7 +101,8 @@ static void to_and_fro(uint64_t granule)
     held_end(&held);
 }
 
-/* One connection wants no list: it makes rows of one, and the other makes a list of those. */
+/* One connection wants no list: it moves the list into size bins, and the other connection moves
+ * them back. */
 static void two_ways_in_one_heap(uint64_t granule)
 {
     struct held held;
@@ -162,7 +163,7 @@ static void contradictions(uint64_t granule)
     }
     uint64_t first = MODEL_NONE, last = MODEL_NONE;
     for (size_t i = 0; i < held.model.count; i++)
-        if (!held.model.spans[i].used && held.model.spans[i].start != model_tail(&held.model)) {
+        if (!held.model.spans[i].used && held.model.spans[i].start != model_top(&held.model)) {
             first = first == MODEL_NONE ? held.model.spans[i].start : first;
             last = held.model.spans[i].start;
         }

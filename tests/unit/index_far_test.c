@@ -1,5 +1,5 @@
 /* The search index over long distances: free blocks so far apart that the next one of a size is
- * found on the rows' levels 1, 2, 3 and 4, or at the top of the tree. Sparse heaps of up to 160
+ * found on the bins' levels 1, 2, 3 and 4, or at the top of the tree. Sparse heaps of up to 160
  * GiB, of which only headers and parts of the index are touched, each held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
@@ -8,7 +8,7 @@
 enum { CHUNK = 64, WORD = 64, PLACES_MAX = 96, STEPS = 600, MIB = 1 << 20 };
 
 /* struct far: a heap that is in use but for some holes, each of which is free or in use.
- *   [ USED ][ hole ][ USED                         ][ hole ][ USED   ][ hole ][ USED ][ tail ] */
+ *   [ USED ][ hole ][ USED                         ][ hole ][ USED   ][ hole ][ USED ][ top ] */
 struct far {
     struct held held;
     struct test_random random;

@@ -272,7 +272,7 @@ static void mixed_calls(uint64_t granule)
 }
 
 /* Behind the region there is something else, which the heap neither changes nor is misled by:
- * granule 0 and the last one are both at its borders here, and there is no tail. */
+ * granule 0 and the last one are both at its borders here, and there is no top. */
 static void nothing_behind_the_end(uint64_t granule)
 {
     static unsigned char memory[65536] __attribute__((aligned(4096)));

@@ -143,7 +143,7 @@ int model_resize(struct model *model, uint64_t start, uint64_t need)
     return 1;
 }
 
-uint64_t model_tail(const struct model *model)
+uint64_t model_top(const struct model *model)
 {
     const struct model_span *last = &model->spans[model->count - 1];
     return last->used ? model->end : last->start;

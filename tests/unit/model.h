@@ -40,6 +40,6 @@ int model_resize(struct model *model, uint64_t start, uint64_t need);
 void model_extend(struct model *model, uint64_t region_len);
 uint64_t model_size(const struct model *model, uint64_t start);
 /* Where free space at the end begins; the end if there is none. */
-uint64_t model_tail(const struct model *model);
+uint64_t model_top(const struct model *model);
 
 #endif

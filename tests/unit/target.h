@@ -10,9 +10,9 @@
 enum {
     LEN = 256000,
     MAX_LEN = 2 * LEN,
-    ARENA =
-        512
-        << 10, /* of 249.98 chunks of 64 granules of 16, so that all rows of entries have an end */
+    ARENA = 512
+            /* of 249.98 chunks of 64 granules of 16, so that every array of entries has an end */
+            << 10,
     OBJECT_LEN = 200,
     LARGE_LEN = 2000,
     OBJECTS = 1000,
@@ -62,7 +62,7 @@ struct chunk_bits *bits_of(const struct target *target, uint64_t granule);
 
 uint32_t *entry_of(const struct target *target, unsigned level, uint64_t entry);
 
-/* The word of a row, by group, or by the chunk of a granule on level 0. */
+/* The word of a size bin, by group, or by the chunk of a granule on level 0. */
 uint64_t *word_of(const struct target *target, unsigned level, uint64_t group, uint64_t size);
 
 uint64_t *row_of(const struct target *target, uint64_t granule, uint64_t size);
