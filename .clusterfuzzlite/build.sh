@@ -1,13 +1,15 @@
 #!/bin/bash -eu
-# Run inside the container by ClusterFuzzLite and OSS-Fuzz, which set CC, CFLAGS, CXX, CXXFLAGS, LIB_FUZZING_ENGINE, OUT and WORK.
+# ClusterFuzzLite and OSS-Fuzz run it in a container and set CC, CFLAGS, CXX, CXXFLAGS,
+# LIB_FUZZING_ENGINE, OUT and WORK.
 cd "$SRC/shmheap"
 
-# The mutator calls libFuzzer's own. Where the programs run there is no libzstd.
+# The mutator calls libFuzzer's. The machine that runs the programs has no libzstd, so link it
+# statically.
 mutator=0
 [ "${FUZZING_ENGINE-libfuzzer}" != libfuzzer ] || mutator=1
 MUTATOR=$mutator LIBS=-l:libzstd.a fuzz/compile
 
-# found/ as well: names are hashes or words, and do not meet.
+# With found/: its names are words, the others are hashes, so -j loses no file.
 for corpus in fuzz/corpus/*; do
     target=$(basename "$corpus")
     find "$corpus" -type f -exec zip -q -j "$OUT/fuzz_${target}_seed_corpus.zip" {} +

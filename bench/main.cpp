@@ -1,4 +1,4 @@
-// bench: the comparison, from one command.
+// main.cpp: the command-line program bench.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cerrno>
@@ -8,10 +8,10 @@
 #include <getopt.h>
 #include <unistd.h>
 
-#include "bench/machine.h"
-#include "bench/report.h"
-#include "bench/scales.h"
-#include "bench/start.h"
+#include "bench/measure/machine.h"
+#include "bench/report/report.h"
+#include "bench/workloads/scales.h"
+#include "bench/measure/start.h"
 
 namespace
 {
@@ -19,22 +19,22 @@ namespace
 constexpr const char *help_text =
     "Usage: bench [OPTION]...\n"
     "\n"
-    "Measures shmheap beside other allocators: medians of interleaved rounds, in one run.\n"
+    "Measures shmheap and other allocators (peers). Prints medians of interleaved rounds.\n"
     "\n"
-    "  -q, --quick            in half a minute: up to 200,000 live objects, 3 rounds\n"
-    "  -f, --full             for a page of figures: longer, 11 rounds\n"
-    "  -p, --peers LIST       only these, separated by commas\n"
-    "  -w, --workloads LIST   only these\n"
-    "  -r, --rounds N         how often each is measured (default 5)\n"
-    "  -j, --json FILE        write the figures of all rounds to FILE, for bench/page.py\n"
-    "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json (under "
-    "bazel run)\n"
-    "  -l, --list             show peers and workloads, measure nothing\n"
-    "  -h, --help             this\n"
+    "  -q, --quick            half a minute: up to 200,000 live objects, 3 rounds\n"
+    "  -f, --full             the scale of docs/benchmarks.md: 11 rounds\n"
+    "  -p, --peers LIST       measure these peers only, separated by commas\n"
+    "  -w, --workloads LIST   measure these workloads only, separated by commas\n"
+    "  -r, --rounds N         number of rounds (default 5)\n"
+    "  -j, --json FILE        write the figures of all rounds to FILE\n"
+    "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json;\n"
+    "                         start it by bazel run\n"
+    "  -l, --list             list peers and workloads, measure nothing\n"
+    "  -h, --help             print this text\n"
     "\n"
-    "Ratios refer to boost-rbtree, which is to be among the peers for them.\n"
-    "Exit status: 0 all measured, 1 a peer failed or lost the contents of objects, 2 wrong "
-    "usage.\n";
+    "Ratios refer to boost-rbtree; they need it among the peers.\n"
+    "Exit status: 0 no peer failed; 1 a peer failed or changed the contents of objects;\n"
+    "2 wrong usage.\n";
 
 [[noreturn]] void wrong_usage(const std::string &text)
 {
@@ -54,7 +54,7 @@ unsigned rounds_of(const char *text)
     char *end;
     unsigned long rounds = std::strtoul(text, &end, 10);
     if (*text == '\0' || *end != '\0' || rounds < 1 || rounds > 1000)
-        wrong_usage(std::string("--rounds takes a number from 1 to 1000, not ") + text);
+        wrong_usage(std::string("--rounds needs a number from 1 to 1000, not ") + text);
     return static_cast<unsigned>(rounds);
 }
 
@@ -63,6 +63,39 @@ void scale_choose(choices &chosen, const char *name, const bench::scale &size, u
     chosen.all.scale_name = name;
     chosen.all.size = size;
     chosen.rounds = rounds;
+}
+
+void option_take(choices &chosen, unsigned &rounds, int option)
+{
+    switch (option) {
+        case 'q':
+            return scale_choose(chosen, "quick", bench::quick_scale, 3);
+        case 'f':
+            return scale_choose(chosen, "full", bench::full_scale, 11);
+        case 'p':
+            chosen.peers = optarg;
+            break;
+        case 'w':
+            chosen.workloads = optarg;
+            break;
+        case 'r':
+            rounds = rounds_of(optarg);
+            break;
+        case 'j':
+            chosen.json = optarg;
+            break;
+        case 'd':
+            chosen.docs = true;
+            break;
+        case 'l':
+            chosen.list = true;
+            break;
+        case 'h':
+            std::fputs(help_text, stdout);
+            std::exit(0);
+        default:
+            std::exit(2);
+    }
 }
 
 choices options_read(int argc, char **argv)
@@ -76,46 +109,15 @@ choices options_read(int argc, char **argv)
     };
     choices chosen;
     unsigned rounds = 0;
-    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;) {
-        switch (c) {
-            case 'q':
-                scale_choose(chosen, "quick", bench::quick_scale, 3);
-                break;
-            case 'f':
-                scale_choose(chosen, "full", bench::full_scale, 11);
-                break;
-            case 'p':
-                chosen.peers = optarg;
-                break;
-            case 'w':
-                chosen.workloads = optarg;
-                break;
-            case 'r':
-                rounds = rounds_of(optarg);
-                break;
-            case 'j':
-                chosen.json = optarg;
-                break;
-            case 'd':
-                chosen.docs = true;
-                break;
-            case 'l':
-                chosen.list = true;
-                break;
-            case 'h':
-                std::fputs(help_text, stdout);
-                std::exit(0);
-            default:
-                std::exit(2);
-        }
-    }
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;)
+        option_take(chosen, rounds, c);
     if (optind < argc)
-        wrong_usage(std::string("what is ") + argv[optind]);
+        wrong_usage(std::string("unexpected argument ") + argv[optind]);
     chosen.all.rounds = rounds ? rounds : chosen.rounds;
     return chosen;
 }
 
-// Adds to picked those that the list, "a,b,c", names; all when it is empty.
+// Adds to picked the items that list, "a,b,c", names; all items if list is empty.
 template <class Item>
 void pick(const std::vector<Item> &items, const std::string &list,
           std::vector<const Item *> &picked)
@@ -128,7 +130,7 @@ void pick(const std::vector<Item> &items, const std::string &list,
             if (list.empty() || name == it.name)
                 picked.push_back(&it);
         if (picked.size() == before)
-            wrong_usage("there is no '" + name + "' (--list shows all)");
+            wrong_usage("there is no '" + name + "'; --list shows the names");
     }
 }
 
@@ -140,8 +142,8 @@ void list_show(const char *title, const std::vector<const Item *> &items)
         std::printf("  %-14s %s\n", it->name, it->text);
 }
 
-// Runs bench/page.py of the workspace: python3 of the PATH, else the system's, whichever has matplotlib. 0 when it
-// did what it was asked; it says itself what is wrong.
+// Runs bench/report/page.py of the workspace under the python3 of PATH if it has matplotlib, else
+// under /usr/bin/python3. Returns 0 on success; page.py prints its errors.
 int page_run(const std::string &workspace, const std::string &what)
 {
     std::string command =
@@ -149,7 +151,7 @@ int page_run(const std::string &workspace, const std::string &what)
         "' && p=python3; $p -c 'import matplotlib' 2>/dev/null || p=/usr/bin/python3; "
         "command -v $p >/dev/null || { echo 'bench: --docs needs python3-matplotlib (apt-get "
         "install it)' >&2; exit 1; }; "
-        "exec $p bench/page.py " +
+        "exec $p bench/report/page.py " +
         what + " docs";
     return std::system(command.c_str());
 }
@@ -158,13 +160,13 @@ std::string workspace_of()
 {
     const char *folder = getenv("BUILD_WORKSPACE_DIRECTORY");
     if (folder == nullptr)
-        wrong_usage("--docs writes into the project, so start it by: bazel run -c opt "
+        wrong_usage("--docs writes into the project; start it by: bazel run -c opt "
                     "//tools:bench -- --full --docs");
     return folder;
 }
 
-// `bazel run` starts programs elsewhere, and says where the user was.
-void go_where_the_user_is()
+// `bazel run` starts a program in another folder and passes the caller's folder in a variable.
+void enter_caller_folder()
 {
     const char *folder = getenv("BUILD_WORKING_DIRECTORY");
     if (folder != nullptr && chdir(folder) != 0)
@@ -176,7 +178,7 @@ void go_where_the_user_is()
 int main(int argc, char **argv)
 {
     bench::start_again_with_tls(argv);
-    go_where_the_user_is();
+    enter_caller_folder();
     choices chosen = options_read(argc, argv);
     bench::suite &all = chosen.all;
     pick(bench::peers(), chosen.peers, all.peers);
@@ -187,7 +189,7 @@ int main(int argc, char **argv)
         return 0;
     }
     std::string workspace;
-    if (chosen.docs) { // all that could fail is tried before the long measurement
+    if (chosen.docs) { // checks before the long measurement that the page can be written
         workspace = workspace_of();
         chosen.json = workspace + "/docs/benchmarks.json";
         if (page_run(workspace, "--check") != 0)

@@ -1,25 +1,36 @@
-"""fuzz_target: a harness, replayed as a test in every configuration, a fuzzer under --config=fuzz."""
+"""Macros for the fuzzers: fuzz_target declares a harness, fuzz_library what harnesses share."""
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_cc//cc:cc_library.bzl", "cc_library")
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//c:copts.bzl", "C99")
 
+def fuzz_library(name, **kwargs):
+    """Declares a C99 library for tests only."""
+    cc_library(
+        name = name,
+        testonly = True,
+        copts = C99,
+        **kwargs
+    )
+
 def fuzz_target(name, deps, srcs = [], mutate = False, tags = []):
-    """Declares the harness fuzz_NAME.c.
+    """Declares the harness fuzz_NAME.c: a test that replays its corpus, and a fuzzer.
+
+    The fuzzer is fuzz_NAME and links only under --config=fuzz. The test is fuzz_NAME_replay and
+    runs in every configuration.
 
     Args:
-      name: of the harness; the fuzzer is fuzz_NAME (--config=fuzz), the test fuzz_NAME_replay.
-      deps: what it calls.
+      name: the harness.
+      deps: the libraries that it calls.
       srcs: further files.
-      mutate: whether the input is a shape and operations (fuzz/op.h), which fuzz/mutate.c knows how to change.
-      tags: of the test.
+      mutate: whether the input is a shape and operations (fuzz/world/op.h), which
+        fuzz/driver/mutate.c can mutate.
+      tags: tags of the test.
     """
-    cc_library(
+    fuzz_library(
         name = "fuzz_%s_lib" % name,
-        testonly = True,
         srcs = ["fuzz_%s.c" % name] + srcs,
-        copts = C99,
         alwayslink = True,
         deps = deps + ["//fuzz:input"],
     )
@@ -35,7 +46,7 @@ def fuzz_target(name, deps, srcs = [], mutate = False, tags = []):
         ],
     )
 
-    # manual: only by name, and only --config=fuzz can link it.
+    # manual: //... must not build it without --config=fuzz.
     cc_binary(
         name = "fuzz_" + name,
         testonly = True,

@@ -1,25 +1,26 @@
-/* After any operations, one during which its process dies: before each of its stores in turn; in some, the first
- * who recovers dies as well. The next one recovers and finds what was promised.
+/* fuzz_crash.c: a process dies during the last of any operations.
+ *
+ * The death is simulated before each store of that operation in turn. In some inputs the first
+ * process that recovers dies as well. The next process recovers and checks all guarantees.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "c/src/segment/connection.h"
-#include "fuzz/arena.h"
-#include "fuzz/death.h"
+#include "fuzz/world/arena.h"
+#include "fuzz/death/death.h"
 
 enum {
     STEPS_MAX = 200,
     GROWTH = 8192,
-    DIES_AGAIN = 128 /* bit of which: then in the recovery too */
+    DIES_AGAIN = 128 /* bit of which: a second death during the recovery */
 };
 
 static struct world world;
 static struct death death;
-static unsigned
-    failing; /* the store before which the death was that led to a failure, plus 1; for the printed program */
+static unsigned failing; /* for the printed program: the store of the current death, plus 1 */
 
-/* What the call needs that is not to be watched: the object is known to the side; for OP_STALE_FREE, which here is a receive, it
- * has been sent. 0: there is nothing to do it with. */
+/* Prepares the call, before its stores are watched: makes the object known to the side, and sends
+ * it for OP_STALE_FREE, which is a receive here. Returns 0 if the call is not possible. */
 static int prepare(const struct op *op, shmheap_object_handle *handle)
 {
     const struct world_object *object = world_pick(&world, op);
@@ -80,13 +81,36 @@ static void call_names(const struct op *op)
         shmheap_free(world.mem[op->side], shmheap_find(world.mem[op->side], text, NULL));
 }
 
-/* The one call during which the process dies. */
+/* Calls that take or return a handle, or allocate in a special way. Returns 0 for other kinds. */
+static int call_special(const struct op *op, void *ptr, shmheap_object_handle handle)
+{
+    shmheap_memory_handle mem = world.mem[op->side];
+    void *many[WORLD_MANY];
+    switch (op->kind) {
+        case OP_ALIGNED:
+            return shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size), 1;
+        case OP_CALLOC:
+            return shmheap_calloc(mem, 1, op->size), 1;
+        case OP_ALLOC_MANY:
+            return shmheap_alloc_many(mem, op->size, op->which % WORLD_MANY, many), 1;
+        case OP_HANDLE:
+            return shmheap_ptr_to_handle(mem, ptr), 1;
+        case OP_SEND:
+            return shmheap_send(mem, ptr), 1;
+        case OP_STALE_FREE:
+            FUZZ_CHECK(shmheap_receive(mem, handle) != NULL);
+            return 1;
+        default:
+            return 0;
+    }
+}
+
+/* The call during which the process dies. */
 static void call(const struct op *op, shmheap_object_handle handle)
 {
     shmheap_memory_handle mem = world.mem[op->side];
     void *ptr =
-             world.count ? world_ptr(&world, op->side, world.objects[death.target].offset) : NULL,
-         *many[WORLD_MANY];
+        world.count ? world_ptr(&world, op->side, world.objects[death.target].offset) : NULL;
     switch (op->kind) {
         case OP_FREE:
             FUZZ_CHECK(shmheap_try_free(mem, ptr) == 0);
@@ -94,26 +118,8 @@ static void call(const struct op *op, shmheap_object_handle handle)
         case OP_REALLOC:
             call_realloc(op);
             break;
-        case OP_ALIGNED:
-            shmheap_aligned_alloc(mem, (size_t)1 << op->which % 13, op->size);
-            break;
-        case OP_CALLOC:
-            shmheap_calloc(mem, 1, op->size);
-            break;
-        case OP_HANDLE:
-            shmheap_ptr_to_handle(mem, ptr);
-            break;
-        case OP_SEND:
-            shmheap_send(mem, ptr);
-            break;
-        case OP_STALE_FREE:
-            FUZZ_CHECK(shmheap_receive(mem, handle) != NULL);
-            break;
         case OP_REAP:
             FUZZ_CHECK(shmheap_reap(mem, op->which & 1) == 0);
-            break;
-        case OP_ALLOC_MANY:
-            shmheap_alloc_many(mem, op->size, op->which % WORLD_MANY, many);
             break;
         case OP_FREE_MANY:
             call_free_many(op);
@@ -128,7 +134,8 @@ static void call(const struct op *op, shmheap_object_handle handle)
                                          world.bytes) == 0);
             break;
         default:
-            shmheap_alloc(mem, op->size);
+            if (!call_special(op, ptr, handle))
+                shmheap_alloc(mem, op->size);
     }
 }
 
@@ -163,7 +170,8 @@ static void die_everywhere(void)
     failing = 0;
 }
 
-/* In the printed program the parent dies, as the holder of what was allocated; a child survives it. Library: -DSHMHEAP_STORE_HOOK. */
+/* In the printed program the parent, which owns the objects, dies; a child survives. The program
+ * needs a library built with -DSHMHEAP_STORE_HOOK. */
 static void print_death(const struct op *op)
 {
     printf("    extern void (*shmheap_store_hook)(void);\n    int alive[2];\n    pipe(alive);\n    "
@@ -175,11 +183,11 @@ static void print_death(const struct op *op)
            "        printf(\"%%d, rule %%u: %%s\\n\", sound, report.rule, report.text);\n        "
            "return sound;\n    }\n"
            "    /* shmheap_store_hook counts to %u, then kill(getpid(), SIGKILL); set right before "
-           "operation %u (fuzz/op.h) of side %u,"
+           "operation %u (fuzz/world/op.h) of side %u,"
            " which %u, size %llu%s */\n",
            failing ? failing - 1 : 0, op->kind, op->side, op->which, (unsigned long long)op->size,
            failing
-               ? (op->which & DIES_AGAIN ? "; one who recovers dies as well, see fuzz_crash.c" : "")
+               ? (op->which & DIES_AGAIN ? "; a recovering process dies too, see fuzz_crash.c" : "")
                : "; or to 1, 2 ...");
 }
 
@@ -196,7 +204,7 @@ static void die_in(const struct op *op)
     die_everywhere();
 }
 
-/* To copy much for each store takes long. */
+/* Bounds the memory, which is copied for each store. */
 static void make_small(struct heap_shape *shape)
 {
     shape->in_file = 0;
@@ -221,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
             break;
         world_step(&world, &op);
     }
-    if (op.kind != OP_KINDS) /* in the last one, if none is marked */
+    if (op.kind != OP_KINDS) /* the marked operation, or else the last */
         die_in(&op);
     world_end(&world);
     return 0;

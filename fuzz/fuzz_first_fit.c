@@ -1,14 +1,14 @@
-/* Where each object lies is where a naive model of first fit puts it, with both granules, and so are all free blocks.
+/* fuzz_first_fit.c: each block lies where a naive model of first fit puts it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "fuzz/world.h"
+#include "fuzz/world/world.h"
 #include "tests/unit/model.h"
 
 enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16, GROW_STEP = 65536, GROW_UNIT = 4096 };
 
-/* The model's own checks. */
+/* The model's checks call test_fail. */
 void test_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 void test_fail(const char *file, int line, const char *format, ...)
@@ -21,14 +21,14 @@ void test_fail(const char *file, int line, const char *format, ...)
     world_fail(file, line, text);
 }
 
-/* What the next operation may take away, as it was before. */
+/* The state of the objects that the next operation may change. */
 struct before {
     unsigned count, picked;
-    uint64_t offset, mark; /* of the object picked */
+    uint64_t offset, mark; /* of the picked object */
     struct world_object last[WORLD_MANY];
 };
 
-/* struct grown_model is the model and the bytes of its region now and at most. */
+/* struct grown_model is the model with the current and the maximum bytes of its region. */
 struct grown_model {
     struct model model;
     uint64_t len, max;
@@ -39,8 +39,9 @@ static uint64_t start_of(const struct model *model, uint64_t offset)
     return (offset - FIRST_PAYLOAD) / model->granule;
 }
 
-/* How long the heap makes its region (c/src/heap/grow.c) when an object of so many granules does not fit: half as long again, at least
- * 64 KiB more, or what the object takes if that is more. It matters because a rest too small for a block stays with the last object. */
+/* The length to which the heap grows (c/src/heap/grow.c) if an object of `need` granules does not
+ * fit: half as long again, at least 64 KiB more, or what the object needs if that is more. The
+ * exact length matters: a rest too small for a block stays with the last object. */
 static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max, uint64_t need)
 {
     uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / GROW_UNIT * GROW_UNIT;
@@ -52,7 +53,7 @@ static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max,
     return wanted > least ? wanted : least;
 }
 
-/* Nothing fits in the model as it is: it grows as the heap has to, or neither can. */
+/* The object does not fit: the model grows as the heap must, or neither can. */
 static uint64_t place_by_growth(struct grown_model *grown, uint64_t need)
 {
     struct model *model = &grown->model;
@@ -65,7 +66,7 @@ static uint64_t place_by_growth(struct grown_model *grown, uint64_t need)
     return model_alloc(model, need);
 }
 
-/* An alloc of len bytes gave the object at offset, or 0: none. */
+/* Repeats in the model an alloc of len bytes that gave the object at offset; 0: it failed. */
 static void follow_alloc(struct grown_model *grown, uint64_t len, uint64_t offset)
 {
     struct model *model = &grown->model;
@@ -127,12 +128,12 @@ static void follow(const struct world *world, struct grown_model *grown, const s
             for (unsigned i = world->count; i < before->count; i++)
                 model_free(model, start_of(model, before->last[before->count - 1 - i].offset));
             break;
-        default: /* moves nothing */
+        default: /* changes no block */
             break;
     }
 }
 
-static struct before look_before(const struct world *world, const struct op *op)
+static struct before before_take(const struct world *world, const struct op *op)
 {
     struct before before = {.count = world->count};
     if (world->count) {
@@ -145,7 +146,7 @@ static struct before look_before(const struct world *world, const struct op *op)
     return before;
 }
 
-/* struct tiling: the walk along the model's spans. */
+/* struct tiling is a walk along the spans of the model. */
 struct tiling {
     const struct model *model;
     size_t seen;
@@ -172,7 +173,7 @@ static void check_tiling(const struct world *world, struct grown_model *grown)
     FUZZ_CHECK(shmheap_stat(world->mem[0], &stats) == 0 && stats.len == grown->len);
 }
 
-/* Names take space for themselves, and aligned allocs are another kind of fit: plain ones instead. */
+/* The model has neither names, which take space, nor aligned allocs: use plain allocs instead. */
 static void make_plain(struct op *op)
 {
     if (op->kind == OP_ALIGNED || op->kind == OP_NAMED)
@@ -186,7 +187,7 @@ static void run(struct world *world, struct grown_model *grown, struct input *in
     for (unsigned i = 0; i < STEPS_MAX && input_more(input); i++) {
         struct op op = op_decode(input);
         make_plain(&op);
-        struct before before = look_before(world, &op);
+        struct before before = before_take(world, &op);
         world_step(world, &op);
         follow(world, grown, &op, &before);
         check_tiling(world, grown);

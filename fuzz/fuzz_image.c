@@ -1,17 +1,19 @@
-/* Arbitrary and damaged segments: what cannot be a heap is refused, every call on what is connected to ends, and no pointer or length
- * that comes back leads outside. The memory lies between guard pages.
+/* fuzz_image.c: arbitrary and damaged segments.
+ *
+ * The library refuses a segment that cannot be a heap. Every call returns, and no returned pointer
+ * or length leads outside the heap. The memory lies between guard pages.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "fuzz/hostile.h"
-#include "fuzz/world.h"
+#include "fuzz/hostile/hostile.h"
+#include "fuzz/world/world.h"
 
 enum { STEPS_MAX = 200, IMAGE_FLAG = 64, IMAGE_PAGES_MAX = 4, PAGE = 4096 };
 
 static struct world world;
 static struct hostile hostile;
 
-/* Sound operations, up to the first that is marked, on a heap that the damage is then done to. */
+/* Makes the operations before the first marked one on a sound heap, which is damaged afterwards. */
 static void take_over(struct input *input)
 {
     for (unsigned i = 0; i < STEPS_MAX && input_more(input) && !(*input->at & 128); i++) {
@@ -34,7 +36,7 @@ static void print_image(const uint8_t *bytes, size_t len)
     printf("0};\n    memcpy(memory[0], image, %zu);\n", len);
 }
 
-/* The bytes behind a length are the whole memory, the rest of it is zeros. */
+/* The input has a length and that many bytes of the memory; the other bytes are zeros. */
 static void take_image(struct input *input)
 {
     size_t pages = 1 + input_byte(input) % IMAGE_PAGES_MAX, len = input_two(input),
@@ -50,7 +52,7 @@ static void take_image(struct input *input)
         hostile_step(&hostile, &(struct op){OP_RECONNECT, side, 0, 0, 0});
 }
 
-/* A marked operation is an edit: its four bytes and eight more. */
+/* A marked operation is an edit: its four bytes and the next eight. */
 static void attack(struct input *input)
 {
     for (unsigned i = 0; i < STEPS_MAX && input_more(input) && !hostile.gave_up; i++)

@@ -1,8 +1,9 @@
-/* Any calls through two connections: after each (in large heaps, after some) the heap is sound and every object's bytes are as written.
+/* fuzz_ops.c: any calls through two connections. After each call, in large heaps after some, the
+ * heap is sound and all objects have their contents.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/world.h"
+#include "fuzz/world/world.h"
 
-/* Heaps with caches have to be large, and to check them takes as long. */
+/* Heaps with caches must be large, and checking them takes long. */
 enum { STEPS_MAX = 400, CACHED_CHECKED_EVERY = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

@@ -1,10 +1,11 @@
-/* A peer rewrites the segment between any two loads of the calls that run on it: what was checked a moment ago has changed. As in
- * fuzz_image, every call ends, and nothing that comes back leads outside. The peer is the hook that the library calls before each
- * load, so what is found repeats.
+/* fuzz_torn.c: a peer changes the segment between any two loads of a call.
+ *
+ * As in fuzz_image, every call returns, and nothing that it returns leads outside the heap. The
+ * peer is a hook that the library calls before each load, so findings repeat.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/segment/connection.h"
-#include "fuzz/hostile.h"
-#include "fuzz/world.h"
+#include "fuzz/hostile/hostile.h"
+#include "fuzz/world/world.h"
 
 enum { STEPS_MAX = 200, EDITS_MAX = 32 };
 
@@ -14,18 +15,18 @@ static struct world world;
 static struct hostile hostile;
 static struct op ops[STEPS_MAX];
 
-/* struct peer is who writes: these edits in turn, the first again after the last. When is in what the edit has to spare.
- *   word, bits 56-61: after how many loads; 62: what is about to be read, not its own place; 63: for good
- *   which, bits 4-7:  else it is put back before the load that comes so many after the next */
+/* struct peer makes the edits in turn, in a cycle. Spare bits of an edit hold the times:
+ *   word, bits 56-61: loads before the edit; 62: changes the word about to be loaded; 63: permanent
+ *   which, bits 4-7:  loads after which an edit that is not permanent is undone */
 static struct peer {
     struct edit edits[EDITS_MAX];
     unsigned count, turn;
     uint64_t wait;
-    uint64_t *written, old; /* what will be put back; NULL: nothing */
+    uint64_t *written, old; /* the word to restore; NULL: none */
 } peer;
 
 static unsigned edit_wait(const struct edit *edit) { return edit->word >> 56 & 63; }
-static int edit_is_about(const struct edit *edit) { return edit->word >> 62 & 1; }
+static int edit_is_at_load(const struct edit *edit) { return edit->word >> 62 & 1; }
 static int edit_stays(const struct edit *edit) { return edit->word >> 63 & 1; }
 static unsigned edit_lasts(const struct edit *edit) { return edit->which >> 4 & 15; }
 
@@ -35,11 +36,11 @@ static void peer_next(void)
     peer.wait = edit_wait(&peer.edits[peer.turn]);
 }
 
-/* about: where what is about to be read lies, from the segment's start. */
+/* about is the offset of the word about to be loaded. */
 static void peer_writes(size_t about)
 {
     const struct edit *edit = &peer.edits[peer.turn];
-    uint64_t *place = edit_is_about(edit)
+    uint64_t *place = edit_is_at_load(edit)
                           ? (uint64_t *)(void *)(hostile.memory[0] + (about & ~(size_t)7))
                           : edit_place(&hostile, edit);
     if (place &&
@@ -82,7 +83,8 @@ static void peer_hook(const void *word)
         peer_writes(about);
 }
 
-/* Sound operations, up to the first that is marked, on the heap that is then torn. */
+/* Makes the operations before the first marked one on a sound heap, into which the peer then
+ * writes. */
 static void build(struct input *input)
 {
     for (unsigned i = 0; i < STEPS_MAX && input_more(input) && !(*input->at & 128); i++) {
@@ -94,7 +96,7 @@ static void build(struct input *input)
         hostile.kept[i] = world.objects[i].offset;
 }
 
-/* Marked: what the peer writes; else: what is called meanwhile. How many calls. */
+/* Marked operations are edits of the peer, the others calls. Returns the number of calls. */
 static unsigned decode(struct input *input)
 {
     unsigned calls = 0;

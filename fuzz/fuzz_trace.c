@@ -1,10 +1,11 @@
-/* The tool's reader of traces: it takes any bytes, as a file and as a body, and what it accepts decodes to the end.
+/* fuzz_trace.c: the reader of traces accepts or refuses any bytes, as a file and as a body. A trace
+ * that it accepts decodes to its end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/input.h"
-#include "tools/shmheap/trace.h"
+#include "fuzz/driver/input.h"
+#include "tools/shmheap/trace/trace.h"
 
 static void decode_all(struct trace *trace)
 {

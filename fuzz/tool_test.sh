@@ -1,17 +1,18 @@
 #!/bin/bash
-# tools/fuzz knows every target, refuses what it does not know before it builds anything, and runs each for the time that is asked for.
+# tools/fuzz lists every target, refuses wrong arguments before it builds, and runs each target for
+# the requested time.
 set -uo pipefail
 tool=$1
 failed=0
 
-# Runs the tool: its status is $1, and its words contain $2.
+# expect STATUS WORDS ARGUMENT...: the tool ends with STATUS, and its output contains WORDS.
 expect() {
     local status=$1 words=$2 said
     shift 2
     said=$("$tool" "$@" 2>&1)
     local got=$?
     [ "$got" = "$status" ] && [[ $said == *"$words"* ]] && return
-    echo "tools/fuzz $*: status $got, expected $status; expected to say '$words', said: $said"
+    echo "tools/fuzz $*: status $got, expected $status; expected '$words', output: $said"
     failed=1
 }
 
@@ -22,22 +23,22 @@ done
 [ "$("$tool" --list | wc -l)" -ge 6 ] || { echo "fewer targets than there are"; failed=1; }
 expect 0 "usage: tools/fuzz" --help
 expect 2 "no such target: nothing" nothing
-expect 2 "--seconds wants a number" --seconds soon ops
-expect 2 "--seconds wants a number" --seconds
-expect 2 "--folder wants a folder" --folder
+expect 2 "--seconds needs a number" --seconds soon ops
+expect 2 "--seconds needs a number" --seconds
+expect 2 "--folder needs a folder" --folder
 expect 2 "no such option: --fast" --fast
 expect 2 "no such target: 1h" ops 1h
 expect 2 "no such target: 1e3" ops 1e3
-expect 2 "one of them" ops 5 --seconds 30
-expect 2 "one of them" --seconds 300 ops 5
-expect 2 "the minutes (5) come last, but image comes after them" ops 5 image
-expect 2 "the minutes (5) come last, but 6 comes after them" 5 6
+expect 2 "exclude each other" ops 5 --seconds 30
+expect 2 "exclude each other" --seconds 300 ops 5
+expect 2 "the minutes (5) must come last, but image follows them" ops 5 image
+expect 2 "the minutes (5) must come last, but 6 follows them" 5 6
 expect 2 "too short or too long" ops 0
 expect 2 "too short or too long" ops 0.005
 expect 2 "too short or too long" ops 100001
 expect 2 "too short or too long" ops 99999999999999999999
 
-# A tree whose targets end at once: its bazel "builds" programs that only say what they were called with.
+# A tree whose bazel "builds" programs that print their arguments and end.
 place=$(mktemp -d) || exit 1
 trap 'rm -rf "$place"' EXIT
 mkdir -p "$place/tree/tools" "$place/tree/fuzz" "$place/bin/fuzz"
@@ -46,16 +47,19 @@ cp fuzz/fuzz_*.c "$place/tree/fuzz/"
 printf '#!/bin/bash\n[[ " $* " != *" info "* ]] || echo "%s"\n' "$place/bin" >"$place/bin/bazel"
 for file in fuzz/fuzz_*.c; do
     name=$(basename "$file" .c)
-    printf '#!/bin/bash\necho "$0 $*"\necho "stat::average_exec_per_sec: 1"\n' >"$place/bin/fuzz/$name"
+    printf '#!/bin/bash\necho "$0 $*"\necho "stat::average_exec_per_sec: 1"\n' \
+        >"$place/bin/fuzz/$name"
 done
 chmod +x "$place"/bin/bazel "$place"/bin/fuzz/*
 
-# Runs that tool on the words after the first two: each of the targets $2, and no other, is to run for $1 seconds.
+# expect_seconds SECONDS TARGETS ARGUMENT...: the tool runs each of TARGETS, and no other, for
+# SECONDS.
 expect_seconds() {
     local seconds=$1 targets=$2 ran wanted='' target
     shift 2
     rm -rf "$place/found"
-    PATH=$place/bin:$PATH "$place/tree/tools/fuzz" "$@" --folder "$place/found" >"$place/said" 2>&1 || {
+    PATH=$place/bin:$PATH "$place/tree/tools/fuzz" "$@" --folder "$place/found" \
+        >"$place/said" 2>&1 || {
         echo "tools/fuzz $*: status $?, and said: $(cat "$place/said")"
         failed=1
     }

@@ -60,8 +60,9 @@
  *              holds none of its parent's objects, so it cannot send them (EPERM), and none of its
  *              uses of names: it calls shmheap_alloc_named itself.
  *   Closed     A program may close a connection's descriptors (closefrom), which are close-on-exec.
- *              The library then opens the file by its name. Where no name leads to it, the heap
- *              cannot grow (ENOMEM), and a child's calls that take the lock fail with EBADF.
+ *              The library then opens the file by its name. Where no name leads to it, a process
+ *              without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE cannot grow the heap (ENOMEM), and
+ *              its children's calls that take the lock fail with EBADF.
  *   Trust      A buggy or hostile peer may write anything into the memory: no call accesses memory
  *              outside the heap, loops forever or aborts. A process that truncates the file raises
  *              SIGBUS in its users; a memfd heap is sealed against that.
@@ -69,7 +70,6 @@
  *              limits of file system, RLIMIT_FSIZE, machine and control groups. A call that cannot
  *              get it fails with an errno, and no later access raises SIGBUS. docs/behaviour.md
  *              lists the file systems that restrict this promise (ZFS, reflinks, NFS, ...).
- *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef SHMHEAP_H

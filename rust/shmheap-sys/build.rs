@@ -19,11 +19,14 @@ fn main() {
 /// The entries of a folder.
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("{}: {error}; is the link c -> ../../c there?", folder.display()))
+        .unwrap_or_else(|error| {
+            panic!("{}: {error}; is the link c -> ../../c there?", folder.display())
+        })
         .map(|entry| entry.expect("the folders of c/src can be read").path())
 }
 
-/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses its instructions by pragma.
+/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses
+/// its instructions by pragma.
 fn compiled(c: &Path) -> PathBuf {
     let mut sources: Vec<PathBuf> = entries(&c.join("src"))
         .filter(|path| path.is_dir())
@@ -69,20 +72,26 @@ fn system(c: &Path) -> PathBuf {
     }
 }
 
-/// The header beside the installed library is of the version that the bindings were made from. The library itself is asked when a
-/// program opens a heap, since it may be another one by then.
+/// The header beside the installed library is of the version that the bindings were made from. The
+/// library itself is asked when a program opens a heap, since it may be another one by then.
 #[cfg(feature = "system")]
 fn check_version(include: &Path) {
     let path = include.join("shmheap.h");
     println!("cargo:rerun-if-changed={}", path.display());
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-        panic!("feature `system`: {}: {error}\nSet SHMHEAP_INCLUDE_DIR to the folder of shmheap.h.", path.display())
+        panic!(
+            "feature `system`: {}: {error}\nSet SHMHEAP_INCLUDE_DIR to the folder of shmheap.h.",
+            path.display()
+        )
     });
     let version = |text: &str, before: &str| -> Option<u32> {
-        text.lines().find_map(|line| line.strip_prefix(before)?.trim_end_matches([';', 'u']).trim().parse().ok())
+        text.lines().find_map(|line| {
+            line.strip_prefix(before)?.trim_end_matches([';', 'u']).trim().parse().ok()
+        })
     };
     let bindings = include_str!("src/bindings.rs");
-    let ours = version(bindings, "pub const SHMHEAP_VERSION: u32 =").expect("the bindings have a version");
+    let ours =
+        version(bindings, "pub const SHMHEAP_VERSION: u32 =").expect("the bindings have a version");
     match version(&text, "#define SHMHEAP_VERSION") {
         Some(found) if found / 100 == ours / 100 && found >= ours => {}
         found => panic!(

@@ -3,7 +3,7 @@
  * steps, and a death between any two steps.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/api/ownership.c, recover.c, api.c and slot.c
+ * Inlines have the names of the functions in c/src/ownership/, recover.c, c/src/api/ and slot.c
  * (slot.pml) that they are; one that ends in _at is one turn of the loop in the function. Steps
  * are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls
  * each time, any that it may make. There are SLOTS slots, and OBJECTS objects, in transit in the
@@ -13,7 +13,7 @@
  *   an object has one owner at most, which finds that the header says so, and a handle is
  *     received once (ownership_receive, ownership_send);
  *   reaping frees only what a dead process owned: nothing of a live or a departed process,
- *     nothing in transit (ownership_reap_at);
+ *     nothing in transit (reap_objects_at);
  *   reaping relabels nothing else, and the label says why (slot_relabel);
  *   a slot has one holder, which keeps it until it leaves or dies, and no block names the slot
  *     when it is given (given, slot_clear);
@@ -240,7 +240,7 @@ inline dead_slots()
     ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
 #endif
 
-inline ownership_reap_at(o, shared)
+inline reap_objects_at(o, shared)
 {
     if
     :: atomic { TO_REAP(header[o], shared) -> seen = header[o] };
@@ -255,14 +255,14 @@ inline ownership_reap_at(o, shared)
 }
 
 /* Lock held. */
-inline ownership_reap(shared)
+inline reap_objects(shared)
 {
 #if MUTANT != 14
     dead_slots();
 #endif
-    ownership_reap_at(0, shared);
+    reap_objects_at(0, shared);
 #if OBJECTS > 1
-    ownership_reap_at(1, shared);
+    reap_objects_at(1, shared);
 #endif
     dead = 0;
     recover_slots()
@@ -462,7 +462,7 @@ inline shmheap_reap(shared)
     dead_slots();
 #endif
     heap_lock();
-    ownership_reap(shared);
+    reap_objects(shared);
     heap_unlock()
 }
 

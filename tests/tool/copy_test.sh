@@ -51,11 +51,11 @@ run 0 check --file "$work/text"
 
 # No heap, no folder, no space.
 refused 1 'there is no heap' copy "$heap.not" "$work/not"
-refused 1 "cannot make '$work/none/copy'" copy "$heap" "$work/none/copy"
-refused 1 "cannot make '$work/none/copy'" copy --force "$heap" "$work/none/copy"
+refused 1 "cannot create '$work/none/copy'" copy "$heap" "$work/none/copy"
+refused 1 "cannot create '$work/none/copy'" copy --force "$heap" "$work/none/copy"
 refused 1 'is no heap' copy --file "$0" "$work/not"
 (ulimit -f 100 && run 1 copy "$heap" "$work/not") || fail "a limit of file sizes"
-grep -q 'longer than files may be' "$work/err" || fail "did not say what the limit is"
+grep -q 'exceed the limit of file sizes' "$work/err" || fail "did not say what the limit is"
 (ulimit -f 100 && run 1 copy --force "$heap" "$work/text") || fail "a limit of file sizes"
 [ ! -e "$work/not" ] || fail "something is left of a copy that failed"
 run 0 check --file "$work/text"
@@ -66,7 +66,7 @@ refused 2 "no heap's name" copy a/b c
 
 # Removed while in use it goes with the last user, else at once.
 run 0 names --remove matrix "$heap"
-says 'living processes still use'
+says 'living processes use'
 run 0 names --keep matrix "$heap"
 kill -KILL "$holder"
 wait "$holder"

@@ -68,7 +68,7 @@ coproc HOLD { exec "$hold" "/$heap" 65536; }
 holder=$HOLD_PID
 read -r word <&"${HOLD[0]}"
 run 0 reap "$heap"
-says 'hold nothing that only they knew'
+says 'no dead process holds unshared objects'
 kill -KILL "$holder"
 wait "$holder" || true
 run 0 reap --json "$heap"

@@ -36,10 +36,10 @@ kill -KILL "$holder"
 wait "$holder"
 run 0 stat "$heap"
 says '  connected     0 of 1022$'
-says "  dead          1; the dead hold 31.4 KiB in 8 blocks, and 'shmheap reap $heap' gives back"
+says "  dead          1; dead processes hold 31.4 KiB in 8 blocks; 'shmheap reap $heap' frees"
 says "$holder  hold  *dead  *8  "
 run 0 stat --file "/dev/shm/$heap"
-says "'shmheap reap --file /dev/shm/$heap' gives back"
+says "'shmheap reap --file /dev/shm/$heap' frees"
 run 0 ls -p
 says "^$heap .* 0  *1  "
 says "$holder  hold  *dead  *8  "
@@ -50,7 +50,7 @@ json "[(p['pid'], p['alive'], p['blocks'])
 run 0 ls --json
 json "[h for h in j if 'connected' in h] == []"
 run 0 reap "$heap"
-says '8 blocks of dead processes given back'
+says '8 blocks of dead processes freed'
 run 0 stat "$heap"
 grep -q 'dead' "$work/out" && fail "somebody is dead after reaping"
 run 0 rm "$heap"
@@ -59,7 +59,7 @@ run 0 rm "$heap"
 start 65536
 end
 run 0 stat "$heap"
-says '31.4 KiB in 8 blocks of processes that left in order'
+says '31.4 KiB in 8 blocks of processes that disconnected'
 run 0 stat --json "$heap"
 json "j['left'] == {'blocks': 8, 'bytes': 8 * 4016} and j['connected'] == []"
 run 0 rm "$heap"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/shmheap/trace.h"
+#include "tools/shmheap/trace/trace.h"
 
 enum { SLOTS = 500 };
 

@@ -55,9 +55,9 @@ none=(text magic cut folder link)
 # The test must not harm other users of this folder: it tries all without effect first, and goes on
 # only where there are none.
 run 0 rm --stale --dry-run --json
-for name in left dead; do reason "$name" "('nobody is connected', True)"; done
+for name in left dead; do reason "$name" "('no process is connected', True)"; done
 reason begun "('never finished, and its creator is gone', True)"
-for name in empty reserved; do reason "$name" "('empty, and open nowhere', False)"; done
+for name in empty reserved; do reason "$name" "('empty, and not open', False)"; done
 json "not ({o['name'] for o in j} &
     {'$heap.' + n for n in 'live young open text magic cut folder link'.split()})"
 json "([(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] ==
@@ -66,20 +66,20 @@ json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] ==
     [(True, 10, 0)])"
 json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] ==
     [(False, 10, 1)])"
-reason later "('nobody is connected, but whether it has names that are kept cannot be seen', False)"
+reason later "('no process is connected, but it may have kept names: it cannot be walked', False)"
 run 0 rm --stale -n
-says "^would remove $heap.named: nobody is connected; .*, 10 objects in it"
-says "^kept $heap.kept: .*names that are kept; 'shmheap names $heap.kept' lists them"
+says "^would remove $heap.named: no process is connected; .*, 10 objects in it"
+says "^kept $heap.kept: .*kept names; 'shmheap names $heap.kept' lists them"
 says "'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
 says ', [1-9][0-9]* kept for their names$'
-says "^would remove $heap.left: nobody is connected; .*, 8 objects in it"
-says "^kept $heap.empty: empty, and open nowhere: .*shmheap rm --stale $heap.empty removes it"
+says "^would remove $heap.left: no process is connected; .*, 8 objects in it"
+says "^kept $heap.empty: empty, and not open; .*'shmheap rm --stale $heap.empty' removes it"
 says '^would remove [0-9]* heaps of .*; [1-9][0-9]* in use'
 there left dead named kept later live begun young open reserved empty "${none[@]}"
 
 if [ -z "$(find "$shm" -maxdepth 1 -mindepth 1 ! -name "$heap.*")" ]; then
     run 0 rm --stale
-    says "^removed $heap.dead: nobody is connected"
+    says "^removed $heap.dead: no process is connected"
     says "^removed $heap.begun: never finished"
     says '^removed 4 heaps of .*; 1 in use, 2 kept for their names$'
 else
@@ -92,8 +92,8 @@ there kept later live young open reserved empty text magic cut folder
 # By name: why one stays, that zeros go, and what is no heap.
 run 0 rm --stale "$heap.live" "/$heap.young" "$heap.open" "$heap.empty" "$heap.reserved"
 says "^kept $heap.live: in use by $holder (hold)"
-says "^kept /$heap.young: not finished, perhaps still being made"
-says "^kept $heap.open: not finished, perhaps still being made by .*$$ "
+says "^kept /$heap.young: unfinished, and its creator may be at work"
+says "^kept $heap.open: unfinished, and its creator may be at work by .*$$ "
 says "^removed $heap.empty: empty"
 gone empty reserved
 there live young open
@@ -105,7 +105,7 @@ there text magic cut folder
 
 # Kept names, also where the heap is named: they go with the heap only without --stale.
 run 0 rm --stale "$heap.kept"
-says "^kept $heap.kept: nobody is connected, but it has names that are kept"
+says "^kept $heap.kept: no process is connected, but it has kept names"
 run 0 rm --stale --file "$shm/$heap.kept"
 says "'shmheap rm --file $shm/$heap.kept' removes"
 there kept
@@ -121,7 +121,7 @@ json "[o['who'] for o in j if not o['removed']] == ['$holder (hold)']"
 kill -KILL "$holder"
 wait "$holder"
 run 0 rm --stale --file "$shm/$heap.live"
-says "^removed $shm/$heap.live: nobody is connected"
+says "^removed $shm/$heap.live: no process is connected"
 gone open live
 rmdir "$shm/$heap.folder"
 exit 0

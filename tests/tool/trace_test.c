@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/shmheap/trace.h"
+#include "tools/shmheap/trace/trace.h"
 
 static char error[200];
 

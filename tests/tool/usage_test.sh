@@ -10,7 +10,7 @@ for command in ls stat check map names copy reap rm record replay; do
     run 0 "$command" --help
     says "^usage: shmheap $command"
     says '^Examples:'
-    refused 2 'no option' "$command" --nonsense
+    refused 2 'not an option' "$command" --nonsense
 done
 
 # The help of map explains each letter that a map in plain characters may have ('u' never shows: it
@@ -21,7 +21,7 @@ for letter in s h c i n; do
     [[ $help == *" $letter ${letter^} "* ]] || fail "map --help does not explain the letter $letter"
 done
 
-refused 2 'say what to do'
+refused 2 'no command; use ls, '
 refused 2 "no command 'nonsense'" nonsense
 refused 2 'no argument' ls extra
 for command in stat check map; do
@@ -37,19 +37,19 @@ refused 1 'there is no heap' rm "$heap"
 refused 1 'there is no heap' rm --stale "$heap"
 refused 2 'name of a heap' rm --stale --file
 refused 2 'one of them' rm --stale --force "$heap"
-refused 2 'go with --stale' rm --json "$heap"
-refused 2 'go with --stale' rm --dry-run "$heap"
+refused 2 'need --stale' rm --json "$heap"
+refused 2 'need --stale' rm --dry-run "$heap"
 refused 2 "no heap's name" rm --stale a/b
-refused 2 'wants a program' record
+refused 2 'needs a program' record
 refused 2 'needs a value' record -o
 refused 2 'one trace' replay
 refused 2 'from 1 to' replay --processes 0 x
 refused 2 'from 1 to' replay --processes ten x
 refused 2 'from 1 to' replay -p -1 x
-refused 2 'wants a size' replay --len 12Q x
-refused 2 'wants a size' replay --len 99999999999G x
+refused 2 'needs a size' replay --len 12Q x
+refused 2 'needs a size' replay --len 99999999999G x
 refused 2 'at least 128' replay --len 5 x
 refused 2 '8 or 16' replay --alignment 12 x
-refused 2 'wants a --name' replay --keep x
+refused 2 'needs a --name' replay --keep x
 refused 2 'state or process' map --by colour x
 refused 2 'auto, always or never' map --color=pink x

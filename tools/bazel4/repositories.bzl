@@ -1,8 +1,8 @@
-"""The external repositories that Debian's Bazel 4.2.3 asks for, made on the spot, without network.
+"""The external repositories for Debian's Bazel 4.2.3, generated without network.
 
-BUILD files load rules from @rules_cc and @rules_shell, as Bazel 8 and newer demand. Bazel 4 has the
-same rules built in, so here those repositories only pass them on. @rules_java and
-@remote_coverage_tools are in nobody's BUILD file: Bazel 4 itself wants them for any test.
+BUILD files load rules from @rules_cc and @rules_shell, as Bazel 8 and newer demand. Bazel 4 has
+these rules built in, so these repositories export the built-in rules. No BUILD file uses
+@rules_java and @remote_coverage_tools: Bazel 4 needs them for any test.
 """
 
 _PUBLIC = "package(default_visibility = [\"//visibility:public\"])\n"
@@ -17,16 +17,17 @@ def _rules_cc_impl(rctx):
     rules = ["cc_binary", "cc_import", "cc_library", "cc_test", "cc_toolchain"]
     _pass_on(rctx, "cc", rules)
 
-    # Bazel's own BUILD files load these by their old path.
+    # Bazel's BUILD files load these by their old path.
     old = rules + ["cc_toolchain_suite", "objc_import", "objc_library"]
     rctx.file("cc/defs.bzl", "".join(["{0} = native.{0}\n".format(rule) for rule in old]))
 
-    # What a rule of our own needs. A file may not give a built-in name a new meaning after it has
-    # read the built-in, so each takes two.
+    # For our own rules. A file that reads a built-in name must not redefine it, so each needs two
+    # files.
     rctx.file("cc/common/BUILD", _PUBLIC)
     rctx.file("cc/common/built_in.bzl", "info = CcInfo\ncommon = cc_common\n")
-    rctx.file("cc/common/cc_info.bzl", "load(\":built_in.bzl\", \"info\")\n\nCcInfo = info\n")
-    rctx.file("cc/common/cc_common.bzl", "load(\":built_in.bzl\", \"common\")\n\ncc_common = common\n")
+    for file, name, own in [("cc_info", "info", "CcInfo"), ("cc_common", "common", "cc_common")]:
+        text = "load(\":built_in.bzl\", \"%s\")\n\n%s = %s\n" % (name, own, name)
+        rctx.file("cc/common/%s.bzl" % file, text)
     rctx.file("cc/find_cc_toolchain.bzl", """\
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 
@@ -43,14 +44,16 @@ def _rules_shell_impl(rctx):
     rctx.file("WORKSPACE", "workspace(name = \"rules_shell\")\n")
 
 def _rules_java_impl(rctx):
-    rules = ["java_binary", "java_import", "java_library", "java_plugin", "java_runtime", "java_test", "java_toolchain"]
+    kinds = ["binary", "import", "library", "plugin", "runtime", "test", "toolchain"]
+    rules = ["java_" + kind for kind in kinds]
     rctx.file("java/BUILD", _PUBLIC)
     rctx.file("java/defs.bzl", "".join(["{0} = native.{0}\n".format(rule) for rule in rules]))
     rctx.file("WORKSPACE", "workspace(name = \"rules_java\")\n")
 
 def _remote_coverage_tools_impl(rctx):
-    # Tests depend on these two by label, also where nobody asks for coverage.
-    rctx.file("no_coverage.sh", "#!/bin/sh\necho 'no coverage with this Bazel' >&2\nexit 1\n", executable = True)
+    # Tests depend on these two labels even without coverage.
+    script = "#!/bin/sh\necho 'no coverage with this Bazel; use tools/coverage' >&2\nexit 1\n"
+    rctx.file("no_coverage.sh", script, executable = True)
     rctx.file("BUILD", _PUBLIC + """
 [filegroup(
     name = name,
@@ -65,7 +68,7 @@ _rules_java = repository_rule(implementation = _rules_java_impl)
 _remote_coverage_tools = repository_rule(implementation = _remote_coverage_tools_impl)
 
 def bazel4_repositories():
-    """Declares them all; called by WORKSPACE."""
+    """Declares all repositories. WORKSPACE calls it."""
     _rules_cc(name = "rules_cc")
     _rules_shell(name = "rules_shell")
     _rules_java(name = "rules_java")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # archive.sh ARCHIVE MODULE_FOLDER COMPILER FLAG... -- SOURCE...
-# Compiles Fortran sources, in that order, into an archive and their .mod files. Called by Bazel.
+# Compiles Fortran sources, in this order, to an archive and .mod files. Bazel calls it.
 set -eu
 archive=$1 modules=$2
 shift 2
@@ -13,7 +13,7 @@ while [ "$1" != -- ]; do
 done
 shift
 for source in "$@"; do
-    # Word splitting is wanted: no flag holds a blank.
+    # Word splitting is intended: no flag contains a blank.
     # shellcheck disable=SC2086
     $command -J "$modules" -c "$source" -o "$objects/$(basename "$source").o"
 done

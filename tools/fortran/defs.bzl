@@ -1,14 +1,15 @@
-"""Fortran for Bazel: fortran_library, fortran_binary and fortran_test, by gfortran, over cc_library.
+"""Rules for Fortran: fortran_library, fortran_binary and fortran_test, by gfortran.
 
-Sources are .f90, or .fypp, which fypp makes .f90 of. Their order counts: a module comes before its users. A
-library is an archive and a folder of .mod files; targets depend on Fortran and C libraries alike.
+Sources are .f90 files, or .fypp files, from which fypp generates .f90 files. A module must come
+before its users in srcs. A library is an archive and a folder of .mod files. Targets may depend on
+Fortran and C libraries.
 """
 
 load("@host_fortran//:host.bzl", "FORTRAN", "FYPP", "GFORTRAN")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 FortranInfo = provider(
-    doc = "What who depends on a Fortran library needs.",
+    doc = "What a target needs from a Fortran library in its deps.",
     fields = {
         "archives": "depset of archives, users first",
         "modules": "depset of folders with .mod files",
@@ -18,23 +19,25 @@ FortranInfo = provider(
 
 _FLAGS = ["-std=f2018", "-g", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror"]
 
-# Of programs, but not of libraries, which users link: these are checked where they say so in copts.
+# For programs. A library, which users link, has these checks only if its copts add them.
 _CHECKS = ["-fcheck=all"]
 
 def _compiler(ctx):
     return [ctx.attr.compiler] + _FLAGS + ctx.attr.copts
 
 def _preprocessed(ctx):
-    """The sources, those of fypp made Fortran."""
+    """The sources, with .f90 files generated from .fypp files."""
     sources = []
     for source in ctx.files.srcs:
         if source.extension == "fypp":
-            made = ctx.actions.declare_file("%s.made/%s.f90" % (ctx.label.name, source.basename[:-len(".fypp")]))
+            name = source.basename[:-len(".fypp")]
+            made = ctx.actions.declare_file("%s.made/%s.f90" % (ctx.label.name, name))
             ctx.actions.run(
                 outputs = [made],
                 inputs = [source] + ctx.files.includes,
                 executable = FYPP,
-                arguments = ["-I" + include.dirname for include in ctx.files.includes] + [source.path, made.path],
+                arguments = ["-I" + include.dirname for include in ctx.files.includes] +
+                            [source.path, made.path],
                 env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
                 mnemonic = "Fypp",
             )
@@ -47,8 +50,11 @@ def _depended(ctx):
     return struct(
         archives = [info.archives for info in fortran],
         modules = depset(transitive = [info.modules for info in fortran]),
-        links = [dep[CcInfo].linking_context.linker_inputs for dep in ctx.attr.deps if CcInfo in dep] +
-                [link for info in fortran for link in info.links],
+        links = [
+                    dep[CcInfo].linking_context.linker_inputs
+                    for dep in ctx.attr.deps
+                    if CcInfo in dep
+                ] + [link for info in fortran for link in info.links],
     )
 
 def _fortran_library_impl(ctx):
@@ -61,7 +67,8 @@ def _fortran_library_impl(ctx):
         outputs = [archive, modules],
         inputs = depset(sources, transitive = [depended.modules]),
         executable = ctx.executable._archive,
-        arguments = [archive.path, modules.path] + _compiler(ctx) + includes + ["--"] + [s.path for s in sources],
+        arguments = [archive.path, modules.path] + _compiler(ctx) + includes + ["--"] +
+                    [source.path for source in sources],
         env = {"PATH": "/usr/bin:/bin"},
         mnemonic = "FortranLibrary",
         progress_message = "Compiling Fortran %s" % ctx.label,
@@ -76,7 +83,7 @@ def _fortran_library_impl(ctx):
     ]
 
 def _linked(links):
-    """C archives and flags of linker inputs, users first."""
+    """Returns the C archives and the flags of linker inputs, users first."""
     archives, flags = [], []
     for linker_input in depset(order = "topological", transitive = links).to_list():
         for library in linker_input.libraries:
@@ -109,10 +116,10 @@ def _fortran_binary_impl(ctx):
     )]
 
 _ATTRS = {
-    "compiler": attr.string(default = GFORTRAN, doc = "gfortran, or an MPI's command for it."),
+    "compiler": attr.string(default = GFORTRAN, doc = "gfortran, or an MPI's wrapper of it."),
     "copts": attr.string_list(),
     "deps": attr.label_list(doc = "Fortran and C libraries."),
-    "includes": attr.label_list(allow_files = [".fypp"], doc = "What .fypp sources include."),
+    "includes": attr.label_list(allow_files = [".fypp"], doc = "Files that .fypp sources include."),
     "srcs": attr.label_list(allow_files = [".f90", ".fypp"]),
 }
 
@@ -138,13 +145,23 @@ _fortran_test = rule(
     test = True,
 )
 
-# Skipped where there is no Fortran, or what else requires says. Sanitizers: gfortran cannot link clang's objects.
+def _declare(rule, name, requires, tags, kwargs):
+    """Declares a target that Bazel skips if a constraint in requires is not met.
+
+    no-sanitizer: gfortran cannot link objects that clang instrumented.
+    """
+    rule(
+        name = name,
+        target_compatible_with = requires,
+        tags = tags + ["no-sanitizer"],
+        **kwargs
+    )
 
 def fortran_library(name, requires = FORTRAN, tags = [], **kwargs):
-    _fortran_library(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], **kwargs)
+    _declare(_fortran_library, name, requires, tags, kwargs)
 
 def fortran_binary(name, requires = FORTRAN, tags = [], **kwargs):
-    _fortran_binary(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], **kwargs)
+    _declare(_fortran_binary, name, requires, tags, kwargs)
 
 def fortran_test(name, requires = FORTRAN, tags = [], size = "small", **kwargs):
-    _fortran_test(name = name, target_compatible_with = requires, tags = tags + ["no-sanitizer"], size = size, **kwargs)
+    _declare(_fortran_test, name, requires, tags, dict(kwargs, size = size))

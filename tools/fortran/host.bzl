@@ -1,7 +1,7 @@
-"""host_fortran: a repository that knows this machine's Fortran compiler, fypp, and MPIs with Fortran.
+"""host_fortran: a repository with the paths of this machine's Fortran compiler, fypp and MPIs.
 
-@host_fortran//:host.bzl says where they are ("" for what is missing), and which constraint a target that needs them
-has to ask for: none, or one that no machine meets, so that Bazel skips it.
+@host_fortran//:host.bzl has the paths ("" if missing), and the constraints for targets that need
+them: none, or a constraint that no platform meets, so that Bazel skips the target.
 """
 
 _MISSING = ["@host_fortran//:missing"]
@@ -11,7 +11,7 @@ def _answer(rctx, command):
     return result.stdout if result.return_code == 0 else ""
 
 def _mpi(rctx, name, asks, word):
-    """The compiler and the starter of an MPI: Debian's have a suffix; elsewhere the plain name may be it."""
+    """Returns an MPI's compiler and starter. On Debian their names have a suffix."""
     for suffix in ["." + name, ""]:
         compiler = rctx.which("mpifort" + suffix)
         starter = rctx.which("mpirun" + suffix)

@@ -1,7 +1,8 @@
-"""host_mpi: a repository with this machine's MPIs for C: @host_mpi//:openmpi and @host_mpi//:mpich, libraries to depend on.
+"""host_mpi: a repository with this machine's MPIs for C: @host_mpi//:openmpi and @host_mpi//:mpich.
 
-@host_mpi//:host.bzl has, for each, the command that starts programs ("" if it is missing), and the constraint that a target which
-needs it has to ask for: none, or one that no machine meets, so that Bazel skips it.
+@host_mpi//:host.bzl has, for each MPI, the command that starts programs ("" if missing), and the
+constraints for targets that need it: none, or a constraint that no platform meets, so that Bazel
+skips the target.
 """
 
 _LIBRARY = """\
@@ -27,14 +28,18 @@ def _answer(rctx, command):
     return result.stdout if result.return_code == 0 else ""
 
 def _flags(command):
-    """Folders of headers, and what the linker needs, of a compiler's command line."""
+    """Returns the folders of headers and the linker flags in a compiler's command line."""
     words = command.replace("\n", " ").split(" ")
     includes = [word[len("-I"):] for word in words if word.startswith("-I")]
-    links = [word for word in words if word.startswith("-L") or word.startswith("-l") or word.startswith("-Wl,-rpath")]
+    links = [
+        word
+        for word in words
+        if word.startswith("-L") or word.startswith("-l") or word.startswith("-Wl,-rpath")
+    ]
     return includes, links
 
 def _mpi(rctx, name, asks, word, flags):
-    """An MPI's starter and flags: Debian's commands have a suffix; elsewhere the plain name may be it."""
+    """Returns an MPI's starter and flags. On Debian the names of its commands have a suffix."""
     for suffix in ["." + name, ""]:
         compiler = rctx.which("mpicc" + suffix)
         starter = rctx.which("mpirun" + suffix)
@@ -44,7 +49,7 @@ def _mpi(rctx, name, asks, word, flags):
     return struct(starter = "", includes = [], links = [])
 
 def _library(rctx, name, mpi):
-    """Its BUILD text. The headers are reached through links in this repository, where Bazel lets them be included."""
+    """Returns the BUILD text of an MPI. Bazel allows only headers inside this repository: links."""
     if not mpi.starter:
         return _NO_LIBRARY % name
     folders = []

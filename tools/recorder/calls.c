@@ -1,10 +1,10 @@
-/* calls.c: the allocating calls of the C library, passed on and recorded. For LD_PRELOAD.
+/* calls.c: wraps the C library's allocating calls and records them. For LD_PRELOAD.
+ *
+ * An allocation is recorded after the call, a free before it. So the file never has two allocations
+ * of an address without a free in between, for any interleaving of threads. A realloc is both at
+ * once: it holds the stream's lock during the call.
  *
  * SPDX-License-Identifier: Apache-2.0
- *
- * Order: an object's making is recorded after the call, its end before the call, so in the file no address is made
- * twice without an end between, whatever the threads do. A realloc is both at once, so nobody else may record
- * meanwhile: it keeps the lock.
  */
 #include "stream.h"
 
@@ -28,8 +28,8 @@ static struct {
     int ready;
 } next;
 
-/* dlsym itself may allocate; what it gets before the real calls are known comes from here and is never given
- * back. Zero bytes, as calloc asks. */
+/* dlsym may allocate before the real calls are known. It gets zeroed memory from here, which is
+ * never freed. */
 static unsigned char early[1 << 16] __attribute__((aligned(16)));
 static size_t early_used;
 static __thread int resolving __attribute__((tls_model("initial-exec")));
@@ -52,13 +52,14 @@ static int is_early(const void *memory)
     return at >= start && at < start + sizeof early;
 }
 
-/* A function as an object pointer: ISO C has no cast for it, POSIX demands that it works. */
+/* Copies the pointer: ISO C has no cast from an object pointer to a function pointer, but POSIX
+ * guarantees the same representation. */
 static void find(void *function, const char *name)
 {
     void *symbol = dlsym(RTLD_NEXT, name);
     if (!symbol) {
         static const char text[] =
-            "shmheap recorder: the program has no C library with malloc to record\n";
+            "shmheap recorder: the program has no C library whose malloc could be recorded\n";
         ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
         (void)ignored;
         _exit(127);
@@ -82,7 +83,7 @@ static void resolve(void)
     errno = saved;
 }
 
-/* known: the real calls can be used. 0 only inside dlsym. */
+/* Returns 1 if the real calls can be used; 0 inside dlsym. */
 static int known(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -162,7 +163,7 @@ EXPORT void *realloc(void *memory, size_t size)
     if (made)
         stream_put(RAW_REALLOC, 0, memory, size, made);
     else if (size == 0)
-        stream_put(RAW_FREE, 0, memory, 0, NULL); /* the C library's reading of size 0 */
+        stream_put(RAW_FREE, 0, memory, 0, NULL); /* the C library frees at size 0 */
     stream_unlock();
     return made;
 }

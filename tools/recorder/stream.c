@@ -1,4 +1,4 @@
-/* stream.c: the file of this process, written through a window of it that is mapped.
+/* stream.c: writes the recorder's file of this process through a mapped window.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,13 +18,14 @@
 
 enum { PATH_ROOM = 4096, FIRST_WINDOW = 1 << 16, LAST_WINDOW = 1 << 24 };
 
-/* struct process lies in a page that the kernel empties in every forked child, however it was forked: there the
- * lock is free and no file is open, so the child begins a file of its own and never writes into its parent's. */
+/* struct process lies in a page that the kernel fills with zeros in every forked child. There the
+ * lock is free and no file is open, so the child starts its own file and never writes to its
+ * parent's. */
 struct process {
     pthread_mutex_t lock;
     int opened, stopped;
     uint32_t threads;
-    uint64_t serial; /* differs from process to process */
+    uint64_t serial; /* differs between processes */
     struct raw_header *header;
     struct raw_event *next, *end; /* in the window */
     void *window;
@@ -33,7 +34,7 @@ struct process {
     char path[PATH_ROOM / 2];
 };
 
-/* struct thread is private to the thread. initial-exec: the first access must not allocate. */
+/* Private to the thread. initial-exec: the first access must not allocate. */
 struct thread {
     int busy;
     uint32_t number;
@@ -42,7 +43,7 @@ struct thread {
 
 static struct process *process;
 static int wiped_on_fork;
-static pid_t owner; /* used where the kernel cannot wipe */
+static pid_t owner; /* for kernels without MADV_WIPEONFORK */
 static char folder[PATH_ROOM / 4];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static __thread struct thread thread __attribute__((tls_model("initial-exec")));
@@ -60,7 +61,7 @@ static void process_begin(void)
     process = page;
 }
 
-/* Kernels before 4.14: ask at each event whether this is still the same process. */
+/* For kernels before 4.14: checks at each event whether the process has changed. */
 static void notice_fork(void)
 {
     pid_t now = getpid();
@@ -76,7 +77,7 @@ int stream_lock(void)
     if (thread.busy)
         return 0;
     if (!environ)
-        return 0; /* the dynamic linker allocates before the C library has its environment */
+        return 0; /* the dynamic linker allocates before the C library sets environ */
     thread.busy = 1;
     pthread_once(&once, process_begin);
     if (process && !wiped_on_fork)
@@ -93,8 +94,8 @@ int stream_lock(void)
 
 void stream_unlock(void)
 {
-    /* A child forked inside a recorded call (by a signal handler) has an empty page: nothing to unlock there, and
-     * unlocking a free mutex of zeros does no harm. */
+    /* A child that a signal handler forked inside a recorded call has a page of zeros. Unlocking
+     * its free mutex does no harm. */
     pthread_mutex_unlock(&process->lock);
     thread.busy = 0;
 }
@@ -120,7 +121,8 @@ static void name_file(unsigned attempt)
     *put_number(at, attempt) = '\0';
 }
 
-/* open_new: an image after exec has the same pid, as may a process of another PID namespace. */
+/* Opens the first PID.N that does not exist. An image after exec has the same pid, and a process of
+ * another PID namespace may have it. */
 static int open_new(void)
 {
     for (unsigned attempt = 0; attempt < 100000; attempt++) {
@@ -132,12 +134,13 @@ static int open_new(void)
     return -1;
 }
 
-/* reserve gives the file real space up to len, so that a full disk is an error here and no SIGBUS later. */
+/* Allocates disk space for the window. A full disk is then an error here instead of a SIGBUS
+ * later. */
 static int reserve(int fd, uint64_t offset, size_t len)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && offset + len > limit.rlim_cur)
-        return -1; /* would raise SIGXFSZ */
+        return -1; /* posix_fallocate would raise SIGXFSZ */
     return posix_fallocate(fd, (off_t)offset, (off_t)len) == 0 ? 0 : -1;
 }
 
@@ -201,8 +204,8 @@ static void open_stream(void)
         stop();
 }
 
-/* next_window opens the file by name again: a descriptor kept open would be one that the program may close, and its
- * number then means another file. */
+/* Opens the file again by name. The program might close a descriptor that stayed open, and then
+ * reuse its number for another file. */
 static void next_window(void)
 {
     uint64_t offset = process->window_off + process->window_len;

@@ -1,7 +1,7 @@
-"""rust_library, rust_proc_macro, rust_binary and rust_test, by the host's rustc; C libraries are ordinary deps, linked statically.
+"""Rules for Rust: rust_library, rust_proc_macro, rust_binary and rust_test, by the host's rustc.
 
-Only what this repository needs: no crates from a registry, no cross compilation.
-Where there is no Rust, all of it is skipped.
+deps may be C libraries, which are linked statically. The rules support neither crates from a
+registry nor cross compilation. If Rust is not installed, Bazel skips their targets.
 """
 
 load("@host_rust//:host.bzl", "RUSTC", "RUSTC_VERSION")
@@ -14,11 +14,11 @@ RustInfo = provider(
     fields = {
         "crate": "its crate name",
         "rlib": "its File; of a procedural macro the .so",
-        "files": "depset of its rlib and what that depends on: rlibs, procedural macros",
+        "files": "depset of its rlib and of the rlibs and procedural macros that it depends on",
     },
 )
 
-# For other rules that need Rust.
+# The constraints of targets that need Rust.
 RUST_HERE = [] if RUSTC else ["//tools/rust:missing"]
 
 def _link(ctx, cc_info):
@@ -30,7 +30,10 @@ def _link(ctx, cc_info):
         requested_features = ctx.features,
         unsupported_features = ctx.disabled_features,
     )
-    linker = cc_common.get_tool_for_action(feature_configuration = features, action_name = "c++-link-executable")
+    linker = cc_common.get_tool_for_action(
+        feature_configuration = features,
+        action_name = "c++-link-executable",
+    )
     files = []
     flags = []
     for linker_input in cc_info.linking_context.linker_inputs.to_list():
@@ -41,11 +44,12 @@ def _link(ctx, cc_info):
                 flags.append("-Clink-arg=" + archive.path)
         flags += ["-Clink-arg=" + flag for flag in linker_input.user_link_flags]
 
-    # rustc's own libraries come before these arguments, and archives need them behind themselves.
+    # rustc puts its libraries before these arguments; archives need them after themselves.
     flags += ["-Clink-arg=-lgcc_s", "-Clink-arg=-lc"]
 
-    # The sanitizers', but for the part that is about C++, which would need its library.
-    linkopts = [flag for flag in ctx.fragments.cpp.linkopts if flag != "-fsanitize-link-c++-runtime"]
+    # Flags of the sanitizers, without the C++ part, which would need the C++ library.
+    cxx = "-fsanitize-link-c++-runtime"
+    linkopts = [flag for flag in ctx.fragments.cpp.linkopts if flag != cxx]
     flags += ["-Clink-arg=" + flag for flag in linkopts]
     return depset(files, transitive = [toolchain.all_files]), ["-Clinker=" + linker] + flags
 
@@ -53,7 +57,8 @@ def _crate_name(ctx):
     return ctx.attr.crate_name or ctx.label.name.split("/")[-1].replace("-", "_")
 
 def _crate_root(ctx):
-    return ctx.file.crate_root or [f for f in ctx.files.srcs if f.basename == "lib.rs" or len(ctx.files.srcs) == 1][0]
+    one = len(ctx.files.srcs) == 1
+    return ctx.file.crate_root or [f for f in ctx.files.srcs if one or f.basename == "lib.rs"][0]
 
 def _extern(dep):
     return "--extern=%s=%s" % (dep.crate, dep.rlib.path)
@@ -62,9 +67,10 @@ def _dirname(file):
     return file.dirname
 
 def _compile(ctx, output, flags, links):
-    """Runs rustc; links: whether the output is a program. Returns the files and the CcInfo of the deps."""
+    """Runs rustc. links: the output is a program. Returns the files and the CcInfo of the deps."""
     rust_deps = [dep[RustInfo] for dep in ctx.attr.deps if RustInfo in dep]
-    cc_info = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps if CcInfo in dep])
+    cc_infos = [dep[CcInfo] for dep in ctx.attr.deps if CcInfo in dep]
+    cc_info = cc_common.merge_cc_infos(cc_infos = cc_infos)
     files = depset(transitive = [dep.files for dep in rust_deps])
     args = ctx.actions.args()
     args.add(RUSTC)
@@ -72,7 +78,8 @@ def _compile(ctx, output, flags, links):
     args.add("--crate-name=" + _crate_name(ctx))
     args.add("--edition=2021")
     args.add("-o", output)
-    args.add_all({"opt": ["-Copt-level=3"], "dbg": ["-Cdebuginfo=2"]}.get(ctx.var["COMPILATION_MODE"], ["-Cdebuginfo=1"]))
+    modes = {"opt": ["-Copt-level=3"], "dbg": ["-Cdebuginfo=2"]}
+    args.add_all(modes.get(ctx.var["COMPILATION_MODE"], ["-Cdebuginfo=1"]))
     args.add_all(rust_deps, map_each = _extern)
     args.add_all(files, map_each = _dirname, format_each = "-Ldependency=%s", uniquify = True)
     args.add_all(flags)
@@ -87,7 +94,8 @@ def _compile(ctx, output, flags, links):
         inputs = depset(transitive = inputs),
         command = "exec \"$@\" --remap-path-prefix=\"$PWD=.\"",
         arguments = [args],
-        env = {"PATH": "/usr/bin:/bin", "RUSTC_VERSION": RUSTC_VERSION},  # another compiler is another action
+        # RUSTC_VERSION: another compiler makes another action.
+        env = {"PATH": "/usr/bin:/bin", "RUSTC_VERSION": RUSTC_VERSION},
         mnemonic = "Rustc",
         progress_message = "Compiling Rust crate %s" % ctx.label.name,
     )
@@ -96,19 +104,27 @@ def _compile(ctx, output, flags, links):
 def _library_impl(ctx):
     rlib = ctx.actions.declare_file("lib%s.rlib" % _crate_name(ctx))
     files, cc_info = _compile(ctx, rlib, ["--crate-type=lib"], False)
-    info = RustInfo(crate = _crate_name(ctx), rlib = rlib, files = depset([rlib], transitive = [files]))
+    info = RustInfo(
+        crate = _crate_name(ctx),
+        rlib = rlib,
+        files = depset([rlib], transitive = [files]),
+    )
     return [DefaultInfo(files = depset([rlib])), info, cc_info]
 
 def _proc_macro_impl(ctx):
-    """A library that rustc itself loads: linked by the same linker, and without what programs are linked with."""
+    """A library that rustc loads: linked by the same linker, but without the flags for programs."""
     output = ctx.actions.declare_file("lib%s.so" % _crate_name(ctx))
     toolchain = find_cc_toolchain(ctx)
     features = cc_common.configure_features(ctx = ctx, cc_toolchain = toolchain)
-    linker = cc_common.get_tool_for_action(feature_configuration = features, action_name = "c++-link-executable")
+    linker = cc_common.get_tool_for_action(
+        feature_configuration = features,
+        action_name = "c++-link-executable",
+    )
     args = ctx.actions.args()
     args.add(RUSTC)
     args.add(_crate_root(ctx))
-    args.add_all(["--crate-name=" + _crate_name(ctx), "--crate-type=proc-macro", "--edition=2021", "--extern=proc_macro"])
+    args.add("--crate-name=" + _crate_name(ctx))
+    args.add_all(["--crate-type=proc-macro", "--edition=2021", "--extern=proc_macro"])
     args.add("-Clinker=" + linker)
     args.add("-Dwarnings")
     args.add("-o", output)
@@ -127,7 +143,11 @@ def _proc_macro_impl(ctx):
 def _runnable(ctx, flags):
     program = ctx.actions.declare_file(ctx.label.name)
     _compile(ctx, program, flags, True)
-    return DefaultInfo(executable = program, files = depset([program]), runfiles = ctx.runfiles(files = ctx.files.data))
+    return DefaultInfo(
+        executable = program,
+        files = depset([program]),
+        runfiles = ctx.runfiles(files = ctx.files.data),
+    )
 
 def _binary_impl(ctx):
     return [_runnable(ctx, ["--crate-type=bin"])]
@@ -159,7 +179,7 @@ _binary = rule(
     toolchains = use_cc_toolchain(),
 )
 
-# A rule for tests has to be named so.
+# Bazel demands that the name of a test rule ends in _test.
 _rust_test = rule(
     implementation = _test_impl,
     attrs = dict(_ATTRS, env = attr.string_dict()),
@@ -182,8 +202,13 @@ def rust_binary(name, **kwargs):
     _binary(name = name, target_compatible_with = RUST_HERE, **kwargs)
 
 def rust_test(name, tags = [], **kwargs):
-    # libtest is not instrumented: ThreadSanitizer would take its threads' hand-overs for races.
-    _rust_test(name = name, tags = tags + ["no-tsan"], target_compatible_with = RUST_HERE, **kwargs)
+    # libtest is not instrumented: ThreadSanitizer would report its synchronisation as races.
+    _rust_test(
+        name = name,
+        tags = tags + ["no-tsan"],
+        target_compatible_with = RUST_HERE,
+        **kwargs
+    )
 
 def rust_proc_macro(name, **kwargs):
     _proc_macro(name = name, target_compatible_with = RUST_HERE, **kwargs)

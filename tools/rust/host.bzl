@@ -1,6 +1,6 @@
-"""host_rust: a repository with this machine's Rust: where rustc and cargo are.
+"""host_rust: a repository with the paths of this machine's rustc and cargo.
 
-Where there is no Rust, RUSTC is empty and WHY says why; what needs it is skipped then.
+If one is missing, RUSTC is empty, WHY is the reason, and Bazel skips targets that need Rust.
 """
 
 def _find(rctx, name, variable):
@@ -16,7 +16,7 @@ def _output(rctx, command):
     return result.stdout.strip() if result.return_code == 0 else ""
 
 def _compilers(rctx):
-    """rustc and cargo themselves: a rustup proxy wants $HOME, which actions don't have."""
+    """Returns the real rustc and cargo: a proxy of rustup needs $HOME, which actions lack."""
     rustc = _find(rctx, "rustc", "RUSTC")
     cargo = _find(rctx, "cargo", "CARGO")
     if rustc:
@@ -35,7 +35,8 @@ def _host_rust_impl(rctx):
         print("Rust targets are skipped: " + why)
     env = rctx.os.environ
     rctx.file("BUILD", "exports_files([\"host.bzl\"])\n")
-    rctx.file("host.bzl", "RUSTC = %r\nRUSTC_VERSION = %r\nCARGO = %r\nCARGO_HOME = %r\nWHY = %r\n" % (
+    names = ["RUSTC", "RUSTC_VERSION", "CARGO", "CARGO_HOME", "WHY"]
+    rctx.file("host.bzl", "".join([name + " = %r\n" for name in names]) % (
         "" if why else rustc,
         _output(rctx, [rustc, "--version"]) if rustc else "",
         cargo,

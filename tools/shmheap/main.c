@@ -1,4 +1,4 @@
-/* main.c: shmheap, the tool for people: finds the subcommand and calls it.
+/* main.c: the command-line tool shmheap: finds the subcommand and runs it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands.h"
-#include "say.h"
+#include "tools/shmheap/commands/commands.h"
+#include "tools/shmheap/text/say.h"
 
 #define VERSION "0.1.0"
 
@@ -21,22 +21,22 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static int help(void)
 {
-    puts("shmheap: look at heaps in shared memory, and try them with what real programs allocate\n"
+    puts("shmheap: inspect heaps in shared memory, and replay the allocations of real programs\n"
          "\n"
          "usage: shmheap COMMAND [OPTION...] [ARGUMENT...]\n");
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
     puts("\n"
-         "shmheap COMMAND --help tells more, with examples. Most take --json, for programs.\n"
+         "shmheap COMMAND --help describes a command, with examples. Most commands take --json.\n"
          "\n"
-         "A first walk:\n"
-         "  shmheap record -o ls.trace -- ls -lR /usr/include    what ls allocates, and when\n"
+         "First steps:\n"
+         "  shmheap record -o ls.trace -- ls -lR /usr/include    the allocations of ls\n"
          "  shmheap replay ls.trace --processes 4 --keep --name try\n"
          "  shmheap ls\n"
          "  shmheap map try\n"
          "  shmheap rm try\n"
          "\n"
-         "Exit status: 0, 1 when something failed or is not sound, 2 for wrong usage.");
+         "Exit status: 0; 1 something failed or is not sound; 2 wrong usage.");
     return 0;
 }
 
@@ -48,20 +48,20 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
-/* `bazel run` starts programs in a folder of its own and says where the person is. */
-static void go_where_called(void)
+/* `bazel run` starts a program in another folder and passes the caller's folder in a variable. */
+static void enter_caller_folder(void)
 {
     const char *folder = getenv("BUILD_WORKING_DIRECTORY");
     if (folder && getenv("BUILD_WORKSPACE_DIRECTORY") && chdir(folder))
-        fail("cannot go to '%s'; paths are taken from here", folder);
+        fail("cannot enter '%s'; relative paths start in bazel's folder instead", folder);
 }
 
 int main(int argc, char **argv)
 {
-    go_where_called();
+    enter_caller_folder();
     if (argc < 2)
         return wrong_usage(
-            "say what to do: ls, stat, check, map, names, copy, reap, rm, record or replay");
+            "no command; use ls, stat, check, map, names, copy, reap, rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
     if (!strcmp(argv[1], "--version"))
@@ -71,5 +71,5 @@ int main(int argc, char **argv)
         return wrong_usage("there is no command '%s'", argv[1]);
     say_command(command->name);
     int status = command->run(command, argc - 1, argv + 1);
-    return fflush(stdout) ? fail("could not write to standard output") : status;
+    return fflush(stdout) ? fail("cannot write to standard output") : status;
 }

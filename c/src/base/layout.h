@@ -220,18 +220,18 @@ STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
  * SHMHEAP_CACHED. Each thread that caches has one. The slot's blocks in state cached belong to the
  * lines of that slot.
  *   1  kind is INTERNAL_CACHE
- *   2  busy is 1 only while the thread may take blocks from its cache or add blocks to it
- *   3  another process sets asked, under the lock. The thread then leaves its cache alone until it
- *      has had the lock and answered. So a process that set asked, ran a barrier on all processors
- *      and then loads busy 0 may take the blocks
- *   4  the lock's owner adds to taken when it takes the blocks: the thread then forgets them
+ *   2  active is 1 only while the thread may take blocks from its cache or add blocks to it
+ *   3  another process sets requested, under the lock. The thread then leaves its cache alone until it
+ *      has had the lock and answered. So a process that set requested, ran a barrier on all processors
+ *      and then loads active 0 may take the blocks
+ *   4  the lock's owner adds to epoch when it takes the blocks: the thread then forgets them
  *   5  the line of each living thread is in the list that begins at control->cache_lines. Each
  *      store to the list keeps that true: a death leaves at most a dead process's line outside the
  *      list */
 struct cache_line {
     shared_u64 kind;
-    shared_u32 busy, asked;
-    shared_u64 taken;
+    shared_u32 active, requested;
+    shared_u64 epoch;
     shared_u64 next; /* granule of the next line, plus 1; 0: none. Under the lock */
     shared_u64 pad[11];
 };

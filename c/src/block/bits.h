@@ -101,7 +101,8 @@ static ALWAYS_INLINE unsigned index_span(const struct shmheap *heap, uint64_t gr
     return span_of(load_u64(&bits[0].start), load_u64(&bits[1].start), granule % CHUNK_GRANULES);
 }
 
-/* Granules from the last start before this granule, which is not 0, up to it: 1 to 64, or SPAN_FAR. */
+/* Granules from the last start before this granule, which is not 0, up to it: 1 to 64, or
+ * SPAN_FAR. */
 static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t chunk = chunk_of(granule);
@@ -139,8 +140,8 @@ static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t g
  *   ones        ..1111..11.1.
  *   n = 3       ..11.........
  *
- * After steps that leave runs of k, a shift by j <= k leaves runs of k + j. So six shifts are enough
- * for 64. */
+ * After steps that leave runs of k, a shift by j <= k leaves runs of k + j. So six shifts are
+ * enough for 64. */
 enum { RUN_MASK_STEPS = 6, RUN_MASK_MAX = 64 };
 struct run_mask {
     unsigned char shifts[RUN_MASK_STEPS];

@@ -10,7 +10,8 @@
  *   [ from            ]          the header of rest is prepared inside from, which is still free
  *   [ USED ][ rest    ]          the store to from's header publishes both blocks
  *
- * A death before the publishing store leaves the old blocks; a death after it leaves the new ones. */
+ * A death before the publishing store leaves the old blocks; a death after it leaves the new
+ * ones. */
 #ifndef SHMHEAP_BLOCK_H
 #define SHMHEAP_BLOCK_H
 
@@ -56,9 +57,9 @@ static inline int header_is_live(uint64_t header)
 }
 
 /* The upper half of a header holds all but the size, where the size is below UPPER_SIZES. Only the
- * lock holder changes a block's size. A call without the lock changes a header by a compare-exchange
- * of the whole word or by a store to the upper half. So a late store of such a call cannot bring
- * back an old size, and the walk still reaches the end. */
+ * lock holder changes a block's size. A call without the lock changes a header by a
+ * compare-exchange of the whole word or by a store to the upper half. So a late store of such a
+ * call cannot bring back an old size, and the walk still reaches the end. */
 #define UPPER_SIZES (UINT64_C(1) << 32)
 #define UPPER_GENERATION_SHIFT (HEADER_GENERATION_SHIFT - 32)
 
@@ -103,7 +104,8 @@ static inline uint64_t block_payload_len(const struct shmheap *heap, uint64_t si
 
 #define GRANULE_NONE UINT64_MAX
 
-/* The granule of the block whose payload begins at ptr; GRANULE_NONE: no payload can begin there. */
+/* The granule of the block whose payload begins at ptr; GRANULE_NONE: no payload can begin
+ * there. */
 static inline uint64_t block_of_pointer(const struct shmheap *heap, const void *ptr)
 {
     uint64_t off =
@@ -155,7 +157,8 @@ static inline void block_fetch(const struct shmheap *heap, uint64_t granule)
                             (uintptr_t)(granule << heap->shift)));
 }
 
-/* Stores a header inside a block, where no walk reads it. A death here leaves that block as it is. */
+/* Stores a header inside a block, where no walk reads it. A death here leaves that block as it
+ * is. */
 static inline void block_prepare(const struct shmheap *heap, uint64_t granule, uint64_t header)
 {
     store_u64(block_header(heap, granule), header);

@@ -1,125 +1,137 @@
-/* cache.h: free blocks that a thread keeps for itself, by size, where the connection has
- * SHMHEAP_CACHED.
- * SPDX-License-Identifier: Apache-2.0
+/* cache.h: a thread's cache of free blocks, and the two calls that use it without the lock.
  *
- * The stacks are private memory; each block in them says so in its header (state cached, our slot),
- * so that nothing is lost with a thread or a process. To take a block or to add one costs a store
- * to its header, and no lock: stacks are filled and emptied in batches under the lock of the heap.
- * Who finds no space takes the blocks in the caches of others, also of threads that sleep: struct
- * cache_line is how. */
+ * A connection with SHMHEAP_CACHED has a cache for each of its threads: one stack of free blocks
+ * for each size. The stacks lie in private memory. The header of each block in them says state
+ * cached and names this process's slot, so a death of the thread or the process loses nothing.
+ * Taking or adding a block costs one store to its header. Stacks are filled and emptied in batches,
+ * under the heap's lock.
+ *
+ *  alloc <-- cache_take <-- [ stack of the size ] <-- recent <-- cache_add <-- free
+ *                              ^ refill.h, under the lock
+ *
+ * An allocation that finds no space reclaims the blocks of all caches, also of sleeping threads:
+ * struct cache_line and reclaim.h.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_CACHE_H
 #define SHMHEAP_CACHE_H
 
 #include "../heap/fit.h"
 
 enum {
-    CACHE_SIZES = 321, /* blocks of as many granules and more are not kept */
-    CACHE_RECENT = 8   /* blocks freed last, which are not on their stacks yet */
+    CACHE_SIZES = 321, /* blocks of as many granules and more are not cached */
+    CACHE_RECENT = 8   /* blocks freed last, not on their stacks yet */
 };
 
-/* struct cache_entry is private: a block that is kept, and the header that makes it an object. */
+/* struct cache_entry is private: a cached block, and the header that turns it into an object. */
 struct cache_entry {
     unsigned char *payload;
     uint64_t header;
 };
 
-/* struct cache_stack is private: blocks of one size. Below the lowest lies an entry of zeros, above
- * it is room for as many as a cache may keep of this size alone. */
+/* struct cache_stack is private: the cached blocks of one size. An entry of zeros lies below the
+ * lowest. The stack has room for as many blocks as a cache may hold of this size alone. */
 struct cache_stack {
     struct cache_entry *bottom; /* the lowest */
     struct cache_entry *top;    /* above the highest */
 };
 
-/* Whose a cache is. Under the mutex of cache.c. */
+/* Whose a cache is. Guarded by the mutex of threads.c. */
 enum cache_state {
     CACHE_OF_THREAD,
-    CACHE_EMPTYING,      /* a thread gives back what is in it; no other may touch it */
-    CACHE_WITHOUT_THREAD /* its thread has ended: the next one of the connection gets it */
+    CACHE_EMPTYING,      /* a thread gives its blocks back; no other thread may touch it */
+    CACHE_WITHOUT_THREAD /* its thread has ended; the next thread of the connection takes it */
 };
 
 /* struct cache is private to a thread. It lies in memory from process_memory: in a child of fork(),
  * _Fork() or clone() heap is no connection's.
- *   1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor
- *      in a child after fork
- *   2  the granules of the blocks on all stacks and in recent, left and spare add up to most
- *   3  the header of each of these blocks is kept with a size and a stamp, unless others have taken
- *      the blocks since
- *   4  the stack of size 0 is empty, and before heap is set first all are, as is recent, and most
- *      is 0
+ * 1  heap is the connection only while the thread may use its stacks: not after a disconnect, nor
+ *    in a child after fork
+ * 2  the granules of all blocks on stacks and in recent, room and spare add up to most
+ * 3  the header of each such block has the entry's size and generation, in state cached, unless a
+ *    peer has reclaimed the block since
+ * 4  the stack of size 0 is empty; before heap is first set, all stacks and recent are, and most is
+ *    0
  *
- * Which stack a freed block belongs on its header says, and that may have to come from memory. If
- * it were put there at once, the processor would have to make the next allocs' loads wait until it
- * knows that they are from another stack. So it is put there when as many others have been freed as
- * a processor can have under way. */
+ * The size in a freed block's header chooses its stack, and the header may have to come from
+ * memory. A block that went to its stack at once would make the processor hold back the loads of
+ * the next allocations until it knows that they use another stack. So a freed block first waits
+ * in recent while CACHE_RECENT more are freed, about as many as a processor has in flight. */
 struct cache {
     const struct shmheap *heap;
     struct cache_line *line;
     unsigned char *first; /* the payload of granule 0 */
     uint64_t
-        left; /* granules that may be kept besides those on the stacks, until the cache is looked at again */
-    uint64_t
-        limit; /* blocks that begin before this granule end within the region, whatever size is kept */
-    uint64_t used,
-        kept; /* headers without size and stamp: used (and one stamp more) or cached, our slot */
+        room; /* granules that may still be cached, until the cache grants itself more from spare */
+    /* a block that begins before this granule ends within the region, whatever cached size it
+     * has */
+    uint64_t limit;
+    /* headers without size and generation, for this slot: used (generation 1 more) and cached */
+    uint64_t used, kept;
     unsigned shift;
-    unsigned freed; /* where in recent the oldest is, and the next goes, modulo CACHE_RECENT */
-    struct cache_entry recent[CACHE_RECENT]; /* zeros: there are fewer */
+    unsigned freed; /* index of the oldest in recent, modulo CACHE_RECENT */
+    struct cache_entry recent[CACHE_RECENT]; /* zeros where there are fewer */
     struct cache_stack stacks[CACHE_SIZES];
-    /* seldom used */
-    struct shmheap *
-        of; /* the connection; NULL once that is closed. With the list below under the mutex of cache.c */
+    /* Seldom used. */
+    /* NULL once it is closed. Guarded by the mutex of threads.c, as the list below. */
+    struct shmheap *connection;
     struct cache *next_of_heap, *next_of_thread;
     uint64_t line_granule;
-    uint64_t taken;            /* the line's, as last seen */
-    uint64_t pause, pause_len; /* calls to go, and in all, until the stacks are used again */
-    uint64_t held_back;        /* calls that did without a line, since threads waited for space */
-    uint64_t resumed;          /* the heap's allocs when they last were */
-    uint64_t spare;            /* granules that may be kept besides, after that */
-    uint64_t most;             /* granules that may be kept in all */
-    size_t bytes;              /* of all of this */
+    uint64_t epoch; /* of the line, as last seen */
+    /* calls until the stacks are used again: how many remain, how many there were */
+    uint64_t pause, pause_len;
+    uint64_t held_back; /* calls that did without a line while threads waited for space */
+    uint64_t resumed;   /* the heap's allocs when the stacks were last resumed */
+    uint64_t spare;     /* granules that may be cached beyond room */
+    uint64_t most;      /* granules that may be cached in all */
+    size_t bytes;       /* of the whole struct */
     enum cache_state state;
-    uint64_t hand;               /* the size that was looked at last for something to give back */
-    uint64_t marks[CACHE_SIZES]; /* what was on top of the stacks then */
-    uint64_t sums[CACHE_SIZES];  /* of the entries that were fetched the last time */
-    uint16_t batch[CACHE_SIZES]; /* how many they were */
-    struct cache_entry
-        entries[]; /* of all stacks; pages that none has reached were never touched */
+    uint64_t hand;                /* the size that room_victim examined last */
+    uint64_t marks[CACHE_SIZES];  /* the tops of the stacks at that time */
+    uint64_t sums[CACHE_SIZES];   /* of the entries that the last batch fetched */
+    uint16_t batch[CACHE_SIZES];  /* how many the last batch fetched */
+    struct cache_entry entries[]; /* of all stacks; pages that no stack has reached are untouched */
 };
 
-/* The cache that this thread used last; neither it nor its heap is ever NULL. */
+/* For a thread that has used no cache: cache_none, of the connection cache_nothing, which no
+ * caller has. */
+extern const struct shmheap cache_nothing __attribute__((visibility("hidden")));
+extern struct cache cache_none __attribute__((visibility("hidden")));
+
+/* The cache that this thread used last. Neither it nor its heap is ever NULL. */
 extern __thread struct cache *cache_mine
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-#define CACHE_STATE_ONE (UINT64_C(1) << HEADER_STATE_SHIFT)
 
 static inline int cache_is_of(const struct cache *cache, const struct shmheap *heap)
 {
     return SHARED_LOAD(&cache->heap) == heap;
 }
 
-/* From begin (if it is 1) to end nobody takes the blocks. The barrier between the store and the
- * load is the others' matter, as in lock.h; where they cannot have it there are no caches. */
+static inline int cache_is_idle(const struct cache *cache) { return cache->heap == &cache_nothing; }
+
+/* Between cache_begin, if it returns 1, and cache_end no peer reclaims the blocks. The process
+ * that reclaims supplies the barrier between the store and the load, as in lock.h. Where the
+ * kernel offers none, there are no caches. */
 static ALWAYS_INLINE int cache_begin(struct cache_line *line)
 {
-    SHARED_STORE(SHARED_VALUE(&line->busy), 1u);
+    SHARED_STORE(SHARED_VALUE(&line->active), 1u);
     compiler_barrier();
-    return LIKELY(load_acquire_u32(&line->asked) == 0);
+    return LIKELY(load_acquire_u32(&line->requested) == 0);
 }
 
 static ALWAYS_INLINE void cache_end(struct cache_line *line)
 {
-    SHARED_STORE_RELEASE(SHARED_VALUE(&line->busy), 0u);
+    SHARED_STORE_RELEASE(SHARED_VALUE(&line->active), 0u);
 }
 
-/* Both calls below are short on purpose: where memory is slow, what counts is how many of them the
- * processor can have under way at a time. */
+/* cache_take and cache_add are short: where memory is slow, the number of calls that a processor
+ * has in flight decides. */
 
-/* cache_take is an object of at least len bytes from the cache; NULL: it must be filled first, or
- * cannot help. A death before the store to the header leaves a block in a dead thread's cache,
- * after it an object. */
+/* cache_take returns an object of at least len bytes. NULL: the cache must be filled first, or
+ * cannot serve the size. A death before the store to the header leaves a cached block of a dead
+ * process, after it an object. */
 static ALWAYS_INLINE void *cache_take(struct cache *cache, size_t len)
 {
-    /* Of the smallest size of granule 8, which is no block's, the stack is empty. */
+    /* Granules of 8 bytes: size 1 is no block's, so its stack is empty. */
     uint64_t size = (len + HEADER_SIZE + (UINT64_C(1) << cache->shift) - 1) >> cache->shift;
     if (UNLIKELY(size >= CACHE_SIZES || len >= (size_t)CACHE_SIZES << 4))
         return NULL;
@@ -130,27 +142,28 @@ static ALWAYS_INLINE void *cache_take(struct cache *cache, size_t len)
         struct cache_entry *entry = stack->top - 1;
         payload = entry->payload;
         if (LIKELY(payload != NULL)) {
-            /* Loaded as it was stored, in one piece: some processors take longer to find half of it
-             * in the store that is under way. */
+            /* Loaded as it was stored, in one piece: some processors are slower to forward a
+             * part of a store in flight. */
             uint64_t header = opaque_copy(entry->header);
             store_publish_upper((shared_u64 *)(void *)(payload - HEADER_SIZE),
                                 header_upper(header));
             stack->top = entry;
-            cache->left += size;
+            cache->room += size;
         }
     }
     cache_end(line);
     return payload;
 }
 
-/* Private memory, so the size is that of a stack. */
+/* The header is private memory, so its size is that of a stack. */
 static ALWAYS_INLINE void cache_push(struct cache *cache, struct cache_entry entry)
 {
     struct cache_stack *stack = &cache->stacks[(uint32_t)entry.header];
     *stack->top++ = entry;
 }
 
-/* Puts an entry, or one of zeros, in the place of the oldest in recent, which goes on its stack. */
+/* Puts an entry, or one of zeros, in the place of the oldest in recent, and the oldest on its
+ * stack. */
 static ALWAYS_INLINE void cache_defer(struct cache *cache, struct cache_entry entry)
 {
     struct cache_entry *recent = &cache->recent[cache->freed++ % CACHE_RECENT], oldest = *recent;
@@ -159,13 +172,13 @@ static ALWAYS_INLINE void cache_defer(struct cache *cache, struct cache_entry en
         cache_push(cache, oldest);
 }
 
-/* cache_add frees the object at ptr into the cache: 1; 0: it cannot, or there is none. A death
- * before the store to the header leaves the object, after it a block in a dead thread's cache. */
+/* cache_add frees the object at ptr into the cache. Returns 1, or 0: it cannot, or there is no
+ * object. A death before the store to the header leaves the object, after it a cached block of a
+ * dead process. */
 static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
 {
     uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)cache->first);
-    uint64_t granule =
-        rotate_right(off, cache->shift); /* huge if ptr is no multiple of a granule */
+    uint64_t granule = rotate_right(off, cache->shift); /* huge if ptr is not aligned */
     if (UNLIKELY(granule >= cache->limit))
         return 0;
     struct cache_line *line = cache->line;
@@ -174,55 +187,19 @@ static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
         shared_u64 *place = (shared_u64 *)(void *)((unsigned char *)ptr - HEADER_SIZE);
         uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
-        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->left &&
+        if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->room &&
                    index_is_start(cache->heap, granule))) {
             uint32_t generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
             store_publish_upper(place, generation | header_upper(cache->kept));
             cache_defer(cache,
                         (struct cache_entry){
                             ptr, (uint64_t)(generation + header_upper(cache->used)) << 32 | size});
-            cache->left -= size;
+            cache->room -= size;
             added = 1;
         }
     }
     cache_end(line);
     return added;
 }
-
-/* cache_of is this thread's cache for a connection with SHMHEAP_CACHED, made if need be and perhaps
- * not in use yet; NULL: there is none to be had, or it would be too small to be of use. No lock
- * held. */
-struct cache *cache_of(struct shmheap *heap);
-
-/* cache_start_if_room gets the cache its shared line, without which it cannot be used; while
- * threads wait for space only after some calls. After the object that the thread asked for has been
- * had: else the line might take the very room. Lock held. 0, or -1. */
-int cache_start_if_room(struct cache *cache, struct shmheap *heap);
-
-/* cache_take_settled puts what is in recent on the stacks, then does as cache_take for len bytes, a
- * block of size granules (1 to CACHE_SIZES - 1). NULL also where it would be rather more blocks
- * than that one that are missing. */
-void *cache_take_settled(struct cache *cache, uint64_t size, size_t len);
-
-/* cache_fill gets blocks of so many granules (1 to CACHE_SIZES - 1), one at least if possible.
- * cache_flush makes room for one, unless it would be more than a small part of all that may be
- * kept. Both first answer those who asked for the blocks. Lock held. 1 when the cache may be used
- * then, else 0. */
-int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size);
-int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size);
-
-/* cache_close gives all blocks of the connection's caches back and ends them: no thread is using
- * it, but threads may be ending. No lock held. */
-void cache_close(struct shmheap *heap);
-
-/* cache_give_back gives all blocks of the connection's caches back, also while other threads use
- * them, if the lock is to be had within about limit_ms milliseconds. cache_end_of_library: no
- * thread that ends from now on comes here. */
-void cache_give_back(struct shmheap *heap, unsigned limit_ms);
-void cache_end_of_library(void);
-
-/* In a child of fork, by connect: once, and for each open connection. */
-void cache_fork_child(void);
-void cache_fork_child_of(struct shmheap *heap);
 
 #endif

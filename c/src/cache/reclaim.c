@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* reclaim.c: post a request in each line, wait for active threads, free the blocks in state cached.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "reclaim.h"
 
 #include <errno.h>
@@ -12,18 +13,19 @@
 #include "../base/kernel.h"
 
 enum {
-    BUSY_LIMIT_MS = 50,
-    PACE_MS = 100,      /* from one time that threads that wait for space ask to the next */
-    LINES_MAX = 1 << 16 /* with more in the list it is taken for a ring that a peer made */
+    /* how long to wait for active threads */
+    ACTIVE_LIMIT_MS = 50,
+    PACE_MS = 100,      /* between two requests of threads that wait for space */
+    LINES_MAX = 1 << 16 /* a longer list is a ring that a peer made */
 };
 
-/* struct asked is private. */
-struct asked {
+/* struct reclaim_request is private. */
+struct reclaim_request {
     const struct shmheap *heap;
-    uint64_t limit; /* until when to wait for those who are busy; the monotonic clock, ns */
+    uint64_t limit; /* until when to wait for active threads; monotonic clock, ns */
     unsigned slot;  /* whose caches; 0: all */
     unsigned char
-        may_take[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches are ours to free */
+        may_free[HEADER_SLOT_MASK + 1]; /* 1: the blocks that this slot caches may be freed */
 };
 
 int reclaim_is_line(const struct shmheap *heap, const struct block_step *step)
@@ -34,9 +36,7 @@ int reclaim_is_line(const struct shmheap *heap, const struct block_step *step)
                INTERNAL_CACHE;
 }
 
-/* The list --------------------------------------------------------------- */
-
-/* The line in the block at granule; NULL: there is none. Any number may be asked for. */
+/* The line in the block at granule, any number; NULL: there is none. */
 static struct cache_line *line_at(const struct shmheap *heap, uint64_t granule, unsigned *slot)
 {
     struct block_step step = {granule, 0, 0};
@@ -111,8 +111,8 @@ long reclaim_lines_free(struct shmheap *heap, const uint64_t *slots)
     return freed;
 }
 
-/* A peer has damaged the list: it is made anew of what a walk finds. 0, or -1 with errno EBADMSG.
- * */
+/* Rebuilds a list that a peer has damaged, from a walk over the blocks. 0, or -1 with errno
+ * EBADMSG. */
 static COLD int lines_relink(struct shmheap *heap)
 {
     struct block_step step = {0, 0, 0};
@@ -126,9 +126,10 @@ static COLD int lines_relink(struct shmheap *heap)
     return -1;
 }
 
-/* Does visit with each line in the list, with none twice: 0; -1: the list is damaged. */
-static int lines_each(struct shmheap *heap, struct asked *asked,
-                      void (*visit)(struct asked *asked, struct cache_line *line, unsigned slot))
+/* Calls visit with each line in the list, once each. Returns 0; -1: the list is damaged. */
+static int lines_each(struct shmheap *heap, struct reclaim_request *request,
+                      void (*visit)(struct reclaim_request *request, struct cache_line *line,
+                                    unsigned slot))
 {
     uint64_t next = load_u64(&heap->control->cache_lines);
     for (unsigned i = 0; next != 0; i++) {
@@ -136,60 +137,61 @@ static int lines_each(struct shmheap *heap, struct asked *asked,
         struct cache_line *line = i < LINES_MAX ? line_at(heap, next - 1, &slot) : NULL;
         if (line == NULL)
             return -1;
-        if (asked->slot == 0 || asked->slot == slot)
-            visit(asked, line, slot);
+        if (request->slot == 0 || request->slot == slot)
+            visit(request, line, slot);
         next = load_u64(&line->next);
     }
     return 0;
 }
 
-/* Asking ----------------------------------------------------------------- */
-
-/* A line of a dead process may say busy for ever. */
-static int line_is_busy(const struct asked *asked, const struct cache_line *line, unsigned slot)
+/* The line of a dead process may say active for ever. */
+static int line_is_active(const struct reclaim_request *request, const struct cache_line *line,
+                          unsigned slot)
 {
-    return load_acquire_u32(&line->busy) != 0 && slot_alive(asked->heap, slot);
+    return load_acquire_u32(&line->active) != 0 && slot_alive(request->heap, slot);
 }
 
-/* A thread that was busy when it was asked before, and still is, has been stopped there: its blocks
- * stay, without waiting for it again. */
-static void line_request(struct asked *asked, struct cache_line *line, unsigned slot)
+/* A thread that was active at the last request, and still is, has been stopped there: its blocks
+ * stay, without another wait. */
+static void line_post_request(struct reclaim_request *request, struct cache_line *line,
+                              unsigned slot)
 {
-    if (load_acquire_u32(&line->asked) != 0 && line_is_busy(asked, line, slot))
-        asked->may_take[slot] = 0;
-    __atomic_store_n(SHARED_VALUE(&line->asked), 1u, __ATOMIC_RELEASE);
+    if (load_acquire_u32(&line->requested) != 0 && line_is_active(request, line, slot))
+        request->may_free[slot] = 0;
+    __atomic_store_n(SHARED_VALUE(&line->requested), 1u, __ATOMIC_RELEASE);
 }
 
-/* A thread that has seen asked waits for the lock, which we have; one that has not ends what it
- * does within some instructions. */
-static void line_settle(struct asked *asked, struct cache_line *line, unsigned slot)
+/* A thread that has seen the request waits for the lock, which the caller holds. A thread that
+ * has not seen it leaves its cache within some instructions. */
+static void line_await(struct reclaim_request *request, struct cache_line *line, unsigned slot)
 {
-    while (asked->may_take[slot] && line_is_busy(asked, line, slot)) {
-        if (clock_ns(CLOCK_MONOTONIC) >= asked->limit)
-            asked->may_take[slot] = 0;
+    while (request->may_free[slot] && line_is_active(request, line, slot)) {
+        if (clock_ns(CLOCK_MONOTONIC) >= request->limit)
+            request->may_free[slot] = 0;
         sched_yield();
     }
 }
 
-static void line_note_taken(struct asked *asked, struct cache_line *line, unsigned slot)
+static void line_advance_epoch(struct reclaim_request *request, struct cache_line *line,
+                               unsigned slot)
 {
-    if (asked->may_take[slot])
-        store_u64(&line->taken, load_u64(&line->taken) + 1);
+    if (request->may_free[slot])
+        store_u64(&line->epoch, load_u64(&line->epoch) + 1);
 }
 
-static int take_all(struct shmheap *heap, const struct asked *asked, long *freed)
+static int blocks_free(struct shmheap *heap, const struct reclaim_request *request, long *freed)
 {
     struct block_step step = {0, 0, 0};
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (header_state(step.header) == SHMHEAP_STATE_CACHED &&
-            asked->may_take[header_slot(step.header)]) {
+            request->may_free[header_slot(step.header)]) {
             if (!index_is_start(heap, step.granule) ||
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
             ++*freed;
-            next = index_next_start(heap, next); /* a free block behind it has become part of it */
+            next = index_next_start(heap, next); /* the free block behind it has been merged */
         }
         step.granule = next;
     }
@@ -205,20 +207,21 @@ static long bad(void)
     return -1;
 }
 
-static long reclaim_for(struct shmheap *heap, struct asked *asked)
+static long reclaim_for(struct shmheap *heap, struct reclaim_request *request)
 {
     long freed = 0;
-    asked->heap = heap;
+    request->heap = heap;
     if ((load_u64(&heap->control->cache_lines) == 0 ||
-         lines_each(heap, asked, line_request) != 0) &&
-        (lines_relink(heap) != 0 || lines_each(heap, asked, line_request) != 0))
+         lines_each(heap, request, line_post_request) != 0) &&
+        (lines_relink(heap) != 0 || lines_each(heap, request, line_post_request) != 0))
         return bad();
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
         return 0;
-    asked->limit = clock_ns(CLOCK_MONOTONIC) + BUSY_LIMIT_MS * UINT64_C(1000000);
-    if (lines_each(heap, asked, line_settle) != 0 || lines_each(heap, asked, line_note_taken) != 0)
-        return bad(); /* damaged just now */
-    if (take_all(heap, asked, &freed) != 0)
+    request->limit = clock_ns(CLOCK_MONOTONIC) + ACTIVE_LIMIT_MS * UINT64_C(1000000);
+    if (lines_each(heap, request, line_await) != 0 ||
+        lines_each(heap, request, line_advance_epoch) != 0)
+        return bad(); /* a peer has damaged the list since */
+    if (blocks_free(heap, request, &freed) != 0)
         return -1;
     return freed;
 }
@@ -228,8 +231,8 @@ int reclaim_is_paced(struct shmheap *heap)
     shared_u64 *after = &connection_hints(heap)->reclaim_after_ns;
     uint64_t now = clock_ns(CLOCK_MONOTONIC), pace = PACE_MS * UINT64_C(1000000);
     if (load_u64(&heap->control->caching) == 0)
-        return 0;                      /* asking costs nothing */
-    if (load_u64(after) - now <= pace) /* else it is over, or a peer's invention */
+        return 0;                      /* a request costs nothing */
+    if (load_u64(after) - now <= pace) /* else it has passed, or a peer forged it */
         return 1;
     store_u64(after, now + pace);
     return 0;
@@ -237,23 +240,23 @@ int reclaim_is_paced(struct shmheap *heap)
 
 long reclaim_caches(struct shmheap *heap)
 {
-    struct asked asked;
+    struct reclaim_request request;
     if (load_u64(&heap->control->caching) == 0)
         return 0;
-    asked.slot = 0;
-    memset(asked.may_take, 1, sizeof asked.may_take);
-    long freed = reclaim_for(heap, &asked);
-    /* Those who keep blocks from now on say so again. */
-    if (freed >= 0 && memchr(asked.may_take, 0, sizeof asked.may_take) == NULL)
+    request.slot = 0;
+    memset(request.may_free, 1, sizeof request.may_free);
+    long freed = reclaim_for(heap, &request);
+    /* A thread that caches blocks from now on sets caching again. */
+    if (freed >= 0 && memchr(request.may_free, 0, sizeof request.may_free) == NULL)
         store_u64(&heap->control->caching, 0);
     return freed;
 }
 
 long reclaim_caches_of(struct shmheap *heap, unsigned slot)
 {
-    struct asked asked;
-    asked.slot = slot;
-    memset(asked.may_take, 0, sizeof asked.may_take);
-    asked.may_take[slot & HEADER_SLOT_MASK] = 1;
-    return reclaim_for(heap, &asked);
+    struct reclaim_request request;
+    request.slot = slot;
+    memset(request.may_free, 0, sizeof request.may_free);
+    request.may_free[slot & HEADER_SLOT_MASK] = 1;
+    return reclaim_for(heap, &request);
 }

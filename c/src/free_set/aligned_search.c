@@ -4,7 +4,7 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-/* struct wanted is private: what the search is for. All in granules. */
+/* struct wanted is private: the object that the search is for. All in granules. */
 struct wanted {
     const struct shmheap *heap;
     uint64_t need, alignment;
@@ -20,16 +20,16 @@ static uint64_t bits_every(uint64_t period, uint64_t from)
     return from < 64 ? UINT64_C(1) << from : 0;
 }
 
-/* Of a chunk, the granules whose payload is aligned. */
+/* The granules of a chunk at which a payload is aligned. */
 static uint64_t aligned_bits(const struct wanted *wanted, uint64_t chunk)
 {
     uint64_t from = (wanted->first - chunk * CHUNK_GRANULES) & (wanted->alignment - 1);
     return bits_every(wanted->alignment, from);
 }
 
-/* Chunks ------------------------------------------------------------------ */
+/* Chunks --------------------------------------------------------------------------------------- */
 
-/* Of the rows of need granules and more, all words i of this level in one. */
+/* Words i of this level, of the bins of need granules and more, in one. */
 static uint64_t bins_any(const struct shmheap *heap, unsigned level, uint64_t i, uint64_t need)
 {
     const shared_u64 *words = heap->bin[level] + i * BINS;
@@ -39,9 +39,9 @@ static uint64_t bins_any(const struct shmheap *heap, unsigned level, uint64_t i,
     return any;
 }
 
-/* The first word of level 0 from i on that is not 0 in one of these rows; UINT64_MAX: there is
- * none. Up the levels until one has a later bit, then down. A bit may be set though nothing is
- * below it: then the search goes on behind it. */
+/* The first word of level 0 from i on that is not 0 in one of these bins; UINT64_MAX: there is
+ * none. Goes up the levels to one with a later bit, then down. Where a bit has nothing below it,
+ * the search goes on behind it. */
 static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)
 {
     const struct layout *layout = &heap->layout;
@@ -63,14 +63,14 @@ static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
     return UINT64_MAX;
 }
 
-/* struct small_chunks is private: the chunks in which a small block of need granules or more
- * begins, in order. */
+/* struct small_chunks is private: a walk over the chunks in which a small block of need granules or
+ * more begins. */
 struct small_chunks {
-    uint64_t i, left; /* a word of level 0, and the bits of it that were not visited yet */
+    uint64_t i, left; /* a word of level 0, and its bits that are still to be visited */
 };
 
-/* Of the chunks of a word those in which, or in the next one, an aligned granule lies. In a block
- * that begins in another one no object can be aligned. */
+/* The chunks of a word that have an aligned granule, or whose next chunk has one. A small block
+ * that begins in another chunk has no aligned granule. */
 static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
 {
     uint64_t period = wanted->alignment / CHUNK_GRANULES, chunk = chunk_of(wanted->first);
@@ -95,22 +95,22 @@ static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chu
     return chunk * CHUNK_GRANULES < wanted->top ? chunk : CHUNK_NONE;
 }
 
-/* struct large_chunks is private: the chunks in which a large block of need or more begins, in
- * order. */
+/* struct large_chunks is private: a walk over the chunks in which a large block of need or more
+ * begins. */
 struct large_chunks {
     uint64_t node; /* the first of NODE_CHILDREN chunks */
-    unsigned left; /* those of them that were not visited yet */
+    unsigned left; /* its chunks that are still to be visited */
 };
 
-/* The size of the large block that begins in the chunk, as the tree has it. */
+/* The size of the large block that begins in the chunk, by the tree; UINT64_MAX: saturated. */
 static uint64_t large_size(const struct wanted *wanted, uint64_t chunk)
 {
     uint32_t size = load_u32(wanted->heap->level[0] + chunk);
     return size < MAXIMUM_CAP ? size : UINT64_MAX;
 }
 
-/* 0: wherever in the chunk the block begins, the next aligned granule is too far behind for the
- * object. */
+/* 0 where the object cannot fit, wherever in the chunk the block begins: the next aligned granule
+ * is too far behind. */
 static int large_may_fit(const struct wanted *wanted, uint64_t chunk)
 {
     uint64_t gap = (wanted->first - chunk * CHUNK_GRANULES) & (wanted->alignment - 1);
@@ -140,10 +140,10 @@ static uint64_t large_next(const struct wanted *wanted, struct large_chunks *chu
     }
 }
 
-/* Blocks ------------------------------------------------------------------ */
+/* Blocks --------------------------------------------------------------------------------------- */
 
-/* Of two words in a row, leaves the bits from which on n bits are set. */
-static void erode(uint64_t words[2], uint64_t n)
+/* Leaves the bits of two consecutive words that begin a run of n ones (run_masks). */
+static void runs_only(uint64_t words[2], uint64_t n)
 {
     for (unsigned i = 0; i < RUN_MASK_STEPS; i++) {
         unsigned shift = run_masks[n].shifts[i];
@@ -154,9 +154,9 @@ static void erode(uint64_t words[2], uint64_t n)
 
 /* The lowest free block that begins in the chunk and has room for the object at an aligned granule
  * of this chunk or the next one.
- *   frees   ..1.........1....      where free blocks begin
- *   room    ..1111......111..      their granules; then those from which on need follow
- *   aligned ...1...1...1...1.      */
+ *   frees    ..1.........1....   where free blocks begin
+ *   room     ..1111......111..   their granules; then only those that begin a run of need granules
+ *   aligned  ...1...1...1...1.   where an object may begin */
 static uint64_t small_fitting(const struct wanted *wanted, uint64_t chunk)
 {
     const struct shmheap *heap = wanted->heap;
@@ -167,10 +167,10 @@ static uint64_t small_fitting(const struct wanted *wanted, uint64_t chunk)
         frees &= bits_below(wanted->top);
     uint64_t others = starts ^ frees, behind = next != 0 ? (next & -next) - 1 : ~UINT64_C(0);
     uint64_t room[2] = {(others - frees) & ~others, frees > others ? behind : 0};
-    erode(room, wanted->need);
+    runs_only(room, wanted->need);
     room[0] &= aligned_bits(wanted, chunk);
     room[1] &= aligned_bits(wanted, chunk + 1);
-    for (unsigned gap = 1; gap < heap->block_min; gap++) { /* too little for the block before */
+    for (unsigned gap = 1; gap < heap->block_min; gap++) { /* a gap too short for a block */
         room[0] &= ~(frees << gap);
         room[1] &= ~(frees >> (64 - gap));
     }

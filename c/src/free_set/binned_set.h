@@ -1,4 +1,4 @@
-/* binned_set.h: the free blocks in size bins, large tree and boundary bits, when the free list is full.
+/* binned_set.h: the free blocks in size bins, large tree and boundary bits: more than a list holds.
  * SPDX-License-Identifier: Apache-2.0
  *
  *   size bins    a block of 1 to 63 granules: its chunk, in the bin of its size (size_bins.h)
@@ -12,9 +12,9 @@
  * of several bins, words or bits it will be cannot be predicted: so the frequent ways are without
  * branches.
  *
- * Derived: a death between two stores here leaves an index that recovery rebuilds. All functions need
- * the lock. Where a peer has written into the index, a search returns a granule that the caller's
- * check refuses. */
+ * Derived: a death between two stores here leaves an index that recovery rebuilds. All functions
+ * need the lock. Where a peer has written into the index, a search returns a granule that the
+ * caller's check refuses. */
 #ifndef SHMHEAP_BINNED_SET_H
 #define SHMHEAP_BINNED_SET_H
 
@@ -26,7 +26,7 @@
 
 static inline int binned_is_large(uint64_t size) { return size >= BINS; }
 
-/* The bits of one chunk -------------------------------------------------------------------------- */
+/* The bits of one chunk ------------------------------------------------------------------------ */
 
 /* The free blocks of a chunk that may be of this size, 1 to 63: a start bit follows where such a
  * block ends, and a boundary bit before it. Few of them are shorter, with a start in between.
@@ -51,7 +51,8 @@ static inline uint64_t binned_of_size(const struct chunk_bits *bits, uint64_t si
 }
 
 /* 1 where another free block of this size, 1 to 63, begins in the chunk of the one at granule.
- * gone: a block that does not count either, though the bits still have it; granule: there is none. */
+ * gone: a block that does not count either, though the bits still have it; granule: there is
+ * none. */
 static ALWAYS_INLINE uint64_t binned_another(const struct shmheap *heap, uint64_t granule,
                                              uint64_t size, uint64_t gone)
 {
@@ -68,10 +69,11 @@ static ALWAYS_INLINE uint64_t binned_another(const struct shmheap *heap, uint64_
     }
 }
 
-/* Finding ---------------------------------------------------------------------------------------- */
+/* Finding -------------------------------------------------------------------------------------- */
 
 /* The lowest free block of at least need, 1 to 64, in a chunk that the bins promise to hold one.
- * *size: off the bits, SPAN_FAR where they do not tell. GRANULE_NONE: the bits hold no such block. */
+ * *size: off the bits, SPAN_FAR where they do not tell. GRANULE_NONE: the bits hold no such
+ * block. */
 static NOINLINE uint64_t binned_find_any(const struct shmheap *heap, uint64_t chunk, uint64_t need,
                                          uint64_t *size)
 {
@@ -96,8 +98,8 @@ static NOINLINE uint64_t binned_find_any(const struct shmheap *heap, uint64_t ch
 }
 
 /* binned_find_any, where the bins say by which: bit i says that the bin of need + i has its first
- * block in this chunk. The usual case is one such size with one or two blocks in the chunk. Then the
- * words of the bin are fetched while the bits are on their way. */
+ * block in this chunk. The usual case is one such size with one or two blocks in the chunk. Then
+ * the words of the bin are fetched while the bits are on their way. */
 static ALWAYS_INLINE void binned_find_small(const struct shmheap *heap, uint64_t chunk,
                                             uint64_t need, uint64_t which, struct free_block *block)
 {
@@ -205,7 +207,7 @@ static ALWAYS_INLINE int binned_behind(const struct shmheap *heap, uint64_t next
     return LIKELY(free_block_is_sound(heap, behind, header, top));
 }
 
-/* Changing the bins and the tree ----------------------------------------------------------------- */
+/* Changing the bins and the tree --------------------------------------------------------------- */
 
 static NOINLINE void binned_put_large(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {

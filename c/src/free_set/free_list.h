@@ -4,8 +4,8 @@
  * Most programs have few free blocks at a time. Then one comparison of vectors over all of them
  * costs less than a walk through any structure.
  *
- *   listed   how many blocks are in the list, 0 to LIST_MAX; NOT_LISTED: the size bins and the large
- *            tree hold them (binned_set.h)
+ *   listed   how many blocks are in the list, 0 to LIST_MAX; NOT_LISTED: size bins and large tree
+ *            hold them (binned_set.h)
  *   first    entry i < listed: granule of the i-th free block, plus 1; the top block is left out
  *            entry LIST_MAX + i: its size in granules
  *            all entries behind are 0
@@ -45,7 +45,7 @@ static ALWAYS_INLINE uint64_t list_granule(const struct shmheap *heap, uint64_t 
     return (uint64_t)load_u32(list_entry(heap, place)) - 1;
 }
 
-/* Finding: by place in the list; LIST_MAX: there is none ------------------------------------------ */
+/* Finding: by place in the list; LIST_MAX: there is none --------------------------------------- */
 
 /* The place of the block at granule. */
 static ALWAYS_INLINE uint64_t list_place(const struct shmheap *heap, uint64_t listed,
@@ -124,8 +124,8 @@ static inline uint64_t list_largest(const struct shmheap *heap, uint64_t listed)
     return most;
 }
 
-/* The free block that ends before granule, size 0: there is none. 1, or 0 where the list contradicts
- * the header. */
+/* The free block that ends before granule, size 0: there is none. 1, or 0 where the list
+ * contradicts the header. */
 static ALWAYS_INLINE int list_before(const struct shmheap *heap, uint64_t listed, uint64_t granule,
                                      struct free_block *before)
 {
@@ -151,7 +151,7 @@ static ALWAYS_INLINE int list_behind(const struct shmheap *heap, uint64_t listed
     return LIKELY(free_block_is_sound(heap, behind, header, top));
 }
 
-/* Changing ---------------------------------------------------------------------------------------- */
+/* Changing ------------------------------------------------------------------------------------- */
 
 static ALWAYS_INLINE void list_set(const struct shmheap *heap, uint64_t place, uint64_t granule,
                                    uint64_t size)

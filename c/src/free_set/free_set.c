@@ -21,7 +21,7 @@ uint64_t binned_large_size(const struct shmheap *heap, uint64_t granule)
     return size != MAXIMUM_CAP ? size : header_size(block_load(heap, granule));
 }
 
-/* From one form to the other --------------------------------------------------------------------- */
+/* From one form to the other ------------------------------------------------------------------- */
 
 /* struct collected is private: free blocks, out of one form and not yet in the other. */
 struct collected {
@@ -82,8 +82,8 @@ void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granul
     boundaries_put(heap, granule, size, 1);
 }
 
-/* Takes the blocks of this size out of the first chunk of their bin. 0: the bits hold none, or there
- * are too many. */
+/* Takes the blocks of this size out of the first chunk of their bin. 0: the bits hold none, or
+ * there are too many. */
 static int gather_chunk(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                         struct collected *blocks)
 {
@@ -138,7 +138,7 @@ void free_set_gather(const struct shmheap *heap)
         list_insert(heap, listed, blocks.blocks[listed].granule, blocks.blocks[listed].size);
 }
 
-/* Seldom changes --------------------------------------------------------------------------------- */
+/* Seldom changes ------------------------------------------------------------------------------- */
 
 /* Puts in a block. Size 0: changes nothing. */
 static void set_put(const struct shmheap *heap, uint64_t granule, uint64_t size)

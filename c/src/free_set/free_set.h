@@ -9,9 +9,9 @@
  * A 65th free block spills the list into the bins. When a quarter of LIST_MAX is left, the list
  * gathers them again.
  *
- * form: what free_set_form has returned at the begin of the operation. An operation is compiled once
- * for each form (FREE_SET_BINNED as a constant): what both have in common is less than what each can
- * leave out.
+ * form: what free_set_form has returned at the begin of the operation. An operation is compiled
+ * once for each form (FREE_SET_BINNED as a constant): what both have in common is less than what
+ * each can leave out.
  *
  * The top block, the free block that ends at the region's end, is in neither form: control->top is
  * its granule, or the end where the last block is in use.
@@ -35,7 +35,7 @@ static ALWAYS_INLINE uint64_t free_set_form(const struct shmheap *heap) { return
 
 static ALWAYS_INLINE int free_set_is_list(uint64_t form) { return list_in_use(form); }
 
-/* Finding ---------------------------------------------------------------------------------------- */
+/* Finding -------------------------------------------------------------------------------------- */
 
 /* The granule of the lowest free block of at least need granules, by a walk over the headers: for
  * sizes that the saturated entries of the tree do not tell apart (32 GiB and more). GRANULE_NONE:
@@ -75,8 +75,9 @@ static inline uint64_t free_set_find_aligned(const struct shmheap *heap, uint64_
                                   : aligned_search(heap, need, alignment, top);
 }
 
-/* 1 where the block found is what the set has promised, by its header: a free block of at least need
- * that ends below the top block. (One that ended at it would be part of it.) Completes its size. */
+/* 1 where the block found is what the set has promised, by its header: a free block of at least
+ * need that ends below the top block. (One that ended at it would be part of it.) Completes its
+ * size. */
 static ALWAYS_INLINE int free_set_check(const struct shmheap *heap, uint64_t form, uint64_t need,
                                         uint64_t top, struct free_block *block)
 {
@@ -92,7 +93,8 @@ static ALWAYS_INLINE int free_set_check(const struct shmheap *heap, uint64_t for
     return LIKELY(sound);
 }
 
-/* Fills in block->place. 1 where the set has a free block at this granule, or it is the top block. */
+/* Fills in block->place. 1 where the set has a free block at this granule, or it is the top
+ * block. */
 static inline int free_set_has(const struct shmheap *heap, uint64_t form, uint64_t top,
                                struct free_block *block)
 {
@@ -126,12 +128,13 @@ static ALWAYS_INLINE int free_set_neighbours(const struct shmheap *heap, uint64_
     return binned_before(heap, granule, span, before) && binned_behind(heap, next, top, behind);
 }
 
-/* Changing --------------------------------------------------------------------------------------- */
+/* Changing ------------------------------------------------------------------------------------- */
 
 /* Moves all blocks of the list into bins, tree and boundary bits, and puts in one more block. */
 void free_set_spill(const struct shmheap *heap, uint64_t listed, uint64_t granule, uint64_t size);
 
-/* Moves all blocks of bins and tree into the list. Where these contradict the bits: changes nothing. */
+/* Moves all blocks of bins and tree into the list. Where these contradict the bits: changes
+ * nothing. */
 void free_set_gather(const struct shmheap *heap);
 
 /* Gathers where few free blocks are left. The last step of an operation: control->free_blocks is
@@ -261,14 +264,14 @@ static ALWAYS_INLINE void free_set_merge(const struct shmheap *heap, uint64_t fo
         boundary_clear_if(heap, next, behind->size > 1);
 }
 
-/* [ LIVE ][ behind       ] => [ LIVE      ][ behind ]   The border between a live block and the free
- * space behind it moves from next to border, forwards or back. behind->size 0: there was no free
- * block; border at its end: there is none any more. */
+/* [ LIVE ][ behind       ] => [ LIVE      ][ behind ]   The border between a live block and the
+ * free space behind it moves from next to border, forwards or back. behind->size 0: there was no
+ * free block; border at its end: there is none any more. */
 void free_set_move(const struct shmheap *heap, uint64_t form, uint64_t next, uint64_t border,
                    const struct free_block *behind);
 
-/* [ block                  ] => [ gap ][ USED at ][ rest ]   rest begins at behind; size 0: there is
- * none. The gap has a granule at least. */
+/* [ block                  ] => [ gap ][ USED at ][ rest ]   rest begins at behind; size 0: there
+ * is none. The gap has a granule at least. */
 void free_set_split(const struct shmheap *heap, const struct free_block *block, uint64_t at,
                     uint64_t behind, uint64_t rest);
 

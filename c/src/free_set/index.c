@@ -13,8 +13,9 @@ uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
     uint64_t starts = load_u64(&heap->bits[chunk].start) & (bit_of(granule) | bits_below(granule));
     if (starts != 0)
         return chunk * CHUNK_GRANULES + bit_highest(starts);
-    chunk = tree_find_before(
-        heap, chunk); /* no other begins between its start and its end, and it is large */
+    /* No start lies in the chunk before the granule: the block is large, and the last large free
+     * block to begin. */
+    chunk = tree_find_before(heap, chunk);
     if (chunk == CHUNK_NONE || chunk >= heap->layout.chunks_max)
         return GRANULE_NONE;
     starts = load_u64(&heap->bits[chunk].start);
@@ -42,7 +43,7 @@ void index_expect(struct index_expected *expected, const struct shmheap *heap, u
     expected->chunk = CHUNK_NONE;
 }
 
-/* The chunk so far, with the block at step in it. */
+/* Adds the block at step to the description of the chunk. */
 static void expect_block(struct index_expected *expected, uint64_t chunk_end)
 {
     uint64_t granule = expected->step.granule, size = expected->step.size,
@@ -139,7 +140,7 @@ uint64_t index_largest_of_all(const struct shmheap *heap)
     return most < end ? most : end;
 }
 
-/* Level 0 has count words of each row; all higher levels follow, and the firsts. */
+/* Writes the higher levels of the bins; level 0 has count words of each bin. */
 static void rebuild_bins(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
@@ -151,7 +152,8 @@ static void rebuild_bins(struct shmheap *heap, uint64_t count)
     }
 }
 
-/* Level 0 has count entries; all higher levels follow, what is behind them in their nodes is 0. */
+/* Writes the higher levels of the tree; level 0 has count entries. Entries behind the last one of a
+ * level become 0, up to the end of their node. */
 static void rebuild_tree(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 0;; level++) {

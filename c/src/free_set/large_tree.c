@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "large_tree.h"
 
-/* Up the tree until a node has an earlier child, then down along the last ones. */
+/* Goes up the tree to a node with an earlier entry that is not 0, then down along the last ones. */
 uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk)
 {
     uint64_t entry = chunk;
@@ -25,8 +25,9 @@ uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk)
     return entry;
 }
 
-/* Up the tree until a node has a later child that is large enough, then down along the first ones. An entry may promise what is not below
- * it, if a peer writes: then the search goes on behind it. */
+/* Goes up the tree to a node with a later entry that is large enough, then down along the first
+ * ones. Where a peer has written an entry without such a block below it, the search goes on behind
+ * it. */
 uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chunk)
 {
     uint64_t entry = chunk;

@@ -1,12 +1,15 @@
-/* large_tree.h: where the large free blocks are: per chunk the size of the one that begins there, and maxima over 16 of them.
+/* large_tree.h: the chunks in which large free blocks begin, and their sizes: a tree of maxima.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A block is large from BINS granules on, a chunk's length, so only one can begin in a chunk: the last block that does.
+ * A block is large from BINS granules on, which is a chunk's length. So at most one large block
+ * begins in a chunk, and it is the last block that does.
  *
- *   level 0   its size, 0 where there is none, and without the tail; saturated at MAXIMUM_CAP
- *   level k   the maximum of 16 entries of level k - 1
+ *   level 0   entry c: the size of the large free block that begins in chunk c, at most
+ *             MAXIMUM_CAP; 0: there is none, or it is the top block
+ *   level k   entry i: the maximum of entries 16 i to 16 i + 15 of level k - 1
  *
- * Derived, as the bits. Called under the lock. */
+ * Derived, as the bits: a death between two stores leaves a tree that recovery rebuilds. All
+ * functions need the lock. */
 #ifndef SHMHEAP_LARGE_TREE_H
 #define SHMHEAP_LARGE_TREE_H
 
@@ -14,23 +17,22 @@
 #include "../base/vector.h"
 
 #define CHUNK_NONE UINT64_MAX
-#define MAXIMUM_CAP                                                                                \
-    UINT64_C(0x7fffffff) /* entries are saturated, so that they compare as signed numbers too */
+#define MAXIMUM_CAP UINT64_C(0x7fffffff) /* the greatest entry: the same signed and unsigned */
 
 static inline uint32_t maximum_of_size(uint64_t size)
 {
     return (uint32_t)(size < MAXIMUM_CAP ? size : MAXIMUM_CAP);
 }
 
-/* Which of a node's 16 entries are at least need (1 to MAXIMUM_CAP), as bits. */
+/* A bit for each of a node's 16 entries that is at least need, 1 to MAXIMUM_CAP. */
 static inline unsigned node_at_least(const shared_u32 *node, uint32_t need)
 {
     return above_of_16(node, need - 1);
 }
 
-/* The maximum of a node's 16 entries, one of them left out (16: none); entries that no heap can have (above MAXIMUM_CAP)
- * count as 0. The entry left out is about to change: asked for before it is stored, since a load of 16 bytes over a
- * store of 4 that is still on its way has to wait for it. */
+/* The maximum of a node's 16 entries without one of them; 16: of all. An entry above MAXIMUM_CAP,
+ * which only a hostile peer writes, counts as 0. The caller changes the entry left out, after this
+ * call: a load of 16 bytes over a store of 4 that is still on its way has to wait. */
 static inline uint32_t node_maximum_without(const shared_u32 *node, unsigned without)
 {
 #if defined(INDEX_AVX2)
@@ -64,15 +66,17 @@ static inline uint32_t node_maximum(const shared_u32 *node)
     return node_maximum_without(node, NODE_CHILDREN);
 }
 
-/* The lowest level whose first node covers this chunk: searches for chunks up to it start there. */
+/* The lowest level whose first node covers this chunk. A search for chunks up to it begins
+ * there. */
 static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk)
 {
     unsigned level = bit_highest(chunk | 1) / 4;
     return level < heap->layout.levels ? level : heap->layout.levels - 1;
 }
 
-/* The first chunk in which a large free block of at least need begins. CHUNK_NONE: there is none before the tail.
- * A tree that contradicts itself gives some chunk, whose block then will not do. */
+/* The first chunk in which a large free block of at least need begins. CHUNK_NONE: there is none
+ * below the top block. Where a peer has written into the tree, any chunk: the caller's check
+ * refuses it. */
 static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint64_t top)
 {
     unsigned level = tree_level_for(heap, chunk_of(top));
@@ -81,7 +85,7 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
         return CHUNK_NONE;
     uint64_t entry = bit_lowest(mask);
     while (level-- > 0) {
-        /* Within the level also if the entry above lied: then entry may lie behind the last node. */
+        /* An entry above that a peer has written may name a node behind the last one. */
         uint64_t node = entry * NODE_CHILDREN;
         if (UNLIKELY(node >= heap->layout.level_len[level]))
             return CHUNK_NONE;
@@ -91,7 +95,7 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
     return entry;
 }
 
-/* Stores an entry and returns what its parent has to be. */
+/* Stores an entry and returns what its parent entry has to be. */
 static ALWAYS_INLINE uint32_t tree_store_entry(const struct shmheap *heap, unsigned level,
                                                uint64_t entry, uint32_t value)
 {
@@ -101,8 +105,9 @@ static ALWAYS_INLINE uint32_t tree_store_entry(const struct shmheap *heap, unsig
     return others > value ? others : value;
 }
 
-/* Stores a smaller entry of level 0, and what becomes smaller above it. How far that goes cannot be predicted, but
- * seldom beyond the second level: up to there it is done in any case. */
+/* Stores a smaller entry of level 0, and the entries above it that become smaller. How far up
+ * cannot be predicted, but it is seldom above the second level: up to there all entries are
+ * stored. */
 static inline void tree_store_less(const struct shmheap *heap, uint64_t chunk, uint32_t value)
 {
     uint64_t entry = chunk / NODE_CHILDREN;
@@ -124,7 +129,7 @@ static ALWAYS_INLINE void tree_store_if_more(const struct shmheap *heap, unsigne
     store_u32(place, was > value ? was : value);
 }
 
-/* Stores a larger entry of level 0, and what becomes larger above it: as above. */
+/* Stores a larger entry of level 0, and the entries above it that become larger. */
 static inline void tree_store_more(const struct shmheap *heap, uint64_t chunk, uint32_t value)
 {
     uint64_t entry = chunk / NODE_CHILDREN / NODE_CHILDREN;
@@ -138,7 +143,7 @@ static inline void tree_store_more(const struct shmheap *heap, uint64_t chunk, u
     }
 }
 
-/* The chunk's large block is this long now; 0: there is none. */
+/* Stores the size of the large free block that begins in the chunk; 0: there is none. */
 static inline void tree_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     uint32_t value = maximum_of_size(size);
@@ -148,7 +153,8 @@ static inline void tree_put(const struct shmheap *heap, uint64_t chunk, uint64_t
         tree_store_less(heap, chunk, value);
 }
 
-/* The first chunk from this one on in which a large free block of at least need begins; CHUNK_NONE: there is none. */
+/* The first chunk from this one on in which a large free block of at least need begins; CHUNK_NONE:
+ * there is none. */
 uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chunk);
 
 /* The last chunk before this one in which a large free block begins; CHUNK_NONE: there is none. */

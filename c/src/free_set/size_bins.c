@@ -9,7 +9,8 @@ void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)
         store_or(bin_word(heap, level, i, size), UINT64_C(1) << i % BINS);
 }
 
-/* Down from entry *i of *level, along the first ones: to level 0 and a chunk, or to where the word below the entry is 0. */
+/* Goes down from bit *i of *level along the first bits: to a chunk on level 0, or to a bit whose
+ * word below is 0. */
 static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *i, uint64_t size)
 {
     while (*level > 0) {
@@ -23,8 +24,8 @@ static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *
     }
 }
 
-/* Each round goes up a level, or clears a bit that had nothing below it: of those there are at most as many as there are words, unless
- * a peer makes new ones. */
+/* Each round goes up a level or clears a bit with nothing below it. There are at most as many such
+ * bits as words, but a hostile peer may set new ones: the rounds are counted, so that it ends. */
 uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     uint64_t i = chunk / BINS / BINS, rounds = heap->layout.bin_len[0] + BIN_LEVELS_MAX;

@@ -1,37 +1,40 @@
-/* size_bins.h: where the small free blocks are: for each size a row of bits, one for each chunk.
+/* size_bins.h: where small free blocks begin: a bin for each size, in it a bit for each chunk.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   level 0   row s, bit c: a free block of s granules, 1 to 63, begins in chunk c; not the tail
- *   level 1   row s, bit i: word i of this row on level 0 is not 0
- *   level k   row s, bit i: word i of this row on level k - 1 is not 0, or was not; cleared when a search comes by
- *   first     of each row the lowest chunk, as FIRST_BASE - chunk; 0: the row is empty. Entry 64 is that of all large
- *             blocks, those behind it are 0
+ *   level 0   bin s, bit c: a free block of s granules, 1 to 63, begins in chunk c (top left out)
+ *   level 1   bin s, bit i: word i of the bin on level 0 is not 0
+ *   level k   bin s, bit i: word i of the bin on level k - 1 is not 0, or was not 0 once. The next
+ *             search that finds the word 0 clears the bit
+ *   first     for each bin its lowest chunk, as FIRST_BASE - chunk; 0: the bin is empty
+ *             entry 64: the lowest chunk of the large tree; the entries behind are 0
  *
- * The words of the 64 rows for the same 64 chunks lie side by side, and row 0, of no size, is empty. So the first chunk with a block of at
- * least n granules is the greatest of 64 numbers, and putting in is a few stores without a branch that depends on what is
- * where. Levels 1 and 2 that a small heap lacks are the connection's own memory, where no search finds another word.
+ * On each level the words of all 64 bins for the same 64 chunks lie side by side. Bin 0 stays
+ * empty. So the first chunk with a block of at least n granules is the greatest of 64 numbers, and
+ * putting a block in is a few stores without a branch on what is where. Levels 1 and 2 that a small
+ * heap lacks are private memory of the connection (spare_bin), where a search finds no other word.
  *
- * Derived, as the bits. Called under the lock. */
+ * Derived, as the bits: a death between two stores leaves bins that recovery rebuilds. All
+ * functions need the lock. */
 #ifndef SHMHEAP_SIZE_BINS_H
 #define SHMHEAP_SIZE_BINS_H
 
 #include "../block/bits.h"
 #include "../base/vector.h"
 
-#define FIRST_BASE UINT32_C(0x7fffffff) /* above all chunks that a heap can have */
+#define FIRST_BASE UINT32_C(0x7fffffff) /* above the number of any chunk */
 
 static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uint32_t)chunk; }
 static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
 
-/* The word of a row that has the bit of entry i of a level. */
+/* The word of the bin of this size that has bit i of a level. */
 static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned level, uint64_t i,
                                           uint64_t size)
 {
     return heap->bin[level] + ((i & ~(uint64_t)(BINS - 1)) | size);
 }
 
-/* The greatest of the 64 numbers from places[0] on, at least 0: the lowest chunk, or 0. which: a bit for each of the places that have it; 0 where
- * the instructions do not tell. */
+/* The greatest of the 64 numbers from places[0] on: the lowest chunk as in first, or 0. *which: a
+ * bit for each place that has it; 0 where the instructions do not tell. */
 static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
 {
 #if defined(INDEX_AVX2)
@@ -61,22 +64,23 @@ static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *
 #endif
 }
 
-/* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first; which: of which sizes, need + bit. */
+/* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first.
+ * *which: bit i: in the bin of need + i. */
 static ALWAYS_INLINE uint32_t bins_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
 {
     return first_of_bins(heap->control->first + need, which);
 }
 
-/* Sets what level 2 and those above it lack for a chunk of this row. */
+/* Sets the bits from level 2 on for a chunk of the bin. */
 void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size);
 
-/* The row's first chunk behind those that the word of level 1 covers; as in first. */
+/* The bin's first chunk behind those that this chunk's word of level 1 covers, as in first. */
 uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size);
 
-/* The row's first chunk by its words. Changes nothing. */
+/* The bin's first chunk by the words of level 0, as in first. Changes nothing. */
 uint32_t bins_lowest(const struct shmheap *heap, uint64_t size);
 
-/* A free block of this size begins in the chunk now. Size 0: nothing does, and nothing changes. */
+/* Puts in a block of this size that begins in the chunk. Size 0: changes nothing. */
 static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
     uint64_t one = size != 0, i = chunk / BINS, j = i / BINS;
@@ -89,8 +93,9 @@ static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, u
     store_u32(first, was > mine ? was : mine);
 }
 
-/* The row's first chunk from this one on, as in first; left: the word of level 0 that has its bit. Whether it is in that word, in
- * another that level 1 knows, or nowhere cannot be predicted. */
+/* The bin's first chunk from this one on, as in first. left: its word of level 0, without the
+ * blocks taken out. Without branches: whether the next chunk is in this word, in another word that
+ * level 1 names, or nowhere cannot be predicted. */
 static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                         uint64_t left)
 {
@@ -108,8 +113,8 @@ static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chu
     return (uint32_t)select_u64(here, first_of_chunk(i * BINS + bit_lowest_or_64(here)), next);
 }
 
-/* Takes the chunk's bit out of word, which is the row's of level 0, unless another block needs it, and what follows out of level 1. Returns the
- * word that is left. */
+/* Clears the chunk's bit in word, the bin's word of level 0, unless another block of the size
+ * begins in the chunk; and the bit of level 1 where no bit is left. Returns the word. */
 static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                          uint64_t word, uint64_t another)
 {
@@ -119,7 +124,7 @@ static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t ch
     return left;
 }
 
-/* The last free block of this size that began in the chunk, or one of several where another says so, does so no more. */
+/* Takes out a block of this size that begins in the chunk. another: 1 where a further one does. */
 static ALWAYS_INLINE void bins_take(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                     uint64_t another)
 {
@@ -130,7 +135,8 @@ static ALWAYS_INLINE void bins_take(const struct shmheap *heap, uint64_t chunk, 
         store_u32(first, bins_next(heap, chunk, size, left));
 }
 
-/* The same of the row's first chunk. Which one will be the first is looked up before it is known whether there is another. */
+/* bins_take of the bin's first chunk. It looks up the next chunk before it knows whether another
+ * block keeps this one: the loads need not wait for that answer. */
 static ALWAYS_INLINE void bins_take_first(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                           uint64_t another)
 {

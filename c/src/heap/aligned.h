@@ -1,8 +1,10 @@
 /* aligned.h: alloc with the payload at a multiple of a power of two above the heap's own alignment.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   [ from                      ]     the headers of USED and rest are prepared inside from; the store
- *   [ gap ][ USED ][ rest       ]     to from's header, which gets shorter, publishes all of it */
+ *   [ from                      ]   the headers of USED and rest are prepared inside; the store
+ *   [ gap ][ USED ][ rest       ]   to from's header, which gets shorter, publishes all of it
+ *
+ * A death leaves from as it was, or all three blocks. */
 #ifndef SHMHEAP_ALIGNED_H
 #define SHMHEAP_ALIGNED_H
 

@@ -45,8 +45,8 @@ static uint64_t carve(struct shmheap *heap, uint64_t from, uint64_t size, uint64
     return taken;
 }
 
-/* The lowest of the smallest free blocks with room for need. Blocks of 64 granules and more count as
- * equally small. As find_first. */
+/* The lowest of the smallest free blocks with room for need. Blocks of 64 granules and more count
+ * as equally small. As find_first. */
 static int find_best(const struct shmheap *heap, uint64_t form, uint64_t need, uint64_t top,
                      struct free_block *block)
 {

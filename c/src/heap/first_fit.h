@@ -1,29 +1,29 @@
 /* first_fit.h: alloc and free.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Exact first fit: alloc takes the lowest free block with room, leaves the rest of it free, and free
- * merges the block with its free neighbours at once.
+ * Exact first fit: alloc takes the lowest free block with room, leaves the rest of it free, and
+ * free merges the block with its free neighbours at once.
  *
  *   alloc   find the first block, split it, publish, index, count
  *   free    find the neighbours, publish, index, count
  *
  * Each operation checks all headers and positions that it relies on before its publishing store
  * (block.h). Where they contradict each other it returns FIT_BAD and has changed nothing. A death
- * before the publishing store leaves the heap as it was. A death after it leaves the operation done,
- * and the index and the counts half changed: recovery rebuilds both from the headers.
+ * before the publishing store leaves the blocks as they were. A death after it leaves the operation
+ * done. Either leaves index and counts half changed: recovery rebuilds both from the headers.
  *
- * Drawings: [ NAME ] is a block in use, [ name ] a free one, | the end of the region. top is the free
- * block that ends there, or the end. form is that of the free set (free_set.h).
+ * Drawings: [ NAME ] is a block in use, [ name ] a free one, | the end of the region. top is the
+ * free block that ends there, or the end. form is that of the free set (free_set.h).
  *
- * fit_portable.c and fit_avx2.c both include this file, each for its instructions: so everything here
- * is static. The caller holds the lock. No system call. */
+ * fit_portable.c and fit_avx2.c both include this file, each for its instructions: so everything
+ * here is static. The caller holds the lock. No system call. */
 #ifndef SHMHEAP_FIRST_FIT_H
 #define SHMHEAP_FIRST_FIT_H
 
 #include "fit.h"
 #include "../free_set/free_set.h"
 
-/* Counts ----------------------------------------------------------------------------------------- */
+/* Counts --------------------------------------------------------------------------------------- */
 
 static ALWAYS_INLINE void count_used(struct control *control, uint64_t more)
 {
@@ -63,7 +63,7 @@ static ALWAYS_INLINE uint64_t header_used(struct shmheap *heap, uint64_t size)
     return header_held(heap, size, SHMHEAP_STATE_USED, count_blocks(heap, 1, size) + 1);
 }
 
-/* Alloc ------------------------------------------------------------------------------------------ */
+/* Alloc ---------------------------------------------------------------------------------------- */
 
 /* The top block's granule, or the end where the last block is in use; GRANULE_NONE: no granule. */
 static inline uint64_t top_load(const struct shmheap *heap)
@@ -165,8 +165,9 @@ static ALWAYS_INLINE int64_t alloc_in(struct shmheap *heap, uint64_t form, uint6
     return take_top(heap, form, top, need);
 }
 
-/* Makes a used block of need granules, or of the few more that no block could be made of. Returns its
- * granule, FIT_NONE or FIT_BAD. Cost: a fixed number of steps, but for the levels of bins and tree. */
+/* Makes a used block of need granules, and of a rest that is too short for a block. Returns its
+ * granule, FIT_NONE or FIT_BAD. Cost: a fixed number of steps, but for the levels of bins and
+ * tree. */
 static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
 {
     uint64_t form = free_set_form(heap);
@@ -174,13 +175,13 @@ static int64_t fit_alloc(struct shmheap *heap, uint64_t need)
                                   : alloc_in(heap, FREE_SET_BINNED, need);
 }
 
-/* Free ------------------------------------------------------------------------------------------- */
+/* Free ----------------------------------------------------------------------------------------- */
 
 /* Lets the heap's generation catch up with that of a block to be freed, which each sending of the
- * block has moved on. So the next block in its place gets a generation that no old handle has. Before
- * the block is free: a death in between costs some generations. Generations wrap: one that seems to
- * be ahead by more than GENERATION_AHEAD_MAX is an old one, and a few old ones are taken for ones
- * ahead, which does no harm. */
+ * block has moved on. So the next block in its place gets a generation that no old handle has.
+ * Before the block is free: a death in between costs some generations. Generations wrap: one that
+ * seems to be ahead by more than GENERATION_AHEAD_MAX is an old one, and a few old ones are taken
+ * for ones ahead, which does no harm. */
 static ALWAYS_INLINE void generation_catch_up(struct shmheap *heap, uint64_t header)
 {
     uint64_t ahead =
@@ -223,8 +224,8 @@ static ALWAYS_INLINE int span_free(struct shmheap *heap, uint64_t granule, uint6
                                   : free_in(heap, FREE_SET_BINNED, granule, size, blocks);
 }
 
-/* Frees the live object at granule. Returns 0, FIT_UNKNOWN (no live object begins there) or FIT_BAD.
- * Cost: as fit_alloc. */
+/* Frees the live object at granule. Returns 0, FIT_UNKNOWN (no live object begins there) or
+ * FIT_BAD. Cost: as fit_alloc. */
 static int fit_free(struct shmheap *heap, uint64_t granule)
 {
     uint64_t header = index_live(heap, granule);

@@ -9,8 +9,8 @@
 #include "../block/bits.h"
 
 /* Results below 0. Results from 0 on are granules, counts, or success. FIT_NONE: no room. FIT_BAD:
- * headers or index contradict each other. FIT_UNKNOWN: no live object begins there. None of them has
- * changed anything. */
+ * headers or index contradict each other. FIT_UNKNOWN: no live object begins there. None of them
+ * has changed anything. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 
 /* struct fit_calls is private: first fit as compiled for a processor (fit_choose.h). */

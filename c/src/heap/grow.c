@@ -9,6 +9,8 @@
 
 enum { GROW_STEP = 65536, GROW_LEAST = 4096 };
 
+/* Makes the region len bytes long. Memory comes first, then fit_extend publishes the length: a
+ * death in between leaves a longer file and the old region. */
 static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
@@ -23,8 +25,8 @@ static int grow_to(struct shmheap *heap, uint64_t len)
     return 0;
 }
 
-/* A step that was refused halves what the next growth asks for, any other growth doubles it: so the
- * last memory is taken in a few steps, and large steps come back with the memory. Returns 0. */
+/* Halves the step of the next growth after a refusal, else doubles it. So growth takes the last
+ * memory in a few steps, and large steps come back with the memory. Returns 0. */
 static int most_note(struct shmheap *heap, uint64_t step, int refused)
 {
     uint64_t most = refused ? step / 2 : 2 * heap->grow_most;
@@ -51,7 +53,7 @@ int grow_for(struct shmheap *heap, uint64_t need)
         return -1;
     }
     uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
-    if (step > heap->grow_most && heap->grow_most < max) /* max: nothing was refused of late */
+    if (step > heap->grow_most && heap->grow_most < max) /* at max no refusal is in force */
         step = heap->grow_most;
     uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
@@ -61,7 +63,7 @@ int grow_for(struct shmheap *heap, uint64_t need)
         if (grow_to(heap, wanted) == 0)
             return most_note(heap, step, 0);
         refused = 1;
-        errno = before; /* there may be memory for less */
+        errno = before; /* there may be memory for a smaller step */
     }
     most_note(heap, step, refused);
     return grow_to(heap, least);

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c: the rules in their order, each against the bytes.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 
 #include <stdio.h>
@@ -34,14 +35,14 @@ static const char *const rule_text[] = {
     [RULE_LEN] = "the region's length is impossible",
     [RULE_SIZE] = "a block's size is impossible",
     [RULE_STATE] = "a block's state is none of the format's",
-    [RULE_FREE_HEADER] = "a free block has a slot or a stamp",
-    [RULE_SLOT] = "a block is held by a slot that nobody has",
+    [RULE_FREE_HEADER] = "a free block has a slot or a generation",
+    [RULE_SLOT] = "a block is owned by a slot that no process has",
     [RULE_FREE_PAIR] = "two free blocks are neighbours",
-    [RULE_TOP] = "the tail is not where the last free block is",
+    [RULE_TOP] = "the top block is not the last free block",
     [RULE_START_BITS] = "the start bits of a chunk do not fit its blocks",
-    [RULE_BOUNDARY_BITS] = "the edge bits of a chunk do not fit its free blocks",
-    [RULE_SIZES] = "the list, or the rows or the tree, do not have the free blocks",
-    [RULE_HIGHER] = "the higher levels of the rows or the tree do not fit the lower ones",
+    [RULE_BOUNDARY_BITS] = "the boundary bits of a chunk do not fit its free blocks",
+    [RULE_SIZES] = "the free list, or the bins and the tree, do not have the free blocks",
+    [RULE_HIGHER] = "the higher levels of the bins or the tree do not fit the lower ones",
     [RULE_COUNTS] = "the counts do not fit the blocks",
     [RULE_NAMES] = "a name, its object and the table of names do not fit each other"};
 
@@ -123,7 +124,8 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* The rows' words for the last 64 chunks. list: the free blocks are in one. */
+/* Compares the bins' words for the last 64 chunks. list: the free blocks are in the free list,
+ * so the words are 0. */
 static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list,
                       shmheap_report *report)
 {
@@ -136,7 +138,7 @@ static int check_bins(const struct shmheap *heap, const struct index_expected *e
     return 0;
 }
 
-/* The list: the free blocks but for the tail, one after the other, and nothing else. */
+/* Compares the free list with the free blocks but the top block, in order of address. */
 static int check_list(const struct shmheap *heap, shmheap_report *report)
 {
     struct block_step step = {0, 0, 0};
@@ -163,7 +165,7 @@ static int check_list(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* Chunks and figures; *chunks is how many there are. */
+/* Compares chunks and counts. Sets *chunks to the number of chunks. */
 static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
 {
     const struct control *control = heap->control;
@@ -196,7 +198,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
                        load_u64(&control->free_blocks));
 }
 
-/* The rows' higher levels. From level 2 on a bit may be left over. */
+/* Compares the bins' higher levels. From level 2 on a bit may be set though it need not. */
 static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
 {
     uint64_t count = (chunks + BINS - 1) / BINS, span = (uint64_t)CHUNK_GRANULES * BINS * BINS;
@@ -220,7 +222,7 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
 static int check_firsts(const struct shmheap *heap, shmheap_report *report)
 {
     if (list_in_use(list_count(heap)))
-        return 0; /* first is the list */
+        return 0; /* first holds the free list */
     for (unsigned place = 0; place < 2 * BINS; place++)
         if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place),
                         load_u32(&heap->control->first[place])))
@@ -228,7 +230,8 @@ static int check_firsts(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* Entries that no chunk of the region is below have to be 0, also those that fill up a node. */
+/* Compares the tree's higher levels. Entries above no chunk of the region are 0, also those that
+ * pad a node. */
 static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
 {
     for (unsigned level = 0; level < heap->layout.levels; level++) {
@@ -255,7 +258,7 @@ static int check_names(const struct shmheap *heap, shmheap_report *report)
     for (; block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK; block_walk_next(&step)) {
         objects += header_state(step.header) == SHMHEAP_STATE_NAMED;
         if (header_state(step.header) != SHMHEAP_STATE_INTERNAL ||
-            names_record(heap, step.granule) == NULL)
+            names_record_at(heap, step.granule) == NULL)
             continue;
         records++;
         if (!names_sound(heap, step.granule))

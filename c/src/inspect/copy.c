@@ -1,14 +1,16 @@
 /* copy.c: a copy of a heap in a file of its own.
  *
- * First, rounds without the lock: they write all pages to the copy's file, some of them wrong,
- * since the heap changes meanwhile. Then one comparison under the lock (on a connection that may
- * not write, between two equal sequence numbers): it finds the pages that have to be otherwise and
- * puts them aside in private memory. No system call that waits for a disk happens in it. They are
- * written when the lock is free again; the file then is the heap of that one instant.
+ * 1  Rounds without the lock write all pages to the copy's file. Some are wrong, since the heap
+ *    changes meanwhile.
+ * 2  One comparison under the lock finds the pages that differ and puts them aside in private
+ *    memory. No system call that waits for a disk happens in it. A read-only connection compares
+ *    between two equal sequence numbers instead.
+ * 3  The pages put aside are written after the unlock. The file then is the heap at the instant of
+ *    step 2.
  *
- * The copy's lock is free and its slots are what they were. So the copy is a heap of which all
- * processes were killed at once, between two operations; recovery has nothing to do, and reaping
- * finds what they held.
+ * The copy's lock is free and its slots are as they were. So the copy is a heap of which all
+ * processes were killed at once, between two operations: recovery finds nothing to do, and reaping
+ * finds what they owned.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "copy.h"
 
@@ -30,7 +32,7 @@
 
 enum { ROUNDS_AHEAD = 3, ROUNDS_MAX = 32, FLUSH_PAGES = 64, CHANGED_MIN = 256 };
 
-/* struct changed is private: a page that is put aside; its bytes are in copy.bytes. */
+/* struct changed is private: a page put aside; its bytes are in copy.bytes. */
 struct changed {
     uint64_t number;
     struct image_sum sum;
@@ -44,22 +46,21 @@ struct copy {
     int visible; /* the file has its name already */
     struct changed *changed;
     unsigned char *bytes;
-    void *memory; /* of both */
+    void *memory; /* of both arrays */
     uint64_t memory_len, count, room;
-    uint64_t mark[sizeof(struct fixed) / 8]; /* the begin of a visible file until it is a heap */
+    /* the first bytes of a visible file until it is a heap */
+    uint64_t mark[sizeof(struct fixed) / 8];
     uint64_t head[(CONTROL_SIZE + SLOTS_MAX * SLOT_SIZE) / 8 + 8]; /* control and first slots */
     uint64_t more[SLOTS_MAX * SLOT_SIZE / 8];                      /* the other slots */
     unsigned more_slots;
 };
-
-/* The file ------------------------------------------------------------- */
 
 static int write_at(int fd, const void *bytes, uint64_t len, uint64_t off)
 {
     return file_length_check(off + len) == 0 ? file_write(fd, bytes, (size_t)len, (off_t)off) : -1;
 }
 
-/* The folder of the path, opened with these flags: a descriptor, or -1. */
+/* Opens the folder of the path with these flags: a descriptor, or -1. */
 static int folder_open(const char *path, int oflags, mode_t mode)
 {
     char folder[PATH_MAX];
@@ -74,8 +75,8 @@ static int folder_open(const char *path, int oflags, mode_t mode)
     return open(folder, oflags | O_CLOEXEC, mode);
 }
 
-/* Writes what a heap's maker writes first: if this process dies, SHMHEAP_TAKE_OVER knows the file
- * for an unfinished heap. 0, or -1 with errno. */
+/* Writes what the maker of a heap writes first: after a death SHMHEAP_TAKE_OVER recognises an
+ * unfinished heap. 0, or -1 with errno. */
 static int begin_mark(struct copy *copy)
 {
     const shared_u64 *fixed = (const shared_u64 *)(const void *)copy->heap->base;
@@ -84,8 +85,8 @@ static int begin_mark(struct copy *copy)
     return write_at(copy->fd, copy->mark, sizeof copy->mark, 0);
 }
 
-/* A file without a name, which vanishes with its maker; where that is not to be had, one with its
- * name, marked as used. 0, or -1 with errno. */
+/* Opens a file without a name, which vanishes with this process. Where the file system offers
+ * none, a file with its name, locked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
 {
     struct stat status;
@@ -108,7 +109,7 @@ static int target_open(struct copy *copy, const char *path)
     return file_use(copy->fd, 0) == 0 ? begin_mark(copy) : -1;
 }
 
-/* All of it is on the disk before the file gets its name. */
+/* Syncs the file, then gives it its name. */
 static int target_publish(const struct copy *copy, const char *path)
 {
     char own[40];
@@ -133,10 +134,8 @@ static void target_drop(const struct copy *copy, const char *path)
         file_remove_own(path, 1, device, inode);
 }
 
-/* Pages ----------------------------------------------------------------- */
-
-/* Room for the pages put aside: for all there can be, or for fewer where the system does not lend
- * so many addresses. */
+/* Reserves memory for the pages put aside: for all that there can be, or for fewer where the
+ * kernel refuses that many addresses. */
 static int room_make(struct copy *copy)
 {
     uint64_t pages = copy->heap->layout.segment_len / IMAGE_PAGE + 1;
@@ -161,7 +160,7 @@ static int room_make(struct copy *copy)
     return 0;
 }
 
-/* Writes the pages put aside, neighbours at once. 0, or -1 with errno. */
+/* Writes the pages put aside, neighbours in one call. 0, or -1 with errno. */
 static int changed_write(struct copy *copy)
 {
     const struct changed *changed = copy->changed;
@@ -179,7 +178,7 @@ static int changed_write(struct copy *copy)
     return 0;
 }
 
-/* 1: there is no more room. */
+/* Returns 1: there is no more room. */
 static int page_put_aside(const struct image_page *page, void *context)
 {
     struct copy *copy = context;
@@ -198,7 +197,8 @@ static int page_put_aside(const struct image_page *page, void *context)
 
 static uint64_t pages_of(const struct copy *copy) { return copy->image.len / IMAGE_PAGE; }
 
-/* Rounds without the lock, until little changes from one to the next. 0, or -1 with errno. */
+/* Copies without the lock, round after round, until little changes between two. 0, or -1 with
+ * errno. */
 static int rounds_ahead(struct copy *copy)
 {
     uint64_t before, wrote;
@@ -219,8 +219,8 @@ static int rounds_ahead(struct copy *copy)
     return 0;
 }
 
-/* Control and slots. After the headers: a slot that a header names was taken before the header
- * named it. */
+/* Reads control and slots, after the headers: a slot that a header names was taken before the
+ * header named it. */
 static void head_take(struct copy *copy)
 {
     struct shmheap *heap = copy->heap;
@@ -232,8 +232,8 @@ static void head_take(struct copy *copy)
         copy->more[i] = load_acquire(&words[heap->layout.more_off / 8 + i]);
 }
 
-/* The heap stands still: 0; 1, there was no room for all that has changed; or minus an errno value.
- */
+/* The heap does not change. Returns 0; 1: there was no room for all pages that changed; or minus
+ * an errno value. */
 static int run_copy(struct shmheap *heap, void *context)
 {
     struct copy *copy = context;
@@ -246,8 +246,8 @@ static int run_copy(struct shmheap *heap, void *context)
     return result;
 }
 
-/* The holder of a slot lived by a lock on the heap's file or by its pid: in the copy it has
- * neither, and no heirs. */
+/* In the heap a lock on its file or a pid kept the slot's owner alive. The copy has neither, and
+ * no heirs. */
 static void slots_settle(uint64_t *words, unsigned first, unsigned count)
 {
     for (unsigned i = first; i < count; i++)
@@ -257,23 +257,21 @@ static void slots_settle(uint64_t *words, unsigned first, unsigned count)
 
 static uint64_t *head_word(struct copy *copy, size_t off) { return &copy->head[off / 8]; }
 
-/* The control of a heap that no process is in: the lock free, no thread waiting. */
+/* Makes the control that of a heap without processes: the lock free, no thread waiting. */
 static void head_settle(struct copy *copy)
 {
     *head_word(copy, offsetof(struct control, magic)) = 0;
-    *head_word(copy, offsetof(struct control, flags)) |= FORMAT_SPARSE; /* what is free has no
-                                                                           memory */
+    /* free blocks have no memory */
+    *head_word(copy, offsetof(struct control, flags)) |= FORMAT_SPARSE;
     *head_word(copy, offsetof(struct control, lock)) = 0;
     *head_word(copy, offsetof(struct control, waiting)) = 0;
-    *head_word(copy, offsetof(struct control, wait_sleepers)) &= ~UINT64_C(0xffffffff); /* the upper
-                                                                                           half is
-                                                                                           wait_futex
-                                                                                         */
+    /* the upper half is wait_futex */
+    *head_word(copy, offsetof(struct control, wait_sleepers)) &= ~UINT64_C(0xffffffff);
     uint64_t *sequence = head_word(copy, offsetof(struct control, sequence));
     *sequence = (*sequence + 1) & ~UINT64_C(1);
 }
 
-/* All but the pages; the magic last, as when a heap is made. */
+/* Writes all but the pages; the magic last, as the maker of a heap does. */
 static int head_write(struct copy *copy)
 {
     const struct layout *layout = &copy->heap->layout;
@@ -289,7 +287,7 @@ static int head_write(struct copy *copy)
     return write_at(copy->fd, &magic, sizeof magic, 0);
 }
 
-/* The file's contents: 0, or -1 with errno. */
+/* Fills the file: 0, or -1 with errno. */
 static int copy_fill(struct copy *copy)
 {
     int result = 1;
@@ -304,7 +302,7 @@ static int copy_fill(struct copy *copy)
     return -1;
 }
 
-/* The memory is there. */
+/* The memory is reserved. */
 static int copy_to(struct copy *copy, const char *path)
 {
     copy->fd = -1;

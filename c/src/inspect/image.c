@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* image.c: builds the pages of the image one after the other, along a walk over the blocks.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "image.h"
 
 #include <errno.h>
@@ -13,10 +14,8 @@
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-/* Sums ------------------------------------------------------------------ */
-
-/* Two sums of products of halves of words, the second with the key moved on by one word: UMAC's NH
- * with a Toeplitz key. */
+/* UMAC's NH with a Toeplitz key: two sums of products of halves of words, the second with the
+ * key shifted by one word. */
 static struct image_sum words_sum(const struct image *image, const uint64_t *words)
 {
     const uint32_t *key = image->key;
@@ -34,8 +33,6 @@ static int sum_is(const struct image_sum *sum, struct image_sum other)
 {
     return sum->a == other.a && sum->b == other.b;
 }
-
-/* Memory ---------------------------------------------------------------- */
 
 static uint64_t pages_max(const struct shmheap *heap)
 {
@@ -74,7 +71,7 @@ void image_written(struct image *image, uint64_t number, struct image_sum sum)
     image->written[number / 64] |= UINT64_C(1) << number % 64;
 }
 
-/* The first page from there on that the copy's file has, or until. */
+/* The first page from there on that the copy's file has; else until. */
 static uint64_t written_next(const struct image *image, uint64_t page, uint64_t until)
 {
     for (; page < until; page = (page | 63) + 1) {
@@ -85,10 +82,9 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
     return until;
 }
 
-/* Pages ----------------------------------------------------------------- */
-
-/* The next bytes from there on that have memory: touching others would get it some, or raise SIGBUS
- * where there is none. Holes are in sparse heaps, and in the index of heaps that may grow. */
+/* Finds the next bytes from there on that have memory. Reading a hole would allocate memory, or
+ * raise SIGBUS where there is none. Sparse heaps have holes, and so has the index of a heap that
+ * may grow. */
 static void data_find(struct image *image, uint64_t from)
 {
     off_t data = lseek(image->source, (off_t)from, SEEK_DATA);
@@ -97,7 +93,7 @@ static void data_find(struct image *image, uint64_t from)
     image->data_to = hole >= 0 ? (uint64_t)hole : UINT64_MAX;
 }
 
-/* The words of the heap's file from there to there, multiples of 8 in one page. */
+/* Copies the words of the heap's file in [from, to), multiples of 8 in one page. */
 static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
 {
     const struct shmheap *heap = image->heap;
@@ -112,13 +108,13 @@ static void words_copy(struct image *image, struct image_page *page, uint64_t fr
         page->words[at % IMAGE_WORDS] = load_u64(&words[at]);
 }
 
-/* Where the header of the block is in the file. */
+/* The offset of the block's header in the file. */
 static uint64_t header_off(const struct shmheap *heap, uint64_t granule)
 {
     return heap->layout.region_off + REGION_LEAD + (granule << heap->shift);
 }
 
-/* What the block has of the page: all of it, or the header where it is empty. */
+/* Copies the block's part of the page: all of it, or the header where the block is empty. */
 static void block_copy(struct image *image, struct image_page *page, const struct block_step *step)
 {
     uint64_t from = page->number * IMAGE_PAGE, at = header_off(image->heap, step->granule),
@@ -131,8 +127,8 @@ static void block_copy(struct image *image, struct image_page *page, const struc
                    least(at + (step->size << image->heap->shift), from + IMAGE_PAGE));
 }
 
-/* The heap may have changed since the page before: the block there may have become part of another.
- * What lies before the next start is taken as it is. */
+/* The heap may have changed since the page before: the block there may have been merged. Takes
+ * the bytes before the next start as they are. */
 static void walk_again(struct image *image, struct image_page *page, struct block_step *step)
 {
     struct shmheap *heap = image->heap;
@@ -147,7 +143,8 @@ static void walk_again(struct image *image, struct image_page *page, struct bloc
         least(least(header_off(heap, step->granule), (page->number + 1) * IMAGE_PAGE), image->len));
 }
 
-/* The page, and in step the block that goes on behind it, or that begins there: 0, or -EBADMSG. */
+/* Builds the page; sets step to the block that continues behind it, or begins there. 0, or
+ * -EBADMSG. */
 static int page_build(struct image *image, int still, struct image_page *page,
                       struct block_step *step)
 {
@@ -159,8 +156,7 @@ static int page_build(struct image *image, int still, struct image_page *page,
         walk_again(image, page, step);
     while (step->granule < heap->end && header_off(heap, step->granule) < to) {
         if (block_walk_at(heap, step, heap->end) != BLOCK_WALK_BLOCK) {
-            step->granule = heap->end; /* where the heap stands still there is nothing to go on with
-                                        */
+            step->granule = heap->end; /* under the lock nothing can continue */
             return still ? -EBADMSG : 0;
         }
         block_copy(image, page, step);
@@ -171,8 +167,8 @@ static int page_build(struct image *image, int still, struct image_page *page,
     return 0;
 }
 
-/* Inside an empty block there are only zeros: visits the pages behind this one that the copy has
- * otherwise. The next page to build; what visit returned is in *stopped. */
+/* An empty block holds zeros. Visits the later pages inside it that differ in the copy. Returns
+ * the next page to build; *stopped is what visit returned. */
 static uint64_t pages_skip(struct image *image, const struct block_step *step,
                            struct image_page *page, int (*visit)(const struct image_page *, void *),
                            void *context, int *stopped)

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* inspect.c: counts and lists in batches, so that no caller's function runs under the lock.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "inspect.h"
 
 #include <errno.h>
@@ -22,17 +23,10 @@ static int fail(int reason)
 
 enum { INSPECT_TRIES = 200, SETTLE_TRIES = 2000 };
 
-/* struct look is private: something to be read off a heap that stands still. run must bear what
- * changes under it. */
-struct look {
-    int (*run)(struct shmheap *heap,
-               void *context); /* 0 or above is the result, below 0 minus an errno value */
-    void *context;
-};
-
-/* Without the right to write there is no lock: read, and believe it if nothing has changed
+/* A read-only connection cannot lock: reads, and accepts the result if the heap did not change
  * meanwhile. */
-static COLD int inspect_read_only(struct shmheap *heap, const struct look *look)
+static COLD int inspect_read_only(struct shmheap *heap, int (*run)(struct shmheap *, void *),
+                                  void *context)
 {
     for (int i = 0; i < INSPECT_TRIES; i++) {
         uint64_t before;
@@ -44,7 +38,7 @@ static COLD int inspect_read_only(struct shmheap *heap, const struct look *look)
         if (load_u64(&heap->control->len) != load_u64(&heap->len_known) &&
             segment_refresh(heap) != 0)
             return -1;
-        int result = look->run(heap, look->context);
+        int result = run(heap, context);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (load_u64(&heap->control->sequence) == before)
             return result >= 0 ? result : fail(-result);
@@ -54,14 +48,13 @@ static COLD int inspect_read_only(struct shmheap *heap, const struct look *look)
 
 int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
 {
-    const struct look look = {run, context};
     if (heap->read_only)
-        return inspect_read_only(heap, &look);
+        return inspect_read_only(heap, run, context);
     if (heap_lock(heap) != 0)
         return -1;
-    int calm = process_cancel_off();
+    int cancel_state = process_cancel_off();
     int result = run(heap, context);
-    process_cancel_restore(calm);
+    process_cancel_restore(cancel_state);
     heap_unlock(heap);
     return result >= 0 ? result : fail(-result);
 }
@@ -120,19 +113,19 @@ int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
     stats->lock_slot = lock_owner_slot(heap);
     if (inspect_at(heap, run_stat, stats) != 0)
         return -1;
-    int calm = process_cancel_off();
+    int cancel_state = process_cancel_off();
     stat_slots(heap, stats);
-    process_cancel_restore(calm);
+    process_cancel_restore(cancel_state);
     errno = before;
     return 0;
 }
 
 enum { BATCH_BLOCKS = 128 };
 
-/* struct batch is private: some blocks in a row. */
+/* struct batch is private: consecutive blocks. */
 struct batch {
     uint64_t from; /* the first granule not shown yet */
-    uint64_t next; /* the same for the next batch */
+    uint64_t next; /* the first granule of the next batch */
     unsigned count;
     shmheap_block_info blocks[BATCH_BLOCKS];
 };
@@ -145,7 +138,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->size = block.size << heap->shift;
     info->len = block_payload_len(heap, block.size);
     info->state = (enum shmheap_state)block.state;
-    /* Blocks keep naming a slot that was left until somebody needs it. */
+    /* A block keeps the slot of a departed process until the slot is needed. */
     info->slot = slot_departed(heap, block.slot) ? SLOT_DEPARTED : block.slot;
     info->stamp = block.generation;
 }
@@ -153,7 +146,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
 static int run_batch(struct shmheap *heap, void *context)
 {
     struct batch *batch = context;
-    /* What covers from was shown, or has come after. */
+    /* The block that covers from was shown, or has been made since. */
     struct block_step step = {index_next_start(heap, batch->from), 0, 0};
     for (batch->count = 0; batch->count < BATCH_BLOCKS; block_walk_next(&step)) {
         enum block_walk walk = block_walk_at(heap, &step, heap->end);
@@ -185,19 +178,19 @@ int inspect_walk(struct shmheap *heap, int (*visit)(const shmheap_block_info *, 
     return 0;
 }
 
-enum { PIECE_BLOCKS = 1 << 14 }; /* a walk over all blocks gives the lock back after so many */
+enum { PIECE_BLOCKS = 1 << 14 }; /* blocks after which a walk over all blocks unlocks */
 
 enum { BATCH_NAMES = 32 };
 
-/* struct names is private: some names in a row. */
+/* struct names is private: consecutive names. */
 struct names {
     uint64_t from, next; /* as in struct batch */
-    int is_end;          /* the walk has come to the end of the region */
+    int is_end;          /* the walk has reached the end of the region */
     unsigned count;
     shmheap_name_info found[BATCH_NAMES];
 };
 
-/* 1; 0: the record is none that a name has, and is not shown. payload_len: of its block, as
+/* Returns 1; 0: no name has this record, and it is not shown. payload_len: of its block,
  * checked. */
 static int name_describe(const struct shmheap *heap, const struct name_record *record,
                          uint64_t payload_len, shmheap_name_info *info)
@@ -224,15 +217,15 @@ static int run_names(struct shmheap *heap, void *context)
     struct block_step step = {index_next_start(heap, names->from), 0, 0};
     names->count = 0;
     names->is_end = 0;
-    unsigned left = PIECE_BLOCKS;
-    for (; names->count < BATCH_NAMES && left != 0; left--, block_walk_next(&step)) {
+    unsigned budget = PIECE_BLOCKS;
+    for (; names->count < BATCH_NAMES && budget != 0; budget--, block_walk_next(&step)) {
         enum block_walk walk = block_walk_at(heap, &step, heap->end);
         names->is_end = walk == BLOCK_WALK_END;
         if (names->is_end)
             break;
         if (walk == BLOCK_WALK_BAD)
             return -EBADMSG;
-        const struct name_record *record = names_record(heap, step.granule);
+        const struct name_record *record = names_record_at(heap, step.granule);
         if (record != NULL)
             names->count += (unsigned)name_describe(
                 heap, record, block_payload_len(heap, step.size), &names->found[names->count]);
@@ -261,12 +254,12 @@ int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, 
 
 enum { BATCH_SLOTS = 128 };
 
-/* struct held is private: what some of the slots hold, those in use from one slot on. */
+/* struct held is private: what some slots own, those in use from one slot on. */
 struct held {
     unsigned slot_next, count;                 /* the slot behind them; how many they are */
-    unsigned char place[HEADER_SLOT_MASK + 1]; /* in `by`, plus 1; 0: another slot */
-    uint64_t next;                             /* blocks before this granule are counted */
-    int is_end;                                /* they are all blocks */
+    unsigned char place[HEADER_SLOT_MASK + 1]; /* index in `by`, plus 1; 0: another slot */
+    uint64_t next;                             /* blocks before this granule have been counted */
+    int is_end;                                /* all blocks have been counted */
     struct {
         uint64_t blocks, granules, cached_blocks, cached_granules;
     } by[BATCH_SLOTS];
@@ -296,20 +289,20 @@ static void held_note(struct held *held, const struct block_step *step)
     held->by[place - 1].cached_granules += step->size;
 }
 
-/* Some more blocks. Without the lock all of them from the first, since this is done anew where the
- * heap has changed meanwhile. */
+/* Counts some more blocks. Without the lock it counts all of them from the first: the caller
+ * repeats it where the heap changed meanwhile. */
 static int run_held(struct shmheap *heap, void *context)
 {
     struct held *held = context;
-    uint64_t left = heap->read_only ? UINT64_MAX : PIECE_BLOCKS;
+    uint64_t budget = heap->read_only ? UINT64_MAX : PIECE_BLOCKS;
     if (heap->read_only) {
         held->next = 0;
         memset(held->by, 0, sizeof held->by);
     }
     struct block_step step = {index_next_start(heap, held->next), 0, 0};
     enum block_walk walk = BLOCK_WALK_BLOCK;
-    for (; left != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK;
-         left--) {
+    for (; budget != 0 && (walk = block_walk_at(heap, &step, heap->end)) == BLOCK_WALK_BLOCK;
+         budget--) {
         held_note(held, &step);
         block_walk_next(&step);
     }
@@ -329,7 +322,7 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     memcpy(info->name, name, sizeof info->name);
     info->name[sizeof info->name - 1] = 0;
     info->connected_ns = load_u64(&entry->connected_ns);
-    info->alive = !slot_dead(heap, slot); /* who has left since it was seen taken is not dead */
+    info->alive = !slot_dead(heap, slot); /* a slot vacated since the load above is not dead */
     info->self = slot == heap->slot;
     unsigned i = held->place[slot] - 1u;
     info->blocks = held->by[i].blocks;
@@ -338,17 +331,18 @@ static void process_describe(const struct shmheap *heap, unsigned slot, const st
     info->cached_bytes = held->by[i].cached_granules << heap->shift;
 }
 
-/* Those of one batch: 0, or what visit returned. */
+/* Shows the slots of one batch. Returns 0, or what visit returned. */
 static int held_show(struct shmheap *heap, unsigned from, const struct held *held,
                      int (*visit)(const shmheap_process_info *, void *), void *context)
 {
     int before = errno;
     for (unsigned slot = from; slot < held->slot_next; slot++) {
         shmheap_process_info info;
-        int calm = process_cancel_off(), taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        int cancel_state = process_cancel_off(),
+            taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
         if (taken)
             process_describe(heap, slot, held, &info);
-        process_cancel_restore(calm);
+        process_cancel_restore(cancel_state);
         errno = before;
         int stop = taken ? visit(&info, context) : 0;
         if (stop != 0)
@@ -367,9 +361,9 @@ int inspect_processes(struct shmheap *heap, int (*visit)(const shmheap_process_i
     struct held held;
     int before = errno, stop = 0;
     for (unsigned from = 1; stop == 0; from = held.slot_next) {
-        int calm = process_cancel_off();
+        int cancel_state = process_cancel_off();
         held_choose(heap, from, &held);
-        process_cancel_restore(calm);
+        process_cancel_restore(cancel_state);
         errno = before;
         if (held.count == 0 && from != 1)
             break;

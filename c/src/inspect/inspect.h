@@ -1,16 +1,19 @@
-/* inspect.h: what a heap looks like at one instant: figures, blocks, holders.
- * SPDX-License-Identifier: Apache-2.0
+/* inspect.h: what a heap holds at one instant: counts, blocks, names, processes.
  *
- * Under the lock, or on a connection that may not write (and so cannot lock) by reading until nothing changed
- * meanwhile. Results as the public calls of the same names; the connection is open, the arguments are not NULL. */
+ * Under the lock; on a read-only connection, which cannot lock, by reading until the heap did not
+ * change meanwhile. Results are those of the public calls of the same names. The connection is
+ * open, the arguments are not NULL.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_INSPECT_H
 #define SHMHEAP_INSPECT_H
 
 #include "../segment/connection.h"
 #include "shmheap.h"
 
-/* inspect_at calls run, which reads a heap that stands still: under the lock, or again and again until nothing has changed meanwhile. Then run must bear
- * what changes under it. run's result, where that is 0 or above; -1 with errno where it is minus an errno value, or where inspect_at failed. */
+/* inspect_at calls run with a heap that does not change: under the lock, or repeatedly until it
+ * did not change meanwhile. In the second case run must tolerate changes. Returns run's result
+ * where that is 0 or above; -1 with errno where it is minus an errno value, or where inspect_at
+ * failed. */
 int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *heap, void *context),
                void *context);
 

@@ -262,37 +262,12 @@ static NOINLINE uint64_t machine_left(const char *proc, uint64_t *swap_free)
     return available != NO_LIMIT ? sum(available * 1024, *swap_free) : NO_LIMIT;
 }
 
-static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
-{
-    uint64_t swap_free, machine = machine_left(proc, &swap_free);
-    return lesser(machine, groups_left(hierarchies, proc, swap_free, need));
-}
-
 uint64_t memory_left(const char *proc, uint64_t need)
 {
     struct hierarchies hierarchies;
+    uint64_t swap_free, machine = machine_left(proc, &swap_free);
     hierarchies_find(&hierarchies, proc);
-    return all_left(&hierarchies, proc, need);
-}
-
-/* A process finds the mount points once. While one thread stores them, another thread finds them
- * for itself and does not wait, and so does a child that was forked at that moment. */
-static uint64_t process_left(uint64_t need)
-{
-    enum { UNKNOWN, BEING_NOTED, NOTED };
-    static struct hierarchies noted;
-    static uint32_t state;
-    struct hierarchies found;
-    if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == NOTED)
-        return all_left(&noted, "/proc", need);
-    hierarchies_find(&found, "/proc");
-    uint32_t unknown = UNKNOWN;
-    if (__atomic_compare_exchange_n(&state, &unknown, BEING_NOTED, 0, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED)) {
-        noted = found;
-        __atomic_store_n(&state, NOTED, __ATOMIC_RELEASE);
-    }
-    return all_left(&found, "/proc", need);
+    return lesser(machine, groups_left(&hierarchies, proc, swap_free, need));
 }
 
 /* The surplus that the last check found, and when it expires. Threads may overdraw it by less than
@@ -318,7 +293,7 @@ int memory_suffices(uint64_t bytes)
     if (budget_take(bytes, now))
         return 0;
     int before = errno;
-    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
+    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = memory_left("/proc", need);
     budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
     errno = left >= need ? before : ENOSPC;
     return left >= need ? 0 : -1;

@@ -6,7 +6,7 @@
 
 #include "../heap/fit.h"
 #include "../free_set/index.h"
-#include "../names/names.h"
+#include "../names/departed.h"
 #include "../os/pause.h"
 #include "../os/process.h"
 #include "../process/slot_claim.h"

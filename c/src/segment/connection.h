@@ -85,7 +85,7 @@ struct shmheap {
     int file_zeros;     /* 1: no fallocate(2), the library writes zeros. Heap's lock */
     uint64_t file_page; /* bytes that the file system gives at once: a page, or a huge page */
     uint64_t grow_most; /* bytes of one growth at most: fewer after a refusal. Heap's lock */
-    /* failed allocs before ownership_free_lines searches again, and the last interval. Heap's
+    /* failed allocs before reap_cache_lines searches again, and the last interval. Heap's
      * lock */
     unsigned lines_wait, lines_pace;
     int lent_fd[2];   /* of shmheap_fd, shmheap_fd_writable; -1: not lent yet */
@@ -107,7 +107,7 @@ struct shmheap {
     size_t map_len;
     int unmap;                  /* this connection made the mapping */
     shared_u64 spare_bin[BINS]; /* written, never read */
-    struct cache *caches;       /* of threads; under the mutex of cache.c */
+    struct cache *caches;       /* of threads; under the mutex of threads.c */
     char name_text[PATH_MAX];
     struct shmheap *next; /* all connections of the process; a new one reuses a closed one */
 };

@@ -1,4 +1,5 @@
-//! A box made and dropped: the safe path beside the C calls, and beside `Box` over mimalloc, which is private memory.
+//! A box made and dropped: the safe path beside the C calls, and beside `Box` over mimalloc, which
+//! is private memory.
 use std::hint::black_box;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
@@ -15,7 +16,8 @@ fn pair<const N: usize>(c: &mut Criterion) {
         let (raw, safe) = (raw_heap(cached), heap(cached));
         group.bench_function(BenchmarkId::new(format!("C, {kind}"), N), |b| {
             b.iter(|| {
-                // SAFETY: C, shmheap_alloc: N bytes, ours until freed. 8 more, as the crate asks for.
+                // SAFETY: C, shmheap_alloc: N bytes, ours until freed. 8 more, as the crate asks
+                // for.
                 unsafe {
                     let object = shmheap_sys::shmheap_alloc(raw, N + 8).cast::<[u8; N]>();
                     assert!(!object.is_null());
@@ -46,7 +48,9 @@ fn handover(c: &mut Criterion) {
     group.bench_function("C", |b| {
         b.iter(|| {
             // SAFETY: as above.
-            object = unsafe { shmheap_sys::shmheap_receive(raw, shmheap_sys::shmheap_send(raw, object)) };
+            object = unsafe {
+                shmheap_sys::shmheap_receive(raw, shmheap_sys::shmheap_send(raw, object))
+            };
             assert!(!object.is_null());
         })
     });

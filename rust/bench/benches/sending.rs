@@ -1,5 +1,6 @@
-//! A message of some bytes made by one, and read by another: through the heap, through ipc-channel, and through a
-//! segment of shared_memory under a lock, which is what a Rust program would take otherwise.
+//! A message of some bytes made by one, and read by another: through the heap, through ipc-channel,
+//! and through a segment of shared_memory under a lock, which is what a Rust program would take
+//! otherwise.
 //!
 //! Both ends are in one thread: the cost of the way, without that of waking somebody.
 use std::hint::black_box;

@@ -1,6 +1,7 @@
-//! Bytes become calls of the safe interface, which a model in private memory follows. Two connections to one heap stand
-//! for two processes; handles are made up from bytes as well, and one op writes any bytes into the heap's file behind the
-//! library's back, after which only "no panic, no hang" is asked for.
+//! Bytes become calls of the safe interface, which a model in private memory follows. Two
+//! connections to one heap stand for two processes; handles are made up from bytes as well, and one
+//! op writes any bytes into the heap's file behind the library's back, after which only "no panic,
+//! no hang" is asked for.
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -63,7 +64,8 @@ fn trusted(heap: UntrustedHeap) -> Heap {
 impl State {
     fn new(input: &mut Input) -> Self {
         let options = input.byte();
-        let mut how = Heap::options().size(1 << 14).alignment(if options & 1 == 0 { 16 } else { 8 });
+        let mut how =
+            Heap::options().size(1 << 14).alignment(if options & 1 == 0 { 16 } else { 8 });
         if options & 2 != 0 {
             how = how.growable_to(1 << 17);
         }
@@ -136,7 +138,10 @@ impl State {
         let there = &self.heaps[usize::from(input.byte() & 1)];
         assert!(matches!(there.receive(handle.cast::<[i8]>()), Err(Error::WrongType { .. })));
         assert!(matches!(there.take(handle.cast::<[bool]>()), Err(Error::WrongType { .. })));
-        assert!(matches!(there.receive_arc(ArcHandle::<u64>::from_bits(handle.bits())), Err(Error::WrongType { .. })));
+        assert!(matches!(
+            there.receive_arc(ArcHandle::<u64>::from_bits(handle.bits())),
+            Err(Error::WrongType { .. })
+        ));
         assert_eq!(there.peek(handle).expect("in transit"), bytes);
         if input.byte() & 1 == 0 {
             self.boxes.push((there.receive(handle).expect("in transit"), bytes));
@@ -192,7 +197,8 @@ impl State {
             Err(other) => panic!("{other}"),
             Ok(root) => {
                 let value = if byte & 1 == 0 { 0 } else { u64::from(byte) };
-                let model = self.names.entry(name.clone()).or_insert(NameModel { kind, value, users: 0 });
+                let model =
+                    self.names.entry(name.clone()).or_insert(NameModel { kind, value, users: 0 });
                 assert_eq!((root.kind(), root.value()), (model.kind, model.value));
                 assert!(!find || model.users > 0);
                 model.users += 1;
@@ -207,8 +213,12 @@ impl State {
 
     fn show_names(&self) {
         for heap in &self.heaps {
-            let shown: BTreeMap<Vec<u8>, u64> =
-                heap.names().expect("nobody interferes").into_iter().map(|info| (info.name, info.users)).collect();
+            let shown: BTreeMap<Vec<u8>, u64> = heap
+                .names()
+                .expect("nobody interferes")
+                .into_iter()
+                .map(|info| (info.name, info.users))
+                .collect();
             let expected: BTreeMap<Vec<u8>, u64> =
                 self.names.iter().map(|(name, model)| (name.clone(), model.users)).collect();
             assert_eq!(shown, expected);
@@ -225,7 +235,11 @@ impl State {
     /// Any bits as a handle, also those of what this crate keeps for itself: nothing changes.
     fn made_up(&self, input: &mut Input) {
         let near = self.letters.first().map_or(0, |(handle, _)| handle.bits());
-        let bits = if input.byte() & 1 == 0 { input.word() } else { near ^ 1 << 36 ^ 1 << (input.byte() % 36) };
+        let bits = if input.byte() & 1 == 0 {
+            input.word()
+        } else {
+            near ^ 1 << 36 ^ 1 << (input.byte() % 36)
+        };
         let heap = &self.heaps[0];
         if self.letters.iter().all(|(handle, _)| handle.bits() != bits) {
             assert!(heap.receive(Handle::<[u128; 3]>::from_bits(bits)).is_err());
@@ -237,17 +251,26 @@ impl State {
     fn attacked(&mut self, input: &mut Input) {
         let again = Heap::options().open_fd(&self.heaps[0]).expect("the same");
         // SAFETY: from here on values are copied, and references are to atomics.
-        let file = File::from(unsafe { again.writable_fd() }.expect("a descriptor").try_clone_to_owned().expect("one more"));
+        let file = File::from(
+            unsafe { again.writable_fd() }
+                .expect("a descriptor")
+                .try_clone_to_owned()
+                .expect("one more"),
+        );
         let len = file.metadata().expect("a file").len() - 512;
         let letters: Vec<_> = self.letters.iter().map(|(handle, _)| *handle).collect();
         let shares: Vec<_> = self.arcs.iter().filter_map(|(arc, _)| arc.share().ok()).collect();
         while !input.0.is_empty() {
-            let at = 512 + input.word() % len / 8 * 8; // behind the lock, for which a live owner is waited 30 s
+            // Behind the lock, for which a live owner is waited 30 s.
+            let at = 512 + input.word() % len / 8 * 8;
             file.write_all_at(&input.word().to_le_bytes(), at).expect("the heap's file");
             let heap = &self.heaps[usize::from(input.byte() & 1)];
             let _ = input.pick(letters.len()).map(|i| heap.take(letters[i]));
-            let _ = input.pick(shares.len()).map(|i| heap.receive_arc(shares[i]).map(|arc| arc.share()));
-            let _ = heap.boxed_zeroed::<u64>(usize::from(input.byte())).map(|boxed| boxed.snapshot());
+            let _ = input
+                .pick(shares.len())
+                .map(|i| heap.receive_arc(shares[i]).map(|arc| arc.share()));
+            let _ =
+                heap.boxed_zeroed::<u64>(usize::from(input.byte())).map(|boxed| boxed.snapshot());
             let name = [input.byte() % 4 + 1];
             let _ = heap.root::<AtomicU64>(name).map(|root| root.fetch_add(1, Relaxed));
             let _ = (heap.find_root::<[AtomicU64; 4]>(name).map(|_| ()), heap.names());

@@ -3,8 +3,10 @@ use std::path::Path;
 
 #[test]
 fn corpus() {
-    let folder = Path::new(option_env!("CARGO_MANIFEST_DIR").unwrap_or("rust/fuzz")).join("corpus/ops");
-    let mut inputs: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder =
+        Path::new(option_env!("CARGO_MANIFEST_DIR").unwrap_or("rust/fuzz")).join("corpus/ops");
+    let mut inputs: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
     assert!(!inputs.is_empty());
     for path in &inputs {

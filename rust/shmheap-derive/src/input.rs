@@ -70,7 +70,8 @@ struct Attributes {
     path: Option<TokenStream>,
 }
 
-const INTEGERS: [&str; 10] = ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize"];
+const INTEGERS: [&str; 10] =
+    ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize"];
 
 type Tokens = Peekable<IntoIter>;
 
@@ -85,7 +86,10 @@ fn is_word(token: Option<&TokenTree>, wanted: &str) -> bool {
 fn name_of(tokens: &mut Tokens) -> Result<Ident> {
     match tokens.next() {
         Some(TokenTree::Ident(ident)) => Ok(ident),
-        other => Err(Error::new("a name was expected", other.map_or(Span::call_site(), |token| token.span()))),
+        other => Err(Error::new(
+            "a name was expected",
+            other.map_or(Span::call_site(), |token| token.span()),
+        )),
     }
 }
 
@@ -104,12 +108,31 @@ fn until(tokens: &mut Tokens, stops: &[char], stop_at_body: bool) -> TokenStream
                 }
                 arrow = sign == '-' && punct.spacing() == Spacing::Joint;
             }
-            TokenTree::Group(group) if depth == 0 && stop_at_body && group.delimiter() == Delimiter::Brace => break,
+            TokenTree::Group(group)
+                if depth == 0 && stop_at_body && group.delimiter() == Delimiter::Brace =>
+            {
+                break
+            }
             _ => arrow = false,
         }
         found.extend(tokens.next());
     }
     found.into_iter().collect()
+}
+
+/// Names with `::` between them, and perhaps before the first.
+fn is_path(tokens: &TokenStream) -> bool {
+    let (mut names, mut colons) = (0, 0);
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Ident(_) if colons == 2 || (names, colons) == (0, 0) => {
+                (names, colons) = (names + 1, 0)
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ':' && colons < 2 => colons += 1,
+            _ => return false,
+        }
+    }
+    names > 0 && colons == 0
 }
 
 impl Attributes {
@@ -150,9 +173,19 @@ impl Attributes {
             match key.to_string().as_str() {
                 "name" if literal.is_some() => self.named = literal,
                 "version" if literal.is_some() => self.version = literal,
-                "crate" => self.path = Some(value),
-                "name" | "version" => return Err(Error::new("a literal is expected here", key.span())),
-                _ => return Err(Error::new("unknown: `name`, `version` and `crate` are known here", key.span())),
+                "crate" if is_path(&value) => self.path = Some(value),
+                "crate" => {
+                    return Err(Error::new("a path is expected here: names and `::`", key.span()))
+                }
+                "name" | "version" => {
+                    return Err(Error::new("a literal is expected here", key.span()))
+                }
+                _ => {
+                    return Err(Error::new(
+                        "unknown: `name`, `version` and `crate` are known here",
+                        key.span(),
+                    ))
+                }
             }
         }
         Ok(())
@@ -173,7 +206,8 @@ impl Attributes {
 fn skip_visibility(tokens: &mut Tokens) {
     if is_word(tokens.peek(), "pub") {
         tokens.next();
-        if matches!(tokens.peek(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis) {
+        if matches!(tokens.peek(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis)
+        {
             tokens.next();
         }
     }
@@ -185,7 +219,10 @@ fn read_parameters(tokens: &mut Tokens) -> Result<Vec<Parameter>> {
     while !is_punct(tokens.peek(), '>') {
         Attributes::read(tokens)?;
         if let Some(token) = tokens.peek().filter(|token| is_punct(Some(token), '\'')) {
-            return Err(Error::new("a type in shared memory has no lifetimes: it holds no references", token.span()));
+            return Err(Error::new(
+                "a type in shared memory has no lifetimes: it holds no references",
+                token.span(),
+            ));
         }
         let is_const = is_word(tokens.peek(), "const");
         if is_const {
@@ -275,9 +312,10 @@ impl Item {
             conditions = read_conditions(&mut tokens); // of a tuple struct they come last
         }
         let body = match (kind.to_string().as_str(), group) {
-            ("struct", Some(group)) => {
-                Body::Struct { fields: read_fields(&group)?, named: group.delimiter() == Delimiter::Brace }
-            }
+            ("struct", Some(group)) => Body::Struct {
+                fields: read_fields(&group)?,
+                named: group.delimiter() == Delimiter::Brace,
+            },
             ("struct", None) => Body::Struct { fields: Vec::new(), named: true },
             ("enum", Some(group)) => Body::Enum { variants: read_variants(&group)? },
             _ => {
@@ -285,7 +323,11 @@ impl Item {
                 return Err(Error::new(text, kind.span()));
             }
         };
-        let repr_integer = attributes.repr.iter().find(|word| INTEGERS.contains(&word.to_string().as_str())).cloned();
+        let repr_integer = attributes
+            .repr
+            .iter()
+            .find(|word| INTEGERS.contains(&word.to_string().as_str()))
+            .cloned();
         check_repr(&attributes, &body, repr_integer.is_some(), &name)?;
         let Attributes { named, version, path, .. } = attributes;
         Ok(Item { name, parameters, conditions, body, repr_integer, named, version, path })
@@ -303,7 +345,9 @@ fn read_conditions(tokens: &mut Tokens) -> TokenStream {
 /// Without one, compilers may lay the type out differently in each program.
 fn check_repr(attributes: &Attributes, body: &Body, has_integer: bool, name: &Ident) -> Result<()> {
     let text = match body {
-        _ if attributes.has_repr("packed") => "packed fields cannot be referred to: leave `packed` out",
+        _ if attributes.has_repr("packed") => {
+            "packed fields cannot be referred to: leave `packed` out"
+        }
         Body::Struct { .. } if !attributes.has_repr("C") && !attributes.has_repr("transparent") => {
             "add #[repr(C)] (or transparent): other layouts differ from program to program"
         }

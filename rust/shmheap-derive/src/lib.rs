@@ -6,7 +6,8 @@ mod output;
 
 use proc_macro::TokenStream;
 
-/// Implements `shmheap::Shm` for a struct, or for an enum without fields. See the trait's documentation.
+/// Implements `shmheap::Shm` for a struct, or for an enum without fields. See the trait's
+/// documentation.
 #[proc_macro_derive(Shm, attributes(shm))]
 pub fn derive_shm(item: TokenStream) -> TokenStream {
     match input::Item::read(item).and_then(|item| output::implementation(&item)) {

@@ -14,8 +14,8 @@ impl Words {
         self.0.insert(word.into(), tokens.into());
     }
 
-    /// The template's tokens, with its words replaced. They bear the derive's span, the words' tokens their own: so the
-    /// compiler points at the field that is at fault.
+    /// The template's tokens, with its words replaced. They bear the derive's span, the words'
+    /// tokens their own: so the compiler points at the field that is at fault.
     fn fill(&self, template: &str) -> TokenStream {
         self.replace(template.parse().expect("templates of this file are Rust"))
     }
@@ -23,9 +23,11 @@ impl Words {
     fn replace(&self, tokens: TokenStream) -> TokenStream {
         let one = |token: TokenTree| -> TokenStream {
             match token {
-                TokenTree::Ident(ident) => {
-                    self.0.get(&ident.to_string()).cloned().unwrap_or_else(|| TokenTree::Ident(ident).into())
-                }
+                TokenTree::Ident(ident) => self
+                    .0
+                    .get(&ident.to_string())
+                    .cloned()
+                    .unwrap_or_else(|| TokenTree::Ident(ident).into()),
                 TokenTree::Group(group) => {
                     let mut replaced = Group::new(group.delimiter(), self.replace(group.stream()));
                     replaced.set_span(group.span());
@@ -45,7 +47,8 @@ fn closed(tokens: &TokenStream) -> TokenStream {
 
 fn words_of(item: &Item) -> Words {
     let mut words = Words::default();
-    let (mut declared, mut passed, mut bounds) = (TokenStream::new(), TokenStream::new(), item.conditions.clone());
+    let (mut declared, mut passed, mut bounds) =
+        (TokenStream::new(), TokenStream::new(), item.conditions.clone());
     let comma = |tokens: &mut TokenStream| tokens.extend(",".parse::<TokenStream>());
     if !bounds.is_empty() && !item.conditions.to_string().trim_end().ends_with(',') {
         comma(&mut bounds);
@@ -97,6 +100,7 @@ const IMPL: &str = "
         unsafe impl<__DECLARED> __CRATE::Shm for __SELF<__PASSED> where __BOUNDS {
             const SHAPE: __CRATE::Shape = __SHAPE;
             #[inline]
+            #[allow(unused_mut, unused_variables, unused_assignments)]
             unsafe fn is_valid(place: *const Self) -> bool {
                 __VALID
             }
@@ -113,12 +117,18 @@ pub fn implementation(item: &Item) -> Result<TokenStream> {
     Ok(words.fill(IMPL))
 }
 
-/// Offsets are those that the compiler chose. `__PROOF` compiles only if the type has these fields, of these types, and
-/// no more: another macro may have changed it after this one read it.
+/// `#[shm(crate = ...)]` may name a module that the program wrote. What the generated code takes
+/// from it is the trait and `Shape`, and the impl compiles only if both are the real ones, and the
+/// macro `offset_of`, which stands outside of `unsafe` and whose result `Shape::complete` holds
+/// against the sizes of the fields before it.
+///
+/// `__PROOF` compiles only if the type has these fields, of these types, and no more: another macro
+/// may have changed the type after the derive read it.
 fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
     words.set("__REF", "&'shm".parse::<TokenStream>().expect("a reference"));
     let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
-    let (mut pattern, mut types, mut values) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let (mut pattern, mut types, mut values) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for (i, field) in fields.iter().enumerate() {
         let mut one = Words::default();
         one.set("__CRATE", words.0["__CRATE"].clone());
@@ -130,21 +140,24 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
             one.fill(".field(__CRATE::__private::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"),
         );
         valid.extend(one.fill(
-            "&& unsafe { <__T as __CRATE::Shm>::is_valid(__CRATE::__private::core::ptr::addr_of!((*place).__F)) }",
+            "&& unsafe { <__T as __CRATE::Shm>::is_valid(__CRATE::Shape::next_field(&mut next)) }",
         ));
         pattern.extend(one.fill(if named { "__F: __V," } else { "__V," }));
         // Apart from the impl, where no `Self` is known.
         let mut own = Words::default();
-        own.set("Self", words.fill("__SELF<__PASSED>"));
+        own.set("Self", words.fill("__SELF::<__PASSED>"));
         one.set("__T", closed(&own.replace(field.of.clone())));
         types.extend(one.fill("__REF __T,"));
         values.extend(one.fill("__V,"));
     }
     words.set("__FIELDS", shape);
     words.set("__IDENTITY", identity(item));
-    words.set("__SHAPE", words.fill("__CRATE::Shape::of_struct::<Self>() __IDENTITY __FIELDS .complete()"));
+    words.set(
+        "__SHAPE",
+        words.fill("__CRATE::Shape::of_struct::<Self>() __IDENTITY __FIELDS .complete()"),
+    );
     words.set("__CHECKS", valid);
-    words.set("__VALID", words.fill("let _ = place; true __CHECKS"));
+    words.set("__VALID", words.fill("let mut next = place.cast::<u8>(); true __CHECKS"));
     words.set("__PATTERN", pattern);
     words.set("__TYPES", types);
     words.set("__VALUES", values);
@@ -155,18 +168,24 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
              (__VALUES)
          }}"
     );
-    words.set("__PROOF", words.fill(&format!("#[allow(dead_code, unused_variables, clippy::all)] {proof}")));
+    words.set(
+        "__PROOF",
+        words.fill(&format!("#[allow(dead_code, unused_variables, clippy::all)] {proof}")),
+    );
 }
 
-/// The proof here is that each variant is a `Self` (the match) and can be cast to an integer, which of all types that a program can
-/// declare enums without fields alone allow; that there are no other variants (the match again); and that the bytes of each
-/// are its number (`Shape::variant`).
+/// The proof here is that each variant is a `Self` (the match) and can be cast to an integer, which
+/// of all types that a program can declare enums without fields alone allow; that there are no
+/// other variants (the match again); and that the bytes of each are its number (`Shape::variant`).
 fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
-    let Some(integer) = &item.repr_integer else { return Err(Error::new("no integer", item.name.span())) };
+    let Some(integer) = &item.repr_integer else {
+        return Err(Error::new("no integer", item.name.span()));
+    };
     if variants.is_empty() {
         return Err(Error::new("an enum without variants has no values", item.name.span()));
     }
-    let (mut shape, mut valid, mut all) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let (mut shape, mut valid, mut all) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for variant in variants {
         let mut one = Words::default();
         one.set("__I", TokenTree::from(integer.clone()));
@@ -178,7 +197,8 @@ fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     words.set("__I", TokenTree::from(integer.clone()));
     words.set("__VARIANTS", shape);
     words.set("__IDENTITY", identity(item));
-    let text = "__CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete()";
+    let text =
+        "unsafe { __CRATE::Shape::of_enum::<Self, __I>() __IDENTITY __VARIANTS .complete() }";
     words.set("__SHAPE", words.fill(text));
     words.set("__CHECKS", valid);
     words.set("__ALL", all);

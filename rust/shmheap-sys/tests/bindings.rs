@@ -24,7 +24,10 @@ fn committed_bindings_are_fresh() {
         std::fs::write(&path, &made).expect("src/bindings.rs can be written");
     }
     let committed = std::fs::read_to_string(&path).expect("src/bindings.rs is there");
-    assert!(made == committed, "src/bindings.rs is stale: SHMHEAP_UPDATE_BINDINGS=1 cargo test -p shmheap-sys");
+    assert!(
+        made == committed,
+        "src/bindings.rs is stale: SHMHEAP_UPDATE_BINDINGS=1 cargo test -p shmheap-sys"
+    );
 }
 
 /// build.rs takes every .c file in the folders of c/src and three flags; this holds it to what c/BUILD and c/copts.bzl say.
@@ -35,7 +38,8 @@ fn same_sources_and_flags_as_bazel() {
         eprintln!("skipped: c/BUILD is in the repository, not in the package");
         return;
     };
-    let copts = std::fs::read_to_string(here().join("c/copts.bzl")).expect("c/copts.bzl lies beside c/BUILD");
+    let copts = std::fs::read_to_string(here().join("c/copts.bzl"))
+        .expect("c/copts.bzl lies beside c/BUILD");
     let without_space: String = build.split_whitespace().collect();
     assert!(
         without_space.contains(r#"SOURCES=glob(["src/*/*.c","src/*/*.h",])"#),
@@ -44,10 +48,14 @@ fn same_sources_and_flags_as_bazel() {
     let bazel_flags = |text: &str| -> Vec<String> {
         text.split('"').filter(|word| word.starts_with('-')).map(str::to_owned).collect()
     };
-    let copts_line = build.lines().find(|line| line.starts_with("COPTS = ")).expect("c/BUILD sets COPTS");
+    let copts_line =
+        build.lines().find(|line| line.starts_with("COPTS = ")).expect("c/BUILD sets COPTS");
     let mut flags = bazel_flags(&copts);
     flags.extend(bazel_flags(copts_line));
     let script = std::fs::read_to_string(here().join("build.rs")).expect("build.rs is there");
-    let list = script.lines().find(|line| line.contains("for flag in")).expect("build.rs has a list of flags");
+    let list = script
+        .lines()
+        .find(|line| line.contains("for flag in"))
+        .expect("build.rs has a list of flags");
     assert_eq!(bazel_flags(list), flags);
 }

@@ -1,4 +1,5 @@
-//! Reads handles, a line each, and adds up what they name; removes the heap at the end. See producer.
+//! Reads handles, a line each, and adds up what they name; removes the heap at the end. See
+//! producer.
 use std::io::BufRead;
 
 use shmheap::{Heap, Shm};
@@ -17,7 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // The first line says that the heap is there.
         let heap = match &heap {
             Some(heap) => heap,
-            // SAFETY: processes of this program alone know the name, and write the heap by safe code.
+            // SAFETY: processes of this program alone know the name, and write the heap by safe
+            // code.
             None => heap.insert(unsafe { Heap::open(&name)? }),
         };
         let sample = heap.receive::<Sample>(line?.parse()?)?;

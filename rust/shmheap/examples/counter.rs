@@ -17,7 +17,8 @@ struct Counter {
 fn count(name: &str, share: &str) -> Result<()> {
     // SAFETY: processes of this program alone know the name, and write the heap by safe code.
     let heap = unsafe { Heap::open(name)? };
-    let counter = heap.receive_arc::<Counter>(share.parse().expect("a handle in hexadecimal digits"))?;
+    let counter =
+        heap.receive_arc::<Counter>(share.parse().expect("a handle in hexadecimal digits"))?;
     for _ in 0..TURNS {
         counter.total.fetch_add(1, Relaxed);
     }
@@ -36,7 +37,12 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut children = Vec::new();
     for _ in 0..PROCESSES {
         let share = counter.share()?.to_string();
-        children.push(Command::new(std::env::current_exe()?).args([&name, &share]).stdin(Stdio::null()).spawn()?);
+        children.push(
+            Command::new(std::env::current_exe()?)
+                .args([&name, &share])
+                .stdin(Stdio::null())
+                .spawn()?,
+        );
     }
     let good = children.iter_mut().all(|child| child.wait().is_ok_and(|status| status.success()));
     Heap::remove(&name)?;

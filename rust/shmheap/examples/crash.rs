@@ -7,7 +7,8 @@ use shmheap::{Heap, Result};
 fn victim(name: &str, share: &str) -> Result<()> {
     // SAFETY: processes of this program alone know the name, and write the heap by safe code.
     let heap = unsafe { Heap::open(name)? };
-    let _shared = heap.receive_arc::<[u64; 4]>(share.parse().expect("a handle in hexadecimal digits"))?;
+    let _shared =
+        heap.receive_arc::<[u64; 4]>(share.parse().expect("a handle in hexadecimal digits"))?;
     let _boxes = (0..100).map(|i| heap.boxed([i; 32])).collect::<Result<Vec<_>>>()?;
     println!("holding 100 boxes");
     std::io::stdout().flush().expect("somebody reads");
@@ -25,7 +26,10 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let heap = unsafe { Heap::create(&name, 1 << 20)? };
     let shared = heap.arc([1u64, 2, 3, 4])?;
     let share = shared.share()?.to_string();
-    let mut child = Command::new(std::env::current_exe()?).args([&name, &share]).stdout(Stdio::piped()).spawn()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([&name, &share])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line)?;
     Heap::remove(&name)?;

@@ -1,4 +1,5 @@
-//! Makes samples in a new heap and writes their handles, a line each: `producer /name 10 | consumer /name`.
+//! Makes samples in a new heap and writes their handles, a line each:
+//! `producer /name 10 | consumer /name`.
 use std::io::Write;
 
 use shmheap::{Heap, Shm};

@@ -1,4 +1,5 @@
-//! A ring of handles in the heap: one process puts lines in, another takes them out; no line is copied.
+//! A ring of handles in the heap: one process puts lines in, another takes them out; no line is
+//! copied.
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 
@@ -40,7 +41,8 @@ impl Ring {
 fn consume(name: &str, share: &str) -> Result<()> {
     // SAFETY: processes of this program alone know the name, and write the heap by safe code.
     let heap = unsafe { Heap::open(name)? };
-    let ring: ShmArc<Ring> = heap.receive_arc(share.parse().expect("a handle in hexadecimal digits"))?;
+    let ring: ShmArc<Ring> =
+        heap.receive_arc(share.parse().expect("a handle in hexadecimal digits"))?;
     let mut letters = 0;
     for number in 0..LINES {
         let line = heap.receive(ring.take(number))?;
@@ -58,9 +60,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let name = format!("/ring-{}", std::process::id());
     // SAFETY: processes of this program alone know the name, and write the heap by safe code.
     let heap = unsafe { Heap::create(&name, 1 << 20)? };
-    let ring = heap.arc(Ring { places: [const { AtomicHandle::NULL }; SLOTS], taken: AtomicU64::new(0) })?;
+    let ring =
+        heap.arc(Ring { places: [const { AtomicHandle::NULL }; SLOTS], taken: AtomicU64::new(0) })?;
     let share = ring.share()?.to_string();
-    let mut consumer = Command::new(std::env::current_exe()?).args([&name, &share]).stdin(Stdio::null()).spawn()?;
+    let mut consumer = Command::new(std::env::current_exe()?)
+        .args([&name, &share])
+        .stdin(Stdio::null())
+        .spawn()?;
     for number in 0..LINES {
         ring.put(number, heap.boxed_str(&format!("this is line number {number}"))?.send()?);
     }

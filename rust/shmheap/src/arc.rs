@@ -9,14 +9,16 @@ use crate::handle::ArcHandle;
 use crate::heap::Heap;
 use crate::raw::Shared;
 
-/// A value in a heap that several processes look at, and change through atomics. It lives until the last share in
-/// it is dropped.
+/// A value in a heap that several processes look at, and change through atomics. It lives until the
+/// last share in it is dropped.
 ///
-/// A clone is another owner within the process, and costs what std's [`Arc`] costs. For another process
-/// [`share`](ShmArc::share) makes a share in transit, and [`Heap::receive_arc`] claims it there.
+/// A clone is another owner within the process, and costs what std's [`Arc`] costs. For another
+/// process [`share`](ShmArc::share) makes a share in transit, and [`Heap::receive_arc`] claims it
+/// there.
 ///
-/// A process that dies keeps no value alive: once it and all others that had a share are gone, [`Heap::reap`] gives
-/// the value back. A share in transit does keep it, until somebody claims it.
+/// A process that dies keeps no value alive: once it and all other processes that had a share are
+/// gone, [`Heap::reap`] gives the value back. A share in transit does keep it, until a process
+/// claims it.
 ///
 /// ```
 /// use shmheap::Heap;
@@ -58,8 +60,8 @@ impl<T: Shareable> ShmArc<T> {
         Ok(ShmArc { shared: Arc::new(Shared::receive(heap, handle.bits())?) })
     }
 
-    /// Makes a share for another process: its handle, good for one [`Heap::receive_arc`]. It keeps the value alive, also
-    /// when this process dies.
+    /// Makes a share for another process: its handle, good for one [`Heap::receive_arc`]. It keeps
+    /// the value alive, also when this process dies.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory): a share takes 16 bytes of the heap.
@@ -76,8 +78,8 @@ impl<T: Shareable> ShmArc<T> {
         self.shared.share().map(ArcHandle::from_bits)
     }
 
-    /// How many shares there are: one for each process (or each `receive_arc`), and those in transit. Too many where a
-    /// process died.
+    /// How many shares there are: one for each process (or each `receive_arc`), and those in
+    /// transit. Too many where a process died.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -90,13 +92,15 @@ impl<T: Shareable> ShmArc<T> {
         self.shared.count()
     }
 
-    /// Whether both are shares in the same value. A heap and a copy of its file have different values.
+    /// Whether both are shares in the same value. A heap and a copy of its file have different
+    /// values.
     ///
     /// ```
     /// use shmheap::ShmArc;
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
     /// let (one, other) = (heap.arc(1u8)?, heap.arc(1u8)?);
-    /// assert!(ShmArc::ptr_eq(&one, &heap.receive_arc(one.share()?)?) && !ShmArc::ptr_eq(&one, &other));
+    /// assert!(ShmArc::ptr_eq(&one, &heap.receive_arc(one.share()?)?));
+    /// assert!(!ShmArc::ptr_eq(&one, &other));
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {

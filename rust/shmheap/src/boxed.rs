@@ -11,13 +11,15 @@ use crate::handle::Handle;
 use crate::heap::{Heap, HeapRef};
 use crate::raw::{Object, Shm};
 
-/// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or a `str`.
+/// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or
+/// a `str`.
 ///
-/// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes to
-/// [`Heap::reap`].
+/// It costs 8 bytes besides the value, 24 at least together. A process that dies leaves its boxes
+/// to [`Heap::reap`].
 ///
-/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by `fork()`, a use of a box that it
-/// inherited panics, and its drop does nothing: the box is the parent's.
+/// Only a [`Heap`] makes boxes: a heap of which all writers are trusted. In a child made by
+/// `fork()`, a use of a box that it inherited panics, and its drop does nothing: the box is the
+/// parent's.
 ///
 /// ```
 /// use shmheap::{Heap, ShmBox};
@@ -39,8 +41,8 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
         ShmBox { object }
     }
 
-    /// Puts it in transit: the handle, by which one process can claim it. When that fails (in a process made by
-    /// `fork()`, say) the value is dropped.
+    /// Puts it in transit: the handle, by which one process can claim it. When that fails (in a
+    /// process made by `fork()`, say) the value is dropped.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -67,8 +69,8 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
         Object::receive(heap, handle.bits()).map(Self::of)
     }
 
-    /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound whatever others write
-    /// meanwhile.
+    /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound
+    /// whatever other processes write meanwhile.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -112,7 +114,8 @@ impl<T: Shm, H: HeapRef> ShmBox<T, H> {
 }
 
 impl<T: Shm, H: HeapRef> ShmBox<T, H> {
-    /// The value, moved out of the heap, whose memory is given back. In a child made by `fork()` it panics, as every use.
+    /// The value, moved out of the heap, whose memory is given back. In a child made by `fork()` it
+    /// panics, as every use.
     ///
     /// ```
     /// use shmheap::{Heap, ShmBox};
@@ -178,7 +181,8 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
 }
 
 impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
-    /// A slice of all that the iterator gives. Its length is not known before, so the elements are collected first.
+    /// A slice of all that the iterator gives. Its length is not known before, so the elements are
+    /// collected first.
     ///
     /// ```
     /// use shmheap::{Heap, ShmBox};
@@ -188,7 +192,11 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// ```
     pub fn from_iter_in(elements: impl IntoIterator<Item = T>, heap: H) -> Result<Self> {
         let mut elements = elements.into_iter().collect::<Vec<T>>().into_iter();
-        Self::from_fn_in(elements.len(), |_| elements.next().expect("as many as were counted"), heap)
+        Self::from_fn_in(
+            elements.len(),
+            |_| elements.next().expect("as many as were counted"),
+            heap,
+        )
     }
 }
 
@@ -256,7 +264,9 @@ impl<T: Content + ?Sized, H: HeapRef> BorrowMut<T> for ShmBox<T, H> {
 }
 
 /// Boxes compare by their values, wherever they lie.
-impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T, I>> for ShmBox<T, H> {
+impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T, I>>
+    for ShmBox<T, H>
+{
     fn eq(&self, other: &ShmBox<T, I>) -> bool {
         **self == **other
     }
@@ -264,7 +274,9 @@ impl<T: Content + PartialEq + ?Sized, H: HeapRef, I: HeapRef> PartialEq<ShmBox<T
 
 impl<T: Content + Eq + ?Sized, H: HeapRef> Eq for ShmBox<T, H> {}
 
-impl<T: Content + PartialOrd + ?Sized, H: HeapRef, I: HeapRef> PartialOrd<ShmBox<T, I>> for ShmBox<T, H> {
+impl<T: Content + PartialOrd + ?Sized, H: HeapRef, I: HeapRef> PartialOrd<ShmBox<T, I>>
+    for ShmBox<T, H>
+{
     fn partial_cmp(&self, other: &ShmBox<T, I>) -> Option<Ordering> {
         (**self).partial_cmp(&**other)
     }

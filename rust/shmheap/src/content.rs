@@ -1,8 +1,9 @@
 //! What may lie in shared memory.
 use crate::raw::Shm;
 
-/// Values that several processes may look at together, in a [`ShmArc`](crate::ShmArc) or a [`Root`](crate::Root): [`Shm`], and what changes
-/// inside is an atomic, which is what [`Sync`] asks for. Nobody implements it: each [`Shm`] type that is [`Sync`] has it.
+/// Values that several processes may look at together, in a [`ShmArc`](crate::ShmArc) or a
+/// [`Root`](crate::Root): [`Shm`], and what changes inside is an atomic, which is what [`Sync`]
+/// asks for. It is not implemented by hand: each [`Shm`] type that is [`Sync`] has it.
 ///
 /// ```
 /// use shmheap::{Heap, Shm};
@@ -24,7 +25,8 @@ use crate::raw::Shm;
 pub trait Shareable: Shm + Sync {}
 impl<T: Shm + Sync> Shareable for T {}
 
-/// What a [`ShmBox`](crate::ShmBox) holds: a [`Shm`] value, a slice of them, or text. Sealed: these three it is.
+/// What a [`ShmBox`](crate::ShmBox) holds: a [`Shm`] value, a slice of them, or text. Sealed: these
+/// three it is.
 ///
 /// ```
 /// fn names_it<T: shmheap::Content + ?Sized>() {}
@@ -131,21 +133,28 @@ mod sealed {
 pub(crate) struct Refuse<T>(std::marker::PhantomData<T>);
 
 impl<T: Shm> Refuse<T> {
-    /// A value in shared memory may end with its process, and has no padding: its shape is refused then.
+    /// A value in shared memory may end with its process, and has no padding: its shape is refused
+    /// then.
     pub(crate) const UNFIT: () = {
         let _ = T::SHAPE;
         assert!(!std::mem::needs_drop::<T>(), "a value in shared memory cannot have a destructor");
     };
 
     /// Values that are made of zero bytes.
-    pub(crate) const NOT_ZERO: () =
-        assert!(T::SHAPE.zero_is_valid(), "zero bytes are no value of this type: make it of a value instead");
+    pub(crate) const NOT_ZERO: () = assert!(
+        T::SHAPE.zero_is_valid(),
+        "zero bytes are no value of this type: make it of a value instead"
+    );
 
-    /// Values that are copied byte by byte while others may look at them.
-    pub(crate) const ATOMICS: () =
-        assert!(!T::SHAPE.may_change(), "atomics cannot be copied from a slice: make the elements with from_fn_in");
+    /// Values that are copied byte by byte while other processes may read them.
+    pub(crate) const ATOMICS: () = assert!(
+        !T::SHAPE.may_change(),
+        "atomics cannot be copied from a slice: make the elements with from_fn_in"
+    );
 
     /// Values that a hostile process may write while this one has a reference to them.
-    pub(crate) const NOT_ATOMIC: () =
-        assert!(T::SHAPE.is_all_atomic(), "only atomics can be shared with processes that are not trusted");
+    pub(crate) const NOT_ATOMIC: () = assert!(
+        T::SHAPE.is_all_atomic(),
+        "only atomics can be shared with processes that are not trusted"
+    );
 }

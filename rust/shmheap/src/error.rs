@@ -2,7 +2,8 @@
 use std::fmt;
 use std::io;
 
-/// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be tried again.
+/// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be
+/// tried again.
 ///
 /// ```
 /// use shmheap::{Error, Heap};
@@ -40,8 +41,9 @@ pub enum Error {
     ReadOnly,
     /// As many processes are connected as the heap has slots for.
     TooManyProcesses,
-    /// A live process has held the heap's lock, or has been making a root, for 30 s; or no process finished creating the heap in
-    /// time; or no space was given back in the time that the caller would wait.
+    /// A live process has held the heap's lock, or has been making a root, for 30 s; or no process
+    /// finished creating the heap in time; or no space was given back in the time that the caller
+    /// would wait.
     TimedOut,
     /// What is there is no heap of this version of the format.
     OtherVersion {
@@ -79,8 +81,9 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
-    /// The bytes that were sent are no value of their type: a `bool` of 2, say. They are in transit as before, under the same handle:
-    /// [`Heap::receive_bytes`](crate::Heap::receive_bytes) gets them.
+    /// The bytes that were sent are no value of their type: a `bool` of 2, say. They are in transit
+    /// as before, under the same handle: [`Heap::receive_bytes`](crate::Heap::receive_bytes) gets
+    /// them.
     NotAValue {
         /// The type.
         expected: &'static str,
@@ -99,7 +102,8 @@ pub enum Error {
         /// The name; bytes that are not UTF-8 are replaced.
         name: Box<str>,
     },
-    /// The object of that name is not a value of the type asked for, which the text says more about. It stays as it is.
+    /// The object of that name is not a value of the type asked for, which the text says more
+    /// about. It stays as it is.
     OtherRoot {
         /// What it is.
         found: &'static str,
@@ -113,7 +117,8 @@ pub enum Error {
         /// The rule in words.
         text: String,
     },
-    /// Feature `system`: the installed library is of another version than its header was. Install that version, or leave the feature out.
+    /// Feature `system`: the installed library is of another version than its header was. Install
+    /// that version, or leave the feature out.
     OtherLibrary {
         /// The version of the header: major * 10000 + minor * 100 + patch.
         needed: u32,
@@ -193,7 +198,11 @@ impl Error {
     }
 
     /// errno of a call that opens or removes this heap; invalid: what EINVAL says of the arguments.
-    pub(crate) fn from_open(errno: i32, heap: &str, invalid: impl FnOnce() -> &'static str) -> Self {
+    pub(crate) fn from_open(
+        errno: i32,
+        heap: &str,
+        invalid: impl FnOnce() -> &'static str,
+    ) -> Self {
         let heap = heap.into();
         match errno {
             code::ENOENT => Error::NotFound { heap },
@@ -201,7 +210,9 @@ impl Error {
             code::EACCES => Error::PermissionDenied { heap },
             code::EPROTONOSUPPORT => Error::OtherVersion { heap },
             code::EINVAL => Error::InvalidOption { heap, what: invalid() },
-            code::ENAMETOOLONG => Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" },
+            code::ENAMETOOLONG => {
+                Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" }
+            }
             code::EPERM => Error::Os(io::Error::from_raw_os_error(errno)),
             _ => Error::from_errno(errno),
         }
@@ -282,7 +293,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// What `main` shows when it returns an error: the variant, and what [`Display`](fmt::Display) says.
+/// What `main` shows when it returns an error: the variant, and what [`Display`](fmt::Display)
+/// says.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {self}", self.variant())
@@ -296,9 +308,10 @@ impl From<Error> for io::Error {
             Error::Os(_) => None,
             Error::NotFound { .. } | Error::NoSuchName { .. } => Some(io::ErrorKind::NotFound),
             Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
-            Error::PermissionDenied { .. } | Error::ReadOnly | Error::NotHeld | Error::OtherProcess => {
-                Some(io::ErrorKind::PermissionDenied)
-            }
+            Error::PermissionDenied { .. }
+            | Error::ReadOnly
+            | Error::NotHeld
+            | Error::OtherProcess => Some(io::ErrorKind::PermissionDenied),
             Error::TimedOut => Some(io::ErrorKind::TimedOut),
             Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
             Error::Unsupported | Error::OtherLibrary { .. } => Some(io::ErrorKind::Unsupported),
@@ -332,7 +345,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// The errno values of Linux that the library's contracts name; the same on all machines that it is built for.
+/// The errno values of Linux that the library's contracts name; the same on all machines that it is
+/// built for.
 pub(crate) mod code {
     pub const EPERM: i32 = 1;
     pub const ENOENT: i32 = 2;
@@ -374,7 +388,10 @@ mod tests {
         let error = io::Error::from(Error::WrongType { expected: "u64", found: "a share" });
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
-        assert_eq!(io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(), Some(5));
+        assert_eq!(
+            io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(),
+            Some(5)
+        );
     }
 
     #[test]

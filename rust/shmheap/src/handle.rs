@@ -37,7 +37,8 @@ macro_rules! handle {
                 self.0
             }
 
-            /// The handle of these bits. Any bits will do: what they name is found out, and checked, on receiving.
+            /// The handle of these bits. Any bits will do: what they name is found out, and
+            /// checked, on receiving.
             ///
             /// ```
             #[doc = concat!("let handle = shmheap::", stringify!($name), "::<u64>::from_bits(12345);")]
@@ -102,8 +103,9 @@ macro_rules! handle {
 }
 
 handle! {
-    /// Names a value of type `T` that was sent: 8 bytes, the same in every process, and itself fit to lie in shared
-    /// memory. It means nothing without its heap, where [`Heap::receive`](crate::Heap::receive) claims the value, once.
+    /// Names a value of type `T` that was sent: 8 bytes, the same in every process, and itself fit
+    /// to lie in shared memory. It means nothing without its heap, where
+    /// [`Heap::receive`](crate::Heap::receive) claims the value, once.
     ///
     /// ```
     /// use shmheap::{Handle, Heap, Shm};
@@ -126,7 +128,8 @@ handle! {
 }
 
 handle! {
-    /// Names a share in a [`ShmArc`](crate::ShmArc), made by [`ShmArc::share`](crate::ShmArc::share) for one receiver:
+    /// Names a share in a [`ShmArc`](crate::ShmArc), made by
+    /// [`ShmArc::share`](crate::ShmArc::share) for one receiver:
     /// [`Heap::receive_arc`](crate::Heap::receive_arc) claims it, once.
     ///
     /// ```
@@ -179,7 +182,8 @@ impl<T: ?Sized> AtomicHandle<T> {
         Self(AtomicU64::new(handle.bits()), PhantomData)
     }
 
-    /// What it holds. Sending and receiving order what is in the value; `order` is about what lies around it.
+    /// What it holds. Sending and receiving order what is in the value; `order` is about what lies
+    /// around it.
     ///
     /// ```
     /// # use shmheap::{AtomicHandle, Handle}; use std::sync::atomic::Ordering::Acquire;
@@ -217,8 +221,9 @@ impl<T: ?Sized> AtomicHandle<T> {
     /// ```
     /// # use shmheap::{AtomicHandle, Handle}; use std::sync::atomic::Ordering::{AcqRel, Acquire};
     /// let place = AtomicHandle::<u64>::NULL;
-    /// assert!(place.compare_exchange(Handle::NULL, Handle::from_bits(4), AcqRel, Acquire).is_ok());
-    /// assert!(place.compare_exchange(Handle::NULL, Handle::from_bits(5), AcqRel, Acquire).is_err());
+    /// let new = Handle::from_bits(4);
+    /// assert!(place.compare_exchange(Handle::NULL, new, AcqRel, Acquire).is_ok());
+    /// assert!(place.compare_exchange(Handle::NULL, new, AcqRel, Acquire).is_err());
     /// ```
     pub fn compare_exchange(
         &self,

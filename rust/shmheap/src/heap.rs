@@ -20,28 +20,33 @@ use crate::untrusted::UntrustedHeap;
 
 /// A heap whose writers are all trusted: values in it are used by reference, where they lie.
 ///
-/// A clone is the same connection; the last of clones, boxes and shares closes it. What is in the heap stays, for other
-/// processes, until its name is removed and the last process has closed it. All calls may be made from any thread.
+/// A clone is the same connection; the last of clones, boxes and shares closes it. What is in the
+/// heap stays, for other processes, until its name is removed and the last process has closed it.
+/// All calls may be made from any thread.
 ///
 /// # Trust
-/// A `&T` to memory that another process writes meanwhile is undefined behaviour in Rust. So a connection to memory that
-/// other processes can write is a `Heap` only by an `unsafe` call: [`Heap::create`], [`Heap::open`] or
-/// [`UntrustedHeap::trust`]. It is a promise about all of them:
+/// A `&T` to memory that another process writes meanwhile is undefined behaviour in Rust. So a
+/// connection to memory that other processes can write is a `Heap` only by an `unsafe` call:
+/// [`Heap::create`], [`Heap::open`] or [`UntrustedHeap::trust`]. It is a promise about all of them:
 ///
-/// - Whatever can write the heap's memory keeps to the protocol, as long as this process uses the heap: it writes the memory by this
-///   library alone, and an object while it holds it; what several processes share, it writes by atomics alone.
-///   Programs whose only `unsafe` call of this crate is that promise keep to it, whatever handles they make up.
-/// - A C program that keeps to `shmheap.h` does so when it writes all bytes of an object before it sends it, and does not use it after.
-/// - No process, this one included, writes the heap's file or its name's file by other means, or cuts it short.
+/// - Whatever can write the heap's memory keeps to the protocol, as long as this process uses the
+///   heap: it writes the memory by this library alone, and an object while it holds it; what
+///   several processes share, it writes by atomics alone. Programs whose only `unsafe` call of this
+///   crate is that promise keep to it, whatever handles they make up.
+/// - A C program that keeps to `shmheap.h` does so when it writes all bytes of an object before it
+///   sends it, and does not use it after.
+/// - No process, this one included, writes the heap's file or its name's file by other means, or
+///   cuts it short.
 ///
-/// Where that cannot be promised there is [`UntrustedHeap`], which copies. [`Heap::anonymous`] needs no promise: the kernel lets
-/// no second writer in.
+/// Where that cannot be promised there is [`UntrustedHeap`], which copies. [`Heap::anonymous`]
+/// needs no promise: the kernel lets no second writer in.
 ///
 /// # fork
-/// A connection belongs to the process that opened it. In a child made by `fork()`, calls on a heap that it inherited
-/// fail with [`Error::OtherProcess`], and so do `send`, `share` and `snapshot`. Uses of its boxes, shares and roots that cannot fail panic:
-/// dereferencing, [`ShmArc::shares`] and [`ShmBox::into_inner`]. Drops do nothing. References that live across
-/// the fork lead to memory that the kernel does not map in the child: a use of one ends the child by SIGSEGV.
+/// A connection belongs to the process that opened it. In a child made by `fork()`, calls on a heap
+/// that it inherited fail with [`Error::OtherProcess`], and so do `send`, `share` and `snapshot`.
+/// Uses of its boxes, shares and roots that cannot fail panic: dereferencing, [`ShmArc::shares`]
+/// and [`ShmBox::into_inner`]. Drops do nothing. References that live across the fork lead to
+/// memory that the kernel does not map in the child: a use of one ends the child by SIGSEGV.
 ///
 /// ```
 /// use shmheap::Heap;
@@ -61,8 +66,8 @@ pub struct Heap {
     connection: Arc<Connection>,
 }
 
-/// Where a box finds its heap: [`Heap`], which the box keeps open, or `&Heap`, which costs nothing and ties the box to
-/// the heap's lifetime. Sealed.
+/// Where a box finds its heap: [`Heap`], which the box keeps open, or `&Heap`, which costs nothing
+/// and ties the box to the heap's lifetime. Sealed.
 ///
 /// ```
 /// use shmheap::{Heap, ShmBox};
@@ -99,8 +104,9 @@ pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
     &heap.heap().connection
 }
 
-/// How to open or create a heap. Made by [`Heap::options`]. What opens a heap that other processes can write gives an [`UntrustedHeap`],
-/// and [`trust`](UntrustedHeap::trust) makes a [`Heap`] of it.
+/// How to open or create a heap. Made by [`Heap::options`]. What opens a heap that other processes
+/// can write gives an [`UntrustedHeap`], and [`trust`](UntrustedHeap::trust) makes a [`Heap`] of
+/// it.
 ///
 /// ```
 /// use shmheap::Heap;
@@ -148,9 +154,11 @@ impl HeapOptions {
         self
     }
 
-    /// How long to wait for a heap that is still being created; default 2 s. In milliseconds, rounded up.
+    /// How long to wait for a heap that is still being created; default 2 s. In milliseconds,
+    /// rounded up.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.opening.timeout_ms = limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX)) as u32;
+        self.opening.timeout_ms =
+            limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX)) as u32;
         self
     }
 
@@ -164,30 +172,35 @@ impl HeapOptions {
         self.flag(raw::CACHED)
     }
 
-    /// When creating: in this heap, what would fail for want of space first reaps the dead's boxes.
+    /// When creating: in this heap, a call that finds no space first frees the boxes of dead
+    /// processes.
     pub fn reap(self) -> Self {
         self.flag(raw::REAP)
     }
 
-    /// When creating or growing, do not reserve memory: a machine that runs out of it raises SIGBUS then.
+    /// When creating or growing, do not reserve memory: a machine that runs out of it raises SIGBUS
+    /// then.
     pub fn sparse(self) -> Self {
         self.flag(raw::SPARSE)
     }
 
-    /// Ask the kernel for huge pages however long it takes, also in small and sparse heaps, and in one that was made without. Those of
-    /// 16 MiB and more get them unasked, as many as half a second for each GiB allows.
+    /// Ask the kernel for huge pages however long it takes, also in small and sparse heaps, and in
+    /// one that was made without. Those of 16 MiB and more get them unasked, as many as half a
+    /// second for each GiB allows.
     pub fn huge_pages(self) -> Self {
         self.flag(raw::HUGE_PAGES)
     }
 
-    /// When creating by name: a heap of that name on which nobody lives any more, or whose making was never finished, is replaced by a
-    /// new one. With [`create`](Self::create), [`Error::AlreadyExists`] then says that somebody lives on it.
+    /// When creating by name: a heap of that name that no live process uses, or that was never
+    /// finished, is replaced by a new one. With [`create`](Self::create), [`Error::AlreadyExists`]
+    /// then says that a live process uses it.
     pub fn take_over(self) -> Self {
         self.flag(raw::TAKE_OVER)
     }
 
-    /// The heap of the CPU package that the caller runs on: `.socketN` is added to the name, and a new heap's memory lies on the package's
-    /// NUMA nodes. [`Error::Unsupported`] where the system does not tell, [`Error::Os`] with `EXDEV` where the caller may run on several packages.
+    /// The heap of the CPU package that the caller runs on: `.socketN` is added to the name, and a
+    /// new heap's memory lies on the package's NUMA nodes. [`Error::Unsupported`] where the system
+    /// does not tell, [`Error::Os`] with `EXDEV` where the caller may run on several packages.
     pub fn of_socket(self) -> Self {
         self.flag(raw::SOCKET)
     }
@@ -195,8 +208,9 @@ impl HeapOptions {
     /// Connects to the heap of this name, as `shm_open` takes it: `"/name"`.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::Corrupt`] (what is there is no heap),
-    /// [`Error::OtherVersion`], [`Error::TimedOut`], [`Error::TooManyProcesses`], [`Error::InvalidOption`].
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::Corrupt`] (what is there is no
+    /// heap), [`Error::OtherVersion`], [`Error::TimedOut`], [`Error::TooManyProcesses`],
+    /// [`Error::InvalidOption`].
     pub fn open(&self, name: &str) -> Result<UntrustedHeap> {
         self.at(name.as_bytes(), 0)
     }
@@ -226,13 +240,15 @@ impl HeapOptions {
         self.at(path.as_ref().as_os_str().as_bytes(), raw::FILE | raw::CREATE)
     }
 
-    /// Makes a heap without a name that this process alone can write: the kernel refuses every other mapping of it for writing
-    /// and every write to its file, in this process too (`F_SEAL_FUTURE_WRITE`), by way of `/proc/self/fd` too. The seal comes before
-    /// the heap's contents. Processes that get its descriptor ([`AsFd`]: by
-    /// inheritance, or over a socket) can open it [`read_only`](Self::read_only), and copy what they see.
+    /// Makes a heap without a name that this process alone can write: the kernel refuses every
+    /// other mapping of it for writing and every write to its file, in this process too
+    /// (`F_SEAL_FUTURE_WRITE`), by way of `/proc/self/fd` too. The seal comes before the heap's
+    /// contents. Processes that get its descriptor ([`AsFd`]: by inheritance, or over a socket) can
+    /// open it [`read_only`](Self::read_only), and copy what they see.
     ///
     /// # Errors
-    /// [`Error::Unsupported`]: before Linux 5.1, which lacks that seal; [`anonymous_shared`](Self::anonymous_shared) does without.
+    /// [`Error::Unsupported`]: before Linux 5.1, which lacks that seal;
+    /// [`anonymous_shared`](Self::anonymous_shared) does without.
     pub fn anonymous(&self) -> Result<Heap> {
         Connection::create_sealed(&self.with(raw::ANONYMOUS | raw::CREATE)).map(Heap::of)
     }
@@ -267,8 +283,10 @@ impl HeapOptions {
 }
 
 fn c_name(name: &[u8]) -> Result<CString> {
-    let invalid =
-        |_| Error::InvalidOption { heap: String::from_utf8_lossy(name).into(), what: "a name cannot hold a zero byte" };
+    let invalid = |_| Error::InvalidOption {
+        heap: String::from_utf8_lossy(name).into(),
+        what: "a name cannot hold a zero byte",
+    };
     CString::new(name).map_err(invalid)
 }
 
@@ -310,7 +328,8 @@ impl Heap {
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
-    /// let observer = shmheap::Heap::options().read_only().open_fd(&heap)?; // in another process, as a rule
+    /// // In another process, as a rule:
+    /// let observer = shmheap::Heap::options().read_only().open_fd(&heap)?;
     /// let handle = heap.boxed(3u32)?.send()?;
     /// assert_eq!(observer.peek(handle)?, 3);
     /// assert!(shmheap::Heap::options().open_fd(&heap).is_err()); // not for writing
@@ -320,9 +339,10 @@ impl Heap {
         Heap::options().size(size).anonymous()
     }
 
-    /// Keeps the heap open until the process ends. With the reference that it gives, boxes are owned, may go to other
-    /// threads, and cost no count of who keeps the heap open (see the figures in the README). To others the process has then
-    /// not left, but died: what it still holds is reaped.
+    /// Keeps the heap open until the process ends. With the reference that it gives, boxes are
+    /// owned, may go to other threads, and cost no count of what keeps the heap open (see the
+    /// figures in the README). When the process ends, other processes take it for dead: they reap
+    /// what it still holds.
     ///
     /// ```
     /// use shmheap::{Heap, ShmBox};
@@ -337,16 +357,18 @@ impl Heap {
         Box::leak(Box::new(self))
     }
 
-    /// Removes the name of a heap. Who is connected goes on; the memory goes with the last of them. (The name of a heap
-    /// in a file is removed as any file's.)
+    /// Removes the name of a heap. Connected processes go on; the last one that closes the heap
+    /// frees the memory. (The name of a heap in a file is removed as any file's.)
     pub fn remove(name: &str) -> Result<()> {
         Connection::unlink(&c_name(name.as_bytes())?)
     }
 
-    /// Puts a value in the heap. The box keeps the heap open; [`ShmBox::new_in`] with `&heap` borrows it instead.
+    /// Puts a value in the heap. The box keeps the heap open; [`ShmBox::new_in`] with `&heap`
+    /// borrows it instead.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a page), [`Error::ReadOnly`].
+    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a
+    /// page), [`Error::ReadOnly`].
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -360,11 +382,13 @@ impl Heap {
         ShmBox::new_in(value, self.clone())
     }
 
-    /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back: `limit` long at most, `None` for ever.
+    /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back:
+    /// `limit` long at most, `None` for ever.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] after that time, [`Error::OutOfMemory`] at once where the value could not fit even in the empty heap,
-    /// [`Error::TooLarge`] also for a type whose alignment is more than the heap's.
+    /// [`Error::TimedOut`] after that time, [`Error::OutOfMemory`] at once where the value could
+    /// not fit even in the empty heap, [`Error::TooLarge`] also for a type whose alignment is more
+    /// than the heap's.
     ///
     /// ```
     /// use shmheap::{Error, Heap};
@@ -386,7 +410,8 @@ impl Heap {
         raw::Object::new_waiting(self.clone(), 1, make, limit).map(ShmBox::of)
     }
 
-    /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what `make(i)` gives.
+    /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what
+    /// `make(i)` gives.
     pub fn boxed_slice_wait<T: Shm>(
         &self,
         len: usize,
@@ -409,7 +434,8 @@ impl Heap {
         ShmBox::copied_in(values, self.clone())
     }
 
-    /// A slice of `len` elements whose bytes are zero. Refused when the program is compiled where zero bytes are no value of `T`.
+    /// A slice of `len` elements whose bytes are zero. Refused when the program is compiled where
+    /// zero bytes are no value of `T`.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -434,9 +460,10 @@ impl Heap {
     /// Claims a value that was sent. Of all claims of it, in all processes, one succeeds.
     ///
     /// # Errors
-    /// [`Error::NullHandle`], [`Error::ForeignHandle`] (of another heap, or bits that are no handle), [`Error::Stale`]
-    /// (claimed already), [`Error::WrongType`], [`Error::NotAValue`], [`Error::NotUtf8`]. None of them changes anything: the value is
-    /// looked at before it is claimed.
+    /// [`Error::NullHandle`], [`Error::ForeignHandle`] (of another heap, or bits that are no
+    /// handle), [`Error::Stale`] (claimed already), [`Error::WrongType`], [`Error::NotAValue`],
+    /// [`Error::NotUtf8`]. None of them changes anything: the value is looked at before it is
+    /// claimed.
     ///
     /// ```
     /// use shmheap::{Error, Heap};
@@ -452,9 +479,10 @@ impl Heap {
         ShmBox::receive_in(handle, self.clone())
     }
 
-    /// Claims the value whose handle lies in `place`, and leaves the null handle there; `None` where there is none. The handle
-    /// stays in `place` until the value is claimed: a process that dies inside leaves the value in the mailbox, or holds it, so
-    /// that [`reap`](Self::reap) finds it.
+    /// Claims the value whose handle lies in `place`, and leaves the null handle there; `None`
+    /// where there is none. The handle stays in `place` until the value is claimed: a process that
+    /// dies inside leaves the value in the mailbox, or holds it, so that [`reap`](Self::reap) finds
+    /// it.
     ///
     /// ```
     /// use shmheap::{AtomicHandle, Heap};
@@ -467,7 +495,10 @@ impl Heap {
     /// assert!(heap.receive_from(&mailbox)?.is_none());
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn receive_from<T: Content + ?Sized>(&self, place: &AtomicHandle<T>) -> Result<Option<ShmBox<T>>> {
+    pub fn receive_from<T: Content + ?Sized>(
+        &self,
+        place: &AtomicHandle<T>,
+    ) -> Result<Option<ShmBox<T>>> {
         use std::sync::atomic::Ordering::{AcqRel, Acquire};
         loop {
             let handle = place.load(Acquire);
@@ -486,10 +517,12 @@ impl Heap {
         }
     }
 
-    /// Claims a value, copies it into this process's own memory and frees it. Refused, it is in transit as before.
+    /// Claims a value, copies it into this process's own memory and frees it. Refused, it is in
+    /// transit as before.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and [`Error::NoMemory`] where this process has no memory for the copy.
+    /// As [`receive`](Self::receive), and [`Error::NoMemory`] where this process has no memory for
+    /// the copy.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -515,9 +548,9 @@ impl Heap {
         raw::peek::<T>(&self.connection, handle.bits())
     }
 
-    /// What is in transit: values that were sent and not claimed, and shares. Among them are those whose handles are lost, since
-    /// the process died that had them: [`discard`](Self::discard) gives them back. Which these are, the program has to know.
-    /// Costs a walk over the heap.
+    /// What is in transit: values that were sent and not claimed, and shares. Among them are those
+    /// whose handles are lost, since the process died that had them: [`discard`](Self::discard)
+    /// gives them back. Which these are, the program has to know. Costs a walk over the heap.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -532,7 +565,8 @@ impl Heap {
         Transit::all(&self.connection)
     }
 
-    /// Claims what is in transit under a handle, of whatever type, and gives it back; of a share ([`ArcHandle`]), the share.
+    /// Claims what is in transit under a handle, of whatever type, and gives it back; of a share
+    /// ([`ArcHandle`]), the share.
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
@@ -540,8 +574,9 @@ impl Heap {
         raw::discard(self, handle.bits())
     }
 
-    /// Claims an object that a program without this crate sent, with `shmheap_send`: all its bytes but the last 16,
-    /// which this crate keeps for itself (so let that program allocate 16 more). What this crate sent comes as its bytes.
+    /// Claims an object that a program without this crate sent, with `shmheap_send`: all its bytes
+    /// but the last 16, which this crate keeps for itself (so let that program allocate 16 more).
+    /// What this crate sent comes as its bytes.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -557,7 +592,8 @@ impl Heap {
     /// Puts a value in the heap for several processes to look at, counted.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a page), [`Error::ReadOnly`].
+    /// [`Error::OutOfMemory`], [`Error::TooLarge`] (also for a type whose alignment is more than a
+    /// page), [`Error::ReadOnly`].
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -571,7 +607,8 @@ impl Heap {
         ShmArc::new_in(value, self)
     }
 
-    /// Claims a share that [`ShmArc::share`] made. Errors as [`receive`](Self::receive); refused, it is in transit as before.
+    /// Claims a share that [`ShmArc::share`] made. Errors as [`receive`](Self::receive); refused,
+    /// it is in transit as before.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -585,17 +622,19 @@ impl Heap {
         ShmArc::receive_in(handle, self)
     }
 
-    /// The value of this name, the same one for all processes, which lives as long as any of them has the [`Root`]. The first
-    /// call makes it, of zero bytes (refused when the program is compiled where these are no value of `T`);
-    /// [`root_with`](Self::root_with) makes it of a value.
+    /// The value of this name, the same one for all processes, which lives as long as any of them
+    /// has the [`Root`]. The first call makes it, of zero bytes (refused when the program is
+    /// compiled where these are no value of `T`); [`root_with`](Self::root_with) makes it of a
+    /// value.
     ///
-    /// The name is 1 to 255 bytes of any kind but zero. Making one costs a walk over the heap's blocks, once for each
-    /// connection.
+    /// The name is 1 to 255 bytes of any kind but zero. Making one costs a walk over the heap's
+    /// blocks, once for each connection.
     ///
     /// # Errors
-    /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another type, or made by a program
-    /// without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`], [`Error::TooLarge`] (also for a type whose alignment is
-    /// more than 4096), [`Error::TimedOut`] (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
+    /// [`Error::InvalidName`], [`Error::OtherRoot`] (there is something of that name, of another
+    /// type, or made by a program without this crate), [`Error::OutOfMemory`], [`Error::ReadOnly`],
+    /// [`Error::TooLarge`] (also for a type whose alignment is more than 4096), [`Error::TimedOut`]
+    /// (a live process began making it 30 s ago: stopped in a debugger?). Nothing changes by any of
     /// them.
     ///
     /// ```
@@ -614,8 +653,8 @@ impl Heap {
         Root::zeroed(self, name.as_ref())
     }
 
-    /// As [`root`](Self::root), but who makes it puts `initial()` there. Of several who come at the same time each may
-    /// call its own, and all get the value of one.
+    /// As [`root`](Self::root), but the process that makes it puts `initial()` there. Of several
+    /// processes at the same time each may call its own, and all get the value of one.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -624,11 +663,16 @@ impl Heap {
     /// assert_eq!((*first, *second), ([3, 4], [3, 4]));
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    pub fn root_with<T: Shareable>(&self, name: impl AsRef<[u8]>, initial: impl FnOnce() -> T) -> Result<Root<T>> {
+    pub fn root_with<T: Shareable>(
+        &self,
+        name: impl AsRef<[u8]>,
+        initial: impl FnOnce() -> T,
+    ) -> Result<Root<T>> {
         Root::with(self, name.as_ref(), initial)
     }
 
-    /// The value of this name, where somebody has made it. Errors as [`root`](Self::root), and [`Error::NoSuchName`].
+    /// The value of this name, where a process has made it. Errors as [`root`](Self::root), and
+    /// [`Error::NoSuchName`].
     ///
     /// ```
     /// use shmheap::{Error, Heap};
@@ -643,9 +687,9 @@ impl Heap {
         Root::find(self, name.as_ref())
     }
 
-    /// Keeps a name: from now on it stays without uses, also when all processes have died or left, until
-    /// [`remove_root`](Self::remove_root). So a heap in a file has a root to come back to. Do it each time when the root has
-    /// been opened, since a process may die before.
+    /// Keeps a name: from now on it stays without uses, also when all processes have died or left,
+    /// until [`remove_root`](Self::remove_root). So a heap in a file has a root to come back to. Do
+    /// it each time when the root has been opened, since a process may die before.
     ///
     /// # Errors
     /// [`Error::NoSuchName`], [`Error::ReadOnly`].
@@ -664,8 +708,9 @@ impl Heap {
         self.connection.keep_name(&crate::root::c_name(name.as_ref())?)
     }
 
-    /// Removes a name, kept or not. True: it is gone. False: living processes use it, and it goes with their last use. The
-    /// caller counts: while it has a [`Root`] of the name itself, the result is false.
+    /// Removes a name, kept or not. True: it is gone. False: living processes use it, and it goes
+    /// with their last use. The caller counts: while it has a [`Root`] of the name itself, the
+    /// result is false.
     ///
     /// # Errors
     /// [`Error::NoSuchName`], [`Error::ReadOnly`].
@@ -673,8 +718,8 @@ impl Heap {
         self.connection.remove_name(&crate::root::c_name(name.as_ref())?)
     }
 
-    /// All names in the heap, those of C programs too, in no particular order. Names that come or go meanwhile may be among
-    /// them or not. Also on read-only connections.
+    /// All names in the heap, those of C programs too, in no particular order. Names that come or
+    /// go meanwhile may be among them or not. Also on read-only connections.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -689,8 +734,8 @@ impl Heap {
         Ok(self.connection.names()?.into_iter().map(NameInfo::of).collect())
     }
 
-    /// Gives back what only processes that died can know: their boxes, their uses of roots, and what no share is left
-    /// of. What is in transit stays. Costs a walk over the heap.
+    /// Gives back what only processes that died can know: their boxes, their uses of roots, and
+    /// what no share is left of. What is in transit stays. Costs a walk over the heap.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;
@@ -708,7 +753,8 @@ impl Heap {
         Ok(Reaped { boxes, arcs })
     }
 
-    /// Walks all blocks and holds the heap's figures against them: [`Error::Unsound`] names the rule that is broken.
+    /// Walks all blocks and holds the heap's figures against them: [`Error::Unsound`] names the
+    /// rule that is broken.
     ///
     /// ```
     /// shmheap::Heap::anonymous(1 << 16)?.check()?;
@@ -731,8 +777,9 @@ impl Heap {
     }
 }
 
-/// A descriptor of the file below the heap that can be read and not written, a description of its own: nothing that is done with it, locks
-/// included, has to do with the heap's own. Processes that get it open the heap [`read_only`](HeapOptions::read_only).
+/// A descriptor of the file below the heap that can be read and not written, a description of its
+/// own: nothing that is done with it, locks included, has to do with the heap's own. Processes that
+/// get it open the heap [`read_only`](HeapOptions::read_only).
 impl AsFd for Heap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.fd().expect("a heap that this process opened has a file")
@@ -750,7 +797,8 @@ impl AsFd for Heap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reaped {
-    /// Objects that dead processes held: boxes, their shares in `ShmArc`s, and roots that nobody else uses.
+    /// Objects that dead processes held: boxes, their shares in `ShmArc`s, and roots that no other
+    /// process uses.
     pub boxes: u64,
     /// Insides of `ShmArc`s that no share was left of.
     pub arcs: u64,
@@ -822,7 +870,9 @@ impl Stats {
             failed_allocs: found.failed_allocs,
             grows: found.grows,
             recoveries: found.recoveries,
-            created: UNIX_EPOCH.checked_add(Duration::from_nanos(found.created_ns)).unwrap_or(UNIX_EPOCH),
+            created: UNIX_EPOCH
+                .checked_add(Duration::from_nanos(found.created_ns))
+                .unwrap_or(UNIX_EPOCH),
             processes: found.processes,
             dead: found.dead,
         }

@@ -1,5 +1,6 @@
-//! The words at the end of each object that was sent: what it holds. They lie behind the value, where no safe code
-//! reaches, so a label is what this crate wrote there or a process that keeps no rules.
+//! The words at the end of each object that was sent: what it holds. They lie behind the value,
+//! where no safe code reaches, so a label is what this crate wrote there or a process that keeps no
+//! rules.
 //!
 //! ```text
 //! value                 [ value ][ ... ][ label ]

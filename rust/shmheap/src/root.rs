@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::raw::{Named, Used};
 
-/// A value in a heap that has a name, by which every process finds it: where to begin. Made by [`Heap::root`],
-/// [`Heap::root_with`] and [`Heap::find_root`].
+/// A value in a heap that has a name, by which every process finds it: where to begin. Made by
+/// [`Heap::root`], [`Heap::root_with`] and [`Heap::find_root`].
 ///
-/// It is for looking at together, as a [`ShmArc`](crate::ShmArc): what changes in it are atomics. Value and name live as
-/// long as anybody has the root: each call that gives one counts as a use, a clone is the same use, and the last use that
-/// is dropped frees the value, unless its name is kept ([`Heap::keep_root`]). The uses of a process that died are given
-/// back by [`Heap::reap`].
+/// It is for looking at together, as a [`ShmArc`](crate::ShmArc): what changes in it are atomics.
+/// Value and name live as long as a process has the root: each call that gives one counts as a use,
+/// a clone is the same use, and the last use that is dropped frees the value, unless its name is
+/// kept ([`Heap::keep_root`]). The uses of a process that died are given back by [`Heap::reap`].
 ///
-/// The value is complete before anybody sees it. A process that dies while making it leaves a name that the next one
-/// goes on with.
+/// The value is complete before another process sees it. A process that dies while making it leaves
+/// a name that the next one goes on with.
 ///
 /// ```
 /// use shmheap::{Heap, Shm};
@@ -111,9 +111,11 @@ impl<T: Shareable + fmt::Debug> fmt::Debug for Root<T> {
 pub struct NameInfo {
     /// Its bytes, 1 to 255.
     pub name: Vec<u8>,
-    /// Bytes of its object. This crate adds up to 24 to a value's size, and what an alignment above the heap's needs.
+    /// Bytes of its object. This crate adds up to 24 to a value's size, and what an alignment above
+    /// the heap's needs.
     pub len: u64,
-    /// Uses that were not given back: one for each [`Root`] but clones. Too many where a process died.
+    /// Uses that were not given back: one for each [`Root`] but clones. Too many where a process
+    /// died.
     pub users: u64,
     /// It stays without uses, until [`Heap::remove_root`].
     pub kept: bool,

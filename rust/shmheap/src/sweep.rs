@@ -1,16 +1,17 @@
-//! Frees the insides of `ShmArc`s that nobody has a share in any more, since processes with shares died.
+//! Frees the insides of `ShmArc`s whose last shares were held by processes that died.
 //!
-//! Looks twice: at all such objects and their words, then at all tickets. An object that no ticket names and whose word
-//! is still the same has no owner, and can never have one again: a ticket that is good now was either there before the
-//! first look, and is then seen by the second (objects that live throughout are visited exactly once), or was made after
-//! it, and making it changed the word. (Made from another one, which was there: new tickets come from tickets alone.)
+//! Looks twice: at all such objects and their words, then at all tickets. An object has no owner,
+//! and can never have one again, if no ticket names it and its word has not changed: a ticket that
+//! is good now was either there before the first look, and is then seen by the second (objects that
+//! live throughout are visited exactly once), or was made after it, and making it changed the word.
+//! (Made from another one, which was there: new tickets come from tickets alone.)
 //!
-//! The word is compared once more after the claim. Another object may lie there by then, under the same handle, since
-//! stamps go round; but each object's word has another version, so it is put back. A process that dies at that very moment
-//! leaves it to reaping, as any receiver.
+//! The word is compared once more after the claim. Another object may lie there by then, under the
+//! same handle, since generations repeat. Its word has another version, so the claim is undone. A
+//! process that dies at that very moment leaves it to reaping, as any receiver.
 //!
-//! Contents are read through the heap's file: a block that a walk has shown may be another thread's box by now, and
-//! reading that as memory would be a data race.
+//! Contents are read through the heap's file: a block that a walk has shown may be another thread's
+//! box by now, and reading that as memory would be a data race.
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -58,13 +59,17 @@ pub(crate) fn sweep(heap: &Connection) -> Result<u64> {
     }
     let sizes = TICKET_LEN as u64..=TICKET_MAX as u64;
     for ticket in blocks(heap, |block| block.live && sizes.contains(&block.len))? {
-        if let Some(object) = ticket_names(contents.word(ticket.offset + ticket.len - TICKET_LEN as u64)?) {
+        if let Some(object) =
+            ticket_names(contents.word(ticket.offset + ticket.len - TICKET_LEN as u64)?)
+        {
             candidates.remove(&object);
         }
     }
     let mut freed = 0;
     for (offset, candidate) in candidates {
-        if contents.word(offset)? == candidate.word && bury(heap, candidate.handle, |word| word == candidate.word) {
+        if contents.word(offset)? == candidate.word
+            && bury(heap, candidate.handle, |word| word == candidate.word)
+        {
             freed += 1;
         }
     }

@@ -10,12 +10,14 @@ use crate::raw::{self, Shm};
 use crate::root::{NameInfo, Root};
 use crate::transit::Transit;
 
-/// A heap that other processes may write as they please: values are copied in and out, and no references are given but to
-/// atomics. What the options open is one of these; [`trust`](Self::trust) makes a [`Heap`] of it.
+/// A heap that other processes may write as they please: values are copied in and out, and no
+/// references are given but to atomics. What the options open is one of these;
+/// [`trust`](Self::trust) makes a [`Heap`] of it.
 ///
-/// Whatever the other processes write, no call here reads or writes outside the heap's memory, loops without end or makes an invalid
-/// value. A hostile process can destroy what is in the heap, and hand out bytes that are values and lies. By cutting
-/// the file short below a heap with a name it can raise SIGBUS; a memfd is sealed against that.
+/// Whatever the other processes write, no call here reads or writes outside the heap's memory,
+/// loops without end or makes an invalid value. A hostile process can destroy what is in the heap,
+/// and hand out bytes that are values and lies. By cutting the file short below a heap with a name
+/// it can raise SIGBUS; a memfd is sealed against that.
 ///
 /// ```
 /// use shmheap::{Heap, UntrustedHeap};
@@ -34,13 +36,16 @@ use crate::transit::Transit;
 /// ```
 ///
 /// # A limit
-/// A hostile process can write over the label of an object. So two calls of this process, by the same name or by shares in the same
-/// object, may give references to the same bytes as atomics of different widths: a `&AtomicU64` and a `&[AtomicU32; 2]`. Rust calls
-/// it undefined behaviour when accesses of both meet and one is a write. Processors define it: each load gives bytes that
-/// were stored. A program that must not depend on that asks for each name and each share as one type only.
+/// A hostile process can write over the label of an object. So two calls of this process, by the
+/// same name or by shares in the same object, may give references to the same bytes as atomics of
+/// different widths: a `&AtomicU64` and a `&[AtomicU32; 2]`. Rust calls it undefined behaviour when
+/// accesses of both meet and one is a write. Processors define it: each load gives bytes that were
+/// stored. A program that must not depend on that asks for each name and each share as one type
+/// only.
 ///
-/// On a [`read_only`](crate::HeapOptions::read_only) connection, which the kernel keeps from writing, an observer has
-/// [`peek`](Self::peek), [`in_transit`](Self::in_transit), [`names`](Self::names), [`stats`](Self::stats) and [`check`](Self::check).
+/// On a [`read_only`](crate::HeapOptions::read_only) connection, which the kernel keeps from
+/// writing, an observer has [`peek`](Self::peek), [`in_transit`](Self::in_transit),
+/// [`names`](Self::names), [`stats`](Self::stats) and [`check`](Self::check).
 #[derive(Clone, Debug)]
 pub struct UntrustedHeap {
     heap: Heap,
@@ -76,7 +81,8 @@ impl UntrustedHeap {
     /// Copies a value into the heap and sends it: its handle.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::TooLarge`](crate::Error::TooLarge), [`Error::ReadOnly`](crate::Error::ReadOnly).
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
+    /// [`Error::TooLarge`](crate::Error::TooLarge), [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn send<T: Shm>(&self, value: &T) -> Result<Handle<T>> {
         raw::send_copy::<T>(&self.heap, std::slice::from_ref(value)).map(Handle::from_bits)
     }
@@ -101,7 +107,8 @@ impl UntrustedHeap {
         self.heap.peek(handle)
     }
 
-    /// Shares atomics, counted: as [`Heap::arc`]. A type with anything but atomics in it is refused when the program is compiled.
+    /// Shares atomics, counted: as [`Heap::arc`]. A type with anything but atomics in it is refused
+    /// when the program is compiled.
     ///
     /// ```compile_fail,E0080
     /// let heap = shmheap::Heap::options().anonymous_shared().unwrap();
@@ -125,7 +132,11 @@ impl UntrustedHeap {
     }
 
     /// As [`root`](Self::root), made of a value: as [`Heap::root_with`].
-    pub fn root_with<T: Shareable>(&self, name: impl AsRef<[u8]>, initial: impl FnOnce() -> T) -> Result<Root<T>> {
+    pub fn root_with<T: Shareable>(
+        &self,
+        name: impl AsRef<[u8]>,
+        initial: impl FnOnce() -> T,
+    ) -> Result<Root<T>> {
         let () = Refuse::<T>::NOT_ATOMIC;
         self.heap.root_with(name, initial)
     }
@@ -166,10 +177,12 @@ impl UntrustedHeap {
         self.heap.stats()
     }
 
-    /// A descriptor of the heap's file for writing, for a process that is to open the heap so. It stays the heap's own.
+    /// A descriptor of the heap's file for writing, for a process that is to open the heap so. It
+    /// stays the heap's own.
     ///
     /// # Safety
-    /// What is done with it keeps to the protocol (see [`Heap`]) wherever a process trusts this heap's writers.
+    /// What is done with it keeps to the protocol (see [`Heap`]) wherever a process trusts this
+    /// heap's writers.
     #[allow(unsafe_code)]
     pub unsafe fn writable_fd(&self) -> Result<BorrowedFd<'_>> {
         self.heap.fd_writable()

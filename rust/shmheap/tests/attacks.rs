@@ -1,5 +1,5 @@
-//! Programs of safe code that once made undefined behaviour, or might: each is refused, and changes nothing.
-//! (Where a test needs `unsafe`, it is for a system call that other crates offer as safe.)
+//! Programs of safe code that once made undefined behaviour, or might: each is refused, and changes
+//! nothing. (Where a test needs `unsafe`, it is for a system call that other crates offer as safe.)
 mod support;
 
 use std::fs::{File, OpenOptions};
@@ -47,8 +47,14 @@ fn a_box_is_not_received_as_another_type_of_its_size() {
     }
     assert_eq!(*heap.receive(handle).unwrap(), 1.0);
     let slice = heap.boxed_slice(&[1u8, 2]).unwrap().send().unwrap();
-    assert!(wrong_type(heap.receive(slice.cast::<str>())) && wrong_type(heap.receive(slice.cast::<[u8; 2]>())));
-    assert!(wrong_type(heap.receive(slice.cast::<[bool]>())) && wrong_type(heap.receive(slice.cast::<[i8]>())));
+    assert!(
+        wrong_type(heap.receive(slice.cast::<str>()))
+            && wrong_type(heap.receive(slice.cast::<[u8; 2]>()))
+    );
+    assert!(
+        wrong_type(heap.receive(slice.cast::<[bool]>()))
+            && wrong_type(heap.receive(slice.cast::<[i8]>()))
+    );
     assert_eq!(*heap.receive(slice).unwrap(), [1, 2]);
 }
 
@@ -75,7 +81,8 @@ fn a_share_is_as_long_as_its_object() {
     assert_eq!(heap.receive_arc(share).unwrap().load(SeqCst), 1);
 }
 
-/// The descriptor that a heap lends is for reading, also when it is opened once more: the heap has one writer.
+/// The descriptor that a heap lends is for reading, also when it is opened once more: the heap has
+/// one writer.
 #[test]
 fn nobody_writes_through_the_descriptor() {
     let heap = Heap::anonymous(1 << 16).unwrap();
@@ -87,7 +94,9 @@ fn nobody_writes_through_the_descriptor() {
     assert!(lent.write_all_at(&[7; 8], at).is_err());
     assert!(lent.set_len(0).is_err());
     for fd in 3..200 {
-        let Ok(file) = OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")) else { continue };
+        let Ok(file) = OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}")) else {
+            continue;
+        };
         let ours = file.metadata().unwrap().ino() == lent.metadata().unwrap().ino();
         assert!(!ours || file.write_all_at(&[7; 8], at).is_err(), "descriptor {fd}");
     }
@@ -167,7 +176,13 @@ fn deaths_while_guessing() {
         assert_eq!((reaped.boxes, reaped.arcs), (0, 0), "round {round}");
         assert_eq!((*second, *heap.receive_arc(transit).unwrap()), ([MAGIC; 8], [MAGIC; 8]));
         drop((arc, second));
-        assert_eq!(heap.stats().unwrap().used_blocks, 0, "{:?} {:?}", heap.in_transit(), heap.reap());
+        assert_eq!(
+            heap.stats().unwrap().used_blocks,
+            0,
+            "{:?} {:?}",
+            heap.in_transit(),
+            heap.reap()
+        );
     }
 }
 
@@ -187,10 +202,12 @@ fn guesses() {
     }
 }
 
-/// Runs this in a child made by fork(), which shares the parent's memory as it is: what the child ended with. It must not
-/// allocate where other threads may hold the allocator's lock, so tests that fork make their strings before.
+/// Runs this in a child made by fork(), which shares the parent's memory as it is: what the child
+/// ended with. It must not allocate where other threads may hold the allocator's lock, so tests
+/// that fork make their strings before.
 fn in_a_child(run: impl FnOnce() -> bool) -> Result<bool, i32> {
-    // SAFETY: (fork) the child runs this closure and ends without unwinding; glibc makes its allocator usable in the child.
+    // SAFETY: (fork) the child runs this closure and ends without unwinding; glibc makes its
+    // allocator usable in the child.
     let pid = unsafe { system::fork() };
     if pid == 0 {
         let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(false);
@@ -240,8 +257,9 @@ fn everything() -> Everything {
 }
 
 fn is_untouched(all: &Everything, used: u64) -> bool {
-    let lives = (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst))
-        == (1, "ours", 2, 1, 0);
+    let lives =
+        (*all.number, &*all.text, all.arc.load(SeqCst), all.arc.shares(), all.root.load(SeqCst))
+            == (1, "ours", 2, 1, 0);
     lives && all.heap.stats().unwrap().used_blocks == used && all.heap.check().is_ok()
 }
 
@@ -252,7 +270,8 @@ fn a_child_drops_what_it_inherited_and_nothing_happens() {
     let copy = std::mem::ManuallyDrop::new(all);
     assert_eq!(
         in_a_child(|| {
-            // SAFETY: the child's copy, which it drops once, as a child does that returns from main.
+            // SAFETY: the child's copy, which it drops once, as a child does that returns from
+            // main.
             drop(unsafe { std::ptr::read(&*copy) });
             true
         }),
@@ -263,7 +282,8 @@ fn a_child_drops_what_it_inherited_and_nothing_happens() {
     assert_eq!(all.heap.reap().unwrap().boxes, 0);
 }
 
-/// As a child does that returns from main: what the C library calls at an exit finds a connection that is not the child's.
+/// As a child does that returns from main: what the C library calls at an exit finds a connection
+/// that is not the child's.
 #[test]
 fn a_child_exits_and_nothing_happens() {
     let all = everything();
@@ -323,7 +343,8 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     let boxed = heap.boxed_slice(&[1u8; 2 << 20]).unwrap();
     let (first, last) = (boxed.as_ptr() as usize, &raw const boxed[boxed.len() - 1] as usize);
     let mapped = in_a_child(|| {
-        // From where the C library maps memory of its own, to sizes that fill the holes between mappings.
+        // From where the C library maps memory of its own, to sizes that fill the holes between
+        // mappings.
         let taken: Vec<Vec<u8>> = (0..400).map(|i| vec![2u8; (1 << 20) >> (i / 100)]).collect();
         taken.iter().all(|bytes| {
             let there = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
@@ -332,11 +353,13 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     });
     assert_eq!(mapped, Ok(true), "its own memory lies where the reference leads");
     let reference: &u8 = &boxed[0];
-    let grandchild = in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
+    let grandchild =
+        in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
     assert_eq!((grandchild, boxed[0]), (Ok(true), 1));
 }
 
-/// Code of the user's that a call runs may fork: the call goes on in the child as well, with what is the parent's.
+/// Code of the user's that a call runs may fork: the call goes on in the child as well, with what
+/// is the parent's.
 #[test]
 fn a_child_goes_on_amid_a_call() {
     let heap = Heap::anonymous(1 << 16).unwrap();
@@ -367,7 +390,10 @@ fn a_child_opens_the_heap_itself() {
         let here = open(&name.0).unwrap();
         let received = here.receive(letter).unwrap();
         let fresh = here.boxed([7u64; 3]).unwrap();
-        *received == 6 && *fresh == [7; 3] && heap.stats().is_err() && here.stats().unwrap().processes == 2
+        *received == 6
+            && *fresh == [7; 3]
+            && heap.stats().is_err()
+            && here.stats().unwrap().processes == 2
     });
     assert_eq!((good, *boxed), (Ok(true), 5));
     assert_eq!(heap.stats().unwrap().used_blocks, 1);
@@ -433,9 +459,10 @@ fn shares_that_are_lost_are_listed_and_given_back() {
     assert_eq!((heap.stats().unwrap().used_blocks, heap.in_transit().unwrap()), (0, vec![]));
 }
 
-/// What a thread meets when the heap's stamps go round between its look at an object in transit and its claim: another object with the
-/// same handle. It has the same length here, so the header is the same, and its contents are written at the moment of the claim: the
-/// first write to the page of the header, which is protected until then.
+/// What a thread meets when the heap's stamps go round between its look at an object in transit and
+/// its claim: another object with the same handle. It has the same length here, so the header is
+/// the same, and its contents are written at the moment of the claim: the first write to the page
+/// of the header, which is protected until then.
 mod gone_round {
     use super::system::{mprotect, signal, SIGSEGV};
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -465,7 +492,8 @@ mod gone_round {
         unsafe { AtomicU64::from_ptr(place as *mut u64) }.swap(word, SeqCst)
     }
 
-    /// Runs call, during which the word at place, in the page of the object's header, becomes this one.
+    /// Runs call, during which the word at place, in the page of the object's header, becomes this
+    /// one.
     pub fn during<R>(object: usize, place: usize, word: u64, call: impl FnOnce() -> R) -> R {
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let page = (object - 8) & !(PAGE - 1);
@@ -499,7 +527,10 @@ fn a_claim_of_another_count_is_undone() {
     let place = slice.as_ptr() as usize;
     let handle = slice.send().unwrap();
     let count = end_of(&heap, handle, place) - 16;
-    assert!(matches!(gone_round::during(place, count, 2, || heap.receive(handle).map(drop)), Err(Error::Stale)));
+    assert!(matches!(
+        gone_round::during(place, count, 2, || heap.receive(handle).map(drop)),
+        Err(Error::Stale)
+    ));
     assert_eq!(gone_round::swap(count, 8), 2);
     assert!(matches!(gone_round::during(place, count, 2, || heap.take(handle)), Err(Error::Stale)));
     assert_eq!(gone_round::swap(count, 8), 2);
@@ -596,7 +627,8 @@ fn a_claim_of_another_share_is_undone() {
     assert_eq!(*heap.receive_arc(other).unwrap(), [2; 4]);
 }
 
-/// Reaping has seen an object without shares; another one, in use, has its place and its handle when it is claimed.
+/// Reaping has seen an object without shares; another one, in use, has its place and its handle
+/// when it is claimed.
 #[test]
 fn what_is_in_use_is_not_reaped() {
     let heap = Heap::options().size(1 << 16).alignment(16).anonymous().unwrap();

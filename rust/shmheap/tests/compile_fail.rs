@@ -1,8 +1,8 @@
 //! What must not compile does not, and for the reason it should.
 use std::process::Command;
 
-/// The messages beside the programs are those of these compilers; others may word them differently. (What a derive says
-/// already differs between the two, so none is used there.)
+/// The messages beside the programs are those of these compilers; others may word them differently.
+/// (What a derive says already differs between the two, so none is used there.)
 const KNOWN: [&str; 2] = ["rustc 1.95.", "rustc 1.96."];
 
 #[test]

@@ -23,7 +23,8 @@ fn said(output: Output) -> String {
 #[test]
 fn producer_and_consumer() {
     let name = Name::new();
-    let mut producer = example("producer").args([&name.0, "200"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut producer =
+        example("producer").args([&name.0, "200"]).stdout(Stdio::piped()).spawn().unwrap();
     let handles = producer.stdout.take().unwrap();
     let consumer = example("consumer").arg(&name.0).stdin(handles).output().unwrap();
     assert!(producer.wait().unwrap().success());
@@ -48,13 +49,17 @@ fn counter() {
 #[test]
 fn ring() {
     let said = said(example("ring").output().unwrap());
-    assert!(said.contains("took 10000 lines") && said.contains("taken: 10000\n0 objects left\n"), "{said}");
+    assert!(
+        said.contains("took 10000 lines") && said.contains("taken: 10000\n0 objects left\n"),
+        "{said}"
+    );
 }
 
 #[test]
 fn crash() {
     let said = said(example("crash").output().unwrap());
-    let expected = "killed while holding 100 boxes: 103 objects in the heap\nreaped: 101 boxes, 0 arcs\n\
+    let expected =
+        "killed while holding 100 boxes: 103 objects in the heap\nreaped: 101 boxes, 0 arcs\n\
                     then the value that was shared: 0 boxes, 1 arcs\n0 objects left\n";
     assert_eq!(said, expected);
 }
@@ -62,6 +67,7 @@ fn crash() {
 #[test]
 fn mailbox() {
     let said = said(example("mailbox").output().unwrap());
-    let expected = "another process wrote\nfound by name alone\nmailbox: 25 bytes, 1 user\n0 names left\n";
+    let expected =
+        "another process wrote\nfound by name alone\nmailbox: 25 bytes, 1 user\n0 names left\n";
     assert_eq!(said, expected);
 }

@@ -44,7 +44,10 @@ fn read_only_changes_nothing() {
     assert!(matches!(reader.take(handle), Err(Error::ReadOnly)));
     assert!(matches!(reader.discard(handle.cast()), Err(Error::ReadOnly)));
     assert!(matches!(reader.arc(AtomicU8::new(1)), Err(Error::ReadOnly)));
-    assert_eq!((reader.peek(handle).unwrap(), reader.in_transit().unwrap()[0].handle), (1, handle.cast()));
+    assert_eq!(
+        (reader.peek(handle).unwrap(), reader.in_transit().unwrap()[0].handle),
+        (1, handle.cast())
+    );
     assert!(matches!(reader.reap(), Err(Error::ReadOnly)));
     assert_eq!(reader.stats().unwrap().used_blocks, 1);
     reader.check().unwrap();
@@ -55,7 +58,10 @@ fn options_out_of_range_are_refused() {
     let heap = |options: shmheap::HeapOptions| options.anonymous().map(|_| ());
     assert!(matches!(heap(Heap::options().alignment(32)), Err(Error::InvalidOption { .. })));
     assert!(matches!(heap(Heap::options().size(1)), Err(Error::InvalidOption { .. })));
-    assert!(matches!(heap(Heap::options().size(1 << 20).growable_to(1 << 10)), Err(Error::InvalidOption { .. })));
+    assert!(matches!(
+        heap(Heap::options().size(1 << 20).growable_to(1 << 10)),
+        Err(Error::InvalidOption { .. })
+    ));
     assert!(matches!(open("/with\0zero"), Err(Error::InvalidOption { .. })));
     assert!(heap(Heap::options().sparse().huge_pages().reap().mode(0o640)).is_ok());
     let timeout = Heap::options().timeout(std::time::Duration::MAX);
@@ -64,7 +70,8 @@ fn options_out_of_range_are_refused() {
 
 #[test]
 fn it_grows() {
-    let heap = Heap::options().size(4096).growable_to(1 << 20).anonymous_shared().unwrap().trusted();
+    let heap =
+        Heap::options().size(4096).growable_to(1 << 20).anonymous_shared().unwrap().trusted();
     let there = again(&heap);
     let big = heap.boxed_slice(&vec![9u64; 50_000]).unwrap();
     assert_eq!(heap.stats().unwrap().grows, 1);
@@ -75,9 +82,11 @@ fn it_grows() {
 /// The seal that keeps other writers out is no hindrance to the one.
 #[test]
 fn with_one_writer_it_grows_and_caches() {
-    for (options, cached) in
-        [(Heap::options(), false), (Heap::options().cached(), true), (Heap::options().huge_pages(), false)]
-    {
+    for (options, cached) in [
+        (Heap::options(), false),
+        (Heap::options().cached(), true),
+        (Heap::options().huge_pages(), false),
+    ] {
         let heap = options.size(1 << 16).growable_to(32 << 20).anonymous().unwrap();
         let boxes: Vec<_> = (0..2000u64).map(|i| heap.boxed([i; 20]).unwrap()).collect();
         let big = heap.boxed_slice(&vec![9u64; 1 << 20]).unwrap();
@@ -89,7 +98,10 @@ fn with_one_writer_it_grows_and_caches() {
             }
         });
         drop((boxes, big));
-        assert!(cached || heap.stats().unwrap().used_blocks == 0, "what caches keep counts as used");
+        assert!(
+            cached || heap.stats().unwrap().used_blocks == 0,
+            "what caches keep counts as used"
+        );
         heap.check().unwrap();
     }
 }
@@ -108,7 +120,8 @@ fn too_much_is_refused() {
 fn a_panic_while_making_loses_nothing() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     let made = std::panic::catch_unwind(|| {
-        ShmBox::from_fn_in(10, |i| if i == 5 { panic!("on purpose") } else { i as u64 }, &heap).map(|_| ())
+        ShmBox::from_fn_in(10, |i| if i == 5 { panic!("on purpose") } else { i as u64 }, &heap)
+            .map(|_| ())
     });
     assert!(made.is_err());
     assert_eq!(heap.stats().unwrap().used_blocks, 0);
@@ -133,10 +146,16 @@ fn address<T: ?Sized>(value: &T) -> usize {
 #[test]
 fn alignments() {
     for alignment in [8, 16] {
-        let heap = Heap::options().size(1 << 20).alignment(alignment).anonymous_shared().unwrap().trusted();
+        let heap = Heap::options()
+            .size(1 << 20)
+            .alignment(alignment)
+            .anonymous_shared()
+            .unwrap()
+            .trusted();
         let there = again(&heap);
         let _odd = heap.boxed([0u8; 3]).unwrap();
-        let (number, line, page) = (heap.boxed(1u128), heap.boxed(Line([1; 64])), heap.boxed(Page([2; 4096])));
+        let (number, line, page) =
+            (heap.boxed(1u128), heap.boxed(Line([1; 64])), heap.boxed(Page([2; 4096])));
         let lines = heap.boxed_slice(&[Line([3; 64]); 5]).unwrap();
         let shared = heap.arc(Line([4; 64])).unwrap();
         assert_eq!(address(&*number.unwrap()) % 16, 0);
@@ -197,16 +216,25 @@ fn threads_share_a_connection() {
     heap.check().unwrap();
 }
 
-/// What caches give for a few bytes is as small as without them: shares are told from boxes by that.
+/// What caches give for a few bytes is as small as without them: shares are told from boxes by
+/// that.
 #[test]
 fn cached() {
     for alignment in [8, 16] {
-        let heap = Heap::options().size(1 << 20).alignment(alignment).cached().anonymous_shared().unwrap().trusted();
+        let heap = Heap::options()
+            .size(1 << 20)
+            .alignment(alignment)
+            .cached()
+            .anonymous_shared()
+            .unwrap()
+            .trusted();
         let there = Heap::options().cached().open_fd(&heap).unwrap().trusted();
         let arcs: Vec<_> = (0..200).map(|i| heap.arc([i as u64; 3]).unwrap()).collect();
         for size in 0..500 {
             drop(heap.boxed_zeroed::<u8>(size).unwrap());
-            let boxed = there.receive(heap.boxed_slice(&vec![size as u8; size]).unwrap().send().unwrap()).unwrap();
+            let boxed = there
+                .receive(heap.boxed_slice(&vec![size as u8; size]).unwrap().send().unwrap())
+                .unwrap();
             assert!(boxed.len() == size && boxed.iter().all(|&byte| byte == size as u8));
             let arc = there.receive_arc(arcs[size % 200].share().unwrap()).unwrap();
             assert_eq!(arc[0] as usize, size % 200);
@@ -234,7 +262,9 @@ fn send_and_sync() {
 #[test]
 fn errors_say_what_and_where() {
     let name = Name::new();
-    let said = |result: Result<shmheap::UntrustedHeap, Error>| format!("{:?}", result.map(drop).unwrap_err());
+    let said = |result: Result<shmheap::UntrustedHeap, Error>| {
+        format!("{:?}", result.map(drop).unwrap_err())
+    };
     let text = said(Heap::options().open(&name.0));
     assert!(text.starts_with("NotFound: ") && text.contains(&name.0), "{text}");
     let _heap = support::create(&name.0, 1 << 16).unwrap();

@@ -1,5 +1,6 @@
-//! A peer that keeps no rules: it writes any bytes into the heap's file, at any time. Calls refuse or give bytes; they do
-//! not panic, hang or stray. The heap is of the kind for such peers: values are copied in and out.
+//! A peer that keeps no rules: it writes any bytes into the heap's file, at any time. Calls refuse
+//! or give bytes; they do not panic, hang or stray. The heap is of the kind for such peers: values
+//! are copied in and out.
 mod support;
 
 use std::fs::File;
@@ -14,8 +15,8 @@ fn file_of(heap: &UntrustedHeap) -> File {
     File::from(unsafe { heap.writable_fd() }.unwrap().try_clone_to_owned().unwrap())
 }
 
-/// Where slots, index and blocks are. The lock lies before: a live owner that never lets go costs each call 30 s, which
-/// the tests of the core wait for.
+/// Where slots, index and blocks are. The lock lies before: a live owner that never lets go costs
+/// each call 30 s, which the tests of the core wait for.
 const BEHIND_CONTROL: u64 = 512;
 
 /// Writes a word at a random place.
@@ -30,7 +31,12 @@ fn scribble(file: &File, len: u64, random: &mut Random) {
     file.write_all_at(&word.to_le_bytes(), at).unwrap();
 }
 
-fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHandle<AtomicU64>], random: &mut Random) {
+fn try_everything(
+    heap: &UntrustedHeap,
+    boxes: &[Handle<[u8]>],
+    shares: &[ArcHandle<AtomicU64>],
+    random: &mut Random,
+) {
     let handle = boxes[random.below(boxes.len() as u64) as usize];
     let share = shares[random.below(shares.len() as u64) as usize];
     match random.below(13) {
@@ -59,7 +65,8 @@ fn try_everything(heap: &UntrustedHeap, boxes: &[Handle<[u8]>], shares: &[ArcHan
             }
         }
         10 => drop(
-            heap.peek(handle.cast::<[bool]>()).map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
+            heap.peek(handle.cast::<[bool]>())
+                .map(|values| assert!(values.iter().all(|&value| u8::from(value) < 2))),
         ),
         11 => drop(heap.in_transit().map(|all| all.first().map(|one| heap.discard(one.handle)))),
         _ => drop(heap.discard(handle.cast())),

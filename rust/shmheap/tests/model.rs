@@ -48,7 +48,9 @@ impl<'h> Object<'h> {
 
     fn travel(self, there: &'h Heap) -> Self {
         match self {
-            Object::Bytes(object, expected) => Object::Bytes(there.receive(object.send().unwrap()).unwrap(), expected),
+            Object::Bytes(object, expected) => {
+                Object::Bytes(there.receive(object.send().unwrap()).unwrap(), expected)
+            }
             Object::Text(object, expected) => {
                 Object::Text(ShmBox::receive_in(object.send().unwrap(), there).unwrap(), expected)
             }
@@ -57,8 +59,12 @@ impl<'h> Object<'h> {
 
     fn take(self, there: &Heap) {
         match self {
-            Object::Bytes(object, expected) => assert_eq!(there.take(object.send().unwrap()).unwrap(), expected),
-            Object::Text(object, expected) => assert_eq!(there.take(object.send().unwrap()).unwrap(), expected),
+            Object::Bytes(object, expected) => {
+                assert_eq!(there.take(object.send().unwrap()).unwrap(), expected)
+            }
+            Object::Text(object, expected) => {
+                assert_eq!(there.take(object.send().unwrap()).unwrap(), expected)
+            }
         }
     }
 
@@ -78,9 +84,15 @@ fn run(heap: &Heap, there: &Heap, steps: Vec<Step>) {
     for step in steps {
         let len = objects.len();
         match step {
-            Step::New(bytes) => objects.push(Object::Bytes(heap.boxed_slice(&bytes).unwrap(), bytes)),
-            Step::Zeroed(size) => objects.push(Object::Bytes(heap.boxed_zeroed(size).unwrap(), vec![0; size])),
-            Step::Text(text) => objects.push(Object::Text(ShmBox::str_in(&text, heap).unwrap(), text)),
+            Step::New(bytes) => {
+                objects.push(Object::Bytes(heap.boxed_slice(&bytes).unwrap(), bytes))
+            }
+            Step::Zeroed(size) => {
+                objects.push(Object::Bytes(heap.boxed_zeroed(size).unwrap(), vec![0; size]))
+            }
+            Step::Text(text) => {
+                objects.push(Object::Text(ShmBox::str_in(&text, heap).unwrap(), text))
+            }
             Step::Reap => assert_eq!(heap.reap().unwrap().boxes, 0),
             _ if len == 0 => {}
             Step::Write(i, at, byte) => {

@@ -60,7 +60,10 @@ fn of_all_who_claim_one_succeeds() {
     let peers: Vec<Peer> = (0..3)
         .map(|_| {
             let copy = heap.boxed_slice(&list).unwrap().send().unwrap();
-            Peer::start("claims_all", &[&name.0, &copy.to_string(), &claims.share().unwrap().to_string()])
+            Peer::start(
+                "claims_all",
+                &[&name.0, &copy.to_string(), &claims.share().unwrap().to_string()],
+            )
         })
         .collect();
     peers.into_iter().for_each(Peer::join);
@@ -168,8 +171,9 @@ struct Arena {
     magic: [u64; 5],
 }
 
-/// Peers make, share, claim and drop without rest and are killed at any moment, while others sweep: what somebody has a
-/// share in stays whole, and at the end nothing is left but what was in transit when its sender died.
+/// Peers make, share, claim and drop without rest and are killed at any moment, while others sweep:
+/// what somebody has a share in stays whole, and at the end nothing is left but what was in transit
+/// when its sender died.
 #[test]
 fn deaths_while_sharing_and_sweeping() {
     const DEATHS: u64 = 30;
@@ -179,8 +183,10 @@ fn deaths_while_sharing_and_sweeping() {
     let arena = heap.arc(Arena { steps: AtomicU64::new(0), magic: [MAGIC; 5] }).unwrap();
     let start = || {
         let share = arena.share().unwrap().to_string();
-        let mut peer =
-            Peer::start("shares_without_rest", &[&name.0, &share, &heap.stats().unwrap().allocs.to_string()]);
+        let mut peer = Peer::start(
+            "shares_without_rest",
+            &[&name.0, &share, &heap.stats().unwrap().allocs.to_string()],
+        );
         assert_eq!(peer.hear(), "has its share");
         peer
     };
@@ -209,7 +215,8 @@ fn deaths_while_sharing_and_sweeping() {
 fn shares_without_rest() {
     let Some(words) = role() else { return };
     // Some keep free blocks for themselves, and take them along when they die.
-    let options = if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
+    let options =
+        if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
     let heap = options.open(&words[0]).unwrap().trusted();
     let arena: ShmArc<Arena> = heap.receive_arc(words[1].parse().unwrap()).unwrap();
     let mut random = Random(words[2].parse().unwrap());
@@ -218,7 +225,9 @@ fn shares_without_rest() {
     let mut arcs: Vec<ShmArc<[u64; 6]>> = Vec::new();
     loop {
         match random.below(7) {
-            0 if boxes.len() < 50 => boxes.push(heap.boxed_slice(&vec![MAGIC; random.below(40) as usize]).unwrap()),
+            0 if boxes.len() < 50 => {
+                boxes.push(heap.boxed_slice(&vec![MAGIC; random.below(40) as usize]).unwrap())
+            }
             1 if arcs.len() < 50 => arcs.push(heap.arc([MAGIC; 6]).unwrap()),
             2 if !boxes.is_empty() => {
                 let gone = boxes.swap_remove(random.below(boxes.len() as u64) as usize);
@@ -262,12 +271,18 @@ fn a_heap_that_nobody_lives_on_is_taken_over() {
     let name = Name::new();
     let mut peer = Peer::start("makes_and_waits", &[&name.0]);
     assert_eq!(peer.hear(), "made");
-    assert!(matches!(Heap::options().take_over().create(&name.0), Err(Error::AlreadyExists { .. })));
+    assert!(matches!(
+        Heap::options().take_over().create(&name.0),
+        Err(Error::AlreadyExists { .. })
+    ));
     assert_eq!(open(&name.0).unwrap().stats().unwrap().used_blocks, 1);
     peer.kill();
     let heap = Heap::options().size(1 << 16).take_over().create(&name.0).unwrap().trusted();
     let stats = heap.stats().unwrap();
-    assert_eq!((stats.len, stats.used_blocks, stats.alloc_bytes, stats.failed_allocs), (1 << 16, 0, 0, 0));
+    assert_eq!(
+        (stats.len, stats.used_blocks, stats.alloc_bytes, stats.failed_allocs),
+        (1 << 16, 0, 0, 0)
+    );
     assert!(matches!(heap.boxed_slice(&[0u8; 1 << 16]), Err(Error::OutOfMemory { .. })));
     drop(heap.boxed(1u64).unwrap());
     let stats = heap.stats().unwrap();

@@ -12,7 +12,8 @@ fn create(name: &Name) -> Heap {
 
 /// Names and how often they are used, sorted.
 fn names(heap: &Heap) -> Vec<(String, u64)> {
-    let mut names: Vec<_> = heap.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
+    let mut names: Vec<_> =
+        heap.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
     names.sort();
     names
 }
@@ -37,7 +38,8 @@ fn uses_are_counted_and_the_last_one_frees() {
 #[test]
 fn a_kept_name_stays_until_it_is_removed() {
     let heap = Heap::anonymous(1 << 16).unwrap();
-    let kept = || heap.names().unwrap().iter().map(|info| (info.users, info.kept)).collect::<Vec<_>>();
+    let kept =
+        || heap.names().unwrap().iter().map(|info| (info.users, info.kept)).collect::<Vec<_>>();
     assert!(matches!(heap.keep_root("a"), Err(Error::NoSuchName { .. })));
     assert!(matches!(heap.remove_root("a"), Err(Error::NoSuchName { .. })));
     assert!(matches!(heap.keep_root(""), Err(Error::InvalidName(_))));
@@ -79,7 +81,10 @@ fn any_bytes_but_zero_make_a_name() {
         roots.push(heap.root_with(name, || (u64::from(name[0]) << 8) | name.len() as u64).unwrap());
     }
     for name in &expected {
-        assert_eq!(*heap.find_root::<u64>(name).unwrap(), (u64::from(name[0]) << 8) | name.len() as u64);
+        assert_eq!(
+            *heap.find_root::<u64>(name).unwrap(),
+            (u64::from(name[0]) << 8) | name.len() as u64
+        );
     }
     let mut found: Vec<Vec<u8>> = heap.names().unwrap().into_iter().map(|info| info.name).collect();
     found.sort();
@@ -119,7 +124,9 @@ struct TooAligned([u8; 8192]);
 fn another_type_is_refused_and_changes_nothing() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     let root = heap.root_with("pair", || [1u32, 2]).unwrap();
-    let refused = |result: shmheap::Result<()>| assert!(matches!(result, Err(Error::OtherRoot { .. })), "{result:?}");
+    let refused = |result: shmheap::Result<()>| {
+        assert!(matches!(result, Err(Error::OtherRoot { .. })), "{result:?}")
+    };
     refused(heap.root::<u64>("pair").map(|_| ())); // as long, of another alignment
     refused(heap.root::<u32>("pair").map(|_| ()));
     refused(heap.root::<[u32; 300]>("pair").map(|_| ()));
@@ -135,12 +142,18 @@ fn alignments_and_sizes() {
         std::ptr::from_ref(value) as usize
     }
     for alignment in [8, 16] {
-        let heap = Heap::options().size(1 << 24).alignment(alignment).anonymous_shared().unwrap().trusted();
+        let heap = Heap::options()
+            .size(1 << 24)
+            .alignment(alignment)
+            .anonymous_shared()
+            .unwrap()
+            .trusted();
         let there = again(&heap);
         let _odd = heap.boxed([0u8; 3]).unwrap();
         let line = heap.root_with("line", || Line([3; 64])).unwrap();
         let page = heap.root_with("page", || Page([4; 4096])).unwrap();
-        let (line2, page2) = (there.find_root::<Line>("line").unwrap(), there.find_root::<Page>("page").unwrap());
+        let (line2, page2) =
+            (there.find_root::<Line>("line").unwrap(), there.find_root::<Page>("page").unwrap());
         assert_eq!((address(&*line) % 64, address(&*line2) % 64, line2.0), (0, 0, [3; 64]));
         assert_eq!((address(&*page) % 4096, address(&*page2) % 4096, page2.0), (0, 0, [4; 4096]));
         let wide = heap.root_with("u128", || 1u128 << 100).unwrap();
@@ -171,14 +184,16 @@ fn full_and_read_only_heaps() {
     assert!(matches!(reader.root::<AtomicU64>("small"), Err(Error::ReadOnly)));
     assert!(matches!(reader.find_root::<AtomicU64>("small"), Err(Error::ReadOnly)));
     assert!(matches!(reader.find_root::<AtomicU64>("other"), Err(Error::NoSuchName { .. })));
-    let seen: Vec<_> = reader.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
+    let seen: Vec<_> =
+        reader.names().unwrap().iter().map(|info| (info.to_string(), info.users)).collect();
     assert_eq!(seen, [("small".into(), 1)]);
     assert_eq!(*root, 5);
 }
 
 #[test]
 fn a_heap_may_grow_for_a_root() {
-    let heap = Heap::options().size(4096).growable_to(1 << 20).anonymous_shared().unwrap().trusted();
+    let heap =
+        Heap::options().size(4096).growable_to(1 << 20).anonymous_shared().unwrap().trusted();
     let there = again(&heap);
     let large = heap.root_with("large", || [7u64; 10_000]).unwrap();
     assert_eq!(*there.find_root::<[u64; 10_000]>("large").unwrap(), *large);
@@ -193,11 +208,17 @@ fn another_process_finds_it_by_name() {
     let ours = heap.root_with("total", || AtomicU64::new(40)).unwrap();
     let mut peer = Peer::start("adds_two", &[&name.0]);
     assert_eq!(peer.hear(), "added");
-    assert_eq!((ours.load(SeqCst), names(&heap)), (42, vec![("theirs".into(), 1), ("total".into(), 2)]));
+    assert_eq!(
+        (ours.load(SeqCst), names(&heap)),
+        (42, vec![("theirs".into(), 1), ("total".into(), 2)])
+    );
     let theirs = heap.find_root::<[u16; 3]>("theirs").unwrap();
     peer.tell("go");
     peer.join();
-    assert_eq!((*theirs, names(&heap)), ([7, 8, 9], vec![("theirs".into(), 1), ("total".into(), 1)]));
+    assert_eq!(
+        (*theirs, names(&heap)),
+        ([7, 8, 9], vec![("theirs".into(), 1), ("total".into(), 1)])
+    );
 }
 
 #[test]
@@ -221,7 +242,11 @@ fn the_uses_of_the_dead_are_reaped() {
     assert_eq!(heap.reap().unwrap().boxes, 0, "it lives");
     peer.kill();
     assert_eq!(names(&heap), [("theirs".into(), 1), ("total".into(), 2)]);
-    assert_eq!(*heap.find_root::<[u16; 3]>("theirs").unwrap(), [7, 8, 9], "whole until somebody reaps");
+    assert_eq!(
+        *heap.find_root::<[u16; 3]>("theirs").unwrap(),
+        [7, 8, 9],
+        "whole until somebody reaps"
+    );
     assert_eq!(heap.reap().unwrap().boxes, 1, "the root that the dead alone used");
     assert_eq!((ours.load(SeqCst), names(&heap)), (42, vec![("total".into(), 1)]));
     drop(ours);
@@ -241,14 +266,16 @@ fn maker_of(row: &Row) -> u64 {
     row[0]
 }
 
-/// Processes that make the same names at the same time: each value is that of one of them, whole, and all see it.
+/// Processes that make the same names at the same time: each value is that of one of them, whole,
+/// and all see it.
 #[test]
 fn one_of_all_who_come_makes_it() {
     let name = Name::new();
     let heap = Heap::options().size(1 << 24).create(&name.0).unwrap().trusted();
     let gates = heap.root::<[AtomicU64; ROUNDS]>("gates").unwrap();
-    let mut peers: Vec<Peer> =
-        (1..=MAKERS).map(|mark| Peer::start("makes_names", &[&name.0, &mark.to_string()])).collect();
+    let mut peers: Vec<Peer> = (1..=MAKERS)
+        .map(|mark| Peer::start("makes_names", &[&name.0, &mark.to_string()]))
+        .collect();
     let makers: Vec<String> = peers.iter_mut().map(Peer::hear).collect();
     assert!(makers.iter().all(|made| *made == makers[0]), "{makers:?}");
     println!("who made each: {}", makers[0]);
@@ -290,8 +317,8 @@ fn is_whole(value: &[u64; 40]) -> bool {
     value.iter().all(|&word| word == MAGIC)
 }
 
-/// Peers make, find and drop a few names without rest and are killed at any moment: whatever anybody finds is
-/// whole, and when all are gone, reaping leaves nothing.
+/// Peers make, find and drop a few names without rest and are killed at any moment: whatever
+/// anybody finds is whole, and when all are gone, reaping leaves nothing.
 #[test]
 fn deaths_while_making_and_dropping() {
     const DEATHS: u64 = 40;
@@ -329,7 +356,8 @@ fn deaths_while_making_and_dropping() {
 #[test]
 fn names_without_rest() {
     let Some(words) = role() else { return };
-    let options = if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
+    let options =
+        if std::process::id() % 2 == 0 { Heap::options().cached() } else { Heap::options() };
     let heap = options.open(&words[0]).unwrap().trusted();
     let mut random = Random(words[1].parse().unwrap());
     let steps = heap.find_root::<AtomicU64>("steps").unwrap();

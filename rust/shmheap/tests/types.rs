@@ -118,7 +118,10 @@ fn programs_of_other_versions_are_told_so() {
     let reading = heap.receive(handle.cast::<other::Reading>()).unwrap();
     assert_eq!((reading.when, reading.what, reading.flags), (1, 2, 3));
     let share = heap.arc(one::Counter { hits: AtomicU64::new(4) }).unwrap().share().unwrap();
-    assert!(matches!(heap.receive_arc(share.cast::<other::Frozen>()), Err(Error::WrongType { .. })));
+    assert!(matches!(
+        heap.receive_arc(share.cast::<other::Frozen>()),
+        Err(Error::WrongType { .. })
+    ));
     assert_eq!(heap.receive_arc(share).unwrap().hits.load(SeqCst), 4);
     let unit = heap.boxed(one::Unit::Kelvin).unwrap().send().unwrap();
     assert!(matches!(heap.receive(unit.cast::<other::Unit>()), Err(Error::WrongType { .. })));
@@ -166,20 +169,38 @@ fn example() -> Everything<u64, 2> {
 fn values_of_all_kinds_travel() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     assert_eq!(*heap.receive(heap.boxed(example()).unwrap().send().unwrap()).unwrap(), example());
-    assert_eq!(heap.take(heap.boxed_slice(&[example(); 100]).unwrap().send().unwrap()).unwrap(), [example(); 100]);
-    assert_eq!(*heap.receive_arc(heap.arc(example()).unwrap().share().unwrap()).unwrap(), example());
+    assert_eq!(
+        heap.take(heap.boxed_slice(&[example(); 100]).unwrap().send().unwrap()).unwrap(),
+        [example(); 100]
+    );
+    assert_eq!(
+        *heap.receive_arc(heap.arc(example()).unwrap().share().unwrap()).unwrap(),
+        example()
+    );
     let root = heap.root_with("all", example).unwrap();
-    assert_eq!((*root, *heap.find_root::<Everything<u64, 2>>("all").unwrap()), (example(), example()));
+    assert_eq!(
+        (*root, *heap.find_root::<Everything<u64, 2>>("all").unwrap()),
+        (example(), example())
+    );
     let flag = heap.arc(AtomicBool::new(true)).unwrap();
     assert!(heap.receive_arc(flag.share().unwrap()).unwrap().load(SeqCst));
     let flag = heap.root::<[AtomicBool; 3]>("flags").unwrap();
-    assert!(!heap.find_root::<[AtomicBool; 3]>("flags").unwrap()[2].swap(true, SeqCst) && flag[2].load(SeqCst));
+    assert!(
+        !heap.find_root::<[AtomicBool; 3]>("flags").unwrap()[2].swap(true, SeqCst)
+            && flag[2].load(SeqCst)
+    );
 }
 
-/// Each byte of a value set to each of 256: it is refused, or is what the bytes say. (Made of bytes, and looked at as the type.)
+/// Each byte of a value set to each of 256: it is refused, or is what the bytes say. (Made of
+/// bytes, and looked at as the type.)
 #[test]
 fn any_byte_makes_a_value_or_is_refused() {
-    fn valid<T: Shm + Copy, R>(from: &T, at: usize, byte: u8, use_it: impl Fn(&T) -> R) -> Option<R> {
+    fn valid<T: Shm + Copy, R>(
+        from: &T,
+        at: usize,
+        byte: u8,
+        use_it: impl Fn(&T) -> R,
+    ) -> Option<R> {
         let mut copy = *from;
         let place = std::ptr::from_mut(&mut copy);
         // SAFETY: at lies within; what is no value is not looked at as one.
@@ -211,20 +232,28 @@ fn any_byte_makes_a_value_or_is_refused() {
     let (letter, level) = (u32::from('ß').to_le_bytes(), (Level::Higher as i16).to_le_bytes());
     let mut expected = 10 * 254; // good and bytes
     for byte in 0..=255 {
-        expected += (0..4).filter(|&at| char::from_u32(replaced(&letter, at, byte)).is_none()).count();
-        expected += (0..2).filter(|&at| ![-3, -2, 300, 301, 0].contains(&(replaced(&level, at, byte) as i16))).count();
+        expected +=
+            (0..4).filter(|&at| char::from_u32(replaced(&letter, at, byte)).is_none()).count();
+        expected += (0..2)
+            .filter(|&at| ![-3, -2, 300, 301, 0].contains(&(replaced(&level, at, byte) as i16)))
+            .count();
     }
     assert_eq!(refused, expected);
 }
 
 #[test]
 fn what_shapes_say() {
-    assert!(Everything::<u64, 2>::SHAPE.zero_is_valid() && !Everything::<u64, 2>::SHAPE.any_bytes());
+    assert!(
+        Everything::<u64, 2>::SHAPE.zero_is_valid() && !Everything::<u64, 2>::SHAPE.any_bytes()
+    );
     assert!(!one::Unit::SHAPE.zero_is_valid() && Level::SHAPE.zero_is_valid());
     assert!(one::Counter::SHAPE.is_all_atomic() && !one::Sample::SHAPE.is_all_atomic());
     assert!(<[AtomicU32; 3]>::SHAPE.is_all_atomic() && !AtomicBool::SHAPE.is_all_atomic());
     assert!(AtomicHandle::<str>::SHAPE.is_all_atomic() && AtomicBool::SHAPE.may_change());
-    assert!(fingerprint::<Handle<u8>>() == fingerprint::<Handle<str>>(), "a handle's type is checked when it is used");
+    assert!(
+        fingerprint::<Handle<u8>>() == fingerprint::<Handle<str>>(),
+        "a handle's type is checked when it is used"
+    );
     assert!(
         fingerprint::<Handle<u8>>() == fingerprint::<ArcHandle<u8>>()
             && fingerprint::<Handle<u8>>() != fingerprint::<u64>()
@@ -294,4 +323,48 @@ fn types_named_apart_are_apart() {
     }
     assert_ne!(Named::SHAPE.fingerprint(), Plain::SHAPE.fingerprint());
     assert_ne!(Version::SHAPE.fingerprint(), Numbers::SHAPE.fingerprint());
+}
+
+/// Types of one size, each sent as itself and received as each of them.
+#[test]
+fn each_type_is_received_as_itself_alone() {
+    use std::num::{NonZeroI64, NonZeroU64};
+    use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    macro_rules! all {
+        ($($value:expr => $of:ty),+ $(,)?) => {
+            let sent = [$(heap.boxed::<$of>($value).unwrap().send().unwrap().bits()),+];
+            for (own, bits) in sent.into_iter().enumerate() {
+                let mut tried = 0;
+                let mut received = Vec::new();
+                $(
+                    assert!(heap.receive_arc(ArcHandle::<$of>::from_bits(bits)).is_err());
+                    if heap.peek(Handle::<$of>::from_bits(bits)).is_ok() {
+                        received.push(tried);
+                    }
+                    tried += 1;
+                )+
+                assert_eq!((received, sent.len()), (vec![own], tried));
+            }
+        };
+    }
+    all!(
+        1 => u64,
+        1 => i64,
+        1.0 => f64,
+        NonZeroU64::MIN => NonZeroU64,
+        NonZeroI64::MIN => NonZeroI64,
+        None => Option<NonZeroU64>,
+        None => Option<NonZeroI64>,
+        AtomicU64::new(1) => AtomicU64,
+        AtomicI64::new(1) => AtomicI64,
+        [0; 8] => [u8; 8],
+        [0; 2] => [u32; 2],
+        [false; 8] => [bool; 8],
+        ['a'; 2] => [char; 2],
+        [AtomicU32::new(1), AtomicU32::new(2)] => [AtomicU32; 2],
+        Handle::NULL => Handle<u64>,
+        AtomicHandle::NULL => AtomicHandle<u64>,
+    );
 }

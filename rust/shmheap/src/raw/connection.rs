@@ -13,8 +13,8 @@ use crate::raw::process::{Place, Process};
 
 /// A connection to a heap, open as long as this lives.
 ///
-/// Invariant: `mem` is a handle that a successful `shmheap_open` or `shmheap_open_fd` gave, and nobody else
-/// disconnects it.
+/// Invariant: `mem` is a handle that a successful `shmheap_open` or `shmheap_open_fd` gave, and
+/// only `Drop` disconnects it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     mem: sys::shmheap_memory_handle,
@@ -23,14 +23,15 @@ pub(crate) struct Connection {
     id: u64,
     /// What children made by fork() do not use.
     place: Option<&'static Place>,
-    /// The process that opened it. No other one uses it: a child made by fork() has copies of all that refers to it.
+    /// The process that opened it. No other one uses it: a child made by fork() has copies of all
+    /// that refers to it.
     process: Process,
     /// Which process asked for its identity last, and what it is; 0: none has.
     identity: AtomicU64,
 }
 
-// SAFETY: C, Threads: "Every call may be made from any thread at any time, but for shmheap_disconnect", which only
-// Drop calls, when nobody else has the connection any more.
+// SAFETY: C, Threads: "Every call may be made from any thread at any time, but for
+// shmheap_disconnect", which only Drop calls, when no other thread has the connection any more.
 unsafe impl Send for Connection {}
 // SAFETY: as above; the calls of one connection may overlap in time.
 unsafe impl Sync for Connection {}
@@ -54,7 +55,7 @@ pub(crate) struct Block {
     pub stamp: u32,
     /// In transit.
     pub sent: bool,
-    /// Held by somebody, or in transit: neither free nor the heap's own.
+    /// Held by a process, or in transit: neither free nor the heap's own.
     pub live: bool,
 }
 
@@ -94,14 +95,16 @@ const HEADER_SIZE_MASK: u64 = (1 << 36) - 1;
 /// 32 bits that no two connections that ever were have in common, but by a chance of 1 to 2^32.
 fn identity_of(process: &sys::shmheap_process_info) -> u32 {
     let words = [u64::from(process.slot), process.pid as u64, process.connected_ns];
-    words.iter().fold(1, |hash: u64, word| (hash.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)) as u32
+    words.iter().fold(1, |hash: u64, word| {
+        (hash.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }) as u32
         ^ process.slot
 }
 
 /// What C calls for each thing that it shows.
 ///
 /// # Safety
-/// info is valid during the call, and context points to an F that nobody else uses meanwhile.
+/// info is valid during the call, and context points to an F that no other code uses meanwhile.
 unsafe extern "C" fn visit_each<I, F: FnMut(&I)>(info: *const I, context: *mut c_void) -> c_int {
     // SAFETY: says the caller.
     let (info, visit) = unsafe { (&*info, &mut *context.cast::<F>()) };
@@ -150,7 +153,8 @@ fn not_allocated(size: usize) -> Error {
     }
 }
 
-/// The installed library (feature `system`) may be another one than that whose header was compiled against.
+/// The installed library (feature `system`) may be another one than that whose header was compiled
+/// against.
 fn check_version() -> Result<()> {
     // SAFETY: C, shmheap_version: may be called at any time.
     let (needed, found) = (sys::SHMHEAP_VERSION, unsafe { sys::shmheap_version() });
@@ -160,7 +164,8 @@ fn check_version() -> Result<()> {
     }
 }
 
-const NAME_RANGE: &str = "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
+const NAME_RANGE: &str =
+    "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
 
 impl Opening {
     /// Which argument it is that C calls invalid.
@@ -199,23 +204,29 @@ impl Connection {
         let options = opening.as_c();
         let words = name.map_or("(anonymous)".into(), CStr::to_string_lossy);
         let name = name.map_or(ptr::null(), CStr::as_ptr);
-        // SAFETY: C, shmheap_open: name is NULL or ends with a zero byte, options is valid during the call.
+        // SAFETY: C, shmheap_open: name is NULL or ends with a zero byte, options is valid during
+        // the call.
         Self::opened(&words, opening, |out| unsafe { sys::shmheap_open(out, name, &options) })
     }
 
-    /// A heap without a name. No process, this one too, can map its memory to write it, or write to its file: this connection has
-    /// the one mapping that can.
+    /// A heap without a name. No process, this one too, can map its memory to write it, or write to
+    /// its file: this connection has the one mapping that can.
     pub(crate) fn create_sealed(opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         // SAFETY: C, shmheap_create_sealed: options is valid during the call.
-        Self::opened("(anonymous)", opening, |out| unsafe { sys::shmheap_create_sealed(out, &options) })
+        Self::opened("(anonymous)", opening, |out| unsafe {
+            sys::shmheap_create_sealed(out, &options)
+        })
     }
 
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         let words = format!("descriptor {}", fd.as_raw_fd());
-        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid during the call.
-        Self::opened(&words, opening, |out| unsafe { sys::shmheap_open_fd(out, fd.as_raw_fd(), &options) })
+        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid
+        // during the call.
+        Self::opened(&words, opening, |out| unsafe {
+            sys::shmheap_open_fd(out, fd.as_raw_fd(), &options)
+        })
     }
 
     fn opened(
@@ -230,10 +241,12 @@ impl Connection {
             return Err(Error::from_open(errno(), name, || opening.out_of_range()));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
-        let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast()).ok_or(Error::Unsupported)?;
+        let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast())
+            .ok_or(Error::Unsupported)?;
         let process = Process::current();
         let identity = AtomicU64::new(0);
-        let mut connection = Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
+        let mut connection =
+            Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -241,20 +254,21 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A reference that a child made by fork() has inherited would be to memory that the parent goes on using: let it lead
-    /// nowhere.
+    /// A reference that a child made by fork() has inherited would be to memory that the parent
+    /// goes on using: let it lead nowhere.
     fn keep_from_children(&mut self, stats: &Found) -> Result<()> {
         let before = (stats.segment_len - stats.len) as usize; // control data and index
         let len = (before as u64).saturating_add(stats.max_len);
         let start = self.region.as_ptr().wrapping_sub(before);
         let len = usize::try_from(len).map_err(|_| Error::TooLarge)?;
-        // SAFETY: C, shmheap_stat: the segment, of which the region is the end, is mapped from a page on as long as it can
-        // become; a child makes no call that needs it (`here`), and Drop forgets the place before it disconnects.
+        // SAFETY: C, shmheap_stat: the segment, of which the region is the end, is mapped from a
+        // page on as long as it can become; a child makes no call that needs it (`here`), and Drop
+        // forgets the place before it disconnects.
         self.place = unsafe { Place::keep_from_children(start, len) };
         self.place.map(|_| ()).ok_or_else(|| Error::Os(std::io::Error::last_os_error()))
     }
 
-    /// Refuses in a child made by fork(), whose parent's this connection is.
+    /// Refuses in a child made by fork(): the connection is its parent's.
     #[inline]
     pub(crate) fn here(&self) -> Result<()> {
         match self.process.is_current() {
@@ -271,7 +285,8 @@ impl Connection {
         }
     }
 
-    /// At least `size` bytes at a multiple of `align`. The memory is this process's alone until it frees or sends it.
+    /// At least `size` bytes at a multiple of `align`. The memory is this process's alone until it
+    /// frees or sends it.
     #[inline]
     pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
         self.here()?;
@@ -279,31 +294,41 @@ impl Connection {
             // SAFETY: C, shmheap_alloc: any size may be asked for.
             unsafe { sys::shmheap_alloc(self.mem, size) }
         } else {
-            // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused with EINVAL.
+            // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused
+            // with EINVAL.
             unsafe { sys::shmheap_aligned_alloc(self.mem, align, size) }
         };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
     /// As alloc, but waits for space that other processes give back: `None` is for ever.
-    pub(crate) fn alloc_wait(&self, size: usize, align: usize, limit: Option<Duration>) -> Result<NonNull<u8>> {
+    pub(crate) fn alloc_wait(
+        &self,
+        size: usize,
+        align: usize,
+        limit: Option<Duration>,
+    ) -> Result<NonNull<u8>> {
         self.here()?;
         if align > self.alignment {
             return Err(Error::TooLarge); // C waits for objects of the heap's alignment alone
         }
-        let limit_ms =
-            limit.map_or(-1, |limit| c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX));
+        let limit_ms = limit.map_or(-1, |limit| {
+            c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
+        });
         // SAFETY: C, shmheap_alloc_wait: any size and any time may be asked for.
         let object = unsafe { sys::shmheap_alloc_wait(self.mem, size, limit_ms) };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
-    /// Bytes that an object which this process holds can hold; of an object with a name, bytes that were asked for.
+    /// Bytes that an object which this process holds can hold; of an object with a name, bytes that
+    /// were asked for.
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
-        // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live object".
+        // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live
+        // object".
         let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
         match ask() {
-            // An object that reaches beyond what this connection knows of a heap that has grown: figures make it look.
+            // An object that reaches beyond what this connection knows of a heap that has grown:
+            // figures make it look.
             0 if self.stats().is_ok() => ask(),
             usable => usable,
         }
@@ -318,18 +343,21 @@ impl Connection {
         if !self.process.is_current() {
             return;
         }
-        // SAFETY: C, shmheap_free: what is no live object is recognised; that nobody uses this one says the caller.
+        // SAFETY: C, shmheap_free: what is no live object is recognised; the caller says that
+        // nothing uses this one.
         unsafe { sys::shmheap_free(self.mem, object.as_ptr().cast()) }
     }
 
     /// Puts an object in transit: its handle.
     ///
     /// # Safety
-    /// As for `free`, but that the inside of a ShmArc may be used on by those who have a share in it.
+    /// As for `free`, but that the inside of a ShmArc may be used on by processes that have a share
+    /// in it.
     #[inline]
     pub(crate) unsafe fn send(&self, object: NonNull<u8>) -> Result<u64> {
         self.here()?;
-        // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is no object.
+        // SAFETY: C, shmheap_send: refuses with EPERM what another holds, and with EINVAL what is
+        // no object.
         let handle = unsafe { sys::shmheap_send(self.mem, object.as_ptr().cast()) };
         match handle.bits {
             0 => Err(not_sent()),
@@ -342,30 +370,44 @@ impl Connection {
     /// # Safety
     /// As for `send`; the last N words of the object are no part of a value.
     #[inline]
-    pub(crate) unsafe fn send_labelled<const N: usize>(&self, object: NonNull<u8>, words: &[u64; N]) -> Result<u64> {
+    pub(crate) unsafe fn send_labelled<const N: usize>(
+        &self,
+        object: NonNull<u8>,
+        words: &[u64; N],
+    ) -> Result<u64> {
         self.here()?;
-        // SAFETY: C, shmheap_send_labelled: as shmheap_send; refuses with EBADMSG what has no room for the words.
-        let handle = unsafe { sys::shmheap_send_labelled(self.mem, object.as_ptr().cast(), words.as_ptr(), N) };
+        // SAFETY: C, shmheap_send_labelled: as shmheap_send; refuses with EBADMSG what has no room
+        // for the words.
+        let handle = unsafe {
+            sys::shmheap_send_labelled(self.mem, object.as_ptr().cast(), words.as_ptr(), N)
+        };
         match handle.bits {
             0 => Err(not_sent()),
             bits => Ok(bits),
         }
     }
 
-    /// Claims an object in transit whose last word is this and which has so many bytes. It is this process's alone from then on. None:
-    /// refused, and `peek_end` tells why.
+    /// Claims an object in transit whose last word is this and which has so many bytes. It is this
+    /// process's alone from then on. None: refused, and `peek_end` tells why.
     #[inline]
-    pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
+    pub(crate) fn receive_labelled(
+        &self,
+        bits: u64,
+        label: u64,
+        least: usize,
+    ) -> Option<NonNull<u8>> {
         if !self.process.is_current() {
             return None;
         }
         let handle = sys::shmheap_object_handle { bits };
-        // SAFETY: C, shmheap_receive_labelled: any bits may be given; of all who claim an object, one succeeds.
+        // SAFETY: C, shmheap_receive_labelled: any bits may be given; of all claims of an object,
+        // one succeeds.
         let object = unsafe { sys::shmheap_receive_labelled(self.mem, handle, label, least) };
         NonNull::new(object.cast())
     }
 
-    /// As receive_labelled, of an object that was looked at: refused, another object lies there since.
+    /// As receive_labelled, of an object that was looked at: refused, another object lies there
+    /// since.
     #[inline]
     pub(crate) fn receive_seen(&self, bits: u64, label: u64, len: usize) -> Result<NonNull<u8>> {
         self.here()?;
@@ -377,25 +419,37 @@ impl Connection {
     /// # Safety
     /// This process claimed it by this handle, and nothing refers to its bytes any more.
     pub(crate) unsafe fn put_back(&self, bits: u64) {
-        // SAFETY: C, shmheap_put_back: refuses what this connection does not hold by that handle. That no process uses the object says
-        // the caller.
+        // SAFETY: C, shmheap_put_back: refuses what this connection does not hold by that handle.
+        // That no process uses the object says the caller.
         unsafe { sys::shmheap_put_back(self.mem, sys::shmheap_object_handle { bits }) };
     }
 
-    /// Copies bytes of an object in transit, which stays so, from `from` on: how long the object is.
+    /// Copies bytes of an object in transit, which stays so, from `from` on: how long the object
+    /// is.
     ///
     /// # Safety
     /// `bytes` bytes can be written at `to`.
     #[inline]
-    pub(crate) unsafe fn peek(&self, bits: u64, from: usize, to: *mut u8, bytes: usize) -> Result<usize> {
+    pub(crate) unsafe fn peek(
+        &self,
+        bits: u64,
+        from: usize,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<usize> {
         let from = isize::try_from(from).map_err(|_| Error::Stale)?;
         // SAFETY: says the caller.
         unsafe { self.peek_at(bits, from, to, bytes) }?.ok_or(Error::Stale)
     }
 
-    /// The last words of an object in transit, which stays so, and how long it is. None: it is shorter.
+    /// The last words of an object in transit, which stays so, and how long it is. None: it is
+    /// shorter.
     #[inline]
-    pub(crate) fn peek_end<const N: usize>(&self, bits: u64, words: &mut [u64; N]) -> Result<Option<usize>> {
+    pub(crate) fn peek_end<const N: usize>(
+        &self,
+        bits: u64,
+        words: &mut [u64; N],
+    ) -> Result<Option<usize>> {
         // SAFETY: N words can be written there.
         unsafe { self.peek_at(bits, -8 * N as isize, words.as_mut_ptr().cast(), 8 * N) }
     }
@@ -403,14 +457,20 @@ impl Connection {
     /// # Safety
     /// `bytes` bytes can be written at `to`.
     #[inline]
-    unsafe fn peek_at(&self, bits: u64, from: isize, to: *mut u8, bytes: usize) -> Result<Option<usize>> {
+    unsafe fn peek_at(
+        &self,
+        bits: u64,
+        from: isize,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<Option<usize>> {
         self.here()?;
         if bits == 0 {
             return Err(Error::NullHandle);
         }
         let handle = sys::shmheap_object_handle { bits };
-        // SAFETY: C, shmheap_peek: any bits, any place and any length may be asked for; that bytes can be written at to says the
-        // caller.
+        // SAFETY: C, shmheap_peek: any bits, any place and any length may be asked for; that bytes
+        // can be written at to says the caller.
         match unsafe { sys::shmheap_peek(self.mem, handle, from, to.cast(), bytes) } {
             0 if errno() == code::ERANGE => Ok(None),
             0 => Err(not_changed()),
@@ -422,19 +482,25 @@ impl Connection {
     #[inline]
     pub(crate) fn address_of(&self, bits: u64) -> usize {
         let granule = (bits & HEADER_SIZE_MASK) as usize;
-        (self.region.as_ptr() as usize).wrapping_add(16).wrapping_add(granule.wrapping_mul(self.alignment))
+        (self.region.as_ptr() as usize)
+            .wrapping_add(16)
+            .wrapping_add(granule.wrapping_mul(self.alignment))
     }
 
-    /// Whether both are connections to one heap, and not to a heap and a copy of its file, which has the same id.
+    /// Whether both are connections to one heap, and not to a heap and a copy of its file, which
+    /// has the same id.
     pub(crate) fn is_of_the_same_heap(&self, other: &Self) -> bool {
         let file = |heap: &Connection| {
-            let status = std::fs::File::from(heap.fd().ok()?.try_clone_to_owned().ok()?).metadata().ok()?;
+            let status =
+                std::fs::File::from(heap.fd().ok()?.try_clone_to_owned().ok()?).metadata().ok()?;
             Some((status.dev(), status.ino()))
         };
-        self.region == other.region || (self.id == other.id && file(self).is_some() && file(self) == file(other))
+        self.region == other.region
+            || (self.id == other.id && file(self).is_some() && file(self) == file(other))
     }
 
-    /// The handle of the object whose payload begins at `offset` and whose stamp is this (FORMAT.md, Handles).
+    /// The handle of the object whose payload begins at `offset` and whose generation is this
+    /// (FORMAT.md, Handles).
     pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
         let tag = (self.id ^ (self.id >> 13) ^ (self.id >> 39)) & 0x1fff;
         let granule = (offset - 16) / self.alignment as u64;
@@ -445,11 +511,13 @@ impl Connection {
     pub(crate) fn at(&self, offset: u64, len: usize) -> Result<Option<NonNull<u8>>> {
         let end = offset.checked_add(len as u64).filter(|_| offset >= 16);
         let region_len = self.stats()?.len;
-        let Some(offset) = end.filter(|&end| end <= region_len).and_then(|_| usize::try_from(offset).ok()) else {
+        let Some(offset) =
+            end.filter(|&end| end <= region_len).and_then(|_| usize::try_from(offset).ok())
+        else {
             return Ok(None);
         };
-        // SAFETY: C, shmheap_underlying and shmheap_stat: the region is mapped at region and has region_len bytes;
-        // offset lies below that.
+        // SAFETY: C, shmheap_underlying and shmheap_stat: the region is mapped at region and has
+        // region_len bytes; offset lies below that.
         Ok(Some(unsafe { self.region.add(offset) }))
     }
 
@@ -477,16 +545,22 @@ impl Connection {
             1 => Err(Error::Unsound {
                 rule: report.rule,
                 offset: report.offset,
-                text: report.text.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect(),
+                text: report
+                    .text
+                    .iter()
+                    .take_while(|&&c| c != 0)
+                    .map(|&c| char::from(c as u8))
+                    .collect(),
             }),
             _ => Err(Error::from_change(errno())),
         }
     }
 
-    /// Objects that only the dead could know, given back.
+    /// Frees the objects that only dead processes held: how many.
     pub(crate) fn reap(&self) -> Result<u64> {
         self.here()?;
-        // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: frees objects "of which only the dead can know".
+        // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: frees objects "of which only the
+        // dead can know".
         let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
         u64::try_from(freed).map_err(|_| Error::from_change(errno()))
     }
@@ -501,12 +575,18 @@ impl Connection {
         }
     }
 
-    /// Copies bytes that several processes use, where they lie. Through the file: they may be atomics of any width, which other threads
-    /// change meanwhile, and a load of another width would be a data race.
+    /// Copies bytes that several processes use, where they lie. Through the file: they may be
+    /// atomics of any width, which other threads change meanwhile, and a load of another width
+    /// would be a data race.
     ///
     /// # Safety
     /// `bytes` bytes lie at from in the region, and can be written at to.
-    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+    pub(crate) unsafe fn copy_shared(
+        &self,
+        from: NonNull<u8>,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<()> {
         let stats = self.stats()?;
         let file = std::fs::File::from(self.fd()?.try_clone_to_owned().map_err(Error::Os)?);
         // SAFETY: says the caller; zeros make them initialised.
@@ -522,7 +602,8 @@ impl Connection {
         self.here()?;
         // SAFETY: C, shmheap_fd_writable: mem is open.
         match unsafe { sys::shmheap_fd_writable(self.mem) } {
-            // SAFETY: C, shmheap_fd_writable: "it stays the heap's own", so it is open as long as self.
+            // SAFETY: C, shmheap_fd_writable: "it stays the heap's own", so it is open as long as
+            // self.
             fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
             _ => Err(Error::Unsupported),
         }
@@ -545,19 +626,21 @@ impl Connection {
         self.each(sys::shmheap_walk, &mut show)
     }
 
-    /// Has C call visit. The crate's closures do not panic: an unwinding that reached extern "C" would abort.
+    /// Has C call visit. The crate's closures do not panic: an unwinding that reached extern "C"
+    /// would abort.
     fn each<I, F: FnMut(&I)>(&self, call: Looking<I>, visit: &mut F) -> Result<()> {
         self.here()?;
-        // SAFETY: C, shmheap_walk, shmheap_names, shmheap_processes: they call visit_each with what is valid during the
-        // call and with this context, the closure of its type, which nobody else uses meanwhile.
+        // SAFETY: C, shmheap_walk, shmheap_names, shmheap_processes: they call visit_each with what
+        // is valid during the call and with this context, the closure of its type, which no other
+        // code uses meanwhile.
         match unsafe { call(self.mem, Some(visit_each::<I, F>), ptr::from_mut(visit).cast()) } {
             0 => Ok(()),
             _ => Err(Error::from_change(errno())),
         }
     }
 
-    /// The object of this name, made with `size` bytes where there is none: one use of it, to be freed. `None`: the one
-    /// that is there is shorter.
+    /// The object of this name, made with `size` bytes where there is none: one use of it, to be
+    /// freed. `None`: the one that is there is shorter.
     pub(crate) fn alloc_named(&self, name: &CStr, size: usize) -> Result<Option<NonNull<u8>>> {
         self.here()?;
         // SAFETY: C, shmheap_alloc_named: name ends with a zero byte; any size may be asked for.
@@ -586,7 +669,8 @@ impl Connection {
     /// The name is kept no longer; true: no living process uses it, and it is gone.
     pub(crate) fn remove_name(&self, name: &CStr) -> Result<bool> {
         self.here()?;
-        // SAFETY: C, shmheap_name_remove: name ends with a zero byte; who uses the object keeps it.
+        // SAFETY: C, shmheap_name_remove: name ends with a zero byte; a process that uses the
+        // object keeps it.
         match unsafe { sys::shmheap_name_remove(self.mem, name.as_ptr()) } {
             0 => Ok(true),
             1 => Ok(false),
@@ -604,7 +688,8 @@ impl Connection {
     /// Whether there is an object of this name now.
     pub(crate) fn has_name(&self, name: &CStr) -> Result<bool> {
         self.here()?;
-        // SAFETY: C, shmheap_find: name ends with a zero byte; the size may be NULL. What it returns is not used.
+        // SAFETY: C, shmheap_find: name ends with a zero byte; the size may be NULL. What it
+        // returns is not used.
         let object = unsafe { sys::shmheap_find(self.mem, name.as_ptr(), ptr::null_mut()) };
         match object.is_null().then(errno) {
             None => Ok(true),
@@ -624,8 +709,8 @@ impl Connection {
         Ok(names)
     }
 
-    /// The bits of the object's handle: no other object has them, here or elsewhere in the heap, until its stamp has
-    /// gone round.
+    /// The bits of the object's handle: no other object has them, here or elsewhere in the heap,
+    /// until its generation repeats.
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
         // SAFETY: C, shmheap_ptr_to_handle: what is no live object is refused.
         match unsafe { sys::shmheap_ptr_to_handle(self.mem, object.as_ptr().cast()) }.bits {
@@ -634,8 +719,8 @@ impl Connection {
         }
     }
 
-    /// A number that tells this connection from all others of the heap, living or dead. Found by a walk over the heap,
-    /// once in each process.
+    /// A number that tells this connection from all others of the heap, living or dead. Found by a
+    /// walk over the heap, once in each process.
     pub(crate) fn identity(&self) -> Result<u32> {
         let pid = u64::from(std::process::id());
         let known = self.identity.load(Ordering::Relaxed);
@@ -686,7 +771,8 @@ impl Drop for Connection {
         if let Some(place) = self.place {
             place.forget();
         }
-        // SAFETY: C, shmheap_disconnect: no other call uses the connection any more, since Drop has it alone.
+        // SAFETY: C, shmheap_disconnect: no other call uses the connection any more, since Drop has
+        // it alone.
         unsafe { sys::shmheap_disconnect(self.mem) }
     }
 }

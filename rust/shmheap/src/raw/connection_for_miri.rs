@@ -1,6 +1,6 @@
-//! A heap for Miri, which cannot call C: the same functions over an array of this process, so that what the crate does
-//! with the memory can be checked. Blocks are never used again, handles are a block's number and a stamp; there are
-//! no other processes, files or growth.
+//! A heap for Miri, which cannot call C: the same functions over an array of this process, so that
+//! what the crate does with the memory can be checked. Blocks are never used again, handles are a
+//! block's number and a generation; there are no other processes, files or growth.
 use std::alloc::Layout;
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
@@ -119,7 +119,8 @@ impl Connection {
 
     pub(crate) fn open(_: Option<&CStr>, _: &Opening) -> Result<Self> {
         // SAFETY: the layout is not empty.
-        let region = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout()) }).ok_or(Error::Unsupported)?;
+        let region = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout()) })
+            .ok_or(Error::Unsupported)?;
         Ok(Connection { region, blocks: Mutex::new(Vec::new()), names: Mutex::new(Vec::new()) })
     }
 
@@ -145,32 +146,46 @@ impl Connection {
 
     /// # Safety
     /// As the real one.
-    pub(crate) unsafe fn peek(&self, bits: u64, from: usize, to: *mut u8, bytes: usize) -> Result<usize> {
+    pub(crate) unsafe fn peek(
+        &self,
+        bits: u64,
+        from: usize,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<usize> {
         self.in_transit(bits, |len, place| {
             if from + bytes > len {
                 return Err(Error::Stale);
             }
-            // SAFETY: within the block, which nobody holds; to is the caller's.
+            // SAFETY: within the block, which has no holder; to is the caller's.
             unsafe { words::copy_out(place.add(from), to, bytes) };
             Ok(len)
         })
     }
 
-    pub(crate) fn peek_end<const N: usize>(&self, bits: u64, last: &mut [u64; N]) -> Result<Option<usize>> {
+    pub(crate) fn peek_end<const N: usize>(
+        &self,
+        bits: u64,
+        last: &mut [u64; N],
+    ) -> Result<Option<usize>> {
         self.in_transit(bits, |len, place| {
             if len < 8 * N {
                 return Ok(None);
             }
             for (i, word) in last.iter_mut().enumerate() {
-                // SAFETY: within the block, which nobody holds.
+                // SAFETY: within the block, which has no holder.
                 *word = unsafe { words::load(place.add(len - 8 * (N - i))) };
             }
             Ok(Some(len))
         })
     }
 
-    /// Under the lock, so that nobody claims it meanwhile.
-    fn in_transit<R>(&self, bits: u64, look: impl FnOnce(usize, NonNull<u8>) -> Result<R>) -> Result<R> {
+    /// Under the lock, so that no thread claims it meanwhile.
+    fn in_transit<R>(
+        &self,
+        bits: u64,
+        look: impl FnOnce(usize, NonNull<u8>) -> Result<R>,
+    ) -> Result<R> {
         if bits == 0 {
             return Err(Error::NullHandle);
         }
@@ -185,7 +200,12 @@ impl Connection {
 
     /// # Safety
     /// As the real one.
-    pub(crate) unsafe fn copy_shared(&self, from: NonNull<u8>, to: *mut u8, bytes: usize) -> Result<()> {
+    pub(crate) unsafe fn copy_shared(
+        &self,
+        from: NonNull<u8>,
+        to: *mut u8,
+        bytes: usize,
+    ) -> Result<()> {
         // SAFETY: the caller's.
         unsafe { words::copy_out(from, to, bytes) };
         Ok(())
@@ -208,11 +228,20 @@ impl Connection {
         Ok(unsafe { self.region.add(at) })
     }
 
-    pub(crate) fn alloc_wait(&self, size: usize, align: usize, _: Option<std::time::Duration>) -> Result<NonNull<u8>> {
+    pub(crate) fn alloc_wait(
+        &self,
+        size: usize,
+        align: usize,
+        _: Option<std::time::Duration>,
+    ) -> Result<NonNull<u8>> {
         self.alloc(size, align)
     }
 
-    fn change<R>(&self, at: usize, change: impl FnOnce(usize, &mut Entry) -> Option<R>) -> Option<R> {
+    fn change<R>(
+        &self,
+        at: usize,
+        change: impl FnOnce(usize, &mut Entry) -> Option<R>,
+    ) -> Option<R> {
         let mut blocks = self.blocks.lock().expect("no panic under the lock");
         let (number, block) = blocks.iter_mut().enumerate().find(|(_, block)| block.at == at)?;
         change(number, block)
@@ -222,8 +251,10 @@ impl Connection {
         if let Some(name) = self.locked_names().iter().find(|name| name.place == object) {
             return name.size;
         }
-        self.change(self.offset(object) as usize, |_, block| (block.state == State::Used).then_some(block.len))
-            .unwrap_or(0)
+        self.change(self.offset(object) as usize, |_, block| {
+            (block.state == State::Used).then_some(block.len)
+        })
+        .unwrap_or(0)
     }
 
     /// # Safety
@@ -240,7 +271,7 @@ impl Connection {
         self.change(self.offset(object) as usize, |_, block| {
             assert_eq!(block.state, State::Used, "freed twice, or what was sent");
             block.state = State::Free;
-            // Who still uses it is seen to.
+            // A name that is in use stays.
             // SAFETY: the block lies in the region, and was the caller's.
             unsafe { object.as_ptr().write_bytes(0xdb, block.len) };
             Some(())
@@ -261,7 +292,11 @@ impl Connection {
 
     /// # Safety
     /// As the real one.
-    pub(crate) unsafe fn send_labelled<const N: usize>(&self, object: NonNull<u8>, last: &[u64; N]) -> Result<u64> {
+    pub(crate) unsafe fn send_labelled<const N: usize>(
+        &self,
+        object: NonNull<u8>,
+        last: &[u64; N],
+    ) -> Result<u64> {
         let end = self.usable(object) & !7;
         for (i, word) in last.iter().enumerate() {
             // SAFETY: within the object, which is the caller's.
@@ -271,7 +306,12 @@ impl Connection {
         unsafe { self.send(object) }
     }
 
-    pub(crate) fn receive_labelled(&self, bits: u64, label: u64, least: usize) -> Option<NonNull<u8>> {
+    pub(crate) fn receive_labelled(
+        &self,
+        bits: u64,
+        label: u64,
+        least: usize,
+    ) -> Option<NonNull<u8>> {
         let mut last = [0u64];
         let len = self.peek_end(bits, &mut last).ok().flatten()?;
         (last[0] == label && len >= least).then(|| self.receive(bits).ok()).flatten()
@@ -286,7 +326,10 @@ impl Connection {
     pub(crate) unsafe fn put_back(&self, bits: u64) {
         let mut blocks = self.blocks.lock().expect("no panic under the lock");
         let block = &mut blocks[(bits & 0xf_ffff_ffff) as usize];
-        assert!(block.state == State::Used && bits >> 36 & 0x7fff == block.stamp - 1, "put back, but not claimed so");
+        assert!(
+            block.state == State::Used && bits >> 36 & 0x7fff == block.stamp - 1,
+            "put back, but not claimed so"
+        );
         block.state = State::Sent;
         block.stamp -= 1;
     }
@@ -307,11 +350,15 @@ impl Connection {
     }
 
     pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
-        self.change(offset as usize, |number, _| Some(1 << 63 | u64::from(stamp) << 36 | number as u64)).unwrap_or(0)
+        self.change(offset as usize, |number, _| {
+            Some(1 << 63 | u64::from(stamp) << 36 | number as u64)
+        })
+        .unwrap_or(0)
     }
 
     pub(crate) fn at(&self, offset: u64, len: usize) -> Result<Option<NonNull<u8>>> {
-        let fits = offset >= 16 && offset.checked_add(len as u64).is_some_and(|end| end <= LEN as u64);
+        let fits =
+            offset >= 16 && offset.checked_add(len as u64).is_some_and(|end| end <= LEN as u64);
         // SAFETY: the offset lies in the region.
         Ok(fits.then(|| unsafe { self.region.add(offset as usize) }))
     }
@@ -384,7 +431,8 @@ impl Connection {
 
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
         let offset = self.offset(object);
-        self.change(offset as usize, |_, block| Some(1 << 63 | block.stamp << 36 | offset)).ok_or(Error::Stale)
+        self.change(offset as usize, |_, block| Some(1 << 63 | block.stamp << 36 | offset))
+            .ok_or(Error::Stale)
     }
 
     pub(crate) fn identity(&self) -> Result<u32> {

@@ -1,23 +1,25 @@
-//! The inside of a `ShmArc`: an object that nobody holds, in transit for good, and tickets, one for each process
-//! that has a share and one for each share in transit.
+//! The inside of a `ShmArc`: an object without a holder, in transit for good, and tickets, one for
+//! each process that has a share and one for each share in transit.
 //!
 //! ```text
-//! object   [ word ][ label ][ own ][ pad ][ value ][ pad ][ INSIDE ]     word: count 0-31, version 32-63
+//! object   [ word ][ label ][ own ][ pad ][ value ][ pad ][ INSIDE ]
+//! word     count 0-31, version 32-63
 //! ticket   [ pad ][ tag, offset of the object ][ label ][ TICKET ]       40 bytes at most
 //! ```
 //!
-//! Being in transit, the object is out of reach of reaping; its last word keeps every receive from claiming it. Tickets
-//! are held as any object, so reaping frees those of the dead; they, not the count, are what keeps the object.
+//! Being in transit, the object is out of reach of reaping; its last word keeps every receive from
+//! claiming it. Tickets are held as any object, so reaping frees the tickets of dead processes. The
+//! tickets, not the count, keep the object.
 //!
 //!   1  count is at least the number of tickets of the living and in transit
 //!   2  a ticket exists while its process uses the object or has not yet freed it
-//!   3  version changes before a ticket is made and once more after that, before anybody else can get it; and when a
+//!   3  version changes before a ticket is made and once more after that, before another process can get it; and when a
 //!      ticket goes
 //!   4  version begins at a number that no other object has had for long (first_version)
 //!
-//! So when the count has gone down to 0, no ticket is left but that of the process that took it down, which frees the
-//! object. A process that dies leaves the count too high: then no process takes it to 0, and sweeping frees the object when
-//! it has no tickets (see sweep.rs).
+//! So when the count has gone down to 0, no ticket is left but that of the process that took it
+//! down, which frees the object. A process that dies leaves the count too high: then no process
+//! takes it to 0, and sweeping frees the object when it has no tickets (see sweep.rs).
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ptr::NonNull;
@@ -44,7 +46,8 @@ const TICKET_OFFSET: u64 = (1 << 48) - 1;
 
 /// A ticket of this process. Freed when dropped.
 ///
-/// Invariant: this connection holds the object at place, which has `end` bytes: TICKET_LEN at least, a multiple of 8.
+/// Invariant: this connection holds the object at place, which has `end` bytes: TICKET_LEN at
+/// least, a multiple of 8.
 pub(crate) struct Ticket {
     place: NonNull<u8>,
     end: usize,
@@ -53,15 +56,16 @@ pub(crate) struct Ticket {
 
 /// A share in a value of T.
 ///
-/// Invariant: ticket names the object at place, of which front is valid for T and value lies FRONT_LEN rounded up to
-/// T's alignment behind place.
+/// Invariant: ticket names the object at place, of which front is valid for T and value lies
+/// FRONT_LEN rounded up to T's alignment behind place.
 pub(crate) struct Shared<T> {
     place: NonNull<u8>,
     value: NonNull<T>,
     ticket: Ticket,
 }
 
-// SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any thread.
+// SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any
+// thread.
 unsafe impl<T: Shareable> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Shareable> Sync for Shared<T> {}
@@ -101,7 +105,8 @@ impl Ticket {
         let end = connection(&heap).usable(place) & !7;
         let ticket = Ticket { place, end, heap: heap.clone() };
         if !(TICKET_LEN..=TICKET_MAX).contains(&end) {
-            return Err(Error::Unsupported); // no heap of this format gives that much, or a peer has changed the header
+            // No heap of this format gives that much, or a peer has changed the header.
+            return Err(Error::Unsupported);
         }
         // SAFETY: the words lie in the object, aligned to 8, which is ours alone.
         unsafe {
@@ -121,7 +126,9 @@ impl Ticket {
     /// Claims a ticket that was looked at, where it is still the same.
     fn receive(heap: &Heap, bits: u64, seen: &Named) -> Result<Self> {
         let claim = Claim::new(connection(&heap), bits, seen.len, TICKET)?;
-        if claim.word(2) != Some(seen.label) || claim.word(3).and_then(ticket_names) != Some(seen.offset) {
+        if claim.word(2) != Some(seen.label)
+            || claim.word(3).and_then(ticket_names) != Some(seen.offset)
+        {
             return Err(Error::Stale);
         }
         Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: heap.clone() })
@@ -142,7 +149,8 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let heap = connection(&self.heap);
         if heap.here().is_ok() && self.end >= TICKET_LEN && self.end <= TICKET_MAX {
-            // SAFETY: within the object, which is ours. So that nothing that is made of this memory later looks like a share.
+            // SAFETY: within the object, which is ours. So that nothing that is made of this memory
+            // later looks like a share.
             unsafe { words::store(self.word(1), 0) };
         }
         // SAFETY: (free) it is ours, and nothing refers to it.
@@ -150,9 +158,10 @@ impl Drop for Ticket {
     }
 }
 
-/// A version to begin with, which no other object has had for long: versions of one process are 2^32 objects apart, those of
-/// others begin elsewhere by chance. So a word that is what it was belongs to the same object, and not to a later one that has
-/// the place and, its stamp having gone round, the handle of the first.
+/// A version to begin with, which no other object has had for long: versions of one process are
+/// 2^32 objects apart, those of other processes begin elsewhere by chance. So a word that is what
+/// it was belongs to the same object, and not to a later one that has the place and, its generation
+/// having repeated, the handle of the first.
 fn first_version() -> u64 {
     static MADE: AtomicU64 = AtomicU64::new(0);
     static CHANCE: OnceLock<RandomState> = OnceLock::new();
@@ -184,8 +193,8 @@ impl<T: Shareable> Shared<T> {
             return Err(Error::Corrupt); // a process has changed its header: leave it alone
         }
         let ticket = Ticket::new(heap, connection(&heap).offset(place), Self::LABEL);
-        // SAFETY: C, shmheap_alloc: the object is ours alone, aligned for T, with room for the front, the value behind it
-        // and the last word; all places lie in it, at multiples of 8.
+        // SAFETY: C, shmheap_alloc: the object is ours alone, aligned for T, with room for the
+        // front, the value behind it and the last word; all places lie in it, at multiples of 8.
         let shared = unsafe {
             let target = place.add(value_at::<T>());
             words::put(value, target);
@@ -195,8 +204,11 @@ impl<T: Shareable> Shared<T> {
             words::store(place.add(end - 8), INSIDE);
             ticket.map(|ticket| Shared { place, value: target.cast(), ticket })
         };
-        // SAFETY: (send) the object is ours; from here on only shares use it. (free) where there is none, nobody does.
-        match shared.and_then(|shared| unsafe { connection(&heap).send(place) }.map(|own| (shared, own))) {
+        // SAFETY: (send) the object is ours; from here on only shares use it. (free) where there is
+        // none, nothing uses it.
+        match shared
+            .and_then(|shared| unsafe { connection(&heap).send(place) }.map(|own| (shared, own)))
+        {
             Ok((shared, own)) => {
                 shared.own().store(own, Ordering::Release);
                 Ok(shared)
@@ -221,20 +233,23 @@ impl<T: Shareable> Shared<T> {
         Self::entered(heap, ticket, seen.offset)
     }
 
-    /// The share of a ticket of ours, whose object nobody frees while we have the ticket (rule 2). Only a process that keeps
-    /// no rules makes tickets that name anything else, so a ticket that does is freed.
+    /// The share of a ticket of ours, whose object no process frees while we have the ticket (rule
+    /// 2). Only a process that keeps no rules makes tickets that name anything else, so a ticket
+    /// that does is freed.
     fn entered(heap: &Heap, ticket: Ticket, offset: u64) -> Result<Self> {
         let heap = connection(&heap);
         let size = size_of_inside::<T>().ok_or(Error::TooLarge)?;
         let place = heap.at(offset, size)?.ok_or(Error::Corrupt)?;
-        // SAFETY: at has found that the object's least bytes lie there in the region; offset is a multiple of 8. Front words are
-        // only used as atomics.
-        let (label, own) = unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(OWN_AT))) };
+        // SAFETY: at has found that the object's least bytes lie there in the region; offset is a
+        // multiple of 8. Front words are only used as atomics.
+        let (label, own) =
+            unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(OWN_AT))) };
         let mut last = [0u64];
         let len = heap.peek_end(own, &mut last)?;
         let same_place = heap.address_of(own) == place.as_ptr() as usize;
         let aligned = place.as_ptr() as usize % std::mem::align_of::<T>().max(8) == 0;
-        if label != Self::LABEL || last[0] != INSIDE || len < Some(size) || !same_place || !aligned {
+        if label != Self::LABEL || last[0] != INSIDE || len < Some(size) || !same_place || !aligned
+        {
             return Err(Error::Corrupt);
         }
         // SAFETY: within the object.
@@ -258,10 +273,12 @@ impl<T: Shareable> Shared<T> {
             (word & COUNT != 0 && word & COUNT != COUNT).then_some(word.wrapping_add(VERSION + 1))
         });
         changed.map_err(|_| Error::Corrupt)?;
-        let sent = Ticket::new(heap, connection(&heap).offset(self.place), Self::LABEL).and_then(|ticket| {
-            self.word().fetch_add(VERSION, Ordering::AcqRel);
-            ticket.send()
-        });
+        let sent = Ticket::new(heap, connection(&heap).offset(self.place), Self::LABEL).and_then(
+            |ticket| {
+                self.word().fetch_add(VERSION, Ordering::AcqRel);
+                ticket.send()
+            },
+        );
         if sent.is_err() {
             self.leave();
         }
@@ -271,7 +288,8 @@ impl<T: Shareable> Shared<T> {
 
 impl<T> Shared<T> {
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: the object lives while our ticket does (rule 2); its front is only used as atomics.
+        // SAFETY: the object lives while our ticket does (rule 2); its front is only used as
+        // atomics.
         unsafe { AtomicU64::from_ptr(self.place.as_ptr().cast()) }
     }
 
@@ -298,8 +316,8 @@ impl<T> Shared<T> {
 
     pub(crate) fn get(&self) -> &T {
         connection(&self.ticket.heap).assert_here();
-        // SAFETY: the object lives while our ticket does, which the reference does not outlive; it is aligned and holds a T.
-        // Nobody has a `&mut` to it; T: Sync allows what changes inside.
+        // SAFETY: the object lives while our ticket does, which the reference does not outlive; it
+        // is aligned and holds a T. No `&mut` to it exists; T: Sync allows what changes inside.
         unsafe { self.value.as_ref() }
     }
 }
@@ -322,8 +340,9 @@ fn leave(word: &AtomicU64) -> u64 {
     before.map_or(0, |word| word & COUNT)
 }
 
-/// Claims the inside of a ShmArc that has no shares, and frees it, if its word is one that `dead` accepts. Of several who try
-/// one succeeds; a death inside leaves it to sweeping, or to reaping once it was claimed.
+/// Claims the inside of a ShmArc that has no shares, and frees it, if its word is one that `dead`
+/// accepts. Of several processes that try one succeeds; a death inside leaves it to sweeping, or to
+/// reaping once it was claimed.
 pub(crate) fn bury(heap: &Connection, own: u64, dead: impl FnOnce(u64) -> bool) -> bool {
     let mut last = [0u64];
     let len = match heap.peek_end(own, &mut last) {
@@ -338,13 +357,13 @@ pub(crate) fn bury(heap: &Connection, own: u64, dead: impl FnOnce(u64) -> bool) 
         return false;
     }
     let place = claim.keep();
-    // SAFETY: the object is ours, no share in it is left, and these places lie in it. Without labels nothing that is made
-    // of this memory later looks like a ShmArc.
+    // SAFETY: the object is ours, no share in it is left, and these places lie in it. Without
+    // labels nothing that is made of this memory later looks like a ShmArc.
     unsafe {
         words::store(place.add(LABEL_AT), 0);
         words::store(place.add((len & !7) - 8), 0);
     }
-    // SAFETY: (free) it is ours, and nobody refers to it.
+    // SAFETY: (free) it is ours, and nothing refers to it.
     unsafe { heap.free(place) };
     true
 }
@@ -355,8 +374,8 @@ pub(crate) fn discard_share(heap: &Heap, bits: u64) -> Result<()> {
     let ticket = Ticket::receive(heap, bits, &seen)?;
     let connection = connection(&heap);
     let place = connection.at(seen.offset, FRONT_LEN + 8)?.ok_or(Error::Corrupt)?;
-    // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, only used as atomics; the object lives while our
-    // ticket does (rule 2).
+    // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, only used as atomics;
+    // the object lives while our ticket does (rule 2).
     let (word, own) = unsafe {
         if words::load(place.add(LABEL_AT)) != seen.label {
             return Err(Error::Corrupt);
@@ -383,8 +402,8 @@ impl FrontCopy {
         FrontCopy { word: word(0), own: word(OWN_AT) }
     }
 
-    /// Whether it is that of a ShmArc whose object has this handle and ends with this word. `own` is 0 when its maker
-    /// died before it could write it.
+    /// Whether it is that of a ShmArc whose object has this handle and ends with this word. `own`
+    /// is 0 when its maker died before it could write it.
     pub(crate) fn is_arc(&self, handle: u64, last: u64) -> bool {
         last == INSIDE && (self.own == 0 || self.own == handle)
     }
@@ -404,7 +423,9 @@ mod tests {
         let heap = Heap::anonymous(1 << 16).unwrap();
         let victim = heap.boxed_slice(&[0x55u8; 200]).unwrap();
         let inside = connection(&heap).offset(NonNull::from(&victim[0]));
-        for object in [0, 8, 16, inside, inside + 8, 1 << 16, (1 << 16) - 8, u64::MAX >> 16 << 3, 1 << 40] {
+        for object in
+            [0, 8, 16, inside, inside + 8, 1 << 16, (1 << 16) - 8, u64::MAX >> 16 << 3, 1 << 40]
+        {
             let bits = send_ticket(&heap, object & (TICKET_OFFSET << 3));
             match Shared::<u64>::receive(&heap, bits) {
                 Err(Error::Corrupt | Error::NullHandle | Error::ForeignHandle | Error::Stale) => {}
@@ -432,7 +453,8 @@ mod tests {
         assert_eq!(*heap.receive(boxed).unwrap(), [9]);
     }
 
-    /// The object's own handle never leaves this module; a process that guesses it gets an error, and nothing changes.
+    /// The object's own handle never leaves this module; a process that guesses it gets an error,
+    /// and nothing changes.
     #[test]
     #[cfg_attr(miri, ignore)] // sweeping reads the heap's file
     fn the_inside_cannot_be_claimed() {
@@ -442,10 +464,22 @@ mod tests {
         let offset = connection(&heap).offset(arc.place);
         assert_eq!(connection(&heap).handle_at(offset, ((own >> 36) & 0x7fff) as u32), own);
         for _ in 0..2 {
-            assert!(matches!(heap.receive(Handle::<[u8]>::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive(Handle::<[u64; 8]>::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive_bytes(Handle::from_bits(own)), Err(Error::WrongType { .. })));
-            assert!(matches!(heap.receive_arc(ArcHandle::<[u64; 8]>::from_bits(own)), Err(Error::WrongType { .. })));
+            assert!(matches!(
+                heap.receive(Handle::<[u8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive(Handle::<[u64; 8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive_bytes(Handle::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
+            assert!(matches!(
+                heap.receive_arc(ArcHandle::<[u64; 8]>::from_bits(own)),
+                Err(Error::WrongType { .. })
+            ));
         }
         assert_eq!(*arc.get(), [1; 8]);
         assert_eq!(heap.reap().unwrap().arcs, 0);

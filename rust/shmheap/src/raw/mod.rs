@@ -1,10 +1,11 @@
-//! All of the crate's unsafe code. UNSAFE.md lists the blocks and why each is sound; a test holds it to this folder.
+//! All of the crate's unsafe code. UNSAFE.md lists the blocks and why each is sound; a test holds
+//! it to this folder.
 //!
 //! - `connection`: the C calls.
 //! - `object`: an object that this process holds, and the values in it.
 //! - `shm`: the trait of what may lie in the heap.
-//! - `process`: which process this is, and what the kernel keeps from others.
-//! - `words`: copies of memory that others may write meanwhile.
+//! - `process`: which process this is, and what the kernel keeps from child processes.
+//! - `words`: copies of memory that other processes may write meanwhile.
 //! - `front`: the inside of a `ShmArc`.
 //! - `root`: an object with a name, and the value in it.
 //!

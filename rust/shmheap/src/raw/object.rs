@@ -23,7 +23,8 @@ pub(crate) struct Object<T: Content + ?Sized, H: HeapRef> {
     heap: H,
 }
 
-// SAFETY: it owns its value as a Box does; the heap's calls may be made from any thread (see Connection).
+// SAFETY: it owns its value as a Box does; the heap's calls may be made from any thread (see
+// Connection).
 unsafe impl<T: Content + ?Sized + Send, H: HeapRef + Send> Send for Object<T, H> {}
 // SAFETY: shared, it gives `&T` alone.
 unsafe impl<T: Content + ?Sized + Sync, H: HeapRef + Sync> Sync for Object<T, H> {}
@@ -51,7 +52,11 @@ impl<'h, H: HeapRef> Room<'h, H> {
     }
 
     /// As new, but waits for space.
-    fn new_waiting<T: Content + ?Sized>(heap: &'h H, count: usize, limit: Option<Duration>) -> Result<Self> {
+    fn new_waiting<T: Content + ?Sized>(
+        heap: &'h H,
+        count: usize,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
@@ -79,14 +84,18 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
             }
         };
         let place = connection(&heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
-        // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is aligned for it, and is
-        // ours alone.
+        // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is
+        // aligned for it, and is ours alone.
         unsafe { place.as_ptr().write(value) };
         Ok(Object { value: place, heap })
     }
 
     /// An object of count elements, element i being what make(i) gives.
-    pub(crate) fn new(heap: H, count: usize, make: impl FnMut(usize) -> T::Element) -> Result<Self> {
+    pub(crate) fn new(
+        heap: H,
+        count: usize,
+        make: impl FnMut(usize) -> T::Element,
+    ) -> Result<Self> {
         let place = Self::filled(Room::new::<T>(&heap, count)?, count, make);
         Ok(Object { value: T::pointer(place, count), heap })
     }
@@ -102,12 +111,16 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         Ok(Object { value: T::pointer(place, count), heap })
     }
 
-    fn filled(room: Room<'_, H>, count: usize, mut make: impl FnMut(usize) -> T::Element) -> NonNull<T::Element> {
+    fn filled(
+        room: Room<'_, H>,
+        count: usize,
+        mut make: impl FnMut(usize) -> T::Element,
+    ) -> NonNull<T::Element> {
         let place = room.place.cast::<T::Element>();
         for i in 0..count {
             let element = make(i);
-            // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for count elements, is aligned for
-            // them, and is ours alone.
+            // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for count
+            // elements, is aligned for them, and is ours alone.
             unsafe { place.add(i).write(element) };
         }
         room.into_place();
@@ -119,8 +132,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::ATOMICS;
         let room = Room::new::<T>(&heap, from.len())?;
         let place = room.place.cast::<T::Element>();
-        // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They may be doubled: an Shm
-        // without destructor is its bytes, and without atomics nobody changes them meanwhile.
+        // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They
+        // may be doubled: an Shm without destructor is its bytes, and without atomics no thread
+        // changes them meanwhile.
         unsafe { place.as_ptr().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         room.into_place();
         Ok(Object { value: T::pointer(place, from.len()), heap })
@@ -131,7 +145,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::NOT_ZERO;
         let room = Room::new::<T>(&heap, count)?;
         let place = room.place.cast::<T::Element>();
-        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value (NOT_ZERO).
+        // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value
+        // (NOT_ZERO).
         unsafe { place.as_ptr().write_bytes(0, count) };
         room.into_place();
         Ok(Object { value: T::pointer(place, count), heap })
@@ -147,8 +162,10 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let seen = look::<T>(connection(&heap), bits)?;
         check_value::<T>(connection(&heap), bits, seen.count)?;
         let claim = Claim::of::<T>(connection(&heap), bits, seen)?;
-        // Count elements lie there, aligned. What was found before the claim may be about an object that lay there earlier.
-        // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap` receives.
+        // Count elements lie there, aligned. What was found before the claim may be about an object
+        // that lay there earlier.
+        // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap`
+        // receives.
         unsafe { check_claimed::<T>(claim.place, seen.count) }?;
         let place = claim.keep();
         Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
@@ -159,7 +176,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         let () = Refuse::<T::Element>::ATOMICS;
         connection(&self.heap).here()?;
         let place = self.value.cast();
-        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are written.
+        // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are
+        // written.
         let elements = unsafe {
             words::collect(T::count(self.value), |to, bytes| {
                 words::copy_out(place, to, bytes);
@@ -174,8 +192,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     pub(crate) fn send(self) -> Result<u64> {
         let place = self.value.cast::<u8>();
         let heap = connection(&self.heap);
-        // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send) invariant 1, and self,
-        // which alone could give references, is used up.
+        // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send)
+        // invariant 1, and self, which alone could give references, is used up.
         let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
         self.into_heap();
         Ok(bits)
@@ -187,7 +205,8 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         T: Sized,
     {
         connection(&self.heap).assert_here();
-        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay behind in memory that is freed.
+        // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay
+        // behind in memory that is freed.
         unsafe { self.value.as_ptr().read() }
     }
 
@@ -232,10 +251,14 @@ fn owned<T: Content + ?Sized>(elements: Vec<T::Element>) -> Result<T::Owned> {
 /// Writes what the object holds behind the value, and sends it.
 ///
 /// # Safety
-/// place is an object that this connection holds, with room for count elements of T and the words behind them; nothing refers
-/// to it any more.
+/// place is an object that this connection holds, with room for count elements of T and the words
+/// behind them; nothing refers to it any more.
 #[inline]
-unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u8>, count: usize) -> Result<u64> {
+unsafe fn send_labelled<T: Content + ?Sized>(
+    heap: &Connection,
+    place: NonNull<u8>,
+    count: usize,
+) -> Result<u64> {
     // SAFETY: (send_labelled) the caller's: the words lie behind the value.
     unsafe {
         match T::COUNTED {
@@ -245,11 +268,19 @@ unsafe fn send_labelled<T: Content + ?Sized>(heap: &Connection, place: NonNull<u
     }
 }
 
-/// Claims the object of a handle by one call of C, of a type of which label and length tell all. None: refused, and the long way tells why.
+/// Whether the object of a handle lies where a T can be. Every object lies at a multiple of 8.
+#[inline]
+fn is_aligned<T: Content + ?Sized>(heap: &Connection, bits: u64) -> bool {
+    let align = std::mem::align_of::<T::Element>();
+    align <= 8 || heap.address_of(bits) % align == 0
+}
+
+/// Claims the object of a handle by one call of C, of a type of which label and length tell all.
+/// None: refused, and the long way tells why.
 #[inline]
 fn receive_at_once<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Option<NonNull<u8>> {
     let least = const { label::request(std::mem::size_of::<T::Element>(), false) }?;
-    if T::COUNTED || !T::Element::SHAPE.any_bytes() || heap.address_of(bits) % std::mem::align_of::<T::Element>() != 0 {
+    if T::COUNTED || !T::Element::SHAPE.any_bytes() || !is_aligned::<T>(heap, bits) {
         return None;
     }
     heap.receive_labelled(bits, T::LABEL, least)
@@ -277,22 +308,30 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
     }
     let count = if T::COUNTED { usize::try_from(tail[0]).ok() } else { Some(1) };
     let bytes = count.and_then(|count| count.checked_mul(std::mem::size_of::<T::Element>()));
-    let fits = bytes.and_then(|bytes| label::request(bytes, T::COUNTED)).is_some_and(|needed| needed <= len);
-    match count.filter(|_| fits && heap.address_of(bits) % std::mem::align_of::<T::Element>() == 0) {
+    let fits = bytes
+        .and_then(|bytes| label::request(bytes, T::COUNTED))
+        .is_some_and(|needed| needed <= len);
+    match count.filter(|_| fits && is_aligned::<T>(heap, bits)) {
         Some(count) => Ok(Seen { count, len }),
-        None => Err(wrong("an object that is shorter than its label says, or elsewhere than its type can be")),
+        None => Err(wrong(
+            "an object that is shorter than its label says, or elsewhere than its type can be",
+        )),
     }
 }
 
-/// An object that was in transit, and is ours until this is dropped: that puts it back in transit, under the same handle.
+/// An object that was in transit, and is ours until this is dropped: that puts it back in transit,
+/// under the same handle.
 ///
-/// What a look at an object in transit has found may be true of another object than that which is claimed: the stamp in a handle
-/// comes back after 2^15 allocations anywhere in the heap, a millisecond. Once claimed the object stays what it is. So everything
-/// that matters is read again from the claimed object; if it differs, the claim is undone.
+/// What a look at an object in transit has found may be true of another object than that which is
+/// claimed: the generation in a handle repeats after 2^15 allocations anywhere in the heap, a
+/// millisecond. Once claimed the object stays what it is. So everything that matters is read again
+/// from the claimed object; if it differs, the claim is undone.
 ///
-/// A death between claim and putting back leaves an object that the dead process held, as a receiver's death does.
+/// A death between claim and putting back leaves an object that the dead process held, as a
+/// receiver's death does.
 ///
-/// Invariant: this connection claimed the object at place by these bits; it has len bytes, 8 at least.
+/// Invariant: this connection claimed the object at place by these bits; it has len bytes, 8 at
+/// least.
 pub(crate) struct Claim<'h> {
     place: NonNull<u8>,
     len: usize,
@@ -325,7 +364,8 @@ impl<'h> Claim<'h> {
     /// The word that is so many words before the end; None: the object is shorter.
     pub(crate) fn word(&self, before_end: usize) -> Option<u64> {
         let at = (self.len & !7).checked_sub(8 * before_end)?;
-        // SAFETY: it lies in the object (invariant), which is ours; the words at its ends are only used as atomics.
+        // SAFETY: it lies in the object (invariant), which is ours; the words at its ends are only
+        // used as atomics.
         Some(unsafe { words::load(self.place.add(at)) })
     }
 
@@ -366,7 +406,9 @@ unsafe fn check_claimed<T: Content + ?Sized>(place: NonNull<u8>, count: usize) -
     let elements = place.cast::<T::Element>();
     // SAFETY: says the caller.
     match (0..count).find(|&i| unsafe { !T::Element::is_valid(elements.as_ptr().add(i)) }) {
-        Some(index) => Err(Error::NotAValue { expected: std::any::type_name::<T::Element>(), index }),
+        Some(index) => {
+            Err(Error::NotAValue { expected: std::any::type_name::<T::Element>(), index })
+        }
         None => Ok(()),
     }
 }
@@ -422,7 +464,11 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
         match std::str::from_utf8(bytes) {
             Ok(_) => valid += some,
             // A character that the chunk cuts comes whole with the next one.
-            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 && valid + some < count => {
+            Err(error)
+                if error.error_len().is_none()
+                    && error.valid_up_to() > 0
+                    && valid + some < count =>
+            {
                 valid += error.valid_up_to();
             }
             Err(error) => return Err(Error::NotUtf8 { valid_up_to: valid + error.valid_up_to() }),
@@ -431,7 +477,8 @@ fn check_text(heap: &Connection, bits: u64, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// A copy of what is in the object of a handle, which stays in transit. Sound whatever other processes write meanwhile.
+/// A copy of what is in the object of a handle, which stays in transit. Sound whatever other
+/// processes write meanwhile.
 pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
     let () = Refuse::<T::Element>::UNFIT;
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
@@ -454,7 +501,8 @@ pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
     let mut claimed = None;
     let fill = |to, bytes| {
         let claim = Claim::of::<T>(heap, bits, seen)?;
-        // SAFETY: count elements lie there, in an object of ours to which nothing refers; (collect) bytes can be written at to.
+        // SAFETY: count elements lie there, in an object of ours to which nothing refers; (collect)
+        // bytes can be written at to.
         unsafe { words::copy_out(claim.place, to, bytes) };
         claimed = Some(claim);
         Ok(())
@@ -468,13 +516,14 @@ pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
     Ok(owned)
 }
 
-/// Copies elements into a new object and sends it: its handle. No reference to the object is formed.
+/// Copies elements into a new object and sends it: its handle. No reference to the object is
+/// formed.
 pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -> Result<u64> {
     let () = Refuse::<T::Element>::ATOMICS;
     let room = Room::new::<T>(&heap, from.len())?;
     let heap = connection(&heap);
-    // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new object, to which nothing
-    // refers.
+    // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new
+    // object, to which nothing refers.
     let bits = unsafe {
         words::copy_in(from.as_ptr().cast(), room.place, std::mem::size_of_val(from));
         send_labelled::<T>(heap, room.place, from.len())
@@ -483,14 +532,17 @@ pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -
     Ok(bits)
 }
 
-/// Claims whatever is in transit under a handle and gives it back; of a share in a ShmArc, the share.
+/// Claims whatever is in transit under a handle and gives it back; of a share in a ShmArc, the
+/// share.
 pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     let mut last = [0u64];
     let connection = connection(&heap);
     let len = connection.peek_end(bits, &mut last)?.unwrap_or(8);
     match last[0] {
         TICKET => discard_share(heap, bits),
-        INSIDE => Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) }),
+        INSIDE => {
+            Err(Error::WrongType { expected: "a value or a share", found: label::describe(INSIDE) })
+        }
         _ => {
             let claim = Claim::new(connection, bits, len, last[0])?;
             // SAFETY: (free) it is ours, and nothing refers to it.
@@ -500,7 +552,8 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
     }
 }
 
-/// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the object.
+/// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the
+/// object.
 pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
     let (len, last) = look_at_bytes(connection(&heap), bits)?;
     let place = Claim::new(connection(&heap), bits, len, last)?.keep();
@@ -555,11 +608,15 @@ mod tests {
         for (bytes, index) in [([0u8, 1, 2], Some(2)), ([3, 1, 0], Some(0)), ([1, 1, 1], None)] {
             let handle = sent_as::<[bool]>(&heap, &bytes, 3);
             for _ in 0..2 {
-                for refused in
-                    [heap.peek(handle).map(|_| ()), heap.receive(handle).map(drop), heap.take(handle).map(drop)]
-                {
+                for refused in [
+                    heap.peek(handle).map(|_| ()),
+                    heap.receive(handle).map(drop),
+                    heap.take(handle).map(drop),
+                ] {
                     match (refused, index) {
-                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => assert_eq!(found, index),
+                        (Err(Error::NotAValue { index: found, .. }), Some(index)) => {
+                            assert_eq!(found, index)
+                        }
                         (Ok(()) | Err(Error::Stale), None) => {}
                         (other, _) => panic!("{other:?}"),
                     }
@@ -580,11 +637,17 @@ mod tests {
         let heap = Heap::anonymous(1 << 16).unwrap();
         for before in [CHUNK - 4, CHUNK - 3, CHUNK - 2, CHUNK - 1, CHUNK] {
             let text = "a".repeat(before) + "\u{10ffff}\u{fc}b";
-            assert_eq!(*heap.receive(heap.boxed_str(&text).unwrap().send().unwrap()).unwrap(), *text);
+            assert_eq!(
+                *heap.receive(heap.boxed_str(&text).unwrap().send().unwrap()).unwrap(),
+                *text
+            );
             for cut in 1..4 {
                 let bytes = &text.as_bytes()[..before + cut];
                 let refused = heap.receive(sent_as::<str>(&heap, bytes, bytes.len())).map(|_| ());
-                assert!(matches!(refused, Err(Error::NotUtf8 { valid_up_to }) if valid_up_to == before), "{refused:?}");
+                assert!(
+                    matches!(refused, Err(Error::NotUtf8 { valid_up_to }) if valid_up_to == before),
+                    "{refused:?}"
+                );
             }
         }
     }
@@ -608,7 +671,10 @@ mod tests {
         const HUGE: usize = 1 << 38;
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let promises_anything = read("/proc/sys/vm/overcommit_memory").starts_with('1');
-        let kib = read("/proc/meminfo").split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok());
+        let kib = read("/proc/meminfo")
+            .split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<usize>().ok());
         let heap = Heap::options().size(1 << 20).growable_to(2 * HUGE).sparse().anonymous();
         let (Ok(heap), false, 1..=0x800_0000) = (heap, promises_anything, kib.unwrap_or(0)) else {
             println!("skipped: this machine cannot map 512 GiB, has more than 128 GiB of memory, or promises any amount of it");
@@ -634,7 +700,13 @@ mod tests {
         let place = connection(&heap).alloc(8, 8).unwrap();
         // SAFETY: (send) ours.
         let bits = unsafe { connection(&heap).send(place) }.unwrap();
-        assert!(matches!(heap.receive(Handle::<u8>::from_bits(bits)), Err(Error::WrongType { .. })));
-        assert!(matches!(heap.receive_bytes(Handle::from_bits(bits)), Err(Error::WrongType { .. })));
+        assert!(matches!(
+            heap.receive(Handle::<u8>::from_bits(bits)),
+            Err(Error::WrongType { .. })
+        ));
+        assert!(matches!(
+            heap.receive_bytes(Handle::from_bits(bits)),
+            Err(Error::WrongType { .. })
+        ));
     }
 }

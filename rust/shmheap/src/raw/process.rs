@@ -1,12 +1,13 @@
 //! Tells this process from one that forked it, for the price of two loads.
 //!
-//! A page that the kernel empties in a child (`MADV_WIPEONFORK`, Linux 4.14) holds the number of the process; a child finds 0
-//! there, and takes a new number when it first needs one. Where the kernel has no such pages, a function empties it that the C library
-//! calls in the child; a child made by a bare system call is not seen then.
+//! A page that the kernel empties in a child (`MADV_WIPEONFORK`, Linux 4.14) holds the number of
+//! the process; a child finds 0 there, and takes a new number when it first needs one. Where the
+//! kernel has no such pages, a function empties it that the C library calls in the child; a child
+//! made by a bare system call is not seen then.
 //!
-//! A reference to a heap that lives across fork() leads to memory that the child does not have. So that the child maps nothing else
-//! there, a list names the places of all heaps, and the C library calls a function in the child that keeps them, without any access
-//! ([`Place`]).
+//! A reference to a heap that lives across fork() leads to memory that the child does not have. So
+//! that the child maps nothing else there, a list names the places of all heaps, and the C library
+//! calls a function in the child that keeps them, without any access ([`Place`]).
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -34,7 +35,8 @@ const PROT_NONE: c_int = 0;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
 const MAP_NORESERVE: c_int = 0x4000;
-/// Linux 4.17; an older kernel takes the address as a hint, and keeps to it where nothing else lies there.
+/// Linux 4.17; an older kernel takes the address as a hint, and keeps to it where nothing else lies
+/// there.
 const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
 const MADV_DONTFORK: c_int = 10;
 const MADV_WIPEONFORK: c_int = 18;
@@ -61,15 +63,22 @@ fn page() -> &'static AtomicU64 {
 #[cold]
 fn page_made() -> &'static AtomicU64 {
     // SAFETY: (mmap) new memory, at an address of the kernel's choice.
-    let made = unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
+    let made =
+        unsafe { mmap(ptr::null_mut(), PAGE_MAX, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
     if made as isize == -1 {
         let word: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
         let word = ptr::from_ref(word).cast_mut();
         let _ = PAGE.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
     } else {
-        // SAFETY: (madvise) all of it is ours, and holds nothing yet. Where the kernel refuses, the handler does it.
+        // SAFETY: (madvise) all of it is ours, and holds nothing yet. Where the kernel refuses, the
+        // handler does it.
         unsafe { madvise(made, PAGE_MAX, MADV_WIPEONFORK) };
-        let _ = PAGE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
+        let _ = PAGE.compare_exchange(
+            ptr::null_mut(),
+            made.cast(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
     }
     page()
 }
@@ -77,7 +86,8 @@ fn page_made() -> &'static AtomicU64 {
 impl Process {
     pub(crate) fn current() -> Self {
         let page = page();
-        let fresh = (u64::from(std::process::id()) << 32) | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
+        let fresh = (u64::from(std::process::id()) << 32)
+            | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
         let known = page.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
         Process { number: known.map_or_else(|known| known, |_| fresh), page }
     }
@@ -89,7 +99,8 @@ impl Process {
     }
 }
 
-/// A place in memory that a child made by fork() shall not use. In a list that only grows: a child may go through it at any moment.
+/// A place in memory that a child made by fork() shall not use. In a list that only grows: a child
+/// may go through it at any moment.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// 0: free, 1: being filled in.
@@ -98,7 +109,8 @@ pub(crate) struct Place {
     next: *const Place,
 }
 
-// SAFETY: `next` is written before any other thread sees the place, and leads to one that is never freed.
+// SAFETY: `next` is written before any other thread sees the place, and leads to one that is never
+// freed.
 unsafe impl Sync for Place {}
 
 static PLACES: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
@@ -141,18 +153,22 @@ impl Place {
         });
     }
 
-    /// Has the kernel leave memory out of the children's, and keeps its place there free: what a child does there ends it, instead of
-    /// changing what is the parent's, or memory that the child has mapped since. None: the kernel refuses.
+    /// Has the kernel leave memory out of the children's, and keeps its place there free: what a
+    /// child does there ends it, instead of changing what is the parent's, or memory that the child
+    /// has mapped since. None: the kernel refuses.
     ///
     /// # Safety
-    /// The memory is a mapping of the caller's, which no child that it makes needs, and which stays until `forget`.
+    /// The memory is a mapping of the caller's, which no child that it makes needs, and which stays
+    /// until `forget`.
     pub(crate) unsafe fn keep_from_children(start: *mut u8, len: usize) -> Option<&'static Place> {
         Self::watch();
         // SAFETY: (madvise) says the caller; this process's own memory stays as it is.
         if unsafe { madvise(start.cast(), len, MADV_DONTFORK) } != 0 {
             return None;
         }
-        let claimed = |place: &&Place| place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let claimed = |place: &&Place| {
+            place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
         let place = places().find(claimed).unwrap_or_else(added);
         place.len.store(len, Ordering::Relaxed);
         place.start.store(start as usize, Ordering::Release);
@@ -172,12 +188,14 @@ extern "C" fn keep_places() {
         page.store(0, Ordering::Release); // an emulator may take MADV_WIPEONFORK and do nothing
     }
     for place in places() {
-        let (start, len) = (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
+        let (start, len) =
+            (place.start.swap(0, Ordering::AcqRel), place.len.load(Ordering::Relaxed));
         if start <= 1 {
             continue; // free, or no reference leads there yet
         }
         let flags = MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-        // SAFETY: (mmap) new memory, without access, where nothing is mapped: the kernel replaces no mapping.
+        // SAFETY: (mmap) new memory, without access, where nothing is mapped: the kernel replaces
+        // no mapping.
         let kept = unsafe { mmap(start as *mut c_void, len, PROT_NONE, flags, -1, 0) };
         if kept as usize != start {
             // Something else lies there already, where a reference of this child's may lead.

@@ -3,20 +3,23 @@
 //! ```text
 //! object   [ pad ][ value ][ pad ][ mark ][ label ][ 1 byte ]
 //! mark     the object's handle: the value is there, and stays
-//!          a claim (32 bits of the handle's hash, 32 of a process's identity): that process puts it there just now
-//!          anything else: nobody has yet, since memory of a new object holds what was there before
+//!          a claim (32 bits of the handle's hash, 32 of a process's identity): that process is
+//!          writing the value
+//!          anything else: no value yet; memory of a new object holds the bytes of an earlier one
 //! ```
 //!
-//! Nobody is told whether the call that C made for it has made the object or found it. So who finds no value claims the
-//! mark, writes value and label, and publishes them by storing the handle, which later objects in the same place do not
-//! have. Between claim and handle nothing can fail, so a claim whose process is dead is as good as none, and one of
-//! a living process is waited for. A claimant's death leaves the object in use by the dead, to be reaped or made on.
+//! The C call does not tell whether it made the object or found it. So a process that finds no
+//! value claims the mark, writes value and label, and publishes them by storing the handle, which
+//! later objects in the same place do not have. Between claim and handle nothing can fail, so the
+//! claim of a dead process counts as none, and a live process is waited for. A claimant's death
+//! leaves the object in use by a dead process: reaping frees it, or another process finishes it.
 //!
-//! Where the bytes that lay there before are the handle by chance (the stamp has gone round) or because a process foresaw
-//! it, the first value is those bytes, not the one that was asked for. So each process checks that they are a value.
+//! Where the bytes that lay there before are the handle by chance (the generation has repeated) or
+//! because a process foresaw it, the first value is those bytes, not the one that was asked for. So
+//! each process checks that they are a value.
 //!
-//! The last byte makes the length odd: what a C program allocated for a struct of its own under the same name has another
-//! length, and is told from a value that nobody has written yet.
+//! The last byte makes the length odd: what a C program allocated for a struct of its own under the
+//! same name has another length, and is told from a value that is not written yet.
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +53,8 @@ pub(crate) struct Used<T> {
     heap: Heap,
 }
 
-// SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any thread.
+// SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any
+// thread.
 unsafe impl<T: Shareable> Send for Used<T> {}
 // SAFETY: as above.
 unsafe impl<T: Shareable> Sync for Used<T> {}
@@ -58,7 +62,7 @@ unsafe impl<T: Shareable> Sync for Used<T> {}
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     Ready,
-    /// Nobody who lives is making it; the mark says this.
+    /// No live process is making it; the mark is this word.
     Vacant(u64),
 }
 
@@ -87,7 +91,9 @@ impl<T: Shareable> Used<T> {
     pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
         let () = Refuse::<T>::NOT_ZERO;
         // SAFETY: (write) room for a T, ours; zero bytes are one (NOT_ZERO).
-        Self::make(heap, name, || |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) })
+        Self::make(heap, name, || {
+            |place: NonNull<T>| unsafe { words::zero(place.cast(), std::mem::size_of::<T>()) }
+        })
     }
 
     /// The value of this name; what initial gives where there is none.
@@ -99,7 +105,11 @@ impl<T: Shareable> Used<T> {
         })
     }
 
-    fn make<W: FnOnce(NonNull<T>)>(heap: &Heap, name: &CStr, prepare: impl FnOnce() -> W) -> Result<Self> {
+    fn make<W: FnOnce(NonNull<T>)>(
+        heap: &Heap,
+        name: &CStr,
+        prepare: impl FnOnce() -> W,
+    ) -> Result<Self> {
         let used = Self::enter(heap, name)?;
         if used.mark().load(Ordering::Acquire) != used.handle {
             used.put(prepare())?;
@@ -127,22 +137,29 @@ impl<T: Shareable> Used<T> {
         let shorter = Error::OtherRoot { found: "shorter than this type" };
         let place = connection.alloc_named(name, behind + BEHIND)?.ok_or(shorter)?;
         let slack = (place.as_ptr() as usize).wrapping_neg() % std::mem::align_of::<T>();
-        // SAFETY: behind is the value's size and the slack that the heap's alignment leaves at most; the object has more.
+        // SAFETY: behind is the value's size and the slack that the heap's alignment leaves at
+        // most; the object has more.
         let value = unsafe { place.add(slack) }.cast();
         let mut used = Used { place, value, behind, handle: 0, heap: heap.clone() };
         if connection.usable(place) != behind + BEHIND {
-            return Err(Error::OtherRoot { found: "of another length, or made by a program without this crate" });
+            return Err(Error::OtherRoot {
+                found: "of another length, or made by a program without this crate",
+            });
         }
         used.handle = connection.handle_of(place)?;
         Ok(used)
     }
 
-    /// Has the value written, unless somebody else does.
+    /// Writes the value, unless another process does.
     fn put(&self, write: impl FnOnce(NonNull<T>)) -> Result<()> {
         let heap = connection(&self.heap);
         let mine = claim(self.handle, heap.identity()?);
         while let Mark::Vacant(found) = self.look()? {
-            if self.mark().compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if self
+                .mark()
+                .compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 self.finish(write);
                 return Ok(());
             }
@@ -150,7 +167,8 @@ impl<T: Shareable> Used<T> {
         Ok(())
     }
 
-    /// Only for who has just claimed it: nobody else reads or writes the value until the mark is the handle.
+    /// Call after claiming the mark: no other thread or process reads or writes the value until the
+    /// mark is the handle.
     fn finish(&self, write: impl FnOnce(NonNull<T>)) {
         write(self.value);
         // SAFETY: invariant 2; the label is only used as an atomic.
@@ -158,7 +176,7 @@ impl<T: Shareable> Used<T> {
         self.mark().store(self.handle, Ordering::Release);
     }
 
-    /// Whether the value is there, once nobody is at work on it.
+    /// Whether the value is there, once no process is making it.
     fn look(&self) -> Result<Mark> {
         let started = Instant::now();
         for turn in 0u32.. {
@@ -166,7 +184,7 @@ impl<T: Shareable> Used<T> {
             if found == self.handle {
                 return Ok(Mark::Ready);
             }
-            // Who has gone may have finished before.
+            // A process that died may have finished before.
             if !self.at_work(found)? && self.mark().load(Ordering::Acquire) == found {
                 return Ok(Mark::Vacant(found));
             }
@@ -175,7 +193,8 @@ impl<T: Shareable> Used<T> {
             }
             match turn {
                 0..20 => std::thread::yield_now(),
-                _ => std::thread::sleep(Duration::from_millis(1)), // not scheduled, or stopped in a debugger
+                // Not scheduled, or stopped in a debugger.
+                _ => std::thread::sleep(Duration::from_millis(1)),
             }
         }
         Err(Error::TimedOut)
@@ -206,22 +225,24 @@ impl<T: Shareable> Used<T> {
 
 impl<T> Used<T> {
     fn mark(&self) -> &AtomicU64 {
-        // SAFETY: invariants 1 and 2: the object lives while we use it; the mark is only used as an atomic.
+        // SAFETY: invariants 1 and 2: the object lives while we use it; the mark is only used as an
+        // atomic.
         unsafe { AtomicU64::from_ptr(self.place.add(self.behind).as_ptr().cast()) }
     }
 
     pub(crate) fn get(&self) -> &T {
         connection(&self.heap).assert_here();
-        // SAFETY: make and find give only what has a value: it is aligned (invariant 2), a value (checked), and
-        // written by nobody but through atomics inside it (T: Sync), as long as the object lives (invariant 1).
+        // SAFETY: make and find give only what has a value: it is aligned (invariant 2), a value
+        // (checked), and written through the atomics inside it alone (T: Sync), as long as the
+        // object lives (invariant 1).
         unsafe { self.value.as_ref() }
     }
 }
 
 impl<T> Drop for Used<T> {
     fn drop(&mut self) {
-        // SAFETY: (free) invariant 1: C, shmheap_free: "Of an object with a name this is one use less"; references to the
-        // value have ended before.
+        // SAFETY: (free) invariant 1: C, shmheap_free: "Of an object with a name this is one use
+        // less"; references to the value have ended before.
         unsafe { connection(&self.heap).free(self.place) }
     }
 }
@@ -251,7 +272,10 @@ mod tests {
             let theirs = unfinished(&heap, name, identity);
             assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName { .. })));
             let ours = Used::with(&heap, name, || [7u64, 8, 9]).unwrap();
-            assert_eq!((ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()), (&[7, 8, 9], &[7, 8, 9]));
+            assert_eq!(
+                (ours.get(), Used::<[u64; 3]>::find(&heap, name).unwrap().get()),
+                (&[7, 8, 9], &[7, 8, 9])
+            );
             drop(theirs);
             assert_eq!(*Used::<[u64; 3]>::zeroed(&heap, name).unwrap().get(), [7, 8, 9]);
         }
@@ -317,8 +341,14 @@ mod tests {
         }
         theirs.mark().store(theirs.handle, Ordering::Release);
         for _ in 0..2 {
-            assert!(matches!(Used::<[bool; 3]>::find(&heap, c"forged"), Err(Error::NotAValue { .. })));
-            assert!(matches!(Used::<[bool; 3]>::zeroed(&heap, c"forged"), Err(Error::NotAValue { .. })));
+            assert!(matches!(
+                Used::<[bool; 3]>::find(&heap, c"forged"),
+                Err(Error::NotAValue { .. })
+            ));
+            assert!(matches!(
+                Used::<[bool; 3]>::zeroed(&heap, c"forged"),
+                Err(Error::NotAValue { .. })
+            ));
         }
         assert_eq!(connection(&heap).names().unwrap()[0].users, 1);
     }

@@ -27,20 +27,22 @@ use std::sync::atomic;
 /// }
 ///
 /// let heap = Heap::anonymous(1 << 16)?;
-/// let sample = Sample { time_ns: 1, value: 0.5, sensor: 7, unit: Unit::Kelvin, good: true, next: Handle::NULL };
+/// let (unit, good, next) = (Unit::Kelvin, true, Handle::NULL);
+/// let sample = Sample { time_ns: 1, value: 0.5, sensor: 7, unit, good, next };
 /// let sample = heap.receive(heap.boxed(sample)?.send()?)?;
 /// assert_eq!((sample.unit, sample.good), (Unit::Kelvin, true));
 /// # Ok::<(), shmheap::Error>(())
 /// ```
 ///
-/// Integers, floats, `bool`, `char`, `NonZero` integers and `Option` of those, atomics, arrays, `()`, [`Handle`](crate::Handle)s, structs
-/// and enums without fields have it. A struct needs `#[repr(C)]` or `#[repr(transparent)]`, an enum an integer's `repr`.
+/// Integers, floats, `bool`, `char`, `NonZero` integers and `Option` of those, atomics, arrays,
+/// `()`, [`Handle`](crate::Handle)s, structs and enums without fields have it. A struct needs
+/// `#[repr(C)]` or `#[repr(transparent)]`, an enum an integer's `repr`.
 ///
 /// The derive refuses:
 /// - references and pointers: an address means nothing in another process;
-/// - padding: the bytes there would show a peer what lay in this process's memory before. Order the fields by size, or add
-///   a field such as `unused: [u8; 4]`;
-///   It is refused where a value is stored, too:
+/// - padding: the bytes there would show a peer what lay in this process's memory before. Order the
+///   fields by size, or add a field such as `unused: [u8; 4]`; It is refused where a value is
+///   stored, too:
 ///
 /// ```compile_fail,E0080
 /// #[derive(shmheap::Shm)]
@@ -53,23 +55,27 @@ use std::sync::atomic;
 /// let _ = shmheap::Heap::anonymous(1 << 16).unwrap().boxed(Holes { a: 1, b: 2 });
 /// ```
 ///
-/// - other `Option`s and enums with fields: their layout is the compiler's, or has bytes that no variant writes. Use a `bool` or
-///   an enum without fields beside the data.
+/// - other `Option`s and enums with fields: their layout is the compiler's, or has bytes that no
+///   variant writes. Use a `bool` or an enum without fields beside the data.
 ///
 /// # The fingerprint
-/// The derive makes 64 bits of the type's size and alignment, and of each field's offset, width, kind, and whether it may change under
-/// a reader (an atomic). Each object bears them, and a receive compares them before it changes anything. Two programs whose
-/// types differ are told so ([`Error::WrongType`](crate::Error::WrongType)). Types of the same structure are the same type, unless
-/// they are named apart: `#[shm(name = "Celsius")]`, or `#[shm(version = 2)]`, or both.
+/// The derive makes 64 bits of the type's size and alignment, and of each field's offset, width,
+/// kind, and whether it may change under a reader (an atomic). Each object bears them, and a
+/// receive compares them before it changes anything. Two programs whose types differ are told so
+/// ([`Error::WrongType`](crate::Error::WrongType)). Types of the same structure are the same type,
+/// unless they are named apart: `#[shm(name = "Celsius")]`, or `#[shm(version = 2)]`, or both.
 ///
-/// The fingerprint is a hash: it tells types apart that differ by mistake. It is no secret, and no signature.
+/// The fingerprint is a hash: it tells types apart that differ by mistake. It is no secret, and no
+/// signature.
 ///
 /// # Validity
-/// Bytes that are no value of the type are refused when they are received: a `bool` other than 0 and 1, a surrogate as a `char`, a
-/// number that no variant of an enum has ([`Error::NotAValue`](crate::Error::NotAValue)).
+/// Bytes that are no value of the type are refused when they are received: a `bool` other than 0
+/// and 1, a surrogate as a `char`, a number that no variant of an enum has
+/// ([`Error::NotAValue`](crate::Error::NotAValue)).
 ///
-/// Safe code of any process can make any value of the type, and copies of one, private fields included: so nothing `unsafe` may rely on how a value
-/// came about. A type with a destructor is refused when the program is compiled, since the process that would run it may be killed:
+/// Safe code of any process can make any value of the type, and copies of one, private fields
+/// included: so nothing `unsafe` may rely on how a value came about. A type with a destructor is
+/// refused when the program is compiled, since the process that would run it may be killed:
 ///
 /// ```compile_fail,E0080
 /// use shmheap::{Handle, Heap, Shm};
@@ -85,14 +91,18 @@ use std::sync::atomic;
 /// let _ = Heap::anonymous(1 << 16).unwrap().peek(Handle::<Guard>::NULL);
 /// ```
 ///
-/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path.
+/// `#[shm(crate = path::to::shmheap)]` is for crates that export this one under another path. A
+/// module in its place that holds anything else than this crate's trait and [`Shape`] is refused
+/// when the program is compiled.
 ///
 /// # Safety
 /// Derive it instead. By hand:
-/// - [`SHAPE`](Shm::SHAPE) describes every byte of the type: offset, width, whether it may change while a `&Self` exists, and no
-///   byte is padding;
-/// - `Self` holds no references, no pointers and nothing else that means something in this process alone;
-/// - `is_valid` returns true only where the bytes are a value of the type; where `SHAPE` says that any bytes are one, that is so.
+/// - [`SHAPE`](Shm::SHAPE) describes every byte of the type: offset, width, whether it may change
+///   while a `&Self` exists, and no byte is padding;
+/// - `Self` holds no references, no pointers and nothing else that means something in this process
+///   alone;
+/// - `is_valid` returns true only where the bytes are a value of the type; where `SHAPE` says that
+///   any bytes are one, that is so.
 pub unsafe trait Shm: Sized + Send + 'static {
     /// How a value lies in memory.
     const SHAPE: Shape;
@@ -100,7 +110,8 @@ pub unsafe trait Shm: Sized + Send + 'static {
     /// Whether the bytes at `place` are a value of the type.
     ///
     /// # Safety
-    /// `place` is aligned, all its bytes are initialised, and no thread or process writes them during the call.
+    /// `place` is aligned, all its bytes are initialised, and no thread or process writes them
+    /// during the call.
     unsafe fn is_valid(place: *const Self) -> bool;
 }
 
@@ -120,13 +131,16 @@ pub struct Shape {
     size: usize,
     /// Bytes of the fields so far.
     covered: usize,
+    /// Whether each field so far begins where the one before it ends.
+    in_order: bool,
     any_bytes: bool,
     zero: bool,
     changes: bool,
     atomic: bool,
 }
 
-/// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are made.
+/// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are
+/// made.
 const SEED: u64 = u64::from_le_bytes(*b"shmheap1");
 
 /// What comes next in a fingerprint: no offset of a field is one of these.
@@ -152,6 +166,8 @@ enum Leaf {
     Enum,
     Array,
     Nothing,
+    NonZeroSigned,
+    OptionNonZeroSigned,
 }
 
 /// SipHash-2-4 of two words, under a fixed key: 64 bits in which each bit of both has its part.
@@ -172,7 +188,12 @@ pub(crate) const fn mix(first: u64, second: u64) -> u64 {
         }
         v
     }
-    let mut v = [0x736f_6d65_7073_6575, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261, 0x7465_6462_7974_6573];
+    let mut v = [
+        0x736f_6d65_7073_6575,
+        0x646f_7261_6e64_6f6d,
+        0x6c79_6765_6e65_7261,
+        0x7465_6462_7974_6573,
+    ];
     let words = [first, second, 16 << 56];
     let mut i = 0;
     while i < words.len() {
@@ -190,8 +211,18 @@ impl Shape {
     const fn leaf<T>(leaf: Leaf, any_bytes: bool, zero: bool) -> Shape {
         let atomic = matches!(leaf, Leaf::Atomic | Leaf::AtomicSigned | Leaf::AtomicBool);
         let size = std::mem::size_of::<T>();
-        let fingerprint = mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
-        Shape { fingerprint, size, covered: size, any_bytes, zero, changes: atomic, atomic }
+        let fingerprint =
+            mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
+        Shape {
+            fingerprint,
+            size,
+            covered: size,
+            in_order: true,
+            any_bytes,
+            zero,
+            changes: atomic,
+            atomic,
+        }
     }
 
     const fn whole<T>(leaf: Leaf) -> Shape {
@@ -235,6 +266,7 @@ impl Shape {
     #[doc(hidden)]
     pub const fn field(mut self, offset: usize, field: &Shape) -> Shape {
         self = self.with(offset as u64).with(field.size as u64).with(field.fingerprint);
+        self.in_order &= field.size == 0 || offset == self.covered;
         self.covered += field.size;
         self.any_bytes &= field.any_bytes;
         self.zero &= field.zero;
@@ -244,11 +276,14 @@ impl Shape {
     }
 
     /// For the derive: a variant of an enum, and its number.
+    ///
+    /// # Safety
+    /// All bytes of the value are initialised, as those of an enum without fields are. `Shm` alone
+    /// does not say so: padding is refused by `complete`, which this is a part of.
     #[doc(hidden)]
-    pub const fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
+    pub const unsafe fn variant<T: Shm>(mut self, value: &T, number: i64) -> Shape {
         let place: *const T = value;
-        // SAFETY: the value has as many bytes, all of them initialised: the derive casts it to its number, so it is of an enum without
-        // fields.
+        // SAFETY: says the caller.
         let lies_so = unsafe {
             match std::mem::size_of::<T>() {
                 1 => place.cast::<u8>().read() == number as u8,
@@ -258,7 +293,10 @@ impl Shape {
                 _ => false,
             }
         };
-        assert!(lies_so, "an enum in shared memory is its number: another macro has changed this one");
+        assert!(
+            lies_so,
+            "an enum in shared memory is its number: another macro has changed this one"
+        );
         self.zero |= number == 0;
         self.with(VARIANT).with(number as u64)
     }
@@ -266,7 +304,8 @@ impl Shape {
     /// For the derive.
     #[doc(hidden)]
     pub const fn named(self, name: &str) -> Shape {
-        let (mut shape, name, mut i) = (self.with(NAME).with(name.len() as u64), name.as_bytes(), 0);
+        let (mut shape, name, mut i) =
+            (self.with(NAME).with(name.len() as u64), name.as_bytes(), 0);
         while i < name.len() {
             shape = shape.with(name[i] as u64);
             i += 1;
@@ -280,6 +319,21 @@ impl Shape {
         self.with(VERSION).with(version)
     }
 
+    /// For the derive: where the next field lies in a value that `complete` accepts, whose fields
+    /// lie side by side. Moves `next` behind it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn next_field<T>(next: &mut *const u8) -> *const T {
+        match std::mem::size_of::<T>() {
+            0 => std::ptr::NonNull::dangling().as_ptr(),
+            size => {
+                let field = next.cast();
+                *next = next.wrapping_add(size);
+                field
+            }
+        }
+    }
+
     /// For the derive: refuses padding when the program is compiled.
     #[doc(hidden)]
     pub const fn complete(self) -> Shape {
@@ -287,6 +341,7 @@ impl Shape {
             self.covered == self.size,
             "a type in shared memory cannot have padding: order its fields by size, or add a field for the unused bytes"
         );
+        assert!(self.in_order, "the fields of a type in shared memory lie side by side, in the order of their declaration");
         self
     }
 
@@ -310,7 +365,8 @@ impl Shape {
         self.zero
     }
 
-    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` asks nothing of the processes that write it.
+    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` asks nothing of
+    /// the processes that write it.
     pub const fn is_all_atomic(&self) -> bool {
         self.atomic && self.any_bytes
     }
@@ -318,7 +374,8 @@ impl Shape {
 
 macro_rules! leaves {
     ($($leaf:ident, $any:literal, $zero:literal, $valid:expr => $($of:ty),+;)+) => {$($(
-        // SAFETY: a number of this width and nothing else: no padding, no address; valid says which bytes are one.
+        // SAFETY: a number of this width and nothing else: no padding, no address; valid says which
+        // bytes are one.
         unsafe impl Shm for $of {
             const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, $any, $zero);
             #[inline]
@@ -370,16 +427,19 @@ leaves! {
 }
 
 macro_rules! non_zero {
-    ($($non_zero:ident, $of:ty;)+) => {
+    ($leaf:ident, $option:ident; $($non_zero:ident, $of:ty;)+) => {
         leaves! { $(
-            NonZero, false, false, is_not::<$of> => std::num::$non_zero;
-            OptionNonZero, true, true, any => Option<std::num::$non_zero>;
+            $leaf, false, false, is_not::<$of> => std::num::$non_zero;
+            $option, true, true, any => Option<std::num::$non_zero>;
         )+ }
     };
 }
 
-non_zero! {
+non_zero! { NonZero, OptionNonZero;
     NonZeroU8, u8; NonZeroU16, u16; NonZeroU32, u32; NonZeroU64, u64; NonZeroU128, u128; NonZeroUsize, usize;
+}
+
+non_zero! { NonZeroSigned, OptionNonZeroSigned;
     NonZeroI8, i8; NonZeroI16, i16; NonZeroI32, i32; NonZeroI64, i64; NonZeroI128, i128; NonZeroIsize, isize;
 }
 
@@ -416,7 +476,8 @@ unsafe impl<T: Shm> Shm for Wrapping<T> {
 // The crate's own handles mean the same in every process, whatever they name.
 macro_rules! handles {
     ($($of:ident, $leaf:ident;)+) => {$(
-        // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any bits are a handle.
+        // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any
+        // bits are a handle.
         unsafe impl<T: ?Sized + 'static> Shm for crate::$of<T> {
             const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::Handle as u64);
             unsafe fn is_valid(_: *const Self) -> bool {
@@ -436,7 +497,7 @@ handles! {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::num::NonZeroU32;
+    use std::num::{NonZeroI32, NonZeroU32};
     use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
     #[test]
@@ -477,7 +538,9 @@ mod tests {
             AtomicU32,
             AtomicBool,
             NonZeroU32,
+            NonZeroI32,
             Option<NonZeroU32>,
+            Option<NonZeroI32>,
             (),
             [u8; 0],
             [u8; 1],
@@ -502,7 +565,10 @@ mod tests {
             unsafe { T::is_valid(place.0.as_ptr().cast()) }
         }
         assert!(
-            valid::<bool, 1>([0]) && valid::<bool, 1>([1]) && !valid::<bool, 1>([2]) && !valid::<AtomicBool, 1>([255])
+            valid::<bool, 1>([0])
+                && valid::<bool, 1>([1])
+                && !valid::<bool, 1>([2])
+                && !valid::<AtomicBool, 1>([255])
         );
         assert!(
             valid::<char, 4>([0x61, 0, 0, 0])
@@ -523,7 +589,9 @@ mod tests {
 
     // SAFETY: an enum that lies as a u8; no bytes are given to it.
     unsafe impl Shm for Small {
-        const SHAPE: Shape = Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64);
+        // SAFETY: as above.
+        const SHAPE: Shape =
+            unsafe { Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64) };
         unsafe fn is_valid(_: *const Self) -> bool {
             false
         }
@@ -533,13 +601,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "an enum in shared memory is its number")]
     fn an_enum_is_its_number() {
-        let _ = Small::SHAPE.variant(&Small::A, 2);
+        // SAFETY: an enum without fields.
+        let _ = unsafe { Small::SHAPE.variant(&Small::A, 2) };
     }
 
     #[test]
     #[should_panic(expected = "an enum in shared memory is its number")]
     fn an_enum_is_no_longer_than_its_number() {
-        let _ = Small::SHAPE.variant(&[1u8; 3], 1);
+        // SAFETY: bytes.
+        let _ = unsafe { Small::SHAPE.variant(&[1u8; 3], 1) };
     }
 
     #[test]

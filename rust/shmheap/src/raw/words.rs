@@ -1,5 +1,6 @@
-//! Copies of memory that a process which keeps no rules may write meanwhile. The loads and stores are atomic and no reference
-//! to the memory is formed, so whatever comes out is bytes of some moment, and nothing worse.
+//! Copies of memory that a process which keeps no rules may write meanwhile. The loads and stores
+//! are atomic and no reference to the memory is formed, so whatever comes out is bytes of some
+//! moment, and nothing worse.
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
@@ -12,8 +13,8 @@ use crate::raw::Shm;
 /// # Safety
 /// 8 bytes at place, a multiple of 8, are mapped and no reference but to atomics covers them.
 pub(crate) unsafe fn load(place: NonNull<u8>) -> u64 {
-    // SAFETY: the caller says that place is aligned and mapped, and that others only use it as an atomic or are no
-    // part of this program.
+    // SAFETY: the caller says that place is aligned and mapped, and that other code of this program
+    // uses it as an atomic alone.
     unsafe { AtomicU64::from_ptr(place.as_ptr().cast()) }.load(Ordering::Acquire)
 }
 
@@ -29,26 +30,31 @@ pub(crate) unsafe fn store(place: NonNull<u8>, word: u64) {
 /// Copies bytes out of the heap, each read once.
 ///
 /// # Safety
-/// bytes lie at from, aligned to 8, in memory to which no `&mut` is alive; as many can be written at to.
+/// bytes lie at from, aligned to 8, in memory to which no `&mut` is alive; as many can be written
+/// at to.
 pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, bytes: usize) {
     let words = bytes / 8;
     for i in 0..words {
         // SAFETY: word i lies within both, and to may be unaligned.
         unsafe {
-            let word = AtomicU64::from_ptr(from.as_ptr().cast::<u64>().add(i)).load(Ordering::Relaxed);
+            let word =
+                AtomicU64::from_ptr(from.as_ptr().cast::<u64>().add(i)).load(Ordering::Relaxed);
             to.cast::<u64>().add(i).write_unaligned(word);
         }
     }
     for i in words * 8..bytes {
         // SAFETY: byte i lies within both.
-        unsafe { to.add(i).write(AtomicU8::from_ptr(from.as_ptr().add(i)).load(Ordering::Relaxed)) };
+        unsafe {
+            to.add(i).write(AtomicU8::from_ptr(from.as_ptr().add(i)).load(Ordering::Relaxed))
+        };
     }
 }
 
 /// Copies bytes into the heap, each written once.
 ///
 /// # Safety
-/// bytes can be read at from, and lie at to, aligned to 8, in memory to which nothing but atomics refers.
+/// bytes can be read at from, and lie at to, aligned to 8, in memory to which nothing but atomics
+/// refers.
 pub(crate) unsafe fn copy_in(from: *const u8, to: NonNull<u8>, bytes: usize) {
     let words = bytes / 8;
     for i in 0..words {
@@ -60,7 +66,9 @@ pub(crate) unsafe fn copy_in(from: *const u8, to: NonNull<u8>, bytes: usize) {
     }
     for i in words * 8..bytes {
         // SAFETY: byte i lies within both.
-        unsafe { AtomicU8::from_ptr(to.as_ptr().add(i)).store(from.add(i).read(), Ordering::Relaxed) };
+        unsafe {
+            AtomicU8::from_ptr(to.as_ptr().add(i)).store(from.add(i).read(), Ordering::Relaxed)
+        };
     }
 }
 
@@ -93,7 +101,10 @@ pub(crate) unsafe fn put<T: Shm>(value: T, to: NonNull<u8>) {
 ///
 /// # Safety
 /// Where it succeeds, fill has written as many bytes as it was asked for.
-pub(crate) unsafe fn collect<T: Shm>(count: usize, fill: impl FnOnce(*mut u8, usize) -> Result<()>) -> Result<Vec<T>> {
+pub(crate) unsafe fn collect<T: Shm>(
+    count: usize,
+    fill: impl FnOnce(*mut u8, usize) -> Result<()>,
+) -> Result<Vec<T>> {
     let mut values: Vec<MaybeUninit<T>> = Vec::new();
     let bytes = count.checked_mul(std::mem::size_of::<T>()).ok_or(Error::TooLarge)?;
     values.try_reserve_exact(count).map_err(|_| Error::NoMemory { bytes })?;
@@ -106,8 +117,8 @@ pub(crate) unsafe fn collect<T: Shm>(count: usize, fill: impl FnOnce(*mut u8, us
             }
         }
     }
-    // SAFETY: all bytes of count values were written, and are values of T. MaybeUninit<T> is laid out as T, so the vector's
-    // parts are those of a Vec<T>, and `values` is given up.
+    // SAFETY: all bytes of count values were written, and are values of T. MaybeUninit<T> is laid
+    // out as T, so the vector's parts are those of a Vec<T>, and `values` is given up.
     unsafe {
         let mut values = std::mem::ManuallyDrop::new(values);
         Ok(Vec::from_raw_parts(values.as_mut_ptr().cast::<T>(), count, values.capacity()))
@@ -122,7 +133,7 @@ mod tests {
     fn copy<T: Shm>(from: &mut [u64], count: usize) -> Result<Vec<T>> {
         assert!(count * std::mem::size_of::<T>() <= std::mem::size_of_val(from));
         let place = NonNull::from(from).cast();
-        // SAFETY: there are as many bytes, and nobody else uses them.
+        // SAFETY: there are as many bytes, and no other code uses them.
         unsafe {
             collect(count, |to, bytes| {
                 copy_out(place, to, bytes);
@@ -138,14 +149,20 @@ mod tests {
             *word = 0x0101_0101_0101_0101 * (i as u64 + 1);
         }
         assert_eq!(copy::<u8>(&mut from, 13).unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
-        assert_eq!(copy::<[u32; 3]>(&mut from, 5).unwrap()[4], [0x0707_0707, 0x0707_0707, 0x0808_0808]);
+        assert_eq!(
+            copy::<[u32; 3]>(&mut from, 5).unwrap()[4],
+            [0x0707_0707, 0x0707_0707, 0x0808_0808]
+        );
         assert_eq!(copy::<()>(&mut from, 4).unwrap().len(), 4);
     }
 
     #[test]
     fn what_is_no_value_is_refused() {
         let mut from = [0x0001_0001_0000_0101, 2];
-        assert_eq!(copy::<bool>(&mut from, 8).unwrap(), [true, true, false, false, true, false, true, false]);
+        assert_eq!(
+            copy::<bool>(&mut from, 8).unwrap(),
+            [true, true, false, false, true, false, true, false]
+        );
         assert!(matches!(copy::<bool>(&mut from, 9), Err(Error::NotAValue { index: 8, .. })));
     }
 
@@ -164,7 +181,7 @@ mod tests {
     fn a_value_is_put_and_words_are_stored_and_loaded() {
         let mut words = [0u64; 3];
         let place = NonNull::from(&mut words).cast::<u8>();
-        // SAFETY: the words are aligned, and nobody else uses them.
+        // SAFETY: the words are aligned, and no other code uses them.
         let loaded = unsafe {
             put([1u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], place);
             store(place.add(16), 6);

@@ -30,8 +30,8 @@ pub trait Trusted {
 
 impl Trusted for UntrustedHeap {
     fn trusted(self) -> Heap {
-        // SAFETY: the heaps of these tests have names or descriptors that no other program knows. Tests that write one behind
-        // the library's back use no references to what is in it.
+        // SAFETY: the heaps of these tests have names or descriptors that no other program knows.
+        // Tests that write one behind the library's back use no references to what is in it.
         unsafe { self.trust() }
     }
 }
@@ -81,7 +81,8 @@ impl Random {
     }
 }
 
-/// This test program once more, as another process that runs one role and talks over pipes. Killed when dropped.
+/// This test program once more, as another process that runs one role and talks over pipes. Killed
+/// when dropped.
 pub struct Peer {
     child: Child,
     pub to: Option<ChildStdin>,
@@ -109,7 +110,11 @@ impl Peer {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(self.from.read_line(&mut line).expect("the pipe can be read"), 0, "the peer has gone");
+            assert_ne!(
+                self.from.read_line(&mut line).expect("the pipe can be read"),
+                0,
+                "the peer has gone"
+            );
             if let Some((_, said)) = line.split_once('@') {
                 return said.trim_end().to_owned();
             }

@@ -1,0 +1,118 @@
+// The figures as JSON.
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/report/report.h"
+#include "bench/trace/trace.h"
+
+namespace bench
+{
+
+namespace
+{
+
+std::string quoted(const std::string &text)
+{
+    std::string out = "\"";
+    for (char c : text) {
+        char escape[8];
+        if (c == '"' || c == '\\')
+            out += '\\';
+        std::snprintf(escape, sizeof escape, "\\u%04x",
+                      static_cast<unsigned>(static_cast<unsigned char>(c)));
+        out += static_cast<unsigned char>(c) < 0x20 ? std::string(escape) : std::string(1, c);
+    }
+    return out + "\"";
+}
+
+std::string number(double value)
+{
+    char text[40];
+    std::snprintf(text, sizeof text, "%.4f", value);
+    return text;
+}
+
+// Joins the texts of a list by commas, one text a line.
+template <class List, class Text>
+std::string lines(const List &list, Text text)
+{
+    std::string out;
+    for (const auto &it : list)
+        out += (out.empty() ? "\n    " : ",\n    ") + text(it);
+    return out + "\n  ";
+}
+
+std::string cell_json(const suite &all, std::size_t row, std::size_t column)
+{
+    const workload &what = *all.workloads[row];
+    const peer_entry &entry = *all.peers[column];
+    const cell &it = all.cells[row][column];
+    double ratio = all.ratio(row, column);
+    std::string out = "{\"workload\": " + quoted(what.name) + ", \"peer\": " + quoted(entry.name);
+    if (!it.has_figure())
+        return out + (it.state == status::failed ? ", \"failed\": " : ", \"unavailable\": ") +
+               quoted(it.reason) + "}";
+    out += ", \"median\": " + number(it.median()) + ", \"min\": " + number(it.least()) +
+           ", \"max\": " + number(it.most()) + (ratio > 0 ? ", \"ratio\": " + number(ratio) : "") +
+           ", \"cut\": " + (it.cut ? "true" : "false") + ", \"rounds\": [";
+    for (std::size_t i = 0; i < it.values.size(); i++)
+        out += (i ? ", " : "") + number(it.values[i]);
+    return out + "]}";
+}
+
+std::string cells_json(const suite &all)
+{
+    std::vector<std::string> list;
+    for (std::size_t row = 0; row < all.workloads.size(); row++)
+        for (std::size_t column = 0; column < all.peers.size(); column++)
+            list.push_back(cell_json(all, row, column));
+    return lines(list, [](const std::string &it) { return it; });
+}
+
+std::string program_json(const std::string &name, const program_trace &it)
+{
+    std::string out = "{\"name\": " + quoted(name) + ", \"text\": " + quoted(it.command);
+    if (!it.missing.empty())
+        return out + ", \"missing\": " + quoted(it.missing) + "}";
+    return out + ", \"process\": " + quoted(it.process) +
+           ", \"calls\": " + std::to_string(it.calls.size()) +
+           ", \"live_most\": " + std::to_string(it.live_most) + "}";
+}
+
+constexpr const char *kinds[] = {"ns", "percent", "times"};
+
+std::string suite_json(const suite &all, const machine_text &machine)
+{
+    auto named = [](const auto *it) {
+        return "{\"name\": " + quoted(it->name) + ", \"text\": " + quoted(it->text);
+    };
+    return "{\n  \"format\": 1,\n  \"scale\": " + quoted(all.scale_name) +
+           ",\n  \"rounds\": " + std::to_string(all.rounds) +
+           ",\n  \"reference\": " + quoted(reference_peer) + ",\n  \"machine\": {" +
+           lines(machine,
+                 [](const auto &it) { return quoted(it.first) + ": " + quoted(it.second); }) +
+           "},\n  \"peers\": [" +
+           lines(all.peers, [&](const peer_entry *it) { return named(it) + "}"; }) +
+           "],\n  \"workloads\": [" +
+           lines(all.workloads,
+                 [&](const workload *it) {
+                     return named(it) + ", \"unit\": " + quoted(it->unit) +
+                            ", \"quantity\": " + quoted(kinds[static_cast<int>(it->kind)]) + "}";
+                 }) +
+           "],\n  \"programs\": [" +
+           lines(traces_recorded(),
+                 [](const auto &it) { return program_json(it.first, *it.second); }) +
+           "],\n  \"cells\": [" + cells_json(all) + "]\n}\n";
+}
+
+} // namespace
+
+bool report_json(const suite &all, const machine_text &machine, const std::string &path)
+{
+    std::FILE *out = std::fopen(path.c_str(), "w");
+    if (out == nullptr)
+        return false;
+    std::string text = suite_json(all, machine);
+    bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size();
+    return std::fclose(out) == 0 && written;
+}
+
+} // namespace bench

@@ -1,0 +1,27 @@
+// runner.h: measures one figure in a process of its own.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BENCH_RUNNER_H
+#define BENCH_RUNNER_H
+
+#include "bench/workloads/workload.h"
+
+namespace bench
+{
+
+enum class status { measured, unavailable, failed };
+
+struct result {
+    status state = status::failed;
+    outcome figure;
+    std::string reason; // why there is no figure
+};
+
+// Runs the workload on the peer in a child process, so each run starts from the same state. A run
+// that crashes or hangs costs only its own cell, and at most size.limit_ns. Removes the run's
+// shared memory.
+result run_apart(const peer_entry &entry, const workload &what, const scale &size,
+                 std::uint64_t seed);
+
+} // namespace bench
+
+#endif

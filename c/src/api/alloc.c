@@ -1,0 +1,180 @@
+/* alloc.c: shmheap_alloc, shmheap_alloc_many, shmheap_calloc, shmheap_aligned_alloc.
+ *
+ * A connection without caches searches under the lock: alloc_exact. A caching connection takes a
+ * block from the thread's cache, without the lock; alloc_not_cached refills the cache.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "call.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "../cache/refill.h"
+#include "../cache/threads.h"
+#include "../heap/grow.h"
+#include "../recovery/recover.h"
+#include "../segment/huge.h"
+#include "shortage.h"
+
+/* Lock held. cached: the connection caches. */
+static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
+{
+    uint64_t need = block_granules(heap, sz);
+    int64_t granule = UNLIKELY(need == 0) ? FIT_NONE
+                      : cached            ? fit_one(heap, need)
+                                          : heap->fit->alloc(heap, need);
+    return LIKELY(granule != FIT_NONE) ? granule : shortage_alloc(heap, need, ATTEMPT_FIRST);
+}
+
+/* Unlocks. */
+static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
+{
+    heap_unlock(heap);
+    if (UNLIKELY(granule < 0))
+        return fail_null(fit_errno(granule));
+    huge_touch(heap, (uint64_t)granule);
+    return block_payload(heap, (uint64_t)granule);
+}
+
+/* Not inlined: else shmheap_alloc would save registers for it, which the cached path does not
+ * need. */
+static NOINLINE void *alloc_exact(struct shmheap *heap, size_t sz)
+{
+    return LIKELY(heap_lock(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
+}
+
+/* The thread's cache was empty, or belongs to another connection. */
+static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
+{
+    uint64_t need = heap->open ? block_granules(heap, sz) : 0;
+    struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
+    void *ptr =
+        cache != NULL && cache_is_of(cache, heap) ? cache_take_settled(cache, need, sz) : NULL;
+    if (ptr != NULL || heap_lock(heap) != 0)
+        return ptr;
+    if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&
+        (ptr = cache_take(cache, sz)) != NULL) {
+        heap_unlock(heap);
+        huge_touch(heap, block_of_pointer(heap, ptr));
+        return ptr;
+    }
+    int64_t granule = alloc_now(heap, sz, 1);
+    if (granule >= 0 && cache != NULL && !cache_is_of(cache, heap))
+        cache_start_if_room(cache, heap);
+    return alloc_done(heap, granule);
+}
+
+void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
+{
+    struct shmheap *heap = mem.heap;
+    struct cache *cache = cache_mine;
+    if (cache_is_of(cache, heap)) {
+        void *ptr = cache_take(cache, sz);
+        return LIKELY(ptr != NULL) ? ptr : alloc_not_cached(heap, sz);
+    }
+    return heap_has_caches(heap) ? alloc_not_cached(heap, sz) : alloc_exact(heap, sz);
+}
+
+/* Allocates up to BATCH objects under one lock. Returns how many, or FIT_NONE, FIT_BAD,
+ * FIT_NO_LOCK. */
+static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, void **ptrs)
+{
+    uint64_t granules[BATCH];
+    if (heap_lock(heap) != 0)
+        return FIT_NO_LOCK;
+    int64_t got = fit_many(heap, need, count, granules);
+    if (got == FIT_NONE) {
+        int64_t granule = shortage_alloc(heap, need, ATTEMPT_FIRST);
+        granules[0] = granule >= 0 ? (uint64_t)granule : 0;
+        got = granule >= 0 ? 1 : granule;
+    }
+    heap_unlock(heap);
+    for (int64_t i = 0; i < got; i++)
+        ptrs[i] = block_payload(heap, granules[i]);
+    if (got > 0)
+        huge_touch(heap, granules[got - 1]);
+    return got;
+}
+
+size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, void **ptrs)
+{
+    struct shmheap *heap = mem.heap;
+    size_t got = 0;
+    if (!usable(mem) || (ptrs == NULL && count != 0)) {
+        errno = EINVAL;
+        return 0;
+    }
+    uint64_t need = block_granules(heap, sz);
+    while (got < count) {
+        unsigned wanted = count - got < BATCH ? (unsigned)(count - got) : BATCH;
+        int64_t more = alloc_batch(heap, need != 0 ? need : HEADER_SIZE_MASK, wanted, ptrs + got);
+        if (more < 0) {
+            if (more != FIT_NO_LOCK)
+                errno = fit_errno(more);
+            break;
+        }
+        got += (size_t)more;
+    }
+    return got;
+}
+
+void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
+{
+    size_t len;
+    if (__builtin_mul_overflow(count, size, &len))
+        len = (size_t)-1; /* which fails as any request that is too large */
+    void *ptr = shmheap_alloc(mem, len);
+    return ptr != NULL ? memset(ptr, 0, len) : NULL;
+}
+
+/* An address with this alignment has it in every process that maps the heap. */
+static int alignment_possible(const struct shmheap *heap, size_t alignment)
+{
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
+        alignment > (size_t)sysconf(_SC_PAGESIZE))
+        return 0;
+    /* a file is mapped at a page boundary */
+    return heap->has_file || (uintptr_t)heap->base % alignment == 0;
+}
+
+/* As shortage_is_permanent. The granules before the first aligned address cannot serve the
+ * request. */
+static int never_fits_aligned(const struct shmheap *heap, uint64_t need, size_t alignment)
+{
+    uint64_t lost = (uint64_t)(-(uintptr_t)block_payload(heap, 0) & (alignment - 1)) >> heap->shift;
+    return shortage_is_permanent(heap, need) || need > heap->layout.granules_max - lost;
+}
+
+static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
+{
+    if (never_fits_aligned(heap, need, alignment)) {
+        shortage_count(heap);
+        return FIT_NONE;
+    }
+    int64_t granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
+    if (granule == FIT_NONE &&
+        grow_for(heap, need + (alignment >> heap->shift) + heap->block_min) == 0)
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 0);
+    if (granule == FIT_NONE)
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
+    if (granule == FIT_NONE && shortage_reclaim(heap, ATTEMPT_FIRST))
+        granule = heap->fit->alloc_aligned(heap, need, alignment, 1);
+    if (granule == FIT_NONE)
+        shortage_count(heap);
+    return granule;
+}
+
+void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    if (!usable(mem) || !alignment_possible(heap, alignment))
+        return fail_null(EINVAL);
+    if (alignment <= (size_t)1 << heap->shift)
+        return shmheap_alloc(mem, size);
+    if (heap_lock(heap) != 0)
+        return NULL;
+    uint64_t need = block_granules(heap, size);
+    int cancel_state = process_cancel_off();
+    int64_t granule = alloc_aligned(heap, need, alignment);
+    process_cancel_restore(cancel_state);
+    return alloc_done(heap, granule);
+}

@@ -1,0 +1,244 @@
+/* handles.c: handles, and the ownership of objects: send, receive, put back, peek, reap.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "call.h"
+
+#include "../free_set/index.h"
+#include "../ownership/ownership.h"
+#include "../ownership/reap.h"
+#include "../recovery/recover.h"
+
+static inline uint64_t handle_granule(shmheap_object_handle hdl)
+{
+    return hdl.bits & HEADER_SIZE_MASK;
+}
+
+static inline unsigned handle_generation(shmheap_object_handle hdl)
+{
+    return (unsigned)(hdl.bits >> HANDLE_GENERATION_SHIFT & GENERATION_MASK);
+}
+
+static inline int handle_is_of(const struct shmheap *heap, shmheap_object_handle hdl)
+{
+    return hdl.bits >> HANDLE_TAG_SHIFT == heap->handle_tag >> HANDLE_TAG_SHIFT;
+}
+
+static int granule_known(struct shmheap *heap, uint64_t granule)
+{
+    if (LIKELY(granule < connection_end(heap)))
+        return 1;
+    return catch_up(heap) == 0 && granule < connection_end(heap);
+}
+
+/* Marks the object as shared. Returns its header, or 0 with errno. Takes no lock: the exchange
+ * fails where a free, or another object at this granule, has changed the header since it was
+ * loaded. */
+static uint64_t share_object(struct shmheap *heap, uint64_t granule, uint64_t header)
+{
+    const uint64_t used = (uint64_t)SHMHEAP_STATE_USED << HEADER_STATE_SHIFT;
+    const uint64_t shared = (uint64_t)SHMHEAP_STATE_SHARED << HEADER_STATE_SHIFT;
+    for (int i = 0; i < 4 && header != 0 && header_state(header) == SHMHEAP_STATE_USED; i++) {
+        if (heap->read_only) {
+            errno = EACCES;
+            return 0;
+        }
+        if (block_republish(heap, granule, header, header - used + shared))
+            return header;
+        header = index_live(heap, granule);
+    }
+    if (header == 0 || header_state(header) != SHMHEAP_STATE_SHARED) {
+        errno = EINVAL;
+        return 0;
+    }
+    return header;
+}
+
+static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t granule,
+                                         uint64_t header)
+{
+    shmheap_object_handle handle = {0};
+    if (header != 0)
+        handle.bits = heap->handle_tag |
+                      (uint64_t)header_generation(header) << HANDLE_GENERATION_SHIFT | granule;
+    return handle;
+}
+
+/* The header of the object with a name at granule; 0: there is none. */
+static COLD uint64_t named_header(const struct shmheap *heap, uint64_t granule)
+{
+    uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
+}
+
+/* On a caching connection, marks an object of this process as shared without an atomic
+ * instruction. An atomic instruction would wait until all earlier stores of the caller are
+ * visible, such as the handle before this one, stored to a cache line that its receiver reads.
+ * Loads the upper half alone: the processor forwards it from the store that allocated the
+ * object. Returns the upper half, or 0 where the object is not this process's. */
+static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t granule)
+{
+    const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
+    const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
+    if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
+        return 0;
+    uint32_t upper = load_upper(block_header(heap, granule)),
+             generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
+    if ((upper ^ generation) == header_upper(mine))
+        store_publish_upper(block_header(heap, granule), generation | header_upper(shared));
+    else if ((upper ^ generation) != header_upper(shared))
+        return 0;
+    return upper;
+}
+
+shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = usable(mem) ? granule_of_pointer(heap, ptr) : GRANULE_NONE;
+    uint32_t upper = granule != GRANULE_NONE ? share_own(heap, granule) : 0;
+    if (upper != 0)
+        return handle_make(heap, granule, (uint64_t)upper << 32);
+    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    if (header == 0 && granule != GRANULE_NONE && (header = named_header(heap, granule)) != 0)
+        return handle_make(heap, granule, header);
+    return handle_make(heap, granule, share_object(heap, granule, header));
+}
+
+void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    if (UNLIKELY(!usable(mem) || !handle_is_of(heap, hdl) || !granule_known(heap, granule)))
+        return fail_null(EINVAL);
+    uint64_t header = index_live(heap, granule);
+    if (UNLIKELY(header == 0))
+        header = named_header(heap, granule);
+    if (UNLIKELY(header == 0 || header_generation(header) != generation))
+        return fail_null(ESTALE);
+    return block_payload(heap, granule);
+}
+
+/* The granule of an object to be sent; GRANULE_NONE with errno. */
+static ALWAYS_INLINE uint64_t granule_to_send(shmheap_memory_handle mem, const void *ptr)
+{
+    uint64_t granule =
+        usable(mem) && !mem.heap->read_only ? granule_of_pointer(mem.heap, ptr) : GRANULE_NONE;
+    if (UNLIKELY(granule == GRANULE_NONE))
+        errno = usable(mem) && mem.heap->read_only ? EACCES : EINVAL;
+    return granule;
+}
+
+shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
+{
+    uint64_t granule = granule_to_send(mem, ptr);
+    return handle_make(mem.heap, granule,
+                       granule != GRANULE_NONE ? ownership_send(mem.heap, granule) : 0);
+}
+
+/* The block may end in memory that another connection has added. */
+static NOINLINE uint64_t send_labelled_again(struct shmheap *heap, uint64_t granule,
+                                             const uint64_t *words, size_t count)
+{
+    return errno == EBADMSG && catch_up(heap) == 0
+               ? ownership_send_labelled(heap, granule, words, count)
+               : 0;
+}
+
+shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr,
+                                            const uint64_t *words, size_t count)
+{
+    const shmheap_object_handle null = {0};
+    if (UNLIKELY(words == NULL || count == 0)) {
+        errno = EINVAL;
+        return null;
+    }
+    uint64_t granule = granule_to_send(mem, ptr);
+    if (UNLIKELY(granule == GRANULE_NONE))
+        return null;
+    uint64_t header = ownership_send_labelled(mem.heap, granule, words, count);
+    if (UNLIKELY(header == 0))
+        header = send_labelled_again(mem.heap, granule, words, count);
+    return handle_make(mem.heap, granule, header);
+}
+
+/* The caller may claim the object in transit: 1, or 0 with errno. */
+static ALWAYS_INLINE int receive_allowed(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    struct shmheap *heap = mem.heap;
+    int known = usable(mem) && handle_is_of(heap, hdl) && granule_known(heap, handle_granule(hdl));
+    if (UNLIKELY(!known || heap->read_only)) {
+        errno = known ? EACCES : EINVAL;
+        return 0;
+    }
+    return LIKELY(load_acquire_u32(&heap->ready)) || recover_take_slot(heap) == 0;
+}
+
+void *shmheap_receive(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    if (!receive_allowed(mem, hdl))
+        return NULL;
+    return ownership_receive(mem.heap, granule, generation) != 0 ? block_payload(mem.heap, granule)
+                                                                 : NULL;
+}
+
+void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle hdl, uint64_t label,
+                               size_t least)
+{
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    if (!receive_allowed(mem, hdl))
+        return NULL;
+    uint64_t header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
+    /* As in send_labelled_again. */
+    if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
+        header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
+    return header != 0 ? block_payload(mem.heap, granule) : NULL;
+}
+
+int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl)
+{
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    return receive_allowed(mem, hdl) ? ownership_put_back(mem.heap, granule, generation) : -1;
+}
+
+size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdiff_t offset,
+                    void *buffer, size_t bytes)
+{
+    struct shmheap *heap = mem.heap;
+    uint64_t granule = handle_granule(hdl);
+    unsigned generation = handle_generation(hdl);
+    const struct ownership_part part = {offset < 0 ? -(uint64_t)offset : (uint64_t)offset,
+                                        offset < 0, bytes, buffer};
+    if (!usable(mem) || (buffer == NULL && bytes != 0) || !handle_is_of(heap, hdl) ||
+        !granule_known(heap, granule)) {
+        errno = EINVAL;
+        return 0;
+    }
+    int before = errno;
+    uint64_t len = ownership_peek(heap, granule, generation, &part);
+    /* As in send_labelled_again. */
+    if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
+        len = ownership_peek(heap, granule, generation, &part);
+    if (len != 0)
+        errno = before;
+    return (size_t)len;
+}
+
+long shmheap_reap(shmheap_memory_handle mem, unsigned flags)
+{
+    struct shmheap *heap = mem.heap;
+    int before = errno;
+    if ((flags & ~(unsigned)SHMHEAP_REAP_SHARED) != 0)
+        return fail(EINVAL);
+    if (heap_lock(heap) != 0)
+        return -1;
+    int cancel_state = process_cancel_off();
+    long freed = reap_objects(heap, (flags & SHMHEAP_REAP_SHARED) != 0);
+    process_cancel_restore(cancel_state);
+    heap_unlock_freed(heap);
+    if (freed >= 0)
+        errno = before;
+    return freed;
+}

@@ -1,0 +1,72 @@
+/* realloc.c: shmheap_realloc, shmheap_usable_size.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "call.h"
+
+#include <string.h>
+
+#include "../free_set/index.h"
+#include "../recovery/recover.h"
+
+/* The bytes that the object at ptr can hold; 0 with errno EINVAL where there is no object. */
+static size_t usable_len(struct shmheap *heap, const void *ptr)
+{
+    if (catch_up(heap) != 0) /* another connection may have added the memory */
+        return 0;
+    uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
+    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    uint64_t size =
+        header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
+    if (size == 0) {
+        errno = EINVAL;
+        return 0;
+    }
+    return (size_t)block_payload_len(heap, size);
+}
+
+size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
+{
+    if (!usable(mem)) {
+        errno = EINVAL;
+        return 0;
+    }
+    if (ptr == NULL)
+        return 0;
+    int before = errno;
+    size_t len = usable_len(mem.heap, ptr), named = 0;
+    uint64_t granule = len == 0 ? block_of_pointer(mem.heap, ptr) : GRANULE_NONE;
+    if (granule != GRANULE_NONE && (named = names_object_len(mem.heap, granule)) != 0)
+        errno = before;
+    return len != 0 ? len : named;
+}
+
+/* Moves the bytes without the lock. A death in here leaves both objects, each whole. */
+static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    size_t old = usable_len(mem.heap, ptr);
+    void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
+    if (moved == NULL)
+        return NULL;
+    memmove(moved, ptr, old < size ? old : size); /* in a damaged heap they may overlap */
+    if (shmheap_try_free(mem, ptr) == 0)
+        return moved;
+    int reason = errno;
+    shmheap_free(mem, moved);
+    return fail_null(reason);
+}
+
+void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    if (ptr == NULL)
+        return shmheap_alloc(mem, size);
+    if (heap_lock(heap) != 0)
+        return NULL;
+    uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
+    int result = granule == GRANULE_NONE
+                     ? FIT_UNKNOWN
+                     : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
+    heap_unlock_freed(heap);
+    if (result == 0)
+        return ptr;
+    return result == FIT_NONE ? realloc_moved(mem, ptr, size) : fail_null(fit_errno(result));
+}

@@ -1,0 +1,36 @@
+/* shortage.c: growing and reclaiming.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "shortage.h"
+
+#include <errno.h>
+
+#include "../cache/reclaim.h"
+#include "../heap/grow.h"
+#include "../os/process.h"
+#include "../ownership/reap.h"
+
+COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
+{
+    long found = attempt == ATTEMPT_AGAIN && reclaim_is_paced(heap) ? 0 : reclaim_caches(heap);
+    if (found >= 0 && (heap->format_flags & FORMAT_REAP) && reap_is_due(heap))
+        found += reap_objects(heap, 0);
+    return found + reap_cache_lines(heap, attempt == ATTEMPT_AGAIN) > 0;
+}
+
+COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt)
+{
+    int before = errno, cancel_state = process_cancel_off();
+    int64_t granule = FIT_NONE;
+    if (!shortage_is_permanent(heap, need)) {
+        granule = grow_for(heap, need) == 0 ? fit_one(heap, need)
+                  : errno == EBADMSG        ? FIT_BAD
+                                            : FIT_NONE;
+        if (granule == FIT_NONE && shortage_reclaim(heap, attempt))
+            granule = fit_one(heap, need);
+    }
+    if (granule == FIT_NONE)
+        shortage_count(heap);
+    process_cancel_restore(cancel_state);
+    errno = before; /* the caller sets the errno of the call */
+    return granule;
+}

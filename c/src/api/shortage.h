@@ -1,0 +1,52 @@
+/* shortage.h: what an allocation does when the search finds no free block.
+ *
+ * It grows the region, then reclaims: blocks in threads' caches, and in heaps made with
+ * SHMHEAP_REAP the objects of dead processes. Then it searches once more. All calls need the lock.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_SHORTAGE_H
+#define SHMHEAP_SHORTAGE_H
+
+#include "../heap/fit.h"
+
+/* ATTEMPT_AGAIN: a waiting thread retries. It may leave the reclaiming to another thread that
+ * waits. */
+enum attempt { ATTEMPT_FIRST, ATTEMPT_AGAIN };
+
+/* The heap has no room for so many granules, even empty and grown to its maximum. */
+static inline int shortage_is_permanent(const struct shmheap *heap, uint64_t need)
+{
+    return need - 1 >= heap->layout.granules_max;
+}
+
+static inline void shortage_count(struct shmheap *heap)
+{
+    store_add(&heap->control->failed_allocs, 1);
+}
+
+/* First fit. On a caching connection best fit, which wastes less: caches choose the places
+ * anyhow. */
+static inline int64_t fit_many(struct shmheap *heap, uint64_t need, unsigned count,
+                               uint64_t *granules)
+{
+    const struct fit_calls *fit = heap->fit;
+    return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count,
+                                                              granules);
+}
+
+static inline int64_t fit_one(struct shmheap *heap, uint64_t need)
+{
+    uint64_t granule = 0;
+    int64_t got = fit_many(heap, need, 1, &granule);
+    return got > 0 ? (int64_t)granule : got;
+}
+
+/* Reclaims blocks in caches and, as the heap's flags say, objects of dead processes. Returns 1
+ * if it freed a block, else 0. Walks over the blocks only where a thread has used its cache, or
+ * a process has died, since the last walk. */
+int shortage_reclaim(struct shmheap *heap, enum attempt attempt);
+
+/* Grows the region or reclaims, and searches again. Returns a granule, FIT_NONE or FIT_BAD.
+ * Counts the failure. errno stays. */
+int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt);
+
+#endif

@@ -1,0 +1,207 @@
+/* refill.c: attaches a cache to its line, answers requests, moves blocks between the heap and the
+ * stacks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "refill.h"
+
+#include <string.h>
+
+#include "../process/wait.h"
+#include "reclaim.h"
+#include "stacks.h"
+
+enum {
+    LIMIT_BYTES = 1 << 20, /* the most that a cache holds */
+    LIMIT_SHARE = 64,      /* and the part of the heap */
+    /* Calls without the cache after a request. In a heap of many blocks at least one for each
+     * PAUSE_BLOCKS of them, up to PAUSE_BOUND. */
+    PAUSE_LEAST = 64,
+    PAUSE_MOST = 1 << 16,
+    PAUSE_BLOCKS = 8,
+    PAUSE_BOUND = 1 << 20,
+    RESUMED_LONG_AGO = 16 /* pauses */
+};
+
+uint64_t cache_limit(const struct shmheap *heap, uint64_t len)
+{
+    uint64_t share = len / LIMIT_SHARE;
+    return (share < LIMIT_BYTES ? share : LIMIT_BYTES) >> heap->shift;
+}
+
+/* Allocates the line and publishes it. A death in here leaves a used block or a line of a dead
+ * process. */
+static int cache_attach(struct cache *cache, struct shmheap *heap)
+{
+    uint64_t need = block_granules(heap, sizeof(struct cache_line));
+    int64_t granule = (uintptr_t)heap->base % 64 == 0 ? heap->fit->alloc_aligned(heap, need, 64, 0)
+                                                      : heap->fit->alloc(heap, need);
+    if (granule < 0)
+        return -1;
+    cache->line = block_payload(heap, (uint64_t)granule);
+    cache->line_granule = (uint64_t)granule;
+    memset(cache->line, 0, sizeof *cache->line);
+    store_u64(&cache->line->kind, INTERNAL_CACHE);
+    uint64_t header = block_load(heap, (uint64_t)granule);
+    block_publish(heap, (uint64_t)granule,
+                  header_make(header_size(header), SHMHEAP_STATE_INTERNAL, heap->slot,
+                              header_generation(header)));
+    reclaim_line_add(heap, (uint64_t)granule);
+    store_u64(&heap->control->caching, 1);
+    cache->epoch = cache->pause = 0;
+    cache->pause_len = PAUSE_LEAST;
+    cache->resumed = load_u64(&heap->control->allocs);
+    stacks_format(cache, heap);
+    SHARED_STORE(&cache->heap, heap);
+    return 0;
+}
+
+/* The next pause: twice the last one if that ended not long ago. A request costs a walk over the
+ * blocks, some nanoseconds each. As many calls without the cache, at tens of nanoseconds each,
+ * have to pay for it. since: allocations since the last pause. */
+static uint64_t pause_next(const struct cache *cache, const struct shmheap *heap, uint64_t since)
+{
+    uint64_t blocks = load_u64(&heap->control->allocs) - load_u64(&heap->control->frees);
+    uint64_t least = (blocks < heap->end ? blocks : heap->end) / PAUSE_BLOCKS, most = PAUSE_MOST;
+    least = least < PAUSE_LEAST ? PAUSE_LEAST : least < PAUSE_BOUND ? least : PAUSE_BOUND;
+    most = most < 4 * least ? 4 * least : most;
+    uint64_t pause = since > RESUMED_LONG_AGO * cache->pause_len ? least : 2 * cache->pause_len;
+    return pause < least ? least : pause < most ? pause : most;
+}
+
+/* A process has posted a request, and perhaps freed the blocks. The thread stops using its cache
+ * for some time: else the next allocation that fails in a full heap would have to post another
+ * request. */
+static int cache_answer(struct cache *cache, struct shmheap *heap)
+{
+    uint64_t epoch = load_u64(&cache->line->epoch), allocs = load_u64(&heap->control->allocs);
+    if (cache->pause == 0) {
+        if (epoch != cache->epoch)
+            stacks_forget(cache);
+        else
+            stacks_flush(cache, heap);
+        cache->pause_len = pause_next(cache, heap, allocs - cache->resumed);
+        cache->pause = cache->pause_len;
+    }
+    if (--cache->pause != 0)
+        return -1;
+    cache->epoch = epoch;
+    cache->resumed = allocs;
+    store_u64(&heap->control->caching, 1);
+    __atomic_store_n(SHARED_VALUE(&cache->line->requested), 0u, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int cache_start_if_room(struct cache *cache, struct shmheap *heap)
+{
+    if (!cache_is_idle(cache) || (wait_is_expected(heap) && cache->held_back++ < PAUSE_LEAST))
+        return -1;
+    return cache_attach(cache, heap);
+}
+
+/* Returns 0 when the stacks may be used. All cached blocks are on them then. */
+static int cache_ready(struct cache *cache, struct shmheap *heap)
+{
+    if (cache_is_idle(cache) && cache_start_if_room(cache, heap) != 0)
+        return -1;
+    if (cache->pause > 1) {
+        cache->pause--; /* nothing is cached, and there is nothing to answer yet */
+        return -1;
+    }
+    stacks_settle_recent(cache);
+    uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
+    cache->spare += most - cache->most;
+    cache->most = most;
+    cache->limit = heap->end > CACHE_SIZES ? heap->end - CACHE_SIZES : 0;
+    return load_u32(&cache->line->requested) == 0 ? 0 : cache_answer(cache, heap);
+}
+
+void *cache_take_settled(struct cache *cache, uint64_t size, size_t len)
+{
+    stacks_settle_recent(cache);
+    return stack_has_enough(cache, size) ? cache_take(cache, len) : NULL;
+}
+
+/* Puts a cached block on its stack. The last block of a batch may be larger than the batch's
+ * size. */
+static void entry_push(struct cache *cache, struct shmheap *heap, uint64_t granule)
+{
+    uint64_t header = block_load(heap, granule),
+             size = block_size_checked(heap, granule, header, heap->end);
+    if (size - 1 >= cache->room || size >= CACHE_SIZES || granule >= cache->limit) {
+        heap->fit->free_span(heap, granule, size, 1);
+        return;
+    }
+    cache_push(cache, (struct cache_entry){block_payload(heap, granule),
+                                           header - cache->kept + cache->used});
+    cache->room -= size;
+}
+
+/* Puts blocks from alloc_best on the stack of their size. The lowest goes on top and is used
+ * first. */
+static void entries_push(struct cache *cache, struct shmheap *heap, uint64_t size,
+                         const uint64_t *granules, int64_t count)
+{
+    struct cache_stack *stack = &cache->stacks[size];
+    struct cache_entry *top = stack->top;
+    for (int64_t i = count; i-- > 0;) {
+        uint64_t header = block_load(heap, granules[i]);
+        if (UNLIKELY(header_size(header) != size || granules[i] >= cache->limit ||
+                     size > cache->room)) {
+            stack->top = top;
+            entry_push(cache, heap, granules[i]);
+            top = stack->top;
+            continue;
+        }
+        top->payload = block_payload(heap, granules[i]);
+        top->header = header - cache->kept + cache->used;
+        top++;
+        cache->room -= size;
+    }
+    stack->top = top;
+}
+
+int cache_fill(struct cache *cache, struct shmheap *heap, uint64_t size)
+{
+    uint64_t granules[BATCH_MOST];
+    if (cache_ready(cache, heap) != 0)
+        return 0;
+    if (stack_has_enough(cache, size))
+        return 1;
+    unsigned wanted = stack_batch_next(cache, size);
+    stacks_make_room(cache, heap, wanted * size);
+    wanted = wanted * size <= cache->room ? wanted : (unsigned)(cache->room / size);
+    int64_t got =
+        wanted != 0 ? heap->fit->alloc_best(heap, size, SHMHEAP_STATE_CACHED, wanted, granules) : 0;
+    entries_push(cache, heap, size, granules, got);
+    cache->batch[size] = (uint16_t)stack_count(cache, size);
+    cache->sums[size] = stack_sum(cache, size, stack_count(cache, size));
+    return 1;
+}
+
+int cache_flush(struct cache *cache, struct shmheap *heap, uint64_t size)
+{
+    if (cache_ready(cache, heap) != 0)
+        return 0;
+    /* A thread that has never allocated this size only passes blocks on. With fewer in
+     * circulation it is faster. */
+    if (cache->batch[size] == 0 && stack_count(cache, size) * size >= stack_share(cache))
+        stack_flush(cache, heap, size, (stack_count(cache, size) + 1) / 2);
+    stacks_make_room(cache, heap, size);
+    return 1;
+}
+
+void cache_empty(struct cache *cache, struct shmheap *heap)
+{
+    struct block_step step = {cache->line_granule, 0, 0};
+    if (cache_is_idle(cache))
+        return;
+    stacks_settle_recent(cache);
+    if (load_u64(&cache->line->epoch) == cache->epoch)
+        stacks_flush(cache, heap);
+    if (index_is_start(heap, step.granule) &&
+        block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK && reclaim_is_line(heap, &step) &&
+        header_slot(step.header) == heap->slot) {
+        reclaim_line_drop(heap, step.granule);
+        heap->fit->free_span(heap, step.granule, step.size, 1);
+    }
+    SHARED_STORE(&cache->heap, &cache_nothing);
+}

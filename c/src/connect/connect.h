@@ -1,0 +1,24 @@
+/* connect.h: opens and closes connections.
+ *
+ * Each call that opens returns a connection, or NULL with errno and all as it was before.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_CONNECT_H
+#define SHMHEAP_CONNECT_H
+
+#include "../segment/connection.h"
+#include "shmheap.h"
+
+struct shmheap *connect_open(const char *name, const shmheap_options *options);
+struct shmheap *connect_make_sealed(const shmheap_options *options);
+struct shmheap *connect_fd(int fd, const shmheap_options *options);
+struct shmheap *connect_make_at(void *memory, uint64_t bytes, const shmheap_options *options);
+struct shmheap *connect_attach_at(void *memory, uint64_t bytes);
+void connect_close(struct shmheap *heap);
+
+/* connect_lend returns a descriptor of the heap's file that the caller may pass on. No lock is
+ * on its open file description. The first call opens it; disconnecting closes it. Returns -1
+ * with errno ENOTSUP (there is no file), EACCES (writable, on a read-only connection), or an
+ * errno of open(). */
+int connect_lend(struct shmheap *heap, int writable);
+
+#endif

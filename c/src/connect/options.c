@@ -1,0 +1,91 @@
+/* options.c: checks of options, and defaults.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../os/process.h"
+
+/* FLAGS_KNOWN: all flags of shmheap.h. */
+enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, FLAGS_KNOWN = 4095 };
+
+static int invalid(void)
+{
+    errno = EINVAL;
+    return -1;
+}
+
+int options_check_flags(unsigned flags)
+{
+    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 ||
+        ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER)) && !(flags & SHMHEAP_CREATE)) ||
+        ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
+        ((flags & SHMHEAP_ANONYMOUS) &&
+         (!(flags & SHMHEAP_CREATE) ||
+          (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))))
+        return invalid();
+    return 0;
+}
+
+int options_plan(struct segment_plan *plan, const shmheap_options *options)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->len = options->len != 0 ? options->len : LEN_DEFAULT;
+    plan->max_len = options->max_len != 0 ? options->max_len : plan->len;
+    plan->shift = options->alignment == 8 ? 3 : 4;
+    plan->flags = (options->flags & SHMHEAP_SPARSE ? FORMAT_SPARSE : 0) |
+                  (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
+    plan->slot_count = SLOTS_MAX;
+    plan->region_align = FILE_ALIGN;
+    if (plan->len < REGION_LEN_MIN || plan->max_len < plan->len ||
+        (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) ||
+        options->mode > 07777)
+        return invalid();
+    return 0;
+}
+
+unsigned options_timeout(const shmheap_options *options)
+{
+    return options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
+}
+
+unsigned options_mode(const shmheap_options *options)
+{
+    return options->mode != 0 ? options->mode : MODE_DEFAULT;
+}
+
+/* The slot table takes at most about a sixteenth of the memory. */
+static uint32_t slots_for(uint64_t bytes)
+{
+    uint64_t slots = bytes / (16 * SLOT_SIZE);
+    return (uint32_t)(slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots);
+}
+
+int options_memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment)
+{
+    return memory != NULL && (uintptr_t)memory % alignment == 0 &&
+           (bytes == 0 || process_memory_is_there(memory, bytes));
+}
+
+int options_plan_at(struct segment_plan *plan, void *memory, uint64_t bytes,
+                    const shmheap_options *options)
+{
+    const unsigned allowed = SHMHEAP_CACHED | SHMHEAP_REAP;
+    if ((options->flags & ~allowed) != 0 || options_plan(plan, options) != 0)
+        return invalid();
+    plan->slot_count = slots_for(bytes);
+    plan->region_align = 16;
+    if (!options_memory_is_fit(memory, bytes, plan->shift == 3 ? 8 : 16))
+        return invalid();
+    if (options->len == 0) {
+        plan->len =
+            segment_region_fitting(bytes, plan->shift, plan->slot_count, plan->region_align);
+        plan->max_len = plan->len;
+    }
+    if (plan->len == 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return 0;
+}

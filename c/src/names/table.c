@@ -1,0 +1,179 @@
+/* table.c: linear probing; deletion moves entries up.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <string.h>
+
+/* TABLE_SPARSE: with fewer names than one in so many entries the table becomes smaller. */
+enum { TABLE_LEAST = 64, TABLE_SPARSE = 8 };
+
+struct table names_table_now(const struct shmheap *heap)
+{
+    struct table table = {NULL, 0, load_u64(&heap->control->names_table) - 1};
+    uint64_t header = names_header_in_state(heap, table.granule, SHMHEAP_STATE_INTERNAL);
+    uint64_t len = header != 0 ? block_payload_len(heap, header_size(header)) : 0;
+    if (len < sizeof(struct name_table) + sizeof(uint64_t))
+        return table;
+    struct name_table *found = block_payload(heap, table.granule);
+    if (load_u64(&found->kind) == INTERNAL_TABLE) {
+        table.entries = found->entries;
+        table.mask = (UINT64_C(1) << bit_highest((len - sizeof *found) / sizeof(uint64_t))) - 1;
+    }
+    return table;
+}
+
+static uint64_t entry_home(const struct table *table, uint64_t entry)
+{
+    return (entry >> ENTRY_HASH_SHIFT) & table->mask;
+}
+
+static uint64_t entry_granule(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
+
+/* For a heap that had no space for a table: examines one record after the other. */
+static uint64_t record_walk(const struct shmheap *heap, const struct name *name)
+{
+    struct block_step step = {0, 0, 0};
+    uint64_t end = connection_end(heap);
+    for (; block_walk_at(heap, &step, end) == BLOCK_WALK_BLOCK; block_walk_next(&step))
+        if (names_record_is(heap, step.granule, name))
+            return step.granule;
+    return GRANULE_NONE;
+}
+
+uint64_t names_table_find(const struct shmheap *heap, const struct name *name)
+{
+    struct table table = names_table_now(heap);
+    if (table.entries == NULL)
+        return load_u64(&heap->control->names_count) != 0 ? record_walk(heap, name) : GRANULE_NONE;
+    uint64_t at = entry_home(&table, name->hash);
+    for (uint64_t probes = 0; probes <= table.mask; probes++, at = (at + 1) & table.mask) {
+        uint64_t entry = load_acquire(&table.entries[at]);
+        if (entry == 0)
+            break;
+        if (entry >> ENTRY_HASH_SHIFT == name->hash >> ENTRY_HASH_SHIFT &&
+            names_record_is(heap, entry_granule(entry), name))
+            return entry_granule(entry);
+    }
+    return GRANULE_NONE;
+}
+
+static void table_insert(const struct table *table, uint64_t entry)
+{
+    uint64_t at = entry_home(table, entry);
+    for (uint64_t probes = 0; probes <= table->mask; probes++, at = (at + 1) & table->mask)
+        if (load_u64(&table->entries[at]) == 0) {
+            store_publish(&table->entries[at], entry);
+            return;
+        }
+}
+
+/* Moves up entries behind the gap that may not lie beyond it, so that no search ends too early. */
+void names_table_remove(struct shmheap *heap, uint64_t entry)
+{
+    struct table table = names_table_now(heap);
+    if (table.entries == NULL)
+        return;
+    uint64_t gap = entry_home(&table, entry), probes = 0;
+    for (; probes <= table.mask && load_u64(&table.entries[gap]) != entry; probes++)
+        gap = (gap + 1) & table.mask;
+    for (uint64_t at = (gap + 1) & table.mask; probes <= table.mask;
+         probes++, at = (at + 1) & table.mask) {
+        uint64_t other = load_u64(&table.entries[at]);
+        if (other == 0)
+            break;
+        if (((at - entry_home(&table, other)) & table.mask) >= ((at - gap) & table.mask)) {
+            store_publish(&table.entries[gap], other);
+            gap = at;
+        }
+    }
+    if (load_u64(&table.entries[gap]) != 0)
+        store_publish(&table.entries[gap], 0);
+}
+
+static uint64_t table_len(uint64_t entries)
+{
+    return sizeof(struct name_table) + entries * sizeof(uint64_t);
+}
+
+/* A peer may forge the number of names, so the bytes may exceed a size_t. The result then
+ * exceeds any heap. */
+uint64_t names_table_need(const struct shmheap *heap, uint64_t entries)
+{
+    uint64_t len = table_len(entries),
+             need = len <= heap->layout.max_len ? block_granules(heap, (size_t)len) : 0;
+    return need != 0 ? need : HEADER_SIZE_MASK;
+}
+
+uint64_t names_table_entries_for(uint64_t names)
+{
+    uint64_t entries = TABLE_LEAST;
+    while (entries < 2 * names)
+        entries *= 2;
+    return entries;
+}
+
+void names_table_enter(struct shmheap *heap, uint64_t granule)
+{
+    struct name_record *record = names_record_at(heap, granule);
+    struct table table = names_table_now(heap);
+    if (record != NULL && table.entries != NULL)
+        table_insert(&table, names_table_entry(granule, load_u64(&record->hash)));
+}
+
+/* A death in here leaves a used block of a dead process, or two tables, of which recovery makes
+ * one. */
+int names_table_replace(struct shmheap *heap, uint64_t entries)
+{
+    int64_t granule = heap->fit->alloc(heap, names_table_need(heap, entries));
+    if (granule < 0)
+        return -1;
+    struct name_table *fresh = block_payload(heap, (uint64_t)granule);
+    struct table old = names_table_now(heap),
+                 table = {fresh->entries, entries - 1, (uint64_t)granule};
+    memset(fresh, 0, (size_t)table_len(entries));
+    store_u64(&fresh->kind, INTERNAL_TABLE);
+    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++) {
+        uint64_t entry = load_u64(&old.entries[i]);
+        if (entry != 0)
+            table_insert(&table, entry);
+    }
+    names_block_publish(heap, (uint64_t)granule, SHMHEAP_STATE_INTERNAL);
+    store_publish(&heap->control->names_table, (uint64_t)granule + 1);
+    if (old.entries != NULL)
+        names_internal_free(heap, old.granule);
+    else if (load_u64(&heap->control->names_count) != 0)
+        names_internals_each(heap, names_table_enter);
+    return 0;
+}
+
+void names_table_settle(struct shmheap *heap, uint64_t freed)
+{
+    struct table table = names_table_now(heap);
+    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK,
+             entries = table.mask + 1;
+    if (table.entries == NULL)
+        names_table_replace(heap, names_table_entries_for(names)); /* there was no space for one */
+    else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)
+        names_table_replace(heap, names_table_entries_for(2 * names));
+    else if (entries <= TABLE_LEAST && freed < table.granule &&
+             fit_place(heap, names_table_need(heap, TABLE_LEAST)) < table.granule)
+        names_table_replace(heap, TABLE_LEAST);
+}
+
+/* A death in here leaves a table that nothing refers to, which recovery frees. */
+void names_table_drop(struct shmheap *heap)
+{
+    struct table table = names_table_now(heap);
+    store_publish(&heap->control->names_table, 0);
+    if (table.entries != NULL)
+        names_internal_free(heap, table.granule);
+}
+
+uint64_t names_table_wanted(const struct shmheap *heap)
+{
+    struct table table = names_table_now(heap);
+    uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK;
+    return table.entries != NULL && names + 1 <= (table.mask + 1) / 2
+               ? 0
+               : names_table_entries_for(names + 1);
+}

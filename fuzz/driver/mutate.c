@@ -1,0 +1,116 @@
+/* mutate.c: mutations of whole operations, beside libFuzzer's own: insert, remove, repeat,
+ * exchange, change one field.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "fuzz/world/op.h"
+
+size_t LLVMFuzzerMutate(uint8_t *bytes, size_t len, size_t max_len);
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max_len, unsigned seed);
+
+/* struct program is the operations of an input, which follow its shape. */
+struct program {
+    uint8_t *ops;
+    size_t count, room;
+    uint64_t random;
+};
+
+static size_t below(struct program *program, size_t limit)
+{
+    program->random =
+        program->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)((program->random >> 33) % limit);
+}
+
+static uint8_t *at(struct program *program, size_t index) { return program->ops + OP_LEN * index; }
+
+static void make_room(struct program *program, size_t index, size_t count)
+{
+    memmove(at(program, index + count), at(program, index), OP_LEN * (program->count - index));
+    program->count += count;
+}
+
+static void fill_random(struct program *program, uint8_t *op)
+{
+    op[0] = (uint8_t)(below(program, OP_KINDS) | below(program, 4) << 6);
+    for (unsigned i = 1; i < OP_LEN; i++)
+        op[i] = (uint8_t)below(program, 256);
+}
+
+static void insert_new(struct program *program)
+{
+    size_t count = 1 + below(program, 4), index = below(program, program->count + 1);
+    if (program->count + count > program->room)
+        return;
+    make_room(program, index, count);
+    for (size_t i = 0; i < count; i++)
+        fill_random(program, at(program, index + i));
+}
+
+/* Copies consecutive operations to another place. */
+static void insert_copy(struct program *program)
+{
+    uint8_t copy[OP_LEN * 16];
+    size_t count = 1 + below(program, 16), from, to;
+    if (count > program->count || program->count + count > program->room)
+        return;
+    from = below(program, program->count - count + 1);
+    to = below(program, program->count + 1);
+    memcpy(copy, at(program, from), OP_LEN * count);
+    make_room(program, to, count);
+    memcpy(at(program, to), copy, OP_LEN * count);
+}
+
+static void remove_some(struct program *program)
+{
+    size_t count = 1 + below(program, 8), index;
+    if (count >= program->count)
+        return;
+    index = below(program, program->count - count + 1);
+    memmove(at(program, index), at(program, index + count),
+            OP_LEN * (program->count - index - count));
+    program->count -= count;
+}
+
+static void exchange_two(struct program *program)
+{
+    uint8_t one[OP_LEN], *a = at(program, below(program, program->count)),
+                         *b = at(program, below(program, program->count));
+    memcpy(one, a, OP_LEN);
+    memmove(a, b, OP_LEN);
+    memcpy(b, one, OP_LEN);
+}
+
+static void change_field(struct program *program)
+{
+    uint8_t *op = at(program, below(program, program->count));
+    switch (below(program, 4)) {
+        case 0:
+            op[0] = (uint8_t)((op[0] & ~(OP_SLOTS - 1)) | below(program, OP_KINDS));
+            break;
+        case 1:
+            op[0] ^= (uint8_t)(64u << below(program, 2));
+            break;
+        case 2:
+            op[1] = (uint8_t)below(program, 256);
+            break;
+        default: /* the low byte plus or minus one or unchanged; the high byte any or unchanged */
+            op[2] = (uint8_t)(op[2] + below(program, 3) - 1);
+            if (below(program, 2))
+                op[3] = (uint8_t)below(program, 256);
+    }
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max_len, unsigned seed)
+{
+    static void (*const changes[])(struct program *) = {insert_new, insert_copy, remove_some,
+                                                        exchange_two, change_field};
+    struct program program = {.random = seed};
+    if (len < SHAPE_LEN + OP_LEN || below(&program, 3) == 0)
+        return LLVMFuzzerMutate(bytes, len, max_len);
+    program.ops = bytes + SHAPE_LEN;
+    program.count = (len - SHAPE_LEN) / OP_LEN;
+    program.room = (max_len - SHAPE_LEN) / OP_LEN;
+    changes[below(&program, sizeof changes / sizeof *changes)](&program);
+    return SHAPE_LEN + OP_LEN * program.count;
+}

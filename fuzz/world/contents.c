@@ -1,0 +1,54 @@
+/* contents.c: the bytes in objects.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "fuzz/world/contents.h"
+
+#include <string.h>
+
+enum { END_LEN = 256, PERIOD = 256, STEP = 31, STEP_INVERSE = 223 /* 31 * 223 = 1 modulo 256 */ };
+
+/* Comparing bytes takes most of a run and tells the fuzzer nothing, so it is not instrumented. */
+#if defined(__clang__) && __clang_major__ >= 12
+#define PLAIN __attribute__((no_sanitize("coverage")))
+#else
+#define PLAIN
+#endif
+
+/* Byte i is 31 i. The contents of an object are a part of it; the mark chooses its start. */
+static unsigned char wave[PERIOD + PERIOD];
+
+static PLAIN const unsigned char *wave_of(uint64_t mark, uint64_t at)
+{
+    if (wave[1] == 0)
+        for (unsigned i = 0; i < sizeof wave; i++)
+            wave[i] = (unsigned char)(STEP * i);
+    return wave + ((mark * 167 * STEP_INVERSE + 1 + at) & (PERIOD - 1));
+}
+
+static PLAIN int same(const unsigned char *found, const unsigned char *expected, uint64_t len)
+{
+    uint64_t differing = 0, i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t a, b;
+        memcpy(&a, found + i, 8);
+        memcpy(&b, expected + i, 8);
+        differing |= a ^ b;
+    }
+    for (; i < len; i++)
+        differing |= found[i] ^ expected[i];
+    return differing == 0;
+}
+
+PLAIN void contents_fill(unsigned char *object, uint64_t len, uint64_t mark)
+{
+    uint64_t head = len < END_LEN ? len : END_LEN, rest = len < 2 * END_LEN ? head : len - END_LEN;
+    memcpy(object, wave_of(mark, 0), head);
+    memcpy(object + rest, wave_of(mark, rest), len - rest);
+}
+
+PLAIN int contents_same(const unsigned char *object, uint64_t len, uint64_t mark, uint64_t least)
+{
+    uint64_t head = len < END_LEN ? len : END_LEN, rest = len < 2 * END_LEN ? head : len - END_LEN;
+    if (!same(object, wave_of(mark, 0), head < least ? head : least))
+        return 0;
+    return rest >= least || same(object + rest, wave_of(mark, rest), least - rest);
+}

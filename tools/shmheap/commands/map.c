@@ -1,0 +1,362 @@
+/* map.c: shmheap map draws the blocks of a heap in the terminal.
+ *
+ * Each line is a part of the region, from low addresses to high. Each cell stands for a fixed
+ * number of bytes. Its colour or letter is the kind of most of its used bytes; its shade is how
+ * full it is.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <shmheap.h>
+
+#include "tools/shmheap/heaps/cells.h"
+#include "tools/shmheap/commands/commands.h"
+#include "tools/shmheap/text/figures.h"
+#include "tools/shmheap/heaps/heap.h"
+#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/screen.h"
+
+enum {
+    GUTTER = 11,             /* columns before a line's cells */
+    MARGIN = 7,              /* columns after the cells: how full the line is */
+    OWNERS = CELL_KINDS - 3, /* processes with a kind of their own in a map by process */
+    KIND_OTHERS = CELL_KINDS - 2,
+    KIND_UNOWNED = CELL_KINDS - 1
+};
+
+struct map {
+    const struct heap_ref *ref;
+    int by_process, json, color, utf8;
+    uint64_t columns, rows;
+    shmheap_stats stats;
+    struct cells cells;
+    struct shmheap_process_info processes[OWNERS]; /* of the owners; slot 0: not known */
+    unsigned owners[OWNERS];                       /* slots, in the order of their first blocks */
+    unsigned owner_count;
+    uint64_t kind_blocks[CELL_KINDS], kind_bytes[CELL_KINDS];
+};
+
+/* Numbers of the 256-colour palette. They differ in lightness too, for colour-blind readers. */
+static const unsigned char kind_colors[CELL_KINDS] = {240, 75,  214, 176, 80, 245, 149, 203,
+                                                      229, 103, 37,  173, 69, 141, 252, 131};
+static const char state_letters[] = "-ushcin";
+static const char owner_letters[] = "-123456789abcdo?";
+
+static unsigned owner_kind(struct map *map, unsigned slot)
+{
+    if (slot == 0 || slot == 1023)
+        return KIND_UNOWNED;
+    for (unsigned i = 0; i < map->owner_count; i++)
+        if (map->owners[i] == slot)
+            return i + 1;
+    if (map->owner_count == OWNERS)
+        return KIND_OTHERS;
+    map->owners[map->owner_count++] = slot;
+    return map->owner_count;
+}
+
+static int add_block(const shmheap_block_info *block, void *context)
+{
+    struct map *map = context;
+    unsigned kind = block->state;
+    if (map->by_process && block->state != SHMHEAP_STATE_FREE)
+        kind = owner_kind(map, block->slot);
+    if (kind >= CELL_KINDS)
+        return 0;
+    cells_add(&map->cells, block->offset - (block->size - block->len), block->size, kind);
+    map->kind_blocks[kind]++;
+    map->kind_bytes[kind] += block->size;
+    return 0;
+}
+
+static int add_process(const shmheap_process_info *process, void *context)
+{
+    struct map *map = context;
+    for (unsigned i = 0; i < map->owner_count; i++)
+        if (map->owners[i] == process->slot)
+            map->processes[i] = *process;
+    return 0;
+}
+
+static int inspect(shmheap_memory_handle mem, void *context)
+{
+    struct map *map = context;
+    cells_free(&map->cells);
+    memset(map->kind_blocks, 0, sizeof map->kind_blocks);
+    memset(map->kind_bytes, 0, sizeof map->kind_bytes);
+    map->owner_count = 0;
+    if (shmheap_stat(mem, &map->stats) ||
+        cells_make(&map->cells, map->stats.len, map->columns * map->rows))
+        return -1;
+    if (shmheap_walk(mem, add_block, map) < 0)
+        return -1;
+    return map->by_process ? shmheap_processes(mem, add_process, map) : 0;
+}
+
+static const char *kind_text(const struct map *map, unsigned kind)
+{
+    static char text[64];
+    const struct shmheap_process_info *process;
+    if (!map->by_process || kind == CELL_FREE)
+        return state_text((enum shmheap_state)kind);
+    if (kind == KIND_OTHERS)
+        return "other slots";
+    if (kind == KIND_UNOWNED)
+        return "no process";
+    process = &map->processes[kind - 1];
+    if (process->slot)
+        snprintf(text, sizeof text, "%s %lld", process->alive ? "pid" : "dead",
+                 (long long)process->pid);
+    else
+        snprintf(text, sizeof text, "slot %u, gone", map->owners[kind - 1]);
+    return text;
+}
+
+static const char *shade(const struct map *map, unsigned kind, unsigned level)
+{
+    static const char *const blocks[] = {"·", "░", "▒", "▓", "█"};
+    static const char *const plain[] = {".", ":", "+", "*", "#"};
+    static char letter[2];
+    if (map->utf8 && (map->color || (!map->by_process && kind <= SHMHEAP_STATE_USED)))
+        return blocks[level];
+    if (level == 0 || map->color || (!map->by_process && kind == SHMHEAP_STATE_USED))
+        return plain[level];
+    letter[0] = (map->by_process ? owner_letters : state_letters)[kind];
+    if (!map->by_process && level >= 3)
+        letter[0] = (char)(letter[0] - 'a' + 'A');
+    return letter;
+}
+
+static void draw_cell(const struct map *map, unsigned kind, unsigned level, int *color)
+{
+    int wanted = kind_colors[kind];
+    if (map->color && wanted != *color)
+        printf("\033[38;5;%dm", wanted);
+    *color = wanted;
+    fputs(shade(map, kind, level), stdout);
+}
+
+static void end_color(const struct map *map)
+{
+    if (map->color)
+        fputs("\033[0m", stdout);
+}
+
+static void draw_row(const struct map *map, size_t first)
+{
+    const struct cells *cells = &map->cells;
+    size_t last = first + map->columns < cells->count ? first + map->columns : cells->count;
+    uint64_t used = 0, total = 0;
+    int color = -1;
+    printf("%9s %s", size_text(first * cells->cell_len), map->utf8 ? "▕" : "|");
+    for (size_t i = first; i < last; i++) {
+        const struct cell *cell = &cells->cell[i];
+        draw_cell(map, cell_kind(cell), cell_level(cell), &color);
+        for (unsigned kind = 0; kind < CELL_KINDS; kind++) {
+            total += cell->bytes[kind];
+            used += kind == CELL_FREE ? 0 : cell->bytes[kind];
+        }
+    }
+    end_color(map);
+    printf("%*s%s %3.0f %%\n", (int)(map->columns - (last - first)), "", map->utf8 ? "▏" : "|",
+           total ? 100.0 * (double)used / (double)total : 0);
+}
+
+/* Draws one entry of the legend, on a new line if it does not fit. */
+static void draw_entry(const struct map *map, unsigned kind, uint64_t *column)
+{
+    char text[128];
+    int color = -1;
+    int len = snprintf(text, sizeof text, " %s %s in %s", kind_text(map, kind),
+                       size_text(map->kind_bytes[kind]), count_text(map->kind_blocks[kind]));
+    if (*column && *column + (uint64_t)len + 4 > map->columns) {
+        printf("\n%*s", GUTTER, "");
+        *column = 0;
+    } else if (*column) {
+        fputs("   ", stdout);
+    }
+    draw_cell(map, kind, kind == CELL_FREE ? 0 : 4, &color);
+    end_color(map);
+    fputs(text, stdout);
+    *column += (uint64_t)len + 4;
+}
+
+static void draw_legend(const struct map *map)
+{
+    uint64_t column = 0;
+    printf("%*s", GUTTER, "");
+    for (unsigned kind = 0; kind < CELL_KINDS; kind++)
+        if (map->kind_blocks[kind])
+            draw_entry(map, kind, &column);
+    printf("\n%*sone cell is %s", GUTTER, "", size_text(map->cells.cell_len));
+    if (map->color || !map->by_process)
+        printf("; the fuller it is, the %s",
+               map->utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
+    putchar('\n');
+}
+
+static void draw_summary(const struct map *map)
+{
+    const shmheap_stats *stats = &map->stats;
+    printf("%s: %s, %.0f %% used by %s %s; %s free in %s %s, an object of %s fits", map->ref->text,
+           size_text(stats->len),
+           stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
+           count_text(stats->used_blocks), plural(stats->used_blocks, "block", "blocks"),
+           size_text(stats->free_bytes), count_text(stats->free_blocks),
+           plural(stats->free_blocks, "piece", "pieces"), size_text(stats->largest_free));
+    if (stats->max_len > stats->len)
+        printf("; may grow to %s", size_text(stats->max_len));
+    putchar('\n');
+}
+
+static int is_free(const struct map *map, size_t first)
+{
+    size_t i = first;
+    while (i < first + map->columns && i < map->cells.count &&
+           cell_kind(&map->cells.cell[i]) == CELL_FREE)
+        i++;
+    return i == first + map->columns || i == map->cells.count;
+}
+
+/* Consecutive free lines are drawn once. Returns the first cell of the next line to draw. */
+static size_t skip_free(const struct map *map, size_t first)
+{
+    size_t next = first + map->columns, lines = 0;
+    while (is_free(map, first) && next < map->cells.count && is_free(map, next)) {
+        next += map->columns;
+        lines++;
+    }
+    if (lines)
+        printf("%9s %s and %zu more %s, all free\n", "", map->utf8 ? "⋮" : ":", lines,
+               plural(lines, "line", "lines"));
+    return next;
+}
+
+static int draw(const struct map *map)
+{
+    for (size_t first = 0; first < map->cells.count;) {
+        draw_row(map, first);
+        first = skip_free(map, first);
+    }
+    draw_legend(map);
+    draw_summary(map);
+    return 0;
+}
+
+static json_t *cell_json(const struct map *map, const struct cell *cell)
+{
+    json_t *object = json_object();
+    for (unsigned kind = 0; kind < CELL_KINDS; kind++)
+        if (cell->bytes[kind])
+            json_set_count(object, kind_text(map, kind), cell->bytes[kind]);
+    return object;
+}
+
+static int show_json(const struct map *map)
+{
+    json_t *object = figures_json(map->ref->text, &map->stats);
+    json_t *array = json_array();
+    for (size_t i = 0; i < map->cells.count; i++)
+        json_array_append_new(array, cell_json(map, &map->cells.cell[i]));
+    json_set_count(object, "cell_len", map->cells.cell_len);
+    json_object_set_new(object, "cells", array);
+    return json_show(object);
+}
+
+/* Default: as many columns as the terminal has room for, and 16 lines. */
+static void choose_size(struct map *map)
+{
+    if (map->columns == 0) {
+        int room = screen_width() - GUTTER - MARGIN;
+        map->columns = room < 16 ? 16 : room > 160 ? 160 : (uint64_t)room;
+    }
+    if (map->rows == 0)
+        map->rows = 16;
+}
+
+static int map_option(struct map *map, int got, enum screen_color *color, int *is_file)
+{
+    switch (got) {
+        case 'j':
+            return map->json = 1, 0;
+        case 'f':
+            return *is_file = 1, 0;
+        case 'w':
+            return args_number("--columns", optarg, 1, 1000, &map->columns);
+        case 'r':
+            return args_number("--rows", optarg, 1, 1000, &map->rows);
+        case 'c':
+            return screen_color_set(color, optarg);
+        default:
+            map->by_process = !strcmp(optarg, "process");
+            if (map->by_process || !strcmp(optarg, "state"))
+                return 0;
+            return wrong_usage("--by needs state or process, not '%s'", optarg);
+    }
+}
+
+static int map_run(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"file", no_argument, NULL, 'f'},
+                                            {"columns", required_argument, NULL, 'w'},
+                                            {"rows", required_argument, NULL, 'r'},
+                                            {"by", required_argument, NULL, 'b'},
+                                            {"color", required_argument, NULL, 'c'},
+                                            {0}};
+    struct heap_ref ref;
+    struct map map = {.ref = &ref};
+    enum screen_color color = SCREEN_AUTO;
+    int is_file = 0, status = 0, got;
+    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END)
+        if ((status = map_option(&map, got, &color, &is_file)))
+            return status;
+    if (got < ARGS_END)
+        return args_status(got);
+    if (argc - optind != 1)
+        return wrong_usage("map needs the name of one heap");
+    status = heap_ref_set(&ref, argv[optind], is_file);
+    if (status)
+        return status;
+    map.color = screen_has_color(color);
+    map.utf8 = map.color && screen_has_utf8();
+    choose_size(&map);
+    status = heap_inspect(&ref, inspect, &map) ? heap_fail(&ref)
+             : map.json                        ? show_json(&map)
+                                               : draw(&map);
+    cells_free(&map.cells);
+    return status;
+}
+
+const struct command command_map = {
+    "map",
+    "draw the blocks of a heap in the terminal",
+    "usage: shmheap map [OPTION...] NAME\n"
+    "\n"
+    "Draws the heap from its first byte to its last. A cell stands for a fixed number\n"
+    "of bytes. Its colour is the state of most of its used bytes; its shade is how\n"
+    "full the cell is. The map has colours on a terminal, unless NO_COLOR is set.\n"
+    "Otherwise it has plain characters: . : + * # from empty to full, and letters,\n"
+    "capital where a cell is two thirds full: s S shared, h H sent, not yet received,\n"
+    "c C in a cache, i I internal to the heap, n N named.\n"
+    "\n"
+    "      --by WHAT      state (default), or process: the process that allocated the\n"
+    "                     block, by the slots that shmheap stat lists\n"
+    "      --columns N    cells in a line (default: the width of the terminal)\n"
+    "      --rows N       lines (default: 16)\n"
+    "      --color WHEN   auto (default), always, never\n"
+    "  -j, --json         print the figures of shmheap stat, and the bytes of each\n"
+    "                     state in each cell\n"
+    "  -f, --file         NAME is the path of a file, not a name in shared memory\n"
+    "      --help         print this text\n"
+    "\n"
+    "Examples:\n"
+    "  shmheap map orders\n"
+    "  shmheap map --by process orders\n"
+    "  watch --color shmheap map --color=always orders\n",
+    map_run,
+};

@@ -1,0 +1,132 @@
+/* rm.c: shmheap rm removes unused heaps.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+
+#include <shmheap.h>
+
+#include "tools/shmheap/commands/commands.h"
+#include "tools/shmheap/heaps/heap.h"
+#include "tools/shmheap/commands/rm_stale.h"
+#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/heaps/stale.h"
+
+static int fail_in_use(const struct heap_ref *ref, const struct stale_report *report)
+{
+    if (*report->users)
+        return fail("'%s' is in use by %s; end that process, or use --force", ref->text,
+                    report->users);
+    return fail(
+        "'%s' is in use by a process that you cannot see (another user's, or in a container); "
+        "end it as its owner, or use --force",
+        ref->text);
+}
+
+/* Returns 0 for an unused heap, else STATUS_FAILED after printing why. */
+static int is_unused(const struct heap_ref *ref)
+{
+    struct stale_report report;
+    stale_inspect(ref, &report);
+    switch (report.stale) {
+        case STALE_UNUSED:
+            return 0;
+        case STALE_LIVE:
+            return fail_in_use(ref, &report);
+        case STALE_UNFINISHED:
+        case STALE_EMPTY:
+        case STALE_YOUNG:
+            return fail(
+                "'%s' was never finished: its creator died or is at work; --stale removes it "
+                "if it has been unused for %d s, --force removes it now",
+                ref->text, STALE_AGE_S);
+        case STALE_NO_HEAP:
+            return fail("'%s' is no heap, or a damaged heap; --force removes it nevertheless",
+                        ref->text);
+        default:
+            return heap_fail(ref);
+    }
+}
+
+static int remove_heap(const struct heap_ref *ref, int force)
+{
+    int status = force ? 0 : is_unused(ref);
+    if (!status && (force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref)))
+        status = heap_fail(ref);
+    return status;
+}
+
+static int remove_heaps(int count, char **names, int is_file, int force)
+{
+    int worst = 0;
+    for (int i = 0; i < count; i++) {
+        struct heap_ref ref;
+        int status = heap_ref_set(&ref, names[i], is_file);
+        if (!status)
+            status = remove_heap(&ref, force);
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
+static int rm_run(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"force", no_argument, NULL, 'F'}, {"file", no_argument, NULL, 'f'},
+        {"stale", no_argument, NULL, 's'}, {"dry-run", no_argument, NULL, 'n'},
+        {"json", no_argument, NULL, 'j'},  {0}};
+    struct rm_stale how = {0};
+    int force = 0, stale = 0, got;
+    while ((got = args_next(command, argc, argv, "Ffsnj", options)) > ARGS_END) {
+        force |= got == 'F';
+        stale |= got == 's';
+        how.is_file |= got == 'f';
+        how.dry |= got == 'n';
+        how.json |= got == 'j';
+    }
+    if (got < ARGS_END)
+        return args_status(got);
+    if (force && stale)
+        return wrong_usage("--force removes any heap, --stale only unused heaps; use one of them");
+    if ((how.dry || how.json) && !stale)
+        return wrong_usage("--dry-run and --json need --stale");
+    if (optind == argc && (!stale || how.is_file))
+        return wrong_usage("rm needs the name of a heap");
+    return stale ? rm_stale(&how, argc - optind, argv + optind)
+                 : remove_heaps(argc - optind, argv + optind, how.is_file, force);
+}
+
+const struct command command_rm = {
+    "rm",
+    "remove unused heaps",
+    "usage: shmheap rm [--force] [--file] NAME...\n"
+    "       shmheap rm --stale [--dry-run] [--json] [[--file] NAME...]\n"
+    "\n"
+    "Removes the name of a heap and, with it, the memory. If a process is connected,\n"
+    "the command names it and removes nothing. It also refuses what is not a heap.\n"
+    "\n"
+    "  -F, --force    remove the name in any case, also of a damaged heap. Connected\n"
+    "                 processes continue; the memory is freed with the last of them\n"
+    "  -s, --stale    remove the unused heaps among the names given, or among all\n"
+    "                 in shared memory that you may read, and list them. A heap is\n"
+    "                 unused if no process is connected, not even read-only. An\n"
+    "                 unfinished heap is unused if it is a minute old and no process\n"
+    "                 has it open. A file of zeros may be an unfinished heap or\n"
+    "                 another program's file: it is removed only by name. A heap\n"
+    "                 with kept names (see shmheap names) stays, because its program\n"
+    "                 wants it to; remove it by 'shmheap rm NAME', without --stale\n"
+    "  -n, --dry-run  with --stale: list what would be removed and remove nothing\n"
+    "  -j, --json     with --stale: print an array of objects: name, removed, reason,\n"
+    "                 who (the processes), file_len, used_blocks, used_bytes,\n"
+    "                 objects, kept_names\n"
+    "  -f, --file     NAME is the path of a file, not a name in shared memory\n"
+    "      --help     print this text\n"
+    "\n"
+    "Exit status: 0; 1 something could not be removed (with --stale, a heap in use is\n"
+    "no failure); 2 wrong usage.\n"
+    "\n"
+    "Examples:\n"
+    "  shmheap rm orders\n"
+    "  shmheap rm --stale --dry-run    which heaps are unused\n",
+    rm_run,
+};

@@ -1,0 +1,148 @@
+/* heap.c: the heap that the command line names.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tools/shmheap/heaps/heap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tools/shmheap/text/say.h"
+
+enum { WAIT_MS = 200 };
+
+int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
+{
+    memset(ref, 0, sizeof *ref);
+    ref->text = text;
+    ref->is_file = is_file;
+    if (is_file)
+        return *text ? 0 : wrong_usage("the path of a heap cannot be empty");
+    const char *bare = *text == '/' ? text + 1 : text;
+    if (!*bare || strchr(bare, '/') || strlen(bare) > NAME_MAX)
+        return wrong_usage(
+            "'%s' is no heap's name (at most 255 characters, '/' only as the first); "
+            "for a file, use --file",
+            text);
+    if (strlen(bare) + 2 > sizeof ref->name)
+        return wrong_usage("the name '%s' is too long", text);
+    snprintf(ref->name, sizeof ref->name, "/%.*s", HEAP_NAME_ROOM - 2, bare);
+    return 0;
+}
+
+int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
+{
+    shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
+                               .timeout_ms = WAIT_MS};
+    return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
+}
+
+int heap_ref_fd(const struct heap_ref *ref)
+{
+    if (ref->is_file)
+        /* O_NONBLOCK: open() of a pipe would wait for a writer. */
+        return open(ref->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return shm_open(ref->name, O_RDONLY | O_NONBLOCK, 0);
+}
+
+int heap_ref_unlink(const struct heap_ref *ref)
+{
+    return ref->is_file ? unlink(ref->text) : shmheap_unlink(ref->name);
+}
+
+int heap_ref_unlink_unused(const struct heap_ref *ref)
+{
+    int removed = ref->is_file ? -1 : shmheap_unlink_unused(ref->name);
+    /* Files, heaps of other versions and heaps without write permission: the library cannot verify
+     * that they are unused, but the caller has. */
+    int other = ref->is_file || (removed != 0 && (errno == EPROTONOSUPPORT || errno == EACCES));
+    return other ? heap_ref_unlink(ref) : removed;
+}
+
+/* Whether all slots are taken. A read-only connection needs no slot. */
+static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
+{
+    shmheap_memory_handle mem;
+    if (heap_ref_open(ref, SHMHEAP_READ_ONLY, &mem))
+        return 0;
+    int seen = shmheap_stat(mem, stats) == 0;
+    shmheap_disconnect(mem);
+    return seen && stats->processes + stats->dead >= stats->slots;
+}
+
+static int fail_again(const struct heap_ref *ref)
+{
+    shmheap_stats stats;
+    if (slots_full(ref, &stats))
+        return fail("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
+                    "ones; end a process that 'shmheap stat %s%s' lists",
+                    stats.slots, ref->text, stats.processes, stats.dead,
+                    ref->is_file ? "--file " : "", ref->text);
+    return fail(
+        "cannot read the heap '%s' now: it changes too fast, or a process died in it and you "
+        "may not write it; try again, or as its owner",
+        ref->text);
+}
+
+int heap_fail(const struct heap_ref *ref)
+{
+    const char *text = ref->text;
+    switch (errno) {
+        case ENOENT:
+            return fail("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
+        case EACCES:
+        case EPERM:
+            return fail("no permission for the heap '%s'; run as the user that created it", text);
+        case EBADMSG:
+            return fail("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
+        case EPROTONOSUPPORT:
+            return fail("the heap '%s' has another format version; use the shmheap that created it",
+                        text);
+        case ETIMEDOUT:
+            return fail(
+                "the heap '%s' was never finished, or a live process holds its lock; if that "
+                "process is stopped, continue or end it",
+                text);
+        case EAGAIN:
+            return fail_again(ref);
+        case EBUSY:
+            return fail("a process has just connected to the heap '%s'; 'shmheap stat' lists it",
+                        text);
+        default:
+            return fail("cannot inspect the heap '%s': %s", text, strerror(errno));
+    }
+}
+
+static int inspect_with(const struct heap_ref *ref, unsigned flags,
+                        int (*inspect)(shmheap_memory_handle, void *), void *context)
+{
+    shmheap_memory_handle mem;
+    if (heap_ref_open(ref, flags, &mem))
+        return -1;
+    int result = inspect(mem, context);
+    int error = errno;
+    shmheap_disconnect(mem);
+    errno = error;
+    return result;
+}
+
+int heap_inspect(const struct heap_ref *ref, int (*inspect)(shmheap_memory_handle, void *),
+                 void *context)
+{
+    int result = inspect_with(ref, SHMHEAP_READ_ONLY, inspect, context);
+    if (result == -1 && errno == EAGAIN)
+        result = inspect_with(ref, 0, inspect, context);
+    return result;
+}
+
+const char *state_text(enum shmheap_state state)
+{
+    static const char *const texts[] = {"free",   "used",     "shared", "sent",
+                                        "cached", "internal", "named"};
+    return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "unknown";
+}

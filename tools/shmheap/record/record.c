@@ -1,0 +1,285 @@
+/* record.c: shmheap record runs a program and writes its allocations to a trace.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/shmheap/commands/commands.h"
+#include "tools/shmheap/record/convert.h"
+#include "tools/shmheap/text/json.h"
+#include "tools/shmheap/record/recorder.h"
+#include "tools/shmheap/text/say.h"
+#include "tools/recorder/raw.h"
+
+enum { NOT_FOUND = 127, NOT_EXECUTABLE = 126, MOST_SHOWN = 8 };
+
+struct recording {
+    const char *output;
+    int json;
+    char **program;
+    char library[PATH_MAX];
+    char folder[PATH_MAX];
+    int status; /* of the program, as a shell reports it */
+    size_t file_len;
+};
+
+static char *join_command(char **words)
+{
+    size_t len = 1;
+    for (char **word = words; *word; word++)
+        len += strlen(*word) + 1;
+    char *text = malloc(len), *at = text;
+    if (!text)
+        return NULL;
+    *at = '\0';
+    for (char **word = words; *word; word++) {
+        at = stpcpy(at, *word);
+        if (word[1])
+            *at++ = ' ';
+    }
+    *at = '\0';
+    return text;
+}
+
+/* If exec fails, the child sends errno through the pipe report. A successful exec closes it. */
+static void run_child(const struct recording *recording, int report)
+{
+    char preload[3 * PATH_MAX];
+    const char *others = getenv("LD_PRELOAD");
+    snprintf(preload, sizeof preload, "%s%s%s", recording->library, others && *others ? ":" : "",
+             others ? others : "");
+    setenv("LD_PRELOAD", preload, 1);
+    setenv(RAW_FOLDER_VARIABLE, recording->folder, 1);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    execvp(recording->program[0], recording->program);
+    int error = errno;
+    ssize_t ignored = write(report, &error, sizeof error);
+    (void)ignored;
+    _exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
+}
+
+static int wait_for(struct recording *recording, pid_t child)
+{
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return fail("cannot wait for %s: %s", recording->program[0], strerror(errno));
+    recording->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return 0;
+}
+
+static int run(struct recording *recording)
+{
+    int report[2], error = 0;
+    if (pipe2(report, O_CLOEXEC))
+        return fail("cannot create a pipe: %s", strerror(errno));
+    /* Ctrl-C ends the program, not this process, which saves the calls made until then. */
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        run_child(recording, report[1]);
+    close(report[1]);
+    int status = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : 0;
+    if (!status && read(report[0], &error, sizeof error) == (ssize_t)sizeof error)
+        status = fail("cannot run '%s': %s", recording->program[0], strerror(error));
+    close(report[0]);
+    if (child > 0 && wait_for(recording, child) && !status)
+        status = STATUS_FAILED;
+    return status;
+}
+
+static int write_all(const char *path, const unsigned char *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -1;
+    while (len) {
+        ssize_t wrote = write(fd, bytes, len);
+        if (wrote < 0 && errno != EINTR) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        bytes += wrote < 0 ? 0 : wrote;
+        len -= wrote < 0 ? 0 : (size_t)wrote;
+    }
+    return close(fd);
+}
+
+static int save(struct recording *recording, const struct converted *converted)
+{
+    unsigned char *bytes = NULL;
+    char *command = join_command(recording->program);
+    int failed = !command || trace_save(command, converted->streams, converted->count, &bytes,
+                                        &recording->file_len);
+    free(command);
+    if (failed)
+        return fail("not enough memory for the trace");
+    failed = write_all(recording->output, bytes, recording->file_len);
+    free(bytes);
+    return failed ? fail("cannot write '%s': %s; choose another file with -o", recording->output,
+                         strerror(errno))
+                  : 0;
+}
+
+static json_t *stream_json(const struct trace_writer *stream)
+{
+    json_t *object = json_object();
+    json_set_count(object, "pid", stream->pid);
+    json_set_text(object, "name", stream->name);
+    json_set_flag(object, "cut", stream->cut != 0);
+    json_set_count(object, "events", stream->totals.events);
+    json_set_count(object, "objects", stream->totals.objects);
+    json_set_count(object, "bytes", stream->totals.bytes);
+    json_set_count(object, "peak_live", stream->totals.peak_live);
+    json_set_count(object, "live", stream->totals.live);
+    json_set_count(object, "threads", stream->totals.threads);
+    json_set_count(object, "dropped", stream->totals.dropped);
+    return object;
+}
+
+static int show_json(const struct recording *recording, const struct converted *converted)
+{
+    json_t *object = json_object(), *array = json_array();
+    for (size_t i = 0; i < converted->count; i++)
+        json_array_append_new(array, stream_json(&converted->streams[i]));
+    json_set_text(object, "file", recording->output);
+    json_set_count(object, "file_len", recording->file_len);
+    json_set_count(object, "status", (uint64_t)recording->status);
+    json_object_set_new(object, "streams", array);
+    return json_show(object);
+}
+
+static void show_stream(const struct trace_writer *stream)
+{
+    const struct trace_totals *totals = &stream->totals;
+    fprintf(stderr, "  %-15.15s %7llu  %s %s, %s %s, %s live at most, %s %s%s\n", stream->name,
+            (unsigned long long)stream->pid, count_text(totals->events),
+            plural(totals->events, "call", "calls"), count_text(totals->objects),
+            plural(totals->objects, "object", "objects"), size_text(totals->peak_live),
+            count_text(totals->threads), plural(totals->threads, "thread", "threads"),
+            stream->cut ? ", incomplete: no space to write" : "");
+}
+
+static int stream_order(const void *a, const void *b)
+{
+    uint64_t x = ((const struct trace_writer *)a)->totals.events,
+             y = ((const struct trace_writer *)b)->totals.events;
+    return (x < y) - (x > y);
+}
+
+/* Prints to standard error: standard output belongs to the program. The trace is already written,
+ * so the streams may be sorted. */
+static void show_text(const struct recording *recording, const struct converted *converted)
+{
+    uint64_t events = 0;
+    qsort(converted->streams, converted->count, sizeof *converted->streams, stream_order);
+    for (size_t i = 0; i < converted->count; i++) {
+        events += converted->streams[i].totals.events;
+        if (i < MOST_SHOWN)
+            show_stream(&converted->streams[i]);
+    }
+    if (converted->count > MOST_SHOWN)
+        fprintf(stderr, "  and %zu more with fewer calls\n", converted->count - MOST_SHOWN);
+    fprintf(stderr, "%s: %s calls of %zu %s in %s\n", recording->output, count_text(events),
+            converted->count, plural(converted->count, "process", "processes"),
+            size_text(recording->file_len));
+}
+
+static int finish(struct recording *recording)
+{
+    struct converted converted;
+    int status = 0;
+    if (convert_folder(recording->folder, &converted))
+        status = fail("cannot read the recorded calls: %s", strerror(errno));
+    else if (converted.count == 0)
+        status = fail("'%s' recorded no calls: it is statically linked, has special rights "
+                      "(set-uid), or %s is full",
+                      recording->program[0], recording->folder);
+    else
+        status = save(recording, &converted);
+    if (!status && recording->json)
+        status = show_json(recording, &converted);
+    else if (!status)
+        show_text(recording, &converted);
+    convert_free(&converted);
+    return status ? status : recording->status;
+}
+
+static int record(struct recording *recording)
+{
+    const char *temporary = getenv("TMPDIR");
+    if (recorder_find(recording->library, sizeof recording->library))
+        return fail(
+            "cannot find librecorder.so beside this program (or its path has a space or colon); "
+            "build //tools:shmheap, or set SHMHEAP_RECORDER to its path");
+    snprintf(recording->folder, sizeof recording->folder, "%s/shmheap-record.XXXXXX",
+             temporary && *temporary ? temporary : "/tmp");
+    if (!mkdtemp(recording->folder))
+        return fail("cannot create '%s': %s; set TMPDIR to a folder that you may write to",
+                    recording->folder, strerror(errno));
+    int status = run(recording);
+    if (!status)
+        status = finish(recording);
+    convert_remove(recording->folder);
+    return status;
+}
+
+static int record_run(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct recording recording = {.output = "shmheap.trace"};
+    int got;
+    while ((got = args_next(command, argc, argv, "+o:j", options)) > ARGS_END) {
+        recording.json |= got == 'j';
+        recording.output = got == 'o' ? optarg : recording.output;
+    }
+    if (got < ARGS_END)
+        return args_status(got);
+    if (optind == argc)
+        return wrong_usage("record needs a program to run, after --");
+    recording.program = argv + optind;
+    return record(&recording);
+}
+
+const struct command command_record = {
+    "record",
+    "run a program and record its allocations",
+    "usage: shmheap record [-o FILE] [--json] -- PROGRAM [ARGUMENT...]\n"
+    "\n"
+    "Runs PROGRAM and writes a trace for shmheap replay. The trace holds each malloc,\n"
+    "calloc, realloc, free, aligned_alloc, posix_memalign and memalign of the\n"
+    "program, its threads and its children: sizes and order, no contents. The program\n"
+    "needs no special build: the command loads a library into it (LD_PRELOAD). It\n"
+    "must be dynamically linked and have no special rights (set-uid). If the program\n"
+    "has a malloc of its own, only its calls of the C library's malloc are recorded.\n"
+    "\n"
+    "  -o, --output FILE  the trace (default: shmheap.trace); an old one is replaced\n"
+    "  -j, --json         print the figures as one object on standard output, after\n"
+    "                     the program's own output\n"
+    "      --help         print this text\n"
+    "\n"
+    "The figures go to standard error. Exit status: that of the program (128 plus the\n"
+    "signal, if a signal ended it); 1 if the program could not be recorded.\n"
+    "\n"
+    "Examples:\n"
+    "  shmheap record -- python3 -c 'import json'\n"
+    "  shmheap record -o cc.trace -- gcc -O2 -c big.c      with the children of gcc\n"
+    "  PYTHONMALLOC=malloc shmheap record -- python3 x.py  each object, not pools\n",
+    record_run,
+};

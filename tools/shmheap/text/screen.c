@@ -1,0 +1,53 @@
+/* screen.c: what standard output can show.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tools/shmheap/text/screen.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "tools/shmheap/text/say.h"
+
+int screen_color_set(enum screen_color *color, const char *text)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, words[i])) {
+            *color = (enum screen_color)i;
+            return 0;
+        }
+    return wrong_usage("--color needs auto, always or never, not '%s'", text);
+}
+
+int screen_has_color(enum screen_color color)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    if (color != SCREEN_AUTO)
+        return color == SCREEN_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+int screen_has_utf8(void)
+{
+    static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (int i = 0; i < 3; i++) {
+        const char *text = getenv(variables[i]);
+        if (text && *text)
+            return strcasestr(text, "utf-8") || strcasestr(text, "utf8");
+    }
+    return 0;
+}
+
+int screen_width(void)
+{
+    struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+        return size.ws_col;
+    int width = columns ? atoi(columns) : 0;
+    return width > 0 ? width : 80;
+}
