@@ -1,5 +1,5 @@
-/* Where headers, top block and index contradict each other, each call that needs them is refused, and
- * changes nothing.
+/* Where headers, top block and index contradict each other, each call that needs them is refused,
+ * and changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/block/block.h"
 #include "c/src/segment/connection.h"
