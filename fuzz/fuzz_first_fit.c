@@ -45,7 +45,7 @@ static uint64_t start_of(const struct model *model, uint64_t offset)
 static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max, uint64_t need)
 {
     uint64_t wanted = len + (len / 2 > GROW_STEP ? len / 2 : GROW_STEP) / GROW_UNIT * GROW_UNIT;
-    uint64_t least = 8 + (model_tail(model) + need) * model->granule,
+    uint64_t least = 8 + (model_top(model) + need) * model->granule,
              more = len + 16 * model->block_min;
     least = ((least > more ? least : more) + GROW_UNIT - 1) / GROW_UNIT * GROW_UNIT;
     wanted = wanted > max ? max : wanted;
@@ -57,7 +57,7 @@ static uint64_t grown_len(const struct model *model, uint64_t len, uint64_t max,
 static uint64_t place_by_growth(struct grown_model *grown, uint64_t need)
 {
     struct model *model = &grown->model;
-    if (grown->len == grown->max || model_granules(model, grown->max) - model_tail(model) < need)
+    if (grown->len == grown->max || model_granules(model, grown->max) - model_top(model) < need)
         return MODEL_NONE;
     uint64_t len = grown_len(model, grown->len, grown->max, need);
     if (model_granules(model, len) < model->end + model->block_min)

@@ -1,17 +1,19 @@
 #!/bin/bash
-# exports_test.sh LIBRARY HEADER: the library exports exactly the functions that the header declares with
-# SHMHEAP_API, and nothing that does not start with shmheap_.
+# exports_test.sh LIBRARY HEADER: the library exports exactly the functions that the header declares
+# with SHMHEAP_API, and nothing that does not start with shmheap_.
 set -euo pipefail
 library=$1 header=$2
 
 exported=$(nm -D --defined-only --extern-only "$library" | awk '{ print $NF }' | sort -u)
 
 # The header without comments and preprocessor lines, a declaration a line.
-declarations=$(sed -zE 's#/\*([^*]|\*+[^*/])*\*+/##g; s#//[^\n]*##g; s#(^|\n)[ \t]*\#[^\n]*#\1#g' "$header" |
+declarations=$(
+    sed -zE 's#/\*([^*]|\*+[^*/])*\*+/##g; s#//[^\n]*##g; s#(^|\n)[ \t]*\#[^\n]*#\1#g' "$header" |
     tr '\n' ' ' | tr ';{}' '\n\n\n')
-api=$(grep SHMHEAP_API <<<"$declarations" | grep -oE '\bshmheap_[a-z0-9_]+[[:space:]]*\(' | tr -d ' (' | sort -u || true)
+functions() { grep -oE '\bshmheap_[a-z0-9_]+[[:space:]]*\(' | tr -d ' ('; }
+api=$(grep SHMHEAP_API <<<"$declarations" | functions | sort -u || true)
 # A function without the mark would be missing from the library.
-unmarked=$(grep -v -e SHMHEAP_API -e inline -e typedef <<<"$declarations" | grep -oE '\bshmheap_[a-z0-9_]+[[:space:]]*\(' | tr -d ' (' || true)
+unmarked=$(grep -v -e SHMHEAP_API -e inline -e typedef <<<"$declarations" | functions || true)
 
 failed=0
 # complain LIST TEXT: a failure for each name of the list.
@@ -22,8 +24,10 @@ complain() {
         failed=1
     done
 }
-complain "$(grep -v '^shmheap_' <<<"$exported" || true)" "exported, but does not start with shmheap_"
-complain "$(comm -23 <(echo "$exported" | grep '^shmheap_') <(echo "$api"))" "exported, but not declared with SHMHEAP_API in $header"
+complain "$(grep -v '^shmheap_' <<<"$exported" || true)" \
+    "exported, but does not start with shmheap_"
+complain "$(comm -23 <(echo "$exported" | grep '^shmheap_') <(echo "$api"))" \
+    "exported, but not declared with SHMHEAP_API in $header"
 complain "$(comm -13 <(echo "$exported") <(echo "$api"))" "declared in $header, but not exported"
 complain "$unmarked" "declared in $header without SHMHEAP_API"
 if [ "$(wc -w <<<"$api")" -lt 9 ]; then

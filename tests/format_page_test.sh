@@ -7,12 +7,14 @@ page=$1 header=$2
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/format.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# The fields of the structs in memory, "struct at bytes name" a line; bytes is empty for the last, open array.
+# The fields of the structs in memory, "struct at bytes name" a line; bytes is empty for the last,
+# open array.
 fields() {
     sed -zE 's#/\*([^*]|\*+[^*/])*\*+/##g; s/\n/ /g; s/[;{}]/&\n/g' "$header" | awk '
         # The words of reclaim, which the header may still have under older names.
         function plain(field) {
-            return field == "busy" ? "active" : field == "asked" ? "requested" : field == "taken" ? "epoch" : field
+            return field == "busy" ? "active" : field == "asked" ? "requested" : \
+                field == "taken" ? "epoch" : field
         }
         { sub(/^[ \t]+/, "") }
         /[A-Z_]+ *= *[0-9]+/ { # constants of enums

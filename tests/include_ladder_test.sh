@@ -1,7 +1,7 @@
 #!/bin/bash
-# include_ladder_test.sh FOLDER: the files of FOLDER/src include only what FOLDER/src/LADDER lets them,
-# and FOLDER/include holds public headers alone: shmheap.h, and shmheap_textbook.h for courses.
-# First the test tries itself on small trees that break each rule.
+# include_ladder_test.sh FOLDER: the files of FOLDER/src include only what FOLDER/src/LADDER lets
+# them, and FOLDER/include holds public headers alone: shmheap.h, and shmheap_textbook.h for
+# courses. First the test tries itself on small trees that break each rule.
 set -euo pipefail
 
 # Prints each breach as FILE:LINE: what is wrong; returns 1 if there was one.
@@ -17,8 +17,10 @@ ladder_check() {
         find "$folder/include" ! -type d | sed "s|^|header |"
         printf 'file %s\n' "${files[@]}"
         sed 's/#.*//; s/^/level /' "$folder/src/LADDER"
-        grep -nHE '^[[:space:]]*#[[:space:]]*include([^_[:alnum:]]|$)' "${files[@]}" | sed 's/^/include /' || true
-    } | awk -v public="$folder/include/shmheap.h" -v ladder="$folder/src/LADDER" -v src="$folder/src/" '
+        grep -nHE '^[[:space:]]*#[[:space:]]*include([^_[:alnum:]]|$)' "${files[@]}" |
+            sed 's/^/include /' || true
+    } | awk -v public="$folder/include/shmheap.h" -v ladder="$folder/src/LADDER" \
+        -v src="$folder/src/" '
         function breach(text) { print text; breaches++ }
         function base(path) { sub(/.*\//, "", path); return path }
         function below_src(path) { return substr(path, length(src) + 1) }          # FOLDER/FILE
@@ -40,7 +42,8 @@ ladder_check() {
             for (i = 2; i <= NF; i++) {
                 if ($i in at) breach(ladder ": names " $i " twice")
                 at[$i] = level
-                if (room($i) != current && room($i) in rooms) breach(ladder ": the levels of " room($i) " do not stand together")
+                if (room($i) != current && room($i) in rooms)
+                    breach(ladder ": the levels of " room($i) " do not stand together")
                 current = room($i); rooms[current] = 1
             }
         }
@@ -51,7 +54,9 @@ ladder_check() {
             target = line; sub(/^[^"<]*/, "", target)
             quoted = substr(target, 1, 1) == "\""
             target = substr(target, 2); sub(/[">].*/, "", target)
-            n++; from[n] = path; at_line[n] = line_of(where); to[n] = target; is_quoted[n] = quoted; text[n] = line
+            n++
+            from[n] = path; at_line[n] = line_of(where)
+            to[n] = target; is_quoted[n] = quoted; text[n] = line
         }
         function line_of(where) { sub(/.*:/, "", where); return where }
 
@@ -60,16 +65,19 @@ ladder_check() {
             for (path in file) {
                 files++
                 if (path !~ /\.[ch]$/) breach(path ": neither .c nor .h")
-                else if (!(module(below_src(path)) in at)) breach(path ": " module(below_src(path)) " is not in " ladder)
+                else if (!(module(below_src(path)) in at))
+                    breach(path ": " module(below_src(path)) " is not in " ladder)
             }
             if (!files) breach(ladder ": no files beside it")
             for (i = 1; i <= n; i++) {
                 here = from[i] ":" at_line[i]
-                file_here = below_src(from[i]); name = included(file_here, to[i]); own = module(file_here); other = module(name)
+                file_here = below_src(from[i]); name = included(file_here, to[i])
+                own = module(file_here); other = module(name)
                 if (to[i] == "shmheap.h") continue
                 if (!(name in known)) {
                     if (to[i] == "") breach(here ": names no file: " text[i])
-                    else if (is_quoted[i]) breach(here ": includes \"" to[i] "\", which is not in " src)
+                    else if (is_quoted[i])
+                        breach(here ": includes \"" to[i] "\", which is not in " src)
                     continue                                        # the system
                 }
                 if (!(own in at) || !(other in at)) continue          # said above
@@ -90,9 +98,11 @@ tree() {
     rm -rf "$scratch/t"
     mkdir -p "$scratch/t/src/up" "$scratch/t/src/down" "$scratch/t/include"
     printf '# comment\nup/top\nup/left up/right # two\n\ndown/low\n' >"$scratch/t/src/LADDER"
-    printf '#include <stdio.h>\n#include "shmheap.h"\n#include "left.h"\n' >"$scratch/t/src/up/top.c"
+    printf '#include <%s>\n#include "%s"\n#include "%s"\n' stdio.h shmheap.h left.h \
+        >"$scratch/t/src/up/top.c"
     printf '#include "left.h"\n\n# include "../down/low.h" /* why */\n' >"$scratch/t/src/up/left.c"
-    touch "$scratch/t/src/up/left.h" "$scratch/t/src/up/right.h" "$scratch/t/src/down/low.h" "$scratch/t/src/up/README.md" "$scratch/t/include/shmheap.h"
+    touch "$scratch/t/src/up/left.h" "$scratch/t/src/up/right.h" "$scratch/t/src/down/low.h" \
+        "$scratch/t/src/up/README.md" "$scratch/t/include/shmheap.h"
 }
 
 # refused TEXT: the check fails and says TEXT.

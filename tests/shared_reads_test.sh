@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shared memory is read by the load functions alone. The types of its fields see to that; this looks for what gets round them.
+# Shared memory is read by the load functions alone. The types of its fields see to that; this looks
+# for what gets round them.
 set -eu
 
 found=0
@@ -11,8 +12,11 @@ look() {
 
 look '[.>]value_' 'base/shared[.]h' "the value inside a shared word, without a load function"
 look '_mm[0-9]*_[a-z_]*load' 'base/vector[.]h' "a vector loaded elsewhere than in vector.h"
-look '\(const (uint64_t|uint32_t|char|unsigned char) \*\)[^;]*(record|table|entry|line|control|bits)->' 'none' "a shared field's address under another type"
-look 'memcpy\([^,]*, *[a-z_>.-]*(record|entry|line|control|bits)->' 'none' "bytes copied out of shared memory"
+plain='uint64_t|uint32_t|char|unsigned char'
+look "\(const ($plain) \*\)[^;]*(record|table|entry|line|control|bits)->" \
+    'none' "a shared field's address under another type"
+look 'memcpy\([^,]*, *[a-z_>.-]*(record|entry|line|control|bits)->' 'none' \
+    "bytes copied out of shared memory"
 
 # The same by the compiler: a plain read is an error.
 cat >"$TEST_TMPDIR/plain.c" <<'END'
@@ -20,7 +24,10 @@ cat >"$TEST_TMPDIR/plain.c" <<'END'
 uint64_t plain(const struct control *control);
 uint64_t plain(const struct control *control) { return READ; }
 END
-compiles() { "${CC:-cc}" -std=c99 -D_GNU_SOURCE -I. -Ic/include -fsyntax-only "-DREAD=$1" "$TEST_TMPDIR/plain.c" 2>/dev/null; }
+compiles() {
+    "${CC:-cc}" -std=c99 -D_GNU_SOURCE -I. -Ic/include -fsyntax-only "-DREAD=$1" \
+        "$TEST_TMPDIR/plain.c" 2>/dev/null
+}
 compiles 'load_u64(&control->len)' || { echo "a load does not compile"; found=1; }
 for read in 'control->len' 'control->first[1] + 1' '(uint64_t)control->few' 'control->len == 0'; do
     ! compiles "$read" || { echo "a plain read compiles: $read"; found=1; }

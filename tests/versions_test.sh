@@ -1,12 +1,13 @@
 #!/bin/bash
-# versions_test.sh HEADER LIBRARY MODULE WORKSPACE CRATE BINDINGS: the header, the shared library's soname,
-# MODULE.bazel, the Cargo manifests and the Rust bindings state one version.
+# versions_test.sh HEADER LIBRARY MODULE WORKSPACE CRATE BINDINGS: the header, the shared library's
+# soname, MODULE.bazel, the Cargo manifests and the Rust bindings state one version.
 set -euo pipefail
 header=$1 library=$2 module=$3 workspace=$4 crate=$5 bindings=$6
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/versions.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# compare HEADER SONAME MODULE WORKSPACE CRATE BINDINGS: one line for each version that differs, then 1.
+# compare HEADER SONAME MODULE WORKSPACE CRATE BINDINGS: one line for each version that differs,
+# then 1.
 compare() {
     local number version soname failed=0 dependency
     number=$(sed -n 's/^#define SHMHEAP_VERSION \([0-9]*\)$/\1/p' "$1")
@@ -16,13 +17,18 @@ compare() {
     soname=libshmheap.so.$((number / 10000))
     [ "$((number / 10000))" -gt 0 ] || soname+=.$((number / 100 % 100))
     expect() {
-        [ "$2" = "$3" ] || { echo "$1: \"$2\", and SHMHEAP_VERSION $number asks for \"$3\""; failed=1; }
+        [ "$2" = "$3" ] || {
+            echo "$1: \"$2\", and SHMHEAP_VERSION $number requires \"$3\""
+            failed=1
+        }
     }
     expect soname "$2" "$soname"
     expect "$3" "$(sed -n '/^module(/,/)/s/.*version = "\([^"]*\)".*/\1/p' "$3")" "$version"
-    expect "$4" "$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\([^"]*\)"$/\1/p' "$4")" "$version"
+    expect "$4" \
+        "$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\([^"]*\)"$/\1/p' "$4")" "$version"
     for dependency in shmheap-sys shmheap-derive; do
-        expect "$5: $dependency" "$(sed -n "s/^$dependency = { version = \"\([^\"]*\)\".*/\1/p" "$5")" "$version"
+        expect "$5: $dependency" \
+            "$(sed -n "s/^$dependency = { version = \"\([^\"]*\)\".*/\1/p" "$5")" "$version"
     done
     expect "$6" "$(sed -n 's/^pub const SHMHEAP_VERSION: u32 = \([0-9]*\);$/\1/p' "$6")" "$number"
     return "$failed"

@@ -1,4 +1,5 @@
-// containers.hpp: containers that live in a heap, filled and checked by the same rule in several processes.
+// containers.hpp: containers that live in a heap, filled and checked by the same rule in several
+// processes.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef TESTS_CPP_CONTAINERS_HPP
 #define TESTS_CPP_CONTAINERS_HPP
@@ -34,7 +35,8 @@ inline const char *long_word()
     return "a word that is too long to be kept inside the string itself";
 }
 
-// Each has add(n), for n from 0 on, and holds(count): exactly what add put there for 0 to count - 1.
+// Each has add(n), for n from 0 on, and holds(count): exactly what add put there for 0 to count -
+// 1.
 struct std_vector {
     using shmheap_shareable = std_vector;
     std::vector<int, in_heap<int>> numbers;

@@ -1,4 +1,5 @@
-// Containers in a heap: used at two addresses of one process, and by a program that finds them by name.
+// Containers in a heap: used at two addresses of one process, and by a program that finds them by
+// name.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/containers.hpp"
 
@@ -145,7 +146,7 @@ void allocators_written_over_are_refused()
     CHECK_THROWS(kept.allocate(1), EINVAL);
 }
 
-// A death does not take what the dead had put into a container.
+// What a process has put into a container outlives it.
 void elements_survive_who_added_them()
 {
     heap in = heap::anonymous(options_of(1 << 20));
@@ -193,7 +194,8 @@ void builds_for_ever(void *argument)
     }
 }
 
-// The container of who was killed may be in any state; the heap, and the containers of others, are not.
+// The container of a killed process may be in any state; the heap and all other containers are
+// whole.
 void killed_while_building()
 {
     heap in = heap::anonymous(options_of(16 << 20));

@@ -14,7 +14,8 @@ fi
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/must-not-compile.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# precompile COMPILER: the headers, once, in a folder of the compiler's own; -include finds them there.
+# precompile COMPILER: the headers, once, in a folder of the compiler's own; -include finds them
+# there.
 precompile() {
     mkdir "$work/$1"
     cat >"$work/$1/all.hpp" <<'END'
@@ -28,10 +29,12 @@ template <class K, class V> using entry = std::pair<const K, V>;
 END
     local extension=gch
     [ "$1" = g++ ] || extension=pch
-    "$1" -std=c++17 -Icpp -Ic/include -x c++-header "$work/$1/all.hpp" -o "$work/$1/all.hpp.$extension"
+    "$1" -std=c++17 -Icpp -Ic/include -x c++-header "$work/$1/all.hpp" \
+        -o "$work/$1/all.hpp.$extension"
 }
 
-# compile COMPILER TYPE CALL: the compiler's words about a function that makes such a container and calls that.
+# compile COMPILER TYPE CALL: the compiler's words about a function that makes such a container and
+# calls that.
 compile() {
     "$1" -std=c++17 -fsyntax-only -Icpp -Ic/include -include "$work/$1/all.hpp" -x c++ - 2>&1 <<END
 void use(shmheap::heap &heap) { $2 x(heap.get_allocator<int>()); x.$3; }
@@ -48,7 +51,10 @@ END
 }
 
 # too_old COMPILER HEADER: the errors of a program below C++17 that includes it.
-too_old() { echo "#include <$2>" | "$1" -std=c++14 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 | grep "error:"; }
+too_old() {
+    echo "#include <$2>" | "$1" -std=c++14 -fsyntax-only -Icpp -Ic/include -x c++ - 2>&1 |
+        grep "error:"
+}
 
 failures=0
 fail() { echo "$*"; failures=$((failures + 1)); }
@@ -63,7 +69,8 @@ for compiler in "${compilers[@]}"; do
         elif [ $status = 0 ]; then
             fail "$compiler accepts $type"
         else
-            [[ $words == *"plain pointers"* ]] || fail "$compiler refuses $type without saying why: $words"
+            [[ $words == *"plain pointers"* ]] ||
+                fail "$compiler refuses $type without saying why: $words"
         fi
     done <<'END'
 good|std::vector<int, in_heap<int>>|push_back(1)
@@ -75,7 +82,7 @@ bad|std::list<int, in_heap<int>>|push_back(1)
 bad|std::forward_list<int, in_heap<int>>|push_front(1)
 bad|std::map<int, int, std::less<int>, in_heap<entry<int, int>>>|clear()
 bad|std::set<int, std::less<int>, in_heap<int>>|insert(1)
-bad|std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, in_heap<entry<int, int>>>|clear()
+bad|std::unordered_map<int, int, std::hash<int>, std::equal_to<int>,in_heap<entry<int,int>>>|clear()
 bad|std::unordered_set<int, std::hash<int>, std::equal_to<int>, in_heap<int>>|insert(1)
 bad|std::vector<std::string, in_heap<std::string>>|emplace_back("x")
 bad|std::vector<std::vector<int>, in_heap<std::vector<int>>>|emplace_back()
@@ -88,7 +95,8 @@ END
         elif [ $status = 0 ]; then
             fail "$compiler accepts $text"
         else
-            [[ $words == *"plain pointers"* && $words == *is_shareable* ]] || fail "$compiler refuses $text without saying why: $words"
+            [[ $words == *"plain pointers"* && $words == *is_shareable* ]] ||
+                fail "$compiler refuses $text without saying why: $words"
         fi
     done <<'END'
 good|heap.construct<int>("x")(1)
@@ -116,7 +124,8 @@ END
     ) || fail "$compiler takes a span for shareable: $words"
     for header in shmheap.hpp shmheap_umpire.hpp; do
         words=$(too_old "$compiler" "$header")
-        [[ $(wc -l <<<"$words") = 1 && $words == *"$header needs C++17"* ]] || fail "$compiler says below C++17: $words"
+        [[ $(wc -l <<<"$words") = 1 && $words == *"$header needs C++17"* ]] ||
+            fail "$compiler says below C++17: $words"
     done
 done
 [ $failures = 0 ] && echo passed

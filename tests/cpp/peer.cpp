@@ -1,5 +1,5 @@
-// peer NAME COUNT: finds the containers of containers_test in the heap NAME, and adds as many again as they hold,
-// COUNT.
+// peer NAME COUNT: finds the containers of containers_test in the heap NAME, and adds as many again
+// as they hold, COUNT.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cpp/containers.hpp"
 

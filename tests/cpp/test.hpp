@@ -39,7 +39,8 @@ inline shmheap::options options_of(std::size_t len)
     return how;
 }
 
-// Bytes and blocks that are not free, and the largest object that fits: what a test should leave as it found it.
+// Bytes and blocks that are not free, and the largest object that fits: what a test should leave as
+// it found it.
 struct usage {
     uint64_t blocks, bytes, largest;
     explicit usage(const shmheap::heap &heap)

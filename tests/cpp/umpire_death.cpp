@@ -1,9 +1,9 @@
-// umpire_death FOLDER: of several MPI ranks one is killed while it allocates, and the others, whom the starter lets
-// live, go on.
+// umpire_death FOLDER: one of several MPI ranks is killed while it allocates, and the surviving
+// ranks, which the starter lets live, go on.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each survivor makes a file in FOLDER, since what they print the MPI may lose. After the death MPI is not called any
-// more.
+// Each survivor makes a file in FOLDER, since the MPI may lose what it prints. After the death no
+// rank calls MPI.
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -83,7 +83,8 @@ void survive(umpire::Allocator allocator, steps &all, const unsigned char *kept,
     go_on(allocator, kept, rank);
     UMPIRE_ASSERT(close(open((folder + "/" + std::to_string(rank)).c_str(),
                              O_CREAT | O_EXCL | O_WRONLY, 0600)) == 0);
-    // Some starters end the others as soon as one has ended without MPI_Finalize, which would wait for the dead.
+    // Some starters end all ranks as soon as one has ended without MPI_Finalize, which would wait
+    // for the dead rank.
     all.done++;
     wait_for(all.done, ranks - 1);
     if (rank == KILLER) {

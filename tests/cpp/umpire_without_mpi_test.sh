@@ -1,6 +1,6 @@
 #!/bin/bash
-# A program written for Umpire includes mpi.h after Umpire's headers and is compiled without an MPI: the
-# compiler says that mpi.h is missing. A program without that #include compiles.
+# A program written for Umpire includes mpi.h after Umpire's headers and is compiled without an MPI:
+# the compiler says that mpi.h is missing. A program without that #include compiles.
 set -uo pipefail
 
 tried=0
@@ -10,14 +10,18 @@ for compiler in g++ clang++; do
         echo "skipped: $compiler (it finds mpi.h by itself)"
         continue
     fi
-    compile() { "$compiler" -std=c++17 -fsyntax-only -Icpp/umpire_headers -Ic/include -x c++ - 2>&1; }
+    compile() {
+        "$compiler" -std=c++17 -fsyntax-only -Icpp/umpire_headers -Ic/include -x c++ - 2>&1
+    }
     for header in '"mpi.h"' '<mpi.h>'; do
-        words=$(printf '#include "umpire/Umpire.hpp"\n#include %s\nint main() { MPI_Init(nullptr, nullptr); }\n' "$header" | compile)
+        words=$(printf '%s\n' '#include "umpire/Umpire.hpp"' "#include $header" \
+            'int main() { MPI_Init(nullptr, nullptr); }' | compile)
         [ $? != 0 ] || { echo "$compiler, $header: compiles"; exit 1; }
         grep -q "mpi.h: No such file\|'mpi.h' file not found" <<< "$words" ||
             { echo "$compiler, $header: does not say that mpi.h is missing: $words"; exit 1; }
     done
-    words=$(printf '#include "umpire/Umpire.hpp"\n#ifdef UMPIRE_ENABLE_MPI\n#error MPI\n#endif\nint main() {}\n' | compile) ||
+    words=$(printf '%s\n' '#include "umpire/Umpire.hpp"' '#ifdef UMPIRE_ENABLE_MPI' '#error MPI' \
+        '#endif' 'int main() {}' | compile) ||
         { echo "$compiler: does not compile without MPI: $words"; exit 1; }
     tried=$((tried + 1))
 done

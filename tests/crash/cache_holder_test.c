@@ -1,5 +1,6 @@
-/* A process is stopped right before it takes a block out of its cache, or puts one in; others run out of room meanwhile.
- * While it lives they leave its blocks alone, however long it stands there; when it dies there, they get all of them.
+/* A process is stopped right before it takes a block out of its cache, or puts one in; others run
+ * out of room meanwhile. While it lives they leave its blocks alone, however long it stands there;
+ * when it dies there, they get all of them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <unistd.h>
@@ -76,23 +77,10 @@ static void stop_in_cache(void *context)
         CHECK(test_filled(ptr, OBJECT_LEN, 1));
         CHECK_EQ(shmheap_try_free(mem, ptr), 0);
     }
-    /* By now the others have everything else, so that this goes back into the heap. */
+    /* By now the other threads have everything else, so that this goes back into the heap. */
     say(stopping->ready);
     hear(stopping->go);
     shmheap_disconnect(mem);
-}
-
-static int add_cached(const shmheap_block_info *block, void *context)
-{
-    *(uint64_t *)context += block->state == SHMHEAP_STATE_CACHED;
-    return 0;
-}
-
-static uint64_t cached_blocks(shmheap_memory_handle mem)
-{
-    uint64_t blocks = 0;
-    CHECK_EQ(shmheap_walk(mem, add_cached, &blocks), 0);
-    return blocks;
 }
 
 static struct scene *scene_begin(enum step step, shmheap_memory_handle *mem)
@@ -115,7 +103,7 @@ static void scene_end(struct scene *scene, shmheap_memory_handle mem)
     test_unshare(scene, sizeof *scene);
 }
 
-/* What is taken has the stepped contents of test_take_all: nobody else writes there. */
+/* The taken objects have the contents of test_take_all: no other process writes there. */
 static void free_all(shmheap_memory_handle mem, void **ptrs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -131,10 +119,10 @@ static void left_alone_while_it_lives(enum step step)
     void *ptrs[TAKEN_MAX];
     pid_t pid = test_fork(stop_in_cache, scene);
     hear(scene->ready);
-    uint64_t cached = cached_blocks(mem);
+    uint64_t cached = test_cached(mem).blocks;
     CHECK(cached > 0);
     size_t count = test_take_all(mem, ptrs, TAKEN_MAX);
-    CHECK_EQ(cached_blocks(mem), cached);
+    CHECK_EQ(test_cached(mem).blocks, cached);
     CHECK_EQ(test_stat(mem).free_bytes, 0);
     CHECK_SOUND(mem);
     say(scene->go);
@@ -148,7 +136,7 @@ static void left_alone_while_it_lives(enum step step)
     /* It stands aside now, so that the rest of its blocks is to be had. */
     size_t more = test_take_all(mem, ptrs + count, TAKEN_MAX - count);
     CHECK(more > 0);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     free_all(mem, ptrs, count);
     free_all(mem, ptrs + count, more);
     say(scene->go);
@@ -163,10 +151,10 @@ static void all_taken_when_it_dies(enum step step)
     void *ptrs[TAKEN_MAX];
     pid_t pid = test_fork(stop_in_cache, scene);
     hear(scene->ready);
-    CHECK(cached_blocks(mem) > 0);
+    CHECK(test_cached(mem).blocks > 0);
     test_kill(pid);
     size_t count = test_take_all(mem, ptrs, TAKEN_MAX);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     CHECK_EQ(test_stat(mem).free_bytes, 0);
     CHECK_EQ(test_stat(mem).recoveries, 0);
     /* What it had not yet put into its cache is its own still, and the cache's line. */

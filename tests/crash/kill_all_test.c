@@ -1,4 +1,5 @@
-/* Every process of a heap is killed in the midst of work, over and over: the heap opens again, sound, with its kept names and all they hold.
+/* Every process of a heap is killed in the midst of work, over and over: the heap opens again,
+ * sound, with its kept names and all they hold.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>
@@ -17,7 +18,8 @@ enum {
     MARK = 9
 };
 
-/* struct root lies in the heap, under a kept name: the handles of whole objects, taken out before they are freed. */
+/* struct root lies in the heap, under a kept name: the handles of whole objects, taken out before
+ * they are freed. */
 struct root {
     uint64_t handles[WORKERS][SLOTS];
 };
@@ -50,7 +52,8 @@ static shmheap_memory_handle open_heap(const struct stage *stage, unsigned flags
     return mem;
 }
 
-/* What anybody does first, whether there is anything yet or not: the same call makes it and finds it. */
+/* The first call of every process, whether the object is there or not: it makes the object or finds
+ * it. */
 static struct root *find_root(shmheap_memory_handle mem)
 {
     struct root *root = shmheap_alloc_kept(mem, "root", sizeof *root);
@@ -176,7 +179,7 @@ static unsigned check_root(shmheap_memory_handle mem, const struct root *root)
     return count;
 }
 
-/* The first that comes, when all who were there are dead. */
+/* The first process that connects when all others are dead. */
 static unsigned check_heap(const struct stage *stage)
 {
     shmheap_memory_handle mem = open_heap(stage, 0);

@@ -1,5 +1,5 @@
-/* A thousand processes are killed at random instants of random work; the others never stop, and nothing is lost but
- * what the dead held.
+/* A thousand processes are killed at random instants of random work; the surviving processes never
+ * stop, and only the objects of dead processes are lost.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <time.h>
@@ -14,7 +14,7 @@ enum {
     OBJECTS = 32,
     NOBODY = OBJECTS
 };
-/* A walk waits for the lock with every batch of blocks, behind six who never rest. */
+/* A walk waits for the lock with every batch of blocks, behind six processes that never rest. */
 enum { WALKED_EVERY = 20 };
 enum {
     LEN = 1 << 20,
@@ -28,7 +28,8 @@ struct object {
     uint64_t offset, len, mark;
 };
 
-/* struct ledger is shared: what one process holds. It alone writes here; once it is dead, what it wrote counts. */
+/* struct ledger is shared: what one process holds. It alone writes here; once it is dead, what it
+ * wrote counts. */
 struct ledger {
     volatile unsigned
         busy; /* the object that it is changing: may be the old one, or the new, both or none */
@@ -49,7 +50,7 @@ struct stage {
     struct ledger ledgers[CREW];
 };
 
-/* What the dead left behind, as their ledgers say. Private to the parent. */
+/* What dead processes left behind, as their ledgers say. Private to the parent. */
 struct estate {
     struct object objects[(DEATHS + WORKERS) * OBJECTS];
     size_t count;
@@ -148,7 +149,7 @@ static void work(struct stage *stage, struct ledger *ledger, shmheap_memory_hand
     }
 }
 
-/* Those who live to the end wait until they were counted, then free what they hold. */
+/* Processes that live to the end wait until they are counted, then free what they hold. */
 static void member(struct stage *stage, unsigned index, unsigned number)
 {
     struct ledger *ledger = &stage->ledgers[index];
@@ -203,7 +204,8 @@ static void kill_in_the_middle(const struct ledger *ledger, pid_t pid, struct te
     test_kill(pid);
 }
 
-/* The dead one's objects are there, with all their bytes, but for the one that it was changing. */
+/* The dead process's objects are there, with all their bytes, but for the one that it was
+ * changing. */
 static void inherit(struct stage *stage, const struct ledger *ledger, struct estate *estate)
 {
     for (unsigned i = 0; i < OBJECTS; i++) {
@@ -238,7 +240,7 @@ static unsigned held_by(const struct ledger *ledger, int with_busy)
     return held;
 }
 
-/* The blocks that name the dead one's slot are those of its ledger. */
+/* The blocks that name the dead process's slot are those of its ledger. */
 static void check_dead_slot(struct stage *stage, const struct ledger *ledger)
 {
     struct holdings holdings = {ledger->slot, 0};
@@ -267,7 +269,8 @@ static void deaths(struct stage *stage, pid_t *pids, struct estate *estate)
     }
 }
 
-/* Everybody stands still: each living one has exactly the blocks in its ledger, and the rest is the dead's. */
+/* All processes stand still: each live one has exactly the blocks in its ledger, and dead processes
+ * had the rest. */
 static void check_balance(struct stage *stage, const struct estate *estate)
 {
     uint64_t living = 0;
@@ -293,7 +296,7 @@ static int free_block(const shmheap_block_info *block, void *context)
     return shmheap_try_free(mem, (char *)shmheap_underlying(mem) + block->offset);
 }
 
-/* What is left is the dead's, and its bytes are all that is missing. */
+/* The remaining blocks were held by dead processes, and their bytes are all that is missing. */
 static void check_lost(struct stage *stage, const struct estate *estate)
 {
     shmheap_stats stats = test_stat(stage->mem);

@@ -1,12 +1,13 @@
-/* Who leaves while another looks for the dead is not taken for one of them, nor is who comes in his place: the others' calls are made
- * right at the kernel's answer to the question whether a slot's holder lives.
+/* A process that leaves while another looks for dead processes does not count as dead, nor does the
+ * process that takes its slot: both calls are made at the kernel's answer whether the slot's holder
+ * lives.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "tests/support/test.h"
+#include "tests/support/wrap.h"
 
 enum { LEN = 1 << 16, OBJECT_LEN = 100, SLOT = 2, LOOK_REAP = 1, LOOK_ALLOC = 2 };
 
@@ -16,28 +17,15 @@ static int looks_to_go; /* until something happens; 0: nothing will */
 static int somebody_comes;
 static char *received;
 
-static shmheap_memory_handle connect_to_it(void)
+static int leave_at_look(int fd, int command, void *argument)
 {
-    shmheap_memory_handle mem;
-    CHECK_EQ(shmheap_open_fd(&mem, shmheap_fd(reaper), NULL), 0);
-    return mem;
-}
-
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...)
-{
-    va_list list;
-    va_start(list, command);
-    void *argument = va_arg(list, void *);
-    va_end(list);
     if (looks_to_go == 0 || command != F_OFD_GETLK ||
         ((const struct flock *)argument)->l_start != SLOT || --looks_to_go != 0)
-        return __real_fcntl(fd, command, argument);
+        return wrap_fcntl_real(fd, command, argument);
     shmheap_disconnect(leaver);
-    int result = __real_fcntl(fd, command, argument);
+    int result = wrap_fcntl_real(fd, command, argument);
     if (somebody_comes) {
-        newcomer = connect_to_it();
+        newcomer = test_connect_again(reaper, 0);
         received = shmheap_receive(newcomer, sent);
         CHECK(received != NULL);
         test_fill(received, OBJECT_LEN, 1);
@@ -51,10 +39,11 @@ static void begin(int looks, int comes)
     shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_REAP,
                                .len = LEN};
     CHECK_EQ(shmheap_open(&reaper, NULL, &options), 0);
-    leaver = connect_to_it();
+    leaver = test_connect_again(reaper, 0);
     sent = shmheap_send(reaper, shmheap_alloc(reaper, OBJECT_LEN));
     CHECK(sent.bits != 0);
     looks_to_go = looks;
+    wrap_fcntl = leave_at_look;
     somebody_comes = comes;
 }
 
@@ -68,8 +57,8 @@ static void dies(void *context)
     CHECK(raise(SIGKILL) == 0);
 }
 
-/* The first look of the reaper's: it reaps. Or the second one: an alloc that fails finds a process dead, which came after the one that will leave, and
- * then reaps. */
+/* The first look of the reaper's: it reaps. Or the second one: an alloc that fails finds a process
+ * dead, which came after the one that will leave, and then reaps. */
 static void look(int looks, unsigned flags)
 {
     if (looks == LOOK_REAP) {

@@ -1,4 +1,5 @@
-/* A process is stopped inside shmheap_alloc while it holds the lock, then killed: the survivor goes on at once.
+/* A process is stopped inside shmheap_alloc while it holds the lock, then killed: the survivor goes
+ * on at once.
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "c/src/process/lock.h"
@@ -117,7 +118,8 @@ static void all_waiters_go_on(void)
     test_unshare(scene, sizeof *scene);
 }
 
-/* A living owner is waited for, and never robbed: stopped for longer than a waiter's patience between questions. */
+/* A living owner is waited for, and never robbed: stopped for longer than a waiter's patience
+ * between questions. */
 static void a_living_owner_is_not_robbed(void)
 {
     struct scene *scene = test_shared(sizeof *scene);
@@ -145,10 +147,10 @@ static void say_starving(shmheap_memory_handle mem)
     __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_HANDOFF, __ATOMIC_SEQ_CST);
 }
 
-/* The child is killed so many instructions after it took the lock, for which a starving waiter has asked:
- * the survivor goes on. 0: the child's call was over before. */
+/* The child is killed so many instructions after it took the lock, for which a starving waiter
+ * waits: the survivor goes on. 0: the child's call was over before. */
 static int dies_before_a_starving_waiter(struct scene *scene, unsigned instructions,
-                                       unsigned *recovered)
+                                         unsigned *recovered)
 {
     uint64_t recoveries = test_stat(scene->mem).recoveries;
     pid_t pid = stop_inside(scene, 0);

@@ -1,4 +1,5 @@
-/* A process dies before each store of each call that changes names: the name is there, whole, or it is not.
+/* A process dies before each store of each call that changes names: the name is there, whole, or it
+ * is not.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <sys/wait.h>
@@ -38,7 +39,8 @@ static void act(void *context)
     kill(getpid(), SIGKILL);
 }
 
-/* After the death: sound, the other name untouched, the one concerned whole or not there; and reaped, all is as before. */
+/* After the death: sound, the other name untouched, the one concerned whole or not there; and
+ * reaped, all is as before. */
 static void check_after(struct scene *scene, uint64_t used_before)
 {
     CHECK_SOUND(scene->mem);
@@ -124,8 +126,8 @@ static void giving_back_from_the_block_of_more(void) { die_everywhere(five_users
 static void reap(struct scene *scene) { CHECK(shmheap_reap(scene->mem, 0) >= 0); }
 static void reaping_five(void) { die_everywhere(five_users, reap, 0); }
 
-/* Who looks without the lock must be able to tell that names have come or gone meanwhile: as their number changes the count of changes
- * is odd, and afterwards another even one. */
+/* A reader without the lock must be able to tell that names came or went meanwhile: while their
+ * number changes the count of changes is odd, and afterwards it is another even number. */
 static const struct control *watched;
 static uint64_t names_before;
 static int odd; /* -1: the number has not changed yet */

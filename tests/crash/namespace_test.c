@@ -1,5 +1,6 @@
-/* Processes in PID namespaces of their own share a heap with one outside, under the very number that the other has, and
- * die: holding objects, holding the lock, and waiting for the lock that a namesake holds.
+/* Processes in PID namespaces of their own share a heap with one outside, under the very number
+ * that the other has, and die: holding objects, holding the lock, and waiting for the lock that a
+ * namesake holds.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <linux/sched.h>
 #include <sched.h>
@@ -25,7 +26,8 @@ struct scene {
     int ready[2], go[2]; /* pipes */
 };
 
-/* A process inside a namespace of its own: keeper made the namespace and stays outside; first is its number 1. */
+/* A process inside a namespace of its own: keeper made the namespace and stays outside; first is
+ * its number 1. */
 struct inside {
     struct scene *scene;
     void (*run)(struct scene *scene);
@@ -55,7 +57,8 @@ static void rest(void)
         pause();
 }
 
-/* What runs as number 1 gives the number asked for to its child; the kernel lets who made the namespace do so. */
+/* The process with number 1 gives its child the requested number; the kernel lets the maker of the
+ * namespace do so. */
 static pid_t fork_numbered(pid_t number)
 {
     struct clone_args arguments;
@@ -113,7 +116,8 @@ static pid_t inside_first(struct inside *inside)
     return first;
 }
 
-/* Its number 1 is killed, and the kernel kills all others in the namespace with it; then all are gone. */
+/* Its number 1 is killed, and the kernel kills all others in the namespace with it; then all are
+ * gone. */
 static void inside_kill(struct inside *inside)
 {
     CHECK(kill(inside_first(inside), SIGKILL) == 0);
@@ -209,8 +213,8 @@ static shmheap_process_info process_in(shmheap_memory_handle mem, unsigned slot)
     return found.process;
 }
 
-/* The numbers that one inside gets: this process's own, where the kernel lets us select_u64, else 1; 0 when there can be no
- * namespaces. */
+/* The numbers that one inside gets: this process's own, where the kernel lets us choose, else 1; 0
+ * when there can be no namespaces. */
 static pid_t number_possible(struct scene *scene)
 {
     for (int own = 1; own >= 0; own--) {
@@ -261,8 +265,8 @@ static void check_object(shmheap_memory_handle mem, const struct scene *scene, u
     CHECK(ptr != NULL && test_filled(ptr, 1000, i));
 }
 
-/* While it lives nothing of it is reaped, though its number means another process here; once it is dead all is, though
- * the process of its number lives. */
+/* While it lives nothing of it is reaped, though its number means another process here; once it is
+ * dead all is, though the process of its number lives. */
 static void dies_holding_objects(void)
 {
     shmheap_memory_handle mem;
@@ -301,8 +305,8 @@ static void dies_holding_objects(void)
     scene_end(scene, mem);
 }
 
-/* Killed before its k-th store inside the lock: 1, or 0 when it is through with its call before that. Its namesake, whose
- * thread has the number that is in the lock, recovers. */
+/* Killed before its k-th store inside the lock: 1, or 0 when it is through with its call before
+ * that. Its namesake, whose thread has the number that is in the lock, recovers. */
 static int one_death_inside(struct scene *scene, shmheap_memory_handle mem, uint64_t deaths)
 {
     struct inside inside;
@@ -343,8 +347,9 @@ static void dies_holding_the_lock(void)
     scene_end(scene, mem);
 }
 
-/* Two namespaces, two processes of one number: one holds the lock, and the other is killed as it waits for it. The kernel
- * must not take the waiter for the owner, or nobody would know that the lock is still held. */
+/* Two namespaces, two processes of one number: one holds the lock, and the other is killed as it
+ * waits for it. The kernel must not take the waiter for the owner, or no process would know that
+ * the lock is still held. */
 static void dies_waiting_for_a_namesake(void)
 {
     shmheap_memory_handle mem;

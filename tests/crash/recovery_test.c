@@ -17,7 +17,7 @@ static void warm_up(void *context)
     CHECK(test_own_slot(scene->mem) != 0);
 }
 
-/* Of a size that nothing but the tail has. */
+/* Of a size that no block but the top block has. */
 static void alloc_large(void *context)
 {
     struct scene *scene = context;
@@ -50,7 +50,7 @@ static void die_inside(struct scene *scene)
     stepper_kill(&scene->stepper, pid);
 }
 
-/* States, holders and stamps too, not only places. */
+/* States, owners and generations too, not only places. */
 static void check_same(const struct test_blocks *before, const struct test_blocks *after)
 {
     CHECK_EQ(after->count, before->count);

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/crash/scene.h"
-
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "c/src/base/layout.h"
+#include "tests/crash/scene.h"
+#include "tests/crash/scene_heap.h"
 
-/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those that lead to it. */
+/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those
+ * that lead to it. */
 enum {
     STEPS_MAX = 300000,
     STEPS_MAX_SANITIZED = 120000,
     STEPS_A_DEATH = 80,
     STEPS_A_DEATH_SANITIZED = 220
 };
+
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 
-/* struct picture is private: what a death leaves, and what remains of it when the dead's has been reaped. */
+/* struct picture is private: the blocks that a death leaves, and those that remain after
+ * reaping. */
 struct picture {
     struct test_blocks left, reaped;
 };
@@ -33,102 +35,11 @@ struct sweep {
 
 /* The heap -------------------------------------------------------------- */
 
-static void heap_make(struct scene *scene)
-{
-    const struct scene_call *call = scene->call;
-    if (call->in_memory) {
-        CHECK_EQ(shmheap_create_at(&scene->mem, scene->memory, SCENE_MEMORY, NULL), 0);
-        return;
-    }
-    shmheap_options options = {.len = call->len != 0 ? call->len : SCENE_LEN,
-                               .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
-    options.max_len = call->len != 0 ? call->len : SCENE_MAX_LEN;
-    if (!call->named_heap)
-        options.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS;
-    CHECK_EQ(shmheap_open(&scene->mem, scene->name, &options), 0);
-}
-
-static int is_free_object(unsigned i) { return i == 1 || i == 3 || i == 7 || i == 9; }
-
-static void scene_build(struct scene *scene)
-{
-    if (scene->call->bins)
-        test_choose_few(0);
-    heap_make(scene);
-    if (scene->call->bins)
-        test_choose_few(LIST_MAX);
-    for (unsigned i = 0; i < SCENE_OBJECTS; i++) {
-        scene->objects[i] = shmheap_alloc(scene->mem, SCENE_OBJECT_LEN);
-        CHECK(scene->objects[i] != NULL);
-        test_fill(scene->objects[i], SCENE_OBJECT_LEN, i);
-    }
-    for (unsigned i = 0; i < SCENE_OBJECTS; i++)
-        if (is_free_object(i))
-            CHECK_EQ(shmheap_try_free(scene->mem, scene->objects[i]), 0);
-    if (scene->call->build)
-        scene->call->build(scene);
-}
-
-static void scene_clear(struct scene *scene)
-{
-    if (scene->call->named_heap)
-        shmheap_destroy(scene->name, scene->mem);
-    else
-        shmheap_disconnect(scene->mem);
-}
-
-/* A change to and fro, so that the stepped part has nothing to do but the operation: slot, thread id, page faults. */
-static void warm_up(struct scene *scene)
-{
-    void *ptr = shmheap_alloc(scene->mem, 2000);
-    CHECK(ptr != NULL);
-    CHECK_EQ(shmheap_try_free(scene->mem, ptr), 0);
-}
-
-static void child_prepares(void *context)
-{
-    struct scene *scene = context;
-    (scene->call->prepare ? scene->call->prepare : warm_up)(scene);
-}
-
-static void child_operates(void *context)
-{
-    struct scene *scene = context;
-    scene->call->operate(scene);
-}
-
-int scene_whole(const struct scene *scene)
-{
-    return scene->stage == (scene->call->stages != 0 ? scene->call->stages : 1);
-}
-
-static unsigned free_before_the_tail(const struct scene *scene)
-{
-    return (unsigned)test_stat(scene->mem).free_blocks - 1;
-}
-
-static void build_free(struct scene *scene, unsigned most)
-{
-    for (unsigned i = 0; i < SCENE_PTRS; i++)
-        CHECK((scene->ptrs[i] = shmheap_alloc(scene->mem, SCENE_FEW_LEN)) != NULL);
-    for (scene->count = 1; free_before_the_tail(scene) < most; scene->count += 2)
-        CHECK_EQ(shmheap_try_free(scene->mem, scene->ptrs[scene->count]), 0);
-    CHECK_LE(scene->count, SCENE_PTRS - 2);
-}
-
-void scene_build_full_list(struct scene *scene) { build_free(scene, LIST_MAX); }
-
-void scene_build_few_in_rows(struct scene *scene)
-{
-    build_free(scene, LIST_MAX + 1);
-    while (test_stat(scene->mem).free_blocks > LIST_MAX / 4)
-        CHECK(shmheap_alloc(scene->mem, SCENE_FEW_LEN) != NULL);
-}
-
 /* Pictures -------------------------------------------------------------- */
 
-/* The blocks but for free space at the end, of which there may be more or less when the heap grows. */
-static struct test_blocks blocks_before_the_tail(shmheap_memory_handle mem)
+/* The blocks but for free space at the end, of which there may be more or less when the heap
+ * grows. */
+static struct test_blocks blocks_before_the_top(shmheap_memory_handle mem)
 {
     struct test_blocks blocks = test_blocks_take(mem);
     if (blocks.count > 0 && blocks.blocks[blocks.count - 1].state == SHMHEAP_STATE_FREE)
@@ -165,7 +76,7 @@ static void blocks_leave_out_the_table(shmheap_memory_handle mem, struct test_bl
     blocks->count = kept;
 }
 
-/* Also states and holders; stamps depend on the heap's random id. */
+/* Also states and owners; generations depend on the heap's random id. */
 static int blocks_equal(const struct test_blocks *a, const struct test_blocks *b)
 {
     int equal = a->count == b->count;
@@ -189,7 +100,7 @@ static void blocks_print(const char *text, const struct test_blocks *blocks)
 
 static struct test_blocks blocks_left(const struct scene *scene)
 {
-    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    struct test_blocks blocks = blocks_before_the_top(scene->mem);
     if (scene->call->loose)
         blocks_leave_out_the_dead(&blocks);
     if (scene->call->table_moves)
@@ -201,7 +112,7 @@ static struct test_blocks blocks_reaped(const struct scene *scene)
 {
     CHECK(shmheap_reap(scene->mem, SHMHEAP_REAP_SHARED) >= 0);
     CHECK_SOUND(scene->mem);
-    struct test_blocks blocks = blocks_before_the_tail(scene->mem);
+    struct test_blocks blocks = blocks_before_the_top(scene->mem);
     if (scene->call->table_moves)
         blocks_leave_out_the_table(scene->mem, &blocks);
     return blocks;
@@ -409,7 +320,7 @@ void scene_sweep_both(const struct scene_call *calls, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct scene_call in_rows = calls[i];
         char text[80];
-        snprintf(text, sizeof text, "%s; in rows", calls[i].text);
+        snprintf(text, sizeof text, "%s; in size bins", calls[i].text);
         in_rows.text = text;
         in_rows.bins = 1;
         scene_sweep(&in_rows, 1);

@@ -1,15 +1,18 @@
-/* scene.h: a small heap, a call that a child makes in it, and the child's death after each instruction of that call in turn.
+/* scene.h: a small heap, a call that a child makes in it, and the child's death after each
+ * instruction of that call in turn.
  * SPDX-License-Identifier: Apache-2.0
  *
- * After each death a survivor looks: the heap is sound, the bytes of all other objects are as they were, the blocks are as before the
- * call, as after it, or as after one of the stages that the call promises to be made of, nothing between; the same again
- * when what the dead held has been reaped; and the heap goes on. What is right is not written down but taken from children that ran
- * undisturbed to such a stage and were killed there.
+ * After each death a survivor checks that the heap is sound, that the bytes of all other objects
+ * are unchanged, and that the blocks are as before the call, as after it, or as after one of the
+ * stages that the call promises. It compares them again after reaping, and goes on in the heap. The
+ * expected blocks are not written down: they come from children that ran undisturbed to such a
+ * stage and were killed there.
  *
- *   block     0     1      2     3      4     5     6     7      8     9      10
- *         [ USED ][ free ][ USED ][ free ][ USED ][ USED ][ USED ][ free ][ USED ][ free ][ USED ][ tail
+ *   block 0     1      2     3      4     5     6     7      8     9      10
+ *     [ USED ][ free ][ USED ][ free ][ USED ][ USED ][ USED ][ free ][ USED ][ free ][ USED ][ top
  *
- * So that freeing 5 merges with nothing, 0 and 6 behind, 4 before, 2 both, 10 before and with the tail. */
+ * Freeing 5 merges with nothing, 0 and 6 with the block behind, 4 with the block before, 2 with
+ * both, 10 with the block before and the top block. */
 #ifndef TESTS_CRASH_SCENE_H
 #define TESTS_CRASH_SCENE_H
 
@@ -49,39 +52,45 @@ struct scene_call {
         struct scene *scene); /* what there is besides the eleven objects, made by the survivor */
     void (*prepare)(
         struct scene *
-            scene); /* what the child does first; default: an alloc and a free of 2000 bytes, for slot and page faults */
+            /* what the child does first; default: an alloc and a free of 2000 bytes, for slot
+             * and page faults */
+            scene);
     void (*operate)(struct scene *scene); /* with scene->stage less than stages: only as far */
     void (*check)(
         struct scene *scene,
         unsigned stage); /* what else holds after a death that left what the stage leaves */
-    void (*afterwards)(
-        struct scene *scene,
-        unsigned stage); /* the same when what the dead held has been reaped; may change the heap */
-    unsigned touched;    /* bits: objects that operate frees or resizes */
-    unsigned stages;     /* 0: one */
-    size_t len;          /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
-    int named_heap;      /* scene->name is to be connected to */
-    int in_memory; /* the heap lies in scene->memory: with few slots, and the living are told from the dead by pid */
-    int loose; /* what the dead hold is only looked at when it has been reaped */
-    int table_moves; /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
+    void (*afterwards)(struct scene *scene,
+                       unsigned stage); /* the same after reaping; may change the heap */
+    unsigned touched;                   /* bits: objects that operate frees or resizes */
+    unsigned stages;                    /* 0: one */
+    size_t len;                         /* of the heap; 0: SCENE_LEN, growing to SCENE_MAX_LEN */
+    int named_heap;                     /* scene->name is to be connected to */
+    /* the heap lies in scene->memory: it has few slots, and a process is alive if its pid is */
+    int in_memory;
+    int loose; /* the blocks of dead processes are compared only after reaping */
+    /* the table of names, which is derived, may lie elsewhere after a death: it is only counted */
+    int table_moves;
     int in_thread;    /* a thread of the child's makes the call and ends */
-    int bins;         /* free blocks are in rows and tree, also where they are few */
+    int bins;         /* free blocks are in size bins and tree, also where they are few */
     int without_lock; /* the call takes none: no recovery is expected */
 };
 
-/* Steps through each of these calls, and prints a line for each: instructions, deaths, what they left. Every instruction is died
- * at where a call has few; of longer ones every n-th, from one that depends on the seed; with SHMHEAP_STEP_ALL=1 in the environment
- * every one of all (another number n: every n-th). */
+/* Steps through each of the calls, and prints a line for each: instructions, deaths, what they
+ * left. A child dies at every instruction of a short call, and at every n-th of a longer one, from
+ * one that depends on the seed. SHMHEAP_STEP_ALL=n in the environment: at every n-th instruction of
+ * each call. */
 void scene_sweep(const struct scene_call *calls, unsigned count);
 
-/* The same, and once more with rows 1. */
+/* The same, and once more with bins 1. */
 void scene_sweep_both(const struct scene_call *calls, unsigned count);
 
-/* For build, in a heap of len SCENE_FEW_HEAP: as many free blocks before the tail as the list has room for; or one more, and then so few, by allocs of
- * SCENE_FEW_LEN, that with one less they go back into the list. ptrs[count] is an object of that length between two that are not free. */
-enum { SCENE_FEW_LEN = 300, SCENE_FEW_HEAP = 65536 };
+/* For build, in a heap of len SCENE_LIST_HEAP: as many free blocks before the top block as the free
+ * list has room for; or one more, and then so few, by allocs of SCENE_LIST_LEN, that with one less
+ * they move back into the list. ptrs[count] is an object of that length between two that are not
+ * free. */
+enum { SCENE_LIST_LEN = 300, SCENE_LIST_HEAP = 65536 };
 void scene_build_full_list(struct scene *scene);
-void scene_build_few_in_rows(struct scene *scene);
+void scene_build_last_in_bins(struct scene *scene);
 
 /* For operate: how far to go. */
 int scene_whole(const struct scene *scene);

@@ -1,4 +1,5 @@
-/* Two processes take the same slot of a heap in memory without a file: one has it, the other takes the next.
+/* Two processes take the same slot of a heap in memory without a file: one has it, the other takes
+ * the next.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/base/platform.h"
 #include "tests/support/test.h"

@@ -6,13 +6,13 @@ enum { MANY = 20, MANY_LEN = 24 };
 
 static void part(struct scene *scene) { shmheap_alloc(scene->mem, 50); }
 static void whole(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_OBJECT_LEN); }
-static void tail(struct scene *scene) { shmheap_alloc(scene->mem, 1000); }
+static void top(struct scene *scene) { shmheap_alloc(scene->mem, 1000); }
 static void growing(struct scene *scene) { shmheap_alloc(scene->mem, 20000); }
 static void aligned_in_hole(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 64, 100); }
-static void aligned_in_tail(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 512, 300); }
+static void aligned_in_top(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 512, 300); }
 static void aligned_at_front(struct scene *scene) { shmheap_aligned_alloc(scene->mem, 32, 100); }
 
-/* Objects 1 and the tail begin at 224 and 2304. */
+/* Object 1 and the top block begin at 224 and 2304. */
 static void check_gap(struct scene *scene, unsigned stage)
 {
     CHECK_EQ(test_offset(scene->mem, scene->objects[1]), 224);
@@ -24,11 +24,11 @@ static void too_large(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_MAX
 static const struct scene_call calls[] = {
     {.text = "alloc, part of a free block", .operate = part},
     {.text = "alloc, a whole free block", .operate = whole},
-    {.text = "alloc, from the tail", .operate = tail},
+    {.text = "alloc, from the top block", .operate = top},
     {.text = "alloc, with growth", .operate = growing},
     {.text = "alloc, of too much", .operate = too_large},
     {.text = "aligned_alloc, amid a free block", .operate = aligned_in_hole, .check = check_gap},
-    {.text = "aligned_alloc, amid the tail", .operate = aligned_in_tail, .check = check_gap},
+    {.text = "aligned_alloc, amid the top block", .operate = aligned_in_top, .check = check_gap},
     {.text = "aligned_alloc, at the front", .operate = aligned_at_front, .check = check_gap},
     {.text = "calloc", .operate = zeroed},
 };
@@ -49,14 +49,14 @@ static const struct scene_call calls_many[] = {
 
 static void alloc_many_at_every_instruction(void) { scene_sweep_both(calls_many, 1); }
 
-static void alloc_gathering(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_FEW_LEN); }
+static void alloc_gathering(struct scene *scene) { shmheap_alloc(scene->mem, SCENE_LIST_LEN); }
 
-/* Of the free blocks that have gone into rows so few are left that they go back into the list. */
+/* So few free blocks are left in size bins that they move back into the list. */
 static const struct scene_call calls_gather[] = {
     {.text = "alloc, free blocks go back into the list",
-     .build = scene_build_few_in_rows,
+     .build = scene_build_last_in_bins,
      .operate = alloc_gathering,
-     .len = SCENE_FEW_HEAP}};
+     .len = SCENE_LIST_HEAP}};
 
 static void gather_at_every_instruction(void) { scene_sweep(calls_gather, 1); }
 

@@ -9,7 +9,8 @@ enum {
     SMALLS = 132
 }; /* a cache of 128 blocks of 16 bytes */
 
-/* How many objects of SMALL bytes are freed until the next free has to flush. Found out once, before all. */
+/* How many objects of SMALL bytes are freed until the next free has to flush. Found out once,
+ * before all. */
 static unsigned frees_until_flush;
 
 static void connect(struct scene *scene)

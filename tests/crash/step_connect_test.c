@@ -1,4 +1,5 @@
-/* A process dies after each single instruction of the calls that make a heap, connect to one and leave it.
+/* A process dies after each single instruction of the calls that make a heap, connect to one and
+ * leave it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,7 +44,8 @@ static void first_change(struct scene *scene)
     CHECK(shmheap_alloc(scene->mem, SCENE_OBJECT_LEN) != NULL);
 }
 
-/* The dead left a slot at most; they are not taken for living, and who comes next gets one and works. */
+/* The dead process left a slot at most; it does not count as alive, and the next process gets a
+ * slot and works. */
 static void check_slots(struct scene *scene, unsigned stage)
 {
     shmheap_stats stats = test_stat(scene->mem);
@@ -59,7 +61,7 @@ static void check_slots(struct scene *scene, unsigned stage)
     CHECK(stage <= 1);
 }
 
-/* No slot is lost: all others can be taken, that of the dead too, and then no more. */
+/* No slot is lost: all can be taken, also the dead process's, and then no more. */
 static void check_all_slots(struct scene *scene, unsigned stage)
 {
     shmheap_memory_handle others[SLOTS_IN_MEMORY];
@@ -73,7 +75,8 @@ static void check_all_slots(struct scene *scene, unsigned stage)
     CHECK(stage <= 1);
 }
 
-/* Of the survivor, beside the one that it has in every scene; the last scene's are closed with the next. */
+/* Of the survivor, beside the one that it has in every scene; the last scene's are closed with the
+ * next. */
 static shmheap_memory_handle crowd[SLOTS_FIRST];
 
 static void fill_slots(struct scene *scene)
@@ -85,7 +88,7 @@ static void fill_slots(struct scene *scene)
     }
 }
 
-/* All are taken, some by those who have left. */
+/* All are taken, some by departed processes. */
 static void fill_slots_and_leave(struct scene *scene)
 {
     fill_slots(scene);
@@ -103,13 +106,15 @@ static unsigned crowd_count(void)
     return count;
 }
 
-/* The file reaches to this offset, or to the end of that page: memory is reserved in whole pages. */
+/* The file reaches to this offset, or to the end of that page: memory is reserved in whole
+ * pages. */
 static int reaches_just(uint64_t size, uint64_t off)
 {
     return size >= off && size - off < (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The table is as long as it was or twice as long, its entries are those of the living, and who comes next gets one and works. */
+/* The table is as long as it was or twice as long, its entries are those of live processes, and the
+ * next process gets one and works. */
 static void check_table(struct scene *scene, unsigned stage)
 {
     struct stat status;
@@ -141,7 +146,8 @@ static void create(struct scene *scene)
     CHECK(shmheap_valid(scene->own));
 }
 
-/* The new heap is whole, or connectors are told that nobody finished it; in both cases the name can be removed and used anew. */
+/* The new heap is whole, or a connecting process is told that it was not finished; in both cases
+ * the name can be removed and used anew. */
 static void check_created(struct scene *scene, unsigned stage)
 {
     const shmheap_options options = {.timeout_ms = 1};

@@ -1,4 +1,5 @@
-/* A process dies after each single instruction of shmheap_copy: there is no copy, or a whole one, and the heap is as before.
+/* A process dies after each single instruction of shmheap_copy: there is no copy, or a whole one,
+ * and the heap is as before.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>

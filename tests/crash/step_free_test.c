@@ -18,10 +18,10 @@ static void free_merging_nothing(struct scene *scene) { free_of(scene, 5); }
 static void free_merging_before(struct scene *scene) { free_of(scene, 4); }
 static void free_merging_behind(struct scene *scene) { free_of(scene, 0); }
 static void free_merging_both(struct scene *scene) { free_of(scene, 2); }
-static void free_merging_tail(struct scene *scene) { free_of(scene, 10); }
+static void free_merging_top(struct scene *scene) { free_of(scene, 10); }
 static void free_twice(struct scene *scene) { free_of(scene, 3); }
 
-/* Neighbours in a row are freed by one store each row: 4 to 6, then 10, then 0. */
+/* Neighbours are freed by one store for each run: 4 to 6, then 10, then 0. */
 static void free_many(struct scene *scene)
 {
     static const unsigned objects[] = {4, 5, 6, 10, 0};
@@ -36,15 +36,15 @@ static const struct scene_call calls_free[] = {
     {.text = "free, merging before", .operate = free_merging_before, .touched = 1u << 4},
     {.text = "free, merging behind", .operate = free_merging_behind, .touched = 1u << 0},
     {.text = "free, merging on both sides", .operate = free_merging_both, .touched = 1u << 2},
-    {.text = "free, merging before and with the tail",
-     .operate = free_merging_tail,
+    {.text = "free, merging before and with the top block",
+     .operate = free_merging_top,
      .touched = 1u << 10},
     {.text = "free, for a thread that waits",
      .build = build_wait,
      .operate = free_merging_both,
      .touched = 1u << 2},
     {.text = "free, of what is free", .operate = free_twice},
-    {.text = "free_many, 5 in three rows",
+    {.text = "free_many, 5 in three runs",
      .operate = free_many,
      .touched = 1u << 0 | 7u << 4 | 1u << 10,
      .stages = 3},
@@ -96,12 +96,12 @@ static const struct scene_call calls_forms[] = {
     {.text = "free, of one more than the list has room for",
      .build = scene_build_full_list,
      .operate = free_one_more,
-     .len = SCENE_FEW_HEAP},
+     .len = SCENE_LIST_HEAP},
     {.text = "free, free blocks go back into the list",
-     .build = scene_build_few_in_rows,
+     .build = scene_build_last_in_bins,
      .operate = free_merging_both,
      .touched = 1u << 2,
-     .len = SCENE_FEW_HEAP}};
+     .len = SCENE_LIST_HEAP}};
 
 static void other_form_at_every_instruction(void)
 {

@@ -38,7 +38,7 @@ static void stepped_child(void *context)
     } else {
         stand_and_operate(stepper);
         stepper->done = 1;
-        /* For who waits for a breakpoint that is not on the way. */
+        /* For a caller that waits for a breakpoint that the child does not reach. */
         CHECK(raise(SIGSTOP) == 0);
     }
     for (;;)
@@ -116,7 +116,8 @@ static uintptr_t place(pid_t pid)
     return (uintptr_t)ptrace(PTRACE_PEEKUSER, pid, (void *)offsetof(struct user, regs.rip), NULL);
 }
 
-/* The kernel's own code in the process, which reads clocks, can be stepped through, but has no breakpoints. */
+/* The kernel's own code in the process, which reads clocks, can be stepped through, but has no
+ * breakpoints. */
 static uintptr_t place_for_breakpoint(pid_t pid)
 {
     uintptr_t at = place(pid);
@@ -125,7 +126,8 @@ static uintptr_t place_for_breakpoint(pid_t pid)
     return errno == 0 && poke(pid, at, word) ? at : 0;
 }
 
-/* Runs until it has come to the place so many times, and stands there with the program as it was: 1, else 0. */
+/* Runs until it has come to the place so many times, and stands there with the program as it was:
+ * 1, else 0. */
 static int run_to_place(struct stepper *stepper, uintptr_t at, unsigned times)
 {
     pid_t pid = stepper->traced;
@@ -172,7 +174,8 @@ static void trace_add(struct stepper_trace *trace, uintptr_t at)
     trace->at[i] = at;
 }
 
-/* struct visits is private: how often each place was come to; a table twice as large as there are. */
+/* struct visits is private: how often each place was come to; a table twice as large as there
+ * are. */
 struct visits {
     uintptr_t *places;
     unsigned *counts;
@@ -188,7 +191,8 @@ static unsigned visits_add(struct visits *visits, uintptr_t at)
     return ++visits->counts[slot];
 }
 
-/* From where each instruction is reached with the least work: breakpoints passed, and steps from the last one on. */
+/* From where each instruction is reached with the least work: breakpoints passed, and steps from
+ * the last one on. */
 static void trace_plan(struct stepper_trace *trace)
 {
     struct visits visits = {NULL, NULL, 15};

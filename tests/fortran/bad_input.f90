@@ -1,4 +1,5 @@
-! Bad input gives a status, .false. or a null pointer, and changes nothing. SPDX-License-Identifier: Apache-2.0
+! Bad input gives a status, .false. or a null pointer, and changes nothing. SPDX-License-Identifier:
+! Apache-2.0
 program bad_input
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64
@@ -43,7 +44,8 @@ contains
     call must(.not. none % create(c_loc(small), 96), 'a heap of 96 bytes')
     call must(.not. none % create(c_loc(small), 0), 'a heap of 0 bytes')
     call must(.not. none % create(c_loc(memory), -1), 'a heap of -1 bytes')
-    call must(.not. none % create(c_loc(memory), huge(1_c_size_t)), 'a heap of more bytes than there are')
+    call must(.not. none % create(c_loc(memory), huge(1_c_size_t)), &
+          'a heap of more bytes than there are')
     call must(.not. none % clone(c_null_ptr), 'a clone of null')
     call must(.not. none % clone(c_loc(garbage)), 'a clone of garbage')
     call must(all(garbage == 1234567), 'garbage touched')
@@ -53,10 +55,13 @@ contains
     call must(.not. none % create('', 100000), 'a heap without a name')
     call must(.not. none % create(trim(name) // '/x/y', 100000), 'a heap in a folder')
     meta = none % allocate(a, [10])
-    call must(all([meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, .not. associated(a)]), 'an array in no heap')
+    call must(all([meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, .not. associated(a)]), &
+          'an array in no heap')
     call must(.not. c_associated(none % alloc(10)), 'a block in no heap')
-    call must(all([.not. none % free(16), .not. none % free(c_loc(garbage)), .not. none % free(meta)]), 'a free in no heap')
-    call must(all([none % get_size() == -1, .not. none % check(), .not. none % get_stats(stats)]), 'figures of no heap')
+    call must(all([.not. none % free(16), .not. none % free(c_loc(garbage)), &
+          .not. none % free(meta)]), 'a free in no heap')
+    call must(all([none % get_size() == -1, .not. none % check(), &
+          .not. none % get_stats(stats)]), 'figures of no heap')
     call must(all([.not. none % disconnect(), .not. none % destroy()]), 'an end of no heap')
     call must(.not. c_associated(none % get_ptr()), 'a pointer of no heap')
     call none % dump_info()
@@ -93,7 +98,8 @@ contains
     call expect(h % allocate(a, [1, 1, 1], [2, 0, 1]), bad, 'max = min - 1')
     call expect(h % allocate(a, [1, 5, 1], [2, 0, 1]), bad, 'max < min - 1')
     call expect(h % allocate(a, [1, 5, 5], [2, 0, 0]), bad, 'max < min - 1 twice')
-    call expect(h % allocate(a, [-huge(1_int64), 1_int64], [huge(1_int64), 1_int64]), bad, 'extent beyond int64')
+    call expect(h % allocate(a, [-huge(1_int64), 1_int64], [huge(1_int64), 1_int64]), bad, &
+          'extent beyond int64')
     call expect(h % allocate(nothing, [5]), bad, 'strings of length 0')
   end subroutine bounds
 
@@ -101,10 +107,14 @@ contains
     real(8), pointer :: a(:,:), most(:)
     type(block_meta) :: meta
     integer(int64) :: half
-    call expect(h % allocate(a, [huge(1_int64), 1_int64]), SHMEM_HEAP_ALLOC_FAILED, 'bytes beyond int64')
-    call expect(h % allocate(a, [huge(1), huge(1)]), SHMEM_HEAP_ALLOC_FAILED, 'elements beyond int64')
-    call expect(h % allocate(a, [1000000, 1], timeout_ms=-1), SHMEM_HEAP_ALLOC_FAILED, 'more than the heap, for ever')
-    call expect(h % allocate(a, [1000000, 1], timeout_ms=0), SHMEM_HEAP_ALLOC_FAILED, 'more than the heap, at once')
+    call expect(h % allocate(a, [huge(1_int64), 1_int64]), SHMEM_HEAP_ALLOC_FAILED, &
+          'bytes beyond int64')
+    call expect(h % allocate(a, [huge(1), huge(1)]), SHMEM_HEAP_ALLOC_FAILED, &
+          'elements beyond int64')
+    call expect(h % allocate(a, [1000000, 1], timeout_ms=-1), SHMEM_HEAP_ALLOC_FAILED, &
+          'more than the heap, for ever')
+    call expect(h % allocate(a, [1000000, 1], timeout_ms=0), SHMEM_HEAP_ALLOC_FAILED, &
+          'more than the heap, at once')
     half = h % get_size() / 16 + 10
     meta = h % allocate(most, [half])
     call must(meta % get_status() == SHMEM_HEAP_ALLOC_SUCCESS, 'half')
@@ -135,24 +145,30 @@ contains
     type(block_meta) :: meta, next, none
     integer(HEAP_ELEMENT) :: offset, wrong(7)
     integer :: i
-    call must(all([none % get_status() == SHMEM_HEAP_ALLOC_INVALID, none % get_offset() == 0]), 'a new block_meta')
+    call must(all([none % get_status() == SHMEM_HEAP_ALLOC_INVALID, none % get_offset() == 0]), &
+          'a new block_meta')
     call must(all([.not. h % free(none), .not. h % get_array(none, a)]), 'a new block_meta')
     meta = h % allocate(a, [100])
     a = 5
     offset = meta % get_offset()
-    wrong = [0_HEAP_ELEMENT, -offset, offset + 4, offset + 16, int(size(memory) * 4, HEAP_ELEMENT), &
+    wrong = [0_HEAP_ELEMENT, -offset, offset + 4, offset + 16, int(size(memory) * 4, &
+          HEAP_ELEMENT), &
              huge(offset), -huge(offset) - 1]
     do i = 1, size(wrong)
       call must(.not. h % free(wrong(i)), 'free of a wrong offset')
-      call must(all([.not. h % get_array(wrong(i), b), .not. associated(b)]), 'an array at a wrong offset')
-      call must(.not. c_associated(h % get_address_from_offset(wrong(i))), 'address of a wrong offset')
+      call must(all([.not. h % get_array(wrong(i), b), .not. associated(b)]), &
+            'an array at a wrong offset')
+      call must(.not. c_associated(h % get_address_from_offset(wrong(i))), &
+            'address of a wrong offset')
       call must(h % get_block_size(wrong(i)) == 0, 'size at a wrong offset')
       none = h % get_block_meta(wrong(i))
       call must(none % get_status() == SHMEM_HEAP_ALLOC_INVALID, 'meta at a wrong offset')
     end do
     call must(all([.not. h % free(c_null_ptr), .not. h % is_valid_block(c_null_ptr)]), 'null')
-    call must(all([.not. h % free(c_loc(garbage)), h % get_offset_from_address(c_loc(garbage)) == -1]), 'foreign memory')
-    call must(all([.not. h % free(c_loc(a(5))), .not. h % is_valid_block(c_loc(a(5)))]), 'inside an array')
+    call must(all([.not. h % free(c_loc(garbage)), &
+          h % get_offset_from_address(c_loc(garbage)) == -1]), 'foreign memory')
+    call must(all([.not. h % free(c_loc(a(5))), .not. h % is_valid_block(c_loc(a(5)))]), &
+          'inside an array')
     call must(all([h % is_valid_block(c_loc(a)), all(a == 5)]), 'array touched')
     call must(h % get_block_size(c_loc(a)) >= 400, 'size of an array')
     call must(all([h % free(meta), .not. h % free(meta)]), 'free')
@@ -177,7 +193,8 @@ contains
     call must(h % disconnect(), 'disconnect')
     call must(.not. c_associated(h % get_ptr()), 'pointer after disconnect')
     meta = copy % allocate(a, [10])
-    call must(all([meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, .not. associated(a)]), 'an array in a copy')
+    call must(all([meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, .not. associated(a)]), &
+          'an array in a copy')
     call must(.not. copy % disconnect(), 'second disconnect')
   end subroutine fallen_heap
 end program bad_input

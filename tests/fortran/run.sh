@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh PROGRAM [ARGUMENT...]: runs PROGRAM NAME ARGUMENT..., NAME a new name for a heap, which is removed however it ends.
-# What it leaves in /dev/shm itself is a failure.
+# run.sh PROGRAM [ARGUMENT...]: runs PROGRAM NAME ARGUMENT..., NAME a new name for a heap, which is
+# removed however the program ends. A file that the program leaves in /dev/shm is a failure.
 set -u
 program=$1
 shift

@@ -1,4 +1,5 @@
-! The calls as programs for IO servers write them: contiguous pointers, a flag for safety by position, kinds of C, heaps in other types.
+! The calls as programs for IO servers write them: contiguous pointers, a flag for safety by
+! position, kinds of C, heaps in other types.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! server_calls NAME
@@ -50,11 +51,15 @@ contains
     integer(c_int16_t), contiguous, pointer :: a(:,:,:)
     nullify(a)
     call try(heap, a, [2_c_int64_t, 2_c_int64_t], expected=SHMEM_HEAP_ALLOC_SUCCESS)
-    call try(heap, a, [2_c_int64_t, 2_c_int64_t, 3_c_int64_t, 1_c_int64_t], expected=SHMEM_HEAP_ALLOC_SUCCESS)
-    call try(heap, a, [2_c_int64_t, 2_c_int64_t, 3_c_int64_t, 2_c_int64_t], expected=SHMEM_HEAP_INVALID_BOUNDS)
-    call try(heap, a, [-5_c_int64_t, 4_c_int64_t], [-5_c_int64_t, 6_c_int64_t], SHMEM_HEAP_ALLOC_SUCCESS)
+    call try(heap, a, [2_c_int64_t, 2_c_int64_t, 3_c_int64_t, 1_c_int64_t], &
+          expected=SHMEM_HEAP_ALLOC_SUCCESS)
+    call try(heap, a, [2_c_int64_t, 2_c_int64_t, 3_c_int64_t, 2_c_int64_t], &
+          expected=SHMEM_HEAP_INVALID_BOUNDS)
+    call try(heap, a, [-5_c_int64_t, 4_c_int64_t], [-5_c_int64_t, 6_c_int64_t], &
+          SHMEM_HEAP_ALLOC_SUCCESS)
     call try(heap, a, [1_c_int64_t, 1_c_int64_t], [2_c_int64_t], SHMEM_HEAP_INVALID_BOUNDS)
-    call try(heap, a, [1_c_int64_t, 2_c_int64_t], [2_c_int64_t, 0_c_int64_t], SHMEM_HEAP_INVALID_BOUNDS)
+    call try(heap, a, [1_c_int64_t, 2_c_int64_t], [2_c_int64_t, 0_c_int64_t], &
+          SHMEM_HEAP_INVALID_BOUNDS)
   end subroutine bounds
 
   subroutine try(heap, a, first, last, expected)
@@ -72,7 +77,8 @@ contains
     call must(meta % get_status() == expected, 'another status')
     call must(associated(a) .eqv. expected == SHMEM_HEAP_ALLOC_SUCCESS, 'associated')
     if (.not. associated(a)) return
-    if (present(last)) call must(all(lbound(a, kind=c_int64_t) == [first(1:2), 1_c_int64_t]), 'bounds')
+    if (present(last)) call must(all(lbound(a, kind=c_int64_t) == [first(1:2), 1_c_int64_t]), &
+          'bounds')
     call must(heap % is_valid_block(c_loc(a)), 'no block at the array')
     call must(heap % free(meta), 'not freed')
     call must(.not. heap % free(meta), 'freed twice')
@@ -115,11 +121,13 @@ contains
     metas(2) = heap % allocate(b, [100], use_safe_alloc=.true., timeout_ms=0)
     metas(3) = heap % allocate(c, [1], [50], timeout_ms=20)
     call must(associated(a) .and. associated(b) .and. associated(c), 'not allocated')
-    call must(all([(metas(i) % get_type() == merge(SHMEM_HEAP_INTEGER, SHMEM_HEAP_REAL, i == 3), i = 1, 3)]), 'types')
+    call must(all([(metas(i) % get_type() == merge(SHMEM_HEAP_INTEGER, SHMEM_HEAP_REAL, i == 3), &
+          i = 1, 3)]), 'types')
     call must(heap % get_stats(after), 'no statistics')
     blocks = after % total_alloc_block - before % total_alloc_block
     call must(nint(blocks) == 3, 'blocks counted')
-    call must(after % total_alloc_byte - before % total_alloc_byte >= 4 * 3600 + 8 * 150, 'bytes counted')
+    call must(after % total_alloc_byte - before % total_alloc_byte >= 4 * 3600 + 8 * 150, &
+          'bytes counted')
     do i = 1, 3
       call must(heap % free(metas(i) % get_offset()), 'not freed')
     end do
@@ -134,11 +142,13 @@ contains
     logical :: in_use
     call must(other % connect(name), 'not connected')
     call must(h % check(used_blocks=before), 'unsound')
-    call must(.not. c_associated(h % find('grid', nbytes)) .and. nbytes == 0, 'a name before it was made')
+    call must(.not. c_associated(h % find('grid', nbytes)) .and. nbytes == 0, &
+          'a name before it was made')
     mine = h % alloc_named('grid', 1000)
     its = other % alloc_named('grid  ', 500_c_size_t)
     call must(c_associated(mine) .and. c_associated(its), 'no block of that name')
-    call must(h % get_offset_from_address(mine) == other % get_offset_from_address(its), 'two blocks of one name')
+    call must(h % get_offset_from_address(mine) == other % get_offset_from_address(its), &
+          'two blocks of one name')
     call must(c_associated(other % find('grid', nbytes), its) .and. nbytes == 1000, 'not found')
     call must(.not. c_associated(h % find('Grid')), 'a name that is none')
     call must(.not. c_associated(h % alloc_named('grid', 1001)), 'more bytes than there are')

@@ -1,4 +1,5 @@
-! Two processes and one heap that has room for one large array: each waits until the other has freed.
+! Two processes and one heap that has room for one large array: each waits until the other has
+! freed.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! waiting NAME starts waiting NAME other in the background.
@@ -32,7 +33,8 @@ contains
     held = 0
     if (held_meta % get_status() /= SHMEM_HEAP_ALLOC_SUCCESS) error stop 'not allocated'
     call get_command_argument(0, self)
-    call execute_command_line(trim(self) // ' ' // trim(name) // ' other', wait=.false., exitstat=status)
+    call execute_command_line(trim(self) // ' ' // trim(name) // ' other', wait=.false., &
+          exitstat=status)
     if (.not. h % free(held_meta)) error stop 'not freed'
     call take_turns(1)
     ! The other one is done when it has said so, in an array that comes after all of its large ones.

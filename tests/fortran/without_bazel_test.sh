@@ -1,6 +1,6 @@
 #!/bin/bash
-# without_bazel_test.sh PAGE: builds and runs programs as PAGE says, by its Makefile and its CMakeLists.txt. What this machine lacks
-# for one of them is said, and that one is skipped.
+# without_bazel_test.sh PAGE: builds and runs programs as PAGE says, by its Makefile and its
+# CMakeLists.txt. A part for which this machine lacks a program is skipped, and says so.
 set -eu
 page=$(readlink -f "$1") repository=$PWD
 here=$(mktemp -d)
@@ -31,9 +31,11 @@ int main(void)
 }
 END
 }
-# ranks PROGRAM: two of them, on one processor or more, root or not; what they print goes to the file ranks.
+# ranks PROGRAM: two of them, on one processor or more, root or not; what they print goes to the
+# file ranks.
 ranks() {
-    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader \
+    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+        OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl=self,vader \
         mpirun -n 2 "$1" > ranks 2>&1
 }
 # serve PROGRAM: two ranks; each has found both heaps.
@@ -67,8 +69,10 @@ if command -v make > /dev/null; then
         serve ./server
         sed -i 's/= 50.0 /= 9e8 /' server.f90
         make -s server
-        refuse ./server 'the heaps of a node take 1800000010 MB of shared memory, and [0-9]* MB are available: ask for smaller heaps'
-        [ ! -e ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
+        words='the heaps of a node take 1800000010 MB of shared memory, and [0-9]* MB are available'
+        refuse ./server "$words: ask for smaller heaps"
+        [ ! -e ioserver_context_module.mod ] ||
+            { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
     else
         echo "skipped: make server (there is no mpifort)"
     fi
@@ -88,7 +92,8 @@ if command -v cmake > /dev/null; then
     build/program "/$name"
     if [ -e build/server ]; then
         serve build/server
-        [ ! -e build/ioserver_context_module.mod ] || { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
+        [ ! -e build/ioserver_context_module.mod ] ||
+            { echo "ioserver_context_module.mod lies among the heap's .mod files"; exit 1; }
     fi
     tried=$((tried + 1))
 else

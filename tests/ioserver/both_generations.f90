@@ -1,9 +1,10 @@
-! What both generations of the heap that servers were written for ask of it in their own test, by
-! the names and kinds of each: a heap in System V memory, a producer and a consumer, a full heap, a
-! large array. SPDX-License-Identifier: Apache-2.0
+! The own tests of both generations of the heap that servers were written for, by the names and
+! kinds of each: a heap in System V memory, a producer and a consumer, a full heap, a large array.
+! SPDX-License-Identifier: Apache-2.0
 program both_generations
   use, intrinsic :: iso_c_binding
   use mpi_f08
+  use rank_support
   use shmem_heap_module
   use heap_module, only: heap
   implicit none
@@ -13,31 +14,10 @@ program both_generations
   type(c_ptr) :: memory
   integer :: me, ranks
 
-  interface
-    function shmget(key, size, flags) bind(c) result(id)
-      import :: c_int, c_size_t
-      integer(c_int), value :: key, flags
-      integer(c_size_t), value :: size
-      integer(c_int) :: id
-    end function
-    function shmat(id, address, flags) bind(c) result(memory)
-      import :: c_int, c_ptr
-      integer(c_int), value :: id, flags
-      type(c_ptr), value :: address
-      type(c_ptr) :: memory
-    end function
-    function shmctl(id, command, buffer) bind(c) result(status)
-      import :: c_int, c_ptr
-      integer(c_int), value :: id, command
-      type(c_ptr), value :: buffer
-      integer(c_int) :: status
-    end function
-  end interface
-
   call MPI_Init()
   call MPI_Comm_rank(MPI_COMM_WORLD, me)
   call MPI_Comm_size(MPI_COMM_WORLD, ranks)
-  memory = memory_shared()
+  memory = shared_memory(int(heap_bytes, c_size_t))
   ! No barrier: ranks clone what rank 0 makes now.
   if (me == 0) then
     call must(h % create(memory, heap_bytes), 'create')
@@ -60,29 +40,6 @@ program both_generations
   call MPI_Finalize()
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(a, i0, 2a)', 'rank ', me, ' failed: ', what
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
-
-  ! Gone with the last process that is attached to it.
-  function memory_shared() result(address)
-    type(c_ptr) :: address
-    integer, parameter :: new = 0, make = 512 + 384, remove = 0
-    integer(c_int) :: id, status
-    address = c_null_ptr
-    if (me == 0) id = shmget(new, int(heap_bytes, c_size_t), make)
-    call MPI_Bcast(id, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
-    if (id >= 0) address = shmat(id, c_null_ptr, 0)
-    call MPI_Barrier(MPI_COMM_WORLD)
-    status = 0
-    if (me == 0) status = shmctl(id, remove, c_null_ptr)
-    call must(id >= 0 .and. status == 0 .and. transfer(address, 0_c_intptr_t) /= -1, 'shmat')
-  end function memory_shared
 
   ! All ranks allocate and free, by each way to say what is to be freed.
   subroutine many_at_once()
@@ -179,7 +136,8 @@ contains
     full = .not. is_associated .and. info % get_status() == SHMEM_HEAP_ALLOC_TIMEOUT
   end function full
 
-  ! Each rank asks twice for a share, of which all but one fit; then one asks for the whole.
+  ! Each rank allocates a share twice, and all shares but one fit; then one rank allocates the
+  ! whole.
   subroutine large_arrays()
     type(block_meta_f08) :: first, second
     integer(8), pointer :: a(:), b(:)

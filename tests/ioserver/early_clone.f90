@@ -1,9 +1,11 @@
-! Heaps in one piece of System V memory, as the arenas of IO servers: each rank makes its own after all the others cloned it.
+! Heaps in one piece of System V memory, as the arenas of IO servers: each rank makes its own heap
+! after all other ranks cloned it.
 ! SPDX-License-Identifier: Apache-2.0
 program early_clone
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64
   use mpi_f08
+  use rank_support
   use shmem_heap_module
   implicit none
   integer(c_size_t), parameter :: heap_bytes = 300000
@@ -12,31 +14,10 @@ program early_clone
   type(c_ptr) :: arena
   integer :: me, ranks, i
 
-  interface
-    function shmget(key, size, flags) bind(c) result(id)
-      import :: c_int, c_size_t
-      integer(c_int), value :: key, flags
-      integer(c_size_t), value :: size
-      integer(c_int) :: id
-    end function
-    function shmat(id, address, flags) bind(c) result(memory)
-      import :: c_int, c_ptr
-      integer(c_int), value :: id, flags
-      type(c_ptr), value :: address
-      type(c_ptr) :: memory
-    end function
-    function shmctl(id, command, buffer) bind(c) result(status)
-      import :: c_int, c_ptr
-      integer(c_int), value :: id, command
-      type(c_ptr), value :: buffer
-      integer(c_int) :: status
-    end function
-  end interface
-
   call MPI_Init()
   call MPI_Comm_rank(MPI_COMM_WORLD, me)
   call MPI_Comm_size(MPI_COMM_WORLD, ranks)
-  arena = arena_shared(heap_bytes * ranks)
+  arena = shared_memory(heap_bytes * ranks)
   allocate (heaps(0:ranks - 1))
   do i = 0, ranks - 1
     if (i == me) cycle
@@ -59,31 +40,6 @@ program early_clone
 
 contains
 
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (.not. condition) then
-      print '(a, i0, 2a)', 'rank ', me, ' failed: ', what
-      error stop
-    end if
-  end subroutine must
-
-  ! Gone with the last process that is attached to it.
-  function arena_shared(bytes) result(memory)
-    integer(c_size_t), intent(in) :: bytes
-    type(c_ptr) :: memory
-    integer, parameter :: new = 0, make = 512 + 384, remove = 0
-    integer(c_int) :: id, status
-    memory = c_null_ptr
-    if (me == 0) id = shmget(new, bytes, make)
-    call MPI_Bcast(id, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
-    if (id >= 0) memory = shmat(id, c_null_ptr, 0)
-    call MPI_Barrier(MPI_COMM_WORLD)
-    status = 0
-    if (me == 0) status = shmctl(id, remove, c_null_ptr)
-    call must(id >= 0 .and. status == 0 .and. transfer(memory, 0_c_intptr_t) /= -1, 'shared memory')
-  end function arena_shared
-
   ! Not a multiple of 16.
   function place_of(rank) result(address)
     integer, intent(in) :: rank
@@ -96,7 +52,8 @@ contains
     real(8), contiguous, pointer :: a(:)
     type(block_meta) :: meta
     meta = h % allocate(a, [n], timeout_ms=0)
-    call must(.not. associated(a) .and. meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, 'an array of no heap')
+    call must(.not. associated(a) .and. meta % get_status() == SHMEM_HEAP_ALLOC_INVALID, &
+          'an array of no heap')
     call must(.not. h % check(), 'check of no heap')
     call must(h % get_size() == -1, 'size of no heap')
     call must(.not. h % free(64_HEAP_ELEMENT), 'free in no heap')
@@ -114,7 +71,8 @@ contains
     call must(meta % get_status() == SHMEM_HEAP_ALLOC_SUCCESS, 'allocate')
     a = 1000 * round + me
     sent = meta % get_offset()
-    call MPI_Sendrecv(sent, 1, MPI_INTEGER8, modulo(me + 1, ranks), 0, got, 1, MPI_INTEGER8, before, 0, MPI_COMM_WORLD, &
+    call MPI_Sendrecv(sent, 1, MPI_INTEGER8, modulo(me + 1, ranks), 0, got, 1, MPI_INTEGER8, &
+          before, 0, MPI_COMM_WORLD, &
                       MPI_STATUS_IGNORE)
     call take(heaps(before), got, real(1000 * round + before, 8))
   end subroutine send_around
@@ -132,10 +90,4 @@ contains
     call must(h % free(address), 'free by address')
   end subroutine take
 
-  subroutine must_be_empty(h)
-    type(shmem_heap), intent(inout) :: h
-    integer(c_int) :: used
-    call must(h % check(used_blocks=used), 'sound')
-    call must(used == 0, 'empty')
-  end subroutine must_be_empty
 end program early_clone

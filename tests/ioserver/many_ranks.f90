@@ -1,5 +1,5 @@
 ! Forty ranks, more than there are processors: models put the offsets of several grids into windows
-! of several servers, some of them wrong; the servers refuse these, read and free the others.
+! of several servers, some of them wrong; the servers refuse the wrong ones, read and free the rest.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! many_ranks SERVERS
@@ -7,6 +7,7 @@ program many_ranks
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64
   use mpi_f08
+  use rank_support
   use ioserver_context_module
   use shmem_heap_module
   implicit none
@@ -52,14 +53,6 @@ program many_ranks
   call MPI_Finalize()
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(i0, 2a)', me, ': ', what
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
 
   function sum_of(mine) result(total)
     integer, intent(in) :: mine
@@ -211,13 +204,11 @@ contains
 
   ! All heaps are sound and empty. One rank looks: it takes a walk for each heap.
   subroutine look()
-    integer(c_int) :: used
     integer :: i
     call MPI_Barrier(comm)
     if (me == 0) then
       do i = 1, n
-        call must(heaps(i) % check(used_blocks=used), 'unsound')
-        call must(used == 0, 'blocks left over')
+        call must_be_empty(heaps(i))
       end do
     end if
     call MPI_Barrier(comm)

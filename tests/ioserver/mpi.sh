@@ -1,9 +1,11 @@
 #!/bin/bash
 # mpi.sh IMPLEMENTATION STARTER RANKS EXPECTED PROGRAM [ARGUMENT...]
-# Runs PROGRAM with so many ranks. EXPECTED is good; or dead: a rank dies, and the rest with it; or survived: a rank dies, and
-# all others go on and make a file each in the folder that PROGRAM gets as its first argument; or replaced: PROGRAM NAME die leaves
-# a heap of that name behind, and PROGRAM NAME again, which must be good, clears it away. An argument NEW_NAME becomes a random name.
-# Afterwards no process of the program is left, and nothing in /dev/shm that was not there, but for files of the MPI's own.
+# Runs PROGRAM with so many ranks. EXPECTED is good; or dead: a rank dies, and the rest with it; or
+# survived: a rank dies, and all others go on and make a file each in the folder that PROGRAM gets
+# as its first argument; or replaced: PROGRAM NAME die leaves a heap of that name behind, and
+# PROGRAM NAME again, which must be good, clears it away. An argument NEW_NAME becomes a random
+# name. Afterwards no process of the program is left, and nothing in /dev/shm that was not there,
+# but for files of the MPI's own.
 set -u
 implementation=$1 starter=$2 ranks=$3 expected=$4
 shift 4
@@ -11,12 +13,14 @@ export HOME=${TEST_TMPDIR:-/tmp} TMPDIR=${TEST_TMPDIR:-/tmp}
 shield=()
 case $implementation in
     openmpi)
-        options=(--allow-run-as-root --oversubscribe --mca btl_vader_single_copy_mechanism none --mca btl self,vader)
+        options=(--allow-run-as-root --oversubscribe --mca btl self,vader
+            --mca btl_vader_single_copy_mechanism none)
         [ "$expected" != survived ] || options+=(--enable-recovery)
         own='vader_segment|osc_|sm_segment' ;;
     mpich)
         options=(-launcher fork -iface lo)
-        # It kills what it started as soon as one of them dies; a rank in a session of its own is not what it started.
+        # It kills what it started as soon as one of them dies; a rank in a session of its own is
+        # not what it started.
         [ "$expected" != survived ] || shield=(setsid --fork --wait)
         own='mpich_' ;;
     *) echo "mpi.sh: no such MPI: $implementation" >&2; exit 2 ;;

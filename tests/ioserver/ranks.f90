@@ -1,12 +1,14 @@
-! Model ranks allocate 4-D arrays and send their offsets; servers read them in place, free them, and answer in the node's heap.
+! Model ranks allocate 4-D arrays and send their offsets; servers read them in place, free them, and
+! answer in the node's heap.
 ! SPDX-License-Identifier: Apache-2.0
 !
-! ranks SERVERS          all as it should be
-! ranks SERVERS die      the first rank kills itself between allocating and sending
+! ranks SERVERS          all as it should be ranks SERVERS die      the first rank kills itself
+! between allocating and sending
 program ranks
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64
   use mpi_f08
+  use rank_support
   use ioserver_context_module
   use shmem_heap_module
   implicit none
@@ -39,7 +41,8 @@ program ranks
   n = size(heaps)
   call must(context % is_model() .neqv. context % is_server(), 'roles')
   call must(context % is_model() .eqv. me < context % get_num_local_model(), 'order of roles')
-  call must(n - context % get_num_local_model() == params % num_server_per_node, 'number of servers')
+  call must(n - context % get_num_local_model() == params % num_server_per_node, &
+        'number of servers')
   call get_command_argument(2, argument)
   do round = 1, rounds
     if (context % is_model()) then
@@ -52,18 +55,11 @@ program ranks
   call context % finalize()
   call context % finalize()
   call must(.not. context % is_initialized(), 'finalize')
-  if (me == 0) print '(i0, a, i0, a)', n, ' ranks, ', rounds * (n - params % num_server_per_node), ' arrays read in place'
+  if (me == 0) print '(i0, a, i0, a)', n, ' ranks, ', &
+        rounds * (n - params % num_server_per_node), ' arrays read in place'
   call MPI_Finalize()
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(i0, 2a)', me, ': ', what
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
 
   ! Parameters that cannot be.
   subroutine refusals()
@@ -87,7 +83,8 @@ contains
   function value(from, i, j, k, t) result(x)
     integer, intent(in) :: from, i, j, k, t
     integer(int64) :: x
-    x = from + 100_int64 * (round + 1000_int64 * (i + 100_int64 * (j + 100_int64 * (k + 100_int64 * t))))
+    x = from + 100_int64 * (round + 1000_int64 * (i + 100_int64 * &
+          (j + 100_int64 * (k + 100_int64 * t))))
   end function value
 
   ! Bounds that differ from round to round.
@@ -141,7 +138,8 @@ contains
     comm = context % get_node_comm()
     node = context % get_node_heap()
     l = low()
-    do from = me - context % get_num_local_model(), context % get_num_local_model() - 1, params % num_server_per_node
+    do from = me - context % get_num_local_model(), context % get_num_local_model() - 1, &
+          params % num_server_per_node
       call MPI_Recv(offset, 1, MPI_INTEGER8, from, round, comm, MPI_STATUS_IGNORE)
       call must(.not. heaps(from + 1) % get_array(offset, wrong), 'an array of another kind')
       call must(heaps(from + 1) % get_array(offset, field), 'the array')
@@ -150,7 +148,8 @@ contains
         do k = 0, nk - 1
           do j = 0, nj - 1
             do i = 0, ni - 1
-              call must(field(l(1) + i, l(2) + j, l(3) + k, l(4) + t) == value(from, i, j, k, t), 'contents')
+              call must(field(l(1) + i, l(2) + j, l(3) + k, l(4) + t) == value(from, i, j, k, t), &
+                    'contents')
             end do
           end do
         end do
@@ -166,16 +165,13 @@ contains
   ! All heaps are sound and empty.
   subroutine look()
     type(shmem_heap) :: node
-    integer(c_int) :: used
     integer :: i
     call MPI_Barrier(context % get_node_comm())
     do i = 1, n
-      call must(heaps(i) % check(used_blocks=used), 'unsound')
-      call must(used == 0, 'blocks left over')
+      call must_be_empty(heaps(i))
     end do
     node = context % get_node_heap()
-    call must(node % check(used_blocks=used), 'unsound')
-    call must(used == 0, 'blocks left over')
+    call must_be_empty(node)
     call must(.not. unset % check(), 'a heap that was never made')
     call MPI_Barrier(context % get_node_comm())
   end subroutine look

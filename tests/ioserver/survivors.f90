@@ -1,10 +1,12 @@
-! A rank is killed while it allocates and frees in another's heap; the others, started so that they may go on, do.
+! A rank is killed while it allocates and frees in another's heap; the surviving ranks, started so
+! that they may go on, do.
 ! SPDX-License-Identifier: Apache-2.0
 !
 ! survivors FOLDER: each survivor makes a file in it; what they print, the MPI may lose.
 program survivors
   use, intrinsic :: iso_c_binding
   use mpi_f08
+  use rank_support
   use ioserver_context_module
   use shmem_heap_module
   implicit none
@@ -32,7 +34,7 @@ program survivors
       integer(c_int) :: status
     end function
 
-    ! Ends at once: MPI_Finalize would wait for the dead.
+    ! Ends at once: MPI_Finalize would wait for the dead rank.
     subroutine c_exit(status) bind(c, name='_exit')
       import :: c_int
       integer(c_int), value :: status
@@ -71,7 +73,7 @@ program survivors
   call wait_for(2, 1)
   call go_on()
   call report()
-  ! Some starters end the others as soon as one has ended without MPI_Finalize.
+  ! Some starters end all ranks as soon as one has ended without MPI_Finalize.
   progress(3 + me) = 1
   do i = 1, n - 1
     call wait_for(3 + i, 1)
@@ -80,15 +82,6 @@ program survivors
   call c_exit(0_c_int)
 
 contains
-
-  subroutine must(condition, what)
-    logical, intent(in) :: condition
-    character(len=*), intent(in) :: what
-    if (condition) return
-    print '(i0, 2a)', me, ': ', what
-    flush (6)
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine must
 
   subroutine report()
     character(len=256) :: folder
@@ -126,7 +119,7 @@ contains
     end do
   end subroutine wait_for
 
-  ! All heaps are whole, also those that the dead one was changing; what it had allocated is there.
+  ! All heaps are whole, also those that the dead rank was changing; its objects are there.
   subroutine go_on()
     integer(8), pointer :: a(:)
     integer(4), pointer :: of_the_dead(:,:)

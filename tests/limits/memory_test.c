@@ -245,8 +245,8 @@ static void each_machine(void)
     }
 }
 
-/* Mounts before the control group's fill the first reads of the file in each way; one is longer than
- * any buffer, as overlayfs's line with its layers may be. */
+/* Mounts before the control group's fill the first reads of the file in each way; one is longer
+ * than any buffer, as overlayfs's line with its layers may be. */
 static void a_long_list_of_mounts(void)
 {
     enum { STEPS = 300, STEP = 37, LONG = 20000 };

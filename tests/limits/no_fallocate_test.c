@@ -2,7 +2,7 @@
  * overwrite nothing.
  *
  * fallocate is wrapped: the file system does not know it. pwrite is wrapped: it writes less than
- * asked, is interrupted, comes to the end of the disk, or never returns.
+ * requested, is interrupted, comes to the end of the disk, or never returns.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ int __wrap_fallocate(int fd, int mode, off_t from, off_t len);
 
 /* struct disk: how pwrite goes. */
 static struct disk {
-    int stutters;  /* it writes less than asked, and is interrupted */
+    int stutters;  /* it writes less than requested, and is interrupted */
     uint64_t room; /* bytes until the disk is full, */
     int kills;     /* or until the process dies */
     uint64_t written;

@@ -26,11 +26,11 @@ void arena_end(struct arena *arena)
     test_unshare(arena, sizeof *arena);
 }
 
-/* Free blocks are all in the list, all in rows and tree, or in either. */
+/* Free blocks are all in the free list, all in size bins and the large tree, or in either. */
 static void create(struct arena *arena, const shmheap_options *options)
 {
-    static const unsigned few[] = {64, 0, 4};
-    test_choose_few(few[arena->victim.round % 3]);
+    static const unsigned most[] = {64, 0, 4};
+    test_choose_list_max(most[arena->victim.round % 3]);
     CHECK_EQ(shmheap_create_at(&arena->mem, arena->memory, arena->bytes, options), 0);
     arena->layout = arena->mem.heap->layout;
 }

@@ -1,4 +1,4 @@
-/* arena.h: heaps in memory that a hostile peer writes to, between two pages that nobody may touch.
+/* arena.h: heaps in memory that a hostile peer writes to, between two pages without access.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_MISUSE_ARENA_H
 #define TESTS_MISUSE_ARENA_H
@@ -6,7 +6,7 @@
 #include "c/src/segment/connection.h"
 #include "tests/misuse/victim.h"
 
-/* struct arena is shared between the victim and who watches it. */
+/* struct arena is shared between the victim and its watcher. */
 struct arena {
     struct victim victim;
     unsigned char *memory;
@@ -22,7 +22,8 @@ enum { ARENA_PAGES = 21 }; /* the least with room for a heap that has caches */
 struct arena *arena_begin(size_t pages);
 void arena_end(struct arena *arena);
 
-/* A new heap with some objects, two of them with names, of either alignment, growing or not, with caches where it is large enough. */
+/* A new heap with some objects, two of them with names, of either alignment, growing or not, with
+ * caches where it is large enough. */
 void arena_build(struct arena *arena, struct test_random *random);
 
 /* A new heap with caches, empty. */

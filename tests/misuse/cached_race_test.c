@@ -1,5 +1,6 @@
-/* With caches a thread stores headers without the lock. Here another connection changes the same object just before each such
- * store: whatever that is, the headers still lead to the end of the heap, and no other object is touched.
+/* With caches a thread stores headers without the lock. Here another connection changes the same
+ * object just before each such store: whatever that is, the headers still lead to the end of the
+ * heap, and no other object is touched.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/block/block.h"
 #include "tests/support/test.h"
@@ -45,7 +46,8 @@ static char *object_in(shmheap_memory_handle mem, size_t len, uint64_t mark)
     return object;
 }
 
-/* The object, with a hole behind it where with_hole says so; its neighbours are another's, so that no cache has them. */
+/* The object, with a hole behind it where with_hole says so; its neighbours are another's, so that
+ * no cache has them. */
 static void scene_begin(struct scene *scene, size_t len, int with_hole)
 {
     const struct shmheap_options options = {
@@ -117,7 +119,8 @@ static void other_reaps(struct scene *scene)
     CHECK(shmheap_reap(scene->other, SHMHEAP_REAP_SHARED) >= 0);
 }
 
-/* The place is another object's then, which ends elsewhere: where the old one ended is the new one's contents. */
+/* The place is another object's then, which ends elsewhere: where the old one ended is the new
+ * one's contents. */
 static void other_frees_and_allocates(struct scene *scene)
 {
     shmheap_free(scene->other, scene->object_there);
@@ -126,7 +129,8 @@ static void other_frees_and_allocates(struct scene *scene)
 
 static void other_wants_all(struct scene *scene) { CHECK(!shmheap_alloc(scene->other, HEAP)); }
 
-/* Does mine, and call before the at-th of its stores outside the lock: 1, or 0 where there are fewer. */
+/* Does mine, and call before the at-th of its stores outside the lock: 1, or 0 where there are
+ * fewer. */
 static int race(struct scene *scene, void (*mine)(struct scene *), void (*call)(struct scene *),
                 uint64_t at)
 {

@@ -1,4 +1,5 @@
-/* Connecting to what is no heap, or none that is whole: the errno of the header, and neither a crash nor a hang.
+/* Connecting to what is no heap, or none that is whole: the errno of the header, and neither a
+ * crash nor a hang.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -64,7 +65,7 @@ static void to_an_empty_segment(void)
     check_refused(name, ETIMEDOUT, ETIMEDOUT);
 }
 
-/* The bytes of a heap with some objects that nobody is connected to. */
+/* The bytes of a heap with some objects and without connections. */
 static unsigned char *heap_image(const char *name, size_t *bytes)
 {
     struct stat status;
@@ -120,7 +121,7 @@ static void to_what_is_no_file(void)
 {
     const char *name = test_name();
     const char *path = test_shm_path(name);
-    alarm(30); /* a pipe that nobody writes keeps who opens it without care */
+    alarm(30); /* open() of a pipe without a writer would block for ever */
     CHECK(mkdir(path, 0700) == 0);
     check_refused(name, EBADMSG, EINVAL); /* glibc makes EINVAL of EISDIR */
     CHECK(rmdir(path) == 0);
@@ -192,7 +193,7 @@ static void try_image(struct images *images, const unsigned char *bytes, size_t 
     struct test_random random = test_random_begin(round);
     shmheap_memory_handle mem;
     close(create_segment(images->name, bytes, len));
-    test_choose_few(round % 2 ? 64 : 0);
+    test_choose_list_max(round % 2 ? 64 : 0);
     snprintf(images->victim.call, sizeof images->victim.call, "open");
     errno = 0;
     if (shmheap_open(&mem, images->name, round % 8 ? &soon : &soon_read_only) != 0) {

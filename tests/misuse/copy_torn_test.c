@@ -1,4 +1,5 @@
-/* A hostile peer writes between any two loads of shmheap_copy: no crash, no endless loop; the call fails, or makes a file that opens or not.
+/* A hostile peer writes between any two loads of shmheap_copy: no crash, no endless loop; the call
+ * fails, or makes a file that opens or not.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>

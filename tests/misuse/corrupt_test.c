@@ -12,7 +12,7 @@ static void damage(struct arena *arena, struct test_random *random, uint64_t rou
     size_t place = 0;
     for (uint64_t i = 0; i < places; i++) {
         place = arena_place(arena, random);
-        /* A lock that a dead one seems to have is waited for: a tenth of a second each time. */
+        /* A lock that a dead process seems to hold is waited for: a tenth of a second each time. */
         if (place == offsetof(struct control, lock) && test_random_below(random, 10) != 0)
             place += 8;
         memcpy(&word, arena->memory + place, 8);
@@ -47,8 +47,9 @@ static void damage_before_the_calls(void)
     arena_end(arena);
 }
 
-/* Not the lock: the victim would only wait for it. Often back again, so that what was right a moment ago is right a
- * moment later; in every other round always, or the heap would soon be such a ruin that all calls are refused at the door. */
+/* Not the lock: the victim would only wait for it. Often back again, so that what was right a
+ * moment ago is right a moment later; in every other round always, or the heap would soon be such a
+ * ruin that all calls are refused at the door. */
 static void scribble_once(struct arena *arena, struct test_random *random)
 {
     size_t place = arena_place(arena, random);
@@ -99,8 +100,8 @@ static void scribbled_rounds(void *context)
     }
 }
 
-/* What the victim has just checked may have changed before it looks again. The peer is a process, since in a thread of
- * the victim's its writes would be the program's own races. */
+/* What the victim has just checked may have changed before it looks again. The peer is a process,
+ * since in a thread of the victim's its writes would be the program's own races. */
 static void damage_during_the_calls(void)
 {
     struct arena *arena = arena_begin(ARENA_PAGES);

@@ -1,4 +1,5 @@
-/* A hostile peer writes the record of a name, or a slot's name, while they are read: at each load, with each length that is a trap.
+/* A hostile peer writes the record of a name, or a slot's name, while they are read: at each load,
+ * with each length that is a trap.
  * SPDX-License-Identifier: Apache-2.0
  *
  * The heap ends at a page that nothing may touch, and the record lies at its end. */

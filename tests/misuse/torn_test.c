@@ -1,8 +1,10 @@
-/* A hostile peer writes between any two loads of a call: what was checked is another value when it is looked at again.
+/* A hostile peer writes between any two loads of a call: what was checked is another value when it
+ * is looked at again.
  * SPDX-License-Identifier: Apache-2.0
  *
- * corrupt_test has a peer that really runs beside; two loads with nothing but a few instructions between them it seldom
- * parts. Here the library calls shmheap_load_hook before each of its loads, and the hook is the peer. */
+ * corrupt_test has a peer that really runs beside; two loads with nothing but a few instructions
+ * between them it seldom parts. Here the library calls shmheap_load_hook before each of its loads,
+ * and the hook is the peer. */
 #include "c/src/block/block.h"
 #include "tests/misuse/arena.h"
 

@@ -245,7 +245,7 @@ void victim_calls(struct victim *victim, shmheap_memory_handle mem, struct test_
     struct calls calls = {.victim = victim, .mem = mem, .random = random};
     calls.region = shmheap_underlying(mem);
     calls.region_most = mem.heap->layout.max_len;
-    /* A damaged lock may name somebody alive: not half a minute of patience for each. */
+    /* A damaged lock may name a live process: do not wait half a minute for each. */
     mem.heap->lock_limit_ms = 0;
     for (size_t i = 0; i < KEPT; i++)
         calls.kept[i] = calls.region + 16 + 16 * test_random_below(random, 64);

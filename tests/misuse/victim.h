@@ -13,13 +13,15 @@ struct victim {
     uint64_t accepted, refused, timed_out;
 };
 
-/* Runs run(context) in a child until it returns; fails, naming the damage and the call, where a signal or a sanitizer ends
- * it. run calls victim_round at each round: a round that takes a minute counts as an endless loop. */
+/* Runs run(context) in a child until it returns; fails, naming the damage and the call, where a
+ * signal or a sanitizer ends it. run calls victim_round at each round: a round that takes a minute
+ * counts as an endless loop. */
 void victim_run(struct victim *victim, void (*run)(void *), void *context);
 void victim_round(struct victim *victim, uint64_t round, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Every kind of call on a heap whose memory may hold anything. Pointers and sizes that come back must be inside it. */
+/* Every kind of call on a heap whose memory may hold anything. Pointers and sizes that come back
+ * must be inside it. */
 void victim_calls(struct victim *victim, shmheap_memory_handle mem, struct test_random *random,
                   unsigned calls);
 

@@ -1,33 +1,46 @@
-/* claim.pml: who holds an object: sending, receiving and reaping, by processes that take slots and leave them, for Spin to look at every order
- * in which PROCESSES processes can take their steps, and at a death between any two of them.
+/* claim.pml: ownership of an object: sending, receiving and reaping, by processes that take
+ * slots and leave them. Spin tries every order in which PROCESSES processes can take their
+ * steps, and a death between any two steps.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/ownership/, recover.c, c/src/api/ and slot.c (slot.pml) that they are, those that end in _at are one
- * turn of the loop in the function; steps are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls each
- * time, whichever of those it may; there are SLOTS slots, and OBJECTS objects, in transit in the beginning.
+ * Inlines have the names of the functions in c/src/ownership/, recover.c, c/src/api/ and slot.c
+ * (slot.pml) that they are; one that ends in _at is one turn of the loop in the function. Steps
+ * are their accesses to shared memory. Each process connects ROUNDS times and makes CALLS calls
+ * each time, any that it may make. There are SLOTS slots, and OBJECTS objects, in transit in the
+ * beginning.
  *
  * Checked, by assertions where the names in brackets are:
- *   an object has one holder at most, who finds that the header says so, and a handle is received by once (ownership_receive, ownership_send);
- *   what is freed by reaping was held by a process that died: not by a living one, not by one that left in order, not in transit (reap_objects_at);
- *   nothing else is relabelled, and the label says why (slot_relabel);
- *   a slot has one holder, who keeps it until he leaves or dies, and no block names it when it is given (given, slot_clear);
- *   nobody waits for ever (no end state but the end of all);
- *   nothing is lost: when all have gone, in order or not, one more reaping frees what the dead held, what is in transit or was
- *   left in order stays, and all slots are free (init).
- * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what they are). 15 and 16 are what c/src
- * once did: a process that left between another's look at its slot's word and the question whether it lives was taken for dead, and so
- * was, since its slot was free at once, the next that took it (//tests/crash:leaving_test). 17 as well: the stamp of
- * a new object was the count of allocs, which the stamps of objects that are sent to and fro overtake; a handle that was received by was good again
- * when it had caught up (//tests/unit:handles_test). In the model no stamp comes again in the same place.
+ *   an object has one owner at most, which finds that the header says so, and a handle is
+ *     received once (ownership_receive, ownership_send);
+ *   reaping frees only what a dead process owned: nothing of a live or a departed process,
+ *     nothing in transit (reap_objects_at);
+ *   reaping relabels nothing else, and the label says why (slot_relabel);
+ *   a slot has one holder, which keeps it until it leaves or dies, and no block names the slot
+ *     when it is given (given, slot_clear);
+ *   no process waits for ever (no end state but the end of all);
+ *   nothing is lost: when all processes have ended, in order or not, one more reaping frees what
+ *     dead processes owned; objects in transit or of departed processes stay, and all slots are
+ *     free (init).
+ * MUTANT 1 to 17 break the model in one place each; each must be found (model_test.sh says what
+ * they are). 15, 16 and 17 were faults of c/src. 15 and 16: a process left between another's
+ * load of its slot's word and the test whether it lives. It counted as dead, and so did the next
+ * process that took the slot, since the slot was free at once (//tests/crash:leaving_test). 17:
+ * the generation of a new object was the count of allocs. The generations of objects that are
+ * sent to and fro overtake that count, and a received handle was good again when the count had
+ * caught up (//tests/unit:handles_test). In the model no generation comes again in the same
+ * place.
  *
  * Left out:
- *   the heap's lock: one word that a death frees (lock.pml says that it is as good as that);
- *   stores that are seen late: what is claimed is swapped, and the other stores are made under the lock, or come before a system call or
- *   a swap of the same process, and nobody relies on them before that;
- *   that stamps are 15 bits wide, and come again after 2^15;
+ *   the heap's lock: one word that a death frees (lock.pml proves that the lock is as good as
+ *     that);
+ *   stores that are seen late: a claim is a swap, and the other stores are made under the lock,
+ *     or come before a system call or a swap of the same process, before which no process relies
+ *     on them;
+ *   that generations are 15 bits wide, and come again after 2^15;
  *   sizes, merging and the index: a free object is there to be allocated again;
- *   other threads of a process, and who shares or frees what another holds;
- *   names and caches, which reaping treats by the same sets of slots, and alloc that reaps (FORMAT_REAP). */
+ *   other threads of a process, and processes that share or free another's objects;
+ *   names and caches, which reaping treats by the same sets of slots, and allocs that reap
+ *     (FORMAT_REAP). */
 #ifndef PROCESSES
 #define PROCESSES 3
 #endif
@@ -70,7 +83,7 @@
 #define MUTANT 0
 #endif
 
-/* A header. A free one keeps the stamp, so that the next is another. */
+/* A header. A free one keeps the generation, so that the next is another. */
 #define STATE_FREE 0
 #define STATE_USED 1
 #define STATE_SENT 2
@@ -78,19 +91,21 @@
 #define HEADER(state, slot, stamp) ((state) | ((slot) << 2) | ((stamp) << 4))
 #define STATE(h) ((h) & 3)
 #define SLOT(h) (((h) >> 2) & 3)
-#define STAMP(h) ((h) >> 4)
+#define GENERATION(h) ((h) >> 4)
 #define LIVE(h) (STATE(h) == STATE_USED || STATE(h) == STATE_SHARED)
 
 byte header[OBJECTS];
-byte handle[OBJECTS];    /* stamp of what was sent last, as its sender told the others */
-short claimed[OBJECTS];  /* the stamps of handles that were received by. Looked at by assertions alone */
+byte handle[OBJECTS];    /* generation sent last, as its sender told the other processes */
+/* generations of received handles; only assertions read it */
+short claimed[OBJECTS];
 #if MUTANT == 17
 byte allocs = OBJECTS;
 #endif
 bit killed[PROCESSES];
 byte deaths, ended;
 
-/* What became of an object, as a reader of the history would say: 1 to PROCESSES: held by that process. Looked at by assertions alone. */
+/* What became of an object, as a reader of the history would say: 1 to PROCESSES: held by that
+ * process. Looked at by assertions alone. */
 byte fate[OBJECTS];
 #define FATE_FREE 0
 #define FATE_SENT 10
@@ -126,7 +141,7 @@ inline block_republish(o, from, to)
 #else
 #define TO_SEND(h) (LIVE(h) && SLOT(h) == slot)
 #endif
-#define generation_next(h) (STAMP(h) + (MUTANT != 9))
+#define generation_next(h) (GENERATION(h) + (MUTANT != 9))
 
 inline ownership_send(o)
 {
@@ -137,7 +152,7 @@ inline ownership_send(o)
             block_republish(o, seen, HEADER(STATE_SENT, SLOT_GONE, generation_next(seen)));
             if
             :: got ->
-                assert(fate[o] == p + 1 && STAMP(seen) < 14);
+                assert(fate[o] == p + 1 && GENERATION(seen) < 14);
                 fate[o] = FATE_SENT
             :: else -> seen = 0
             fi
@@ -147,16 +162,17 @@ inline ownership_send(o)
 }
 
 #if MUTANT == 6
-#define TO_RECEIVE(h) (STAMP(h) == wanted)
+#define TO_RECEIVE(h) (GENERATION(h) == wanted)
 #else
-#define TO_RECEIVE(h) (STATE(h) == STATE_SENT && STAMP(h) == wanted)
+#define TO_RECEIVE(h) (STATE(h) == STATE_SENT && GENERATION(h) == wanted)
 #endif
 
 inline ownership_receive(o)
 {
     wanted = handle[o];
     if
-    :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 }; /* before others can see that we do */
+    /* before others can see that we do */
+    :: atomic { TO_RECEIVE(header[o]) -> seen = header[o]; holds = 1 };
         atomic {
 #if MUTANT == 7
             header[o] = HEADER(STATE_USED, slot, generation_next(seen));
@@ -166,7 +182,7 @@ inline ownership_receive(o)
 #endif
             if
             :: got ->
-                assert(fate[o] == FATE_SENT && STAMP(seen) < 14);
+                assert(fate[o] == FATE_SENT && GENERATION(seen) < 14);
                 assert(!IN(claimed[o], wanted)); /* a handle is good once */
                 claimed[o] = claimed[o] | (1 << wanted);
                 fate[o] = p + 1
@@ -180,7 +196,7 @@ inline ownership_receive(o)
     wanted = 0
 }
 
-/* Adds slot s to the dead if it is one; seen: its word, taken. */
+/* Adds slot s to the dead slots if its holder is dead; seen: its word, taken. */
 inline slot_dead(s)
 {
 #if MUTANT == 11
@@ -220,7 +236,8 @@ inline dead_slots()
 #if MUTANT == 10
 #define TO_REAP(h, shared) (STATE(h) != STATE_FREE && IN(dead, SLOT(h)))
 #else
-#define TO_REAP(h, shared) ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
+#define TO_REAP(h, shared) \
+    ((STATE(h) == STATE_USED || (shared && STATE(h) == STATE_SHARED)) && IN(dead, SLOT(h)))
 #endif
 
 inline reap_objects_at(o, shared)
@@ -229,7 +246,7 @@ inline reap_objects_at(o, shared)
     :: atomic { TO_REAP(header[o], shared) -> seen = header[o] };
         atomic {
             assert(fate[o] == FATE_DEAD);
-            header[o] = HEADER(STATE_FREE, 0, STAMP(seen));
+            header[o] = HEADER(STATE_FREE, 0, GENERATION(seen));
             fate[o] = FATE_FREE;
             seen = 0
         }
@@ -256,7 +273,7 @@ inline reap_objects(shared)
 inline slot_relabel(o, label, because)
 {
     atomic {
-        block_republish(o, seen, HEADER(STATE(seen), label, STAMP(seen)));
+        block_republish(o, seen, HEADER(STATE(seen), label, GENERATION(seen)));
         assert(!got || fate[o] == because);
         got = 0;
         seen = 0
@@ -376,12 +393,12 @@ inline shmheap_alloc(o)
     if
     :: atomic { STATE(header[o]) == STATE_FREE -> holds = 1 };
         atomic {
-            assert(fate[o] == FATE_FREE && STAMP(header[o]) < 14);
+            assert(fate[o] == FATE_FREE && GENERATION(header[o]) < 14);
 #if MUTANT == 17
             allocs++;
             header[o] = HEADER(STATE_USED, slot, allocs);
 #else
-            header[o] = HEADER(STATE_USED, slot, STAMP(header[o]) + 1);
+            header[o] = HEADER(STATE_USED, slot, GENERATION(header[o]) + 1);
 #endif
             fate[o] = p + 1
         }
@@ -394,13 +411,13 @@ inline shmheap_free(o)
 {
     if
     :: atomic {
-            fate[o] == p + 1 -> /* who has the object frees it, nobody else */
+            fate[o] == p + 1 -> /* only the owner frees the object */
             assert(TO_SEND(header[o]))
         };
         heap_lock();
         atomic {
             assert(fate[o] == p + 1 && TO_SEND(header[o]));
-            header[o] = HEADER(STATE_FREE, 0, STAMP(header[o]));
+            header[o] = HEADER(STATE_FREE, 0, GENERATION(header[o]));
             fate[o] = FATE_FREE
         };
         heap_unlock()
@@ -412,7 +429,8 @@ inline shmheap_send(o)
 {
     ownership_send(o);
     if
-    :: atomic { got -> handle[o] = generation_next(seen); got = 0 } /* the others are told */
+    /* The other processes know the handle. */
+    :: atomic { got -> handle[o] = generation_next(seen); got = 0 }
     :: else
     fi;
     seen = 0
@@ -424,11 +442,11 @@ inline shmheap_ptr_to_handle(o)
     if
     :: atomic { fate[o] == p + 1 && STATE(header[o]) == STATE_USED -> seen = header[o] };
         atomic {
-            block_republish(o, seen, HEADER(STATE_SHARED, SLOT(seen), STAMP(seen)));
+            block_republish(o, seen, HEADER(STATE_SHARED, SLOT(seen), GENERATION(seen)));
             assert(got)
         };
         atomic {
-            handle[o] = STAMP(seen); /* the others are told */
+            handle[o] = GENERATION(seen); /* the other processes know it */
             got = 0;
             seen = 0
         }
@@ -495,7 +513,7 @@ proctype process(byte p)
     } unless {
         killed[p];
         atomic {
-            /* It does no more; what it held nobody else knows. */
+            /* It does no more; no other process knows its objects. */
             fate_of_held(FATE_DEAD);
             if
             :: slot != 0 && holder[slot] == p + 1 -> holder[slot] = 0

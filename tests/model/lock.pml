@@ -1,27 +1,35 @@
-/* lock.pml: the lock of a heap and recovery after a death, for Spin to look at every order in which PROCESSES processes can take their
- * steps, and at a death between any two of them.
+/* lock.pml: the lock of a heap and recovery after a death, for Spin to look at every order in
+ * which PROCESSES processes can take their steps, and at a death between any two of them.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/process/lock.h, lock.c and recover.c that they are; steps are their accesses to shared
- * memory. Of the processor: a plain store may become visible late (unlocking is one; TSO), its own process sees it at once, and
- * swaps, system calls and membarrier make it visible. Of the kernel: futexes, the word that a dying thread has announced, the lock by which
- * others know that its process lives, dropped somewhat later.
+ * Inlines have the names of the functions in c/src/process/lock.h, lock.c and recover.c that
+ * they are; steps are their accesses to shared memory. Of the processor: a plain store may
+ * become visible late (unlocking is one; TSO), its own process sees it at once, and swaps,
+ * system calls and membarrier make it visible. Of the kernel: futexes, the word that a dying
+ * thread has announced, the lock by which other processes know that its process lives, dropped
+ * somewhat later.
  *
  * Checked:
  *   one process at a time is inside (assertion in enter);
- *   who is inside finds the index as the headers say, or knows that it must recover first (assertion in change);
- *   nobody waits for ever (no end state but the end of all): a sleeper's own time limit is taken only where nothing else can happen, and who
- *   wakes by it gets the lock (assertion in lock_take).
- *   only a starving waiter takes the lock that is left to starving waiters (assertion in lock_replace).
- * A waiter may starve at each turn of its loop, and is when it needed its time limit.
- * With WAKES_LOST 0 and two processes also that no process but a starving waiter gets the lock while
- * the other is starving and sleeps, unless a process has died (OVERTAKES_NONE).
- * With WAKES_LOST 0 also that no sleeper needs its time limit unless somebody has died (assertion in futex_sleep). As c/src/process/lock.c is, it may:
- *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting, locks again, and the same word is swapped;
- *   who has unlocked long ago clears waiting that was set for the owner of now, and wakes somebody who does not sleep yet.
- * Then the sleeper looks by itself after a while (sleep_end).
- * What WAKES_LOST 0 does instead: waiting is set behind the swap, and cleared by the owner alone.
- * MUTANT 1 to 9 break the model in one place each; each must be found. */
+ *   the process inside finds the index as the headers say, or knows that it must recover first
+ *     (assertion in change);
+ *   no process waits for ever (no end state but the end of all): a sleeper's own time limit is
+ *     taken only where nothing else can happen, and a waiter that wakes by it gets the lock
+ *     (assertion in lock_take);
+ *   only a starving waiter takes the lock that is left to starving waiters (assertion in
+ *     lock_replace).
+ * A waiter may starve at each turn of its loop, and is when it needed its time limit. With
+ * WAKES_LOST 0 and two processes also that no process but a starving waiter gets the lock while
+ * the other is starving and sleeps, unless a process has died (OVERTAKES_NONE). With WAKES_LOST
+ * 0 also that no sleeper needs its time limit unless a process has died (assertion in
+ * futex_sleep). As c/src/process/lock.c is, a sleeper may need it:
+ *   a waiter says waiting before it swaps FUTEX_WAITERS in; the owner unlocks, clears waiting,
+ *     locks again, and the waiter swaps the same word;
+ *   a process that unlocked earlier clears waiting that was set for the present owner, and wakes
+ *     a process that does not sleep yet.
+ * Then the sleeper tests the lock by itself after a while (sleep_end). What WAKES_LOST 0 does
+ * instead: waiting is set behind the swap, and cleared by the owner alone. MUTANT 1 to 9 break
+ * the model in one place each; each must be found. */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
@@ -44,7 +52,8 @@
 #define MUTANT 0
 #endif
 
-/* The word: low half the futex, high half the slot of the owner. Process p has thread id and slot p + 1. */
+/* The word: low half the futex, high half the slot of the owner. Process p has thread id and slot p
+ * + 1. */
 #define TID(w) ((w) & 15)
 #define FUTEX_WAITERS 16
 #define FUTEX_OWNER_DIED 32
@@ -106,7 +115,7 @@ inline membarrier()
     }
 }
 
-/* Wakes one sleeper of these kinds, whichever: success 1, or 0 where there is none. */
+/* Wakes any one sleeper of the kinds: success 1, or 0 where there is none. */
 inline futex_wake(kinds, success)
 {
     success = 1;
@@ -125,7 +134,8 @@ inline futex_sleep(value)
 {
     atomic {
         drain(p);
-        asleep[p] = (LOW(word) == (value) -> (is_starving[p] -> LOCK_WAITER_STARVING : LOCK_WAITER) : 0)
+        asleep[p] = (LOW(word) == (value) ->
+            (is_starving[p] -> LOCK_WAITER_STARVING : LOCK_WAITER) : 0)
     };
     if
     :: !asleep[p]
@@ -192,7 +202,8 @@ inline lock_replace(from, bits)
 }
 
 #if MUTANT != 9
-#define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || (seen == LOCK_HANDOFF && is_starving[p]))
+#define LOCK_IS_FOR \
+    (seen == 0 || (seen & FUTEX_OWNER_DIED) || (seen == LOCK_HANDOFF && is_starving[p]))
 #else
 #define LOCK_IS_FOR (seen == 0 || (seen & FUTEX_OWNER_DIED) || seen == LOCK_HANDOFF)
 #endif
@@ -247,7 +258,7 @@ inline lock_seize()
     lock_replace(seen, 0)
 }
 
-/* lock_wait and the questions that lock_take asks between. */
+/* lock_wait and the tests that lock_take makes between. */
 inline lock_take()
 {
     slept = 0;

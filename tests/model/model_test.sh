@@ -1,6 +1,7 @@
 #!/bin/bash
-# model_test.sh MODEL SOURCE...: Spin looks at every order of steps of the model; its inlines are functions of these sources; each
-# mutant of it is found. SHMHEAP_MODEL_ALL=1: also what takes minutes and a gigabyte.
+# model_test.sh MODEL SOURCE...: Spin tries every order of steps of the model; its inlines are
+# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1: also searches that take
+# minutes and a gigabyte.
 set -euo pipefail
 model=$(realpath "$1")
 shift
@@ -15,14 +16,17 @@ fail() {
     exit 1
 }
 
-# Names that are not the core's are those of the processor, the kernel, and what a call does. NAME_at is a turn of the loop in NAME.
-outside=" drain load_word compare_exchange membarrier futex_wake enter change given some_object fate_of_held slots_clear end_of "
+# Names that are not the core's are those of the processor, the kernel, and what a call does.
+# NAME_at is a turn of the loop in NAME.
+outside=" drain load_word compare_exchange membarrier futex_wake enter change given some_object "
+outside+="fate_of_held slots_clear end_of "
 included=$(sed -n 's/^#include "\([a-z]*\.pml\)".*/\1/p' "$model")
 texts=("$model" ${included:+"$(dirname "$model")/$included"})
 inlines=$(sed -n 's/^inline \([a-z_]*\)(.*/\1/p' "${texts[@]}")
 [ -n "$inlines" ] || fail "no inline in ${texts[*]}"
 for name in $inlines; do
-    [[ $outside == *" $name "* ]] || grep -q "\b${name%_at}(" "$@" || fail "$name is no function of $*"
+    [[ $outside == *" $name "* ]] || grep -q "\b${name%_at}(" "$@" ||
+        fail "$name is no function of $*"
 done
 constants=$(sed -n 's/^#define \(\(SLOT\|STATE\|LOCK\|FUTEX\)_[A-Z_]*\) [0-9].*/\1/p' "${texts[@]}")
 for name in $constants; do
@@ -32,7 +36,8 @@ done
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/model.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# search NAME LEVEL DEFINITIONS...: the search, compiled at -O LEVEL, is complete; its errors are in the file NAME.
+# search NAME LEVEL DEFINITIONS...: the search, compiled at -O LEVEL, is complete; its errors are in
+# the file NAME.
 search() {
     local name=$1 level=$2
     shift 2
@@ -43,7 +48,8 @@ search() {
         gcc -O$level -w -DSAFETY -DNOCLAIM -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
         ./pan -m100000 -w22
     ) >"$work/$name" 2>&1 || { cat "$work/$name"; fail "$*: no result"; }
-    ! grep -q "max search depth too small\|out of memory\|reached -DMEMLIM" "$work/$name" || fail "$*: not searched to the end"
+    ! grep -q "max search depth too small\|out of memory\|reached -DMEMLIM" "$work/$name" ||
+        fail "$*: not searched to the end"
     rm -rf "$work/$name.d"
 }
 
@@ -80,10 +86,13 @@ lock_model() {
     done
 }
 
-# What a process may do, by default 31, the sum of: 1 receive, 2 send, 4 alloc, 8 free, 16 reap; 32: share.
+# What a process may do, by default 31, the sum of: 1 receive, 2 send, 4 alloc, 8 free, 16 reap; 32:
+# share.
 claim_model() {
-    local newcomers="-DPROCESSES=2 -DROUNDS=2 -DCALLS=1" claims="-DPROCESSES=2 -DCALLS=2 -DDOES_0=63 -DDOES_1=63"
-    local short="-DPROCESSES=3 -DSLOTS=1 -DCALLS=1" reaper="-DPROCESSES=3 -DCALLS=1 -DDOES_0=16 -DDOES_1=3 -DDOES_2=3" as
+    local newcomers="-DPROCESSES=2 -DROUNDS=2 -DCALLS=1" as
+    local claims="-DPROCESSES=2 -DCALLS=2 -DDOES_0=63 -DDOES_1=63"
+    local short="-DPROCESSES=3 -DSLOTS=1 -DCALLS=1"
+    local reaper="-DPROCESSES=3 -DCALLS=1 -DDOES_0=16 -DDOES_1=3 -DDOES_2=3"
     local bounced="-DPROCESSES=2 -DCALLS=4 -DDEATHS=0 -DDOES_0=15 -DDOES_1=15"
     for as in -DIN_MEMORY=0 -DIN_MEMORY=1; do
         holds $newcomers $as
@@ -101,25 +110,25 @@ claim_model() {
         holds $claims -DCALLS=3
         holds $newcomers -DSLOTS=1 -DCALLS=2 -DDEATHS=2
     fi
-    found $newcomers -DMUTANT=1                 # who takes a slot does not lock its byte
-    found $newcomers -DMUTANT=2                 # nor looks, having locked it, whether it is still free
-    found $newcomers -DIN_MEMORY=1 -DMUTANT=3   # who takes a slot stores its word instead of swapping it
-    found $newcomers -DMUTANT=4                 # who leaves unlocks the byte first
-    found $newcomers -DMUTANT=5                 # who leaves frees the slot, whatever names it
-    found $claims -DMUTANT=6                    # a receiver does not look at the state
-    found $newcomers -DMUTANT=7                 # a receiver stores the header instead of swapping it
-    found $newcomers -DMUTANT=8                 # a sender does not look whose the object is
-    found $claims -DMUTANT=9                    # the stamp does not move on
-    found $newcomers -DMUTANT=10                # reaping does not look at the state
-    found $newcomers -DMUTANT=11                # each taken slot counts as one of the dead
-    found $newcomers -DMUTANT=12                # what was left in order is relabelled as what the dead left
+    found $newcomers -DMUTANT=1                 # a process takes a slot without locking its byte
+    found $newcomers -DMUTANT=2                 # nor does it test again, having locked it
+    found $newcomers -DIN_MEMORY=1 -DMUTANT=3   # a process stores the word of its slot
+    found $newcomers -DMUTANT=4                 # a leaving process unlocks the byte first
+    found $newcomers -DMUTANT=5                 # a leaving process frees a slot with blocks
+    found $claims -DMUTANT=6                    # a receiver does not test the state
+    found $newcomers -DMUTANT=7                 # a receiver stores the header, no swap
+    found $newcomers -DMUTANT=8                 # a sender does not test the owner
+    found $claims -DMUTANT=9                    # the generation does not move on
+    found $newcomers -DMUTANT=10                # reaping does not test the state
+    found $newcomers -DMUTANT=11                # each taken slot counts as dead
+    found $newcomers -DMUTANT=12                # a departed process's blocks count as dead
     found $newcomers -DMUTANT=13                # slots are freed before blocks are relabelled
-    found $newcomers -DMUTANT=14                # the dead are looked for before the lock is taken
+    found $newcomers -DMUTANT=14                # dead slots are collected before the lock
     for as in -DIN_MEMORY=0 -DIN_MEMORY=1; do
-        found $newcomers $as -DMUTANT=15        # who leaves and holds nothing frees the slot at once
-        found $newcomers $as -DMUTANT=16        # the slot's word is not looked at again once its holder does not live
+        found $newcomers $as -DMUTANT=15        # a leaving process without blocks frees its slot
+        found $newcomers $as -DMUTANT=16        # the slot's word is not loaded again
     done
-    found $bounced -DMUTANT=17                  # the stamp of a new object is the count of allocs
+    found $bounced -DMUTANT=17                  # a new object's generation is the count of allocs
 }
 
 "$(basename "$model" .pml)_model"

@@ -1,12 +1,14 @@
-/* slot.pml: the table of slots: taking one by the lock on its byte of the file (IN_MEMORY 0) or by a swap of its word (1), leaving it in order,
- * finding out whether its holder lives, and giving it back. Included by claim.pml.
+/* slot.pml: the table of slots: taking one by the lock on its byte of the file (IN_MEMORY 0) or
+ * by a swap of its word (1), leaving it in order, finding out whether its holder lives, and
+ * giving it back. Included by claim.pml.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Inlines have the names of the functions in c/src/process/slot.c and recover.c that they are, steps are their accesses to shared memory and their
- * calls of the kernel. Whoever calls has p, slot, holds, alive, got, who and ticks as locals; claim.pml has the rest.
+ * Inlines have the names of the functions in c/src/process/slot.c and recover.c that they are,
+ * steps are their accesses to shared memory and their system calls. The local
+ * variables are the caller's, in claim.pml.
  *
- * Left out: what an entry says for people (name, times); PID namespaces: all processes see each other; ids of processes that come
- * again while somebody looks at the slot of their first bearer. */
+ * Left out: what an entry says for people (name, times); PID namespaces: all processes see each
+ * other; ids of processes that come again while a process reads the slot of their first bearer. */
 
 /* A slot's word: state, and the id of the process, p + 1. */
 #define SLOT_FREE 0
@@ -24,7 +26,8 @@ byte byte_lock[SLOTS + 1]; /* of the file, by which process; 0: none */
 byte collector;            /* COLLECTOR_BYTE */
 byte lock;                 /* of the heap, by which process */
 bit exited[PROCESSES];     /* the kernel is done with it */
-byte holder[SLOTS + 1];    /* who takes the slot for his, and lives: looked at by assertions alone */
+/* the process that holds the slot, and lives; only assertions read it */
+byte holder[SLOTS + 1];
 
 /* The kernel, and the lock of lock.pml ---------------------------------- */
 
@@ -64,8 +67,9 @@ inline slot_alive(s)
 /* The moment from which the slot counts as this process's. */
 inline given(s)
 {
-    assert(holder[s] == 0); /* nobody else's */
-    assert(SLOT(header[0]) != s && SLOT(header[OBJECTS - 1]) != s); /* nor that of blocks of who had it before */
+    assert(holder[s] == 0); /* no other holder */
+    /* and no blocks of an earlier holder */
+    assert(SLOT(header[0]) != s && SLOT(header[OBJECTS - 1]) != s);
     holder[s] = p + 1;
     slot = s;
     holds = 0

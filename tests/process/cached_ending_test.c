@@ -1,5 +1,5 @@
-/* What processes with SHMHEAP_CACHED had for their caches comes back however they end: at once where
- * they end in order and alone, else when an alloc finds no room.
+/* What processes with SHMHEAP_CACHED had for their caches comes back however they end: at once
+ * where they end in order and alone, else when an alloc finds no room.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 

@@ -1,101 +1,11 @@
-/* Connections with caches, several processes: caches given back for another that runs out of room, also by one that sleeps;
- * forked with full caches; killed with full caches; objects freed by another than allocated them.
+/* Processes with caches: another process that runs out of room gets their blocks, also those of a
+ * process that sleeps or died.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include "tests/process/cached_scene.h"
 #include "tests/support/test.h"
-
-enum {
-    LEN = 4 << 20,
-    OBJECTS = 2000,
-    ROUNDS = 30000,
-    HELD = 100,
-    TURNS = 60,
-    SHARED_MAX = 4000,
-    LINE = 256
-};
-
-/* struct scene is shared. */
-struct scene {
-    const char *name;
-    shmheap_memory_handle mem;    /* of the test's own process, with caches */
-    shmheap_memory_handle looker; /* without */
-    int ready[2], go[2];
-    volatile int stop;
-    uint64_t steps;
-    unsigned slot;
-    uint64_t offsets[2][SHARED_MAX]; /* that the parent and the child were given */
-    uint64_t line[LINE];             /* handles */
-};
-
-static shmheap_memory_handle connect_cached(const char *name)
-{
-    const shmheap_options options = {.flags = SHMHEAP_CACHED};
-    shmheap_memory_handle mem;
-    CHECK_EQ(shmheap_open(&mem, name, &options), 0);
-    return mem;
-}
-
-static struct scene *scene_begin(size_t alignment)
-{
-    struct scene *scene = test_shared(sizeof *scene);
-    const shmheap_options options = {.len = LEN,
-                                     .alignment = alignment,
-                                     .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_CACHED};
-    scene->name = test_name();
-    CHECK(pipe2(scene->ready, O_CLOEXEC) == 0 && pipe2(scene->go, O_CLOEXEC) == 0);
-    CHECK_EQ(shmheap_open(&scene->mem, scene->name, &options), 0);
-    scene->looker = test_connect(scene->name);
-    return scene;
-}
-
-/* Nothing is left once the caching connection of this process is closed as well. */
-static void scene_end(struct scene *scene)
-{
-    shmheap_disconnect(scene->mem);
-    CHECK_EQ(shmheap_reap(scene->looker, SHMHEAP_REAP_SHARED), 0);
-    test_check_empty(scene->looker);
-    for (unsigned end = 0; end < 2; end++)
-        CHECK(close(scene->ready[end]) == 0 && close(scene->go[end]) == 0);
-    shmheap_destroy(scene->name, scene->looker);
-    test_unshare(scene, sizeof *scene);
-}
-
-static void say(const int *to) { CHECK_EQ(write(to[1], "w", 1), 1); }
-
-static void hear(const int *from)
-{
-    char byte;
-    CHECK_EQ(read(from[0], &byte, 1), 1);
-}
-
-static int add_cached(const shmheap_block_info *block, void *context)
-{
-    *(uint64_t *)context += block->state == SHMHEAP_STATE_CACHED;
-    return 0;
-}
-
-static uint64_t cached_blocks(shmheap_memory_handle mem)
-{
-    uint64_t blocks = 0;
-    CHECK_EQ(shmheap_walk(mem, add_cached, &blocks), 0);
-    return blocks;
-}
-
-static size_t choose_len(struct test_random *random) { return test_random_below(random, 500); }
-
-static void fill_caches(shmheap_memory_handle mem, uint64_t stream)
-{
-    struct test_random random = test_random_begin(stream);
-    void *ptrs[OBJECTS];
-    for (unsigned i = 0; i < OBJECTS; i++)
-        ptrs[i] = shmheap_alloc(mem, choose_len(&random));
-    for (unsigned i = 0; i < OBJECTS; i++)
-        CHECK_EQ(shmheap_try_free(mem, ptrs[i]), 0);
-}
 
 struct object {
     char *ptr;
@@ -151,12 +61,12 @@ static void caches_of_a_sleeper_are_given_back(void)
     uint64_t found = 0;
     for (unsigned turn = 0; turn < TURNS; turn++) {
         hear(scene->ready);
-        found += cached_blocks(scene->looker);
+        found += test_cached(scene->looker).blocks;
         /* From a connection with caches of its own, and from one without. */
         shmheap_memory_handle mem = turn % 2 ? scene->mem : scene->looker;
         void *all[2000];
         size_t count = test_take_all(mem, all, 2000);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         CHECK_EQ(test_stat(scene->looker).free_bytes, 0);
         for (size_t i = 0; i < count; i++)
             CHECK_EQ(shmheap_try_free(mem, all[i]), 0);
@@ -168,7 +78,7 @@ static void caches_of_a_sleeper_are_given_back(void)
     scene_end(scene);
 }
 
-/* Caches are taken back from one who never rests, and it notices nothing. */
+/* A full process gets the caches of a process that never rests, which does not notice. */
 static void never_rest(void *context)
 {
     struct scene *scene = context;
@@ -214,97 +124,8 @@ static void caches_of_one_at_work_are_given_back(void)
     scene_end(scene);
 }
 
-/* fork with full caches: what lies in the parent's caches is the parent's. */
-static void alloc_many_in(struct scene *scene, unsigned who, char **ptrs)
-{
-    for (unsigned i = 0; i < SHARED_MAX; i++) {
-        ptrs[i] = shmheap_alloc(scene->mem, i % 400);
-        CHECK(ptrs[i] != NULL);
-        test_fill(ptrs[i], i % 400, (uint64_t)who << 32 | i);
-        scene->offsets[who][i] = test_offset(scene->mem, ptrs[i]);
-    }
-}
-
-static void check_and_free(struct scene *scene, unsigned who, char **ptrs)
-{
-    for (unsigned i = 0; i < SHARED_MAX; i++) {
-        CHECK(test_filled(ptrs[i], i % 400, (uint64_t)who << 32 | i));
-        CHECK_EQ(shmheap_try_free(scene->mem, ptrs[i]), 0);
-    }
-}
-
-static void child_of_full_caches(void *context)
-{
-    struct scene *scene = context;
-    static char *ptrs[SHARED_MAX];
-    alloc_many_in(scene, 1, ptrs);
-    CHECK(test_own_slot(scene->mem) != scene->slot);
-    say(scene->ready);
-    hear(scene->go);
-    check_and_free(scene, 1, ptrs);
-    shmheap_disconnect(scene->mem);
-}
-
-static int order_of(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void check_disjoint(struct scene *scene)
-{
-    uint64_t *all = scene->offsets[0];
-    qsort(all, 2 * SHARED_MAX, sizeof *all, order_of);
-    for (size_t i = 1; i < 2 * SHARED_MAX; i++)
-        CHECK(all[i] != all[i - 1]);
-}
-
-static void a_child_of_full_caches(void)
-{
-    for (size_t alignment = 8; alignment <= 16; alignment += 8) {
-        struct scene *scene = scene_begin(alignment);
-        static char *ptrs[SHARED_MAX];
-        scene->slot = test_own_slot(scene->mem);
-        fill_caches(scene->mem, 9);
-        CHECK(cached_blocks(scene->looker) > 0);
-        pid_t pid = test_fork(child_of_full_caches, scene);
-        alloc_many_in(scene, 0, ptrs);
-        hear(scene->ready);
-        check_disjoint(scene);
-        CHECK_SOUND(scene->looker);
-        check_and_free(scene, 0, ptrs);
-        say(scene->go);
-        test_join(pid);
-        CHECK_EQ(test_own_slot(scene->mem), scene->slot);
-        scene_end(scene);
-    }
-}
-
-/* A child that ends without a change gives nothing of the parent's caches back. */
-static void child_that_disconnects(void *context)
-{
-    struct scene *scene = context;
-    shmheap_disconnect(scene->mem);
-}
-
-static void child_that_exits(void *context) { (void)context; }
-
-static void children_that_only_end(void)
-{
-    struct scene *scene = scene_begin(0);
-    fill_caches(scene->mem, 10);
-    uint64_t before = cached_blocks(scene->looker);
-    test_in_child(child_that_disconnects, scene);
-    test_in_child(child_that_exits, scene);
-    CHECK_EQ(cached_blocks(scene->looker), before);
-    static char *ptrs[SHARED_MAX];
-    alloc_many_in(scene, 0, ptrs);
-    check_and_free(scene, 0, ptrs);
-    CHECK_SOUND(scene->looker);
-    scene_end(scene);
-}
-
-/* Killed while its caches are full, and while it works: reaping gives all of it back, cached blocks too. */
+/* Killed while its caches are full, and while it works: reaping gives all of it back, cached blocks
+ * too. */
 static void fill_and_be_killed(void *context)
 {
     struct scene *scene = context;
@@ -323,34 +144,35 @@ static void killed_with_full_caches(void)
     for (unsigned death = 0; death < 5; death++) {
         pid_t pid = test_fork(fill_and_be_killed, scene);
         hear(scene->ready);
-        uint64_t cached = cached_blocks(scene->looker);
+        uint64_t cached = test_cached(scene->looker).blocks;
         CHECK(cached > 0);
         CHECK_EQ(shmheap_reap(scene->looker, SHMHEAP_REAP_SHARED), 0);
-        CHECK_EQ(cached_blocks(scene->looker), cached);
+        CHECK_EQ(test_cached(scene->looker).blocks, cached);
         test_kill(pid);
         long reaped = shmheap_reap(scene->looker, 0);
         CHECK_LE(50, reaped);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         CHECK_EQ(test_stat(scene->looker).dead, 0);
         test_check_empty(scene->looker);
     }
     scene_end(scene);
 }
 
-/* What lies in a dead one's caches is free for who runs out of room, whether somebody reaps or not. */
+/* A process that runs out of room gets the cached blocks of a dead process, whether a process reaps
+ * or not. */
 static void a_dead_ones_caches_are_no_loss(void)
 {
     struct scene *scene = scene_begin(0);
     pid_t pid = test_fork(fill_and_be_killed, scene);
     hear(scene->ready);
     test_kill(pid);
-    CHECK(cached_blocks(scene->looker) > 0);
+    CHECK(test_cached(scene->looker).blocks > 0);
     void *large;
     uint64_t bytes = 0;
     while ((large = shmheap_alloc(scene->looker, 8)) != NULL)
         bytes += 16;
     CHECK_EQ(errno, ENOMEM);
-    CHECK_EQ(cached_blocks(scene->looker), 0);
+    CHECK_EQ(test_cached(scene->looker).blocks, 0);
     CHECK_EQ(test_stat(scene->looker).free_bytes, 0);
     shmheap_destroy(scene->name, scene->looker);
     shmheap_disconnect(scene->mem);
@@ -358,27 +180,8 @@ static void a_dead_ones_caches_are_no_loss(void)
     test_unshare(scene, sizeof *scene);
 }
 
-/* exec ends the connection without a word. */
-static void fill_and_exec(void *context)
-{
-    struct scene *scene = context;
-    shmheap_memory_handle mem = connect_cached(scene->name);
-    fill_caches(mem, 12);
-    CHECK(cached_blocks(scene->looker) > 0);
-    execl("/bin/true", "true", (char *)NULL);
-    CHECK(0);
-}
-
-static void exec_with_full_caches(void)
-{
-    struct scene *scene = scene_begin(0);
-    test_in_child(fill_and_exec, scene);
-    CHECK_LE(1, shmheap_reap(scene->looker, 0));
-    test_check_empty(scene->looker);
-    scene_end(scene);
-}
-
-/* Objects travel by handles, and are freed where they arrive: into caches of another than they came from. */
+/* Objects travel by handles, and are freed where they arrive: into caches of another than they came
+ * from. */
 static uint64_t *random_box(struct scene *scene, struct test_random *random)
 {
     return &scene->line[test_random_below(random, LINE)];
@@ -424,7 +227,7 @@ static void freed_by_another_than_allocated(void)
             pids[i] = test_fork(pass_on, scene);
         for (unsigned i = 0; i < 3; i++)
             test_join(pids[i]);
-        CHECK_EQ(cached_blocks(scene->looker), 0);
+        CHECK_EQ(test_cached(scene->looker).blocks, 0);
         for (unsigned i = 0; i < LINE; i++) {
             const shmheap_object_handle handle = {scene->line[i]};
             void *ptr = handle.bits != 0 ? shmheap_receive(scene->looker, handle) : NULL;
@@ -436,12 +239,8 @@ static void freed_by_another_than_allocated(void)
     }
 }
 
-static const struct test tests[] = {TEST(caches_of_a_sleeper_are_given_back),
-                                    TEST(caches_of_one_at_work_are_given_back),
-                                    TEST(a_child_of_full_caches),
-                                    TEST(children_that_only_end),
-                                    TEST(killed_with_full_caches),
-                                    TEST(a_dead_ones_caches_are_no_loss),
-                                    TEST(exec_with_full_caches),
-                                    TEST(freed_by_another_than_allocated)};
+static const struct test tests[] = {
+    TEST(caches_of_a_sleeper_are_given_back), TEST(caches_of_one_at_work_are_given_back),
+    TEST(killed_with_full_caches), TEST(a_dead_ones_caches_are_no_loss),
+    TEST(freed_by_another_than_allocated)};
 TEST_MAIN(tests)

@@ -10,7 +10,7 @@
 enum { LEN = 1 << 20 };
 
 /* What the calls work on. A call ends with the heap as it was. */
-/* Names of the heap, of no heap yet, of an empty file. To select_u64 one is a cancellation point. */
+/* Names of the heap, of no heap yet, of an empty file. To choose one is a cancellation point. */
 static const char *name, *fresh, *empty, *path;
 static shmheap_memory_handle mem;
 static void *memory;
@@ -140,7 +140,7 @@ static void keeps_names(void)
     CHECK_EQ(shmheap_name_remove(mem, "kept"), 0);
 }
 
-/* Whether the machine tells or not. To select_u64 a path is a cancellation point. */
+/* Whether the machine tells or not. To choose a path is a cancellation point. */
 static void asks_for_the_socket(void) { CHECK_LE(-1, shmheap_socket()); }
 
 static void copies(void)
@@ -165,7 +165,7 @@ static void (*const calls[])(void) = {makes,
                                       asks_for_the_socket,
                                       copies};
 
-/* The call, by a thread whose end is asked for already: it is cancelled behind the call. */
+/* The call, by a thread that is cancelled already: it ends behind the call. */
 struct attempt {
     void (*call)(void);
     int came_back;

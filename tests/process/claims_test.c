@@ -114,7 +114,8 @@ static void a_child_that_called_exec_has_no_claim(void)
 
 static pid_t *grandchild; /* in shared memory */
 
-/* The grandchild says that it is there: without a file its claim begins with its handler of fork. */
+/* The grandchild says that it is there: without a file its claim begins with its handler of
+ * fork. */
 static void fork_again(shmheap_memory_handle mem)
 {
     pid_t pid = fork();
@@ -183,7 +184,7 @@ static void fill_table_and_become_daemon(void *context)
     pid_t parent = getpid();
     CHECK_EQ(daemon(1, 1), 0);
     while (getppid() == parent)
-        sched_yield(); /* its end must not be the one that the signal is asked for */
+        sched_yield(); /* its end must not be the one that sends the signal */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     scene->pid = getpid();
     test_barrier_wait(&scene->step); /* the parent is gone; the test reaps, and fills the heap */

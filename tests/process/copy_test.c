@@ -1,105 +1,13 @@
-/* A copy of a heap, made while others change it and are killed: it opens, is sound, and holds what the heap held.
+/* shmheap_copy: the copy of a heap at rest and of a busy one is a whole heap.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/process/copies.h"
 #include "tests/support/test.h"
-
-/* Failures of the system, by --wrap: the k-th pwrite from now on fails with this errno, or is the death of its caller; there is no O_TMPFILE. */
-static int pwrites_to_go, pwrite_errno, no_tmpfile;
-
-ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t off);
-ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off);
-ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off)
-{
-    if (pwrites_to_go != 0 && --pwrites_to_go == 0) {
-        if (pwrite_errno == 0)
-            raise(SIGKILL);
-        errno = pwrite_errno;
-        return -1;
-    }
-    return __real_pwrite(fd, bytes, len, off);
-}
-
-int __real_open(const char *path, int oflags, ...);
-int __wrap_open(const char *path, int oflags, ...);
-int __wrap_open(const char *path, int oflags, ...)
-{
-    va_list rest;
-    va_start(rest, oflags);
-    unsigned mode =
-        (oflags & O_CREAT) || (oflags & O_TMPFILE) == O_TMPFILE ? va_arg(rest, unsigned) : 0;
-    va_end(rest);
-    if (no_tmpfile && (oflags & O_TMPFILE) == O_TMPFILE) {
-        errno = EOPNOTSUPP;
-        return -1;
-    }
-    return __real_open(path, oflags, mode);
-}
-
-enum { LEN = 1 << 22, SLOTS = 64, KEPT = 20, KEPT_LEN = 3000, WRITERS = 3, COPIES = 80 };
-
-static shmheap_memory_handle open_copy(const char *path, unsigned flags)
-{
-    shmheap_memory_handle mem;
-    const shmheap_options options = {.flags = SHMHEAP_FILE | flags};
-    CHECK_EQ(shmheap_open(&mem, path, &options), 0);
-    return mem;
-}
-
-/* A new path on a file system that has O_TMPFILE, valid till the end. */
-static const char *copy_path(void)
-{
-    static struct path {
-        struct path *next;
-        char text[300];
-    } * paths;
-    struct path *path = calloc(1, sizeof *path);
-    CHECK(path != NULL);
-    snprintf(path->text, sizeof path->text, "%s", test_shm_path(test_name()));
-    path->next = paths;
-    paths = path;
-    return path->text;
-}
-
-static void check_absent(const char *path)
-{
-    struct stat status;
-    CHECK_REFUSED(lstat(path, &status) == -1, ENOENT);
-}
-
-static void kept_name(char text[32], unsigned i) { snprintf(text, 32, "kept %u", i); }
-
-static void kept_make(shmheap_memory_handle mem)
-{
-    char text[32];
-    for (unsigned i = 0; i < KEPT; i++) {
-        kept_name(text, i);
-        void *object = shmheap_alloc_kept(mem, text, KEPT_LEN);
-        CHECK(object != NULL);
-        test_fill(object, KEPT_LEN, i);
-        CHECK_EQ(shmheap_try_free(mem, object), 0);
-    }
-}
-
-static void kept_check(shmheap_memory_handle mem)
-{
-    char text[32];
-    for (unsigned i = 0; i < KEPT; i++) {
-        size_t len = 0;
-        kept_name(text, i);
-        void *object = shmheap_find(mem, text, &len);
-        CHECK(object != NULL && len == KEPT_LEN && test_filled(object, KEPT_LEN, i));
-    }
-}
-
-/* A heap at rest ------------------------------------------------------------ */
 
 static void copy_of_a_heap_at_rest(void)
 {
@@ -165,7 +73,8 @@ static void copy_of_a_heap_at_rest(void)
     }
 }
 
-/* By a connection that may not write, of an empty heap, of a copy, and of a heap of more slots than lie before its index. */
+/* By a connection that may not write, of an empty heap, of a copy, and of a heap of more slots than
+ * lie before its index. */
 static void copies_of_other_kinds(void)
 {
     const char *path = copy_path(), *second = copy_path();
@@ -242,17 +151,10 @@ static void claims_of_children_are_not_copied(void)
     test_unshare(family, sizeof *family);
 }
 
-/* A busy heap ------------------------------------------------------------ */
-
-/* struct root lies in the heap, lowest of all objects: the handles of whole objects, taken out before they are freed. A copy reads low
- * addresses first; so what it finds here is whole. */
+/* struct root lies in the heap, lowest of all objects: the handles of whole objects, taken out
+ * before they are freed. A copy reads low addresses first; so what it finds here is whole. */
 struct root {
     uint64_t handles[WRITERS][SLOTS];
-};
-
-/* struct object lies in the heap. */
-struct object {
-    uint64_t len, mark, bytes[];
 };
 
 struct stage {
@@ -309,8 +211,11 @@ static void writer(void *context, unsigned index)
 }
 
 static void writer_0(void *context) { writer(context, 0); }
+
 static void writer_1(void *context) { writer(context, 1); }
+
 static void writer_2(void *context) { writer(context, 2); }
+
 static void (*const writers[WRITERS])(void *) = {writer_0, writer_1, writer_2};
 
 /* Until this writer has done so many operations more. */
@@ -320,7 +225,8 @@ static void await(const struct stage *stage, unsigned index, uint64_t more)
         sched_yield();
 }
 
-/* What the root names is whole. How many there are. Not where caches free without the lock, also while the copy is made. */
+/* What the root names is whole. How many there are. Not where caches free without the lock, also
+ * while the copy is made. */
 static unsigned check_root(shmheap_memory_handle mem)
 {
     unsigned count = 0;
@@ -400,139 +306,8 @@ static void copies_of_a_busy_heap(void)
 
 static void copies_of_a_busy_heap_with_caches(void) { copies_while_writers_work(SHMHEAP_CACHED); }
 
-/* Failures ------------------------------------------------------------ */
-
-static void what_is_refused(void)
-{
-    static unsigned char memory[16384] __attribute__((aligned(16)));
-    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0), none = {NULL}, at;
-    const char *path = copy_path();
-    kept_make(mem);
-    CHECK_REFUSED(shmheap_copy(mem, NULL) == -1, EINVAL);
-    CHECK_REFUSED(shmheap_copy(mem, "") == -1, EINVAL);
-    CHECK_REFUSED(shmheap_copy(none, path) == -1, EINVAL);
-    CHECK_REFUSED(shmheap_copy(mem, "/dev/shm/there is no such folder/copy") == -1, ENOENT);
-    CHECK_REFUSED(shmheap_copy(mem, "/dev/shm") == -1, EEXIST);
-    CHECK_REFUSED(shmheap_copy(mem, "/dev/null/copy") == -1, ENOTDIR);
-    CHECK_EQ(shmheap_create_at(&at, memory, sizeof memory, NULL), 0);
-    CHECK_REFUSED(shmheap_copy(at, path) == -1, ENOTSUP);
-    shmheap_disconnect(at);
-    check_absent(path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    CHECK(fd >= 0 && write(fd, "a text", 6) == 6 && close(fd) == 0);
-    CHECK_REFUSED(shmheap_copy(mem, path) == -1, EEXIST);
-    struct stat status;
-    CHECK(stat(path, &status) == 0 && status.st_size == 6);
-    CHECK_EQ(unlink(path), 0);
-    CHECK_EQ(symlink("nowhere", path), 0); /* not followed */
-    CHECK_REFUSED(shmheap_copy(mem, path) == -1, EEXIST);
-    CHECK_EQ(unlink(path), 0);
-    CHECK_SOUND(mem);
-    shmheap_disconnect(mem);
-}
-
-static void a_full_disk_leaves_nothing_behind(void)
-{
-    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0), copy;
-    const char *path = copy_path();
-    kept_make(mem);
-    pwrite_errno = ENOSPC;
-    for (no_tmpfile = 0; no_tmpfile < 2; no_tmpfile++) {
-        unsigned failures = 0;
-        for (int k = 1;; k++, failures++) {
-            pwrites_to_go = k;
-            if (shmheap_copy(mem, path) == 0)
-                break;
-            CHECK_EQ(errno, ENOSPC);
-            check_absent(path);
-            CHECK_SOUND(mem);
-        }
-        pwrites_to_go = 0;
-        CHECK_LE(3, failures); /* pages, control, magic at least */
-        copy = open_copy(path, 0);
-        CHECK_SOUND(copy);
-        kept_check(copy);
-        shmheap_destroy(path, copy);
-    }
-    no_tmpfile = 0;
-    shmheap_disconnect(mem);
-}
-
-static void limit_and_copy(void *context)
-{
-    shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
-    const struct rlimit limit = {LEN / 2, LEN / 2};
-    const char *path = copy_path();
-    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    CHECK_REFUSED(shmheap_copy(mem, path) == -1, EFBIG);
-    check_absent(path);
-}
-
-static void a_limit_of_file_sizes_is_an_error_and_no_signal(void)
-{
-    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0);
-    kept_make(mem);
-    test_in_child(limit_and_copy, &mem);
-    CHECK_SOUND(mem);
-    shmheap_disconnect(mem);
-}
-
-/* struct copier is what a child is to do. */
-struct copier {
-    shmheap_memory_handle mem;
-    const char *path;
-    int deadly, finished;
-};
-
-static void copy_and_die(void *context)
-{
-    struct copier *copier = context;
-    pwrite_errno = 0;
-    pwrites_to_go = copier->deadly;
-    CHECK_EQ(shmheap_copy(copier->mem, copier->path), 0);
-    copier->finished = 1;
-    raise(SIGKILL);
-}
-
-/* At each of its writes: no file, or where there is no O_TMPFILE one that is no heap, and is replaced. */
-static void the_copier_is_killed(void)
-{
-    struct copier *copier = test_shared(sizeof *copier);
-    copier->mem = test_anonymous(LEN, 0, 0);
-    copier->path = copy_path();
-    kept_make(copier->mem);
-    const shmheap_options replace = {.len = 4096,
-                                     .flags = SHMHEAP_FILE | SHMHEAP_CREATE | SHMHEAP_TAKE_OVER |
-                                              SHMHEAP_EXCLUSIVE};
-    for (no_tmpfile = 0; no_tmpfile < 2; no_tmpfile++) {
-        copier->finished = 0;
-        for (copier->deadly = 1;; copier->deadly++) {
-            shmheap_memory_handle other;
-            int status = test_wait(test_fork(copy_and_die, copier));
-            CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-            CHECK_SOUND(copier->mem);
-            if (copier->finished)
-                break;
-            if (!no_tmpfile) {
-                check_absent(copier->path);
-                continue;
-            }
-            CHECK_EQ(shmheap_open(&other, copier->path, &replace), 0);
-            shmheap_destroy(copier->path, other);
-        }
-        CHECK_LE(4, copier->deadly);
-        shmheap_memory_handle copy = open_copy(copier->path, 0);
-        CHECK_SOUND(copy);
-        kept_check(copy);
-        shmheap_destroy(copier->path, copy);
-    }
-    no_tmpfile = 0;
-    shmheap_disconnect(copier->mem);
-    test_unshare(copier, sizeof *copier);
-}
-
-/* The index of a heap that may grow has holes. A read through the mapping would give them memory, or
- * raise SIGBUS on a full file system. */
+/* The index of a heap that may grow has holes. A read through the mapping would give them memory,
+ * or raise SIGBUS on a full file system. */
 static void a_copy_takes_no_memory_from_the_heap(void)
 {
     const shmheap_options options = {
@@ -550,16 +325,10 @@ static void a_copy_takes_no_memory_from_the_heap(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {
-    TEST(copy_of_a_heap_at_rest),
-    TEST(copies_of_other_kinds),
-    TEST(claims_of_children_are_not_copied),
-    TEST(copies_of_a_busy_heap),
-    TEST(copies_of_a_busy_heap_with_caches),
-    TEST(a_copy_takes_no_memory_from_the_heap),
-    TEST(what_is_refused),
-    TEST(a_full_disk_leaves_nothing_behind),
-    TEST(a_limit_of_file_sizes_is_an_error_and_no_signal),
-    TEST(the_copier_is_killed),
-};
+static const struct test tests[] = {TEST(copy_of_a_heap_at_rest),
+                                    TEST(copies_of_other_kinds),
+                                    TEST(claims_of_children_are_not_copied),
+                                    TEST(copies_of_a_busy_heap),
+                                    TEST(copies_of_a_busy_heap_with_caches),
+                                    TEST(a_copy_takes_no_memory_from_the_heap)};
 TEST_MAIN(tests)

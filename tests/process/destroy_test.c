@@ -39,7 +39,8 @@ static uint64_t id_of(const char *name, const shmheap_options *made)
     return id;
 }
 
-/* An administrator removes the name, another job makes a heap of that name, and then the first job ends. */
+/* An administrator removes the name, another job makes a heap of that name, and then the first job
+ * ends. */
 static void name_of_another(const char *name, const shmheap_options *options)
 {
     shmheap_memory_handle old = make(name, options);
@@ -111,7 +112,8 @@ static void by_a_reader_and_through_a_descriptor(void)
     CHECK_EQ(destroy_errno(name, mem), ENOENT);
 }
 
-/* struct stage is shared by those who destroy one heap at once and the one that makes the next. */
+/* struct stage is shared by the processes that destroy one heap at once and the process that makes
+ * the next. */
 struct stage {
     const char *name;
     struct test_barrier begin, end;

@@ -91,19 +91,6 @@ static void hold_and_end(void *context)
     }
 }
 
-static int count_cached(const shmheap_block_info *block, void *context)
-{
-    *(unsigned *)context += block->state == SHMHEAP_STATE_CACHED;
-    return 0;
-}
-
-static unsigned cached_blocks(shmheap_memory_handle mem)
-{
-    unsigned count = 0;
-    CHECK_EQ(shmheap_walk(mem, count_cached, &count), 0);
-    return count;
-}
-
 /* What its threads kept, each with a line of its own. */
 static int count_kept(const shmheap_block_info *block, void *context)
 {
@@ -120,13 +107,13 @@ static void check_shared_and_sent(const struct holder *holder)
         CHECK(test_filled(shmheap_handle_to_ptr(mem, holder->shared[i]), LEN, i));
 }
 
-/* It left in order: nothing is anyone's but who frees it. */
+/* It left in order: no process owns its objects, and any process may free them. */
 static void check_left_in_order(const struct holder *holder)
 {
     shmheap_memory_handle mem = holder->ground->mem;
     unsigned kept = 0;
     CHECK_LIVING(holder->ground, 1, 0);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0);
     check_shared_and_sent(holder);
     CHECK_EQ(shmheap_walk(mem, count_kept, &kept), 0);
@@ -137,8 +124,8 @@ static void check_left_in_order(const struct holder *holder)
     CHECK_REFUSED(shmheap_find(mem, "used", NULL) == NULL, ENOENT);
 }
 
-/* It died. Reaping takes what it alone knew, and its use of the name; then, if asked, what it had
- * shared. */
+/* It died. Reaping takes the objects that it alone knew, and its use of the name; with
+ * SHMHEAP_REAP_SHARED also the objects that it shared. */
 static void check_died(const struct holder *holder)
 {
     shmheap_memory_handle mem = holder->ground->mem;
@@ -148,7 +135,7 @@ static void check_died(const struct holder *holder)
     CHECK_EQ(shmheap_walk(mem, count_kept, &kept), 0);
     CHECK_EQ(shmheap_reap(mem, 0), PLAIN + 1 + kept);
     CHECK_REFUSED(shmheap_find(mem, "used", NULL) == NULL, ENOENT);
-    CHECK_EQ(cached_blocks(mem), 0);
+    CHECK_EQ(test_cached(mem).blocks, 0);
     check_shared_and_sent(holder);
     CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), SHARED);
     for (unsigned i = 0; i < SHARED; i++)

@@ -128,7 +128,7 @@ static void a_childs_disconnect_is_its_own(void)
     shmheap_disconnect(family.mem);
 }
 
-/* A child that only looks takes no slot, and counts as nobody. */
+/* A child that only reads takes no slot and is not counted. */
 static void child_looks(void *context)
 {
     struct family *family = context;
@@ -171,7 +171,8 @@ static void grandchildren(void)
     shmheap_disconnect(family.mem);
 }
 
-/* The parent ends first: its locks, by which others know that it lives, must not live on in the child. */
+/* The parent ends first: its locks, by which others know that it lives, must not live on in the
+ * child. */
 struct orphan {
     shmheap_memory_handle mem;
     int ready[2], go[2];

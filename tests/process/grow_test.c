@@ -31,7 +31,8 @@ static uint64_t mark_of(unsigned grower, uint64_t object)
     return (uint64_t)grower << 32 | object;
 }
 
-/* Objects of 1 to 200 KiB until nothing fits; now and then one is freed or resized, so that not all growth is at the tail. */
+/* Objects of 1 to 200 KiB until nothing fits; some are freed or resized, so that not all growth is
+ * at the top block. */
 static void fill_up(struct shared *shared, unsigned self)
 {
     struct grower *grower = &shared->growers[self];

@@ -1,16 +1,15 @@
-/* Ways to come and to go: a child of many threads that allocates at once, a child amid many objects, exec, the end of a
- * thread, disconnecting.
+/* Children of processes with many threads and many objects, exec, and the end of a thread.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
 
 enum { THREADS = 3, CHILDREN = 60, OBJECTS = 10000, LEN = 4 << 20, EXEC_OBJECTS = 10 };
 
-/* Threads of the parent that never rest, so that a fork meets each of them anywhere, inside the lock too. */
+/* Threads of the parent that never rest, so that a fork meets each of them anywhere, inside the
+ * lock too. */
 struct parent {
     shmheap_memory_handle mem, looker; /* the second without caches */
     unsigned slot;
@@ -95,6 +94,7 @@ static void children_of_threads_with(unsigned flags)
 }
 
 static void children_of_many_threads(void) { children_of_threads_with(0); }
+
 static void children_of_many_threads_with_caches(void) { children_of_threads_with(SHMHEAP_CACHED); }
 
 /* A heap with many objects of the parent. */
@@ -243,160 +243,8 @@ static void the_end_of_a_thread_changes_nothing(void)
     shmheap_disconnect(passer.mem);
 }
 
-/* More often than there are slots, each time leaving an object behind. */
-static void disconnecting_gives_the_slot_back(void)
-{
-    enum { TIMES = 3000 };
-    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;
-    unsigned own = test_own_slot(mem);
-    size_t times = 1100 + test_rounds(TIMES - 1100);
-    for (size_t i = 0; i < times; i++) {
-        CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
-        void *ptr = shmheap_alloc(other, 10);
-        CHECK(ptr != NULL);
-        test_fill(ptr, 10, i);
-        shmheap_disconnect(other);
-    }
-    CHECK_EQ(test_stat(mem).processes, 1);
-    CHECK_EQ(test_stat(mem).dead, 0);
-    CHECK_EQ(test_stat(mem).used_blocks, times);
-    CHECK_EQ(test_own_slot(mem), own);
-    CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0);
-    for (size_t i = 0; i < times; i++) {
-        char *ptr = (char *)shmheap_underlying(mem) + 16 + 32 * i;
-        CHECK(test_filled(ptr, 10, i));
-        CHECK_EQ(shmheap_try_free(mem, ptr), 0);
-    }
-    test_check_empty(mem);
-    shmheap_disconnect(mem);
-}
-
-/* Slots in a pattern: every third one of a living connection, of one that left in order, and of a process that died. Three does not
- * divide 64, so that in no word of 64 slots any other would do. */
-enum {
-    PATTERN = 200,
-    PATTERN_FROM = 2 /* slot 1 is the looker's */,
-    KIND_ALIVE = 0,
-    KIND_LEFT = 1,
-    KIND_DEAD = 2
-};
-
-struct pattern {
-    shmheap_memory_handle looker, mems[PATTERN];
-    uint64_t offsets[PATTERN];
-};
-
-/* Kept by all of them, the dead too: shared objects stay. */
-static void pattern_share(struct pattern *pattern, unsigned i, shmheap_memory_handle mem)
-{
-    void *ptr = shmheap_alloc(mem, 10);
-    CHECK(ptr != NULL && shmheap_ptr_to_handle(mem, ptr).bits != 0);
-    pattern->offsets[i] = test_offset(mem, ptr);
-    CHECK_EQ(test_own_slot(mem), PATTERN_FROM + i);
-}
-
-static void pattern_connect(struct pattern *pattern, unsigned i)
-{
-    CHECK_EQ(shmheap_open_fd(&pattern->mems[i], shmheap_fd(pattern->looker), NULL), 0);
-}
-
-struct pattern_dying {
-    struct pattern *pattern;
-    unsigned i;
-};
-
-static void pattern_take_and_die(void *context)
-{
-    const struct pattern_dying *dying = context;
-    pattern_connect(dying->pattern, dying->i);
-    pattern_share(dying->pattern, dying->i, dying->pattern->mems[dying->i]);
-}
-
-/* Each takes the next slot. */
-static struct pattern *pattern_begin(void)
-{
-    struct pattern *pattern = test_shared(sizeof *pattern);
-    pattern->looker = test_anonymous(1 << 20, 0, 0);
-    CHECK_EQ(test_own_slot(pattern->looker), 1);
-    for (unsigned i = 0; i < PATTERN; i++) {
-        struct pattern_dying dying = {pattern, i};
-        if (i % 3 == KIND_DEAD) {
-            test_in_child(pattern_take_and_die, &dying);
-        } else {
-            pattern_connect(pattern, i);
-            pattern_share(pattern, i, pattern->mems[i]);
-        }
-    }
-    for (unsigned i = 0; i < PATTERN; i++)
-        if (i % 3 == KIND_LEFT)
-            shmheap_disconnect(pattern->mems[i]);
-    return pattern;
-}
-
-/* Each block says whose it is: a slot, 1023 for who left, 0 for who died. */
-static int pattern_check_block(const shmheap_block_info *block, void *context)
-{
-    const struct pattern *pattern = context;
-    for (unsigned i = 0; i < PATTERN; i++)
-        if (block->state != SHMHEAP_STATE_FREE && block->offset == pattern->offsets[i])
-            CHECK_EQ(block->slot, i % 3 == KIND_ALIVE  ? PATTERN_FROM + i
-                                  : i % 3 == KIND_LEFT ? 1023
-                                                       : 0);
-    return 0;
-}
-
-static void slots_go_to_the_next_and_blocks_say_whose_they_were(void)
-{
-    struct pattern *pattern = pattern_begin();
-    const unsigned alive = (PATTERN + 2) / 3, dead = PATTERN / 3;
-    CHECK_EQ(test_stat(pattern->looker).processes, 1 + alive);
-    CHECK_EQ(test_stat(pattern->looker).dead, dead);
-    CHECK_EQ(shmheap_reap(pattern->looker, 0), 0);
-    CHECK_EQ(test_stat(pattern->looker).processes, 1 + alive);
-    CHECK_EQ(test_stat(pattern->looker).dead, 0);
-    CHECK_SOUND(pattern->looker);
-    CHECK_EQ(shmheap_walk(pattern->looker, pattern_check_block, pattern), 0);
-    for (unsigned i = 0; i < PATTERN; i++)
-        if (i % 3 != KIND_ALIVE) { /* the lowest slot that is free */
-            pattern_connect(pattern, i);
-            CHECK_EQ(test_own_slot(pattern->mems[i]), PATTERN_FROM + i);
-        }
-    CHECK_EQ(shmheap_reap(pattern->looker, SHMHEAP_REAP_SHARED), dead);
-    CHECK_EQ(test_stat(pattern->looker).used_blocks, PATTERN - dead);
-    CHECK_SOUND(pattern->looker);
-    for (unsigned i = 0; i < PATTERN; i++)
-        shmheap_disconnect(pattern->mems[i]);
-    shmheap_disconnect(pattern->looker);
-    test_unshare(pattern, sizeof *pattern);
-}
-
-/* Who has locked the byte of a slot is about to take it, though the entry does not say so yet. */
-static void a_slot_that_another_is_just_taking_is_left_to_it(void)
-{
-    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;
-    const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1};
-    char path[64];
-    CHECK_EQ(test_own_slot(mem), 1);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", shmheap_fd(mem));
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
-    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
-    CHECK_EQ(test_own_slot(other), 3);
-    CHECK_EQ(test_stat(mem).processes, 2);
-    CHECK(close(fd) == 0);
-    shmheap_disconnect(other);
-    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
-    CHECK_EQ(test_own_slot(other), 2);
-    shmheap_disconnect(other);
-    shmheap_disconnect(mem);
-}
-
 static const struct test tests[] = {TEST(children_of_many_threads),
                                     TEST(children_of_many_threads_with_caches),
-                                    TEST(a_child_amid_many_objects),
-                                    TEST(exec_gives_the_slot_back),
-                                    TEST(the_end_of_a_thread_changes_nothing),
-                                    TEST(disconnecting_gives_the_slot_back),
-                                    TEST(slots_go_to_the_next_and_blocks_say_whose_they_were),
-                                    TEST(a_slot_that_another_is_just_taking_is_left_to_it)};
+                                    TEST(a_child_amid_many_objects), TEST(exec_gives_the_slot_back),
+                                    TEST(the_end_of_a_thread_changes_nothing)};
 TEST_MAIN(tests)

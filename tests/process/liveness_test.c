@@ -70,8 +70,8 @@ static void descriptors_closed_after_opening(void)
     check_each_kind(NULL, closes_all);
 }
 
-/* The process that looks for the dead has closed what leads to the file, and none of its rights
- * opens the file again. */
+/* The process that reaps has closed its descriptors of the file, and has no right to open the file
+ * again. */
 static void drop_rights(void)
 {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -81,9 +81,9 @@ static void drop_rights(void)
     CHECK_EQ(syscall(SYS_capset, &header, data), 0);
 }
 
-/* The test's own connection has lost its descriptors: it sees the peer live and die. What the dead
- * held it can reap where the kernel lets it open the file by the mapping; else it cannot know that
- * no child claims it, and leaves that to another process. */
+/* The test's own connection has lost its descriptors: it sees the peer live and die. It can reap
+ * the peer's objects where the kernel lets it open the file by the mapping. Elsewhere it cannot
+ * know that no child claims them, and leaves them to another process. */
 static void look_without_descriptors(void *context)
 {
     const int *has_rights = context;
@@ -212,7 +212,8 @@ static void plays_with_lent_descriptors(struct peer *peer)
     for (unsigned i = 0; i < 2; i++) {
         lock_and_unlock(lent[i]);
         int copy = dup(
-            lent[i]); /* the end of any descriptor of a file drops a process's own POSIX locks on it */
+            /* the end of any descriptor of a file drops a process's own POSIX locks on it */
+            lent[i]);
         CHECK(copy >= 0 && close(copy) == 0);
         CHECK(fcntl(lent[i], F_GETFD) & FD_CLOEXEC);
     }

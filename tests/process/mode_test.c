@@ -1,4 +1,4 @@
-/* A heap's permission bits are what its maker asks for, also where they shut the maker out.
+/* A heap has the permission bits that its maker gives, also where they shut the maker out.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -61,7 +61,7 @@ static void the_umask_does_not_matter(void)
     test_in_child(with_any_umask, name);
 }
 
-/* A user who owns the name, but may neither read nor write the file. */
+/* A user that owns the name, but may neither read nor write the file. */
 static void destroys_what_it_may_not_open(void *context)
 {
     const shmheap_options options = {

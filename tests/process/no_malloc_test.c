@@ -1,5 +1,6 @@
-/* A child of _Fork() or clone() may find malloc's lock held for ever, by a thread of its parent. So no
- * call on a heap that the parent opened uses malloc, or what uses it. Here all of that ends the child.
+/* A child of _Fork() or clone() may find malloc's lock held for ever, by a thread of its parent. So
+ * no call on a heap that the parent opened uses malloc, or what uses it. Here all of that ends the
+ * child.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <signal.h>

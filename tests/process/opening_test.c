@@ -17,7 +17,7 @@ enum {
 enum way {
     WAY_CREATE,    /* each with SHMHEAP_CREATE */
     WAY_TAKE_OVER, /* each with SHMHEAP_CREATE | SHMHEAP_TAKE_OVER */
-    WAY_CONNECT,   /* the first with SHMHEAP_CREATE; the others connect once the name is there */
+    WAY_CONNECT,   /* the first with SHMHEAP_CREATE; the rest connect once the name is there */
     WAYS
 };
 

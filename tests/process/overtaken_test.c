@@ -1,16 +1,15 @@
-/* A process that takes the lock again and again cannot overtake the processes that wait for it: once
- * a waiter has waited for LOCK_STARVING_MS the lock is left to it. Without timing: the greedy process's
- * clock stands still, and the starving waiters sleep until they are woken.
+/* A process that takes the lock again and again cannot overtake the processes that wait for it:
+ * once a waiter has waited for LOCK_STARVING_MS the lock is left to it. Without timing: the greedy
+ * process's clock stands still, and the starving waiters sleep until they are woken.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "c/src/process/lock.h"
 #include "tests/support/test.h"
+#include "tests/support/wrap.h"
 
 enum { WAITERS = 8, ROUNDS = 5 };
 
@@ -25,42 +24,23 @@ struct scene {
 void (*shmheap_store_hook)(void);
 
 static struct scene *scene;
-static int waiter = -1;         /* this process is the waiter of that number */
-static struct timespec stopped; /* tv_sec not 0: the monotonic clock stands there */
-static void (*inside)(void);    /* called once, at this process's first store in the lock */
+static int waiter = -1;      /* this process is the waiter of that number */
+static void (*inside)(void); /* called once, at this process's first store in the lock */
 static unsigned own_slot;
 static uint64_t allocs_before;
 
 /* A starving waiter says that it sleeps, and has no time limit. */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
+static long sleep_starving(long number, long *a)
 {
-    long a[6];
-    va_list list;
-    va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(list, long);
-    va_end(list);
     int sleeps = number == SYS_futex && scene != NULL && (int)a[1] == FUTEX_WAIT_BITSET &&
                  (void *)a[0] == (void *)&scene->mem.heap->control->lock;
     if (sleeps && waiter >= 0 && (uint32_t)a[5] == LOCK_WAITER_STARVING) {
         a[3] = 0;
         scene->asleep[waiter] = 1;
     }
-    if (sleeps && stopped.tv_sec != 0)
+    if (sleeps && wrap_clock.tv_sec != 0)
         sched_yield(); /* its time limit has long passed */
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    if (clock != CLOCK_MONOTONIC || stopped.tv_sec == 0)
-        return __real_clock_gettime(clock, now);
-    *now = stopped;
-    return 0;
+    return wrap_syscall_real(number, a);
 }
 
 static uint64_t allocs(void) { return load_u64(&scene->mem.heap->control->allocs); }
@@ -125,6 +105,7 @@ static void scene_begin(void)
     scene->mem = test_anonymous(1 << 20, 0, 16);
     own_slot = test_own_slot(scene->mem);
     shmheap_store_hook = call_inside;
+    wrap_syscall = sleep_starving;
 }
 
 static void waiters_begin(void)
@@ -162,27 +143,27 @@ static void starving_waiters_come_first(void)
     scene_begin();
     for (int round = 0; round < ROUNDS; round++) {
         waiters_begin();
-        __real_clock_gettime(CLOCK_MONOTONIC, &stopped);
+        wrap_clock_stop();
         alloc_inside(await_starving);
         alloc_inside(check_not_overtaken);
-        stopped.tv_sec = 0;
+        wrap_clock.tv_sec = 0;
         for (int i = 0; i < WAITERS; i++)
             test_join(scene->pids[i]);
     }
     scene_end();
 }
 
-/* All starving waiters die in their sleep: the lock is free for the process that let go of it. Its
- * clock stands, so that it would wait for ever for a lock that is left to the dead. */
+/* All starving waiters die in their sleep: the lock is free for the process that released it. Its
+ * clock stands still, so that it would wait for ever for a lock that is left to a dead process. */
 static void dead_waiters_keep_nothing(void)
 {
     scene_begin();
     waiters_begin();
-    __real_clock_gettime(CLOCK_MONOTONIC, &stopped);
+    wrap_clock_stop();
     alloc_inside(await_starving_and_kill);
     CHECK_EQ(load_u64(&scene->mem.heap->control->lock), 0);
     CHECK(shmheap_alloc(scene->mem, 100) != NULL);
-    stopped.tv_sec = 0;
+    wrap_clock.tv_sec = 0;
     scene_end();
 }
 

@@ -146,7 +146,7 @@ static void create_exclusively(void *context)
 
 static void exactly_one_exclusive_create_wins(void) { race_run(race_begin(), create_exclusively); }
 
-/* No barrier: whoever removes the name may do so at any moment of another's create or connect. */
+/* No barrier: a process may remove the name at any moment of another's create or connect. */
 static void create_use_remove(void *context)
 {
     struct race *race = context;

@@ -1,5 +1,5 @@
-/* A user who may only read a heap's file sets read locks on all of its bytes: other processes
- * connect and work, and the dead are recognised.
+/* A user that may only read a heap's file sets read locks on all of its bytes: other processes
+ * connect and work, and dead processes are recognised.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
@@ -8,8 +8,8 @@
 
 #include "tests/support/test.h"
 
-/* DEATHS: fewer than the slot table has entries at first. For more entries a process needs a lock that
- * the reader can have. */
+/* DEATHS: fewer than the slot table has entries at first. For more entries a process needs a lock
+ * that the reader can have. */
 enum { STRANGER = 65534, DEATHS = 6 };
 
 /* struct reader is shared with the process that sets the locks. */

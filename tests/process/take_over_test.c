@@ -1,5 +1,6 @@
-/* What nobody lives on: replaced by who asks for it (SHMHEAP_TAKE_OVER), removed by shmheap_unlink_unused; by one of many who do
- * so at the same time, and never from under somebody who is connected.
+/* A heap without a live process: SHMHEAP_TAKE_OVER replaces it, shmheap_unlink_unused removes it.
+ * Of many processes that do so at the same time one succeeds, and never while a process is
+ * connected.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -59,7 +60,7 @@ static void what_the_dead_left_is_replaced(void)
         CHECK_REFUSED(shmheap_open(&mem, owner->name, &take_over_alone) == -1, EEXIST);
         CHECK_REFUSED(shmheap_unlink_unused(owner->name) == -1, EBUSY);
         mem = open_as(owner->name, &take_over);
-        CHECK_EQ(test_stat(mem).id, owner->id); /* of the living */
+        CHECK_EQ(test_stat(mem).id, owner->id); /* of the live process */
         shmheap_disconnect(mem);
         test_kill(pid);
         mem = open_as(owner->name, death % 2 ? &take_over : &take_over_alone);
@@ -213,7 +214,8 @@ static void a_making_that_was_never_finished_is_replaced(void)
     check_replaced(name, &control, sizeof control);
 }
 
-/* Races. Each round begins with a heap on which nobody lives; all who open it get the same new one. */
+/* Races. Each round begins with a heap without a live process; all processes that open it get the
+ * same new heap. */
 struct race {
     const char *name;
     struct test_barrier barrier;
@@ -262,7 +264,8 @@ static void all_take_over_and_get_the_same(void)
     test_unshare(race, sizeof *race);
 }
 
-/* Without barriers: open, use, leave, remove. Whatever the others do meanwhile, what one is connected to has its name. */
+/* Without barriers: open, use, leave, remove. Whatever other processes do meanwhile, the heap of a
+ * connected process keeps its name. */
 static void come_and_go(void *context)
 {
     struct race *race = context;

@@ -109,7 +109,7 @@ static unsigned stores_of(struct maker *maker)
 
 /* Waiting --------------------------------------------------------------- */
 
-/* A look is a sleep that comes to its end. */
+/* A waiter inspects the file at the end of each sleep. */
 static void wait_in_vain(void *context)
 {
     const struct maker *maker = context;
@@ -237,7 +237,7 @@ static void killed_before_each_store(unsigned flags)
 static void killed_before_each_store_of_a_name(void) { killed_before_each_store(0); }
 static void killed_before_each_store_of_a_file(void) { killed_before_each_store(SHMHEAP_FILE); }
 
-/* A heap may come in the place of the leftover between a look at it and its removal. */
+/* A heap may come in the place of the leftover between its inspection and its removal. */
 static void only_the_leftover_is_removed(void)
 {
     struct maker *maker = test_shared(sizeof *maker);

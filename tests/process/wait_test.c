@@ -1,4 +1,4 @@
-/* shmheap_alloc_wait: who finds the heap full sleeps until somebody frees.
+/* shmheap_alloc_wait: a thread that finds the heap full sleeps until a process frees.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
@@ -55,7 +55,7 @@ static void wait_for_object(void *context)
     __atomic_fetch_add(&scene->got, 1, __ATOMIC_RELEASE);
 }
 
-/* Until somebody has said that he waits for space. */
+/* Until a thread has said that it waits for space. */
 static void until_somebody_waits(const struct scene *scene)
 {
     while (__atomic_load_n(&scene->mem.heap->control->wait_sleepers, __ATOMIC_ACQUIRE) == 0)
@@ -81,7 +81,8 @@ static void time_is_up(void)
     CHECK_REFUSED(shmheap_alloc_wait(scene->mem, scene->each, 1) == NULL, ETIMEDOUT);
     uint64_t failed = test_stat(scene->mem).failed_allocs;
     CHECK_REFUSED(shmheap_alloc_wait(scene->mem, scene->each, 30) == NULL, ETIMEDOUT);
-    /* It slept, since nobody frees: one look more when it began to wait, and one when the time was up. */
+    /* It slept, since no process frees: it inspected the heap once when it began to wait, and once
+     * when its time was up. */
     CHECK_LE(test_stat(scene->mem).failed_allocs - failed, 5);
     CHECK_SOUND(scene->mem);
     shmheap_free(scene->mem, scene->held[3]);
@@ -105,7 +106,8 @@ static void make_smaller(struct scene *scene)
     CHECK_PTR(shmheap_realloc(scene->mem, scene->large, 8), scene->large);
 }
 
-/* The first call that a connection with caches makes: as long as somebody waits it gets no cache, whose own block would take space. */
+/* The first call of a connection with caches: while a thread waits it makes no cache, whose own
+ * block would take space. */
 static void free_by_a_newcomer(struct scene *scene)
 {
     const shmheap_options options = {.flags = SHMHEAP_CACHED};
@@ -140,7 +142,8 @@ static void woken_by_a_newcomer_with_caches(void) { woken_by(0, free_by_a_newcom
 static void woken_by_several_frees(void) { woken_by(0, free_some); }
 static void woken_by_a_realloc(void) { woken_by(0, make_smaller); }
 
-/* What it holds goes when it dies: no call of anybody's wakes those who wait then, they look again by themselves. */
+/* Its objects become free when it dies: no call wakes the waiters then, they inspect the heap again
+ * by themselves. */
 static void holds_until_killed(void *context)
 {
     struct scene *scene = context;
@@ -165,7 +168,7 @@ static void what_a_dead_process_held_is_found(void)
     scene_end(scene);
 }
 
-/* More who want objects than there is room for: everybody gets his, again and again. */
+/* More threads want objects than there is room for: each gets its object, again and again. */
 static void takes_turns(void *context)
 {
     struct scene *scene = context;

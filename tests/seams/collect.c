@@ -139,7 +139,8 @@ static void leave(unsigned index)
     stage->peers[index].end = END_LEFT;
 }
 
-/* Another process than the witness frees what is left, where one can come that inherits nothing. */
+/* Another process than the witness frees the remaining objects, where one can connect that inherits
+ * nothing. */
 static unsigned collector(void)
 {
     int inherits = row_is(MEMORY, MEMORY_ANON_FORK) || row_is(MEMORY, MEMORY_ARRAY);

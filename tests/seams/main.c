@@ -30,7 +30,7 @@ enum { LIMIT_S = 4 * DOCUMENTED_LOCK_S, REASONS = 16 };
 const char *seams_library;
 jmp_buf seams_main;
 
-/* struct run is private: what the command line asks for, and how it went. */
+/* struct run is private: the options of the command line, and the results. */
 static struct {
     uint64_t seed, row_seed;
     long row;
@@ -312,7 +312,7 @@ static void lacking_tell(struct cover *cover)
                 cover_lacks(cover, (enum factor)f, v);
 }
 
-/* The rows of a seed, most of them at most, or the one asked for. */
+/* The rows of a seed, at most as many as the option says, or the one that it names. */
 static void rows_run(long most)
 {
     struct cover *cover = cover_begin(run.seed, run.strength, run.with_long);

@@ -248,8 +248,7 @@ static void open_in_turn(void)
         join(i, from);
 }
 
-/* Who is who: the subject is the maker where it makes the heap; the witness is never the
- * subject. */
+/* Roles: the subject is the maker where it makes the heap; the witness is never the subject. */
 static void roles_give(void)
 {
     stage->maker = 0;

@@ -47,7 +47,7 @@ enum object_state { OBJECT_NONE, OBJECT_DOUBTFUL, OBJECT_LIVES };
 struct object {
     volatile enum object_state state;
     enum kind kind;
-    uint64_t offset, len; /* bytes from shmheap_underlying(); bytes asked for */
+    uint64_t offset, len; /* bytes from shmheap_underlying(); bytes requested */
     uint64_t mark;        /* the contents follow from it */
     uint64_t handle;
     int passing; /* kept, by act_churn for a time */
@@ -95,7 +95,7 @@ struct stage {
     unsigned maker, subject, witness, observer;
     uint64_t len, max_len;
     struct place place;
-    volatile uint32_t go; /* a futex: what all wait for who act at once */
+    volatile uint32_t go; /* a futex: all processes that act at once wait for it */
     int fork_while_opening;
     int strict;                          /* expect all that could be, see oracle.c */
     unsigned fork_helper;                /* the participant that was forked meanwhile */

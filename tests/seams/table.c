@@ -20,7 +20,7 @@ static const struct table_value sizes[SIZES] = {
     {"1GiB", 4, 0},  /* always sparse */
 };
 
-/* What is asked for besides. */
+/* Further flags. */
 static const struct table_value flags[FLAGS_VALUES] = {
     {"none", 0, 0},      /* nothing */
     {"reap", 0, 0},      /* SHMHEAP_REAP */
@@ -100,8 +100,8 @@ static const struct table_value events[EVENTS] = {
     {"setuid", 0, 0},      /* gives its rights up after opening, then forks */
     {"chroot", 0, 0},      /* to an empty folder after opening, then forks */
     {"nofile", 0, 0},      /* has no descriptor left after opening, then forks */
-    {"fsize", 0, 0},       /* RLIMIT_FSIZE below what it then asks for */
-    {"as", 0, 0},          /* RLIMIT_AS below what it then asks for */
+    {"fsize", 0, 0},       /* RLIMIT_FSIZE below the length that it then requests */
+    {"as", 0, 0},          /* RLIMIT_AS below the length that it then requests */
     {"full", 1, 0},        /* the file system becomes full */
     {"timer", 1, 0},       /* a signal each millisecond, from before opening on */
     {"reader", 0, 0},      /* a process that may only read holds shared locks on all bytes */
@@ -111,7 +111,7 @@ static const struct table_value events[EVENTS] = {
     {"exit-busy", 0, 0},   /* exit(3) while a thread is inside calls on another heap */
     {"kill-all", 0, 0},    /* SIGKILL of all while they work; then a process connects */
     {"fd-lent", 0, 0},     /* another process has what shmheap_fd gives, and unlocks all of it */
-    {"memory-limit", 0, 0}, /* a control group's limit below what it then asks for */
+    {"memory-limit", 0, 0}, /* a control group's limit below the length that it then requests */
     {"copy", 1, 0},         /* the heap is copied as it works, once by a process that is killed */
     {"unkept", 0, 0},       /* a kept name that it uses is removed, and it is killed */
 };

@@ -1,5 +1,7 @@
 /* What tests do with heaps.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
 #include "tests/support/test.h"
 
 void test_check_sound(const char *file, int line, shmheap_memory_handle mem)
@@ -24,14 +26,14 @@ const char *test_choose_core(unsigned choice)
     static const struct {
         const char *text, *simd, *listed;
     } cores[TEST_CORES] = {{"default", NULL, NULL},        {"avx2", "avx2", NULL},
-                           {"portable", "portable", NULL}, {"rows", NULL, "0"},
-                           {"avx2, rows", "avx2", "0"},    {"portable, rows", "portable", "0"}};
+                           {"portable", "portable", NULL}, {"bins", NULL, "0"},
+                           {"avx2, bins", "avx2", "0"},    {"portable, bins", "portable", "0"}};
     set_or_unset("SHMHEAP_SIMD", cores[choice].simd);
     set_or_unset("SHMHEAP_LIST_MAX", cores[choice].listed);
     return cores[choice].text;
 }
 
-void test_choose_few(unsigned most)
+void test_choose_list_max(unsigned most)
 {
     char text[12];
     snprintf(text, sizeof text, "%u", most);
@@ -50,6 +52,23 @@ shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignmen
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     CHECK(shmheap_valid(mem));
     return mem;
+}
+
+shmheap_memory_handle test_anonymous_with(size_t len, size_t alignment, unsigned flags)
+{
+    const shmheap_options options = {
+        .len = len, .alignment = alignment, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    return mem;
+}
+
+shmheap_memory_handle test_connect_again(shmheap_memory_handle mem, unsigned flags)
+{
+    const shmheap_options options = {.flags = flags};
+    shmheap_memory_handle other;
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), &options), 0);
+    return other;
 }
 
 shmheap_memory_handle test_connect(const char *name)
@@ -88,6 +107,52 @@ unsigned test_own_slot(shmheap_memory_handle mem)
     CHECK_EQ(shmheap_processes(mem, own_slot_visit, &slot), 0);
     CHECK(slot >= 1 && slot <= 1022);
     return slot;
+}
+
+struct holder {
+    shmheap_memory_handle mem;
+    int shares, ready[2];
+};
+
+static void hold(void *context)
+{
+    const struct holder *holder = context;
+    shmheap_memory_handle mem = test_connect_again(holder->mem, 0);
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    if (holder->shares)
+        CHECK(shmheap_ptr_to_handle(mem, shmheap_alloc(mem, 100)).bits != 0);
+    unsigned slot = test_own_slot(mem);
+    CHECK_EQ(write(holder->ready[1], &slot, sizeof slot), sizeof slot);
+    for (;;)
+        pause();
+}
+
+pid_t test_fork_holder(shmheap_memory_handle mem, int shares, unsigned *slot)
+{
+    struct holder holder = {.mem = mem, .shares = shares};
+    CHECK(pipe(holder.ready) == 0);
+    pid_t pid = test_fork(hold, &holder);
+    CHECK_EQ(read(holder.ready[0], slot, sizeof *slot), sizeof *slot);
+    CHECK(close(holder.ready[0]) == 0 && close(holder.ready[1]) == 0);
+    return pid;
+}
+
+static int add_cached(const shmheap_block_info *block, void *context)
+{
+    struct test_cached_counts *cached = context;
+    if (block->state == SHMHEAP_STATE_CACHED) {
+        CHECK(block->slot >= 1 && block->slot <= 1022);
+        cached->blocks++;
+        cached->bytes += block->size;
+    }
+    return 0;
+}
+
+struct test_cached_counts test_cached(shmheap_memory_handle mem)
+{
+    struct test_cached_counts cached = {0, 0};
+    CHECK_EQ(shmheap_walk(mem, add_cached, &cached), 0);
+    return cached;
 }
 
 size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room)

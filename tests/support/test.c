@@ -151,7 +151,8 @@ size_t test_rounds(size_t plain) { return SANITIZED ? (plain + 9) / 10 : plain; 
 
 void test_tolerate_crashes(int tolerate) { crashes_tolerated = tolerate; }
 
-/* Only SIGKILL and an exit with 0 are ends that tests plan. Otherwise end at once: others may wait for the child. */
+/* Only SIGKILL and an exit with 0 are ends that tests plan. Otherwise end at once: others may wait
+ * for the child. */
 static void child_ended(int signal, siginfo_t *info, void *context)
 {
     (void)signal;

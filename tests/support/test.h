@@ -7,9 +7,9 @@
  *     static const struct test tests[] = {TEST(alloc_of_zero_bytes)};
  *     TEST_MAIN(tests)
  *
- * The functions run one after the other in a child of the program; the program itself, the guard, only waits. However
- * the child ends, the guard ends all that it left running and removes the names that it registered.
- * A first argument runs the functions whose names contain it. */
+ * The functions run one after the other in a child of the program; the program itself, the guard,
+ * only waits. However the child ends, the guard ends all that it left running and removes the names
+ * that it registered. A first argument runs the functions whose names contain it. */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
 
@@ -24,8 +24,8 @@
 
 #include "shmheap.h"
 
-/* Checks: on failure they print the place, the values and errno, and end the process with status 1; if it is a
- * child, its parent then fails as well. */
+/* Checks: on failure they print the place, the values and errno, and end the process with status 1;
+ * if it is a child, its parent then fails as well. */
 #define CHECK(condition)                                                                           \
     ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s is false", #condition))
 #define CHECK_EQ(found, expected)                                                                  \
@@ -85,17 +85,20 @@ struct test {
     }
 int test_main(const struct test *tests, size_t count, int argc, char **argv);
 
-/* test_rounds is how often to repeat: plain in the plain configuration, where the figures of the project's
- * promises hold; a tenth under a sanitizer, which makes everything five to fifteen times slower. */
+/* test_rounds is how often to repeat: plain in the plain configuration, where the figures of the
+ * project's promises hold; a tenth under a sanitizer, which makes everything five to fifteen times
+ * slower. */
 size_t test_rounds(size_t plain);
 
-/* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at the end. They
- * are random, since tests with PID namespaces of their own may share /dev/shm. Valid till the end. */
+/* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at
+ * the end. They are random, since tests with PID namespaces of their own may share /dev/shm. Valid
+ * till the end. */
 const char *test_name(void);
 const char *test_path(void);
 /* name with something behind it, removed at the end as well. */
 const char *test_name_with(const char *name, const char *suffix);
-/* The file of /dev/shm that a name from test_name refers to; for tests that put something else there. */
+/* The file of /dev/shm that a name from test_name refers to; for tests that put something else
+ * there. */
 const char *test_shm_path(const char *name);
 
 /* Random numbers. The seed is printed at the start and can be set in SHMHEAP_TEST_SEED. */
@@ -107,13 +110,17 @@ uint64_t test_random_next(struct test_random *random);
 /* 0 to limit - 1 */
 uint64_t test_random_below(struct test_random *random, uint64_t limit);
 
-/* Processes. A child that ends by a signal other than SIGKILL, or with a status other than 0, ends the test at once
- * (so that nobody waits for it at a barrier), unless test_tolerate_crashes(1) was called in its parent. */
+/* Processes. A child that ends by a signal other than SIGKILL, or with a status other than 0, ends
+ * the test at once (so that no process waits for it at a barrier), unless test_tolerate_crashes(1)
+ * was called in its parent. */
 pid_t test_fork(void (*run)(void *context), void *context);
 int test_wait(pid_t pid);  /* the status of waitpid */
 void test_join(pid_t pid); /* it must exit with 0 */
 void test_kill(pid_t pid); /* by SIGKILL, which must be what ends it */
 void test_tolerate_crashes(int tolerate);
+/* A child that connects to the heap of mem, allocates an object and, where shares, another that it
+ * shares; slot is its slot. It then waits: test_kill ends it. */
+pid_t test_fork_holder(shmheap_memory_handle mem, int shares, unsigned *slot);
 /* Runs run(context) in a child of its own and waits for it. */
 void test_in_child(void (*run)(void *context), void *context);
 /* Each of count threads runs run(context); waits for all. */
@@ -131,22 +138,33 @@ void test_barrier_begin(struct test_barrier *barrier, unsigned parties);
 void test_barrier_wait(struct test_barrier *barrier);
 void test_barrier_end(struct test_barrier *barrier);
 
-/* The core is compiled for several processors, and keeps the free blocks in two forms. Connections made from now on are as the choice says, 0 to TEST_CORES
- * - 1, where this processor can: its name. 0 is what users have. */
+/* The core is compiled for several processors, and keeps the free blocks in two forms. Connections
+ * made from now on are as the choice says, 0 to TEST_CORES - 1, where this processor can: its name.
+ * 0 is what users have. */
 enum { TEST_CORES = 6 };
 const char *test_choose_core(unsigned choice);
 /* Connections made from now on take at most so many free blocks to the list, 0 to 64. */
-void test_choose_few(unsigned most);
+void test_choose_list_max(unsigned most);
 
 /* Heaps. */
 shmheap_memory_handle test_anonymous(size_t len, size_t max_len, size_t alignment);
+/* A heap of fixed length, with more flags. */
+shmheap_memory_handle test_anonymous_with(size_t len, size_t alignment, unsigned flags);
 shmheap_memory_handle test_connect(const char *name);
+/* Another connection to the heap of mem, by its descriptor. */
+shmheap_memory_handle test_connect_again(shmheap_memory_handle mem, unsigned flags);
 shmheap_stats test_stat(shmheap_memory_handle mem);
 /* Bytes from shmheap_underlying. */
 uint64_t test_offset(shmheap_memory_handle mem, const void *ptr);
 /* The slot of this connection; it makes a change first, as a child has none before that. */
 unsigned test_own_slot(shmheap_memory_handle mem);
-/* Allocates until not even the smallest object fits, large ones first: how many, at most room; they are in ptrs. */
+/* Blocks in caches, and their bytes with headers. */
+struct test_cached_counts {
+    uint64_t blocks, bytes;
+};
+struct test_cached_counts test_cached(shmheap_memory_handle mem);
+/* Allocates until not even the smallest object fits, large ones first: how many, at most room; they
+ * are in ptrs. */
 size_t test_take_all(shmheap_memory_handle mem, void **ptrs, size_t room);
 /* All of it is one free block. */
 void test_check_empty(shmheap_memory_handle mem);
@@ -172,7 +190,7 @@ struct test_blocks {
 };
 /* Walks and checks that the blocks tile the region. */
 struct test_blocks test_blocks_take(shmheap_memory_handle mem);
-/* Places, sizes and free or not; who holds them may differ. */
+/* Places, sizes and whether free; owners may differ. */
 int test_blocks_same(const struct test_blocks *a, const struct test_blocks *b);
 void test_blocks_drop(struct test_blocks *blocks);
 

@@ -1,8 +1,8 @@
-/* busy.c: a program to be recorded, whose calls are known: busy WHAT. Built without a compiler's knowledge of
- * malloc, which would leave out what nobody uses.
+/* busy.c: a program to be recorded, whose calls are known: busy WHAT. Built without the compiler's
+ * knowledge of malloc, which would leave out objects that are not used.
  *
  * SPDX-License-Identifier: Apache-2.0
- */
+ * */
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,7 +14,7 @@
 
 enum { ROUNDS = 1000 };
 
-/* 1 + 1 + 1 + 1 + 1 objects with sizes that nobody else asks for; one realloc; all freed. */
+/* 1 + 1 + 1 + 1 + 1 objects with sizes that no other call requests; one realloc; all freed. */
 static void one_of_each(void)
 {
     void *aligned = NULL;

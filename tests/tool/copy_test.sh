@@ -1,5 +1,6 @@
 #!/bin/bash
-# copy, and names that are kept and removed: of a heap in use, of one whose processes are dead, of none.
+# copy, and names that are kept and removed: of a heap in use, of one whose processes are dead, of
+# none.
 source tests/tool/lib.sh
 hold=$PWD/$2
 

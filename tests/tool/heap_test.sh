@@ -1,5 +1,6 @@
 #!/bin/bash
-# ls, stat, check, map and rm: with a heap in use, with one that nobody uses, with none, and with what is no heap.
+# ls, stat, check, map and rm: on a heap in use, on one without processes, on none, and on files
+# that are no heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 
@@ -20,7 +21,8 @@ for name in "$heap" "/$heap"; do
     says "$holder  hold "
 done
 run 0 stat --json "$heap"
-json "j['len'] == 1048576 and j['used_blocks'] == 128 and j['alignment'] == 16 and j['recoveries'] == 0"
+json "(j['len'] == 1048576 and j['used_blocks'] == 128 and j['alignment'] == 16 and
+    j['recoveries'] == 0)"
 json "[p['alive'] for p in j['connected'] if p['pid'] == $holder] == [True]"
 run 0 stat --json --file "/dev/shm/$heap"
 json "j['used_blocks'] == 128"
@@ -30,7 +32,8 @@ run 0 check --json "$heap"
 json "j['sound'] and j['rule'] == 0 and j['blocks'] == 129"
 
 run 0 map --columns 64 --rows 8 "$heap"
-[ "$(grep -c '^ .*|[.:+*#]*|' "$work/out")" = 5 ] || fail "not five lines: four used, one that stands for the free"
+[ "$(grep -c '^ .*|[.:+*#]*|' "$work/out")" = 5 ] ||
+    fail "not five lines: four used, one that stands for the free"
 says 'and 3 more lines, all free'
 says 'free .* in 1'
 says 'used .* in 128'
@@ -42,13 +45,14 @@ says "pid $holder"
 COLUMNS=40 run 0 map "$heap"
 [ "$(grep '|.*|' "$work/out" | head -1 | wc -m)" -le 41 ] || fail "wider than the terminal"
 run 0 map --json --columns 10 --rows 10 "$heap"
-json "len(j['cells']) == 100 and sum(sum(c.values()) for c in j['cells']) == j['used_bytes'] + j['free_bytes']"
+json "(len(j['cells']) == 100 and
+    sum(sum(c.values()) for c in j['cells']) == j['used_bytes'] + j['free_bytes'])"
 json "sum(c.get('used', 0) for c in j['cells']) == j['used_bytes']"
 
 refused 1 "in use by .*$holder (hold)" rm "$heap"
 [ -e "/dev/shm/$heap" ] || fail "a heap in use was removed"
 
-# Its process gone in order, then nobody uses it.
+# Its process leaves in order, then the heap has no process.
 exec {HOLD[1]}>&-
 wait "$holder" || fail "the holder failed"
 run 0 stat --json "$heap"
@@ -59,7 +63,7 @@ run 0 rm "$heap"
 [ ! -e "/dev/shm/$heap" ] || fail "the heap is still there"
 refused 1 'there is no heap' rm "$heap"
 
-# What a killed process held is given back when asked for, and not while it lives.
+# reap frees a killed process's objects, and none of a live process.
 coproc HOLD { exec "$hold" "/$heap" 65536; }
 holder=$HOLD_PID
 read -r word <&"${HOLD[0]}"

@@ -1,10 +1,11 @@
-/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached|named|kept]]. Makes it and an object for each 4096 bytes
- * of half of it, connects CONNECTIONS - 1 times more, says "ready", and stays until its standard input ends. Where it may
- * not open so many files it says "few" instead. cached: its connection has caches, and one object more lies in them. named:
- * there are two objects with names; kept: the name of one is kept as well.
+/* hold.c: a process that holds a heap: hold NAME LEN [CONNECTIONS [cached|named|kept]]. Makes it
+ * and an object for each 4096 bytes of half of it, connects CONNECTIONS - 1 times more, says
+ * "ready", and stays until its standard input ends. Where it may not open so many files it says
+ * "few" instead. cached: its connection has caches, and one object more lies in them. named: there
+ * are two objects with names; kept: the name of one is kept as well.
  *
  * SPDX-License-Identifier: Apache-2.0
- */
+ * */
 #include <shmheap.h>
 #include <stdio.h>
 #include <stdlib.h>

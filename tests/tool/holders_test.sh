@@ -1,5 +1,5 @@
 #!/bin/bash
-# Who holds what: processes alive and dead, those that left, and a heap whose slots are all taken.
+# Owners of objects: live, dead and departed processes, and a heap whose slots are all taken.
 source tests/tool/lib.sh
 hold=$PWD/$2
 
@@ -21,7 +21,8 @@ run 0 stat "$heap"
 says "$holder  hold  *alive  *8  "
 grep -q ' dead ' "$work/out" && fail "somebody is dead"
 run 0 stat --json "$heap"
-json "[(p['blocks'], p['bytes'], p['cached_bytes'], p['alive']) for p in j['connected']] == [(8, 8 * 4016, 0, True)]"
+json "([(p['blocks'], p['bytes'], p['cached_bytes'], p['alive']) for p in j['connected']] ==
+    [(8, 8 * 4016, 0, True)])"
 json "j['left']['blocks'] == j['gone']['blocks'] == j['sent']['blocks'] == 0"
 run 0 ls --processes
 says "^$heap .* 1  *0  "
@@ -30,7 +31,7 @@ run 0 ls
 says 'PROCESSES  DEAD  RECOVERIES'
 grep -q "$holder  hold" "$work/out" && fail "ls shows processes unasked"
 
-# The dead one is told from the living, with what it holds.
+# The dead process is told from the live ones, with its objects.
 kill -KILL "$holder"
 wait "$holder"
 run 0 stat "$heap"
@@ -44,7 +45,8 @@ says "^$heap .* 0  *1  "
 says "$holder  hold  *dead  *8  "
 run 0 ls -p --json
 json "[h['dead'] for h in j if h['name'] == '$heap'] == [1]"
-json "[(p['pid'], p['alive'], p['blocks']) for h in j if h['name'] == '$heap' for p in h['connected']] == [($holder, False, 8)]"
+json "[(p['pid'], p['alive'], p['blocks'])
+    for h in j if h['name'] == '$heap' for p in h['connected']] == [($holder, False, 8)]"
 run 0 ls --json
 json "[h for h in j if 'connected' in h] == []"
 run 0 reap "$heap"
@@ -65,7 +67,8 @@ run 0 rm "$heap"
 # What lies in caches is told apart.
 start $((4 << 20)) 1 cached
 run 0 stat --json "$heap"
-json "[(p['cached_blocks'] > 0, p['cached_bytes'] == 4016 * p['cached_blocks'], p['bytes'] > 512 * 4016 + p['cached_bytes'])
+json "[(p['cached_blocks'] > 0, p['cached_bytes'] == 4016 * p['cached_blocks'],
+    p['bytes'] > 512 * 4016 + p['cached_bytes'])
     for p in j['connected']] == [(True, True, True)]"
 run 0 stat "$heap"
 says "$holder  hold  *alive  .* KiB$"
@@ -74,7 +77,7 @@ run 0 stat --json "$heap"
 json "j['left'] == {'blocks': 512, 'bytes': 512 * 4016} and j['used_blocks'] == 512"
 run 0 rm "$heap"
 
-# Objects with names, of a living process and of a dead one.
+# Objects with names, of a live and of a dead process.
 rm -f "/dev/shm/$heap"
 start 65536 1 named
 run 0 names "$heap"
@@ -95,7 +98,7 @@ refused 1 'no heap' names "$heap.not"
 refused 2 'one heap' names
 run 0 rm "$heap"
 
-# All slots taken: who only looks is let in and told, who needs a slot gets the reason.
+# All slots taken: a command that only reads works, a command that needs a slot gives the reason.
 start 65536 1022
 if [ "$word" = few ]; then
     echo "skipped: a full slot table; no 1022 open files are allowed"
@@ -105,7 +108,8 @@ else
     run 0 stat --json "$heap"
     json "j['processes'] == j['slots'] == len(j['connected']) == 1022"
     run 0 check "$heap"
-    reason="all 1022 slots of the heap '$heap' are taken: by 1022 live connections and 0 dead ones.*'shmheap stat $heap'"
+    reason="all 1022 slots of the heap '$heap' are taken: by 1022 live connections and 0 dead ones"
+    reason+=".*'shmheap stat $heap'"
     refused 1 "$reason" reap "$heap"
     run 0 stat --json "$heap"
     json "j['processes'] == 1022 and j['dead'] == 0 and j['used_blocks'] == 8"

@@ -24,7 +24,8 @@ run() {
     [ "$status" = "$wanted" ] || fail "shmheap $* ended with $status, not $wanted"
 }
 
-# refused STATUS PATTERN ARGUMENT...: it ends with that status, one line of error that has the pattern, and no output.
+# refused STATUS PATTERN ARGUMENT...: it ends with that status, one line of error that has the
+# pattern, and no output.
 refused() {
     local wanted=$1 pattern=$2
     shift 2

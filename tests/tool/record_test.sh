@@ -1,5 +1,6 @@
 #!/bin/bash
-# record: a small program whose calls are known, with threads, children, exec and sudden ends; python3; what cannot be recorded.
+# record: a small program whose calls are known, with threads, children, exec and sudden ends;
+# python3; what cannot be recorded.
 source tests/tool/lib.sh
 busy=$PWD/$2
 export TMPDIR=$work
@@ -10,12 +11,13 @@ record 0 "$busy" each
 json "j['status'] == 0 and len(j['streams']) == 1 and j['streams'][0]['name'] == 'busy'"
 cp "$work/out" "$work/each.json"
 run 0 replay --quiet --json -p 1 "$work/a.trace"
-json "j['sound'] and j['calls'] == sum(s['events'] for s in __import__('json').load(open('$work/each.json'))['streams'])"
+json "(j['sound'] and j['calls'] ==
+    sum(s['events'] for s in __import__('json').load(open('$work/each.json'))['streams']))"
 python3 - "$work/each.json" <<'END' || fail "sizes are missing"
 import json, sys
 stream = json.load(open(sys.argv[1]))["streams"][0]
-# 70001 + 70007 + 70016 + 70003 + 70005 and the realloc's 140001, which stands in for the first at the peak. The C++
-# library, where Bazel links it, takes some 70 KiB at its start.
+# 70001 + 70007 + 70016 + 70003 + 70005 and the realloc's 140001, which stands in for the first at
+# the peak. The C++ library, where Bazel links it, takes some 70 KiB at its start.
 assert stream["bytes"] >= 490033, stream
 assert 420032 <= stream["peak_live"] < 420032 + 100000, stream
 assert stream["objects"] >= 5 and stream["events"] >= 11, stream
@@ -26,10 +28,12 @@ json "j['streams'][0]['threads'] == 5 and j['streams'][0]['objects'] >= 4000"
 json "j['streams'][0]['live'] < 100 and j['streams'][0]['dropped'] == 0"
 run 0 replay --quiet -p 4 "$work/a.trace"
 
-# The child's stream is its own, whole although SIGKILL ended it; it freed one object of its parent's.
+# The child's stream is its own, whole although SIGKILL ended it; it freed one object of its
+# parent's.
 record 0 "$busy" child
 json "len(j['streams']) == 2 and j['streams'][0]['pid'] != j['streams'][1]['pid']"
-json "j['streams'][1]['objects'] == 1000 and j['streams'][1]['live'] == 0 and j['streams'][1]['dropped'] == 1"
+json "(j['streams'][1]['objects'] == 1000 and j['streams'][1]['live'] == 0 and
+    j['streams'][1]['dropped'] == 1)"
 
 record 7 "$busy" exit
 json "j['status'] == 7 and j['streams'][0]['objects'] >= 1000"
@@ -39,7 +43,8 @@ run 143 record -o "$work/a.trace" -- sh -c 'kill -TERM $$'
 
 # A program with many processes, and python3 with many calls.
 run 0 record -o "$work/a.trace" -- sh -c 'for i in 1 2 3; do ls / | wc -l; done'
-[ "$(cat "$work/out")" = "$(for i in 1 2 3; do ls / | wc -l; done)" ] || fail "the program's output is not its own"
+[ "$(cat "$work/out")" = "$(for i in 1 2 3; do ls / | wc -l; done)" ] ||
+    fail "the program's output is not its own"
 run 0 replay --quiet -p 2 "$work/a.trace"
 PYTHONMALLOC=malloc record 0 python3 -c 'import json; json.dumps([str(i) for i in range(20000)])'
 json "max(s['objects'] for s in j['streams']) >= 20000"
@@ -47,7 +52,8 @@ run 0 replay --quiet --json -p 4 "$work/a.trace"
 json "j['finished'] == 4 and j['sound']"
 
 # A file size limit stops the recorder, not the program.
-run 0 record --json -o "$work/a.trace" -- sh -c 'ulimit -f 300; exec python3 -S -c "x = [bytes(600) for i in range(50000)]; print(len(x))"'
+many='x = [bytes(600) for i in range(50000)]; print(len(x))'
+run 0 record --json -o "$work/a.trace" -- sh -c "ulimit -f 300; exec python3 -S -c '$many'"
 grep -q '^50000$' "$work/out" || fail "the program was harmed"
 sed -i '/^50000$/d' "$work/out"
 json "any(s['cut'] for s in j['streams'])"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# replay: from one process and four, to the end and not, with one of them killed, and with traces that are none.
+# replay: from one process and four, to the end and not, with one of them killed, and with traces
+# that are none.
 source tests/tool/lib.sh
 make_trace=$PWD/$2
 
@@ -17,12 +18,14 @@ says '240,000; 2 processes finished'
 grep -q 'calls each of 2 processes' "$work/err" || fail "no plain lines of progress"
 grep -q $'\r' "$work/err" && fail "a bar where there is no terminal"
 
-# Objects that another process frees, also where one of them is killed. At least what its ring holds, 256 objects, goes
-# to each process, even one that does not run meanwhile.
+# Objects that another process frees, also where one of them is killed. At least what its ring
+# holds, 256 objects, goes to each process, even one that does not run meanwhile.
 run 0 replay --quiet --json -p 4 --hand-over 2 "$work/a.trace"
-json "j['handed'] >= 4 * 256 and j['handed'] + j['frees'] == j['objects'] and j['heap']['used_blocks'] == 0"
+json "(j['handed'] >= 4 * 256 and j['handed'] + j['frees'] == j['objects'] and
+    j['heap']['used_blocks'] == 0)"
 run 0 replay --quiet --json -p 1 --hand-over 1 --inherit "$work/a.trace"
-json "j['handed'] > 10000 and j['handed'] + j['frees'] == j['objects'] and j['heap']['used_blocks'] == 0"
+json "(j['handed'] > 10000 and j['handed'] + j['frees'] == j['objects'] and
+    j['heap']['used_blocks'] == 0)"
 run 0 replay --quiet --json -p 4 --hand-over 2 --kill-one "$work/a.trace"
 json "j['finished'] == 3 and j['sound'] and 0 < j['heap']['used_blocks'] <= 502"
 
@@ -31,7 +34,8 @@ run 0 replay --quiet --json -p 2 --len 4096 --max-len 16M "$work/a.trace"
 json "j['heap']['grows'] > 0 and j['finished'] == 2"
 # One that may not is too small, and each process says so.
 run 1 replay --quiet -p 2 --len 4096 "$work/a.trace"
-[ "$(grep -c 'process [12]: no room for an object' "$work/err")" -ge 1 ] || fail "nobody said that there is no room"
+[ "$(grep -c 'process [12]: no room for an object' "$work/err")" -ge 1 ] ||
+    fail "nobody said that there is no room"
 
 # Stopped early and kept; the name is taken then.
 run 0 replay --quiet --json -p 3 --until 50 --name "$heap" --keep "$work/a.trace"
@@ -57,7 +61,8 @@ says '^  recovery  '
 
 # start: a replay that does not end by itself, and its workers.
 start() {
-    "$tool" replay --quiet -p 3 --repeat 1000000 --name "$heap" "$work/a.trace" >"$work/out" 2>"$work/err" &
+    "$tool" replay --quiet -p 3 --repeat 1000000 --name "$heap" "$work/a.trace" \
+        >"$work/out" 2>"$work/err" &
     replay=$!
     workers=
     until [ "$(wc -w <<<"$workers")" = 3 ]; do
@@ -74,11 +79,12 @@ ended() {
     [ ! -e "/dev/shm/$heap" ] || fail "replay left its heap"
 }
 
-# Workers killed from outside are reported, and nobody waits for them.
+# Workers killed from outside are reported, and no process waits for them.
 start
 kill -9 $workers
 ended 1
-[ "$(grep -c 'was killed by signal 9' "$work/err")" = 3 ] || fail "not each killed process was reported"
+[ "$(grep -c 'was killed by signal 9' "$work/err")" = 3 ] ||
+    fail "not each killed process was reported"
 
 # So is a replay told to end, also with a worker stopped.
 start

@@ -1,5 +1,6 @@
 #!/bin/bash
-# rm --stale: heaps that nobody lives on go, those that somebody lives on stay, and so does what is no heap.
+# rm --stale: heaps without a live process go, heaps with one stay, and so do files that are no
+# heaps.
 source tests/tool/lib.sh
 hold=$PWD/$2
 shm=/dev/shm
@@ -51,20 +52,25 @@ ln -s "$heap.left" "$shm/$heap.link"
 long_ago text magic cut
 none=(text magic cut folder link)
 
-# Whoever else uses this folder must not be harmed by a test: all is tried without effect first, and then only where
-# nobody else is.
+# The test must not harm other users of this folder: it tries all without effect first, and goes on
+# only where there are none.
 run 0 rm --stale --dry-run --json
 for name in left dead; do reason "$name" "('no process is connected', True)"; done
 reason begun "('never finished, and its creator is gone', True)"
 for name in empty reserved; do reason "$name" "('empty, and not open', False)"; done
-json "not {o['name'] for o in j} & {'$heap.' + n for n in 'live young open text magic cut folder link'.split()}"
-json "[(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] == [(8, 8 * 4016)]"
-json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.named'] == [(True, 10, 0)]"
-json "[(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] == [(False, 10, 1)]"
+json "not ({o['name'] for o in j} &
+    {'$heap.' + n for n in 'live young open text magic cut folder link'.split()})"
+json "([(o['used_blocks'], o['used_bytes']) for o in j if o['name'] == '$heap.dead'] ==
+    [(8, 8 * 4016)])"
+json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.named'] ==
+    [(True, 10, 0)])"
+json "([(o['removed'], o['objects'], o['kept_names']) for o in j if o['name'] == '$heap.kept'] ==
+    [(False, 10, 1)])"
 reason later "('no process is connected, but it may have kept names: it cannot be walked', False)"
 run 0 rm --stale -n
 says "^would remove $heap.named: no process is connected; .*, 10 objects in it"
-says "^kept $heap.kept: .*kept names; 'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
+says "^kept $heap.kept: .*kept names; 'shmheap names $heap.kept' lists them"
+says "'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
 says ', [1-9][0-9]* kept for their names$'
 says "^would remove $heap.left: no process is connected; .*, 8 objects in it"
 says "^kept $heap.empty: empty, and not open; .*'shmheap rm --stale $heap.empty' removes it"

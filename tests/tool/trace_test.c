@@ -12,7 +12,8 @@
 
 static char error[200];
 
-/* malloc(24), malloc(100), free of the first, malloc(8), free of the second: the example of TRACE.md. */
+/* malloc(24), malloc(100), free of the first, malloc(8), free of the second: the example of
+ * TRACE.md. */
 static void write_example(struct trace_writer *writer)
 {
     uint32_t a, b, c;

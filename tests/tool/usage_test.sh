@@ -13,7 +13,8 @@ for command in ls stat check map names copy reap rm record replay; do
     refused 2 'not an option' "$command" --nonsense
 done
 
-# The help of map explains each letter that a map in plain characters may have ('u' never shows: it is ". : + * #").
+# The help of map explains each letter that a map in plain characters may have ('u' never shows: it
+# is ". : + * #").
 run 0 map --help
 help=$(tr -s '\n ' '  ' <"$work/out")
 for letter in s h c i n; do

@@ -62,7 +62,8 @@ static void alignment_holds_in_another_mapping(void)
     shmheap_destroy(name, a);
 }
 
-/* Where no block is large enough for any position of the object, but one has it at the right place by chance. */
+/* Where no block is large enough for any position of the object, but one has it at the right place
+ * by chance. */
 static void an_exact_place_is_found(void)
 {
     for (size_t granule = 8; granule <= 16; granule += 8) {
@@ -80,7 +81,8 @@ static void an_exact_place_is_found(void)
     }
 }
 
-/* A place that happens to be right is taken only where no block would do anyhow, be it the one that growing makes. */
+/* A place that happens to be right is taken only where no block would do anyhow, be it the one that
+ * growing makes. */
 static void an_exact_place_comes_last(void)
 {
     for (size_t granule = 8; granule <= 16; granule += 8) {

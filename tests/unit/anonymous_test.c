@@ -98,7 +98,7 @@ static void cannot_be_shrunk(void)
     shmheap_disconnect(mem);
 }
 
-/* As one leaves it who dies growing it; sparse heaps grow within what is there. */
+/* As a process leaves it that dies while it grows the file; sparse heaps grow within the file. */
 static void may_be_longer_than_the_heap(void)
 {
     shmheap_options options = {
@@ -222,7 +222,7 @@ static void more_than_the_machine_has(void)
 {
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     if (bytes > SIZE_MAX / 16)
-        return; /* more than a 32-bit process can ask for */
+        return; /* more than a 32-bit process can request */
     size_t all = (size_t)bytes;
     if (!has_addresses(10 * all)) { /* 8, and an index */
         puts("too few addresses here");
@@ -239,7 +239,8 @@ static void more_than_the_machine_has(void)
     shmheap_disconnect(mem);
 }
 
-/* Where standard streams are closed, a heap's file does not get their numbers: what is printed would go into the heap. */
+/* Where standard streams are closed, a heap's file does not get their numbers: what is printed
+ * would go into the heap. */
 static void check_closed(void) { CHECK_REFUSED(fcntl(0, F_GETFD) == -1, EBADF); }
 
 static void child_takes_a_slot(void *context)

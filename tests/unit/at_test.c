@@ -162,8 +162,8 @@ static void across_fork(void)
     test_unshare(shared, sizeof *shared);
 }
 
-/* Without a file it is the process that is asked after. One that has ended is dead, also while its parent has not yet waited for it and
- * its number is still taken. */
+/* Without a file, liveness is that of the process. A process that has ended is dead, also while its
+ * parent has not yet waited for it and its number is still taken. */
 static void hold_and_end(void *context)
 {
     shmheap_memory_handle mem;
@@ -314,7 +314,7 @@ static void child_dies_connected(void *context)
     CHECK(shmheap_alloc(mem, 8) != NULL);
 }
 
-/* Slots of the dead are given to others, and their blocks stay. */
+/* Other processes get the slots of dead processes, whose blocks stay. */
 static void slots_of_the_dead_are_used_again(void)
 {
     enum { DEATHS = 200 };

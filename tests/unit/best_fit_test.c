@@ -1,5 +1,6 @@
-/* Connections that cache: what no cache holds is placed by best fit, with all free blocks of 64 granules and more counting as equally
- * good. In a heap too small for caches each placement can be held against the model.
+/* Connections that cache: what no cache holds is placed by best fit, with all free blocks of 64
+ * granules and more counting as equally good. In a heap too small for caches each placement can be
+ * held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
@@ -28,10 +29,10 @@ struct world {
 static uint64_t best_place(const struct world *world, uint64_t need)
 {
     const struct model *model = &world->held.model;
-    uint64_t tail = model_tail(model), best = MODEL_NONE, least = UINT64_MAX;
+    uint64_t top = model_top(model), best = MODEL_NONE, least = UINT64_MAX;
     for (size_t i = 0; i < model->count; i++) {
         const struct model_span *span = &model->spans[i];
-        uint64_t size = span->start == tail  ? UINT64_MAX - 1
+        uint64_t size = span->start == top   ? UINT64_MAX - 1
                         : span->size < LARGE ? span->size
                                              : LARGE;
         if (!span->used && span->size >= need && size < least) {
@@ -46,7 +47,7 @@ static void count_place(struct world *world, uint64_t start)
 {
     if (start == MODEL_NONE)
         world->refused++;
-    else if (start == model_tail(&world->held.model))
+    else if (start == model_top(&world->held.model))
         world->at_the_end++;
     else
         model_size(&world->held.model, start) < LARGE ? world->small++ : world->large++;

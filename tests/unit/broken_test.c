@@ -1,4 +1,5 @@
-/* A heap whose lock's owner died and whose headers do not reach its end: refused each time, and at once, until it is mended.
+/* A heap whose lock's owner died and whose headers do not reach its end: refused each time, and at
+ * once, until it is mended.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -87,7 +88,8 @@ static void a_header_of_nothing(void) { refused_with(0); }
 static void a_size_beyond_the_end(void) { refused_with(65536); }
 static void a_size_that_misses_the_next(void) { refused_with(2); }
 
-/* Growth publishes the new length before the tail takes in what was added: a death between leaves two free neighbours. */
+/* Growth publishes the new length before the top block takes in the added memory: a death between
+ * leaves two free neighbours. */
 static void free_neighbours_are_merged(void)
 {
     struct broken broken = broken_begin();
@@ -102,7 +104,7 @@ static void free_neighbours_are_merged(void)
     shmheap_disconnect(broken.mem);
 }
 
-/* Nobody died; whoever walks the blocks says what is wrong, and what was found before it is not lost. */
+/* No process died. A walk of the blocks reports the fault, and the blocks before it are visited. */
 static void a_walk_that_cannot_reach_the_end(void)
 {
     struct broken broken = broken_begin();
@@ -118,8 +120,8 @@ static void a_walk_that_cannot_reach_the_end(void)
     shmheap_disconnect(broken.mem);
 }
 
-/* The table of names is no table any more, and the heap has no room for another: names are found one block after the other, until
- * there is room again. */
+/* The table of names is no table any more, and the heap has no room for another: names are found
+ * one block after the other, until there is room again. */
 static void names_without_a_table(unsigned names)
 {
     static void *taken[4096];
@@ -160,7 +162,8 @@ static void names_without_room_for_a_table(void)
         names_without_a_table(names);
 }
 
-/* As many names as any heap could have, and more: their table finds no room, whether a size_t has its length or not. */
+/* As many names as any heap could have, and more: their table finds no room, whether a size_t has
+ * its length or not. */
 static void a_count_of_names_that_cannot_be(void)
 {
     shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
@@ -180,7 +183,8 @@ static void a_count_of_names_that_cannot_be(void)
     shmheap_disconnect(mem);
 }
 
-/* A record that names what is not there, or says that its object is longer than it is (all of its block): refused, and good again when it is. */
+/* A record that names what is not there, or says that its object is longer than it is (all of its
+ * block): refused, and good again when it is. */
 static void records_that_lie(void)
 {
     struct broken broken = broken_begin();
@@ -227,7 +231,8 @@ static uint64_t users_now(shmheap_memory_handle mem)
     return users;
 }
 
-/* More users than the record and the first block of more can count: recovery links the blocks anew, each once. */
+/* More users than the record and the first block of more can count: recovery links the blocks anew,
+ * each once. */
 static void uses_are_counted_after_a_death(void)
 {
     shmheap_memory_handle mems[NAME_USERS + USERS_MORE + 8], looker = test_anonymous(65536, 0, 16);
@@ -252,7 +257,8 @@ static void uses_are_counted_after_a_death(void)
     shmheap_disconnect(looker);
 }
 
-/* A peer has made an object of its own of what lies in a cache: the cache leaves it alone when it is emptied. */
+/* A peer has made an object of its own of what lies in a cache: the cache leaves it alone when it
+ * is emptied. */
 static void what_is_no_longer_in_a_cache_is_not_freed(void)
 {
     const shmheap_options options = {.flags = SHMHEAP_CACHED};
@@ -276,7 +282,8 @@ static void what_is_no_longer_in_a_cache_is_not_freed(void)
     shmheap_disconnect(mem);
 }
 
-/* A record that names the wrong object goes with the next recovery; the object, which is somebody's, does not go with it. */
+/* The next recovery removes a record that names the wrong object; the object, which has an owner,
+ * stays. */
 static void what_a_record_names_wrongly_is_not_freed(void)
 {
     struct broken broken = broken_begin();
@@ -300,7 +307,8 @@ static void what_a_record_names_wrongly_is_not_freed(void)
     shmheap_disconnect(broken.mem);
 }
 
-/* The lock is held by who frees slots, and the kernel has not said that it died: alive is who has locked its byte of the file. */
+/* A process that frees slots holds the lock, and the kernel has not said that it died: a process is
+ * alive if it has locked its byte of the file. */
 static void the_one_who_frees_slots_has_the_lock(void)
 {
     enum { NO_THREAD = FUTEX_TID_MASK };
@@ -333,7 +341,8 @@ static int find_more_users(const shmheap_block_info *block, void *context)
                : 0;
 }
 
-/* A record made where something else has lain, here the place of the users of another name: it takes nothing over. */
+/* A record made where something else has lain, here the place of the users of another name: it
+ * takes nothing over. */
 static void a_record_begins_without_a_past(void)
 {
     shmheap_memory_handle mem = test_anonymous(65536, 0, 16), others[NAME_USERS + 1];

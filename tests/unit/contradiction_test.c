@@ -1,4 +1,5 @@
-/* Where headers, tail and index contradict each other each call that needs them is refused, and changes nothing.
+/* Where headers, top block and index contradict each other, each call that needs them is refused,
+ * and changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/block/block.h"
 #include "c/src/segment/connection.h"
@@ -6,20 +7,20 @@
 
 enum { OBJECTS = 10, HOLE = 4, LEN = 40000, SPAN = 64 };
 
-/* [ 0 ] ... [ 3 ][ hole ][ 5 ] ... [ 9 ][ tail ]   the hole and each object as long as len takes */
+/* [ 0 ] ... [ 3 ][ hole ][ 5 ] ... [ 9 ][ top ]   the hole and each object as long as len takes */
 struct scene {
     shmheap_memory_handle mem;
     size_t len;
     void *objects[OBJECTS];
 };
 
-static struct scene scene_begin(size_t granule, size_t len, int tail)
+static struct scene scene_begin(size_t granule, size_t len, int top)
 {
     struct scene scene = {.mem = test_anonymous(LEN, 0, granule), .len = len};
     for (unsigned i = 0; i < OBJECTS; i++)
         CHECK((scene.objects[i] = shmheap_alloc(scene.mem, len)) != NULL);
-    while (!tail && (scene.objects[OBJECTS - 1] =
-                         shmheap_alloc(scene.mem, test_stat(scene.mem).largest_free)) == NULL)
+    while (!top && (scene.objects[OBJECTS - 1] =
+                        shmheap_alloc(scene.mem, test_stat(scene.mem).largest_free)) == NULL)
         continue;
     CHECK_EQ(shmheap_try_free(scene.mem, scene.objects[HOLE]), 0);
     return scene;
@@ -33,14 +34,14 @@ static uint64_t granule_of(const struct scene *scene, unsigned i)
 
 enum {
     ALLOC_HOLE = 1,
-    ALLOC_TAIL = 2,
+    ALLOC_TOP = 2,
     FREE_BEFORE_HOLE = 4,
     FREE_BEHIND_HOLE = 8,
     FREE_LAST = 16,
     GROW_BEFORE_HOLE = 32,
     GROW_LAST = 64,
     FREE_FIRST = 128,
-    ALL_TAIL = ALLOC_TAIL | FREE_LAST | GROW_LAST
+    ALL_TOP = ALLOC_TOP | FREE_LAST | GROW_LAST
 };
 
 /* These calls, and the same many at a time, are refused; then what was wrong is mended. */
@@ -55,7 +56,7 @@ static void refused(const struct scene *scene, unsigned calls, uint64_t *word, u
         CHECK_REFUSED(shmheap_alloc(mem, scene->len) == NULL, EBADMSG);
         CHECK_REFUSED(shmheap_alloc_many(mem, scene->len, 1, &got) == 0, EBADMSG);
     }
-    if (calls & ALLOC_TAIL) {
+    if (calls & ALLOC_TOP) {
         CHECK_REFUSED(shmheap_alloc(mem, scene->len + 1000) == NULL, EBADMSG);
         CHECK_REFUSED(shmheap_alloc_many(mem, scene->len + 1000, 1, &got) == 0, EBADMSG);
         CHECK_REFUSED(shmheap_aligned_alloc(mem, 256, scene->len + 1000) == NULL, EBADMSG);
@@ -90,38 +91,39 @@ static void for_all(void (*run)(size_t granule, size_t len))
         }
 }
 
-static void wrong_tail(size_t granule, size_t len)
+static void wrong_top(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
-    uint64_t *tail = &control_of(&scene)->top, end = scene.mem.heap->end;
-    refused(&scene, FREE_LAST | GROW_LAST, tail, end);
-    refused(&scene, ALL_TAIL, tail, *tail + 1);
-    refused(&scene, ALL_TAIL, tail, *tail - 1);
+    uint64_t *top = &control_of(&scene)->top, end = scene.mem.heap->end;
+    refused(&scene, FREE_LAST | GROW_LAST, top, end);
+    refused(&scene, ALL_TOP, top, *top + 1);
+    refused(&scene, ALL_TOP, top, *top - 1);
     refused(&scene,
-            ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
+            ALL_TOP | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
                 GROW_BEFORE_HOLE,
-            tail, end + 1);
+            top, end + 1);
     refused(&scene,
-            ALL_TAIL | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
+            ALL_TOP | ALLOC_HOLE | FREE_FIRST | FREE_BEFORE_HOLE | FREE_BEHIND_HOLE |
                 GROW_BEFORE_HOLE,
-            tail, UINT64_MAX);
-    refused(&scene, FREE_FIRST | ALLOC_HOLE, tail, granule_of(&scene, 1));
-    refused(&scene, ALLOC_HOLE | FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, tail,
+            top, UINT64_MAX);
+    refused(&scene, FREE_FIRST | ALLOC_HOLE, top, granule_of(&scene, 1));
+    refused(&scene, ALLOC_HOLE | FREE_BEFORE_HOLE | GROW_BEFORE_HOLE, top,
             granule_of(&scene, HOLE));
     shmheap_disconnect(scene.mem);
 }
 
-static void wrong_tail_of_a_full_heap(size_t granule, size_t len)
+static void wrong_top_of_a_full_heap(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 0);
-    uint64_t *tail = &control_of(&scene)->top, end = scene.mem.heap->end;
+    uint64_t *top = &control_of(&scene)->top, end = scene.mem.heap->end;
     const uint64_t wrong[] = {0, end - 1, end + 1, UINT64_MAX, granule_of(&scene, OBJECTS - 1)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        refused(&scene, FREE_LAST, tail, wrong[i]);
+        refused(&scene, FREE_LAST, top, wrong[i]);
     shmheap_disconnect(scene.mem);
 }
 
-/* The length of what is longer than SPAN granules only the header knows where no search asks the tree; and the list. */
+/* Only the header, or the free list, holds the length of a block longer than SPAN granules where no
+ * search reads the tree. */
 static void wrong_hole(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
@@ -141,7 +143,8 @@ static void wrong_hole(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
-/* The list's one entry: another granule, another size. In rows and tree the places are 0. */
+/* The free list's one entry: another granule, another size. In size bins and tree the places are
+ * 0. */
 static void wrong_list(size_t granule, size_t len)
 {
     struct scene scene = scene_begin(granule, len, 1);
@@ -194,17 +197,15 @@ static void wrong_object(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
-static void a_tail_that_is_none(void) { for_all(wrong_tail); }
-static void a_tail_where_none_is(void) { for_all(wrong_tail_of_a_full_heap); }
+static void a_top_block_that_is_none(void) { for_all(wrong_top); }
+static void a_top_block_where_none_is(void) { for_all(wrong_top_of_a_full_heap); }
 static void a_free_block_with_another_header(void) { for_all(wrong_hole); }
 static void a_list_with_other_blocks(void) { for_all(wrong_list); }
 static void a_free_block_that_begins_nowhere(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
-static const struct test tests[] = {TEST(a_tail_that_is_none),
-                                    TEST(a_tail_where_none_is),
-                                    TEST(a_free_block_with_another_header),
-                                    TEST(a_list_with_other_blocks),
-                                    TEST(a_free_block_that_begins_nowhere),
-                                    TEST(an_object_with_another_length)};
+static const struct test tests[] = {
+    TEST(a_top_block_that_is_none),         TEST(a_top_block_where_none_is),
+    TEST(a_free_block_with_another_header), TEST(a_list_with_other_blocks),
+    TEST(a_free_block_that_begins_nowhere), TEST(an_object_with_another_length)};
 TEST_MAIN(tests)

@@ -309,7 +309,8 @@ static void check_peek(shmheap_memory_handle mem, shmheap_object_handle sent, si
     }
 }
 
-/* A heap's identity is random: such bits may be a handle of this heap, to an object that was freed. */
+/* A heap's identity is random: such bits may be a handle of this heap, to an object that was
+ * freed. */
 static void check_no_handle(int failed)
 {
     static const int errors[] = {EINVAL, ESTALE, 0};

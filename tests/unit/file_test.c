@@ -1,4 +1,4 @@
-/* Heaps in a file: they outlive everybody who is connected.
+/* Heaps in a file outlive all connected processes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -44,7 +44,7 @@ static void destroy_removes_the_file(void)
     CHECK(!shmheap_valid(mem));
     CHECK_REFUSED(access(path, F_OK) == -1, ENOENT);
     CHECK_REFUSED(shmheap_open(&mem, path, &open_file) == -1, ENOENT);
-    /* Who is still connected goes on, also growing. */
+    /* A process that is still connected goes on, also growing. */
     CHECK(shmheap_alloc(other, 500000) != NULL);
     CHECK_SOUND(other);
     shmheap_disconnect(other);

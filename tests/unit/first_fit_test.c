@@ -58,7 +58,8 @@ static unsigned char *place_of(const struct world *world, uint64_t start)
     return (unsigned char *)shmheap_underlying(world->mem) + 16 + start * world->granule;
 }
 
-/* Nothing fits in the region as it is. Where the heap grew, so does the model; otherwise it could not have. */
+/* Nothing fits in the region as it is. Where the heap grew, so does the model; otherwise it could
+ * not have. */
 static uint64_t place_by_growth(struct world *world, uint64_t need, int succeeded)
 {
     shmheap_stats stats = test_stat(world->mem);
@@ -67,7 +68,7 @@ static uint64_t place_by_growth(struct world *world, uint64_t need, int succeede
     CHECK_LE(stats.len, stats.max_len);
     if (!succeeded) {
         CHECK_EQ(model_granules(&world->model, stats.len), world->model.end);
-        CHECK(limit - model_tail(&world->model) < need);
+        CHECK(limit - model_top(&world->model) < need);
         return MODEL_NONE;
     }
     model_extend(&world->model, stats.len);
@@ -124,7 +125,8 @@ static void step_free(struct world *world)
     world->frees++;
 }
 
-/* The object is in its old place, or in that of a new one; the model frees the old one only then. */
+/* The object is in its old place, or in that of a new one; the model frees the old one only
+ * then. */
 static void check_resized(struct world *world, struct object *object, unsigned char *ptr,
                           uint64_t len)
 {
@@ -194,7 +196,7 @@ static void world_begin(struct world *world, size_t number)
     world->count = 0;
 }
 
-/* Frees what is left, and nothing remains. */
+/* Frees all objects: one free block remains. */
 static void world_end(struct world *world)
 {
     while (world->count > 0)
@@ -206,7 +208,8 @@ static void world_end(struct world *world)
 
 static void run_operations(struct world *world)
 {
-    /* As many heaps and phases where there are fewer operations, lest something never happens there. */
+    /* As many heaps and phases where there are fewer operations, lest something never happens
+     * there. */
     size_t operations = test_rounds(OPERATIONS), heap = test_rounds(HEAP_OPERATIONS),
            phase = test_rounds(PHASE_OPERATIONS);
     for (size_t i = 0, heaps = 0; i < operations; i++) {

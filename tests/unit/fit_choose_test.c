@@ -7,7 +7,7 @@
 
 #if defined(__x86_64__)
 
-/* A processor that has every bit that is asked for. */
+/* A processor that has every bit that a variant requires. */
 static const struct fit_cpu all = {
     .leaf_1_ecx = UINT32_C(1) << 27 | UINT32_C(1) << 28,
     .leaf_7_ebx = UINT32_C(1) << 3 | UINT32_C(1) << 5 | UINT32_C(1) << 8,

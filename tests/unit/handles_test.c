@@ -1,4 +1,5 @@
-/* Handles of objects: good everywhere while the object lives, refused afterwards, and never guessed.
+/* Handles of objects: good everywhere while the object lives, refused afterwards, and never
+ * guessed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 
@@ -102,7 +103,7 @@ static void of_a_freed_object_is_stale(void)
     shmheap_disconnect(mem);
 }
 
-/* The same place again and again: the stamp tells the objects apart, all the way round. */
+/* The same place again and again: the generation tells the objects apart, until it wraps round. */
 static void of_a_place_used_again_is_stale(void)
 {
     shmheap_memory_handle mem = test_anonymous(4096, 0, 0);
@@ -118,8 +119,9 @@ static void of_a_place_used_again_is_stale(void)
 }
 
 /* Two heaps have the same 13 bits of identity once in 8,191 times: then take another heap. */
-/* The stamps of objects that are sent to and fro run ahead of the count of allocs; all handles that the first object ever had stay
- * stale, whatever comes to its place and is sent as well; freed one by one, or several as one. */
+/* The generations of objects that are sent to and fro run ahead of the count of allocs; all handles
+ * of the first object stay stale, whatever object comes to its place and is sent as well; freed one
+ * by one, or several as one. */
 static void of_an_object_that_was_sent_often_is_stale(void)
 {
     enum { SENT = 60, LATER = 3 * SENT };

@@ -16,8 +16,8 @@ struct held {
 /* Runs run for the first so many cores of test_choose_core and both granules. */
 void held_for_all(unsigned cores, void (*run)(uint64_t granule));
 
-/* A heap without a name and of a fixed length, which takes no memory but what is touched. 0: there is no room for one that large in the
- * address space, or files may not get that long. */
+/* A heap without a name and of a fixed length, which takes no memory but what is touched. 0: there
+ * is no room for one that large in the address space, or files may not get that long. */
 int held_begin(struct held *held, uint64_t len, uint64_t granule);
 void held_end(struct held *held);
 
@@ -38,8 +38,8 @@ uint64_t held_resize(struct held *held, uint64_t start, uint64_t need);
 void held_compare(const struct held *held);
 void held_compare_blocks(shmheap_memory_handle mem, const struct model *model);
 
-/* Overwrites all that is derived with bytes like that, and lets an owner of the lock die, so that the next call reads it off the headers
- * again; the heap then is sound. */
+/* Overwrites all that is derived with bytes like that, and lets an owner of the lock die, so that
+ * the next call reads it off the headers again; the heap then is sound. */
 void held_recover_from(struct held *held, unsigned char byte);
 
 #endif

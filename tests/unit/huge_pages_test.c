@@ -1,4 +1,5 @@
-/* Huge pages: SHMHEAP_HUGE_PAGES, a wish, and large heaps, for which nobody has to ask. Where a heap has them, all goes on as ever.
+/* Huge pages: the flag SHMHEAP_HUGE_PAGES, which is a wish, and large heaps, which have them
+ * without it. All calls work on them as on other pages.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
@@ -94,7 +95,7 @@ static long kilobytes_in_huge_pages(const void *base)
     return kilobytes;
 }
 
-/* Whether the kernel makes a huge page of a memory file when it is asked to: qemu-user only says so. */
+/* Whether the kernel makes a huge page of a memory file on request: qemu-user only says so. */
 static int kernel_has_huge_pages(void)
 {
     int fd = memfd_create("probe", MFD_CLOEXEC);

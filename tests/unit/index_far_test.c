@@ -1,6 +1,6 @@
-/* The search index over long distances: free blocks so far apart that the next one of a size is found on the rows' levels 1, 2, 3 and 4, or
- * at the top of the tree. Sparse heaps of up to 160 GiB, of which only headers and parts of
- * the index are touched, each held against the model.
+/* The search index over long distances: free blocks so far apart that the next one of a size is
+ * found on the bins' levels 1, 2, 3 and 4, or at the top of the tree. Sparse heaps of up to 160
+ * GiB, of which only headers and parts of the index are touched, each held against the model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
@@ -8,7 +8,7 @@
 enum { CHUNK = 64, WORD = 64, PLACES_MAX = 96, STEPS = 600, MIB = 1 << 20 };
 
 /* struct far: a heap that is in use but for some holes, each of which is free or in use.
- *   [ USED ][ hole ][ USED                         ][ hole ][ USED   ][ hole ][ USED ][ tail ] */
+ *   [ USED ][ hole ][ USED                         ][ hole ][ USED   ][ hole ][ USED ][ top ] */
 struct far {
     struct held held;
     struct test_random random;
@@ -16,7 +16,8 @@ struct far {
     size_t count;
 };
 
-/* Chunks at and beside the borders of what a word of each level covers, in ascending order; count of them below chunks. */
+/* Chunks at and beside the borders of what a word of each level covers, in ascending order; count
+ * of them below chunks. */
 static size_t border_chunks(uint64_t chunks, uint64_t *borders)
 {
     size_t count = 0;
@@ -33,7 +34,8 @@ static size_t border_chunks(uint64_t chunks, uint64_t *borders)
     return count;
 }
 
-/* One of the sizes after the other, and again, for the holes; a hole that would lie in the one before it is left out. */
+/* One of the sizes after the other, and again, for the holes; a hole that would lie in the one
+ * before it is left out. */
 static void far_fill(struct far *far, const uint64_t *sizes, size_t kinds, uint64_t top)
 {
     uint64_t borders[PLACES_MAX], at = 0;
@@ -88,7 +90,8 @@ static const struct model_span *any_span(struct far *far)
     return &far->held.model.spans[test_random_below(&far->random, far->held.model.count)];
 }
 
-/* Frees any block, or makes one of a size that a hole has, or a little smaller; some are made longer or shorter in place. */
+/* Frees any block, or makes one of a size that a hole has, or a little smaller; some are made
+ * longer or shorter in place. */
 static void far_step(struct far *far)
 {
     const struct model_span *span = any_span(far);
@@ -118,7 +121,8 @@ static void far_steps(struct far *far, size_t steps, size_t check_every)
     held_compare(&far->held);
 }
 
-/* Whether the word of each level has been left and entered: for holes of one size each, and of mixed ones. */
+/* Whether the word of each level has been left and entered: for holes of one size each, and of
+ * mixed ones. */
 static void far_heaps(uint64_t len, uint64_t granule, size_t steps, size_t check_every)
 {
     static struct far far;
@@ -154,7 +158,8 @@ static void for_all(uint64_t len, size_t steps, size_t check_every)
         }
 }
 
-/* More than a word of level 1 covers; more than one of level 2; more than one of level 3. Half of that with granules of 8 bytes. */
+/* More than a word of level 1 covers; more than one of level 2; more than one of level 3. Half of
+ * that with granules of 8 bytes. */
 static void over_4_mib(void) { for_all(9 * MIB + 4000, test_rounds(STEPS), 7); }
 static void over_256_mib(void)
 {

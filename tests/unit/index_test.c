@@ -1,5 +1,6 @@
-/* The search index in the shapes that matter within some chunks: what stands where in a chunk of 64 granules, over its borders, several
- * free blocks of one size, exact fits. Each heap is held against the model, and checked.
+/* The search index in the shapes that matter within some chunks: what stands where in a chunk of 64
+ * granules, over its borders, several free blocks of one size, exact fits. Each heap is held
+ * against the model, and checked.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 #include "tests/unit/held.h"
@@ -15,7 +16,7 @@ static struct held begin(uint64_t len, uint64_t granule)
     return held;
 }
 
-/* Frees what is left, and nothing remains. */
+/* Frees all objects: one free block remains. */
 static void end(struct held *held)
 {
     for (size_t i = 0; i < held->model.count;) {
@@ -28,8 +29,9 @@ static void end(struct held *held)
     held_end(held);
 }
 
-/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]   free ones too small by one or more, as many as a chunk has but at most so
- * many, before one that is large enough, and ends in the chunk or behind it: found is that. */
+/* [ free ][ USED ][ free ][ USED ]...[ free of need ][ USED ]
+ * Free blocks too small by one or more, as many as a chunk has but at most "most", before one that
+ * is large enough and ends in the chunk or behind it: the search finds the large one. */
 static void passed_over(struct held *held, uint64_t small, uint64_t gap, uint64_t most)
 {
     uint64_t starts[CHUNK], count = 0;
@@ -269,8 +271,8 @@ static void mixed_calls(uint64_t granule)
            (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
 }
 
-/* Behind the region there is something else, which the heap neither changes nor is misled by: granule 0 and the last one are both at its
- * borders here, and there is no tail. */
+/* Behind the region there is something else, which the heap neither changes nor is misled by:
+ * granule 0 and the last one are both at its borders here, and there is no top. */
 static void nothing_behind_the_end(uint64_t granule)
 {
     static unsigned char memory[65536] __attribute__((aligned(4096)));

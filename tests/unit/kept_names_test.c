@@ -107,7 +107,8 @@ static void a_name_that_exists_becomes_kept(void)
     shmheap_disconnect(mem);
 }
 
-/* A use that its process left behind does not hold what is removed by name, whether it died or left in order. */
+/* A use that its process left behind does not hold what is removed by name, whether it died or left
+ * in order. */
 static void leave_a_use(void *context)
 {
     shmheap_memory_handle own, mem = *(shmheap_memory_handle *)context;
@@ -137,7 +138,8 @@ static void departed_users_do_not_hold_what_is_removed(void)
     shmheap_disconnect(mem);
 }
 
-/* A program that opens its root and ends, over and over: what that leaves in the heap does not grow with how often. */
+/* A program that opens its root and ends, over and over: what that leaves in the heap does not grow
+ * with how often. */
 static void uses_of_the_departed_take_bounded_space(void)
 {
     enum { ROUNDS = 3000 };

@@ -25,8 +25,9 @@ enum { ANY = -1, UNTOUCHED = 1234, LEN = 1 << 20, LARGE = 80 << 20 };
 #define CALL_FSTATFS SYS_fstatfs
 #endif
 
-/* struct refusal: the call `number`, where argument `argument` and mask is value, fails with error. Expected of creating with
- * a name, of creating without one, of connecting: 0 for success, else errno. */
+/* struct refusal: the call `number`, where argument `argument` and mask is value, fails with error.
+ * Expected of creating with a name, of creating without one, of connecting: 0 for success, else
+ * errno. */
 struct refusal {
     const char *text;
     int number, argument;

@@ -1,5 +1,5 @@
-/* Objects that say at their end what they are: the label is written before anything can claim the object, and a receiver that
- * asks for another one changes nothing.
+/* Objects with a label at their end: the label is written before a process can claim the object,
+ * and a receiver that names another label changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <stdint.h>
@@ -156,8 +156,8 @@ static void damaged_headers(void)
     shmheap_disconnect(mem);
 }
 
-/* The memory of one block cannot be written until the claim writes its header; then another object lies there with the same
- * header, as after 32,768 allocations. */
+/* The memory of one block cannot be written until the claim writes its header; then another object
+ * lies there with the same header, as after 32,768 allocations. */
 static struct {
     void *page;
     size_t len;

@@ -1,5 +1,5 @@
-/* shmheap_alloc_many and shmheap_free_many do what as many single calls do: every placement, figure and refusal is that of
- * a twin heap that is served one by one.
+/* shmheap_alloc_many and shmheap_free_many do what as many single calls do: every placement, figure
+ * and refusal is that of a twin heap that is served one by one.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 
@@ -251,7 +251,7 @@ static void run_all_cores(size_t alignment)
 static void as_single_calls_with_alignment_16(void) { run_all_cores(16); }
 static void as_single_calls_with_alignment_8(void) { run_all_cores(8); }
 
-/* Nothing asked for, nothing done; what cannot be done at all changes nothing. */
+/* An empty request does nothing; a request that cannot succeed changes nothing. */
 static void limits_and_refusals(void)
 {
     shmheap_memory_handle mem = test_anonymous(65536, 0, 0), reader,

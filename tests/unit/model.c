@@ -65,7 +65,8 @@ void model_end(struct model *model)
     model->spans = NULL;
 }
 
-/* The span, whatever its state, becomes a used one of need granules; the rest, if it can be a block, a free one. */
+/* The span, whatever its state, becomes a used one of need granules; the rest, if it can be a
+ * block, a free one. */
 static void span_take(struct model *model, size_t at, uint64_t need)
 {
     struct model_span *span = &model->spans[at];
@@ -142,7 +143,7 @@ int model_resize(struct model *model, uint64_t start, uint64_t need)
     return 1;
 }
 
-uint64_t model_tail(const struct model *model)
+uint64_t model_top(const struct model *model)
 {
     const struct model_span *last = &model->spans[model->count - 1];
     return last->used ? model->end : last->start;

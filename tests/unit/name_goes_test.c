@@ -1,4 +1,5 @@
-/* Who waits for a heap in the making, and finds that its name has gone, waits no longer: whoever was to make it has given up.
+/* A process that waits for a heap in the making, and finds its name gone, waits no longer: the
+ * maker has given up.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 
 enum { LONG_MS = 5000 /* waited for only where the name is not looked at */ };
 
-static const char *name_that_goes; /* right before the next look at the file's contents */
+static const char *name_that_goes; /* right before the next inspection of the file's contents */
 
 ssize_t __real_pread(int fd, void *buffer, size_t count, off_t offset);
 ssize_t __wrap_pread(int fd, void *buffer, size_t count, off_t offset);

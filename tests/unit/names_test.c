@@ -171,7 +171,8 @@ static void use_it_and_leave(void *context)
     shmheap_disconnect(*(shmheap_memory_handle *)context);
 }
 
-/* Who left in order has left its uses to the others, whether its slot has been given away (by reaping) or not. */
+/* The uses of a departed process count for the remaining ones, whether reaping has freed its slot
+ * or not. */
 static void check_uses_of_who_left(int reap)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);

@@ -8,7 +8,8 @@
 
 #include "tests/support/test.h"
 
-/* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is success. */
+/* What shmheap_open makes of flags on a name (or path) where there is a heap, or nothing; 0 is
+ * success. */
 static int expected_errno(unsigned flags, int exists)
 {
     int create = (flags & SHMHEAP_CREATE) != 0;
@@ -226,7 +227,8 @@ static int is_mapped_by(pid_t pid, const char *text)
     return found;
 }
 
-/* Whoever is to make the heap has given up, and taken the name back. By name one looks for another file; by descriptor there is none. */
+/* The maker of the heap has given up, and removed the name. By name the caller opens another file;
+ * by descriptor there is none. */
 static void waiting_for_a_heap_whose_name_goes(void)
 {
     for (int i = 0; i < 5; i++) {
@@ -242,8 +244,8 @@ static void waiting_for_a_heap_whose_name_goes(void)
     }
 }
 
-/* Who looks whether a heap is in use, or removes it, keeps others from connecting for some system calls; who does so for ever is waited
- * for until the time is up. */
+/* A process that tests whether a heap is in use, or removes it, blocks connecting processes for
+ * some system calls; they wait for one that never ends until their time is up. */
 static void waiting_for_somebody_who_keeps_all_out(void)
 {
     enum { USERS_BYTE = 1024 };

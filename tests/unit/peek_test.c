@@ -1,4 +1,5 @@
-/* Looking at an object in transit: the bytes are those that were sent, the length is the object's, and nothing changes.
+/* Looking at an object in transit: the bytes are those that were sent, the length is the object's,
+ * and nothing changes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <stdint.h>
@@ -107,7 +108,8 @@ static void claim_and_overwrite(shmheap_memory_handle mem, shmheap_object_handle
     shmheap_free(mem, ptr);
 }
 
-/* Sends objects that have one byte all over; claims, overwrites and frees each LAG objects later. */
+/* Sends objects that have one byte all over; claims, overwrites and frees each LAG objects
+ * later. */
 static void sends_without_rest(void *context)
 {
     shmheap_memory_handle mem = test_connect(race_name);

@@ -183,7 +183,8 @@ static void keep_changing(void *context)
     shmheap_disconnect(mem);
 }
 
-/* While others change the heap without rest, a look gives a true picture, or EAGAIN, and never a false one. */
+/* While other threads change the heap without rest, a read-only call gives a true picture or
+ * EAGAIN, never a false picture. */
 static void looking_at_a_busy_heap(void)
 {
     struct busy *busy = test_shared(sizeof *busy);

@@ -1,5 +1,6 @@
 #!/bin/bash
-# readme_test.sh README: the README's first C program, built as the README says, whatever lies in its heap's place.
+# readme_test.sh README: the README's first C program, built as the README says, whatever lies in
+# its heap's place.
 set -u
 readme=$1
 command -v cc > /dev/null || { echo "skipped: there is no cc"; exit 0; }
@@ -9,7 +10,8 @@ trap 'rm -rf "$work" "/dev/shm/$name"' EXIT
 failures=0
 fail() { echo "$*"; failures=$((failures + 1)); }
 
-sed -n '/^```c$/,/^```$/p;/^```$/q' "$readme" | sed '1d;$d' | sed "s,/greeting,/$name,g" > "$work/program.c"
+sed -n '/^```c$/,/^```$/p;/^```$/q' "$readme" | sed '1d;$d' |
+    sed "s,/greeting,/$name,g" > "$work/program.c"
 grep -q 'shmheap_valid' "$work/program.c" || fail "the program does not check its heap"
 cat > "$work/leave.c" <<END
 #include <shmheap.h>
@@ -26,7 +28,8 @@ int main(int argc, char **argv)
 }
 END
 for program in program leave; do
-    cc -std=c99 -D_GNU_SOURCE -Ic/include "$work/$program.c" c/src/*/*.c -lpthread -o "$work/$program" || { fail "$program does not compile"; exit 1; }
+    cc -std=c99 -D_GNU_SOURCE -Ic/include "$work/$program.c" c/src/*/*.c -lpthread \
+        -o "$work/$program" || { fail "$program does not compile"; exit 1; }
 done
 
 # good WHAT: the program does what it should, and leaves nothing.

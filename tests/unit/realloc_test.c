@@ -98,7 +98,8 @@ static void a_refused_realloc_changes_nothing(void)
     shmheap_disconnect(mem);
 }
 
-/* The last object of a heap that may grow: it moves behind itself or stays, but it keeps its bytes. */
+/* The last object of a heap that may grow: it moves behind itself or stays, but it keeps its
+ * bytes. */
 static void growth_for_a_realloc(void)
 {
     shmheap_memory_handle mem = test_anonymous(4096, 1 << 22, 0);

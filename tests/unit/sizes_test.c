@@ -202,7 +202,7 @@ static void usable_size_is_at_least_what_was_asked(void)
     }
 }
 
-/* Filled to the last smallest block, whatever the length: what is left over is less than a block. */
+/* Filled to the last smallest block, whatever the length: less than a block remains. */
 static void a_heap_can_be_filled_completely(void)
 {
     for (size_t len = 128; len < 2000; len += 13)

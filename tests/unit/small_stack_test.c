@@ -95,7 +95,7 @@ static void *use_memory(void *memory)
     return NULL;
 }
 
-/* As SHMHEAP_SOCKET, which asks /sys: with any answer. */
+/* As SHMHEAP_SOCKET, which reads /sys: with any answer. */
 static void *use_socket(void *name)
 {
     const shmheap_options options = {.flags = SHMHEAP_CREATE | SHMHEAP_SOCKET};

@@ -10,7 +10,8 @@ static uint64_t offset_of_new(shmheap_memory_handle mem, size_t len)
 }
 
 /* 80, 120 and 56 bytes, the second freed, 64, then 72: with a header of 8 bytes before each.
- *   [8:80][8:120][8:56] ...  =>  [8:80][ free 128 ][8:56] ...  =>  [8:80][8:64][ free 56 ][8:56][8:72] ... */
+ *   [8:80][8:120][8:56] ...  =>  [8:80][ free 128 ][8:56] ...
+ *                            =>  [8:80][8:64][ free 56 ][8:56][8:72] ... */
 static void offsets_are_those_of_the_textbook(void)
 {
     shmheap_memory_handle mem = test_anonymous(4096, 0, 8);

@@ -76,7 +76,8 @@ static void copier_objects_check(unsigned copier, int there)
     }
 }
 
-/* copier: who made the copy, or NO_PEER: it was killed, and the copy may not be there. */
+/* copier: the process that made the copy, or NO_PEER: it was killed, and the copy may not be
+ * there. */
 static long act_copy_check(uint64_t copier)
 {
     char path[220];

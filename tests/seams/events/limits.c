@@ -210,7 +210,7 @@ static void large_refused(void)
            strerror(errno));
 }
 
-/* Nothing kills the process, whatever it asks for. */
+/* No request kills the process. */
 static long act_memory_limit(uint64_t unused)
 {
     int promised = memory_charged();
@@ -286,7 +286,7 @@ static long act_timer(uint64_t unused)
 
 void event_timer(void) { ask(stage->subject, act_timer, 0); }
 
-/* A user who may only read the file locks each byte that it can. */
+/* A user that may only read the file locks each byte that it can. */
 static long act_read_locks(uint64_t unused)
 {
     char path[300];

@@ -1,4 +1,5 @@
-/* The slots of a small heap that lie behind its region: made when they are needed, seen by all, there to stay.
+/* The slots of a small heap that lie behind its region: made when they are needed, seen by all,
+ * there to stay.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <sys/resource.h>
@@ -20,7 +21,7 @@ enum {
     MEMORY_SLOTS = 24 /* and its slots */
 };
 
-/* A heap and who is connected to it, all by this process; mems[0] made it. */
+/* A heap and the connections to it, all of this process; mems[0] made it. */
 struct crowd {
     shmheap_memory_handle mems[SOME];
     void *ptrs[SOME];
@@ -33,20 +34,12 @@ static off_t file_len(shmheap_memory_handle mem)
     return status.st_size;
 }
 
-static shmheap_memory_handle join(shmheap_memory_handle first, unsigned flags)
-{
-    const shmheap_options options = {.flags = flags};
-    shmheap_memory_handle mem;
-    CHECK_EQ(shmheap_open_fd(&mem, shmheap_fd(first), &options), 0);
-    return mem;
-}
-
 /* Each takes the next slot and an object. */
 static void crowd_grow(struct crowd *crowd, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
         if (i != 0)
-            crowd->mems[i] = join(crowd->mems[0], 0);
+            crowd->mems[i] = test_connect_again(crowd->mems[0], 0);
         CHECK_EQ(test_own_slot(crowd->mems[i]), i + 1);
         crowd->ptrs[i] = shmheap_alloc(crowd->mems[i], OBJECT_LEN);
         CHECK(crowd->ptrs[i] != NULL);
@@ -84,7 +77,7 @@ static int count_visit(const shmheap_process_info *process, void *context)
     return 0;
 }
 
-/* The slots 1 to count are taken, and nobody else's. */
+/* The slots 1 to count are taken, and no other. */
 static void check_roll(shmheap_memory_handle mem, unsigned count)
 {
     unsigned next = 1;
@@ -112,7 +105,7 @@ static void who_came_before_sees_who_came_behind(void)
 {
     static struct crowd crowd;
     crowd_begin(&crowd, &small_heap, FIRST);
-    shmheap_memory_handle reader = join(crowd.mems[0], SHMHEAP_READ_ONLY);
+    shmheap_memory_handle reader = test_connect_again(crowd.mems[0], SHMHEAP_READ_ONLY);
     check_roll(reader, FIRST);
     uint64_t before = test_stat(crowd.mems[0]).segment_len;
     crowd_grow(&crowd, FIRST, SOME);
@@ -135,7 +128,7 @@ static void slots_of_those_who_left_come_first(void)
         unsigned who = 1 + i % (FIRST - 1);
         uint64_t offset = test_offset(crowd.mems[who], crowd.ptrs[who]);
         shmheap_disconnect(crowd.mems[who]);
-        crowd.mems[who] = join(crowd.mems[0], 0);
+        crowd.mems[who] = test_connect_again(crowd.mems[0], 0);
         crowd.ptrs[who] = (char *)shmheap_underlying(crowd.mems[who]) + offset;
     }
     CHECK_EQ(file_len(crowd.mems[0]), before);
@@ -183,54 +176,22 @@ static void grows_beside(unsigned flags)
 static void a_growing_heap_has_them_behind_its_greatest_region(void) { grows_beside(0); }
 static void a_sparse_heap_too(void) { grows_beside(SHMHEAP_SPARSE); }
 
-struct victim {
-    shmheap_memory_handle first;
-    int ready[2];
+/* The slot that a process held when it was killed. */
+static unsigned holder_dies(shmheap_memory_handle mem)
+{
     unsigned slot;
-};
-
-static void hold_and_wait(void *context)
-{
-    struct victim *victim = context;
-    shmheap_memory_handle mem = join(victim->first, 0);
-    CHECK(shmheap_alloc(mem, 1000) != NULL);
-    victim->slot = test_own_slot(mem);
-    CHECK_EQ(write(victim->ready[1], "r", 1), 1);
-    for (;;)
-        pause();
+    test_kill(test_fork_holder(mem, 0, &slot));
+    return slot;
 }
 
-static struct victim *victim_begin(shmheap_memory_handle first)
-{
-    struct victim *victim = test_shared(sizeof *victim);
-    victim->first = first;
-    CHECK_EQ(pipe(victim->ready), 0);
-    return victim;
-}
-
-static void victim_die(struct victim *victim)
-{
-    char byte;
-    pid_t pid = test_fork(hold_and_wait, victim);
-    CHECK_EQ(read(victim->ready[0], &byte, 1), 1);
-    test_kill(pid);
-}
-
-static void victim_end(struct victim *victim)
-{
-    CHECK(close(victim->ready[0]) == 0 && close(victim->ready[1]) == 0);
-    test_unshare(victim, sizeof *victim);
-}
-
-/* Who has such a slot dies like anybody else. While there is room, his slot stays his: it tells whose his objects were. */
+/* A process with such a slot dies. While the table has room its slot is kept, so that the objects
+ * still name their owner. */
 static void the_dead_keep_theirs_until_they_are_reaped(void)
 {
     static struct crowd crowd;
     crowd_begin(&crowd, &small_heap, FIRST - 1);
-    struct victim *victim = victim_begin(crowd.mems[0]);
     for (unsigned i = 0; i < 3; i++) {
-        victim_die(victim);
-        CHECK_EQ(victim->slot, FIRST + i);
+        CHECK_EQ(holder_dies(crowd.mems[0]), FIRST + i);
         CHECK_EQ(test_stat(crowd.mems[0]).dead, i + 1);
     }
     CHECK_EQ(shmheap_reap(crowd.mems[0], 0), 3);
@@ -238,7 +199,6 @@ static void the_dead_keep_theirs_until_they_are_reaped(void)
     crowd_grow(&crowd, FIRST - 1, SOME);
     check_roll(crowd.mems[0], SOME);
     crowd_end(&crowd, SOME);
-    victim_end(victim);
 }
 
 /* A child that inherited a connection gets such a slot at its first change. */
@@ -271,7 +231,7 @@ static void no_longer_than(off_t len)
 static void comes_when_no_memory_is_left(void *context)
 {
     const struct crowd *crowd = context;
-    shmheap_memory_handle mem, reader = join(crowd->mems[0], SHMHEAP_READ_ONLY);
+    shmheap_memory_handle mem, reader = test_connect_again(crowd->mems[0], SHMHEAP_READ_ONLY);
     struct test_snapshot before = test_snapshot_take(reader); /* to look needs no slot */
     no_longer_than(file_len(crowd->mems[0]));
     for (unsigned i = 0; i < 3; i++)
@@ -284,12 +244,13 @@ static void comes_when_no_memory_is_left(void *context)
 
 static void comes_for_a_dead_ones(void *context)
 {
-    const struct victim *victim = context;
-    no_longer_than(file_len(victim->first));
-    CHECK_EQ(test_own_slot(join(victim->first, 0)), victim->slot);
+    const struct crowd *crowd = context;
+    no_longer_than(file_len(crowd->mems[0]));
+    CHECK_EQ(test_own_slot(test_connect_again(crowd->mems[0], 0)), FIRST);
 }
 
-/* Where the table cannot become longer, a dead process's slot is given away, and where there is none, who comes is refused. */
+/* Where the table cannot become longer, a connecting process gets a dead process's slot, and is
+ * refused where there is none. */
 static void without_memory_for_more_there_are_no_more(void)
 {
     static struct crowd crowd;
@@ -300,17 +261,14 @@ static void without_memory_for_more_there_are_no_more(void)
     check_roll(crowd.mems[0], FIRST);
     CHECK_EQ(shmheap_try_free(crowd.mems[FIRST - 1], crowd.ptrs[FIRST - 1]), 0);
     shmheap_disconnect(crowd.mems[FIRST - 1]);
-    struct victim *victim = victim_begin(crowd.mems[0]);
     CHECK_EQ(shmheap_reap(crowd.mems[0], 0), 0); /* the slot that was left is free */
-    victim_die(victim);
-    CHECK_EQ(victim->slot, FIRST);
-    test_in_child(comes_for_a_dead_ones, victim);
+    CHECK_EQ(holder_dies(crowd.mems[0]), FIRST);
+    test_in_child(comes_for_a_dead_ones, &crowd);
     CHECK_EQ(file_len(crowd.mems[0]), before);
     CHECK_EQ(shmheap_reap(crowd.mems[0], 0), 1);
     crowd_grow(&crowd, FIRST - 1, SOME);
     check_roll(crowd.mems[0], SOME);
     crowd_end(&crowd, SOME);
-    victim_end(victim);
 }
 
 /* All at once find the table full. */
@@ -328,7 +286,7 @@ static void rush_in(void *context)
     if (rush->memory != NULL)
         CHECK_EQ(shmheap_attach_at(&mem, rush->memory, MEMORY), 0);
     else
-        mem = join(rush->first, 0);
+        mem = test_connect_again(rush->first, 0);
     void *ptr = shmheap_alloc(mem, OBJECT_LEN);
     CHECK(ptr != NULL);
     test_barrier_wait(&rush->connected);
@@ -336,7 +294,8 @@ static void rush_in(void *context)
     shmheap_disconnect(mem);
 }
 
-/* So many processes connect at the same time, and each gets a slot; then they leave. dead: whose slots nobody needed. */
+/* So many processes connect at the same time, and each gets a slot; then they leave. dead: how many
+ * dead processes keep their slots. */
 static void rush_all(shmheap_memory_handle first, void *memory, unsigned together, unsigned dead)
 {
     struct rush *rush = test_shared(sizeof *rush);
@@ -358,22 +317,21 @@ static void rush_all(shmheap_memory_handle first, void *memory, unsigned togethe
     test_unshare(rush, sizeof *rush);
 }
 
-/* The table becomes longer several times, and nobody is refused. */
+/* The table becomes longer several times, and no process is refused. */
 static void many_need_them_at_once(void)
 {
     static struct crowd crowd;
     for (unsigned round = 0; round < test_rounds(10); round++) {
         crowd_begin(&crowd, &small_heap, FIRST - 3);
-        struct victim *victim = victim_begin(crowd.mems[0]);
-        victim_die(victim);
+        holder_dies(crowd.mems[0]);
         rush_all(crowd.mems[0], NULL, RUSH_MOST, 1);
         CHECK_EQ(shmheap_reap(crowd.mems[0], 0), 1);
         crowd_end(&crowd, FIRST - 3);
-        victim_end(victim);
     }
 }
 
-/* Where the table has its full length, one frees the slots of all who left, and all find them. */
+/* Where the table has its full length, one process frees the slots of all that departed, and all
+ * processes find them. */
 static void many_find_those_of_who_left(void)
 {
     for (unsigned round = 0; round < test_rounds(100); round++) {

@@ -1,4 +1,5 @@
-/* Sending, receiving and reaping what one may not: refused with the right errno, and not a byte of the heap changes.
+/* Sending, receiving and reaping what one may not: refused with the right errno, and not a byte of
+ * the heap changes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 
@@ -108,7 +109,7 @@ static int error_of(const struct scene *scene, uint64_t bits)
     return foreign ? EINVAL : ESTALE;
 }
 
-/* Each bit wrong, every stamp but the right one, and every granule but the right one. */
+/* Each bit wrong, every generation but the right one, and every granule but the right one. */
 static void run_receive_near(struct scene *scene)
 {
     uint64_t bits = scene->sent_handle.bits;
@@ -173,7 +174,7 @@ static void run_send_wrong(struct scene *scene)
 
 static void sending_what_one_does_not_hold(void) { for_both_alignments(run_send_wrong); }
 
-/* What is in transit is nobody's: neither to be freed nor resized, measured or named. */
+/* An object in transit has no owner: no process may free, resize, measure or name it. */
 static void run_use_sent(struct scene *scene)
 {
     CHECK_REFUSED(shmheap_try_free(scene->mem, scene->sent) == -1, EINVAL);
@@ -210,7 +211,7 @@ static void run_send_in_child(struct scene *scene) { test_in_child(send_in_child
 
 static void a_child_sends_its_parents(void) { for_both_alignments(run_send_in_child); }
 
-/* What a dead one held is not ours to send. */
+/* The object of a dead process cannot be sent by this one. */
 struct victim {
     shmheap_memory_handle mem;
     int ready[2];

@@ -1,4 +1,5 @@
-/* Who holds an object: sending, receiving once, reaping what the dead held, with real deaths.
+/* Ownership of objects: sending, receiving once, reaping the objects of dead processes, with real
+ * deaths.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
@@ -146,7 +147,8 @@ static int count_sent(const shmheap_block_info *block, void *context)
     return 0;
 }
 
-/* After each death reaping leaves nothing but what was in transit at that instant, one object at most. */
+/* After each death reaping leaves nothing but what was in transit at that instant, one object at
+ * most. */
 static void nothing_is_lost_with_the_dead(void)
 {
     struct relay *relay = test_shared(sizeof *relay);
@@ -238,7 +240,7 @@ static void what_a_process_left_in_order_stays(void)
     shmheap_disconnect(a);
 }
 
-/* A full heap has room again when what the dead held alone is taken back. */
+/* A full heap has room again when reaping has freed what only dead processes held. */
 static void reaped_before_an_alloc_fails(void)
 {
     shmheap_memory_handle mem;
@@ -253,7 +255,8 @@ static void reaped_before_an_alloc_fails(void)
     test_unshare(relay, sizeof *relay);
 }
 
-/* The same for an aligned object, which fits into none of the holes wherever they lie, but happens to fit where one of them is. */
+/* The same for an aligned object, which fits into none of the holes wherever they lie, but happens
+ * to fit where one of them is. */
 static void reaped_before_an_aligned_alloc_fails(void)
 {
     shmheap_memory_handle mem;

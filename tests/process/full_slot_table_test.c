@@ -1,5 +1,5 @@
-/* A thousand processes connected at once, each with a slot of its own; all slots taken; slots of the dead and of those who
- * left given to others.
+/* A thousand processes connected at once, each with a slot of its own; all slots taken; slots of
+ * dead and departed processes given to other processes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,7 +8,8 @@
 
 enum { PROCESSES = 1000, SLOTS = 1022, LEN = 1 << 20, OBJECT_LEN = 100 };
 
-/* struct crowd is shared; what the processes do, the parent orders by pipes, one for each step, one byte a process. */
+/* struct crowd is shared; what the processes do, the parent orders by pipes, one for each step, one
+ * byte a process. */
 struct crowd {
     const char *name;
     int ready[2], look[2], leave[2];
@@ -48,7 +49,8 @@ static int self_visit(const shmheap_process_info *process, void *context)
     return process->self;
 }
 
-/* Connects and allocates; once all have, looks which slot it has; once all know, frees and leaves. */
+/* Connects and allocates; once all have, looks which slot it has; once all know, frees and
+ * leaves. */
 static void one_of_many(void *context)
 {
     struct crowd *crowd = context;
@@ -88,7 +90,8 @@ static void crowd_end(struct crowd *crowd)
     test_unshare(crowd, sizeof *crowd);
 }
 
-/* The header of each one's object names the slot that it found to be its own, and no two have the same. */
+/* The header of each one's object names the slot that it found to be its own, and no two have the
+ * same. */
 struct roll {
     const struct crowd *crowd;
     unsigned char seen[SLOTS + 1];
@@ -140,7 +143,7 @@ static void a_thousand_processes_at_once(void)
     shmheap_destroy(name, mem);
 }
 
-/* The slot table, as everybody sees it. */
+/* The slot table, as every process sees it. */
 struct table {
     shmheap_process_info entries[SLOTS];
     unsigned count, dead;
@@ -168,7 +171,8 @@ static void table_take(shmheap_memory_handle mem, struct table *table)
     CHECK_EQ(shmheap_processes(mem, table_visit, table), 0);
 }
 
-/* A heap all of whose slots are taken, by connections of this process; 0 where it may not open so many files. */
+/* A heap all of whose slots are taken, by connections of this process; 0 where it may not open so
+ * many files. */
 struct full {
     const char *name;
     shmheap_memory_handle mems[SLOTS];
@@ -221,7 +225,8 @@ static void full_end(struct full *full)
     test_snapshot_drop(&full->before);
 }
 
-/* Who comes when all slots are taken is told so, and leaves no trace; looking needs no slot. */
+/* A process that connects when all slots are taken is refused, and changes nothing; reading needs
+ * no slot. */
 static void child_finds_no_slot(void *context)
 {
     struct full *full = context;
@@ -277,47 +282,23 @@ static void slots_of_those_who_left_are_taken_again(void)
     full_end(&full);
 }
 
-/* In the one slot that is free. */
-struct victim {
-    const char *name;
-    int ready[2];
-    volatile unsigned slot;
-};
-
-static void take_the_last_slot(void *context)
-{
-    struct victim *victim = context;
-    shmheap_memory_handle mem = test_connect(victim->name);
-    char *alone = shmheap_alloc(mem, 100), *shared = shmheap_alloc(mem, 100);
-    CHECK(alone != NULL && shmheap_ptr_to_handle(mem, shared).bits != 0);
-    victim->slot = test_own_slot(mem);
-    CHECK_EQ(write(victim->ready[1], "r", 1), 1);
-    for (;;)
-        pause();
-}
-
-/* As soon as it is dead, its slot is another's; what it held is nobody's then, and still to be reaped. */
+/* As soon as a process is dead, another gets its slot; its objects then have no owner, and reaping
+ * still frees them. */
 static void a_dead_ones_slot_is_taken_again(void)
 {
     static struct full full;
-    struct victim *victim = test_shared(sizeof *victim);
-    char byte;
-    CHECK(pipe(victim->ready) == 0);
-    if (!full_begin(&full)) {
-        test_unshare(victim, sizeof *victim);
+    unsigned slot;
+    if (!full_begin(&full))
         return;
-    }
-    victim->name = full.name;
     for (unsigned death = 0; death < 5; death++) {
         unsigned place = 1 + 250 * death % (SLOTS - 1);
         uint64_t used = test_stat(full.mems[0]).used_blocks;
         shmheap_disconnect(full.mems[place]);
-        pid_t pid = test_fork(take_the_last_slot, victim);
-        CHECK_EQ(read(victim->ready[0], &byte, 1), 1);
+        pid_t pid = test_fork_holder(full.mems[0], 1, &slot);
         CHECK_REFUSED(!shmheap_valid(shmheap_connect(full.name)), EAGAIN);
         test_kill(pid);
         full.mems[place] = test_connect(full.name);
-        CHECK_EQ(test_own_slot(full.mems[place]), victim->slot);
+        CHECK_EQ(test_own_slot(full.mems[place]), slot);
         CHECK_EQ(test_stat(full.mems[0]).dead, 0);
         CHECK_EQ(test_stat(full.mems[0]).used_blocks, used + 2);
         CHECK_EQ(shmheap_reap(full.mems[0], 0), 1);
@@ -326,8 +307,6 @@ static void a_dead_ones_slot_is_taken_again(void)
         CHECK_SOUND(full.mems[0]);
     }
     full_end(&full);
-    CHECK(close(victim->ready[0]) == 0 && close(victim->ready[1]) == 0);
-    test_unshare(victim, sizeof *victim);
 }
 
 static const struct test tests[] = {TEST(a_thousand_processes_at_once), TEST(one_more_is_refused),

@@ -53,7 +53,7 @@ static void survivor_sends(struct scene *scene)
 
 static void receive(struct scene *scene) { shmheap_receive(scene->mem, scene->handle); }
 
-/* Still in transit, it can be claimed, once; claimed by the dead, it cannot. */
+/* An object still in transit can be claimed, once; one that the dead process claimed cannot. */
 static void check_received(struct scene *scene, unsigned stage)
 {
     if (stage == 0) {
@@ -63,7 +63,8 @@ static void check_received(struct scene *scene, unsigned stage)
     CHECK_REFUSED(shmheap_receive(scene->mem, scene->handle) == NULL, ESTALE);
 }
 
-/* A process that holds two objects between others, one behind them, one of which a handle was taken and one received. */
+/* A process that holds two objects between others, one behind them, one of which a handle was taken
+ * and one received. */
 static void holds_and_dies(void *context)
 {
     struct scene *scene = context;

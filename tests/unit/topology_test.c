@@ -1,5 +1,5 @@
-/* Heaps of a socket: which one the caller runs on, by a description made for the test and by this machine's; their names,
- * where their memory lies.
+/* Heaps of a socket: which one the caller runs on, by a description made for the test and by this
+ * machine's; their names, where their memory lies.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <linux/mempolicy.h>
 #include <sched.h>
@@ -34,7 +34,8 @@ static void make_cpu(const char *folder, unsigned cpu, const char *package, unsi
     CHECK(file != NULL && fputs(package, file) >= 0 && fclose(file) == 0);
 }
 
-/* Two sockets of four processors, each of two nodes; processor 9 has no number that could be read, 10 has -1. */
+/* Two sockets of four processors, each of two nodes; processor 9 has no number that could be read,
+ * 10 has -1. */
 static void make_machine(const char *folder)
 {
     CHECK_EQ(mkdir(folder, 0700), 0);
@@ -90,7 +91,8 @@ static void names_of_sockets(void)
     CHECK_REFUSED(topology_name(name, 14, "/heap", 12) == -1, ENAMETOOLONG);
 }
 
-/* The scheduler's mask may be narrowed by whoever starts the test; the description of the machine is the kernel's. */
+/* The starter of the test may narrow the scheduler's mask; the description of the machine is the
+ * kernel's. */
 static int machine_tells(void)
 {
     if (shmheap_socket() >= 0)

@@ -1,5 +1,6 @@
-/* The list of free blocks: when all go from it into rows and tree and back, by whom, and that nothing is lost where the index contradicts itself on the way.
- * Each heap is held against the model, and checked.
+/* The free list: when its blocks move into size bins and tree and back, which connection moves
+ * them, and that no block is lost where the index contradicts itself meanwhile. Each heap is held
+ * against the model, and checked.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
@@ -7,13 +8,14 @@
 
 enum { LEN = 400000, PAIRS = 100, SIZES = 9, TURNS = 40, AGAIN = LIST_MAX / 4 };
 
-static uint64_t few_of(const struct held *held) { return held->mem.heap->control->listed; }
+static uint64_t listed_of(const struct held *held) { return held->mem.heap->control->listed; }
 static uint64_t free_of(const struct held *held)
 {
     return test_stat(held->mem).free_blocks - 1;
-} /* without the tail */
+} /* without the top block */
 
-/* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules on. */
+/* Sizes of the blocks that are freed, and what keeps them apart. Large ones too: from 64 granules
+ * on. */
 static uint64_t size_of(size_t i)
 {
     static const unsigned char sizes[SIZES] = {3, 2, 40, 63, 64, 9, 65, 130, 2};
@@ -39,31 +41,32 @@ static void free_up_to(struct held *held, uint64_t *starts, uint64_t count)
         CHECK(i < PAIRS);
         if (starts[i] == MODEL_NONE)
             continue;
-        uint64_t before = few_of(held);
+        uint64_t before = listed_of(held);
         held_free(held, starts[i]);
         starts[i] = MODEL_NONE;
-        CHECK_EQ(few_of(held),
+        CHECK_EQ(listed_of(held),
                  before == NOT_LISTED || free_of(held) > LIST_MAX ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
     }
     held_compare(held);
 }
 
-/* Fills free blocks, wholly, until there are so many; in the list again when there are few enough. starts says which places are taken, not by whom: the
- * lowest with room may be another than was freed. */
+/* Fills free blocks, wholly, until there are so many; they are in the list again when they are few
+ * enough. starts says which places are taken, not by which object: the lowest place with room may
+ * be another than was freed. */
 static void fill_down_to(struct held *held, uint64_t *starts, uint64_t count)
 {
     for (size_t i = 0; free_of(held) > count; i++) {
         CHECK(i < PAIRS);
         if (starts[i] != MODEL_NONE)
             continue;
-        uint64_t before = few_of(held), blocks = free_of(held);
+        uint64_t before = listed_of(held), blocks = free_of(held);
         uint64_t start = held_take(held, size_of(i));
-        CHECK_EQ(few_of(held),
+        CHECK_EQ(listed_of(held),
                  before == NOT_LISTED && free_of(held) + 1 >= AGAIN ? NOT_LISTED : free_of(held));
         CHECK_SOUND(held->mem);
         if (free_of(held) == blocks)
-            held_free(held, start); /* it was part of a larger one, or of the tail */
+            held_free(held, start); /* it was part of a larger block, or of the top block */
         else
             starts[i] = start;
     }
@@ -75,37 +78,38 @@ static void to_and_fro(uint64_t granule)
     struct held held;
     uint64_t starts[PAIRS];
     begin(&held, granule, starts);
-    CHECK_EQ(few_of(&held), 0);
+    CHECK_EQ(listed_of(&held), 0);
     free_up_to(&held, starts, LIST_MAX);
     fill_down_to(&held, starts, LIST_MAX - 10);
-    CHECK_EQ(few_of(&held), LIST_MAX - 10);
+    CHECK_EQ(listed_of(&held), LIST_MAX - 10);
     free_up_to(&held, starts, LIST_MAX + 1);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
     fill_down_to(&held, starts, AGAIN - 1);
-    CHECK_EQ(few_of(&held), NOT_LISTED); /* and the tail: AGAIN in all */
+    CHECK_EQ(listed_of(&held), NOT_LISTED); /* and the top block: AGAIN in all */
     fill_down_to(&held, starts, AGAIN - 2);
-    CHECK_EQ(few_of(&held), AGAIN - 2);
+    CHECK_EQ(listed_of(&held), AGAIN - 2);
     free_up_to(&held, starts, LIST_MAX + 10);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
     held_recover_from(&held, 0xff);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
     fill_down_to(&held, starts, 0);
-    CHECK_EQ(few_of(&held), 0);
+    CHECK_EQ(listed_of(&held), 0);
     held_recover_from(&held, 0);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
-    held_free(&held, held_take(&held, 1000)); /* in the tail: there is nothing to go back */
-    CHECK_EQ(few_of(&held), 0);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
+    held_free(&held, held_take(&held, 1000)); /* in the top block: no block can move back */
+    CHECK_EQ(listed_of(&held), 0);
     held_end(&held);
 }
 
-/* One connection wants no list: it makes rows of one, and the other makes a list of those. */
+/* One connection wants no list: it moves the list into size bins, and the other connection moves
+ * them back. */
 static void two_ways_in_one_heap(uint64_t granule)
 {
     struct held held;
     uint64_t starts[PAIRS];
     shmheap_memory_handle bins;
     begin(&held, granule, starts);
-    test_choose_few(0);
+    test_choose_list_max(0);
     CHECK_EQ(shmheap_open_fd(&bins, shmheap_fd(held.mem), NULL), 0);
     struct held other = {bins, held.model, granule};
     for (size_t i = 0; i < TURNS; i++) {
@@ -114,9 +118,9 @@ static void two_ways_in_one_heap(uint64_t granule)
         held_free(one, starts[i]);
         CHECK_SOUND(one->mem);
         if (one == &other)
-            CHECK_EQ(few_of(one), NOT_LISTED);
+            CHECK_EQ(listed_of(one), NOT_LISTED);
         else if (free_of(one) + 1 < AGAIN)
-            CHECK_EQ(few_of(one), free_of(one));
+            CHECK_EQ(listed_of(one), free_of(one));
         uint64_t again = held_take(one, size_of(i));
         CHECK_SOUND(one->mem);
         if (i % 4 < 2)
@@ -128,7 +132,8 @@ static void two_ways_in_one_heap(uint64_t granule)
     held_end(&held);
 }
 
-/* Allocates and frees, in the tail, while free_blocks says that there are few: they stay in rows and tree. */
+/* Allocates and frees, in the top block, while free_blocks says that there are few: they stay in
+ * size bins and tree. */
 static void free_as_if_few(struct held *held)
 {
     struct control *control = held->mem.heap->control;
@@ -136,10 +141,11 @@ static void free_as_if_few(struct held *held)
     control->free_blocks -= less;
     held_free(held, held_take(held, 1000));
     control->free_blocks += less;
-    CHECK_EQ(few_of(held), NOT_LISTED);
+    CHECK_EQ(listed_of(held), NOT_LISTED);
 }
 
-/* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one is missing. All stay where they are. */
+/* free_blocks says that there are few, but there are others, or too many to fit; then, a bit of one
+ * is missing. All stay where they are. */
 static void contradictions(uint64_t granule)
 {
     const uint64_t counts[] = {
@@ -157,7 +163,7 @@ static void contradictions(uint64_t granule)
     }
     uint64_t first = MODEL_NONE, last = MODEL_NONE;
     for (size_t i = 0; i < held.model.count; i++)
-        if (!held.model.spans[i].used && held.model.spans[i].start != model_tail(&held.model)) {
+        if (!held.model.spans[i].used && held.model.spans[i].start != model_top(&held.model)) {
             first = first == MODEL_NONE ? held.model.spans[i].start : first;
             last = held.model.spans[i].start;
         }
@@ -171,7 +177,7 @@ static void contradictions(uint64_t granule)
         CHECK_SOUND(held.mem);
     }
     fill_down_to(&held, starts, 0);
-    CHECK_EQ(few_of(&held), 0);
+    CHECK_EQ(listed_of(&held), 0);
     held_end(&held);
 }
 
@@ -184,9 +190,9 @@ static void too_large_for_a_list(void)
     uint64_t start = held_take(&held, 5);
     held_take(&held, 2);
     held_free(&held, start);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
     CHECK_EQ(held_take(&held, 5), start);
-    CHECK_EQ(few_of(&held), NOT_LISTED);
+    CHECK_EQ(listed_of(&held), NOT_LISTED);
     held_end(&held);
 }
 
