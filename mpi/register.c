@@ -15,7 +15,7 @@ static struct shared **link_to(shmheap_memory_handle mem)
     return link;
 }
 
-void register_add(struct shared *shared)
+void attached_add(struct shared *shared)
 {
     pthread_mutex_lock(&all_lock);
     shared->next = all;
@@ -23,7 +23,7 @@ void register_add(struct shared *shared)
     pthread_mutex_unlock(&all_lock);
 }
 
-MPI_Comm register_communicator(shmheap_memory_handle mem)
+MPI_Comm attached_communicator(shmheap_memory_handle mem)
 {
     pthread_mutex_lock(&all_lock);
     struct shared *shared = *link_to(mem);
@@ -32,7 +32,7 @@ MPI_Comm register_communicator(shmheap_memory_handle mem)
     return comm;
 }
 
-struct shared *register_take(shmheap_memory_handle mem)
+struct shared *attached_take(shmheap_memory_handle mem)
 {
     pthread_mutex_lock(&all_lock);
     struct shared **link = link_to(mem), *shared = *link;

@@ -18,12 +18,12 @@ struct shared {
     char name[AGREE_NAME_ROOM]; /* as in /dev/shm */
 };
 
-void register_add(struct shared *shared);
+void attached_add(struct shared *shared);
 
-/* register_communicator returns the communicator of mem, or MPI_COMM_NULL. */
-MPI_Comm register_communicator(shmheap_memory_handle mem);
+/* attached_communicator returns the communicator of mem, or MPI_COMM_NULL. */
+MPI_Comm attached_communicator(shmheap_memory_handle mem);
 
-/* register_take removes mem's entry and returns it; the caller frees it. NULL: there is none. */
-struct shared *register_take(shmheap_memory_handle mem);
+/* attached_take removes mem's entry and returns it; the caller frees it. NULL: there is none. */
+struct shared *attached_take(shmheap_memory_handle mem);
 
 #endif

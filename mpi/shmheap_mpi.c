@@ -229,7 +229,7 @@ int shmheap_mpi_open(shmheap_memory_handle *out, const char *name, const shmheap
         drop(shared);
         return fail(error);
     }
-    register_add(shared);
+    attached_add(shared);
     *out = shared->mem;
     return 0;
 }
@@ -242,7 +242,7 @@ int shmheap_mpi_open_f(shmheap_memory_handle *out, const char *name, const shmhe
 
 MPI_Comm shmheap_mpi_communicator(shmheap_memory_handle mem)
 {
-    MPI_Comm comm = register_communicator(mem);
+    MPI_Comm comm = attached_communicator(mem);
     if (comm == MPI_COMM_NULL)
         errno = EINVAL;
     return comm;
@@ -255,7 +255,7 @@ MPI_Fint shmheap_mpi_communicator_f(shmheap_memory_handle mem)
 
 int shmheap_mpi_close(shmheap_memory_handle mem)
 {
-    struct shared *shared = register_take(mem);
+    struct shared *shared = attached_take(mem);
     if (!shared)
         return fail(EINVAL);
     int error = agree_error(part(shared), shared->comm);
@@ -267,7 +267,7 @@ int shmheap_mpi_close(shmheap_memory_handle mem)
 
 int shmheap_mpi_leave(shmheap_memory_handle mem)
 {
-    struct shared *shared = register_take(mem);
+    struct shared *shared = attached_take(mem);
     if (!shared)
         return fail(EINVAL);
     shmheap_disconnect(shared->mem);
