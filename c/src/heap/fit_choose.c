@@ -43,13 +43,25 @@ static void cpu_read(struct fit_cpu *cpu)
     }
 }
 
+/* Asks the processor once. In a virtual machine cpuid traps to the host, which takes some 10
+ * microseconds: half of a connect. */
+static int has_avx2(void)
+{
+    enum { UNKNOWN, YES, NO };
+    static int known; /* threads that ask at once store the same */
+    if (__atomic_load_n(&known, __ATOMIC_RELAXED) == UNKNOWN) {
+        struct fit_cpu cpu;
+        cpu_read(&cpu);
+        __atomic_store_n(&known, fit_cpu_has_avx2(&cpu) ? YES : NO, __ATOMIC_RELAXED);
+    }
+    return __atomic_load_n(&known, __ATOMIC_RELAXED) == YES;
+}
+
 const struct fit_calls *fit_choose(void)
 {
     const char *asked = getenv("SHMHEAP_SIMD");
-    struct fit_cpu cpu;
-    cpu_read(&cpu);
     int portable = asked != NULL && strcmp(asked, "portable") == 0;
-    return !portable && fit_cpu_has_avx2(&cpu) ? &fit_calls_avx2 : &fit_calls_portable;
+    return !portable && has_avx2() ? &fit_calls_avx2 : &fit_calls_portable;
 }
 
 #else
