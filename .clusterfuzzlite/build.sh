@@ -9,7 +9,7 @@ mutator=0
 [ "${FUZZING_ENGINE-libfuzzer}" != libfuzzer ] || mutator=1
 MUTATOR=$mutator LIBS=-l:libzstd.a fuzz/compile
 
-# With found/: its names are words, the others are hashes, so -j loses no file.
+# With found/: its names are words, all other names are hashes, so -j loses no file.
 for corpus in fuzz/corpus/*; do
     target=$(basename "$corpus")
     find "$corpus" -type f -exec zip -q -j "$OUT/fuzz_${target}_seed_corpus.zip" {} +

@@ -344,7 +344,7 @@ private:
         return names;
     }
 
-    std::recursive_mutex mutex_; // a strategy may ask for allocators while it is made
+    std::recursive_mutex mutex_; // a strategy may look up allocators while it is made
     int next_id_ = 0;
     std::map<std::string, Allocator> allocators_;
     Allocator default_;

@@ -96,7 +96,8 @@ static void build(struct input *input)
         hostile.kept[i] = world.objects[i].offset;
 }
 
-/* Marked operations are edits of the peer, the others calls. Returns the number of calls. */
+/* Marked operations are edits of the peer, all other operations calls. Returns the number of calls.
+ * */
 static unsigned decode(struct input *input)
 {
     unsigned calls = 0;

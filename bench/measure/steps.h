@@ -16,7 +16,7 @@ struct size_range {
     std::size_t low, high;
 };
 
-// The mean of these sizes plus 24 bytes for rounding and header.
+// The mean of the sizes plus 24 bytes for rounding and header.
 double size_mean(size_range sizes);
 
 // Replaces the object at index in the array of live objects by a new object of this size.

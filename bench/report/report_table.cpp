@@ -69,7 +69,7 @@ void legend(const suite &all, std::FILE *out)
         std::fprintf(out, "  %-*s %s\n", row_width, it->name, it->text);
 }
 
-// The spread of the rounds: a reader who compares two figures needs it.
+// The spread of the rounds: a comparison of two figures needs it.
 void spread(const suite &all, std::FILE *out)
 {
     std::fprintf(out, "\nMinimum and maximum ns of the %u rounds\n\n", all.rounds);

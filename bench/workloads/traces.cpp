@@ -108,7 +108,7 @@ std::uint64_t live_most(const program_trace &trace, std::size_t count)
     return most;
 }
 
-// Replays in a heap of these bytes. Returns the size of its segment, or 0 if the heap was too
+// Replays in a heap of the given size. Returns the size of its segment, or 0 if the heap was too
 // small.
 std::size_t plays_in(peer &heap, const job &job, const program_trace &trace, std::size_t bytes)
 {

@@ -44,8 +44,8 @@
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *              how                        its objects       shared (1),  its uses       its caches
  *                                                           sent         of names
- *              shmheap_disconnect,        stay              stay         anyone's to    given back
- *              return from main, exit,                                   free (2)
+ *              shmheap_disconnect,        stay              stay         any process    given back
+ *              return from main, exit,                                   may free (2)
  *              dlclose of the library
  *              _exit, quick_exit, exec,   stay until        stay         stay until     free when
  *              abort, a signal (kill -9)  shmheap_reap (3)               shmheap_reap   needed

@@ -19,8 +19,8 @@ namespace shmheap
 // shm_open() stands for it as long as a process uses it. When all processes died, the next process
 // gets an empty heap instead. The heap's file is readable by its owner only. join refuses a file of
 // another user, or one that other users can read (EACCES). When processes come and leave at the
-// same time, all that are present in the end share one heap. A process that called exec or _exit()
-// leaves the heap as a dead one does.
+// same time, all that are present in the end share one heap. exec and _exit() leave the heap
+// as a death does.
 class common_heap
 {
 public:

@@ -212,7 +212,7 @@ public:
     {
         return constructor<T>(*this, name, false, true, &error);
     }
-    // find_or_construct<T>(name)(arguments...): one of all callers constructs, and the others wait
+    // find_or_construct<T>(name)(arguments...): one of all callers constructs, and the rest wait
     // for it (ETIMEDOUT after 30 s). If it dies meanwhile, or its constructor throws, the next
     // caller constructs. After a death shmheap_reap frees the memory for T, and SHMHEAP_REAP_SHARED
     // that of containers in T.

@@ -119,9 +119,9 @@ struct shareable : std::bool_constant<std::is_trivially_copyable_v<T> && !has_pl
 // is_shareable<T> tells whether T may be a typed object with a name, or an element for
 // get_allocator. It is true for types that can be copied byte by byte and are not known to keep
 // pointers; for offset_ptr, allocator, and containers that use it and have such elements; and for
-// pairs, tuples, arrays, optionals, variants and atomics of these. If a type of your own means the
-// same in all processes (such as a struct of containers), say so in the class, or before its first
-// use:
+// pairs, tuples, arrays, optionals, variants and atomics of such types. If a type of your own means
+// the same in all processes (such as a struct of containers), say so in the class, or before its
+// first use:
 //
 //     struct order_book { using shmheap_shareable = order_book; ... };
 //

@@ -41,7 +41,7 @@ shmem_heap *ShmemHeap_init_from_scratch(void *memory, size_t num_bytes);
  * (errno EAGAIN), except ShmemHeap_delete. */
 shmem_heap *ShmemHeap_clone(void *memory);
 
-/* ShmemHeap_clone_sized is ShmemHeap_clone for memory of known length, without the look-up. NULL
+/* ShmemHeap_clone_sized is ShmemHeap_clone for memory of known length, without the search. NULL
  * also if no heap has been made there. */
 shmem_heap *ShmemHeap_clone_sized(void *memory, size_t num_bytes);
 

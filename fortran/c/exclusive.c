@@ -4,10 +4,10 @@
  *
  *     [ start of the thread, clock ticks: 26 bits ][ its PID namespace: 16 ][ its thread id: 22 ]
  *
- * A thread that waits asks the kernel whether the holder lives, and takes the word of a dead one by
- * compare-and-swap: a holder may die anywhere. The first contents of the object are undefined: they
- * name no living thread, or waiting ends after 30 s. A hostile process can keep the lock from
- * others, and nothing else. */
+ * A thread that waits checks with the kernel whether the holder lives, and takes the word of a dead
+ * holder by compare-and-swap: a holder may die anywhere. The first contents of the object are
+ * undefined: they name no living thread, or waiting ends after 30 s. A hostile process can keep the
+ * lock from others, and nothing else. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

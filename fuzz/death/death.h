@@ -18,8 +18,8 @@ struct death {
     struct op op;
     unsigned target;             /* index of the object or name of the call */
     struct world_object resized; /* the result of a realloc */
-    /* The slots of the dead: of the side, before and after the call; of a process that died while
-     * it recovered, or 0. */
+    /* The slots of dead processes: of the side, before and after the call; of a process that died
+     * while it recovered, or 0. */
     unsigned slots[3];
     struct blocks before, after;
     unsigned stores; /* number of stores of the call */

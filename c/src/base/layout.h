@@ -91,8 +91,8 @@ enum {
  *      free blocks, and nowhere else; else all of them are 0
  *   11 where listed is NOT_LISTED, the top block excepted: each chunk's bits in the bins of level 0
  *      are the sizes of the small free blocks that start in it, and its entry in level 0 of the
- *      tree is the size of the large free block that starts in it, or 0. Else all of these are 0,
- *      and the free list holds all free blocks
+ *      tree is the size of the large free block that starts in it, or 0. Else all these words are
+ *      0, and the free list holds all free blocks
  *   12 each bit and entry of a higher level, and each bin's first chunk, follows from the level
  *      below; from level 2 on, a bit of the bins may be set needlessly. With a list, first is the
  *      list
@@ -221,9 +221,9 @@ STATIC_ASSERT(sizeof(struct hints) <= SLOT_SIZE, hints_fit_an_entry);
  * lines of that slot.
  *   1  kind is INTERNAL_CACHE
  *   2  active is 1 only while the thread may take blocks from its cache or add blocks to it
- *   3  another process sets requested, under the lock. The thread then leaves its cache alone until it
- *      has had the lock and answered. So a process that set requested, ran a barrier on all processors
- *      and then loads active 0 may take the blocks
+ *   3  another process sets requested, under the lock. The thread then leaves its cache alone until
+ *      it has had the lock and answered. So a process that set requested, ran a barrier on all
+ *      processors and then loads active 0 may take the blocks
  *   4  the lock's owner adds to epoch when it takes the blocks: the thread then forgets them
  *   5  the line of each living thread is in the list that begins at control->cache_lines. Each
  *      store to the list keeps that true: a death leaves at most a dead process's line outside the
@@ -306,7 +306,7 @@ static inline uint64_t layout_granules(uint64_t len, unsigned shift)
 /* The fewest granules of a block: a header and 8 bytes. */
 static inline unsigned layout_block_min(unsigned shift) { return shift == 3 ? 2 : 1; }
 
-/* Entries that always exist. A file gets the others when processes need them: all 1023 would take
+/* Entries that always exist. A file gets more when processes need them: all 1023 would take
  * 40 KiB of each heap. The caller's memory has no room behind the region. */
 static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count,
                                           uint32_t region_align)

@@ -207,7 +207,7 @@ static inline int header_state_known(uint64_t header)
 }
 
 /* struct free_block is private: a free block as the free set reports it. size 0: there is none at
- * granule. The last two members spare the set a look where it takes the block out. */
+ * granule. The last two members spare the set a search when it takes the block out. */
 enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
 struct free_block {
     uint64_t granule, size;

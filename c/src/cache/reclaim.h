@@ -41,7 +41,7 @@ struct reclaim_owners {
 /* reclaim_lines_owners reads the list as far as it is sound. */
 void reclaim_lines_owners(const struct shmheap *heap, struct reclaim_owners *owners);
 
-/* reclaim_lines_free frees the lines of these slots (bits), whose processes have departed or
+/* reclaim_lines_free frees the lines of the given slots (bits), whose processes have departed or
  * died. Returns how many. One pass over the list. A death in here may leave a line that is on no
  * list, for reap.h to free. */
 long reclaim_lines_free(struct shmheap *heap, const uint64_t *slots);

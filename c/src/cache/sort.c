@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-/* RUN_LEAST: the mean length of runs from which on sorting saves too little. SORT_FEW: up to so
+/* RUN_LEAST: the mean length of runs from which on sorting saves too little. SORT_SHORT: up to so
  * many entries the insertion sort is faster. Digits of addresses, from bit DIGIT_FIRST on; the
  * bits below are equal in all. */
-enum { RUN_LEAST = 8, SORT_FEW = 24, DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS };
+enum { RUN_LEAST = 8, SORT_SHORT = 24, DIGIT_FIRST = 3, DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS };
 
 /* One pass: copies `from` into `to`, in the order of the digit at shift. */
 static void entries_sort_digit(const struct cache_entry *from, struct cache_entry *to,
@@ -22,7 +22,7 @@ static void entries_sort_digit(const struct cache_entry *from, struct cache_entr
         to[place[((uintptr_t)from[i].payload >> shift) % DIGITS]++] = from[i];
 }
 
-static void entries_sort_few(struct cache_entry *entries, unsigned count)
+static void entries_sort_short(struct cache_entry *entries, unsigned count)
 {
     for (unsigned i = 1; i < count; i++) {
         struct cache_entry entry = entries[i];
@@ -57,8 +57,8 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
 
 void entries_sort(struct cache_entry *entries, unsigned count)
 {
-    if (count <= SORT_FEW)
-        entries_sort_few(entries, count);
+    if (count <= SORT_SHORT)
+        entries_sort_short(entries, count);
     else
         entries_sort_many(entries, count);
 }

@@ -39,7 +39,7 @@ static uint64_t bins_any(const struct shmheap *heap, unsigned level, uint64_t i,
     return any;
 }
 
-/* The first word of level 0 from i on that is not 0 in one of these bins; UINT64_MAX: there is
+/* The first word of level 0 from i on that is not 0 in one of the bins; UINT64_MAX: there is
  * none. Goes up the levels to one with a later bit, then down. Where a bit has nothing below it,
  * the search goes on behind it. */
 static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t need)

@@ -43,12 +43,12 @@ static void cpu_read(struct fit_cpu *cpu)
     }
 }
 
-/* Asks the processor once. In a virtual machine cpuid traps to the host, which takes some 10
+/* Reads cpuid once. In a virtual machine cpuid traps to the host, which takes some 10
  * microseconds: half of a connect. */
 static int has_avx2(void)
 {
     enum { UNKNOWN, YES, NO };
-    static int known; /* threads that ask at once store the same */
+    static int known; /* concurrent threads store the same */
     if (__atomic_load_n(&known, __ATOMIC_RELAXED) == UNKNOWN) {
         struct fit_cpu cpu;
         cpu_read(&cpu);

@@ -16,12 +16,12 @@ struct fit_cpu {
 int fit_cpu_has_avx2(const struct fit_cpu *cpu);
 
 /* fit_choose returns the fastest calls for this processor. All variants give the same results.
- * SHMHEAP_SIMD=portable in the environment asks for the portable ones: for tests and comparisons.
- * SHMHEAP_SIMD=avx2 asks for AVX2, which is the default where the processor has it. */
+ * SHMHEAP_SIMD=portable in the environment requests the portable ones: for tests and comparisons.
+ * SHMHEAP_SIMD=avx2 requests AVX2, which is the default where the processor has it. */
 const struct fit_calls *fit_choose(void);
 
 /* fit_choose_list_max returns the most free blocks that the list may hold: LIST_MAX (free_list.h).
- * SHMHEAP_LIST_MAX=N in the environment asks for fewer; 0: the heap never uses the list. */
+ * SHMHEAP_LIST_MAX=N in the environment sets fewer; 0: the heap never uses the list. */
 uint32_t fit_choose_list_max(void);
 
 #endif

@@ -187,7 +187,8 @@ int names_keep(struct shmheap *heap, const struct name *name)
     return result;
 }
 
-/* Drops the uses of departed processes, and of dead ones unless a child may continue with them. */
+/* Drops the uses of departed processes, and of dead processes unless a child may continue with
+ * them. */
 static void users_drop_departed(struct shmheap *heap, const struct name_record *record)
 {
     uint64_t reapable[SLOT_SET_WORDS];

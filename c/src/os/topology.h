@@ -21,8 +21,8 @@ struct topology {
     unsigned long nodes[TOPOLOGY_NODES / TOPOLOGY_LONG_BITS];
 };
 
-/* topology_of_cpus finds the socket of these processors (bits of TOPOLOGY_CPUS): 0; -1 with errno
- * EXDEV when they belong to several sockets, ENOTSUP when the system does not tell. */
+/* topology_of_cpus finds the socket of the processors in a set (bits of TOPOLOGY_CPUS): 0; -1 with
+ * errno EXDEV when they belong to several sockets, ENOTSUP when the system does not tell. */
 int topology_of_cpus(struct topology *topology, const char *folder, const unsigned long *cpus);
 
 /* topology_of_caller does so for the processors that the calling thread may run on. */

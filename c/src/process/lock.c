@@ -68,7 +68,7 @@ void lock_register(void)
 
 static uint32_t *futex_of(struct shmheap *heap) { return (uint32_t *)(void *)&heap->control->lock; }
 
-/* Wakes the sleeper of these kinds that has slept longest: the number of woken threads. */
+/* Wakes the sleeper of the given kinds that has slept longest: the number of woken threads. */
 static long futex_wake(struct shmheap *heap, uint32_t kinds)
 {
     return syscall(SYS_futex, futex_of(heap), FUTEX_WAKE_BITSET, 1, NULL, NULL, kinds);

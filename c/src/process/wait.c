@@ -19,7 +19,7 @@ static unsigned class_of(uint64_t need)
  * again after each time limit. */
 static uint32_t least_of(uint64_t need) { return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX; }
 
-/* Wakes at most count sleepers of these classes: the number of woken threads. A thread that is
+/* Wakes at most count sleepers of the given classes: the number of woken threads. A thread that is
  * about to sleep sees the changed word and tries again. Death before the wake: the sleepers try
  * again at their time limits. */
 static long classes_wake(struct shmheap *heap, uint32_t classes, int count)

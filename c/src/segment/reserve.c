@@ -203,8 +203,8 @@ static int zeros_arrive(const struct shmheap *heap)
 /* Regions and slots ------------------------------------------------------- */
 
 /* Frees the first count parts, which the heap has never used. The file had len bytes. Without
- * fallocate(2) only the bytes behind these can be freed; the next growth finds the others in
- * place. */
+ * fallocate(2) only the bytes behind these can be freed; the next growth finds the first
+ * parts in place. */
 static void parts_undo(const struct shmheap *heap, const struct part *parts, unsigned count,
                        uint64_t len)
 {

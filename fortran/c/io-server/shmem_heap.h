@@ -28,7 +28,7 @@ typedef struct heap_stats {
     };
     SHMEM_HEAP_UNION
     {
-        uint64_t total_num_alloc_elems; /* of these blocks */
+        uint64_t total_num_alloc_elems; /* of the blocks */
         uint64_t num_elements;
     };
 } heap_stats;
