@@ -29,7 +29,9 @@ text_kind() {
 text_files() {
     local folder=$1 file kind
     shift
-    find -L "$folder" -path '*/external' -prune -o -type f -print | LC_ALL=C sort |
+    # Not what links lead to: other repositories, Bazel's output, the crate's link to c/.
+    find -L "$folder" \( -path '*/external' -o -path '*/bazel-*' -o -path '*/shmheap-sys/c' \) \
+        -prune -o -type f -print | LC_ALL=C sort |
         while IFS= read -r file; do
             kind=$(text_kind "$file")
             [ -n "$kind" ] && [[ " $* " == *" $kind "* ]] && echo "${file#./}"
