@@ -18,8 +18,8 @@ static void *free_one(void *mem)
     return NULL;
 }
 
-/* A thread that ends waits 100 ms for the heap's lock. On a busy machine that may be too short: then
- * its cache stays for the connection's next thread, which gives it back when it ends. */
+/* A thread that ends waits 100 ms for the heap's lock. On a busy machine that may be too short:
+ * then its cache stays for the connection's next thread, which gives it back when it ends. */
 static void caches_all_given_back(shmheap_memory_handle mem, shmheap_memory_handle looker)
 {
     for (unsigned i = 0; i < 8 * THREADS && test_cached(looker).bytes != 0; i++) {
