@@ -246,6 +246,37 @@ static void aligned_objects_come_where_the_rule_says(void)
     free(rule);
 }
 
+/* [ pad ][ hole ][ guard ][ top ]| for many lengths of the first, the second and the last: the
+ * object fits into hole or top at any offset, or happens to fit, or does not fit. A top block in
+ * which it happens to fit comes after such a hole. */
+static void the_top_block_comes_last_too(void)
+{
+    enum { ALIGNMENT = 64, LEN = 40, STEP = 16, PADS = 4, LENS = 10 };
+    struct rule *rule = malloc(sizeof *rule);
+    size_t top_fits = 0;
+    CHECK(rule != NULL);
+    for (size_t i = 0; i < PADS * LENS * LENS; i++) {
+        shmheap_memory_handle mem = test_anonymous(4096, 0, 16);
+        size_t pad = i % PADS * STEP, hole_len = 8 + i / PADS % LENS * STEP,
+               top_len = i / PADS / LENS * STEP;
+        CHECK(shmheap_alloc(mem, pad) != NULL);
+        void *hole = shmheap_alloc(mem, hole_len);
+        size_t left = test_stat(mem).largest_free;
+        CHECK(left > top_len && shmheap_alloc(mem, left - top_len) != NULL);
+        CHECK_EQ(shmheap_try_free(mem, hole), 0);
+        rule->count = 0;
+        rule->region = shmheap_underlying(mem);
+        CHECK_EQ(shmheap_walk(mem, rule_note, rule), 0);
+        char *place = rule_place(rule, ALIGNMENT, LEN + 8, 16);
+        CHECK_PTR(shmheap_aligned_alloc(mem, ALIGNMENT, LEN), place);
+        top_fits += place != NULL && place > (char *)hole + hole_len;
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+    CHECK(top_fits != 0);
+    free(rule);
+}
+
 static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size),
                                     TEST(other_alignments_are_refused),
                                     TEST(alignment_holds_in_another_mapping),
@@ -253,5 +284,6 @@ static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size),
                                     TEST(an_exact_place_comes_last),
                                     TEST(growth_for_an_aligned_object),
                                     TEST(random_mixture),
-                                    TEST(aligned_objects_come_where_the_rule_says)};
+                                    TEST(aligned_objects_come_where_the_rule_says),
+                                    TEST(the_top_block_comes_last_too)};
 TEST_MAIN(tests)

@@ -88,7 +88,7 @@ static int64_t fit_alloc_aligned(struct shmheap *heap, uint64_t need, uint64_t a
     int result = find_first(heap, form, enough, top, &block);
     if (result > 0)
         return take_aligned(heap, form, &block, need, alignment, top);
-    if (result == FIT_BAD || top == end)
+    if (result == FIT_BAD || end - top < enough)
         return result;
     if (!top_is_sound(heap, top))
         return FIT_BAD;
