@@ -1,6 +1,6 @@
 #!/bin/bash
-# cargo_test.sh CARGO CARGO_HOME: what who works on the crates with cargo would run, on a copy of the declared inputs and
-# without network. CARGO_HOME has the crates that tools/setup fetched.
+# cargo_test.sh CARGO CARGO_HOME: runs cargo's tests and checks of the crates, on a copy of the
+# declared inputs and without network. CARGO_HOME has the crates that tools/setup fetched.
 set -euo pipefail
 cargo=$1 fetched=$2
 work=$TEST_TMPDIR/tree
@@ -13,7 +13,8 @@ for folder in index cache src; do
 done
 
 PATH=$(dirname "$cargo"):/usr/bin:/bin
-export PATH CARGO_HOME=$TEST_TMPDIR/cargo CARGO_TARGET_DIR=$TEST_TMPDIR/target CARGO_NET_OFFLINE=true
+export PATH CARGO_HOME=$TEST_TMPDIR/cargo CARGO_TARGET_DIR=$TEST_TMPDIR/target
+export CARGO_NET_OFFLINE=true
 export HOME=$TEST_TMPDIR TMPDIR=$TEST_TMPDIR/tmp CARGO_TERM_COLOR=never
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 unset RUSTC RUSTFLAGS RUSTUP_TOOLCHAIN
@@ -41,9 +42,10 @@ step cargo test --locked --workspace
 step cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features
 step cargo check --locked --manifest-path bench/Cargo.toml --benches
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
-# Without what only tests need, which asks for newer compilers.
+# Without the crates that only tests need, which require newer compilers.
 msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-if ! oldest=$(compgen -G "$(dirname "$cargo")/../../$msrv*/bin/rustc" | head -n 1) || [ -z "$oldest" ]; then
+if ! oldest=$(compgen -G "$(dirname "$cargo")/../../$msrv*/bin/rustc" | head -n 1) ||
+    [ -z "$oldest" ]; then
     echo "skipped: no Rust $msrv beside this one (rustup toolchain install $msrv)"
 else
     RUSTC=$oldest step cargo build --locked -p shmheap --target-dir "$CARGO_TARGET_DIR/$msrv"
@@ -61,29 +63,45 @@ system=$TEST_TMPDIR/system
 mkdir -p "$system/include" "$system/lib" "$system/other"
 cp "$work/c/include/shmheap.h" "$system/include"
 library() {
-    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" -o "$1/libshmheap.so" "$work"/c/src/*/*.c -lpthread -lrt
+    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" \
+        -o "$1/libshmheap.so" "$work"/c/src/*/*.c -lpthread -lrt
+}
+# build FOLDER ARGUMENT...: builds the crate against an installed library, in that target folder.
+build() {
+    cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/$1" "${@:2}"
+}
+fail() {
+    echo "cargo_test: $*" >&2
+    exit 1
 }
 library "$system/lib" "$system/include"
-sed 's/^#define SHMHEAP_VERSION .*/#define SHMHEAP_VERSION 990000/' "$system/include/shmheap.h" >"$system/other/shmheap.h"
+sed 's/^#define SHMHEAP_VERSION .*/#define SHMHEAP_VERSION 990000/' "$system/include/shmheap.h" \
+    >"$system/other/shmheap.h"
 library "$system/other" "$system/other"
 export SHMHEAP_LIB_DIR=$system/lib SHMHEAP_INCLUDE_DIR=$system/include
-step cargo build --locked -p shmheap --features system --example counter --target-dir "$CARGO_TARGET_DIR/system"
+step build system --example counter
 counter=$CARGO_TARGET_DIR/system/debug/examples/counter
 LD_LIBRARY_PATH=$system/lib step "$counter"
-said=$(LD_LIBRARY_PATH=$system/other "$counter" 2>&1) && { echo "cargo_test: a library of another version was taken" >&2; exit 1; }
-[[ $said == *OtherLibrary*99.0.0* ]] || { echo "cargo_test: another version said: $said" >&2; exit 1; }
-said=$(SHMHEAP_INCLUDE_DIR=$system/other cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/system" 2>&1) &&
-    { echo "cargo_test: a header of another version was taken" >&2; exit 1; }
-[[ $said == *"is of version Some(990000)"* ]] || { echo "cargo_test: another header said: $said" >&2; exit 1; }
+said=$(LD_LIBRARY_PATH=$system/other "$counter" 2>&1) &&
+    fail "a library of another version was taken"
+[[ $said == *OtherLibrary*99.0.0* ]] || fail "another version said: $said"
+said=$(SHMHEAP_INCLUDE_DIR=$system/other build system 2>&1) &&
+    fail "a header of another version was taken"
+[[ $said == *"is of version Some(990000)"* ]] || fail "another header said: $said"
 # An archive serves as well; without either, the message says what to do.
 mkdir -p "$system/objects" "$system/archive"
-(cd "$system/objects" && "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*/*.c && ar rcs "$system/archive/libshmheap.a" ./*.o)
-SHMHEAP_LIB_DIR=$system/archive step cargo build --locked -p shmheap --features system --example counter --target-dir "$CARGO_TARGET_DIR/archive"
+(
+    cd "$system/objects" &&
+        "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*/*.c &&
+        ar rcs "$system/archive/libshmheap.a" ./*.o
+)
+SHMHEAP_LIB_DIR=$system/archive step build archive --example counter
 step "$CARGO_TARGET_DIR/archive/debug/examples/counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR
-said=$(PKG_CONFIG=false cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/system" 2>&1) &&
-    { echo "cargo_test: no library was taken" >&2; exit 1; }
-[[ $said == *"Set SHMHEAP_LIB_DIR to the folder of libshmheap.a"* ]] || { echo "cargo_test: no library said: $said" >&2; exit 1; }
+said=$(PKG_CONFIG=false build system 2>&1) &&
+    fail "no library was taken"
+[[ $said == *"Set SHMHEAP_LIB_DIR to the folder of libshmheap.a"* ]] ||
+    fail "no library said: $said"
 
 # The README's program in a project outside the tree, by one process and another.
 outside=$TEST_TMPDIR/outside

@@ -10,7 +10,10 @@ fn bindings_of(include: &std::path::Path) -> Result<String, bindgen::BindgenErro
         .constified_enum("shmheap_.*")
         .prepend_enum_name(false)
         // As Cargo.toml's rust-version; else the bindings would be those of the compiler at hand.
-        .rust_target(bindgen::RustTarget::stable(80, 0).unwrap_or_else(|_| panic!("bindgen knows Rust 1.80")))
+        .rust_target(
+            bindgen::RustTarget::stable(80, 0)
+                .unwrap_or_else(|_| panic!("bindgen knows Rust 1.80")),
+        )
         .use_core()
         .ctypes_prefix("::core::ffi")
         .generate_comments(false)
@@ -22,6 +25,7 @@ fn bindings_of(include: &std::path::Path) -> Result<String, bindgen::BindgenErro
         // The layouts that bindgen asserts are those of machines of 64 bits.
         .map(|bindings| {
             let asserted = "#[allow(clippy::unnecessary_operation, clippy::identity_op)]\nconst _";
-            bindings.to_string().replace(asserted, &format!("#[cfg(target_pointer_width = \"64\")]\n{asserted}"))
+            let only_64 = format!("#[cfg(target_pointer_width = \"64\")]\n{asserted}");
+            bindings.to_string().replace(asserted, &only_64)
         })
 }

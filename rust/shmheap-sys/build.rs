@@ -1,4 +1,5 @@
-//! Compiles the C sources, or finds the installed library; makes the bindings where asked to.
+//! Compiles the C sources, or finds the installed library (feature `system`). Makes the bindings
+//! (feature `bindgen`).
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ fn compiled(c: &Path) -> PathBuf {
         build.flag(flag);
     }
     if env::var("PROFILE").as_deref() == Ok("debug") {
-        build.opt_level(2); // a heap without the optimiser is of no use to anybody's debugging
+        build.opt_level(2); // an unoptimised heap helps no user to debug a program
     }
     build.compile("shmheap");
     println!("cargo:rustc-link-lib=pthread");
@@ -66,14 +67,16 @@ fn system(c: &Path) -> PathBuf {
             include
         }
         Err(error) => panic!(
-            "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.a or libshmheap.so (shmheap has no install step; the README of \
-             the crate shmheap shows how to build it), or leave the feature out."
+            "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.a or \
+             libshmheap.so (shmheap has no install step; the README of the crate shmheap shows \
+             how to build it), or leave the feature out."
         ),
     }
 }
 
 /// The header beside the installed library is of the version that the bindings were made from. The
-/// library itself is asked when a program opens a heap, since it may be another one by then.
+/// crate checks the library itself when a program opens a heap: another version may be installed by
+/// then.
 #[cfg(feature = "system")]
 fn check_version(include: &Path) {
     let path = include.join("shmheap.h");
@@ -95,8 +98,9 @@ fn check_version(include: &Path) {
     match version(&text, "#define SHMHEAP_VERSION") {
         Some(found) if found / 100 == ours / 100 && found >= ours => {}
         found => panic!(
-            "feature `system`: {} is of version {found:?} (major * 10000 + minor * 100 + patch), and this crate needs {ours} or a later \
-             patch of it.\nInstall that version, or leave the feature out.",
+            "feature `system`: {} is of version {found:?} (major * 10000 + minor * 100 + \
+             patch), and this crate needs {ours} or a later patch of it.\n\
+             Install that version, or leave the feature out.",
             path.display()
         ),
     }

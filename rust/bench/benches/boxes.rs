@@ -16,8 +16,8 @@ fn pair<const N: usize>(c: &mut Criterion) {
         let (raw, safe) = (raw_heap(cached), heap(cached));
         group.bench_function(BenchmarkId::new(format!("C, {kind}"), N), |b| {
             b.iter(|| {
-                // SAFETY: C, shmheap_alloc: N bytes, ours until freed. 8 more, as the crate asks
-                // for.
+                // SAFETY: C, shmheap_alloc: N bytes, ours until freed. 8 more, as the crate
+                // requests.
                 unsafe {
                     let object = shmheap_sys::shmheap_alloc(raw, N + 8).cast::<[u8; N]>();
                     assert!(!object.is_null());

@@ -2,7 +2,7 @@
 //! and through a segment of shared_memory under a lock, which is what a Rust program would take
 //! otherwise.
 //!
-//! Both ends are in one thread: the cost of the way, without that of waking somebody.
+//! Both ends are in one thread: the cost of the way, without the cost of waking a thread.
 use std::hint::black_box;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};

@@ -1,7 +1,7 @@
 //! Bytes become calls of the safe interface, which a model in private memory follows. Two
-//! connections to one heap stand for two processes; handles are made up from bytes as well, and one
-//! op writes any bytes into the heap's file behind the library's back, after which only "no panic,
-//! no hang" is asked for.
+//! connections to one heap stand for two processes; handles are made up from bytes as well. One
+//! op writes any bytes into the heap's file behind the library's back. After that op the model
+//! requires only "no panic, no hang".
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -38,7 +38,7 @@ struct State {
     /// In transit, with what is in it.
     letters: Vec<(Handle<[u8]>, Vec<u8>)>,
     roots: Vec<(AnyRoot, Vec<u8>)>,
-    /// What the name of each root stands for, while anybody uses it.
+    /// What the name of each root stands for, while the root has a user.
     names: BTreeMap<Vec<u8>, NameModel>,
 }
 

@@ -16,7 +16,7 @@ fn corpus() {
     println!("{} inputs", inputs.len());
 }
 
-/// Inputs that nobody chose, the same in each run.
+/// Pseudo-random inputs, the same in each run.
 #[test]
 fn pseudo_random() {
     let mut word = 0x2545_f491_4f6c_dd1du64;

@@ -206,9 +206,10 @@ impl Attributes {
 fn skip_visibility(tokens: &mut Tokens) {
     if is_word(tokens.peek(), "pub") {
         tokens.next();
-        if matches!(tokens.peek(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis)
-        {
-            tokens.next();
+        if let Some(TokenTree::Group(group)) = tokens.peek() {
+            if group.delimiter() == Delimiter::Parenthesis {
+                tokens.next();
+            }
         }
     }
 }
@@ -280,8 +281,9 @@ fn read_variants(group: &Group) -> Result<Vec<Ident>> {
         Attributes::read(&mut tokens)?.refuse_on_parts(group.span())?;
         let name = name_of(&mut tokens)?;
         if let Some(TokenTree::Group(fields)) = tokens.peek() {
-            let text = "a variant with fields cannot be derived: variants of different lengths would leave bytes \
-                        unwritten; use a struct with an enum without fields beside the data";
+            let text = "a variant with fields cannot be derived: variants of different lengths \
+                        would leave bytes unwritten; use a struct with an enum without fields \
+                        beside the data";
             return Err(Error::new(text, fields.span()));
         }
         until(&mut tokens, &[','], false); // its number

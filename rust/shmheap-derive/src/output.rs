@@ -79,7 +79,7 @@ fn words_of(item: &Item) -> Words {
     words
 }
 
-/// `.named("...")` and `.version(...)`, where the user asked for them.
+/// `.named("...")` and `.version(...)`, where the type's `#[shm(...)]` has them.
 fn identity(item: &Item) -> TokenStream {
     let mut words = Words::default();
     let mut tokens = TokenStream::new();
@@ -122,8 +122,8 @@ pub fn implementation(item: &Item) -> Result<TokenStream> {
 /// macro `offset_of`, which stands outside of `unsafe` and whose result `Shape::complete` holds
 /// against the sizes of the fields before it.
 ///
-/// `__PROOF` compiles only if the type has these fields, of these types, and no more: another macro
-/// may have changed the type after the derive read it.
+/// `__PROOF` compiles only if the type has exactly the fields that the derive read, with the types
+/// that it read: another macro may have changed the type after that.
 fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
     words.set("__REF", "&'shm".parse::<TokenStream>().expect("a reference"));
     let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
@@ -136,9 +136,10 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
         one.set("__T", closed(&field.of));
         one.set("__REF", words.0["__REF"].clone());
         one.set("__V", TokenTree::from(Ident::new(&format!("field_{i}"), Span::call_site())));
-        shape.extend(
-            one.fill(".field(__CRATE::__private::core::mem::offset_of!(Self, __F), &<__T as __CRATE::Shm>::SHAPE)"),
-        );
+        shape.extend(one.fill(
+            ".field(__CRATE::__private::core::mem::offset_of!(Self, __F), \
+             &<__T as __CRATE::Shm>::SHAPE)",
+        ));
         valid.extend(one.fill(
             "&& unsafe { <__T as __CRATE::Shm>::is_valid(__CRATE::Shape::next_field(&mut next)) }",
         ));

@@ -1,4 +1,5 @@
-//! The committed bindings are what bindgen makes of the header, and the sources are those that Bazel compiles.
+//! The committed bindings are what bindgen makes of the header, and the sources are those that
+//! Bazel compiles.
 use std::path::Path;
 
 include!("../bindgen_options.rs");
@@ -15,7 +16,10 @@ fn libclang_is_missing() -> bool {
 #[test]
 fn committed_bindings_are_fresh() {
     if libclang_is_missing() {
-        eprintln!("skipped: no libclang on this machine (apt-get install libclang1, or set LIBCLANG_PATH)");
+        eprintln!(
+            "skipped: no libclang on this machine (apt-get install libclang1, or set \
+             LIBCLANG_PATH)"
+        );
         return;
     }
     let made = bindings_of(&here().join("c/include")).expect("bindgen reads shmheap.h");
@@ -30,7 +34,8 @@ fn committed_bindings_are_fresh() {
     );
 }
 
-/// build.rs takes every .c file in the folders of c/src and three flags; this holds it to what c/BUILD and c/copts.bzl say.
+/// build.rs takes every .c file in the folders of c/src and three flags; this holds it to what
+/// c/BUILD and c/copts.bzl say.
 #[test]
 fn same_sources_and_flags_as_bazel() {
     let build = here().join("c/BUILD");

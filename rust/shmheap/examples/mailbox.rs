@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::AcqRel;
 
 use shmheap::{AtomicHandle, Heap, Root};
 
-/// Who comes first makes it.
+/// The first process that calls this makes the mailbox.
 fn mailbox(heap: &Heap) -> shmheap::Result<Root<AtomicHandle<str>>> {
     heap.root("mailbox")
 }

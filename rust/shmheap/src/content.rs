@@ -1,9 +1,9 @@
 //! What may lie in shared memory.
 use crate::raw::Shm;
 
-/// Values that several processes may look at together, in a [`ShmArc`](crate::ShmArc) or a
-/// [`Root`](crate::Root): [`Shm`], and what changes inside is an atomic, which is what [`Sync`]
-/// asks for. It is not implemented by hand: each [`Shm`] type that is [`Sync`] has it.
+/// Values that several processes may use together, in a [`ShmArc`](crate::ShmArc) or a
+/// [`Root`](crate::Root): [`Shm`], and what changes inside is an atomic, as [`Sync`] requires. A
+/// program does not implement it by hand: each [`Shm`] type that is [`Sync`] has it.
 ///
 /// ```
 /// use shmheap::{Heap, Shm};

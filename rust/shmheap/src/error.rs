@@ -54,7 +54,7 @@ pub enum Error {
     Corrupt,
     /// No free space of that many bytes is left in the heap.
     OutOfMemory {
-        /// Bytes asked for, with what the crate adds.
+        /// Bytes requested, with those that the crate adds.
         size: usize,
     },
     /// The value is more than a heap can hold, or its alignment more than a page.
@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// What was sent is of another type. It is in transit as before, under the same handle.
     WrongType {
-        /// The type that was asked for.
+        /// The type that the caller requested.
         expected: &'static str,
         /// What it is.
         found: &'static str,
@@ -102,8 +102,8 @@ pub enum Error {
         /// The name; bytes that are not UTF-8 are replaced.
         name: Box<str>,
     },
-    /// The object of that name is not a value of the type asked for, which the text says more
-    /// about. It stays as it is.
+    /// The object of that name is not a value of the requested type; the error's text says more.
+    /// The object stays as it is.
     OtherRoot {
         /// What it is.
         found: &'static str,
@@ -222,67 +222,127 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotFound { heap } => write!(f, "there is no heap {heap:?}: create it first, or use open_or_create"),
+            Error::NotFound { heap } => {
+                write!(f, "there is no heap {heap:?}: create it first, or use open_or_create")
+            }
             Error::AlreadyExists { heap } => {
-                write!(f, "there is something named {heap:?} already: open it, choose another name, or remove it")
+                write!(
+                    f,
+                    "there is something named {heap:?} already: open it, choose another name, \
+                     or remove it"
+                )
             }
             Error::InvalidOption { heap, what } => write!(f, "heap {heap:?}: {what}"),
             Error::PermissionDenied { heap } => {
-                write!(f, "heap {heap:?}: no permission: ask its owner for a wider mode, or try to open it read-only")
+                write!(
+                    f,
+                    "heap {heap:?}: no permission: ask its owner for a wider mode, or try to \
+                     open it read-only"
+                )
             }
-            Error::ReadOnly => f.write_str("this heap was opened read-only: open it for writing to change it"),
-            Error::TooManyProcesses => f.write_str("all slots of the heap are taken: close it in other processes"),
+            Error::ReadOnly => {
+                f.write_str("this heap was opened read-only: open it for writing to change it")
+            }
+            Error::TooManyProcesses => {
+                f.write_str("all slots of the heap are taken: close it in other processes")
+            }
             Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished making a root or the heap (continue or end it), or gave no \
-                 space back in time",
+                "a live process holds the heap's lock, or never finished making a root or the \
+                 heap (continue or end it), or gave no space back in time",
             ),
             Error::OtherVersion { heap } => {
-                write!(f, "heap {heap:?} is of another version of the format: use the same version of shmheap everywhere")
+                write!(
+                    f,
+                    "heap {heap:?} is of another version of the format: use the same version of \
+                     shmheap everywhere"
+                )
             }
-            Error::Corrupt => f.write_str("the heap is damaged: check it, then remove it and create it anew"),
+            Error::Corrupt => {
+                f.write_str("the heap is damaged: check it, then remove it and create it anew")
+            }
             Error::OutOfMemory { size } => {
-                write!(f, "no space for {size} bytes: drop something, reap, or create the heap larger or growable")
+                write!(
+                    f,
+                    "no space for {size} bytes: drop something, reap, or create the heap larger \
+                     or growable"
+                )
             }
-            Error::TooLarge => f.write_str("more than a heap can hold, or aligned to more than a page"),
-            Error::NullHandle => f.write_str("the null handle names nothing: check is_null before receiving"),
-            Error::ForeignHandle => f.write_str("no handle of this heap: receive it from the heap that it was sent in"),
-            Error::Stale => f.write_str("received already, or never sent: each handle is good for one receive"),
-            Error::NotHeld => f.write_str("another process holds it: receive it before sending it on"),
+            Error::TooLarge => {
+                f.write_str("more than a heap can hold, or aligned to more than a page")
+            }
+            Error::NullHandle => {
+                f.write_str("the null handle names nothing: check is_null before receiving")
+            }
+            Error::ForeignHandle => {
+                f.write_str("no handle of this heap: receive it from the heap that it was sent in")
+            }
+            Error::Stale => {
+                f.write_str("received already, or never sent: each handle is good for one receive")
+            }
+            Error::NotHeld => {
+                f.write_str("another process holds it: receive it before sending it on")
+            }
             Error::OtherProcess => f.write_str(
-                "this connection is the parent's: a child made by fork() opens the heap itself, before it uses it",
+                "this connection is the parent's: a child made by fork() opens the heap itself, \
+                 before it uses it",
             ),
             Error::NoMemory { bytes } => {
-                write!(f, "no memory for a copy of {bytes} bytes: receive the value instead, which stays in the heap")
+                write!(
+                    f,
+                    "no memory for a copy of {bytes} bytes: receive the value instead, which \
+                     stays in the heap"
+                )
             }
             Error::WrongType { expected, found } => {
-                write!(f, "asked for {expected}, and it is {found}: receive it as its own type; the handle stays good")
+                write!(
+                    f,
+                    "asked for {expected}, and it is {found}: receive it as its own type; the \
+                     handle stays good"
+                )
             }
             Error::NotAValue { expected, index } => write!(
                 f,
-                "the bytes of element {index} are no value of {expected}: receive them as bytes; the handle stays good"
+                "the bytes of element {index} are no value of {expected}: receive them as \
+                 bytes; the handle stays good"
             ),
             Error::NotUtf8 { valid_up_to } => {
-                write!(f, "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle stays good")
+                write!(
+                    f,
+                    "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle \
+                     stays good"
+                )
             }
-            Error::InvalidName(how) => write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one"),
+            Error::InvalidName(how) => {
+                write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one")
+            }
             Error::NoSuchName { name } => {
-                write!(f, "no object of the heap has the name {name:?}: make it with root or root_with")
+                write!(
+                    f,
+                    "no object of the heap has the name {name:?}: make it with root or root_with"
+                )
             }
             Error::OtherRoot { found } => {
                 write!(
                     f,
-                    "that name belongs to another type: it is {found}; ask for its own type, or choose another name"
+                    "that name belongs to another type: it is {found}; ask for its own type, or \
+                     choose another name"
                 )
             }
             Error::Unsound { rule, offset, text } => {
-                write!(f, "the heap breaks rule {rule} at offset {offset} ({text}): remove it and create it anew")
-            }
-            Error::OtherLibrary { needed, found } => {
-                let version = |version: &u32| format!("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
                 write!(
                     f,
-                    "the installed library is version {}, and this program was compiled for {}: install that one, or leave the \
-                     feature `system` out",
+                    "the heap breaks rule {rule} at offset {offset} ({text}): remove it and \
+                     create it anew"
+                )
+            }
+            Error::OtherLibrary { needed, found } => {
+                let version = |version: &u32| {
+                    format!("{}.{}.{}", version / 10000, version / 100 % 100, version % 100)
+                };
+                write!(
+                    f,
+                    "the installed library is version {}, and this program was compiled for {}: \
+                     install that one, or leave the feature `system` out",
                     version(found),
                     version(needed)
                 )

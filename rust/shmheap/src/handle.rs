@@ -22,7 +22,9 @@ macro_rules! handle {
             /// Whether it is the null handle.
             ///
             /// ```
-            #[doc = concat!("assert!(!shmheap::", stringify!($name), "::<u64>::from_bits(1).is_null());")]
+            #[doc = concat!(
+                "assert!(!shmheap::", stringify!($name), "::<u64>::from_bits(1).is_null());"
+            )]
             /// ```
             pub const fn is_null(self) -> bool {
                 self.0 == 0
@@ -31,17 +33,21 @@ macro_rules! handle {
             /// Its 64 bits, as C's `shmheap_object_handle` has them.
             ///
             /// ```
-            #[doc = concat!("assert_eq!(shmheap::", stringify!($name), "::<u64>::from_bits(5).bits(), 5);")]
+            #[doc = concat!(
+                "assert_eq!(shmheap::", stringify!($name), "::<u64>::from_bits(5).bits(), 5);"
+            )]
             /// ```
             pub const fn bits(self) -> u64 {
                 self.0
             }
 
-            /// The handle of these bits. Any bits will do: what they name is found out, and
-            /// checked, on receiving.
+            /// The handle of the given bits. Any bits will do: a receive finds out what they name,
+            /// and checks it.
             ///
             /// ```
-            #[doc = concat!("let handle = shmheap::", stringify!($name), "::<u64>::from_bits(12345);")]
+            #[doc = concat!(
+                "let handle = shmheap::", stringify!($name), "::<u64>::from_bits(12345);"
+            )]
             #[doc = concat!("# let heap = shmheap::Heap::anonymous(1 << 16)?; let _ = handle;")]
             /// # Ok::<(), shmheap::Error>(())
             /// ```

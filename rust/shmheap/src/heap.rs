@@ -184,9 +184,9 @@ impl HeapOptions {
         self.flag(raw::SPARSE)
     }
 
-    /// Ask the kernel for huge pages however long it takes, also in small and sparse heaps, and in
-    /// one that was made without. Those of 16 MiB and more get them unasked, as many as half a
-    /// second for each GiB allows.
+    /// Request huge pages from the kernel however long it takes, also in small and sparse heaps,
+    /// and in a heap that was made without this option. Heaps of 16 MiB and more request them
+    /// without it, too, for at most half a second for each GiB.
     pub fn huge_pages(self) -> Self {
         self.flag(raw::HUGE_PAGES)
     }

@@ -51,7 +51,7 @@ pub(crate) fn describe(label: u64) -> &'static str {
     }
 }
 
-/// Bytes to ask for so that `len` bytes and the words behind them fit.
+/// Bytes to request so that `len` bytes and the words behind them fit.
 pub(crate) const fn request(len: usize, counted: bool) -> Option<usize> {
     let with = match counted {
         true => len.checked_add(16),

@@ -33,8 +33,8 @@
 //! what it held.
 //!
 //! **No undefined behaviour through safe code.** What safe code does with a heap, with handles that
-//! it makes up, with the heap's descriptor or with `fork()`, gives errors, panics, or a death of the
-//! process itself. Three things make that so:
+//! it makes up, with the heap's descriptor or with `fork()`, gives errors, panics, or a death of
+//! the process itself. Three things make that so:
 //!
 //! - *Types.* What lies in the heap implements [`Shm`], by a derive. Each object bears 64 bits of
 //!   its type's fingerprint, and its length; a receive compares both, and checks that the bytes are
@@ -49,7 +49,7 @@
 //!
 //! `/proc/self/mem`, `ptrace` and the like are out of scope, as for Rust itself.
 //!
-//! # Whom to trust
+//! # Which processes to trust
 //!
 //! | the other processes | use | references | costs |
 //! | --- | --- | --- | --- |
@@ -89,7 +89,8 @@
     target_has_atomic = "64"
 )))]
 compile_error!(
-    "shmheap runs on Linux, on little-endian machines of 64 bits and on 32-bit x86: this target is another one"
+    "shmheap runs on Linux, on little-endian machines of 64 bits and on 32-bit x86: this target \
+     is another one"
 );
 
 mod arc;

@@ -11,7 +11,7 @@ use crate::root::{NameInfo, Root};
 use crate::transit::Transit;
 
 /// A heap that other processes may write as they please: values are copied in and out, and no
-/// references are given but to atomics. What the options open is one of these;
+/// references are given but to atomics. The options open an `UntrustedHeap`;
 /// [`trust`](Self::trust) makes a [`Heap`] of it.
 ///
 /// Whatever the other processes write, no call here reads or writes outside the heap's memory,
@@ -40,7 +40,7 @@ use crate::transit::Transit;
 /// same name or by shares in the same object, may give references to the same bytes as atomics of
 /// different widths: a `&AtomicU64` and a `&[AtomicU32; 2]`. Rust calls it undefined behaviour when
 /// accesses of both meet and one is a write. Processors define it: each load gives bytes that were
-/// stored. A program that must not depend on that asks for each name and each share as one type
+/// stored. A program that must not depend on that requests each name and each share as one type
 /// only.
 ///
 /// On a [`read_only`](crate::HeapOptions::read_only) connection, which the kernel keeps from

@@ -412,7 +412,8 @@ fn letters_are_never_lost() {
         peer.kill();
         let reaped = heap.reap().unwrap().boxes;
         let found = heap.in_transit().unwrap();
-        // Taken by its handle alone it is still in transit; claimed, it was the dead one's.
+        // After "swap" the letter is still in transit; after "receive_from" the dead process held
+        // it.
         assert_eq!((reaped, found.len()), if how == "swap" { (0, 1) } else { (1, 0) });
         for letter in found {
             assert!(!letter.is_share && letter.len >= 1000);
@@ -459,10 +460,10 @@ fn shares_that_are_lost_are_listed_and_given_back() {
     assert_eq!((heap.stats().unwrap().used_blocks, heap.in_transit().unwrap()), (0, vec![]));
 }
 
-/// What a thread meets when the heap's stamps go round between its look at an object in transit and
-/// its claim: another object with the same handle. It has the same length here, so the header is
-/// the same, and its contents are written at the moment of the claim: the first write to the page
-/// of the header, which is protected until then.
+/// What a thread meets when the heap's generation goes round after the thread inspects an object in
+/// transit and before it claims the object: another object with the same handle. It has the same
+/// length here, so the header is the same, and its contents are written at the moment of the claim:
+/// the first write to the page of the header, which is protected until then.
 mod gone_round {
     use super::system::{mprotect, signal, SIGSEGV};
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -705,7 +706,8 @@ fn what_is_written_before_the_seal_is_gone() {
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn a_second_writer_before_the_seal_is_found() {
-    thread_local!(static SECOND: std::cell::Cell<Option<shmheap::UntrustedHeap>> = const { std::cell::Cell::new(None) });
+    use std::cell::Cell;
+    thread_local!(static SECOND: Cell<Option<shmheap::UntrustedHeap>> = const { Cell::new(None) });
     MEANWHILE.set(Some(|file| {
         let other = Heap::anonymous(1 << 16).unwrap();
         let lent = File::from(other.as_fd().try_clone_to_owned().unwrap());

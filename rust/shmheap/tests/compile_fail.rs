@@ -1,7 +1,7 @@
 //! What must not compile does not, and for the reason it should.
 use std::process::Command;
 
-/// The messages beside the programs are those of these compilers; others may word them differently.
+/// The compilers whose messages lie beside the programs; other compilers may word them differently.
 /// (What a derive says already differs between the two, so none is used there.)
 const KNOWN: [&str; 2] = ["rustc 1.95.", "rustc 1.96."];
 

@@ -23,8 +23,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => proptest::collection::vec(any::<u8>(), 0..600).prop_map(Step::New),
         1 => (0..2000usize).prop_map(Step::Zeroed),
-        2 => proptest::collection::vec(any::<char>(), 0..50).prop_map(|chars| Step::Text(chars.into_iter().collect())),
-        4 => (which.clone(), any::<usize>(), any::<u8>()).prop_map(|(i, at, byte)| Step::Write(i, at, byte)),
+        2 => proptest::collection::vec(any::<char>(), 0..50)
+            .prop_map(|chars| Step::Text(chars.into_iter().collect())),
+        4 => (which.clone(), any::<usize>(), any::<u8>())
+            .prop_map(|(i, at, byte)| Step::Write(i, at, byte)),
         4 => which.clone().prop_map(Step::Travel),
         1 => which.clone().prop_map(Step::WrongType),
         1 => which.clone().prop_map(Step::Take),
@@ -68,7 +70,7 @@ impl<'h> Object<'h> {
         }
     }
 
-    /// Asked for as what it is not, it is refused, and stays under its handle.
+    /// The heap refuses to give it as another type, and it stays under its handle.
     fn wrong_type(self, there: &'h Heap) -> Self {
         let Object::Bytes(object, expected) = self else { return self };
         let handle = object.send().unwrap();
@@ -120,11 +122,19 @@ fn run(heap: &Heap, there: &Heap, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn boxes_hold_what_was_put_there(steps in proptest::collection::vec(step(), 0..120), alignment in prop_oneof![Just(8), Just(16)]) {
-        let heap = Heap::options().size(1 << 18).growable_to(1 << 20).alignment(alignment).anonymous_shared().unwrap().trusted();
+    fn boxes_hold_what_was_put_there(
+        steps in proptest::collection::vec(step(), 0..120),
+        alignment in prop_oneof![Just(8), Just(16)],
+    ) {
+        let options = Heap::options().size(1 << 18).growable_to(1 << 20).alignment(alignment);
+        let heap = options.anonymous_shared().unwrap().trusted();
         let there = again(&heap);
         run(&heap, &there, steps);
         prop_assert_eq!(heap.stats().unwrap().used_blocks, 0);
@@ -133,7 +143,10 @@ proptest! {
 
     /// Whatever the bits, no call does more than refuse or give what is there.
     #[test]
-    fn handles_of_any_bits(bits in proptest::collection::vec(any::<u64>(), 1..50), near in any::<bool>()) {
+    fn handles_of_any_bits(
+        bits in proptest::collection::vec(any::<u64>(), 1..50),
+        near in any::<bool>(),
+    ) {
         let heap = Heap::anonymous(1 << 16).unwrap();
         let sent = heap.boxed_slice(&[7u32; 9]).unwrap().send().unwrap();
         let arc = heap.arc([5u16; 7]).unwrap();

@@ -171,9 +171,9 @@ struct Arena {
     magic: [u64; 5],
 }
 
-/// Peers make, share, claim and drop without rest and are killed at any moment, while others sweep:
-/// what somebody has a share in stays whole, and at the end nothing is left but what was in transit
-/// when its sender died.
+/// Peers make, share, claim and drop without rest and are killed at any moment, while other
+/// processes sweep: what a process has a share in stays whole, and at the end nothing is left but
+/// what was in transit when its sender died.
 #[test]
 fn deaths_while_sharing_and_sweeping() {
     const DEATHS: u64 = 30;

@@ -257,7 +257,7 @@ fn the_uses_of_the_dead_are_reaped() {
 const MAKERS: usize = 2;
 const ROUNDS: usize = 300;
 
-/// Large enough that who comes second comes while it is being written.
+/// Large enough that the second process finds it while the first one writes it.
 type Row = [u64; 4000];
 
 fn maker_of(row: &Row) -> u64 {
@@ -317,8 +317,8 @@ fn is_whole(value: &[u64; 40]) -> bool {
     value.iter().all(|&word| word == MAGIC)
 }
 
-/// Peers make, find and drop a few names without rest and are killed at any moment: whatever
-/// anybody finds is whole, and when all are gone, reaping leaves nothing.
+/// Peers make, find and drop some names without rest and are killed at any moment: each value that
+/// a peer finds is whole, and when all peers are gone, reaping leaves nothing.
 #[test]
 fn deaths_while_making_and_dropping() {
     const DEATHS: u64 = 40;

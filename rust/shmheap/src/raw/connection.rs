@@ -26,7 +26,7 @@ pub(crate) struct Connection {
     /// The process that opened it. No other one uses it: a child made by fork() has copies of all
     /// that refers to it.
     process: Process,
-    /// Which process asked for its identity last, and what it is; 0: none has.
+    /// The process that last called `identity`, and the result; 0: no process has called it.
     identity: AtomicU64,
 }
 
@@ -124,7 +124,10 @@ fn not_changed() -> Error {
 #[cold]
 #[inline(never)]
 fn in_a_child() -> ! {
-    panic!("this value is the parent's: a child made by fork() opens the heap itself, and receives what it is to use")
+    panic!(
+        "this value is the parent's: a child made by fork() opens the heap itself, and receives \
+         what it is to use"
+    )
 }
 
 #[cold]
@@ -181,9 +184,11 @@ impl Opening {
         } else if self.flags & READ_ONLY != 0 && self.flags & CREATE != 0 {
             "read_only is for heaps that are there: a heap that is created is written"
         } else if self.flags & ANONYMOUS == 0 && self.flags & FILE == 0 {
-            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; sizes are those that a heap of 2^36 blocks can have"
+            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; \
+             sizes are those that a heap of 2^36 blocks can have"
         } else {
-            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and huge_pages are for heaps with a name"
+            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and \
+             huge_pages are for heaps with a name"
         }
     }
 
@@ -291,7 +296,7 @@ impl Connection {
     pub(crate) fn alloc(&self, size: usize, align: usize) -> Result<NonNull<u8>> {
         self.here()?;
         let object = if align <= self.alignment {
-            // SAFETY: C, shmheap_alloc: any size may be asked for.
+            // SAFETY: C, shmheap_alloc: any size is allowed.
             unsafe { sys::shmheap_alloc(self.mem, size) }
         } else {
             // SAFETY: C, shmheap_aligned_alloc: what is no alignment that it can give is refused
@@ -315,13 +320,13 @@ impl Connection {
         let limit_ms = limit.map_or(-1, |limit| {
             c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
         });
-        // SAFETY: C, shmheap_alloc_wait: any size and any time may be asked for.
+        // SAFETY: C, shmheap_alloc_wait: any size and any time are allowed.
         let object = unsafe { sys::shmheap_alloc_wait(self.mem, size, limit_ms) };
         NonNull::new(object.cast()).ok_or_else(|| not_allocated(size))
     }
 
-    /// Bytes that an object which this process holds can hold; of an object with a name, bytes that
-    /// were asked for.
+    /// Bytes that an object which this process holds can hold; of an object with a name, the bytes
+    /// requested.
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
         // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live
         // object".
@@ -469,8 +474,8 @@ impl Connection {
             return Err(Error::NullHandle);
         }
         let handle = sys::shmheap_object_handle { bits };
-        // SAFETY: C, shmheap_peek: any bits, any place and any length may be asked for; that bytes
-        // can be written at to says the caller.
+        // SAFETY: C, shmheap_peek: any bits, any place and any length are allowed; the caller says
+        // that bytes can be written at to.
         match unsafe { sys::shmheap_peek(self.mem, handle, from, to.cast(), bytes) } {
             0 if errno() == code::ERANGE => Ok(None),
             0 => Err(not_changed()),
@@ -559,8 +564,8 @@ impl Connection {
     /// Frees the objects that only dead processes held: how many.
     pub(crate) fn reap(&self) -> Result<u64> {
         self.here()?;
-        // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: frees objects "of which only the
-        // dead can know".
+        // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: "frees the objects that dead
+        // processes held, if no handle of them was taken and they are not in transit".
         let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
         u64::try_from(freed).map_err(|_| Error::from_change(errno()))
     }
@@ -643,7 +648,7 @@ impl Connection {
     /// freed. `None`: the one that is there is shorter.
     pub(crate) fn alloc_named(&self, name: &CStr, size: usize) -> Result<Option<NonNull<u8>>> {
         self.here()?;
-        // SAFETY: C, shmheap_alloc_named: name ends with a zero byte; any size may be asked for.
+        // SAFETY: C, shmheap_alloc_named: name ends with a zero byte; any size is allowed.
         let object = unsafe { sys::shmheap_alloc_named(self.mem, name.as_ptr(), size) };
         match NonNull::new(object.cast()) {
             Some(object) => Ok(Some(object)),

@@ -11,10 +11,10 @@
 //! claiming it. Tickets are held as any object, so reaping frees the tickets of dead processes. The
 //! tickets, not the count, keep the object.
 //!
-//!   1  count is at least the number of tickets of the living and in transit
+//!   1  count is at least the number of tickets that live processes hold or that are in transit
 //!   2  a ticket exists while its process uses the object or has not yet freed it
-//!   3  version changes before a ticket is made and once more after that, before another process can get it; and when a
-//!      ticket goes
+//!   3  version changes before a ticket is made and once more after that, before another process
+//!      can get it; and when a ticket goes
 //!   4  version begins at a number that no other object has had for long (first_version)
 //!
 //! So when the count has gone down to 0, no ticket is left but that of the process that took it
@@ -75,7 +75,7 @@ pub(crate) fn ticket_names(word: u64) -> Option<u64> {
     (word & !TICKET_OFFSET == TICKET_TAG).then_some((word & TICKET_OFFSET) << 3)
 }
 
-/// What a look at a share in transit has found.
+/// What `look_at_ticket` has found.
 struct Named {
     /// Of its value.
     label: u64,
@@ -176,7 +176,7 @@ const fn value_at<T>() -> usize {
     FRONT_LEN.next_multiple_of(align)
 }
 
-/// Bytes to ask for.
+/// Bytes to request for the inside.
 fn size_of_inside<T>() -> Option<usize> {
     value_at::<T>().checked_add(std::mem::size_of::<T>()).and_then(|len| label::request(len, false))
 }

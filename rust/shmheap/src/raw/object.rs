@@ -13,8 +13,9 @@ use crate::raw::{words, Connection, Shm};
 /// A value of T in an object that this process holds; frees it when dropped.
 ///
 /// Invariants:
-///   1  value points to the start of a live object of the heap, held by this connection, and no other `Object` of
-///      this process or (as long as all writers keep to the protocol, see `Heap`) of another does
+///   1  value points to the start of a live object of the heap, held by this connection, and no
+///      other `Object` of this process or (as long as all writers keep to the protocol, see `Heap`)
+///      of another does
 ///   2  the object has room for the value and, behind it, the words of label.rs
 ///   3  the value's bytes are initialised, and are a value of T
 ///   4  value is aligned for T
@@ -127,7 +128,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
         place
     }
 
-    /// An object with a copy of these elements.
+    /// An object with a copy of the elements of `from`.
     pub(crate) fn copied(heap: H, from: &[T::Element]) -> Result<Self> {
         let () = Refuse::<T::Element>::ATOMICS;
         let room = Room::new::<T>(&heap, from.len())?;
@@ -286,7 +287,7 @@ fn receive_at_once<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Option<
     heap.receive_labelled(bits, T::LABEL, least)
 }
 
-/// What a look at an object in transit has found.
+/// What `look` has found in an object in transit.
 #[derive(Clone, Copy)]
 struct Seen {
     /// Elements.
@@ -322,7 +323,7 @@ fn look<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<Seen> {
 /// An object that was in transit, and is ours until this is dropped: that puts it back in transit,
 /// under the same handle.
 ///
-/// What a look at an object in transit has found may be true of another object than that which is
+/// What `look` has found in an object in transit may be true of another object than that which is
 /// claimed: the generation in a handle repeats after 2^15 allocations anywhere in the heap, a
 /// millisecond. Once claimed the object stays what it is. So everything that matters is read again
 /// from the claimed object; if it differs, the claim is undone.
@@ -576,7 +577,7 @@ mod tests {
     use super::*;
     use crate::Handle;
 
-    /// An object of these bytes that says to be something else.
+    /// Sends an object that holds `bytes` and bears the label of `T`, another type.
     fn sent_as<T: Content + ?Sized>(heap: &Heap, bytes: &[u8], count: usize) -> Handle<T> {
         let room = Room::new::<[u8]>(&heap, bytes.len()).unwrap();
         // SAFETY: room for the bytes.
@@ -677,7 +678,10 @@ mod tests {
             .and_then(|kib| kib.parse::<usize>().ok());
         let heap = Heap::options().size(1 << 20).growable_to(2 * HUGE).sparse().anonymous();
         let (Ok(heap), false, 1..=0x800_0000) = (heap, promises_anything, kib.unwrap_or(0)) else {
-            println!("skipped: this machine cannot map 512 GiB, has more than 128 GiB of memory, or promises any amount of it");
+            println!(
+                "skipped: this machine cannot map 512 GiB, has more than 128 GiB of memory, or \
+                 promises any amount of it"
+            );
             return;
         };
         let heap = &heap;

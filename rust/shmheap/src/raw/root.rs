@@ -15,8 +15,8 @@
 //! leaves the object in use by a dead process: reaping frees it, or another process finishes it.
 //!
 //! Where the bytes that lay there before are the handle by chance (the generation has repeated) or
-//! because a process foresaw it, the first value is those bytes, not the one that was asked for. So
-//! each process checks that they are a value.
+//! because a process foresaw it, the first value is those bytes, not the one that the caller
+//! requested. So each process checks that they are a value.
 //!
 //! The last byte makes the length odd: what a C program allocated for a struct of its own under the
 //! same name has another length, and is told from a value that is not written yet.

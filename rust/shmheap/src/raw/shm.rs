@@ -143,7 +143,7 @@ pub struct Shape {
 /// made.
 const SEED: u64 = u64::from_le_bytes(*b"shmheap1");
 
-/// What comes next in a fingerprint: no offset of a field is one of these.
+/// Each marks the words that follow it in a fingerprint: no offset of a field equals a mark.
 const VERSION: u64 = u64::MAX;
 const NAME: u64 = u64::MAX - 1;
 const VARIANT: u64 = u64::MAX - 2;
@@ -339,9 +339,14 @@ impl Shape {
     pub const fn complete(self) -> Shape {
         assert!(
             self.covered == self.size,
-            "a type in shared memory cannot have padding: order its fields by size, or add a field for the unused bytes"
+            "a type in shared memory cannot have padding: order its fields by size, or add a \
+             field for the unused bytes"
         );
-        assert!(self.in_order, "the fields of a type in shared memory lie side by side, in the order of their declaration");
+        assert!(
+            self.in_order,
+            "the fields of a type in shared memory lie side by side, in the order of their \
+             declaration"
+        );
         self
     }
 
@@ -365,8 +370,8 @@ impl Shape {
         self.zero
     }
 
-    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` asks nothing of
-    /// the processes that write it.
+    /// Whether it is made of atomics alone, and any bytes are a value: so a `&T` requires
+    /// nothing of the processes that write it.
     pub const fn is_all_atomic(&self) -> bool {
         self.atomic && self.any_bytes
     }
@@ -420,8 +425,10 @@ leaves! {
     Float, true, true, any => f32, f64;
     Bool, false, true, is_bool => bool;
     Char, false, true, is_char => char;
-    Atomic, true, true, any => atomic::AtomicU8, atomic::AtomicU16, atomic::AtomicU32, atomic::AtomicU64, atomic::AtomicUsize;
-    AtomicSigned, true, true, any => atomic::AtomicI8, atomic::AtomicI16, atomic::AtomicI32, atomic::AtomicI64, atomic::AtomicIsize;
+    Atomic, true, true, any => atomic::AtomicU8, atomic::AtomicU16, atomic::AtomicU32,
+        atomic::AtomicU64, atomic::AtomicUsize;
+    AtomicSigned, true, true, any => atomic::AtomicI8, atomic::AtomicI16, atomic::AtomicI32,
+        atomic::AtomicI64, atomic::AtomicIsize;
     AtomicBool, false, true, is_bool => atomic::AtomicBool;
     Nothing, true, true, any => ();
 }
@@ -436,11 +443,13 @@ macro_rules! non_zero {
 }
 
 non_zero! { NonZero, OptionNonZero;
-    NonZeroU8, u8; NonZeroU16, u16; NonZeroU32, u32; NonZeroU64, u64; NonZeroU128, u128; NonZeroUsize, usize;
+    NonZeroU8, u8; NonZeroU16, u16; NonZeroU32, u32;
+    NonZeroU64, u64; NonZeroU128, u128; NonZeroUsize, usize;
 }
 
 non_zero! { NonZeroSigned, OptionNonZeroSigned;
-    NonZeroI8, i8; NonZeroI16, i16; NonZeroI32, i32; NonZeroI64, i64; NonZeroI128, i128; NonZeroIsize, isize;
+    NonZeroI8, i8; NonZeroI16, i16; NonZeroI32, i32;
+    NonZeroI64, i64; NonZeroI128, i128; NonZeroIsize, isize;
 }
 
 // SAFETY: elements lie side by side, without padding between them.
@@ -479,7 +488,8 @@ macro_rules! handles {
         // SAFETY: repr(transparent) over a word of 64 bits (an atomic one), and nothing else; any
         // bits are a handle.
         unsafe impl<T: ?Sized + 'static> Shm for crate::$of<T> {
-            const SHAPE: Shape = Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::Handle as u64);
+            const SHAPE: Shape =
+                Shape::leaf::<Self>(Leaf::$leaf, true, true).with(Leaf::Handle as u64);
             unsafe fn is_valid(_: *const Self) -> bool {
                 true
             }

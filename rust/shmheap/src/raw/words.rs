@@ -100,7 +100,7 @@ pub(crate) unsafe fn put<T: Shm>(value: T, to: NonNull<u8>) {
 /// `count` values whose bytes `fill` writes to where it is told.
 ///
 /// # Safety
-/// Where it succeeds, fill has written as many bytes as it was asked for.
+/// Where it succeeds, fill has written as many bytes as its second argument says.
 pub(crate) unsafe fn collect<T: Shm>(
     count: usize,
     fill: impl FnOnce(*mut u8, usize) -> Result<()>,

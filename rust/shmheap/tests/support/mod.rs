@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use shmheap::{Heap, UntrustedHeap};
 
-/// A name for a heap that nobody else has; removed at the end.
+/// A name for a heap that no other process has; removed at the end.
 pub struct Name(pub String);
 
 impl Name {
@@ -30,7 +30,7 @@ pub trait Trusted {
 
 impl Trusted for UntrustedHeap {
     fn trusted(self) -> Heap {
-        // SAFETY: the heaps of these tests have names or descriptors that no other program knows.
+        // SAFETY: the heaps of the tests have names or descriptors that no other program knows.
         // Tests that write one behind the library's back use no references to what is in it.
         unsafe { self.trust() }
     }
