@@ -2,12 +2,10 @@
  * descriptors, nor on its children.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/process/ground.h"
@@ -70,17 +68,6 @@ static void descriptors_closed_after_opening(void)
     check_each_kind(NULL, closes_all);
 }
 
-/* The process that reaps has closed its descriptors of the file, and has no right to open the file
- * again. */
-static void drop_rights(void)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2];
-    CHECK_EQ(syscall(SYS_capget, &header, data), 0);
-    memset(data, 0, sizeof data);
-    CHECK_EQ(syscall(SYS_capset, &header, data), 0);
-}
-
 /* The test's own connection has lost its descriptors: it sees the peer live and die. It can reap
  * the peer's objects where the kernel lets it open the file by the mapping. Elsewhere it cannot
  * know that no child claims them, and leaves them to another process. */
@@ -90,7 +77,7 @@ static void look_without_descriptors(void *context)
     struct ground ground = ground_begin(GROUND_ANONYMOUS);
     struct peer *peer = peer_begin(&ground, NULL, NULL), *second = peer_begin(&ground, NULL, NULL);
     if (!*has_rights)
-        drop_rights();
+        test_drop_rights();
     shmheap_memory_handle other;
     CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(ground.mem), NULL), 0);
     int kept = fcntl(shmheap_fd(other), F_DUPFD_CLOEXEC, 3); /* for later */

@@ -83,14 +83,23 @@ static uint64_t names_inherited(void)
     return count;
 }
 
-/* Doubtful objects that stay as long as this process does: it may have inherited them. */
+/* Used blocks that a death inside a call on the object leaves at most: the object and the record of
+ * a name that is being made, or both places of an object that moves. */
+static uint64_t blocks_left(const struct object *object)
+{
+    int moves = object->kind == KIND_PRIVATE && object->offset != 0;
+    return object->kind >= KIND_NAMED || moves ? 2 : 1;
+}
+
+/* Blocks of doubtful objects that stay as long as this process does: it may have inherited them. */
 static uint64_t doubtful_inherited(void)
 {
     uint64_t count = 0;
     for (unsigned i = 0; i < PEERS_MAX; i++)
         for (unsigned j = 0; j < OBJECTS_MAX; j++)
-            count += stage->peers[i].end == END_DEAD && oracle_child_of(i, self) != NO_PEER &&
-                     stage->peers[i].objects[j].state == OBJECT_DOUBTFUL;
+            if (stage->peers[i].end == END_DEAD && oracle_child_of(i, self) != NO_PEER &&
+                stage->peers[i].objects[j].state == OBJECT_DOUBTFUL)
+                count += blocks_left(&stage->peers[i].objects[j]);
     return count;
 }
 

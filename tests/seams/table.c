@@ -114,6 +114,7 @@ static const struct table_value events[EVENTS] = {
     {"memory-limit", 0, 0}, /* a control group's limit below the length that it then requests */
     {"copy", 1, 0},         /* the heap is copied as it works, once by a process that is killed */
     {"unkept", 0, 0},       /* a kept name that it uses is removed, and it is killed */
+    {"kill-next", 0, 0},    /* SIGKILL; another process reaps, gets its places, is killed too */
 };
 
 #define FACTOR(name, values)                                                                       \
@@ -169,7 +170,7 @@ const struct table_constraint table_constraints[] = {
      TWO(EVENT_FORK_OPENING, EVENT_EXEC) | TWO(EVENT_RETURN, EVENT_EXIT) |
          TWO(EVENT_UNDERSCORE_EXIT, EVENT_QUICK_EXIT) | TWO(EVENT_ABORT, EVENT_KILL_STORE) |
          TWO(EVENT_KILL_RANDOM, EVENT_KILL_PARENT) | TWO(EVENT_STOP, EVENT_EXIT_BUSY) |
-         TWO(EVENT_KILL_ALL, EVENT_UNKEPT),
+         TWO(EVENT_KILL_ALL, EVENT_UNKEPT) | ONE(EVENT_KILL_NEXT),
      "no other process sees the memory, so its end concerns no other process"},
     {MEMORY, ONE(MEMORY_SHARED), EVENT, ONE(EVENT_EXEC),
      "in the caller's memory exec is not noticed, as shmheap.h says"},

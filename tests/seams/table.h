@@ -97,6 +97,7 @@ enum event {
     EVENT_MEMORY_LIMIT,
     EVENT_COPY,
     EVENT_UNKEPT,
+    EVENT_KILL_NEXT,
     EVENTS
 };
 /* A value: its word in a row's text, what it costs (of rows that cover as much the cheapest is

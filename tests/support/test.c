@@ -3,11 +3,13 @@
 #include "tests/support/test.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,6 +223,15 @@ void test_kill(pid_t pid)
 void test_in_child(void (*run)(void *context), void *context)
 {
     test_join(test_fork(run, context));
+}
+
+void test_drop_rights(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    CHECK_EQ(syscall(SYS_capget, &header, data), 0);
+    memset(data, 0, sizeof data);
+    CHECK_EQ(syscall(SYS_capset, &header, data), 0);
 }
 
 void test_threads(unsigned count, void *(*run)(void *context), void *context)

@@ -126,6 +126,9 @@ void test_in_child(void (*run)(void *context), void *context);
 /* Each of count threads runs run(context); waits for all. */
 void test_threads(unsigned count, void *(*run)(void *context), void *context);
 
+/* This process has no capabilities from now on: it cannot open a file by a mapping of it. */
+void test_drop_rights(void);
+
 /* Zeroed memory that children share. */
 void *test_shared(size_t bytes);
 void test_unshare(void *memory, size_t bytes);

@@ -10,22 +10,46 @@
 #include "../os/file.h"
 #include "../os/process.h"
 #include "../segment/reserve.h"
+#include "../segment/segment.h"
 
 enum { CHANGE_TRIES = 100 };
 
 /* The table ------------------------------------------------------------- */
 
+/* Returns where the entries end when the table has so many. */
+static uint64_t entries_end(const struct shmheap *heap, unsigned entries)
+{
+    return heap->layout.more_off + (uint64_t)(entries - heap->layout.slots_first) * SLOT_SIZE;
+}
+
+/* Counts the entries without a descriptor: a binary search for the last one whose page exists. It
+ * also counts entries behind the end of the file in that page. They are zero, thus free. No process
+ * takes a slot by this count: that needs a descriptor. */
+static unsigned entries_mapped(const struct shmheap *heap)
+{
+    unsigned there = heap->layout.slots_first, most = heap->slot_count;
+    while (there < most) {
+        unsigned middle = most - (most - there) / 2;
+        if (segment_page_is_there(heap, entries_end(heap, middle)))
+            there = middle;
+        else
+            most = middle - 1;
+    }
+    return there;
+}
+
 /* Counts the entries before the index, and those behind the region as far as the file reaches. The
- * file never shrinks. */
+ * file never shrinks. With too low a count, living processes behind it would count as dead: other
+ * processes would reap their objects, and seize a lock that one of them holds. */
 static unsigned entries_there(const struct shmheap *heap)
 {
     const struct layout *layout = &heap->layout;
     struct stat status;
     if (layout->slots_first == heap->slot_count)
         return heap->slot_count;
-    uint64_t len = !heap->has_file                            ? heap->map_len
-                   : fstat(connection_fd(heap), &status) == 0 ? (uint64_t)status.st_size
-                                                              : 0;
+    if (heap->has_file && fstat(connection_fd(heap), &status) != 0)
+        return entries_mapped(heap);
+    uint64_t len = heap->has_file ? (uint64_t)status.st_size : heap->map_len;
     uint64_t more = len > layout->more_off ? (len - layout->more_off) / SLOT_SIZE : 0;
     return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more
                                                          : heap->slot_count;
@@ -40,15 +64,13 @@ unsigned slot_limit(struct shmheap *heap)
 
 int slot_table_extend(struct shmheap *heap)
 {
-    const struct layout *layout = &heap->layout;
     unsigned there = entries_there(heap),
              wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
     if (wanted == there || !heap->has_file) {
         errno = EAGAIN;
         return -1;
     }
-    return reserve_slots(heap,
-                         layout->more_off + (uint64_t)(wanted - layout->slots_first) * SLOT_SIZE);
+    return reserve_slots(heap, entries_end(heap, wanted));
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)

@@ -287,20 +287,26 @@ static void raise_to(uint64_t *word, uint64_t value)
         continue;
 }
 
-/* Returns 1 when the file reaches to this offset, which the mapping contains. If the program has
- * closed the descriptor, a futex call tells whether the last page exists: it fails with EFAULT
- * behind the end of the file. The file never shrinks. */
-static int file_reaches(const struct shmheap *heap, uint64_t off)
+int segment_page_is_there(const struct shmheap *heap, uint64_t off)
 {
     static const struct timespec at_once;
-    struct stat status;
-    int fd = connection_fd(heap);
-    if (fd >= 0)
-        return fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off;
+    int before = errno;
     uint32_t *last =
         (uint32_t *)(void *)(heap->base + (off - sizeof *last) / sizeof *last * sizeof *last);
-    return syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 || errno == EAGAIN ||
-           errno == ETIMEDOUT;
+    /* EINTR: a signal came before the time was over. The page was found by then. */
+    int is_there = syscall(SYS_futex, last, FUTEX_WAIT, 0, &at_once, NULL, 0) == 0 ||
+                   errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+    errno = before;
+    return is_there;
+}
+
+/* Returns 1 when the file reaches to this offset, which the mapping contains. */
+static int file_reaches(const struct shmheap *heap, uint64_t off)
+{
+    struct stat status;
+    int fd = connection_fd(heap);
+    return fd >= 0 ? fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off
+                   : segment_page_is_there(heap, off);
 }
 
 int segment_refresh(struct shmheap *heap)

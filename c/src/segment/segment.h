@@ -47,6 +47,11 @@ void segment_announce(struct shmheap *heap);
  * EBADMSG when the segment cannot have it. It needs no lock. */
 int segment_refresh(struct shmheap *heap);
 
+/* segment_page_is_there returns 1 when the file has the page of the byte before this offset, which
+ * the mapping contains, else 0. It needs no descriptor: a futex call fails with EFAULT behind the
+ * end of the file. The file never shrinks. */
+int segment_page_is_there(const struct shmheap *heap, uint64_t off);
+
 /* segment_is_there returns 0 when the program has unmapped or reused the caller's memory below an
  * open connection, as it may when it ends; else 1. */
 int segment_is_there(const struct shmheap *heap);

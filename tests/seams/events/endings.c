@@ -12,7 +12,14 @@
 
 #include "tests/seams/events/events.h"
 
-enum { STORES = 40, STORES_OF_MAKING = 60, OPERATIONS = 2000, BRIEF_MS = 100, MANY = 100000000 };
+enum {
+    STORES = 120,
+    STORES_OF_MAKING = 60,
+    OPERATIONS = 2000,
+    BRIEF_MS = 100,
+    MANY = 100000000,
+    NEXT_MAKES = 12
+};
 
 static long act_exec(uint64_t unused)
 {
@@ -244,4 +251,22 @@ void event_kill_all(void)
             peer_await_end(i, END_DEAD);
     stage->observer = NO_PEER;
     stage->witness = newcomer();
+}
+
+/* Objects that stay when their process dies. */
+static long act_reap_and_make(uint64_t count)
+{
+    EXPECT(shmheap_reap(mem, 0) >= 0, "shmheap_reap is expected to succeed (errno %d)", errno);
+    for (uint64_t i = 0; i < count; i++)
+        object_make(i % 2 ? KIND_SHARED : KIND_KEPT, object_len());
+    return 0;
+}
+
+/* Two dead processes had objects at the same places, one after the other. */
+void event_kill_next(void)
+{
+    unsigned next = newcomer();
+    peer_kill(stage->subject);
+    ask(next, act_reap_and_make, NEXT_MAKES);
+    peer_kill(next);
 }

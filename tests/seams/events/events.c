@@ -46,6 +46,7 @@ static void (*const events[EVENTS])(void) = {
     [EVENT_MEMORY_LIMIT] = event_memory_limit,
     [EVENT_COPY] = event_copy,
     [EVENT_UNKEPT] = event_unkept,
+    [EVENT_KILL_NEXT] = event_kill_next,
 };
 
 void event_run(void) { events[row_value(EVENT)](); }

@@ -33,7 +33,7 @@ void fork_with_less(void);
 void event_exec(void), event_return(void), event_exit(void), event_underscore_exit(void);
 void event_quick_exit(void), event_abort(void), event_kill_store(void), event_kill_random(void);
 void event_kill_parent(void), event_maker_dies(void), event_exit_busy(void);
-void event_kill_all(void);
+void event_kill_all(void), event_kill_next(void);
 
 /* stops.c */
 void event_stop(void);
