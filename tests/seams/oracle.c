@@ -119,8 +119,8 @@ int oracle_child_lives(unsigned index)
 }
 
 /* Whether an object of the account lies at this place now. Of a dead process that can be an object
- * that reaping leaves alone: the process had got the place of a process that died earlier. A process
- * that dies inside an allocation has not noted the place; a kept name leads there. */
+ * that reaping leaves alone: the process had got the place of a process that died earlier. A
+ * process that dies inside an allocation has not noted the place; a kept name leads there. */
 static int lies_at(const struct peer *owner, const struct object *object, uint64_t offset)
 {
     char name[OBJECT_NAME_MAX];
