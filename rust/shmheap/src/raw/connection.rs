@@ -30,8 +30,8 @@ pub(crate) struct Connection {
     identity: AtomicU64,
 }
 
-// SAFETY: C, Threads: "Every call may be made from any thread at any time, but for
-// shmheap_disconnect", which only Drop calls, when no other thread has the connection any more.
+// SAFETY: C, Threads: "Any thread of any process may make any call at any time", except during and
+// after shmheap_disconnect. Only Drop calls it, when no other thread has the connection any more.
 unsafe impl Send for Connection {}
 // SAFETY: as above; the calls of one connection may overlap in time.
 unsafe impl Sync for Connection {}
@@ -227,7 +227,7 @@ impl Connection {
     pub(crate) fn open_fd(fd: BorrowedFd<'_>, opening: &Opening) -> Result<Self> {
         let options = opening.as_c();
         let words = format!("descriptor {}", fd.as_raw_fd());
-        // SAFETY: C, shmheap_open_fd: "fd itself is neither kept nor closed"; options is valid
+        // SAFETY: C, shmheap_open_fd: "It neither keeps nor closes fd"; options is valid
         // during the call.
         Self::opened(&words, opening, |out| unsafe {
             sys::shmheap_open_fd(out, fd.as_raw_fd(), &options)
@@ -328,8 +328,7 @@ impl Connection {
     /// Bytes that an object which this process holds can hold; of an object with a name, the bytes
     /// requested.
     pub(crate) fn usable(&self, object: NonNull<u8>) -> usize {
-        // SAFETY: C, shmheap_usable_size: "0 with errno EINVAL for what is not the start of a live
-        // object".
+        // SAFETY: C, shmheap_usable_size: "0 with EINVAL if ptr is not the start of a live object".
         let ask = || unsafe { sys::shmheap_usable_size(self.mem, object.as_ptr().cast()) };
         match ask() {
             // An object that reaches beyond what this connection knows of a heap that has grown:
@@ -574,7 +573,7 @@ impl Connection {
         self.here()?;
         // SAFETY: C, shmheap_fd: mem is open.
         match unsafe { sys::shmheap_fd(self.mem) } {
-            // SAFETY: C, shmheap_fd: "it stays the heap's own", so it is open as long as self.
+            // SAFETY: C, shmheap_fd: it "belongs to the connection", so it is open as long as self.
             fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
             _ => Err(Error::Unsupported),
         }
@@ -607,8 +606,8 @@ impl Connection {
         self.here()?;
         // SAFETY: C, shmheap_fd_writable: mem is open.
         match unsafe { sys::shmheap_fd_writable(self.mem) } {
-            // SAFETY: C, shmheap_fd_writable: "it stays the heap's own", so it is open as long as
-            // self.
+            // SAFETY: C, shmheap_fd_writable: it "belongs to the connection", so it is open as long
+            // as self.
             fd if fd >= 0 => Ok(unsafe { BorrowedFd::borrow_raw(fd) }),
             _ => Err(Error::Unsupported),
         }
