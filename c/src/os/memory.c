@@ -262,12 +262,38 @@ static NOINLINE uint64_t machine_left(const char *proc, uint64_t *swap_free)
     return available != NO_LIMIT ? sum(available * 1024, *swap_free) : NO_LIMIT;
 }
 
+static uint64_t all_left(const struct hierarchies *hierarchies, const char *proc, uint64_t need)
+{
+    uint64_t swap_free, machine = machine_left(proc, &swap_free);
+    return lesser(machine, groups_left(hierarchies, proc, swap_free, need));
+}
+
 uint64_t memory_left(const char *proc, uint64_t need)
 {
     struct hierarchies hierarchies;
-    uint64_t swap_free, machine = machine_left(proc, &swap_free);
     hierarchies_find(&hierarchies, proc);
-    return lesser(machine, groups_left(&hierarchies, proc, swap_free, need));
+    return all_left(&hierarchies, proc, need);
+}
+
+/* Finds once a process where the hierarchies are mounted: mountinfo of a container or a sandbox has
+ * hundreds of lines. A thread that comes while another one stores them does not wait, but finds
+ * them for itself. So does a child that was forked in that moment. */
+static uint64_t process_left(uint64_t need)
+{
+    enum { UNKNOWN, BEING_STORED, STORED };
+    static struct hierarchies stored;
+    static uint32_t state;
+    struct hierarchies found;
+    if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == STORED)
+        return all_left(&stored, "/proc", need);
+    hierarchies_find(&found, "/proc");
+    uint32_t unknown = UNKNOWN;
+    if (__atomic_compare_exchange_n(&state, &unknown, BEING_STORED, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {
+        stored = found;
+        __atomic_store_n(&state, STORED, __ATOMIC_RELEASE);
+    }
+    return all_left(&found, "/proc", need);
 }
 
 /* The surplus that the last check found, and when it expires. Threads may overdraw it by less than
@@ -293,7 +319,7 @@ int memory_suffices(uint64_t bytes)
     if (budget_take(bytes, now))
         return 0;
     int before = errno;
-    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = memory_left("/proc", need);
+    uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
     budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
     errno = left >= need ? before : ENOSPC;
     return left >= need ? 0 : -1;
