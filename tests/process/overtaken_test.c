@@ -183,11 +183,12 @@ static void the_next_takes_what_was_left(void)
 }
 
 /* Words that no process of ours leaves: taken as from a dead owner. The bits of waiters alone name
- * no owner, and become LOCK_HANDOFF. */
+ * no owner, and become LOCK_HANDOFF. A waiter that the kernel keeps off the processor for a whole
+ * slice meanwhile takes such a word as from a dead owner, too. */
 static void senseless_words_are_survived(void)
 {
     static const struct {
-        uint64_t word, recoveries;
+        uint64_t word, recoveries_least;
     } cases[] = {{LOCK_STARVING, 0},
                  {FUTEX_WAITERS, 0},
                  {LOCK_STARVING | 5, 1},
@@ -202,7 +203,8 @@ static void senseless_words_are_survived(void)
         uint64_t recoveries = test_stat(mem).recoveries;
         __atomic_store_n(&mem.heap->control->lock, cases[i].word, __ATOMIC_RELEASE);
         CHECK(shmheap_alloc(mem, 100) != NULL);
-        CHECK_EQ(test_stat(mem).recoveries, recoveries + cases[i].recoveries);
+        CHECK_LE(recoveries + cases[i].recoveries_least, test_stat(mem).recoveries);
+        CHECK_LE(test_stat(mem).recoveries, recoveries + 1);
         CHECK_EQ(load_u64(&mem.heap->control->lock), 0);
     }
     CHECK_SOUND(mem);

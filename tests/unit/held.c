@@ -86,15 +86,15 @@ size_t held_alloc_many(struct held *held, uint64_t need, size_t count, uint64_t 
     return got;
 }
 
-enum place { WHEREVER_IT_LIES, IN_THE_TOP, ANYWHERE };
+enum place { WHEREVER_IT_LIES, ANYWHERE };
 
-/* The place in the first free span with room: for the object wherever the aligned place lies, but
- * not in the span at the end; in that one; in any that happens to have it. */
+/* The place in the first free span with room: for the object wherever the aligned place lies; or
+ * where the span happens to have it. The span at the end is the last one. */
 static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t alignment,
                               enum place place)
 {
     const struct model *model = &held->model;
-    uint64_t top = model_top(model), step = alignment / held->granule;
+    uint64_t step = alignment / held->granule;
     for (size_t i = 0; i < model->count; i++) {
         const struct model_span *span = &model->spans[i];
         uint64_t address = (uint64_t)(uintptr_t)held_payload(held, span->start);
@@ -103,8 +103,7 @@ static uint64_t aligned_place(const struct held *held, uint64_t need, uint64_t a
             gap += step;
         uint64_t enough =
             place == WHEREVER_IT_LIES ? need + step + model->block_min - 1 : gap + need;
-        if (!span->used && span->size >= enough &&
-            (place == ANYWHERE || (place == IN_THE_TOP) == (span->start == top)))
+        if (!span->used && span->size >= enough)
             return span->start + gap;
     }
     return MODEL_NONE;
