@@ -241,8 +241,9 @@ static void aligned_objects_come_where_the_rule_says(void)
         }
         shmheap_disconnect(mem);
     }
-    CHECK(by_chance != 0);
-    CHECK(refused != 0);
+    /* A sanitizer's few rounds need not meet each kind of place. */
+    CHECK(by_chance != 0 || test_rounds(24) < 24);
+    CHECK(refused != 0 || test_rounds(24) < 24);
     free(rule);
 }
 
