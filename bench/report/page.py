@@ -86,20 +86,21 @@ def grid(figures, workloads, text):
     return table(head, rows)
 
 
-def times_section(figures):
+def cut_grid(figures, figure_of, mark):
+    """The workloads in ns; mark stands before the figure of a workload that was cut."""
     def text(workload, peer):
-        value = figures.value(workload, peer)
-        cut = ">" if figures.cut(workload, peer) else ""
+        value = figure_of(workload, peer)
+        cut = mark if figures.cut(workload, peer) else ""
         return "-" if value is None else cut + number(value)
     return grid(figures, figures.of_kind("ns"), text)
+
+
+def times_section(figures):
+    return cut_grid(figures, figures.value, ">")
 
 
 def ratios_section(figures):
-    def text(workload, peer):
-        value = figures.ratio(workload, peer)
-        cut = "<" if figures.cut(workload, peer) else ""
-        return "-" if value is None else cut + number(value)
-    return grid(figures, figures.of_kind("ns"), text)
+    return cut_grid(figures, figures.ratio, "<")
 
 
 def room_section(figures):

@@ -112,7 +112,7 @@ static int call_roll(const shmheap_block_info *block, void *context)
             CHECK_EQ(roll->crowd->slots[i], block->slot);
             return 0;
         }
-    test_fail(__FILE__, __LINE__, "a block at %llu that nobody has",
+    test_fail(__FILE__, __LINE__, "a block at %llu that no process has",
               (unsigned long long)block->offset);
 }
 

@@ -128,7 +128,7 @@ static void receive_all(struct stage *stage, shmheap_memory_handle mem)
     CHECK_EQ(shmheap_walk(mem, receive_block, &transit), 0);
     CHECK_LE(transit.received,
              test_rounds(DEATHS)); /* at most one sender a death between sending and telling */
-    printf("  received at the end: %llu from the ring, %llu of which nobody had been told\n",
+    printf("  received at the end: %llu from the ring, %llu that no process had been told\n",
            (unsigned long long)from_ring, (unsigned long long)transit.received);
 }
 

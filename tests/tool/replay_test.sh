@@ -35,7 +35,7 @@ json "j['heap']['grows'] > 0 and j['finished'] == 2"
 # One that may not is too small, and each process says so.
 run 1 replay --quiet -p 2 --len 4096 "$work/a.trace"
 [ "$(grep -c 'process [12]: no room for an object' "$work/err")" -ge 1 ] ||
-    fail "nobody said that there is no room"
+    fail "no process said that there is no room"
 
 # Stopped early and kept; the name is taken then.
 run 0 replay --quiet --json -p 3 --until 50 --name "$heap" --keep "$work/a.trace"

@@ -110,19 +110,6 @@ static void asking_is_in_proportion_to_what_caches_do(void)
     shmheap_disconnect(mem);
 }
 
-static int own_cached(const shmheap_process_info *process, void *context)
-{
-    *(uint64_t *)context += process->cached_blocks;
-    return 0;
-}
-
-static uint64_t cached_blocks(shmheap_memory_handle mem)
-{
-    uint64_t blocks = 0;
-    CHECK_EQ(shmheap_processes(mem, own_cached, &blocks), 0);
-    return blocks;
-}
-
 /* No size that an empty heap has no room for is looked for, and caches keep what they have. */
 static void what_never_fits_disturbs_nothing(void)
 {
@@ -132,12 +119,12 @@ static void what_never_fits_disturbs_nothing(void)
     void *object = NULL, *ptrs[2];
     shmheap_memory_handle mem = full_heap(SHMHEAP_CACHED | SHMHEAP_REAP, &object);
     CHECK((object = shmheap_realloc(mem, object, 16)) != NULL);
-    for (unsigned i = 0; i < 2000 && cached_blocks(mem) == 0; i++) {
+    for (unsigned i = 0; i < 2000 && test_cached(mem).blocks == 0; i++) {
         void *ptr = shmheap_alloc(mem, 8);
         CHECK(ptr != NULL);
         CHECK_EQ(shmheap_try_free(mem, ptr), 0);
     }
-    uint64_t kept = cached_blocks(mem);
+    uint64_t kept = test_cached(mem).blocks;
     CHECK(kept != 0);
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t size = sizes[i];
@@ -153,7 +140,7 @@ static void what_never_fits_disturbs_nothing(void)
         CHECK_EQ(counted.barriers, 0);
         CHECK_EQ(counted.lock_questions, 0);
         CHECK_LE(counted.loads, 7 * LOADS_EACH);
-        CHECK_EQ(cached_blocks(mem), kept);
+        CHECK_EQ(test_cached(mem).blocks, kept);
     }
     /* Aligned, it would fit only where no aligned address is. */
     count_begin();
@@ -175,7 +162,7 @@ static void a_damaged_list_of_caches_is_made_anew(void)
         CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
         for (unsigned i = 0; i < 20; i++)
             CHECK_EQ(shmheap_try_free(mem, shmheap_alloc(mem, OBJECT_LEN)), 0);
-        CHECK(cached_blocks(mem) != 0);
+        CHECK(test_cached(mem).blocks != 0);
         struct control *control = mem.heap->control;
         uint64_t first = control->cache_lines;
         CHECK(first != 0);
@@ -187,7 +174,7 @@ static void a_damaged_list_of_caches_is_made_anew(void)
         else
             control->cache_lines = damage == 1 ? 0 : damage == 2 ? UINT64_MAX : first + 1;
         CHECK_REFUSED(shmheap_alloc(mem, LEN - 64) == NULL, ENOMEM);
-        CHECK_EQ(cached_blocks(mem), 0);
+        CHECK_EQ(test_cached(mem).blocks, 0);
         CHECK_EQ(control->cache_lines, first);
         CHECK_EQ(line->next, 0);
         pairs(mem, 1000); /* the thread knows that its blocks are gone */
