@@ -16,6 +16,7 @@ enum {
 };
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
+enum { OTHER_WAYS_MAX = 3 /* children in a row that took another way; then that way is recorded */ };
 
 /* struct picture is private: the blocks that a death leaves, and those that remain after
  * reaping. */
@@ -29,7 +30,7 @@ struct sweep {
     const struct scene_call *call;
     struct picture pictures[SCENE_STAGES_MAX];
     struct stepper_trace trace;
-    unsigned stages, stride, deaths, went_other_way;
+    unsigned stages, stride, deaths, went_other_way, went_in_a_row;
     unsigned found[SCENE_STAGES_MAX + 1];
 };
 
@@ -208,7 +209,16 @@ static void check_death(struct sweep *sweep, unsigned k)
     test_blocks_drop(&reaped);
 }
 
-/* A child dies after k instructions. */
+static void trace_record(struct sweep *sweep)
+{
+    stepper_trace_drop(&sweep->trace);
+    scene_build(sweep->scene);
+    stepper_record(&sweep->scene->stepper, &sweep->trace);
+    scene_clear(sweep->scene);
+}
+
+/* A child dies after k instructions. The call may take another way than the recorded one: it reads
+ * files of /proc whose numbers change. One more digit, and each later child goes that way. */
 static void die_after(struct sweep *sweep, unsigned k)
 {
     struct scene *scene = sweep->scene;
@@ -219,11 +229,17 @@ static void die_after(struct sweep *sweep, unsigned k)
         stepper_kill(&scene->stepper, pid);
         scene_clear(scene);
         sweep->went_other_way++;
+        if (++sweep->went_in_a_row == OTHER_WAYS_MAX) {
+            trace_record(sweep);
+            sweep->went_in_a_row = 0;
+        }
         scene_build(scene);
         pid = stepper_begin(&scene->stepper);
         running = 1;
         for (unsigned i = 0; i < k && running; i++)
             running = stepper_step(pid, &scene->stepper);
+    } else {
+        sweep->went_in_a_row = 0;
     }
     stepper_kill(&scene->stepper, pid);
 }
@@ -281,9 +297,7 @@ static void sweep_call(struct scene *scene, const struct scene_call *call,
                                       .in_thread = call->in_thread};
     for (unsigned stage = 0; stage <= sweep.stages; stage++)
         picture_take(scene, stage, &sweep.pictures[stage]);
-    scene_build(scene);
-    stepper_record(&scene->stepper, &sweep.trace);
-    scene_clear(scene);
+    trace_record(&sweep);
     sweep.stride = stride_choose(&sweep.trace);
     for (unsigned k = (unsigned)test_random_below(random, sweep.stride); k < sweep.trace.count;
          k += sweep.stride) {

@@ -209,7 +209,8 @@ enum slot_state {
 /* struct hints lies in the place of slot entry 0. Under the lock. A wrong hint costs a walk, or
  * delays an alloc or a thread that waits. Times are of the monotonic clock. */
 struct hints {
-    shared_u64 reap_wanted;              /* 1: blocks of slot SLOT_GONE may be reaped */
+    shared_u32 reap_wanted;              /* 1: blocks of slot SLOT_GONE may be reaped */
+    shared_u32 slots_open;               /* entries that may be taken; below slots_first: those */
     shared_u64 reap_after_ns;            /* before it, an alloc that fails tests no slot */
     shared_u64 reclaim_after_ns;         /* before it, a thread that waits reclaims no caches */
     shared_u32 wait_least[WAIT_CLASSES]; /* fewest granules that a waiting thread needs; 0: none */

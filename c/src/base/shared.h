@@ -150,6 +150,12 @@ static inline void store_publish(shared_u64 *word, uint64_t value)
     SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
 }
 
+static inline void store_publish_u32(shared_u32 *word, uint32_t value)
+{
+    STORE_HOOK();
+    SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
+}
+
 /* The same for the upper half alone. A concurrent change of the lower half stays. */
 static inline void store_publish_upper(shared_u64 *word, uint32_t value)
 {

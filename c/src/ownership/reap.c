@@ -80,7 +80,7 @@ long reap_objects(struct shmheap *heap, int shared)
     long named = names_reap(heap, dead.slots);
     if (named < 0 || recover_slots_reaped(heap, dead.slots) < 0)
         return -1;
-    store_u64(&connection_hints(heap)->reap_wanted, 0);
+    store_u32(&connection_hints(heap)->reap_wanted, 0);
     return freed + named;
 }
 
@@ -157,7 +157,7 @@ static int slots_probe(struct shmheap *heap)
 
 int reap_is_due(struct shmheap *heap)
 {
-    if (load_u64(&connection_hints(heap)->reap_wanted) != 0)
+    if (load_u32(&connection_hints(heap)->reap_wanted) != 0)
         return 1;
     return !probe_is_early(heap) && slots_probe(heap);
 }

@@ -70,7 +70,26 @@ int slot_table_extend(struct shmheap *heap)
         errno = EAGAIN;
         return -1;
     }
-    return reserve_slots(heap, entries_end(heap, wanted));
+    if (reserve_slots(heap, entries_end(heap, wanted)) != 0)
+        return -1;
+    slot_table_open(heap);
+    return 0;
+}
+
+unsigned slot_table_open(struct shmheap *heap)
+{
+    unsigned there = slot_limit(heap);
+    store_publish_u32(&connection_hints(heap)->slots_open, there);
+    return there;
+}
+
+/* Returns where the entries end that may be taken. */
+static unsigned slots_open_limit(struct shmheap *heap)
+{
+    unsigned there = slot_limit(heap), open = load_acquire_u32(&connection_hints(heap)->slots_open);
+    if (open < heap->layout.slots_first)
+        open = heap->layout.slots_first;
+    return open < there ? open : there;
 }
 
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot)
@@ -192,7 +211,9 @@ static int slot_take_in_memory(struct shmheap *heap, unsigned slot, enum slot_st
 
 int slot_take_free(struct shmheap *heap, enum slot_state state)
 {
-    for (unsigned slot = 1, limit = slot_limit(heap); slot < limit; slot++)
+    unsigned limit = slots_open_limit(heap);
+    heap->slots_tried = limit;
+    for (unsigned slot = 1; slot < limit; slot++)
         if (slot_state_of(heap, slot) == SLOT_FREE &&
             (heap->has_file ? slot_take_in_file(heap, slot)
                             : slot_take_in_memory(heap, slot, state))) {

@@ -38,6 +38,14 @@ unsigned slot_limit(struct shmheap *heap);
  * has that many, ENOSPC and the like. Lock held. */
 int slot_table_extend(struct shmheap *heap);
 
+/* slot_table_open lets all entries be taken that the table has now, and returns their number. While
+ * a process makes the file longer, its new length shows before the new entries are ready: Linux
+ * (6.18, ext4) zeroes the rest of the page that contained the old end, and would erase an entry
+ * that another process has taken there meanwhile. So only the lock's owner opens them, after the
+ * system call. A death before that leaves it to the next process that finds all entries taken. Lock
+ * held. */
+unsigned slot_table_open(struct shmheap *heap);
+
 /* slot_entry returns a free entry of its own for a slot that the table lacks. */
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot);
 uint64_t slot_load(const struct shmheap *heap, unsigned slot); /* the slot word */

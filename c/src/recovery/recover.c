@@ -136,7 +136,7 @@ int recover_slots(struct shmheap *heap, int and_dead)
         slot_reapable(heap, gone);
     for (unsigned word = 0; word < SLOT_SET_WORDS; word++)
         if (gone[word] != 0) /* no slot names these blocks any more */
-            store_u64(&connection_hints(heap)->reap_wanted, 1);
+            store_u32(&connection_hints(heap)->reap_wanted, 1);
     return slots_free(heap, gone);
 }
 
@@ -200,8 +200,8 @@ int heap_lock_grown(struct shmheap *heap)
  * Returns more than 0 when a slot may be free, 0, or -1 with errno. Lock held. */
 static int slots_find(struct shmheap *heap)
 {
-    unsigned knew = load_u32(&heap->slots_there), there = slot_limit(heap);
-    if (there > knew)
+    unsigned there = slot_table_open(heap);
+    if (there > heap->slots_tried)
         return 1; /* another process has extended the table */
     int whole = there == heap->slot_count, freed = recover_slots(heap, whole);
     if (freed != 0 || whole)

@@ -70,6 +70,7 @@ struct shmheap {
     uint32_t slot_count;
     /* the connection's state and options */
     shared_u32 slots_there; /* entries of the slot table when this process last counted them */
+    uint32_t slots_tried;   /* entries that slot_take last searched; under slot_mutex */
     int taken;              /* 1 from connecting to disconnecting; under the register's mutex */
     int open, read_only;
     int huge;               /* huge pages were requested */
