@@ -18,7 +18,8 @@ void trace_prepare(const workload &what) { trace_of(program_of(what)); }
 
 const program_trace &trace_wanted(const job &job)
 {
-    const program_trace &found = trace_of(program_of(job.what));
+    const std::string program = program_of(job.what);
+    const program_trace &found = trace_of(program);
     if (found.failed)
         throw std::runtime_error(found.missing);
     if (!found.missing.empty())

@@ -25,6 +25,9 @@ _CHECKS = ["-fcheck=all"]
 def _compiler(ctx):
     return [ctx.attr.compiler] + _FLAGS + ctx.attr.copts
 
+# Open MPI 5's mpifort refuses to start without a home folder.
+_ENV = {"HOME": "/tmp", "PATH": "/usr/bin:/bin"}
+
 def _preprocessed(ctx):
     """The sources, with .f90 files generated from .fypp files."""
     sources = []
@@ -69,7 +72,7 @@ def _fortran_library_impl(ctx):
         executable = ctx.executable._archive,
         arguments = [archive.path, modules.path] + _compiler(ctx) + includes + ["--"] +
                     [source.path for source in sources],
-        env = {"PATH": "/usr/bin:/bin"},
+        env = _ENV,
         mnemonic = "FortranLibrary",
         progress_message = "Compiling Fortran %s" % ctx.label,
     )
@@ -106,7 +109,7 @@ def _fortran_binary_impl(ctx):
         arguments = command[1:] + ["-J", modules.path, "-o", program.path] +
                     ["-I" + folder.path for folder in depended.modules.to_list()] +
                     [file.path for file in sources + archives] + flags,
-        env = {"PATH": "/usr/bin:/bin"},
+        env = _ENV,
         mnemonic = "FortranLink",
         progress_message = "Linking Fortran %s" % ctx.label,
     )
