@@ -19,11 +19,15 @@ static struct world world;
 static struct death death;
 static unsigned failing; /* for the printed program: the store of the current death, plus 1 */
 
+enum { LABEL = 4711 };
+
 /* Prepares the call, before its stores are watched: makes the object known to the side, and sends
- * it for OP_STALE_FREE, which is a receive here. Returns 0 if the call is not possible. */
+ * it for OP_LABELLED and for OP_STALE_FREE, which is a receive here. Returns 0 if the call is not
+ * possible. */
 static int prepare(const struct op *op, shmheap_object_handle *handle)
 {
     const struct world_object *object = world_pick(&world, op);
+    const uint64_t label = LABEL;
     death.target = 0;
     handle->bits = 0;
     memset(&death.resized, 0, sizeof death.resized);
@@ -32,6 +36,12 @@ static int prepare(const struct op *op, shmheap_object_handle *handle)
             if (object)
                 *handle = shmheap_send(world.mem[!op->side],
                                        world_ptr(&world, !op->side, object->offset));
+            return handle->bits != 0;
+        case OP_LABELLED:
+            death.target = object ? op->which % world.count : 0;
+            if (object)
+                *handle = shmheap_send_labelled(
+                    world.mem[!op->side], world_ptr(&world, !op->side, object->offset), &label, 1);
             return handle->bits != 0;
         case OP_FREE:
         case OP_REALLOC:
@@ -81,6 +91,17 @@ static void call_names(const struct op *op)
         shmheap_free(world.mem[op->side], shmheap_find(world.mem[op->side], text, NULL));
 }
 
+/* Refuses an object in transit, receives it, puts it back, receives it again and sends it on. */
+static void call_labelled(shmheap_memory_handle mem, void *ptr, shmheap_object_handle handle)
+{
+    const uint64_t label = LABEL;
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, LABEL + 1, 0) == NULL);
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, LABEL, 0) == ptr);
+    FUZZ_CHECK(shmheap_put_back(mem, handle) == 0);
+    FUZZ_CHECK(shmheap_receive(mem, handle) == ptr);
+    FUZZ_CHECK(shmheap_send_labelled(mem, ptr, &label, 1).bits != 0);
+}
+
 /* Calls that take or return a handle, or allocate in a special way. Returns 0 for other kinds. */
 static int call_special(const struct op *op, void *ptr, shmheap_object_handle handle)
 {
@@ -100,6 +121,8 @@ static int call_special(const struct op *op, void *ptr, shmheap_object_handle ha
         case OP_STALE_FREE:
             FUZZ_CHECK(shmheap_receive(mem, handle) != NULL);
             return 1;
+        case OP_LABELLED:
+            return call_labelled(mem, ptr, handle), 1;
         default:
             return 0;
     }

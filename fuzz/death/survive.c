@@ -56,6 +56,7 @@ static int is_target(const struct death *death, unsigned index)
     switch (death->op.kind) {
         case OP_FREE:
         case OP_REALLOC:
+        case OP_LABELLED: /* the label replaces the end of its contents */
             return index == death->target;
         case OP_FREE_MANY:
             return index >= death->target;

@@ -150,6 +150,28 @@ static void call_send(struct hostile *hostile, const struct op *op)
     use(hostile, op, shmheap_receive(hostile->mem[op->side], handle), 0);
 }
 
+static void call_labelled(struct hostile *hostile, const struct op *op)
+{
+    shmheap_memory_handle mem = hostile->mem[op->side];
+    const uint64_t words[3] = {op->size, op->which, op->size};
+    size_t count = 1 + op->which % 3;
+    SAY("{ const uint64_t words[] = {%llu, %u, %llu};\n"
+        "      shmheap_object_handle h = shmheap_send_labelled(mem[%u], ptr(%u, %lld), words, "
+        "%zu);\n"
+        "      h.bits ^= %llu; shmheap_receive_labelled(mem[%u], h, words[%zu], %u);\n"
+        "      shmheap_put_back(mem[%u], h); shmheap_receive(mem[%u], h); }",
+        SIZE(op), op->which, SIZE(op), op->side, op->side, some_offset(hostile, op), count,
+        op->size & 64 ? 1ull << op->size % 64 : 0, op->side, count - 1, op->which, op->side,
+        op->side);
+    shmheap_object_handle handle =
+        shmheap_send_labelled(mem, some_pointer(hostile, op), words, count);
+    if (op->size & 64)
+        handle.bits ^= UINT64_C(1) << op->size % 64;
+    use(hostile, op, shmheap_receive_labelled(mem, handle, words[count - 1], op->which), op->which);
+    shmheap_put_back(mem, handle);
+    use(hostile, op, shmheap_receive(mem, handle), 0);
+}
+
 static void call_reap(struct hostile *hostile, const struct op *op)
 {
     SAY("shmheap_reap(mem[%u], %u);", op->side, op->which & 1);
@@ -270,6 +292,7 @@ void hostile_step(struct hostile *hostile, const struct op *op)
         [OP_FREE_MANY] = call_free_many, [OP_NAMED] = call_named,
         [OP_UNNAME] = call_unname,       [OP_ALLOC_WAIT] = call_make,
         [OP_RECONNECT] = call_reconnect, [OP_INSPECT] = call_inspect,
+        [OP_LABELLED] = call_labelled,
     };
     if (!shmheap_valid(hostile->mem[op->side])) {
         if (op->kind == OP_RECONNECT)

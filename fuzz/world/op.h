@@ -24,6 +24,7 @@ enum op_kind {
     OP_ALLOC_WAIT, /* without waiting */
     OP_RECONNECT,  /* disconnects and connects */
     OP_INSPECT,    /* walks, checks, lists names and processes */
+    OP_LABELLED,   /* as OP_SEND with a label: looked at, refused, received, put back, received */
     OP_KINDS
 };
 

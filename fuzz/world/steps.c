@@ -122,6 +122,68 @@ void step_send(struct world *world, const struct op *op)
     object->owner = !op->side;
 }
 
+/* What the receiver learns before it claims, and its refused claims, which change nothing. */
+static void look_at_labelled(shmheap_memory_handle mem, shmheap_object_handle handle,
+                             uint64_t label, uint64_t len, unsigned self)
+{
+    uint64_t seen = 0;
+    SAY("shmheap_peek(mem[%u], sent, -8, &label, 8);", self);
+    size_t holds = shmheap_peek(mem, handle, -(ptrdiff_t)sizeof seen, &seen, sizeof seen);
+    FUZZ_CHECK(holds >= len && seen == label);
+    SAY("shmheap_receive_labelled(mem[%u], sent, ~label, 0); /* refused */", self);
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, ~label, 0) == NULL && errno == ENOMSG);
+    SAY("shmheap_receive_labelled(mem[%u], sent, label, %zu); /* refused */", self, holds + 1);
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, label, holds + 1) == NULL && errno == ERANGE);
+}
+
+static void receive_labelled(const struct world *world, const struct op *op,
+                             const struct world_object *object, shmheap_object_handle handle,
+                             uint64_t label)
+{
+    shmheap_memory_handle mem = world->mem[!op->side];
+    void *ptr = world_ptr(world, !op->side, object->offset);
+    look_at_labelled(mem, handle, label, object->len, !op->side);
+    SAY("shmheap_receive_labelled(mem[%u], sent, label, %llu);", !op->side,
+        (unsigned long long)object->len);
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, label, object->len) == ptr);
+    if (op->which & 1) {
+        SAY("shmheap_put_back(mem[%u], sent); shmheap_receive(mem[%u], sent);", !op->side,
+            !op->side);
+        FUZZ_CHECK(shmheap_put_back(mem, handle) == 0);
+        FUZZ_CHECK(shmheap_put_back(mem, handle) == -1 && errno == ESTALE);
+        FUZZ_CHECK(shmheap_receive(mem, handle) == ptr);
+    }
+    FUZZ_CHECK(shmheap_receive_labelled(mem, handle, label, 0) == NULL && errno == ESTALE);
+}
+
+/* The last of one to three words is the label. They replace the end of the object's contents. */
+void step_labelled(struct world *world, const struct op *op)
+{
+    struct world_object *object = world_pick(world, op);
+    if (!object)
+        return;
+    const uint64_t words[3] = {world->marks, ~world->marks, op->size ^ object->mark};
+    size_t count = 1 + op->size % 3;
+    uint64_t label = words[2];
+    SAY("{ uint64_t label = %lluu, words[] = {%lluu, %lluu, label};", (unsigned long long)label,
+        (unsigned long long)words[0], (unsigned long long)words[1]);
+    SAY("shmheap_object_handle sent = shmheap_send_labelled(mem[%u], ptr(%u, at[%u]), words + %zu, "
+        "%zu);",
+        op->side, op->side, object->line, 3 - count, count);
+    shmheap_object_handle handle = shmheap_send_labelled(
+        world->mem[op->side], world_ptr(world, op->side, object->offset), words + 3 - count, count);
+    if (handle.bits != 0) {
+        FUZZ_CHECK(object->owner == (int)op->side || object->owner == OWNER_UNKNOWN);
+        receive_labelled(world, op, object, handle, label);
+        object->owner = !op->side;
+        world_fill(world, !op->side, object);
+    } else {
+        FUZZ_CHECK((errno == EPERM && object->owner != (int)op->side) ||
+                   (errno == EBADMSG && object->len < count * sizeof *words));
+    }
+    SAY("}");
+}
+
 static int alive_at(const struct world *world, uint64_t offset)
 {
     for (unsigned i = 0; i < world->count; i++)
@@ -209,6 +271,7 @@ void world_step(struct world *world, const struct op *op)
         [OP_UNNAME] = step_unname,
         [OP_RECONNECT] = step_reconnect,
         [OP_INSPECT] = step_inspect,
+        [OP_LABELLED] = step_labelled,
     };
     errno = 0;
     steps[op->kind](world, op);

@@ -10,6 +10,7 @@ void step_free(struct world *world, const struct op *op);
 void step_realloc(struct world *world, const struct op *op);
 void step_handle(struct world *world, const struct op *op);
 void step_send(struct world *world, const struct op *op);
+void step_labelled(struct world *world, const struct op *op);
 void step_stale_free(struct world *world, const struct op *op);
 void step_alloc_many(struct world *world, const struct op *op);
 void step_free_many(struct world *world, const struct op *op);

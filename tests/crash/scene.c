@@ -16,7 +16,9 @@ enum {
 };
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
-enum { OTHER_WAYS_MAX = 3 /* children in a row that took another way; then that way is recorded */ };
+enum {
+    OTHER_WAYS_MAX = 3 /* children in a row that took another way; then that way is recorded */
+};
 
 /* struct picture is private: the blocks that a death leaves, and those that remain after
  * reaping. */
