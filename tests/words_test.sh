@@ -1,6 +1,6 @@
 #!/bin/bash
-# words_test.sh: comments and documents hold no word of tests/words.txt. First the test tries itself
-# on small trees.
+# words_test.sh: comments and documents hold no word of tests/words.txt, and no name has a pronoun in
+# the place of an actor. First the test tries itself on small trees.
 set -euo pipefail
 . tests/text.sh
 here=$PWD
@@ -63,7 +63,21 @@ words_check() {
         END { if (NR > 0) check(where_before, said_before, "") }' | text_summary
 }
 
+# names_check FOLDER: likewise, for names.
+names_check() {
+    local files actor='who|whom|nobody|somebody|someone|anyone'
+    mapfile -t files < <(text_files "$1" c promela rust fortran python shell bazel)
+    { grep -noHE "\\b([a-z0-9]+_)+($actor)(_[a-z0-9]+)*\\b|\\b($actor)(_[a-z0-9]+)+\\b" \
+        "${files[@]}" /dev/null || [ $? -eq 1 ]; } | sed 's/$/ names no actor/' | text_summary
+}
+
 text_scratch
+(
+    actor=who
+    text_refuses "a.c:1:check_${actor}_left names" a.c names_check <<<"void check_${actor}_left();"
+    text_refuses "a.rs:1:${actor}_reads names" a.rs names_check <<<"fn ${actor}_reads() {}"
+    text_accepts a.c names_check <<<'int who, whole_x, a_whole; /* someone */'
+)
 (
     words=$scratch/words word=who
     printf '%s\t%s\n' 'who|whom' 'the process' 'dead peer' right 'the dead' 'dead processes' \
@@ -95,3 +109,4 @@ text_scratch
 )
 
 words_check .
+names_check .

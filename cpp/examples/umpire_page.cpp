@@ -23,7 +23,7 @@ static int rank_in(communicator comm)
     return rank;
 }
 static void wait_for_all(communicator comm) { MPI_Barrier(comm); }
-static communicator those_who_share(umpire::Allocator allocator)
+static communicator sharing_communicator(umpire::Allocator allocator)
 {
     return umpire::get_communicator_for_allocator(allocator, MPI_COMM_WORLD);
 }
@@ -48,7 +48,7 @@ static crew own;
 static pthread_barrier_t *shared_barrier;
 static int rank_in(communicator comm) { return comm->rank; }
 static void wait_for_all(communicator) { pthread_barrier_wait(shared_barrier); }
-static communicator those_who_share(umpire::Allocator) { return &own; }
+static communicator sharing_communicator(umpire::Allocator) { return &own; }
 
 #endif
 
@@ -66,7 +66,7 @@ static void work()
     UMPIRE_ASSERT(node_allocator.getAllocationStrategy()->getTraits().resource ==
                   umpire::MemoryResourceTraits::resource_type::shared);
 
-    communicator sharing = those_who_share(node_allocator);
+    communicator sharing = sharing_communicator(node_allocator);
     const int foreman = 0, rank = rank_in(sharing);
 
     // All allocate the same memory, one writes, all read.

@@ -147,7 +147,7 @@ void allocators_written_over_are_refused()
 }
 
 // What a process has put into a container outlives it.
-void elements_survive_who_added_them()
+void elements_survive_their_process()
 {
     heap in = heap::anonymous(options_of(1 << 20));
     auto numbers = in.construct<std_vector>("numbers")(in.get_allocator<int>());
@@ -228,7 +228,7 @@ const struct test tests[] = {
     TEST(no_space_is_bad_alloc),
     TEST(alignment_is_kept),
     TEST(allocators_written_over_are_refused),
-    TEST(elements_survive_who_added_them),
+    TEST(elements_survive_their_process),
     TEST(killed_while_building),
 };
 

@@ -14,7 +14,7 @@ enum { LEN = 1 << 16, OBJECT_LEN = 100, SLOT = 2, LOOK_REAP = 1, LOOK_ALLOC = 2 
 static shmheap_memory_handle reaper, leaver, newcomer;
 static shmheap_object_handle sent;
 static int looks_to_go; /* until something happens; 0: nothing will */
-static int somebody_comes;
+static int a_process_comes;
 static char *received;
 
 static int leave_at_look(int fd, int command, void *argument)
@@ -24,7 +24,7 @@ static int leave_at_look(int fd, int command, void *argument)
         return wrap_fcntl_real(fd, command, argument);
     shmheap_disconnect(leaver);
     int result = wrap_fcntl_real(fd, command, argument);
-    if (somebody_comes) {
+    if (a_process_comes) {
         newcomer = test_connect_again(reaper, 0);
         received = shmheap_receive(newcomer, sent);
         CHECK(received != NULL);
@@ -44,7 +44,7 @@ static void begin(int looks, int comes)
     CHECK(sent.bits != 0);
     looks_to_go = looks;
     wrap_fcntl = leave_at_look;
-    somebody_comes = comes;
+    a_process_comes = comes;
 }
 
 static void dies(void *context)

@@ -74,7 +74,7 @@ static void holds_and_dies(void *context)
     CHECK(shmheap_receive(scene->mem, scene->handle) != NULL);
 }
 
-static void somebody_died(struct scene *scene)
+static void a_process_died(struct scene *scene)
 {
     survivor_sends(scene);
     test_in_child(holds_and_dies, scene);
@@ -91,9 +91,9 @@ static void caches_and_dies(void *context)
 }
 
 /* Two lines of dead threads, and blocks that they kept, go too. */
-static void somebody_with_a_cache_died(struct scene *scene)
+static void a_caching_process_died(struct scene *scene)
 {
-    somebody_died(scene);
+    a_process_died(scene);
     uint64_t used = test_stat(scene->mem).used_blocks;
     test_in_child(caches_and_dies, scene);
     test_in_child(caches_and_dies, scene);
@@ -128,24 +128,24 @@ static const struct scene_call calls[] = {
      .afterwards = check_received,
      .without_lock = 1},
     {.text = "reap",
-     .build = somebody_died,
+     .build = a_process_died,
      .operate = reap,
      .afterwards = check_reaped,
      .loose = 1},
     {.text = "reap, in memory without a file",
-     .build = somebody_died,
+     .build = a_process_died,
      .operate = reap,
      .afterwards = check_reaped,
      .loose = 1,
      .in_memory = 1},
     {.text = "reap, with the line of a cache",
-     .build = somebody_with_a_cache_died,
+     .build = a_caching_process_died,
      .operate = reap,
      .afterwards = check_reaped,
      .loose = 1,
      .len = CACHED_LEN},
     {.text = "reap, what is shared too",
-     .build = somebody_died,
+     .build = a_process_died,
      .operate = reap_shared,
      .afterwards = check_reaped,
      .loose = 1},

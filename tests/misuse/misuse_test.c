@@ -121,20 +121,20 @@ static void run_foreign(struct scene *scene)
     char on_stack[64];
     static char in_data[64];
     char *on_heap = malloc(64);
-    void *of_nobody[] = {on_stack,
-                         in_data,
-                         on_heap,
-                         (void *)(uintptr_t)1,
-                         (void *)(uintptr_t)8,
-                         (void *)(uintptr_t)4096,
-                         (void *)UINTPTR_MAX,
-                         (void *)(UINTPTR_MAX - 15),
-                         (void *)(UINTPTR_MAX / 2 + 1),
-                         (void *)(uintptr_t)run_edges};
+    void *unowned[] = {on_stack,
+                       in_data,
+                       on_heap,
+                       (void *)(uintptr_t)1,
+                       (void *)(uintptr_t)8,
+                       (void *)(uintptr_t)4096,
+                       (void *)UINTPTR_MAX,
+                       (void *)(UINTPTR_MAX - 15),
+                       (void *)(UINTPTR_MAX / 2 + 1),
+                       (void *)(uintptr_t)run_edges};
     shmheap_memory_handle other = test_anonymous(65536, 0, 0);
     void *of_other = shmheap_alloc(other, 100);
-    for (size_t i = 0; i < sizeof of_nobody / sizeof *of_nobody; i++)
-        check_refused(scene, of_nobody[i]);
+    for (size_t i = 0; i < sizeof unowned / sizeof *unowned; i++)
+        check_refused(scene, unowned[i]);
     check_refused(scene, of_other);
     check_untouched(scene);
     CHECK_EQ(shmheap_try_free(other, of_other), 0);

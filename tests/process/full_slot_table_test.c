@@ -265,7 +265,7 @@ static void one_more_is_refused(void)
 }
 
 /* What one left in order holds stays, and does not keep its slot from the next. */
-static void slots_of_those_who_left_are_taken_again(void)
+static void departed_slots_are_taken_again(void)
 {
     static struct full full;
     if (!full_begin(&full))
@@ -310,6 +310,6 @@ static void a_dead_ones_slot_is_taken_again(void)
 }
 
 static const struct test tests[] = {TEST(a_thousand_processes_at_once), TEST(one_more_is_refused),
-                                    TEST(slots_of_those_who_left_are_taken_again),
+                                    TEST(departed_slots_are_taken_again),
                                     TEST(a_dead_ones_slot_is_taken_again)};
 TEST_MAIN(tests)

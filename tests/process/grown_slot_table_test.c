@@ -101,7 +101,7 @@ static void a_small_heap_pays_for_few_slots(void)
     crowd_end(&crowd, FIRST);
 }
 
-static void who_came_before_sees_who_came_behind(void)
+static void earlier_connections_see_later_slots(void)
 {
     static struct crowd crowd;
     crowd_begin(&crowd, &small_heap, FIRST);
@@ -119,7 +119,7 @@ static void who_came_before_sees_who_came_behind(void)
 }
 
 /* As others left, so that the table need not become longer; and once it is, it stays. */
-static void slots_of_those_who_left_come_first(void)
+static void departed_slots_come_first(void)
 {
     static struct crowd crowd;
     crowd_begin(&crowd, &small_heap, FIRST);
@@ -332,7 +332,7 @@ static void many_need_them_at_once(void)
 
 /* Where the table has its full length, one process frees the slots of all that departed, and all
  * processes find them. */
-static void many_find_those_of_who_left(void)
+static void many_find_departed_slots(void)
 {
     for (unsigned round = 0; round < test_rounds(100); round++) {
         void *memory = test_shared(MEMORY);
@@ -350,13 +350,13 @@ static void many_find_those_of_who_left(void)
 }
 
 static const struct test tests[] = {TEST(a_small_heap_pays_for_few_slots),
-                                    TEST(who_came_before_sees_who_came_behind),
-                                    TEST(slots_of_those_who_left_come_first),
+                                    TEST(earlier_connections_see_later_slots),
+                                    TEST(departed_slots_come_first),
                                     TEST(a_growing_heap_has_them_behind_its_greatest_region),
                                     TEST(a_sparse_heap_too),
                                     TEST(the_dead_keep_theirs_until_they_are_reaped),
                                     TEST(a_forked_child_gets_one),
                                     TEST(without_memory_for_more_there_are_no_more),
                                     TEST(many_need_them_at_once),
-                                    TEST(many_find_those_of_who_left)};
+                                    TEST(many_find_departed_slots)};
 TEST_MAIN(tests)

@@ -283,7 +283,7 @@ static void come_and_go(void *context)
     }
 }
 
-static void who_is_connected_keeps_the_name(void)
+static void a_connected_process_keeps_the_name(void)
 {
     struct race race = {.name = test_name()};
     pid_t pids[RACERS];
@@ -301,5 +301,5 @@ static const struct test tests[] = {TEST(what_the_dead_left_is_replaced),
                                     TEST(a_file_that_begins_with_zeros_stays),
                                     TEST(a_making_that_was_never_finished_is_replaced),
                                     TEST(all_take_over_and_get_the_same),
-                                    TEST(who_is_connected_keeps_the_name)};
+                                    TEST(a_connected_process_keeps_the_name)};
 TEST_MAIN(tests)

@@ -56,7 +56,7 @@ static void wait_for_object(void *context)
 }
 
 /* Until a thread has said that it waits for space. */
-static void until_somebody_waits(const struct scene *scene)
+static void until_a_thread_waits(const struct scene *scene)
 {
     while (__atomic_load_n(&scene->mem.heap->control->wait_sleepers, __ATOMIC_ACQUIRE) == 0)
         sched_yield();
@@ -126,7 +126,7 @@ static void woken_by(unsigned flags, void (*give)(struct scene *scene))
         fill(scene);
         for (unsigned i = 0; i < waiters; i++)
             pids[i] = test_fork(wait_for_object, scene);
-        until_somebody_waits(scene);
+        until_a_thread_waits(scene);
         give(scene);
         for (unsigned i = 0; i < waiters; i++)
             test_join(pids[i]);
@@ -160,7 +160,7 @@ static void what_a_dead_process_held_is_found(void)
     pid_t holder = test_fork(holds_until_killed, scene);
     test_barrier_wait(&scene->filled);
     pid_t waiter = test_fork(wait_for_object, scene);
-    until_somebody_waits(scene);
+    until_a_thread_waits(scene);
     test_kill(holder);
     test_join(waiter);
     CHECK_EQ(scene->got, 1);

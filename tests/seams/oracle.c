@@ -195,7 +195,7 @@ static void dead_object_check(unsigned owner, unsigned index, int reaped)
         object_check(object, knows == KNOWS_LIVING
                                  ? "a dead process's (a living child inherited it)"
                              : reaped ? "a dead process's (sent, kept, or a handle was taken)"
-                                      : "a dead process's (nobody has reaped)");
+                                      : "a dead process's (not reaped yet)");
 }
 
 static void objects_check(int reaped)

@@ -19,7 +19,7 @@ end() {
 start 65536
 run 0 stat "$heap"
 says "$holder  hold  *alive  *8  "
-grep -q ' dead ' "$work/out" && fail "somebody is dead"
+grep -q ' dead ' "$work/out" && fail "a process is dead"
 run 0 stat --json "$heap"
 json "([(p['blocks'], p['bytes'], p['cached_bytes'], p['alive']) for p in j['connected']] ==
     [(8, 8 * 4016, 0, True)])"
@@ -52,7 +52,7 @@ json "[h for h in j if 'connected' in h] == []"
 run 0 reap "$heap"
 says '8 blocks of dead processes freed'
 run 0 stat "$heap"
-grep -q 'dead' "$work/out" && fail "somebody is dead after reaping"
+grep -q 'dead' "$work/out" && fail "a process is dead after reaping"
 run 0 rm "$heap"
 
 # What one left that disconnected in order.

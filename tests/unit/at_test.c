@@ -171,7 +171,7 @@ static void hold_and_end(void *context)
     CHECK(shmheap_alloc(mem, 1000) != NULL);
 }
 
-static void who_has_ended_is_dead(void)
+static void an_ended_process_is_dead(void)
 {
     shmheap_memory_handle mem;
     siginfo_t ended;
@@ -337,7 +337,7 @@ static const struct test tests[] = {TEST(in_memory_from_malloc),
                                     TEST(wrong_arguments_are_refused),
                                     TEST(at_a_multiple_of_8),
                                     TEST(across_fork),
-                                    TEST(who_has_ended_is_dead),
+                                    TEST(an_ended_process_is_dead),
                                     TEST(at_another_address),
                                     TEST(attach_to_what_is_no_heap),
                                     TEST(attach_to_fewer_bytes_than_the_heap_has),

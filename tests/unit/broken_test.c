@@ -309,7 +309,7 @@ static void what_a_record_names_wrongly_is_not_freed(void)
 
 /* A process that frees slots holds the lock, and the kernel has not said that it died: a process is
  * alive if it has locked its byte of the file. */
-static void the_one_who_frees_slots_has_the_lock(void)
+static void the_collector_has_the_lock(void)
 {
     enum { NO_THREAD = FUTEX_TID_MASK };
     shmheap_memory_handle mem = test_anonymous(65536, 0, 16);
@@ -375,6 +375,6 @@ static const struct test tests[] = {TEST(a_header_of_nothing),
                                     TEST(uses_are_counted_after_a_death),
                                     TEST(what_is_no_longer_in_a_cache_is_not_freed),
                                     TEST(what_a_record_names_wrongly_is_not_freed),
-                                    TEST(the_one_who_frees_slots_has_the_lock),
+                                    TEST(the_collector_has_the_lock),
                                     TEST(a_record_begins_without_a_past)};
 TEST_MAIN(tests)

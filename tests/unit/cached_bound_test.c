@@ -195,7 +195,7 @@ static void *drain_and_look(void *context)
 }
 
 /* Through a thread that only frees memory shall go round quickly. */
-static void who_only_frees_keeps_little(void)
+static void a_thread_that_only_frees_keeps_little(void)
 {
     struct drainer drainer = {.mem =
                                   test_anonymous_with(64 << 20, 0, SHMHEAP_CACHED | SHMHEAP_SPARSE),
@@ -257,11 +257,9 @@ static void the_only_block_that_fits_is_in_a_cache(void)
     shmheap_disconnect(other);
 }
 
-static const struct test tests[] = {TEST(a_thread_keeps_so_much_and_until_it_ends),
-                                    TEST(the_bound_holds_at_each_moment),
-                                    TEST(the_bound_holds_after_each_call),
-                                    TEST(a_flood_of_one_size),
-                                    TEST(who_only_frees_keeps_little),
-                                    TEST(no_room_is_lost_to_caches),
-                                    TEST(the_only_block_that_fits_is_in_a_cache)};
+static const struct test tests[] = {
+    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
+    TEST(the_bound_holds_after_each_call),          TEST(a_flood_of_one_size),
+    TEST(a_thread_that_only_frees_keeps_little),    TEST(no_room_is_lost_to_caches),
+    TEST(the_only_block_that_fits_is_in_a_cache)};
 TEST_MAIN(tests)

@@ -53,7 +53,7 @@ static void a_death_is_found_by_the_next_alloc(void)
 }
 
 /* With many processes one call tests which processes live; the next test comes after some time. */
-static void who_lives_is_not_asked_each_time(void)
+static void liveness_is_not_tested_each_time(void)
 {
     enum { CONNECTIONS = 40 };
     shmheap_memory_handle mems[CONNECTIONS];
@@ -201,7 +201,7 @@ static void waiting_end(struct waiting *waiting)
     test_unshare(waiting, sizeof *waiting);
 }
 
-static void a_free_that_serves_nobody_wakes_nobody(void)
+static void a_free_wakes_only_threads_that_it_serves(void)
 {
     enum { WAITERS = 8 };
     void *filler;
@@ -295,10 +295,10 @@ static void caches_work_while_a_thread_waits(void)
 }
 
 static const struct test tests[] = {TEST(a_death_is_found_by_the_next_alloc),
-                                    TEST(who_lives_is_not_asked_each_time),
+                                    TEST(liveness_is_not_tested_each_time),
                                     TEST(owners_of_caches_are_asked_seldom),
                                     TEST(lines_of_the_dead_come_back_to_one_that_polls),
-                                    TEST(a_free_that_serves_nobody_wakes_nobody),
+                                    TEST(a_free_wakes_only_threads_that_it_serves),
                                     TEST(the_dead_are_not_woken_for_ever),
                                     TEST(all_that_fit_are_served),
                                     TEST(caches_work_while_a_thread_waits)};

@@ -189,7 +189,7 @@ static void memory_without_gets_them_when_it_is_used(void)
     shmheap_disconnect(maker);
 }
 
-static void who_may_not_have_them_is_not_told(void)
+static void a_refused_request_is_no_error(void)
 {
     static void *objects[OBJECTS];
     allow_huge_pages(0);
@@ -243,7 +243,7 @@ static const struct test tests[] = {TEST(named_heap),
                                     TEST(heap_without_a_name),
                                     TEST(a_large_heap_has_some_unasked),
                                     TEST(memory_without_gets_them_when_it_is_used),
-                                    TEST(who_may_not_have_them_is_not_told),
+                                    TEST(a_refused_request_is_no_error),
                                     TEST(a_sparse_one_is_not_filled),
                                     TEST(growth_that_fails_gives_back_what_it_took)};
 TEST_MAIN(tests)

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 
-static void one_object_for_all_who_name_it(void)
+static void one_object_for_all_processes_of_a_name(void)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0), other;
     CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
@@ -173,7 +173,7 @@ static void use_it_and_leave(void *context)
 
 /* The uses of a departed process count for the remaining ones, whether reaping has freed its slot
  * or not. */
-static void check_uses_of_who_left(int reap)
+static void check_uses_of_departed(int reap)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
     test_in_child(use_it_and_leave, &mem);
@@ -188,10 +188,10 @@ static void check_uses_of_who_left(int reap)
     shmheap_disconnect(mem);
 }
 
-static void uses_of_those_who_left(void)
+static void uses_of_departed_processes(void)
 {
-    check_uses_of_who_left(0);
-    check_uses_of_who_left(1);
+    check_uses_of_departed(0);
+    check_uses_of_departed(1);
 }
 
 static void a_reader_finds(void)
@@ -242,12 +242,12 @@ static void threads_name_and_free(void)
     shmheap_disconnect(race.mem);
 }
 
-static const struct test tests[] = {TEST(one_object_for_all_who_name_it),
+static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name),
                                     TEST(what_is_refused),
                                     TEST(handles_of_objects_with_names),
                                     TEST(many_names),
                                     TEST(uses_of_the_dead_are_given_back),
-                                    TEST(uses_of_those_who_left),
+                                    TEST(uses_of_departed_processes),
                                     TEST(a_reader_finds),
                                     TEST(threads_name_and_free)};
 TEST_MAIN(tests)

@@ -246,7 +246,7 @@ static void waiting_for_a_heap_whose_name_goes(void)
 
 /* A process that tests whether a heap is in use, or removes it, blocks connecting processes for
  * some system calls; they wait for one that never ends until their time is up. */
-static void waiting_for_somebody_who_keeps_all_out(void)
+static void waiting_for_a_process_that_admits_none(void)
 {
     enum { USERS_BYTE = 1024 };
     const char *name = test_name();
@@ -377,7 +377,7 @@ static const struct test tests[] = {TEST(every_combination_of_flags),
                                     TEST(unlink_leaves_the_connected_alone),
                                     TEST(waiting_for_a_heap_that_never_comes),
                                     TEST(waiting_for_a_heap_whose_name_goes),
-                                    TEST(waiting_for_somebody_who_keeps_all_out),
+                                    TEST(waiting_for_a_process_that_admits_none),
                                     TEST(several_heaps_in_one_process),
                                     TEST(two_connections_to_one_heap),
                                     TEST(calls_on_what_is_not_connected),

@@ -215,7 +215,7 @@ impl State {
         for heap in &self.heaps {
             let shown: BTreeMap<Vec<u8>, u64> = heap
                 .names()
-                .expect("nobody interferes")
+                .expect("no other process interferes")
                 .into_iter()
                 .map(|info| (info.name, info.users))
                 .collect();
@@ -332,7 +332,7 @@ pub fn run(data: &[u8]) {
             11..=12 => state.drop_one(&mut input),
             13 => state.made_up(&mut input),
             14 => {
-                let reaped = state.heaps[0].reap().expect("nobody interferes");
+                let reaped = state.heaps[0].reap().expect("no other process interferes");
                 assert_eq!((reaped.boxes, reaped.arcs), (0, 0), "all of us live");
             }
             _ => match input.byte() {
@@ -349,7 +349,7 @@ pub fn run(data: &[u8]) {
     for (handle, bytes) in letters {
         assert_eq!(*heaps[1].receive(handle).expect("in transit"), *bytes);
     }
-    assert!(heaps[0].names().expect("nobody interferes").is_empty());
+    assert!(heaps[0].names().expect("no other process interferes").is_empty());
     heaps[0].check().expect("sound");
-    heaps[0].reap().expect("nobody interferes");
+    heaps[0].reap().expect("no other process interferes");
 }

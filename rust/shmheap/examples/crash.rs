@@ -11,7 +11,7 @@ fn victim(name: &str, share: &str) -> Result<()> {
         heap.receive_arc::<[u64; 4]>(share.parse().expect("a handle in hexadecimal digits"))?;
     let _boxes = (0..100).map(|i| heap.boxed([i; 32])).collect::<Result<Vec<_>>>()?;
     println!("holding 100 boxes");
-    std::io::stdout().flush().expect("somebody reads");
+    std::io::stdout().flush().expect("standard output is open");
     loop {
         std::thread::park();
     }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mailbox = mailbox(&heap)?;
     let status = Command::new(std::env::current_exe()?).arg(&name).stdin(Stdio::null()).status();
     Heap::remove(&name)?;
-    println!("{} wrote", if status?.success() { "another process" } else { "nobody" });
+    println!("{} wrote", if status?.success() { "another process" } else { "no process" });
     println!("{}", &*heap.receive_from(&mailbox)?.expect("a letter"));
     for info in heap.names()? {
         println!("{info}: {} bytes, {} user", info.len, info.users);

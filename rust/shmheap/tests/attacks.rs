@@ -84,7 +84,7 @@ fn a_share_is_as_long_as_its_object() {
 /// The descriptor that a heap lends is for reading, also when it is opened once more: the heap has
 /// one writer.
 #[test]
-fn nobody_writes_through_the_descriptor() {
+fn no_write_through_the_descriptor() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     let number = heap.boxed(0x1111_2222_3333_4444u64).unwrap();
     let lent = File::from(heap.as_fd().try_clone_to_owned().unwrap());
@@ -133,7 +133,7 @@ mod system {
 
 /// The locks by which others know that a process lives are out of reach.
 #[test]
-fn nobody_unlocks_through_the_descriptor() {
+fn no_unlock_through_the_descriptor() {
     let heap = shared(1 << 16);
     let peer = again(&heap);
     let boxed = heap.boxed([1u64; 8]).unwrap();

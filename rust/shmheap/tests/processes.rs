@@ -48,7 +48,7 @@ fn answers_in_kind() {
 }
 
 #[test]
-fn of_all_who_claim_one_succeeds() {
+fn one_of_many_claims_succeeds() {
     const OBJECTS: usize = 1000;
     let name = Name::new();
     let heap = create(&name);
@@ -267,7 +267,7 @@ fn handles_from_elsewhere_are_refused() {
 }
 
 #[test]
-fn a_heap_that_nobody_lives_on_is_taken_over() {
+fn a_heap_without_live_users_is_taken_over() {
     let name = Name::new();
     let mut peer = Peer::start("makes_and_waits", &[&name.0]);
     assert_eq!(peer.hear(), "made");

@@ -245,7 +245,7 @@ fn the_uses_of_the_dead_are_reaped() {
     assert_eq!(
         *heap.find_root::<[u16; 3]>("theirs").unwrap(),
         [7, 8, 9],
-        "whole until somebody reaps"
+        "whole until a process reaps"
     );
     assert_eq!(heap.reap().unwrap().boxes, 1, "the root that the dead alone used");
     assert_eq!((ours.load(SeqCst), names(&heap)), (42, vec![("total".into(), 1)]));
@@ -269,7 +269,7 @@ fn maker_of(row: &Row) -> u64 {
 /// Processes that make the same names at the same time: each value is that of one of them, whole,
 /// and all see it.
 #[test]
-fn one_of_all_who_come_makes_it() {
+fn one_of_many_processes_makes_it() {
     let name = Name::new();
     let heap = Heap::options().size(1 << 24).create(&name.0).unwrap().trusted();
     let gates = heap.root::<[AtomicU64; ROUNDS]>("gates").unwrap();
@@ -381,7 +381,7 @@ fn names_without_rest() {
 }
 
 #[test]
-fn who_comes_before_the_reaping_keeps_the_value_of_the_dead() {
+fn a_claim_before_reaping_keeps_the_value() {
     let name = Name::new();
     let heap = create(&name);
     let mut peer = Peer::start("holds_and_dies", &[&name.0]);

@@ -267,8 +267,8 @@ mod tests {
     #[test]
     fn a_name_whose_maker_died_is_gone_on_with() {
         let heap = heap();
-        let nobody = connection(&heap).identity().unwrap() ^ 1;
-        for (name, identity) in [(c"never claimed", None), (c"claimed by the dead", Some(nobody))] {
+        let absent = connection(&heap).identity().unwrap() ^ 1;
+        for (name, identity) in [(c"never claimed", None), (c"claimed by the dead", Some(absent))] {
             let theirs = unfinished(&heap, name, identity);
             assert!(matches!(Used::<[u64; 3]>::find(&heap, name), Err(Error::NoSuchName { .. })));
             let ours = Used::with(&heap, name, || [7u64, 8, 9]).unwrap();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_it_being_made_waits() {
+    fn waits_for_a_root_in_the_making() {
         let heap = heap();
         let identity = connection(&heap).identity().unwrap();
         let ours = unfinished(&heap, c"slow", Some(identity));
