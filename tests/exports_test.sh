@@ -1,8 +1,10 @@
 #!/bin/bash
-# exports_test.sh LIBRARY HEADER: the library exports exactly the functions that the header declares
-# with SHMHEAP_API, and nothing that does not start with shmheap_.
+# exports_test.sh LIBRARY HEADER ARCHIVE...: the library exports exactly the functions that the
+# header declares with SHMHEAP_API. No symbol of library or archive could be one of a program: all
+# begin with shmheap_.
 set -euo pipefail
 library=$1 header=$2
+shift 2
 
 exported=$(nm -D --defined-only --extern-only "$library" | awk '{ print $NF }' | sort -u)
 
@@ -26,6 +28,15 @@ complain() {
 }
 complain "$(grep -v '^shmheap_' <<<"$exported" || true)" \
     "exported, but does not start with shmheap_"
+for archive in "$@"; do
+    case $archive in *.a) ;; *) continue ;; esac
+    shared=$(nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' | sort -u)
+    complain "$(grep -v '^shmheap_' <<<"$shared" || true)" \
+        "a symbol of $archive without the prefix; add it to c/src/base/prefix.h"
+    [ -n "$shared" ] || complain "$archive" "defines nothing"
+    archives=$((${archives:-0} + 1))
+done
+[ "${archives:-0}" -gt 0 ] || complain "$*" "no archive"
 complain "$(comm -23 <(echo "$exported" | grep '^shmheap_') <(echo "$api"))" \
     "exported, but not declared with SHMHEAP_API in $header"
 complain "$(comm -13 <(echo "$exported") <(echo "$api"))" "declared in $header, but not exported"

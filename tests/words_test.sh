@@ -1,6 +1,6 @@
 #!/bin/bash
-# words_test.sh: comments and documents hold no word of tests/words.txt, and no name has a pronoun in
-# the place of an actor. First the test tries itself on small trees.
+# words_test.sh: comments and documents hold no word of tests/words.txt, and no name has a pronoun
+# in the place of an actor. First the test tries itself on small trees.
 set -euo pipefail
 . tests/text.sh
 here=$PWD

@@ -19,7 +19,7 @@ enum { WAITS = 1, HAS_A_SLOT, MAY_END };
 static struct shared {
     int step;
     unsigned extended; /* how often the file became longer */
-} *shared;
+} * shared;
 
 static shmheap_memory_handle first;
 static pid_t second;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "prefix.h"
+
 #if !defined(__GNUC__) || !defined(__linux__)
 #error "shmheap needs Linux, and gcc or clang"
 #endif

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../base/prefix.h"
+
 /* Opening ----------------------------------------------------------------- */
 
 /* file_open_named opens the file of this name. With O_CREAT it makes the file for its owner alone.

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "../base/prefix.h"
+
 /* struct liveness is private: a description and what keeps it. page NULL: none. */
 struct liveness {
     void *page;

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "../base/prefix.h"
+
 /* memory_suffices returns 0 when the process may take so many bytes more, with a margin for the
  * kernel's page tables; else -1 with errno ENOSPC. A check takes about 100 microseconds. One that
  * finds plenty serves requests of the next second, up to an eighth of the surplus (64 MiB at most).

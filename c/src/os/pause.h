@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "../base/prefix.h"
+
 /* struct pause is private. Each pause is up to twice as long as the one before, from 0.1 ms to 100
  * ms, and of random length. So a thousand processes that begin to wait at once neither keep the
  * processors busy nor poll at the same instant. */

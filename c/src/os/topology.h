@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "../base/prefix.h"
+
 enum {
     TOPOLOGY_CPUS = 8192,
     TOPOLOGY_NODES = 1024,
