@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,11 +33,21 @@ int file_above_standard(int fd)
     return higher;
 }
 
+/* For a name that is too long, glibc before 2.41 reports EINVAL or ENOENT. */
+static void shm_name_error(const char *name)
+{
+    if ((errno == EINVAL || errno == ENOENT) && strlen(name) > NAME_MAX)
+        errno = ENAMETOOLONG;
+}
+
 int file_open_named(const char *name, int is_path, int oflags)
 {
     /* O_NONBLOCK: the name may be that of a pipe without a writer. */
     oflags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    return file_above_standard(is_path ? open(name, oflags, 0600) : shm_open(name, oflags, 0600));
+    int fd = is_path ? open(name, oflags, 0600) : shm_open(name, oflags, 0600);
+    if (fd < 0 && !is_path)
+        shm_name_error(name);
+    return file_above_standard(fd);
 }
 
 int file_create_named(const char *name, int is_path)
@@ -235,7 +246,13 @@ int file_lock_unused(int fd) { return file_lock(fd, F_WRLCK, 0, USERS_END); }
 
 /* Names ----------------------------------------------------------------- */
 
-int file_remove(const char *name, int is_path) { return is_path ? unlink(name) : shm_unlink(name); }
+int file_remove(const char *name, int is_path)
+{
+    int removed = is_path ? unlink(name) : shm_unlink(name);
+    if (removed != 0 && !is_path)
+        shm_name_error(name);
+    return removed;
+}
 
 /* Opens the file of the name to compare it: for locking, else for reading, else for its identity
  * alone. An owner without permission to open the file may still remove it. */
