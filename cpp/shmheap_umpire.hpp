@@ -362,7 +362,7 @@ inline resource::MemoryResource *resource_of(Allocator allocator)
     return dynamic_cast<resource::MemoryResource *>(root);
 }
 
-inline resource::HostSharedMemoryResource &shared_resource_of(Allocator allocator)
+inline resource::HostSharedMemoryResource &shared_resource_of(const Allocator &allocator)
 {
     auto shared = dynamic_cast<resource::HostSharedMemoryResource *>(resource_of(allocator));
     if (shared == nullptr)

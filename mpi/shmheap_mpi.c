@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agree.h"
-#include "register.h"
+#include "attached.h"
 
 enum {
     IMPLIED = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER,

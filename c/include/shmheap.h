@@ -26,7 +26,7 @@
  *                EBADMSG    the memory is damaged, and the call left it as it was;
  *                ETIMEDOUT  the heap's lock stayed taken for 30 s: a live process holds it (stopped
  *                           in a debugger?), or far too many processes want it;
- *                EAGAIN     after fork(): the heap has no free slot for the child.
+ *                EAGAIN     after fork(): no slot (entry of a connection) is free for the child.
  *   Readers    On a read-only connection, the calls that inspect a heap may fail with EAGAIN: the
  *              heap changes too fast to read, or a process died in it and no writer came since.
  *   Threads    Any thread of any process may make any call at any time, except: on a connection
@@ -36,7 +36,7 @@
  *   Waiting    Every wait has a limit. No wait for one heap delays fork() or another heap.
  *   Death      A process may be killed at any instruction. Its call is then done or not done. The
  *              next caller detects the death, repairs the heap from the blocks' headers, goes on.
- *   Cost       Allocating and freeing take logarithmic time.
+ *   Cost       Logarithmic to allocate and free; linear for aligned ones and 16 GiB and more.
  *   Files      A heap with a name of shm_open(), or in a file (SHMHEAP_FILE), lives as long as that
  *              file, also without processes. After kill -9 of every process it opens again: sound,
  *              with all finished calls, its kept names and their objects. It does not survive a
@@ -151,7 +151,7 @@ enum shmheap_flags {
 
 /* shmheap_options says how to open or make a heap. Zero-initialise it; zero means the default. */
 typedef struct shmheap_options {
-    size_t len;          /* bytes of the region, from 128 (0: 1 MiB; in the caller's memory all) */
+    size_t len;          /* bytes of the region, where objects lie; from 128 (0: 1 MiB, or all) */
     size_t max_len;      /* bytes to which the region may grow by itself (0: it never grows) */
     size_t alignment;    /* of every object: 8 or 16 (0: 16) */
     unsigned flags;      /* enum shmheap_flags, or'ed */
@@ -193,8 +193,9 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
  * SHMHEAP_CREATE alone it creates, or connects to an existing heap, whose sizes and alignment then
  * hold. With SHMHEAP_ANONYMOUS name may be NULL; it shows in /proc only.
  *   Errors   of shmheap_create and shmheap_connect, and
- *            EINVAL  out NULL, alignment not 8 or 16, max_len below len, unknown or contradicting
- *                    flags (SHMHEAP_READ_ONLY or no SHMHEAP_CREATE where it would make a heap);
+ *            EINVAL  out NULL, alignment not 8 or 16, max_len below len, mode above 07777, flags
+ *                    that are unknown or contradict (SHMHEAP_CREATE with _READ_ONLY, or _EXCLUSIVE,
+ *                    _TAKE_OVER or _ANONYMOUS without it; _ANONYMOUS with _FILE or _SOCKET);
  *            EBUSY   with SHMHEAP_CREATE: for timeout_ms, other processes made and removed the
  *                    name, or it is a symbolic link that leads nowhere. */
 SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name,
@@ -210,8 +211,8 @@ SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_
 /* shmheap_open_fd connects to the heap in the file of the descriptor fd: a memfd got by inheritance
  * or over a socket, or any open heap. It opens the file anew through /proc, so the caller needs the
  * file's permissions; a read-only fd suffices. It neither keeps nor closes fd.
- *   options  SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP and timeout_ms count.
- *   Errors   of shmheap_connect, and EBADF (fd is not open). */
+ *   options  timeout_ms, and the flags SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP.
+ *   Errors   of shmheap_connect, EBADF (fd is not open), EINVAL (other flags). */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller: an array, a segment of another
@@ -239,8 +240,8 @@ SHMHEAP_API int shmheap_socket(void);
 
 /* Closing ------------------------------------------------------------------------------------- */
 
-/* shmheap_disconnect removes the mapping, so that all pointers are invalid, and frees the slot.
- * Objects and other connections of the process stay. Errors: EINVAL (mem is not valid). */
+/* shmheap_disconnect removes the mapping, so that all pointers are invalid, and gives its slot
+ * back. Objects and other connections of the process stay. Errors: EINVAL (mem is not valid). */
 SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
 
 /* shmheap_destroy removes the heap's name, if the name still is this heap's, and disconnects in any
@@ -255,8 +256,7 @@ SHMHEAP_API void shmheap_disconnect(shmheap_memory_handle mem);
  *            this call, and another makes a heap of the name, that heap may lose its name. */
 SHMHEAP_API void shmheap_destroy(const char *name, shmheap_memory_handle mem);
 
-/* shmheap_unlink removes a name of shm_open(), whatever file has it, as shm_unlink() does. Errors:
- * ENOENT, EACCES, EINVAL (name NULL). */
+/* shmheap_unlink is shm_unlink(). Errors: ENOENT, EACCES, ENAMETOOLONG, EINVAL (name NULL). */
 SHMHEAP_API int shmheap_unlink(const char *name);
 
 /* shmheap_unlink_unused removes a name of shm_open() if no process is connected, in one step: a
@@ -505,8 +505,8 @@ typedef struct shmheap_block_info {
     uint64_t size;   /* bytes of the block with its header of 8 */
     uint64_t len;    /* bytes of payload */
     enum shmheap_state state;
-    unsigned slot;  /* the holder's, 1 to 1022; 0: its process died; 1023: it disconnected */
-    unsigned stamp; /* the generation: changes with each allocation */
+    unsigned slot;       /* the holder's, 1 to 1022; 0: its process died; 1023: it disconnected */
+    unsigned generation; /* changes with each allocation */
 } shmheap_block_info;
 
 /* shmheap_walk calls visit for each block, free ones too, in the order of addresses, until visit

@@ -141,7 +141,7 @@ static void a_living_owner_is_not_robbed(void)
     test_unshare(scene, sizeof *scene);
 }
 
-/* The bits of a starving waiter, as lock_await sets them. */
+/* The bits of a starving waiter, as lock_waiter_mark sets them. */
 static void say_starving(shmheap_memory_handle mem)
 {
     __atomic_fetch_or(SHARED_VALUE(&mem.heap->control->lock), LOCK_HANDOFF, __ATOMIC_SEQ_CST);

@@ -57,7 +57,7 @@ static void check_same(const struct test_blocks *before, const struct test_block
     for (size_t i = 0; i < before->count; i++) {
         const shmheap_block_info *a = &before->blocks[i], *b = &after->blocks[i];
         CHECK(a->offset == b->offset && a->size == b->size && a->state == b->state &&
-              a->slot == b->slot && a->stamp == b->stamp);
+              a->slot == b->slot && a->generation == b->generation);
     }
 }
 

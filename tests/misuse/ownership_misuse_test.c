@@ -116,9 +116,9 @@ static void run_receive_near(struct scene *scene)
     for (unsigned bit = 0; bit < 64; bit++)
         check_not_received(scene, bits ^ UINT64_C(1) << bit,
                            error_of(scene, bits ^ UINT64_C(1) << bit));
-    for (uint64_t stamp = 0; stamp < 32768; stamp++)
-        if (stamp != (bits >> 36 & 32767))
-            check_not_received(scene, (bits & ~(UINT64_C(32767) << 36)) | stamp << 36, ESTALE);
+    for (uint64_t generation = 0; generation < 32768; generation++)
+        if (generation != (bits >> 36 & 32767))
+            check_not_received(scene, (bits & ~(UINT64_C(32767) << 36)) | generation << 36, ESTALE);
     for (uint64_t granule = 0; granule < LEN / 4; granule++) {
         uint64_t wrong = (bits >> 36 << 36) | granule;
         if (wrong != bits)

@@ -88,7 +88,7 @@
 #define STATE_USED 1
 #define STATE_SENT 2
 #define STATE_SHARED 3
-#define HEADER(state, slot, stamp) ((state) | ((slot) << 2) | ((stamp) << 4))
+#define HEADER(state, slot, generation) ((state) | ((slot) << 2) | ((generation) << 4))
 #define STATE(h) ((h) & 3)
 #define SLOT(h) (((h) >> 2) & 3)
 #define GENERATION(h) ((h) >> 4)

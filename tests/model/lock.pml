@@ -225,7 +225,7 @@ inline lock_spin(slept)
 }
 
 /* got: 0 where the word is another by now. */
-inline lock_await()
+inline lock_waiter_mark()
 {
     got = 1;
     bits = (is_starving[p] -> LOCK_HANDOFF : FUTEX_WAITERS);
@@ -274,7 +274,7 @@ inline lock_take()
         got = 1;
         if
         :: !LOCK_IS_FOR ->
-            lock_await();
+            lock_waiter_mark();
             if
             :: got ->
                 slept = FUTEX_WAITERS;

@@ -90,7 +90,7 @@ static int receive_block(const shmheap_block_info *block, void *context)
     struct transit *transit = context;
     if (block->state != SHMHEAP_STATE_SENT)
         return 0;
-    shmheap_object_handle handle = {transit->tag | (uint64_t)block->stamp << 36 |
+    shmheap_object_handle handle = {transit->tag | (uint64_t)block->generation << 36 |
                                     (block->offset - 16) / GRANULE};
     char *ptr = shmheap_receive(transit->mem, handle);
     CHECK(ptr != NULL);

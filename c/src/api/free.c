@@ -31,7 +31,7 @@ static int free_exact(struct shmheap *heap, void *ptr)
 static uint64_t cached_size(const struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
-    uint64_t size = granule != GRANULE_NONE ? header_size(index_live(heap, granule)) : 0;
+    uint64_t size = granule != GRANULE_NONE ? header_size(bits_live_header(heap, granule)) : 0;
     return size < CACHE_SIZES ? size : 0;
 }
 
@@ -84,7 +84,7 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
         for (; done < count; done++) {
             uint64_t granule =
                 ptrs[done] != NULL ? block_of_pointer(heap, ptrs[done]) : GRANULE_NONE;
-            uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+            uint64_t header = granule != GRANULE_NONE ? bits_live_header(heap, granule) : 0;
             uint64_t more = header != 0 ? index_size_checked(heap, granule, header) : 0;
             if (more == 0 || (blocks != 0 && granule != first + size))
                 break;

@@ -43,7 +43,7 @@ static uint64_t share_object(struct shmheap *heap, uint64_t granule, uint64_t he
         }
         if (block_republish(heap, granule, header, header - used + shared))
             return header;
-        header = index_live(heap, granule);
+        header = bits_live_header(heap, granule);
     }
     if (header == 0 || header_state(header) != SHMHEAP_STATE_SHARED) {
         errno = EINVAL;
@@ -65,7 +65,7 @@ static shmheap_object_handle handle_make(const struct shmheap *heap, uint64_t gr
 /* The header of the object with a name at granule; 0: there is none. */
 static COLD uint64_t named_header(const struct shmheap *heap, uint64_t granule)
 {
-    uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    uint64_t header = bits_is_start(heap, granule) ? block_load(heap, granule) : 0;
     return header_state(header) == SHMHEAP_STATE_NAMED ? header : 0;
 }
 
@@ -78,7 +78,7 @@ static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t gra
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
     const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
-    if (!heap->cached || heap->slot == 0 || UNLIKELY(!index_is_start(heap, granule)))
+    if (!heap->cached || heap->slot == 0 || UNLIKELY(!bits_is_start(heap, granule)))
         return 0;
     uint32_t upper = load_upper(block_header(heap, granule)),
              generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
@@ -96,7 +96,7 @@ shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr
     uint32_t upper = granule != GRANULE_NONE ? share_own(heap, granule) : 0;
     if (upper != 0)
         return handle_make(heap, granule, (uint64_t)upper << 32);
-    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    uint64_t header = granule != GRANULE_NONE ? bits_live_header(heap, granule) : 0;
     if (header == 0 && granule != GRANULE_NONE && (header = named_header(heap, granule)) != 0)
         return handle_make(heap, granule, header);
     return handle_make(heap, granule, share_object(heap, granule, header));
@@ -109,7 +109,7 @@ void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl
     unsigned generation = handle_generation(hdl);
     if (UNLIKELY(!usable(mem) || !handle_is_of(heap, hdl) || !granule_known(heap, granule)))
         return fail_null(EINVAL);
-    uint64_t header = index_live(heap, granule);
+    uint64_t header = bits_live_header(heap, granule);
     if (UNLIKELY(header == 0))
         header = named_header(heap, granule);
     if (UNLIKELY(header == 0 || header_generation(header) != generation))

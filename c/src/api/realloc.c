@@ -13,7 +13,7 @@ static size_t usable_len(struct shmheap *heap, const void *ptr)
     if (catch_up(heap) != 0) /* another connection may have added the memory */
         return 0;
     uint64_t end = connection_end(heap), granule = block_of_pointer(heap, ptr);
-    uint64_t header = granule != GRANULE_NONE ? index_live(heap, granule) : 0;
+    uint64_t header = granule != GRANULE_NONE ? bits_live_header(heap, granule) : 0;
     uint64_t size =
         header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
     if (size == 0) {

@@ -99,11 +99,11 @@
 #define image_compare shmheap_image_compare
 #define image_end shmheap_image_end
 #define image_written shmheap_image_written
-#define index_expect shmheap_index_expect
-#define index_expect_bin shmheap_index_expect_bin
-#define index_expect_bins shmheap_index_expect_bins
-#define index_expect_first shmheap_index_expect_first
-#define index_expect_next shmheap_index_expect_next
+#define expected_begin shmheap_index_expect
+#define expected_bin_word shmheap_index_expect_bin
+#define expected_bins_complete shmheap_index_expect_bins
+#define expected_first_word shmheap_index_expect_first
+#define expected_next shmheap_index_expect_next
 #define index_largest shmheap_index_largest
 #define index_largest_of_all shmheap_index_largest_of_all
 #define index_next_start shmheap_index_next_start
@@ -136,7 +136,7 @@
 #define lock_wait shmheap_lock_wait
 #define lock_wake shmheap_lock_wake
 #define make_anonymous shmheap_make_anonymous
-#define make_connection shmheap_make_connection
+#define make_from_existing shmheap_make_connection
 #define make_named shmheap_make_named
 #define make_seal_for_one_writer shmheap_make_seal_for_one_writer
 #define memory_left shmheap_memory_left

@@ -11,7 +11,7 @@
  * costs a walk. A peer may write anything into them. So a caller checks each granule that it reads
  * off the bits against the region's end, and trusts the header there alone.
  *
- * All functions need the lock, except index_is_start and index_live. */
+ * All functions need the lock, except bits_is_start and bits_live_header. */
 #ifndef SHMHEAP_BITS_H
 #define SHMHEAP_BITS_H
 
@@ -25,21 +25,21 @@ static inline uint64_t bit_of(uint64_t granule) { return UINT64_C(1) << granule 
 /* The bits below the granule's own in its chunk. */
 static inline uint64_t bits_below(uint64_t granule) { return bit_of(granule) - 1; }
 
-static inline int index_is_start(const struct shmheap *heap, uint64_t granule)
+static inline int bits_is_start(const struct shmheap *heap, uint64_t granule)
 {
     return (load_acquire(&heap->bits[chunk_of(granule)].start) >> granule % CHUNK_GRANULES) & 1;
 }
 
 /* The header of the live object at granule; 0: there is none. Needs no lock. */
-static inline uint64_t index_live(const struct shmheap *heap, uint64_t granule)
+static inline uint64_t bits_live_header(const struct shmheap *heap, uint64_t granule)
 {
-    if (UNLIKELY(!index_is_start(heap, granule)))
+    if (UNLIKELY(!bits_is_start(heap, granule)))
         return 0;
     uint64_t header = block_load(heap, granule);
     return LIKELY(header_is_live(header)) ? header : 0;
 }
 
-static inline int index_is_boundary(const struct shmheap *heap, uint64_t granule)
+static inline int bits_is_boundary(const struct shmheap *heap, uint64_t granule)
 {
     return (load_u64(&heap->bits[chunk_of(granule)].boundary) >> granule % CHUNK_GRANULES) & 1;
 }
@@ -50,7 +50,7 @@ static inline int index_is_free_start(const struct shmheap *heap, uint64_t granu
     return ((load_u64(&bits->start) & load_u64(&bits->boundary)) >> granule % CHUNK_GRANULES) & 1;
 }
 
-/* Only the lock holder changes the bits. Threads without the lock read start words, so each change
+/* Only the lock owner changes the bits. Threads without the lock read start words, so each change
  * of one is a single store. */
 static inline void start_set(const struct shmheap *heap, uint64_t granule)
 {
@@ -95,7 +95,7 @@ static ALWAYS_INLINE unsigned span_of(uint64_t starts, uint64_t next, unsigned b
 }
 
 /* span_of the granule. */
-static ALWAYS_INLINE unsigned index_span(const struct shmheap *heap, uint64_t granule)
+static ALWAYS_INLINE unsigned bits_span(const struct shmheap *heap, uint64_t granule)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     return span_of(load_u64(&bits[0].start), load_u64(&bits[1].start), granule % CHUNK_GRANULES);
@@ -103,7 +103,7 @@ static ALWAYS_INLINE unsigned index_span(const struct shmheap *heap, uint64_t gr
 
 /* Granules from the last start before this granule, which is not 0, up to it: 1 to 64, or
  * SPAN_FAR. */
-static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64_t granule)
+static ALWAYS_INLINE unsigned bits_span_back(const struct shmheap *heap, uint64_t granule)
 {
     uint64_t chunk = chunk_of(granule);
     unsigned bit = granule % CHUNK_GRANULES;
@@ -112,25 +112,25 @@ static ALWAYS_INLINE unsigned index_span_back(const struct shmheap *heap, uint64
     return bits_above_or_64(starts << (63 - bit) << 1 | before >> bit) + 1;
 }
 
-/* index_size where the span is SPAN_FAR: up to the next start, if one lies in the next chunk; else
+/* bits_size where the span is SPAN_FAR: up to the next start, if one lies in the next chunk; else
  * the size in the header. */
 uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t header);
 
 /* The size of the block at granule, read off the start bits, or off the header where they do not
  * tell. Code that uses the size need not wait for the header to come from memory. The caller still
  * compares it with the header. */
-static ALWAYS_INLINE uint64_t index_size(const struct shmheap *heap, uint64_t granule,
-                                         uint64_t header)
+static ALWAYS_INLINE uint64_t bits_size(const struct shmheap *heap, uint64_t granule,
+                                        uint64_t header)
 {
-    unsigned span = index_span(heap, granule);
+    unsigned span = bits_span(heap, granule);
     return LIKELY(span != SPAN_FAR) ? span : index_size_far(heap, granule, header);
 }
 
-/* index_size, where the header agrees and the block ends within the region; else 0. */
+/* bits_size, where the header agrees and the block ends within the region; else 0. */
 static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule,
                                           uint64_t header)
 {
-    uint64_t size = index_size(heap, granule, header);
+    uint64_t size = bits_size(heap, granule, header);
     return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
 

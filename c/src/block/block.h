@@ -57,7 +57,7 @@ static inline int header_is_live(uint64_t header)
 }
 
 /* The upper half of a header holds all but the size, where the size is below UPPER_SIZES. Only the
- * lock holder changes a block's size. A call without the lock changes a header by a
+ * lock owner changes a block's size. A call without the lock changes a header by a
  * compare-exchange of the whole word or by a store to the upper half. So a late store of such a
  * call cannot bring back an old size, and the walk still reaches the end. */
 #define UPPER_SIZES (UINT64_C(1) << 32)

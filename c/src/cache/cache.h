@@ -188,7 +188,7 @@ static ALWAYS_INLINE int cache_add(struct cache *cache, void *ptr)
         uint64_t size = load_lower(place);
         uint32_t upper = load_upper(place);
         if (LIKELY(upper_is_live(upper) && size < CACHE_SIZES && size - 1 < cache->room &&
-                   index_is_start(cache->heap, granule))) {
+                   bits_is_start(cache->heap, granule))) {
             uint32_t generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;
             store_publish_upper(place, generation | header_upper(cache->kept));
             cache_defer(cache,

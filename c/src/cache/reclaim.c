@@ -40,7 +40,7 @@ int reclaim_is_line(const struct shmheap *heap, const struct block_step *step)
 static struct cache_line *line_at(const struct shmheap *heap, uint64_t granule, unsigned *slot)
 {
     struct block_step step = {granule, 0, 0};
-    if (granule >= heap->end || !index_is_start(heap, granule) ||
+    if (granule >= heap->end || !bits_is_start(heap, granule) ||
         block_walk_at(heap, &step, heap->end) != BLOCK_WALK_BLOCK || !reclaim_is_line(heap, &step))
         return NULL;
     *slot = header_slot(step.header);
@@ -186,7 +186,7 @@ static int blocks_free(struct shmheap *heap, const struct reclaim_request *reque
         uint64_t next = step.granule + step.size;
         if (header_state(step.header) == SHMHEAP_STATE_CACHED &&
             request->may_free[header_slot(step.header)]) {
-            if (!index_is_start(heap, step.granule) ||
+            if (!bits_is_start(heap, step.granule) ||
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;

@@ -197,7 +197,7 @@ void cache_empty(struct cache *cache, struct shmheap *heap)
     stacks_settle_recent(cache);
     if (load_u64(&cache->line->epoch) == cache->epoch)
         stacks_flush(cache, heap);
-    if (index_is_start(heap, step.granule) &&
+    if (bits_is_start(heap, step.granule) &&
         block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK && reclaim_is_line(heap, &step) &&
         header_slot(step.header) == heap->slot) {
         reclaim_line_drop(heap, step.granule);

@@ -23,7 +23,7 @@ static int entry_holds(const struct cache *cache, const struct shmheap *heap,
                        const struct cache_entry *entry)
 {
     uint64_t granule = entry_granule(cache, entry);
-    return index_is_start(heap, granule) &&
+    return bits_is_start(heap, granule) &&
            block_load(heap, granule) == entry->header - cache->used + cache->kept;
 }
 

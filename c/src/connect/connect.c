@@ -52,7 +52,7 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
                                  const shmheap_options *options, unsigned timeout_ms)
 {
     if (!(options->flags & SHMHEAP_CREATE))
-        return make_connection(existing_open(name, options), name, options, timeout_ms, 1);
+        return make_from_existing(existing_open(name, options), name, options, timeout_ms, 1);
     int before = errno, abandoned = 0;
     if (name_clear(name, options, &abandoned) != 0)
         return NULL;
@@ -64,7 +64,7 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
         errno = abandoned ? EOWNERDEAD : EEXIST;
         return NULL;
     }
-    heap = make_connection(existing_open(name, options), name, options, timeout_ms, 1);
+    heap = make_from_existing(existing_open(name, options), name, options, timeout_ms, 1);
     if (heap == NULL && errno == ENOENT)
         errno = ESTALE;
     return heap;
@@ -149,8 +149,8 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         return NULL;
     }
     int own = file_reopen(fd, NULL, 0, (options->flags & SHMHEAP_READ_ONLY) != 0);
-    struct shmheap *heap = make_connection(own, NULL, options, options_timeout(options),
-                                           own >= 0 && !file_is_nameless(own));
+    struct shmheap *heap = make_from_existing(own, NULL, options, options_timeout(options),
+                                              own >= 0 && !file_is_nameless(own));
     if (heap == NULL && (errno == ESTALE || errno == EOWNERDEAD))
         errno = ETIMEDOUT; /* a heap without a name cannot be replaced */
     return heap;

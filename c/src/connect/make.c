@@ -139,8 +139,8 @@ struct shmheap *make_named(const char *name, const struct segment_plan *plan,
     return register_failed(heap);
 }
 
-struct shmheap *make_connection(int fd, const char *name, const shmheap_options *options,
-                                unsigned timeout_ms, int had_name)
+struct shmheap *make_from_existing(int fd, const char *name, const shmheap_options *options,
+                                   unsigned timeout_ms, int had_name)
 {
     struct shmheap *heap = fd >= 0 ? register_take(options) : NULL;
     if (heap == NULL) {

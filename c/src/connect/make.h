@@ -22,10 +22,10 @@ struct shmheap *make_anonymous(const char *name, const struct segment_plan *plan
  * segment_plan.mapped. */
 int make_seal_for_one_writer(struct shmheap *heap);
 
-/* make_connection connects to the heap in the file fd, which it takes, also on failure. Waits at
+/* make_from_existing connects to the heap in the file fd, which it takes, also on failure. Waits at
  * most timeout_ms milliseconds while the heap is being made. had_name: the file had a name when
  * it was opened. */
-struct shmheap *make_connection(int fd, const char *name, const shmheap_options *options,
-                                unsigned timeout_ms, int had_name);
+struct shmheap *make_from_existing(int fd, const char *name, const shmheap_options *options,
+                                   unsigned timeout_ms, int had_name);
 
 #endif

@@ -7,8 +7,12 @@
 
 #include "../os/process.h"
 
-/* FLAGS_KNOWN: all flags of shmheap.h. */
-enum { LEN_DEFAULT = 1 << 20, MODE_DEFAULT = 0600, TIMEOUT_MS_DEFAULT = 2000, FLAGS_KNOWN = 4095 };
+enum {
+    LEN_DEFAULT = 1 << 20,
+    MODE_DEFAULT = 0600,
+    TIMEOUT_MS_DEFAULT = 2000,
+    FLAGS_KNOWN = (SHMHEAP_NO_DUMP << 1) - 1 /* the highest flag of shmheap.h and all below */
+};
 
 static int invalid(void)
 {

@@ -180,13 +180,13 @@ static inline int binned_find_best(const struct shmheap *heap, uint64_t need, ui
 uint64_t binned_large_size(const struct shmheap *heap, uint64_t granule);
 
 /* The free block that ends before granule; size 0: there is none. 1, or 0 where the bits contradict
- * the header. span: index_span_back of granule. */
+ * the header. span: bits_span_back of granule. */
 static ALWAYS_INLINE int binned_before(const struct shmheap *heap, uint64_t granule, unsigned span,
                                        struct free_block *before)
 {
     uint64_t size = span;
     *before = free_block_none(granule);
-    if (granule == 0 || !index_is_boundary(heap, granule - 1))
+    if (granule == 0 || !bits_is_boundary(heap, granule - 1))
         return 1;
     if (UNLIKELY(span == SPAN_FAR)) /* of GRANULE_NONE: a size above granule, which is refused */
         size = granule - index_start_of(heap, granule - 1);
@@ -203,7 +203,7 @@ static ALWAYS_INLINE int binned_behind(const struct shmheap *heap, uint64_t next
     if (!index_is_free_start(heap, next))
         return LIKELY(next != top);
     uint64_t header = block_load(heap, next);
-    behind->size = next == top ? heap->end - top : index_size(heap, next, header);
+    behind->size = next == top ? heap->end - top : bits_size(heap, next, header);
     return LIKELY(free_block_is_sound(heap, behind, header, top));
 }
 

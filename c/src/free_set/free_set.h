@@ -6,12 +6,12 @@
  *   list     at most LIST_MAX free blocks (free_list.h); all boundary bits are 0
  *   binned   size bins, large tree and boundary bits (binned_set.h)
  *
- * A 65th free block spills the list into the bins. When a quarter of LIST_MAX is left, the list
- * gathers them again.
+ * A 65th free block spills the list into the bins. When fewer than a quarter of list_max free
+ * blocks are left, the top block included, the list gathers them again.
  *
- * form: what free_set_form has returned at the begin of the operation. An operation is compiled
- * once for each form (FREE_SET_BINNED as a constant): what both have in common is less than what
- * each can leave out.
+ * form: the result of free_set_form at the beginning of the operation: the number of listed blocks,
+ * passed on as `listed`, or FREE_SET_BINNED. Each operation is compiled once for each form, because
+ * the two share little code.
  *
  * The top block, the free block that ends at the region's end, is in neither form: control->top is
  * its granule, or the end where the last block is in use.
@@ -38,7 +38,8 @@ static ALWAYS_INLINE int free_set_is_list(uint64_t form) { return list_in_use(fo
 /* Finding -------------------------------------------------------------------------------------- */
 
 /* The granule of the lowest free block of at least need granules, by a walk over the headers: for
- * sizes that the saturated entries of the tree do not tell apart (32 GiB and more). GRANULE_NONE:
+ * sizes that the saturated entries of the tree do not tell apart (MAXIMUM_CAP and more: 16 GiB with
+ * alignment 8, 32 GiB with 16). GRANULE_NONE:
  * there is none; top: the headers are bad. */
 COLD uint64_t free_set_find_huge(const struct shmheap *heap, uint64_t need, uint64_t top);
 
@@ -89,7 +90,7 @@ static ALWAYS_INLINE int free_set_check(const struct shmheap *heap, uint64_t for
     uint64_t size = block->size, header = block_load(heap, granule);
     int sound = header == header_free(opaque_copy(size)) && size >= need && size < top - granule;
     if (free_set_is_list(form)) /* a binned block comes from the start bits */
-        sound &= index_is_start(heap, granule);
+        sound &= bits_is_start(heap, granule);
     return LIKELY(sound);
 }
 
@@ -122,7 +123,7 @@ static ALWAYS_INLINE int free_set_neighbours(const struct shmheap *heap, uint64_
         return list_before(heap, form, granule, before) &&
                list_behind(heap, form, next, top, behind);
     /* Whether they are free cannot be predicted: a prefetch gets their headers under way. */
-    unsigned span = index_span_back(heap, granule);
+    unsigned span = bits_span_back(heap, granule);
     block_fetch(heap, next);
     block_fetch(heap, granule - span);
     return binned_before(heap, granule, span, before) && binned_behind(heap, next, top, behind);
@@ -196,7 +197,8 @@ static inline void free_set_extend_top(const struct shmheap *heap, uint64_t form
     boundary_set(heap, heap->end - 1);
 }
 
-/* The list for free_set_merge: [ first, first + size ) is one block now. */
+/* Updates the list for free_set_merge: before, the freed blocks and behind are now one block of
+ * size granules. */
 static ALWAYS_INLINE void free_set_merge_list(const struct shmheap *heap, uint64_t listed,
                                               const struct free_block *before,
                                               const struct free_block *behind, uint64_t size)
@@ -213,7 +215,7 @@ static ALWAYS_INLINE void free_set_merge_list(const struct shmheap *heap, uint64
     }
 }
 
-/* Bins and tree for free_set_merge: as free_set_merge_list. */
+/* Updates bins and tree for free_set_merge, as free_set_merge_list does the list. */
 static ALWAYS_INLINE void free_set_merge_binned(const struct shmheap *heap,
                                                 const struct free_block *before,
                                                 const struct free_block *behind, uint64_t size)
@@ -226,7 +228,8 @@ static ALWAYS_INLINE void free_set_merge_binned(const struct shmheap *heap,
     binned_put(heap, first, size);
 }
 
-/* The same where the merged block ends at the region's end: it is the top block. */
+/* Updates the set for free_set_merge where the merged block ends at the region's end: it becomes
+ * the top block. */
 static ALWAYS_INLINE void free_set_merge_top(const struct shmheap *heap, uint64_t form,
                                              const struct free_block *before)
 {

@@ -34,7 +34,7 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
     return heap->end;
 }
 
-void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
+void expected_begin(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
 {
     memset(expected, 0, sizeof *expected);
     expected->heap = heap;
@@ -68,7 +68,7 @@ static void expect_block(struct index_expected *expected, uint64_t chunk_end)
         expected->large = maximum_of_size(size);
 }
 
-int index_expect_next(struct index_expected *expected)
+int expected_next(struct index_expected *expected)
 {
     uint64_t chunk_end = (++expected->chunk + 1) * CHUNK_GRANULES;
     if (chunk_end - CHUNK_GRANULES >= expected->end)
@@ -95,14 +95,14 @@ int index_expect_next(struct index_expected *expected)
     return 1;
 }
 
-int index_expect_bins(const struct index_expected *expected)
+int expected_bins_complete(const struct index_expected *expected)
 {
     return expected->chunk % BINS == BINS - 1 ||
            (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
-uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size,
-                          uint64_t count)
+uint64_t expected_bin_word(const struct shmheap *heap, unsigned level, uint64_t group,
+                           uint64_t size, uint64_t count)
 {
     uint64_t word = 0;
     for (uint64_t i = group * BINS; i < count && i < (group + 1) * BINS; i++)
@@ -110,7 +110,7 @@ uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t g
     return word;
 }
 
-uint32_t index_expect_first(const struct shmheap *heap, unsigned place)
+uint32_t expected_first_word(const struct shmheap *heap, unsigned place)
 {
     if (place < BINS)
         return bins_lowest(heap, place);
@@ -147,7 +147,7 @@ static void rebuild_bins(struct shmheap *heap, uint64_t count)
         uint64_t groups = (count + BINS - 1) / BINS;
         for (uint64_t i = 0; i < groups * BINS; i++)
             store_u64(heap->bin[level] + i,
-                      index_expect_bin(heap, level, i / BINS, i % BINS, count));
+                      expected_bin_word(heap, level, i / BINS, i % BINS, count));
         count = groups;
     }
 }
@@ -174,19 +174,19 @@ void index_rebuild(struct shmheap *heap)
     struct control *control = heap->control;
     struct index_expected expected;
     store_u64(&control->listed, NOT_LISTED);
-    index_expect(&expected, heap, heap->end);
-    while (index_expect_next(&expected)) {
+    expected_begin(&expected, heap, heap->end);
+    while (expected_next(&expected)) {
         store_u64(&heap->bits[expected.chunk].boundary, expected.boundary);
         store_publish(&heap->bits[expected.chunk].start, expected.start);
         store_u32(heap->level[0] + expected.chunk, expected.large);
-        for (unsigned i = 0; i < BINS && index_expect_bins(&expected); i++)
+        for (unsigned i = 0; i < BINS && expected_bins_complete(&expected); i++)
             store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(BINS - 1)) + i,
                       expected.bins[i]);
     }
     rebuild_bins(heap, (expected.chunk + BINS - 1) / BINS);
     rebuild_tree(heap, expected.chunk);
     for (unsigned place = 0; place < 2 * BINS; place++)
-        store_u32(&control->first[place], index_expect_first(heap, place));
+        store_u32(&control->first[place], expected_first_word(heap, place));
     store_u64(&control->top, expected.top);
     store_u64(&control->used_granules, expected.used_granules);
     store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);

@@ -51,26 +51,26 @@ struct index_expected {
     uint64_t bins[BINS];
 };
 
-/* index_expect begins the walk. */
-void index_expect(struct index_expected *expected, const struct shmheap *heap, uint64_t end);
+/* expected_begin begins the walk. */
+void expected_begin(struct index_expected *expected, const struct shmheap *heap, uint64_t end);
 
-/* index_expect_next describes the next chunk. 1, or 0: after the last one, or where a header is
+/* expected_next describes the next chunk. 1, or 0: after the last one, or where a header is
  * bad. */
-int index_expect_next(struct index_expected *expected);
+int expected_next(struct index_expected *expected);
 
-/* index_expect_bins: 1 where the chunk described completes the bins' words. */
-int index_expect_bins(const struct index_expected *expected);
+/* expected_bins_complete: 1 where the chunk described completes the bins' words. */
+int expected_bins_complete(const struct index_expected *expected);
 
 /* What a word of the bin of this size has to be, from level 1 on: bit i says whether word
  * 64 group + i of the level below, which has count words, is not 0. */
-uint64_t index_expect_bin(const struct shmheap *heap, unsigned level, uint64_t group, uint64_t size,
-                          uint64_t count);
+uint64_t expected_bin_word(const struct shmheap *heap, unsigned level, uint64_t group,
+                           uint64_t size, uint64_t count);
 
 /* What control->first[place] has to be. */
-uint32_t index_expect_first(const struct shmheap *heap, unsigned place);
+uint32_t expected_first_word(const struct shmheap *heap, unsigned place);
 
 /* index_rebuild writes the whole index from headers that were checked, in the binned form. A death
- * inside is the next lock holder's to mend, by another rebuild. It replaces each word of start bits
+ * inside is the next lock owner's to mend, by another rebuild. It replaces each word of start bits
  * by one store, so that threads that resolve handles meanwhile find all objects. */
 void index_rebuild(struct shmheap *heap);
 

@@ -54,7 +54,7 @@ static int64_t take_aligned_at(struct shmheap *heap, uint64_t form, uint64_t gra
     uint64_t end = heap->end, header = granule < end ? block_load(heap, granule) : ~UINT64_C(0);
     from.size = header_is_free(header) ? block_size_checked(heap, granule, header, end) : 0;
     from.lowest = 0;
-    if (from.size == 0 || !index_is_start(heap, granule) ||
+    if (from.size == 0 || !bits_is_start(heap, granule) ||
         (granule + from.size == end) != (granule == top) || !free_set_has(heap, form, top, &from))
         return FIT_BAD;
     return from.size >= need ? take_aligned(heap, form, &from, need, alignment, top) : FIT_NONE;

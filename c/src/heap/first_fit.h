@@ -228,10 +228,10 @@ static ALWAYS_INLINE int span_free(struct shmheap *heap, uint64_t granule, uint6
  * FIT_BAD. Cost: as fit_alloc. */
 static int fit_free(struct shmheap *heap, uint64_t granule)
 {
-    uint64_t header = index_live(heap, granule);
+    uint64_t header = bits_live_header(heap, granule);
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
-    uint64_t size = index_size(heap, granule, header);
+    uint64_t size = bits_size(heap, granule, header);
     if (UNLIKELY(opaque_copy(size) != header_size(header)))
         return FIT_BAD;
     generation_catch_up(heap, header);

@@ -1,8 +1,8 @@
 /* fit.h: exact first fit on the sequence of blocks and its index: the interface.
  * SPDX-License-Identifier: Apache-2.0
  *
- * first_fit.h says how alloc and free work. The caller holds the lock. No call here takes a lock or
- * makes a system call. */
+ * first_fit.h says how alloc and free work. The caller holds the lock, except in fit_format, when
+ * no other process knows the heap. No call here takes a lock or makes a system call. */
 #ifndef SHMHEAP_FIT_H
 #define SHMHEAP_FIT_H
 

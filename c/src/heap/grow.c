@@ -7,7 +7,7 @@
 #include "../segment/reserve.h"
 #include "../segment/segment.h"
 
-enum { GROW_STEP = 65536, GROW_LEAST = 4096 };
+enum { GROW_STEP = 65536, GROW_LEAST = 4096 }; /* bytes: the first step; the unit of all */
 
 /* Makes the region len bytes long. Memory comes first, then fit_extend publishes the length: a
  * death in between leaves a longer file and the old region. */
@@ -27,11 +27,11 @@ static int grow_to(struct shmheap *heap, uint64_t len)
 
 /* Halves the step of the next growth after a refusal, else doubles it. So growth takes the last
  * memory in a few steps, and large steps come back with the memory. Returns 0. */
-static int most_note(struct shmheap *heap, uint64_t step, int refused)
+static int grow_step_adjust(struct shmheap *heap, uint64_t step, int refused)
 {
-    uint64_t most = refused ? step / 2 : 2 * heap->grow_most;
+    uint64_t most = refused ? step / 2 : 2 * heap->grow_step_max;
     most = most > GROW_LEAST ? most : GROW_LEAST;
-    heap->grow_most = most < heap->layout.max_len ? most : heap->layout.max_len;
+    heap->grow_step_max = most < heap->layout.max_len ? most : heap->layout.max_len;
     return 0;
 }
 
@@ -53,18 +53,18 @@ int grow_for(struct shmheap *heap, uint64_t need)
         return -1;
     }
     uint64_t step = len / 2 > GROW_STEP ? len / 2 : GROW_STEP;
-    if (step > heap->grow_most && heap->grow_most < max) /* at max no refusal is in force */
-        step = heap->grow_most;
+    if (step > heap->grow_step_max && heap->grow_step_max < max) /* at max no refusal is in force */
+        step = heap->grow_step_max;
     uint64_t wanted = len + step / GROW_LEAST * GROW_LEAST;
     if (wanted > max)
         wanted = max;
     int before = errno, refused = 0;
     if (wanted > least) {
         if (grow_to(heap, wanted) == 0)
-            return most_note(heap, step, 0);
+            return grow_step_adjust(heap, step, 0);
         refused = 1;
         errno = before; /* there may be memory for a smaller step */
     }
-    most_note(heap, step, refused);
+    grow_step_adjust(heap, step, refused);
     return grow_to(heap, least);
 }

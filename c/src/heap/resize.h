@@ -15,7 +15,7 @@
 static int resize_publish(struct shmheap *heap, uint64_t granule, uint64_t size, uint64_t need)
 {
     for (int i = 0; i < 2; i++) {
-        uint64_t header = index_live(heap, granule);
+        uint64_t header = bits_live_header(heap, granule);
         if (header_size(header) != size)
             return 0;
         if (block_republish(heap, granule, header, (header & ~HEADER_SIZE_MASK) | need))
@@ -42,7 +42,8 @@ static void resized(struct shmheap *heap, uint64_t form, uint64_t next, uint64_t
 static int fit_resize(struct shmheap *heap, uint64_t granule, uint64_t need)
 {
     struct free_block behind;
-    uint64_t form = free_set_form(heap), top = top_load(heap), header = index_live(heap, granule);
+    uint64_t form = free_set_form(heap), top = top_load(heap),
+             header = bits_live_header(heap, granule);
     if (UNLIKELY(header == 0))
         return FIT_UNKNOWN;
     uint64_t size = block_size_checked(heap, granule, header, heap->end), next = granule + size;

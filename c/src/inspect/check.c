@@ -174,8 +174,8 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
     int list = list_in_use(listed);
     if (!list && check_equal(report, RULE_SIZES, 0, NOT_LISTED, listed))
         return 1;
-    index_expect(&expected, heap, heap->end);
-    while (index_expect_next(&expected)) {
+    expected_begin(&expected, heap, heap->end);
+    while (expected_next(&expected)) {
         const struct chunk_bits *bits = &heap->bits[expected.chunk];
         uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
         if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
@@ -183,7 +183,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
                         load_u64(&bits->boundary)) ||
             check_equal(report, RULE_SIZES, off, list ? 0 : expected.large,
                         load_u32(heap->level[0] + expected.chunk)) ||
-            (index_expect_bins(&expected) && check_bins(heap, &expected, list, report)))
+            (expected_bins_complete(&expected) && check_bins(heap, &expected, list, report)))
             return 1;
     }
     *chunks = expected.chunk;
@@ -205,7 +205,7 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
     for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= BINS) {
         uint64_t groups = (count + BINS - 1) / BINS;
         for (uint64_t i = 0; i < groups * BINS; i++) {
-            uint64_t wanted = index_expect_bin(heap, level, i / BINS, i % BINS, count),
+            uint64_t wanted = expected_bin_word(heap, level, i / BINS, i % BINS, count),
                      found = load_u64(heap->bin[level] + i);
             uint64_t words = count - i / BINS * BINS,
                      left_over = words < BINS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
@@ -224,7 +224,7 @@ static int check_firsts(const struct shmheap *heap, shmheap_report *report)
     if (list_in_use(list_count(heap)))
         return 0; /* first holds the free list */
     for (unsigned place = 0; place < 2 * BINS; place++)
-        if (check_equal(report, RULE_HIGHER, 0, index_expect_first(heap, place),
+        if (check_equal(report, RULE_HIGHER, 0, expected_first_word(heap, place),
                         load_u32(&heap->control->first[place])))
             return 1;
     return 0;

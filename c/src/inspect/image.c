@@ -133,7 +133,7 @@ static void walk_again(struct image *image, struct image_page *page, struct bloc
 {
     struct shmheap *heap = image->heap;
     uint64_t from = most(page->number * IMAGE_PAGE, header_off(heap, 0));
-    if (index_is_start(heap, step->granule))
+    if (bits_is_start(heap, step->granule))
         return;
     step->size = 0;
     step->granule = index_next_start(

@@ -140,7 +140,7 @@ static void block_describe(const struct shmheap *heap, const struct block_step *
     info->state = (enum shmheap_state)block.state;
     /* A block keeps the slot of a departed process until the slot is needed. */
     info->slot = slot_departed(heap, block.slot) ? SLOT_DEPARTED : block.slot;
-    info->stamp = block.generation;
+    info->generation = block.generation;
 }
 
 static int run_batch(struct shmheap *heap, void *context)

@@ -8,8 +8,7 @@
 uint64_t names_header_in_state(const struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t end = connection_end(heap);
-    uint64_t header =
-        granule < end && index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    uint64_t header = granule < end && bits_is_start(heap, granule) ? block_load(heap, granule) : 0;
     return header_state(header) == state && block_size_checked(heap, granule, header, end) != 0
                ? header
                : 0;

@@ -41,7 +41,7 @@ static ALWAYS_INLINE uint64_t send(const struct shmheap *heap, uint64_t granule,
 {
     /* A peer may turn the object from used to shared once meanwhile. */
     for (int i = 0; i < 2; i++) {
-        uint64_t header = index_live(heap, granule);
+        uint64_t header = bits_live_header(heap, granule);
         if (header == 0)
             break;
         if (header_slot(header) != heap->slot || heap->slot == 0) {
@@ -84,7 +84,7 @@ uint64_t ownership_send_labelled(const struct shmheap *heap, uint64_t granule,
 static ALWAYS_INLINE uint64_t in_transit(const struct shmheap *heap, uint64_t granule,
                                          unsigned generation)
 {
-    uint64_t header = index_is_start(heap, granule) ? block_load(heap, granule) : 0;
+    uint64_t header = bits_is_start(heap, granule) ? block_load(heap, granule) : 0;
     return header_state(header) == SHMHEAP_STATE_SENT && header_generation(header) == generation
                ? header
                : 0;
@@ -140,7 +140,7 @@ int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned ge
 {
     uint64_t sent = header_make(0, SHMHEAP_STATE_SENT, SLOT_GONE, generation);
     uint64_t used = header_make(0, SHMHEAP_STATE_USED, heap->slot, generation_next(sent));
-    uint64_t header = heap->slot != 0 ? index_live(heap, granule) : 0;
+    uint64_t header = heap->slot != 0 ? bits_live_header(heap, granule) : 0;
     if (header - header_size(header) == used &&
         block_republish(heap, granule, header, sent | header_size(header)))
         return 0;

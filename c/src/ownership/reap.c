@@ -62,7 +62,7 @@ long reap_objects(struct shmheap *heap, int shared)
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (block_is_reapable(heap, &step, &dead, shared)) {
-            if (!index_is_start(heap, step.granule) ||
+            if (!bits_is_start(heap, step.granule) ||
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;

@@ -165,7 +165,7 @@ static int lock_spin(struct shmheap *heap, const struct waiter *waiter, enum loc
 
 /* Sets the waiter's bits in the word seen, unless they are set: 1, or 0 when the word has
  * changed. */
-static int lock_await(struct shmheap *heap, const struct waiter *waiter, uint64_t seen)
+static int lock_waiter_mark(struct shmheap *heap, const struct waiter *waiter, uint64_t seen)
 {
     uint64_t bits = waiter->starving ? LOCK_HANDOFF : FUTEX_WAITERS;
     if ((seen & bits) == bits)
@@ -202,7 +202,7 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *s
         waiter.starving = waited >= LOCK_STARVING_MS * MS_NS;
         *seen = load_u64(lock);
         if (!lock_is_for(&waiter, *seen)) {
-            if (!lock_await(heap, &waiter, *seen))
+            if (!lock_waiter_mark(heap, &waiter, *seen))
                 continue;
             waiter.slept = FUTEX_WAITERS; /* kept in the word: other waiters may sleep */
             /* A waiter that was not woken loads the word once. If all sleepers spun here, they

@@ -5,7 +5,11 @@
  *   free  --fork----------> heir --first change--> taken
  *   taken --slot_leave----> vacated ------------------------> departed --slot_clear--> free
  *   taken --exit()--------> leaving ---process ends---------> departed --slot_clear--> free
+ *   heir  --process ends-------------------------------------> departed --slot_clear--> free
  *   taken --process dies-------------------------------------> dead ----slot_clear--> free
+ *
+ * departed and dead are not stored: slot_departed and slot_dead compute them. heir exists only in
+ * memory without a file.
  *
  * In a file, the holder of slot s keeps byte s write-locked by its liveness lock `life`. The kernel
  * drops the lock when the process ends, in any PID namespace, and does not confuse it with a later
@@ -46,7 +50,7 @@ int slot_table_extend(struct shmheap *heap);
  * held. */
 unsigned slot_table_open(struct shmheap *heap);
 
-/* slot_entry returns a free entry of its own for a slot that the table lacks. */
+/* slot_entry returns the slot's entry; for a slot beyond the table, a static free entry. */
 struct slot *slot_entry(const struct shmheap *heap, unsigned slot);
 uint64_t slot_load(const struct shmheap *heap, unsigned slot); /* the slot word */
 enum slot_state slot_state_of(const struct shmheap *heap, unsigned slot);
@@ -81,8 +85,10 @@ void slot_announce_leaving(struct shmheap *heap);
 /* slot_clear makes a departed or dead slot free. No block may name it any more. Lock held. */
 void slot_clear(struct shmheap *heap, unsigned slot);
 
-/* A process that finds all slots taken works as SLOT_COLLECTOR, one process at a time. Returns 0;
- * -1 with errno ETIMEDOUT and the like. `life` is open. A death inside drops the lock. */
+/* A process that finds all slots taken works as SLOT_COLLECTOR. In a file one process at a time
+ * does: it locks COLLECTOR_BYTE. In memory without a file the heap's lock alone excludes other
+ * processes. Returns 0; -1 with errno ETIMEDOUT and the like. `life` is open. A death inside drops
+ * the lock. */
 int slot_collector_begin(struct shmheap *heap);
 void slot_collector_end(struct shmheap *heap);
 
@@ -95,8 +101,8 @@ void slot_take_over(struct shmheap *heap);
 /* slot_alive returns 1 when a living process holds the slot. Any number is valid. */
 int slot_alive(const struct shmheap *heap, unsigned slot);
 
-/* slot_dead returns 1 when a process that took the slot has died, and the slot is not free. Lock
- * held. */
+/* slot_dead returns 1 when the holder has died without leaving in order, and the slot is not free.
+ * For a leaving or heir slot see slot_departed. Lock held. */
 int slot_dead(const struct shmheap *heap, unsigned slot);
 
 /* slot_departed returns 1 when the holder left in order, and the slot is not free. Any number is

@@ -5,9 +5,9 @@
  * control->wait_futex with the bit of that class. A free wakes one thread, and only if the largest
  * free block serves a class. The woken thread tries to allocate and passes the wake on:
  *
- *   registers: wait_least, wait_sleepers = 1, sleeps --free of a large block--> wait_sleepers = 0,
- *                     woken ^                                                                  |
- *                     +---- 1 again, and wakes the next thread <-------------------------+
+ *   wait_least, wait_sleepers = 1, sleeps --a large block is freed--> woken, wait_sleepers = 0
+ *        ^                                                              |
+ *        +----- no block: registers again, wakes the next thread -------+
  *
  * The kernel's queue is the truth about the sleepers. wait_least may hold the need of a thread that
  * has gone. Then a wake finds no sleeper, or a sleeper that needs more: the class registers anew. A

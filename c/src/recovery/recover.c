@@ -238,8 +238,10 @@ static int slot_take_or_make(struct shmheap *heap)
 int recover_take_slot(struct shmheap *heap)
 {
     int cancel = process_cancel_off();
-    pthread_mutex_lock(&heap->slot_mutex); /* held while lock_limit_ms bounds the waits below */
-    int taken = heap->slot != 0 ? 0 : connection_lockable(heap) == 0 ? slot_take_or_make(heap) : -1;
+    pthread_mutex_lock(&heap->slot_mutex); /* during the waits below, which lock_limit_ms bounds */
+    int taken = heap->slot != 0 ? 0 : connection_lockable(heap);
+    if (taken == 0 && heap->slot == 0)
+        taken = slot_take_or_make(heap);
     if (heap->open)
         connection_settle(heap);
     if (taken == 0)

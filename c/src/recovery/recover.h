@@ -10,7 +10,7 @@
 
 /* heap_lock_slow is the slow path of heap_lock: no slot yet, lock taken, owner dead, region grown.
  * Returns 0 with the lock held; -1 without it, and errno EINVAL, EACCES, EAGAIN, ETIMEDOUT or
- * EBADMSG. */
+ * EBADMSG, or in a child one of opening the file: EMFILE, EACCES, ENOENT, EBADF. */
 int heap_lock_slow(struct shmheap *heap);
 
 /* heap_lock_within does the same and waits for a living owner for about limit_ms milliseconds. */
@@ -45,7 +45,7 @@ static inline void heap_unlock_freed(struct shmheap *heap)
 }
 
 /* recover_take_slot gives the connection a slot if it has none: 0, or -1 with errno EAGAIN,
- * ETIMEDOUT, EBADMSG. */
+ * ETIMEDOUT, EBADMSG, or in a child one of opening the file. */
 int recover_take_slot(struct shmheap *heap);
 
 /* recover_slots labels the blocks of departed slots, and with and_dead of reapable dead slots, and

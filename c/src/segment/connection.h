@@ -83,9 +83,9 @@ struct shmheap {
     dev_t device; /* the file's identity */
     ino_t inode;
     enum file_kind file_kind;
-    int file_zeros;     /* 1: no fallocate(2), the library writes zeros. Heap's lock */
-    uint64_t file_page; /* bytes that the file system gives at once: a page, or a huge page */
-    uint64_t grow_most; /* bytes of one growth at most: fewer after a refusal. Heap's lock */
+    int file_zeros;         /* 1: no fallocate(2), the library writes zeros. Heap's lock */
+    uint64_t file_page;     /* bytes that the file system gives at once: a page, or a huge page */
+    uint64_t grow_step_max; /* bytes of one growth at most: fewer after a refusal. Heap's lock */
     /* failed allocs before reap_cache_lines searches again, and the last interval. Heap's
      * lock */
     unsigned lines_wait, lines_pace;

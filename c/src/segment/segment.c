@@ -45,7 +45,7 @@ static void segment_view(struct shmheap *heap, const struct fixed *fixed)
     heap->handle_tag = (tag != 0 ? tag : 1) << HANDLE_TAG_SHIFT;
     store_u64(&heap->len_known, 0);
     heap->end = 0;
-    heap->grow_most = heap->layout.max_len;
+    heap->grow_step_max = heap->layout.max_len;
 }
 
 static int segment_mmap(struct shmheap *heap)

@@ -165,7 +165,7 @@ pub struct shmheap_block_info {
     pub len: u64,
     pub state: shmheap_state,
     pub slot: ::core::ffi::c_uint,
-    pub stamp: ::core::ffi::c_uint,
+    pub generation: ::core::ffi::c_uint,
 }
 #[cfg(target_pointer_width = "64")]
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
@@ -192,8 +192,8 @@ const _: () = {
         "Offset of field: shmheap_block_info::slot",
     ][::core::mem::offset_of!(shmheap_block_info, slot) - 28usize];
     [
-        "Offset of field: shmheap_block_info::stamp",
-    ][::core::mem::offset_of!(shmheap_block_info, stamp) - 32usize];
+        "Offset of field: shmheap_block_info::generation",
+    ][::core::mem::offset_of!(shmheap_block_info, generation) - 32usize];
 };
 impl Default for shmheap_block_info {
     fn default() -> Self {

@@ -91,7 +91,7 @@ fn candidates(heap: &Connection, contents: &Contents) -> Result<HashMap<u64, Can
     for block in blocks(heap, |block| block.sent && block.len >= (FRONT_LEN + 8) as u64)? {
         let front = FrontCopy::of(contents.read(block.offset)?);
         let last = contents.word(block.offset + block.len - 8)?;
-        let handle = heap.handle_at(block.offset, block.stamp);
+        let handle = heap.handle_at(block.offset, block.generation);
         if front.is_arc(handle, last) {
             found.insert(block.offset, Candidate { handle, word: front.word });
         }

@@ -27,7 +27,7 @@ impl Transit {
         })?;
         let mut found = Vec::new();
         for block in sent {
-            let bits = heap.handle_at(block.offset, block.stamp);
+            let bits = heap.handle_at(block.offset, block.generation);
             let mut last = [0u64];
             match heap.peek_end(bits, &mut last) {
                 Err(Error::Stale) => continue, // claimed since

@@ -52,7 +52,7 @@ pub(crate) struct Opening {
 pub(crate) struct Block {
     pub offset: u64,
     pub len: u64,
-    pub stamp: u32,
+    pub generation: u32,
     /// In transit.
     pub sent: bool,
     /// Held by a process, or in transit: neither free nor the heap's own.
@@ -505,10 +505,10 @@ impl Connection {
 
     /// The handle of the object whose payload begins at `offset` and whose generation is this
     /// (FORMAT.md, Handles).
-    pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
+    pub(crate) fn handle_at(&self, offset: u64, generation: u32) -> u64 {
         let tag = (self.id ^ (self.id >> 13) ^ (self.id >> 39)) & 0x1fff;
         let granule = (offset - 16) / self.alignment as u64;
-        (tag.max(1) << 51) | (u64::from(stamp & 0x7fff) << 36) | granule & 0xf_ffff_ffff
+        (tag.max(1) << 51) | (u64::from(generation & 0x7fff) << 36) | granule & 0xf_ffff_ffff
     }
 
     /// The address of an offset in the region; None where `len` bytes there do not lie in it.
@@ -619,7 +619,7 @@ impl Connection {
             visit(Block {
                 offset: info.offset,
                 len: info.len,
-                stamp: info.stamp,
+                generation: info.generation,
                 sent: info.state == sys::SHMHEAP_STATE_SENT,
                 live: matches!(
                     info.state,

@@ -31,7 +31,7 @@ struct Name {
 struct Entry {
     at: usize,
     len: usize,
-    stamp: u64,
+    generation: u64,
     state: State,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Opening {
 pub(crate) struct Block {
     pub offset: u64,
     pub len: u64,
-    pub stamp: u32,
+    pub generation: u32,
     pub sent: bool,
     pub live: bool,
 }
@@ -191,7 +191,7 @@ impl Connection {
         }
         let blocks = self.blocks.lock().expect("no panic under the lock");
         let block = blocks.get((bits & 0xf_ffff_ffff) as usize).ok_or(Error::ForeignHandle)?;
-        if block.state != State::Sent || bits >> 36 & 0x7fff != block.stamp {
+        if block.state != State::Sent || bits >> 36 & 0x7fff != block.generation {
             return Err(Error::Stale);
         }
         // SAFETY: the block lies in the region.
@@ -223,7 +223,7 @@ impl Connection {
         if at + len > LEN {
             return Err(Error::OutOfMemory { size });
         }
-        blocks.push(Entry { at, len, stamp: 1, state: State::Used });
+        blocks.push(Entry { at, len, generation: 1, state: State::Used });
         // SAFETY: at lies in the region.
         Ok(unsafe { self.region.add(at) })
     }
@@ -284,8 +284,8 @@ impl Connection {
         self.change(self.offset(object) as usize, |number, block| {
             assert_eq!(block.state, State::Used, "sent twice");
             block.state = State::Sent;
-            block.stamp += 1;
-            Some(1 << 63 | block.stamp << 36 | number as u64)
+            block.generation += 1;
+            Some(1 << 63 | block.generation << 36 | number as u64)
         })
         .ok_or(Error::Stale)
     }
@@ -327,11 +327,11 @@ impl Connection {
         let mut blocks = self.blocks.lock().expect("no panic under the lock");
         let block = &mut blocks[(bits & 0xf_ffff_ffff) as usize];
         assert!(
-            block.state == State::Used && bits >> 36 & 0x7fff == block.stamp - 1,
+            block.state == State::Used && bits >> 36 & 0x7fff == block.generation - 1,
             "put back, but not claimed so"
         );
         block.state = State::Sent;
-        block.stamp -= 1;
+        block.generation -= 1;
     }
 
     fn receive(&self, bits: u64) -> Result<NonNull<u8>> {
@@ -340,18 +340,18 @@ impl Connection {
         }
         let mut blocks = self.blocks.lock().expect("no panic under the lock");
         let block = blocks.get_mut((bits & 0xf_ffff_ffff) as usize).ok_or(Error::ForeignHandle)?;
-        if block.state != State::Sent || bits >> 36 & 0x7fff != block.stamp {
+        if block.state != State::Sent || bits >> 36 & 0x7fff != block.generation {
             return Err(Error::Stale);
         }
         block.state = State::Used;
-        block.stamp += 1;
+        block.generation += 1;
         // SAFETY: the block lies in the region.
         Ok(unsafe { self.region.add(block.at) })
     }
 
-    pub(crate) fn handle_at(&self, offset: u64, stamp: u32) -> u64 {
+    pub(crate) fn handle_at(&self, offset: u64, generation: u32) -> u64 {
         self.change(offset as usize, |number, _| {
-            Some(1 << 63 | u64::from(stamp) << 36 | number as u64)
+            Some(1 << 63 | u64::from(generation) << 36 | number as u64)
         })
         .unwrap_or(0)
     }
@@ -431,7 +431,7 @@ impl Connection {
 
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
         let offset = self.offset(object);
-        self.change(offset as usize, |_, block| Some(1 << 63 | block.stamp << 36 | offset))
+        self.change(offset as usize, |_, block| Some(1 << 63 | block.generation << 36 | offset))
             .ok_or(Error::Stale)
     }
 
@@ -452,7 +452,7 @@ impl Connection {
             visit(Block {
                 offset: block.at as u64,
                 len: block.len as u64,
-                stamp: block.stamp as u32,
+                generation: block.generation as u32,
                 sent: block.state == State::Sent,
                 live: block.state != State::Free,
             });

@@ -1,5 +1,5 @@
-/* register.c: a list under a mutex. SPDX-License-Identifier: Apache-2.0 */
-#include "register.h"
+/* attached.c: a list under a mutex. SPDX-License-Identifier: Apache-2.0 */
+#include "attached.h"
 
 #include <pthread.h>
 

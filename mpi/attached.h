@@ -1,8 +1,8 @@
-/* register.h: the heaps that this process has opened by MPI. Any thread may call.
+/* attached.h: the heaps that this process has opened by MPI. Any thread may call.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef SHMHEAP_MPI_REGISTER_H
-#define SHMHEAP_MPI_REGISTER_H
+#ifndef SHMHEAP_MPI_ATTACHED_H
+#define SHMHEAP_MPI_ATTACHED_H
 
 #include <mpi.h>
 
