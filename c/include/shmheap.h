@@ -167,7 +167,7 @@ SHMHEAP_API unsigned shmheap_version(void);
 /* shmheap_create makes a heap and connects to it.
  *   name     goes to shm_open() unchanged: "/name".
  *   len      of the region, at least 128. An object of len - 80 bytes then fits.
- *   Errors   EEXIST  the name is in use (a heap whose creator died before it was done is replaced);
+ *   Errors   EEXIST  the name is in use (a heap whose creator died half-way is replaced);
  *            EINVAL  len below 128, or name NULL, empty or no name for shm_open();
  *            ENOMEM  len cannot be mapped (RLIMIT_AS; RLIMIT_MEMLOCK after mlockall(MCL_FUTURE),
  *                    for which max_len counts), or the kernel found no memory;
@@ -175,7 +175,8 @@ SHMHEAP_API unsigned shmheap_version(void);
  *            ENOSPC  file system, machine or control group lack the memory (EDQUOT: the quota);
  *            EINTR   signals came faster than the kernel reserves one page;
  *            and those of shm_open(), ftruncate(), mmap() (EACCES, EMFILE, ENAMETOOLONG, ...).
- *   Death    may leave an unfinished heap, which the next call with SHMHEAP_CREATE replaces. */
+ *   Death    may leave an unfinished heap, which the next call replaces, or an empty file, which
+ *            only SHMHEAP_TAKE_OVER replaces: it could be another program's. */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
 /* shmheap_connect connects to the heap of that name, to read and write. It sleeps up to 2 s while

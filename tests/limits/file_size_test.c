@@ -93,6 +93,38 @@ static void growing(void)
     grow_one(SHMHEAP_FILE);
 }
 
+/* At each limit, also inside a page: the file becomes longer by whole pages. */
+static void creates_and_grows_at_limits(void *context)
+{
+    const shmheap_options options = {
+        .len = 5000, .max_len = 200000, .flags = SHMHEAP_CREATE | *(const unsigned *)context};
+    for (uint64_t limit = 4000; limit < 200000; limit += 1031) {
+        shmheap_memory_handle mem;
+        const char *path = *(const unsigned *)context & SHMHEAP_FILE ? test_path() : NULL;
+        limit_to(limit);
+        if (shmheap_open(&mem, path, &options) != 0) {
+            CHECK(errno == EFBIG && limit < 20000);
+            continue;
+        }
+        errno = 0;
+        while (shmheap_alloc(mem, 1000) != NULL)
+            continue;
+        CHECK_EQ(errno, ENOMEM);
+        CHECK_LE(file_len(mem), limit);
+        CHECK_SOUND(mem);
+        limit_to(RLIM_INFINITY);
+        shmheap_destroy(path, mem);
+    }
+}
+
+static void limits_inside_a_page(void)
+{
+    static const unsigned kinds[] = {SHMHEAP_ANONYMOUS, SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE,
+                                     SHMHEAP_ANONYMOUS | SHMHEAP_HUGE_PAGES, SHMHEAP_FILE};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        test_in_child(creates_and_grows_at_limits, (void *)(uintptr_t)(kinds + i));
+}
+
 /* The table of slots lies behind the region, and becomes longer. */
 static void connects(void *context)
 {
@@ -122,5 +154,6 @@ static void connecting(void)
     }
 }
 
-static const struct test tests[] = {TEST(creating), TEST(growing), TEST(connecting)};
+static const struct test tests[] = {TEST(creating), TEST(growing), TEST(limits_inside_a_page),
+                                    TEST(connecting)};
 TEST_MAIN(tests)

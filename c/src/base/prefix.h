@@ -196,6 +196,7 @@
 #define ownership_send shmheap_ownership_send
 #define ownership_send_labelled shmheap_ownership_send_labelled
 #define parts_added shmheap_parts_added
+#define parts_end shmheap_parts_end
 #define parts_len shmheap_parts_len
 #define parts_map_len shmheap_parts_map_len
 #define parts_pages shmheap_parts_pages

@@ -150,7 +150,9 @@ struct shmheap *make_from_existing(int fd, const char *name, const shmheap_optio
     }
     /* Until the heap is ready the connection does not count as a user: another process may then
      * replace an unfinished file. */
-    if (file_adopt(heap, fd, name) != 0 || segment_await(heap, timeout_ms, had_name) != 0 ||
+    int take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
+    if (file_adopt(heap, fd, name) != 0 ||
+        segment_await(heap, timeout_ms, had_name, take_over) != 0 ||
         file_mark_used(heap, timeout_ms, name != NULL) != 0 || segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return register_failed(heap);

@@ -18,6 +18,9 @@
 
 enum { FIXED_SIZE = sizeof(struct fixed), BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
 
+/* A maker that lives uses its file some microseconds after it made it. */
+enum { EMPTY_TIMES = 6 };
+
 /* Unfinished and abandoned ------------------------------------------------ */
 
 /* A copy of the first bytes of a file. */
@@ -63,6 +66,33 @@ int heap_file_is_abandoned(int fd)
      * file that is still unfinished after the byte was seen unlocked stays unfinished. */
     return is_unfinished_now(fd) && file_locked_by_writer(fd, MAKER_BYTE, 1) == 0 &&
            is_unfinished_now(fd);
+}
+
+/* Returns 1 when the file has no contents to lose: it is empty, or short and all zeros. On
+ * hugetlbfs a maker that dies leaves zeros of any length. On other file systems the maker writes
+ * its mark first, so a long file that begins with zeros is another program's, such as a disk
+ * image. */
+static int file_is_blank(int fd)
+{
+    struct statfs status;
+    unsigned char bytes[BLANK_STEP];
+    off_t off = 0;
+    ssize_t got = 0;
+    if (fstatfs(fd, &status) == 0 && (uint32_t)status.f_type == HUGETLBFS_MAGIC)
+        return 1;
+    for (; off <= BLANK_MAX && (got = pread(fd, bytes, sizeof bytes, off)) > 0; off += got)
+        if (bytes[0] != 0 || memcmp(bytes, bytes + 1, (size_t)got - 1) != 0)
+            return 0;
+    return got == 0 && off <= BLANK_MAX;
+}
+
+/* Returns 1 for a file without contents, or unfinished, that no process uses: what
+ * SHMHEAP_TAKE_OVER may replace. */
+static int is_empty_and_unused(int fd)
+{
+    struct file_head head;
+    return head_read(fd, &head) >= 0 && is_unfinished(&head, file_is_blank(fd)) &&
+           file_in_use(fd) == 0;
 }
 
 /* Waiting for a maker ----------------------------------------------------- */
@@ -113,16 +143,18 @@ static int magic_sleep(struct control *first_page, struct pause *pause)
     return pause_sleep(&once);
 }
 
-int heap_file_await(const struct shmheap *heap, unsigned timeout_ms, int had_name)
+int heap_file_await(const struct shmheap *heap, unsigned timeout_ms, int had_name, int take_over)
 {
     struct pause pause = pause_begin(timeout_ms);
     struct fixed fixed;
     void *first_page = MAP_FAILED;
+    unsigned empty = 0; /* times in a row that the file was empty and unused */
     int found;
     while ((found = heap_file_read(heap->fd, &fixed)) == 0) {
-        int reason = had_name && file_is_nameless(heap->fd) ? ESTALE
-                     : heap_file_is_abandoned(heap->fd)     ? EOWNERDEAD
-                                                            : 0;
+        empty = take_over && is_empty_and_unused(heap->fd) ? empty + 1 : 0;
+        int reason = had_name && file_is_nameless(heap->fd)                     ? ESTALE
+                     : heap_file_is_abandoned(heap->fd) || empty >= EMPTY_TIMES ? EOWNERDEAD
+                                                                                : 0;
         if (first_page == MAP_FAILED && heap->file_kind != FILE_IN_HUGE_PAGES)
             first_page = mmap(NULL, sizeof(struct control), PROT_READ, MAP_SHARED, heap->fd, 0);
         if (reason == 0 && !magic_sleep(first_page, &pause))
@@ -141,24 +173,6 @@ int heap_file_await(const struct shmheap *heap, unsigned timeout_ms, int had_nam
 }
 
 /* Removing ---------------------------------------------------------------- */
-
-/* Returns 1 when the file has no contents to lose: it is empty, or short and all zeros. On
- * hugetlbfs a maker that dies leaves zeros of any length. On other file systems the maker writes
- * its mark first, so a long file that begins with zeros is another program's, such as a disk
- * image. */
-static int file_is_blank(int fd)
-{
-    struct statfs status;
-    unsigned char bytes[BLANK_STEP];
-    off_t off = 0;
-    ssize_t got = 0;
-    if (fstatfs(fd, &status) == 0 && (uint32_t)status.f_type == HUGETLBFS_MAGIC)
-        return 1;
-    for (; off <= BLANK_MAX && (got = pread(fd, bytes, sizeof bytes, off)) > 0; off += got)
-        if (bytes[0] != 0 || memcmp(bytes, bytes + 1, (size_t)got - 1) != 0)
-            return 0;
-    return got == 0 && off <= BLANK_MAX;
-}
 
 /* Returns 0 for a heap of this format, finished or not; -1 with errno. */
 static int format_check(int fd)

@@ -19,9 +19,9 @@ int heap_file_read(int fd, struct fixed *fixed);
 /* heap_file_await waits until the heap in the connection's file is finished: 0; -1 with errno
  * ETIMEDOUT after timeout_ms milliseconds,
  * ESTALE when the file has lost its name (had_name: it had one),
- * EOWNERDEAD when the maker has died,
+ * EOWNERDEAD when the maker has died; with take_over also when the file stays empty and unused,
  * EBADMSG when the file holds no heap. */
-int heap_file_await(const struct shmheap *heap, unsigned timeout_ms, int had_name);
+int heap_file_await(const struct shmheap *heap, unsigned timeout_ms, int had_name, int take_over);
 
 /* heap_file_announce wakes the processes in heap_file_await. magic is stored. */
 void heap_file_announce(const struct shmheap *heap);

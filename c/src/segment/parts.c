@@ -69,6 +69,15 @@ unsigned parts_added(const struct shmheap *heap, uint64_t was, uint64_t len, str
     return count;
 }
 
+uint64_t parts_end(const struct part *parts, unsigned count)
+{
+    uint64_t end = 0;
+    for (unsigned part = 0; part < count; part++)
+        if (parts[part].from < parts[part].to && parts[part].to > end)
+            end = parts[part].to;
+    return end;
+}
+
 uint64_t parts_len(const struct part *parts, unsigned count)
 {
     uint64_t len = 0;

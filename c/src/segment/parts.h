@@ -43,6 +43,9 @@ unsigned parts_pages(const struct shmheap *heap, uint64_t len, struct part *part
  * lacks, PARTS_MAX + 1 at most: their number. */
 unsigned parts_added(const struct shmheap *heap, uint64_t was, uint64_t len, struct part *added);
 
+/* parts_end returns where the last part ends: how long the file is after their reservation. */
+uint64_t parts_end(const struct part *parts, unsigned count);
+
 /* parts_len returns the bytes in the parts. */
 uint64_t parts_len(const struct part *parts, unsigned count);
 

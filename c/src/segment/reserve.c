@@ -244,7 +244,7 @@ int reserve_region(struct shmheap *heap, uint64_t len)
         return file_extend(heap, end);
     unsigned count = parts_added(heap, was, len, parts), done = 0;
     if (file_len(heap, &before) != 0 ||
-        limits_check(heap, parts_len(parts, count), before, end) != 0)
+        limits_check(heap, parts_len(parts, count), before, parts_end(parts, count)) != 0)
         return -1;
     while (done < count && range_reserve(heap, parts[done].from, parts[done].to) == 0)
         done++;

@@ -220,10 +220,10 @@ static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
     return 0;
 }
 
-int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name)
+int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name, int take_over)
 {
     reserve_begin(heap); /* waiting depends on the file system as well */
-    return heap_file_await(heap, timeout_ms, had_name);
+    return heap_file_await(heap, timeout_ms, had_name, take_over);
 }
 
 int segment_map(struct shmheap *heap)
