@@ -175,8 +175,7 @@ SHMHEAP_API unsigned shmheap_version(void);
  *            ENOSPC  file system, machine or control group lack the memory (EDQUOT: the quota);
  *            EINTR   signals came faster than the kernel reserves one page;
  *            and those of shm_open(), ftruncate(), mmap() (EACCES, EMFILE, ENAMETOOLONG, ...).
- *   Death    may leave an unfinished heap, which the next call replaces, or an empty file, which
- *            only SHMHEAP_TAKE_OVER replaces: it could be another program's. */
+ *   Death    may leave an unfinished heap, to be replaced by the next call, or an empty file. */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
 /* shmheap_connect connects to the heap of that name, to read and write. It sleeps up to 2 s while
