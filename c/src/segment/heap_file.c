@@ -91,8 +91,9 @@ static int file_is_blank(int fd)
 static int is_empty_and_unused(int fd)
 {
     struct file_head head;
-    return head_read(fd, &head) >= 0 && is_unfinished(&head, file_is_blank(fd)) &&
-           file_in_use(fd) == 0;
+    /* The lock first: only of an unused file may a mebibyte be read. */
+    return file_in_use(fd) == 0 && head_read(fd, &head) >= 0 &&
+           is_unfinished(&head, file_is_blank(fd));
 }
 
 /* Waiting for a maker ----------------------------------------------------- */
