@@ -3,12 +3,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
 
-enum { LEN = 4096, ROUNDS = 200, TOGETHER = 8 };
+enum { LEN = 4096, ROUNDS = 200, TOGETHER = 8, DESCRIPTORS = 64 };
 
 static const shmheap_options by_name = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
 static const shmheap_options by_path = {.len = LEN,
@@ -69,6 +70,35 @@ static void a_text_of_that_name_stays(void)
     CHECK_EQ(close(fd), 0);
     CHECK_EQ(destroy_errno(path, mem), ESTALE);
     CHECK_EQ(access(path, F_OK), 0);
+}
+
+/* The program has used up its descriptors. Closing the connection makes one or two available. */
+static void without_descriptors(const char *name, const shmheap_options *options)
+{
+    int taken[DESCRIPTORS];
+    struct rlimit limit, before;
+    shmheap_memory_handle mem = make(name, options);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    limit.rlim_cur = DESCRIPTORS;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int count = 0;
+    while ((taken[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        count++;
+    CHECK_EQ(errno, EMFILE);
+    int reason = destroy_errno(name, mem);
+    while (count > 0)
+        close(taken[--count]);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_EQ(reason, 0);
+    const shmheap_options connect = {.flags = options->flags & SHMHEAP_FILE};
+    CHECK_REFUSED(shmheap_open(&mem, name, &connect) == -1, ENOENT);
+}
+
+static void no_descriptor_is_left(void)
+{
+    without_descriptors(test_name(), &by_name);
+    without_descriptors(test_path(), &by_path);
 }
 
 static void no_name_is_left(void)
@@ -175,6 +205,7 @@ static const struct test tests[] = {
     TEST(the_name_of_another_heap_stays),
     TEST(a_text_of_that_name_stays),
     TEST(no_name_is_left),
+    TEST(no_descriptor_is_left),
     TEST(heaps_without_a_name),
     TEST(by_a_reader_and_through_a_descriptor),
     TEST(many_destroy_one_heap_and_another_makes_the_next),

@@ -266,15 +266,30 @@ static int open_to_compare(const char *name, int is_path)
     return fd;
 }
 
+/* Needs no descriptor: the process may have none left. shm_overview(7) says where names of
+ * shm_open() are. */
+static int name_stat(const char *name, int is_path, struct stat *status)
+{
+    char path[sizeof "/dev/shm/" + NAME_MAX];
+    if (is_path)
+        return stat(name, status);
+    int len = snprintf(path, sizeof path, "/dev/shm/%s", name + strspn(name, "/"));
+    if (len < 0 || (size_t)len >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return lstat(path, status);
+}
+
 int file_name_check(const char *name, int is_path, dev_t device, ino_t inode)
 {
-    int there = open_to_compare(name, is_path);
-    if (there < 0)
+    struct stat status;
+    if (name_stat(name, is_path, &status) != 0)
         return -1;
-    int same = file_is(there, device, inode);
-    close(there);
-    errno = same ? errno : ESTALE;
-    return same ? 0 : -1;
+    if (status.st_dev == device && status.st_ino == inode)
+        return 0;
+    errno = ESTALE;
+    return -1;
 }
 
 int file_remove_own(const char *name, int is_path, dev_t device, ino_t inode)
