@@ -74,6 +74,14 @@ pub enum Error {
         /// Bytes of the copy.
         bytes: usize,
     },
+    /// The value is larger than the connection copies:
+    /// [`copies_up_to`](crate::HeapOptions::copies_up_to). It is in transit as before.
+    CopyTooLarge {
+        /// Bytes of the copy.
+        bytes: usize,
+        /// Bytes that the connection copies at most.
+        limit: usize,
+    },
     /// What was sent is of another type. It is in transit as before, under the same handle.
     WrongType {
         /// The type that the caller requested.
@@ -175,6 +183,7 @@ impl Error {
             Error::NotHeld => "NotHeld",
             Error::OtherProcess => "OtherProcess",
             Error::NoMemory { .. } => "NoMemory",
+            Error::CopyTooLarge { .. } => "CopyTooLarge",
             Error::WrongType { .. } => "WrongType",
             Error::NotAValue { .. } => "NotAValue",
             Error::NotUtf8 { .. } => "NotUtf8",
@@ -293,6 +302,13 @@ impl fmt::Display for Error {
                      stays in the heap"
                 )
             }
+            Error::CopyTooLarge { bytes, limit } => {
+                write!(
+                    f,
+                    "a copy of {bytes} bytes, and this connection copies up to {limit}: discard \
+                     the value, or open the heap with a larger copies_up_to"
+                )
+            }
             Error::WrongType { expected, found } => {
                 write!(
                     f,
@@ -379,7 +395,8 @@ impl From<Error> for io::Error {
             | Error::InvalidName(_)
             | Error::NullHandle
             | Error::ForeignHandle
-            | Error::TooLarge => Some(io::ErrorKind::InvalidInput),
+            | Error::TooLarge
+            | Error::CopyTooLarge { .. } => Some(io::ErrorKind::InvalidInput),
             Error::Corrupt
             | Error::Unsound { .. }
             | Error::OtherVersion { .. }

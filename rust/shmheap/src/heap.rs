@@ -265,6 +265,23 @@ impl HeapOptions {
         Connection::open_fd(fd.as_fd(), &self.opening).map(Heap::of).map(UntrustedHeap::of)
     }
 
+    /// The largest value in bytes that [`take`](Heap::take) and [`peek`](Heap::peek) copy into this
+    /// process's own memory; default: any. A peer that is not trusted may send a value as large as
+    /// the heap. A value above the limit gives [`Error::CopyTooLarge`] and stays in transit;
+    /// [`discard`](Heap::discard) frees it.
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// let heap = Heap::options().copies_up_to(1000).anonymous_shared()?;
+    /// let handle = heap.send_str(&"long ".repeat(300))?;
+    /// assert!(matches!(heap.take(handle), Err(Error::CopyTooLarge { bytes: 1500, limit: 1000 })));
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
+    pub fn copies_up_to(mut self, bytes: usize) -> Self {
+        self.opening.copies_up_to = bytes;
+        self
+    }
+
     fn flag(mut self, flag: u32) -> Self {
         self.opening.flags |= flag;
         self
@@ -521,8 +538,10 @@ impl Heap {
     /// transit as before.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and [`Error::NoMemory`] where this process has no memory for
-    /// the copy.
+    /// As [`receive`](Self::receive); [`Error::NoMemory`] where the system refuses memory for the
+    /// copy; [`Error::CopyTooLarge`] above [`copies_up_to`](HeapOptions::copies_up_to). The peer
+    /// chose the length. A control group kills a process that uses more memory than its limit, and
+    /// gives no error: in one, set `copies_up_to`.
     ///
     /// ```
     /// let heap = shmheap::Heap::anonymous(1 << 16)?;

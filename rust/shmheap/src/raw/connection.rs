@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     process: Process,
     /// The process that last called `identity`, and the result; 0: no process has called it.
     identity: AtomicU64,
+    /// The largest copy of a value, in bytes; 0: any.
+    copies_up_to: usize,
 }
 
 // SAFETY: C, Threads: "Any thread of any process may make any call at any time", except during and
@@ -45,6 +47,8 @@ pub(crate) struct Opening {
     pub flags: u32,
     pub mode: u32,
     pub timeout_ms: u32,
+    /// The largest copy of a value, in bytes; 0: any.
+    pub copies_up_to: usize,
 }
 
 /// A block as a walk shows it.
@@ -250,8 +254,16 @@ impl Connection {
             .ok_or(Error::Unsupported)?;
         let process = Process::current();
         let identity = AtomicU64::new(0);
-        let mut connection =
-            Connection { mem, region, alignment: 16, id: 0, place: None, process, identity };
+        let mut connection = Connection {
+            mem,
+            region,
+            alignment: 16,
+            id: 0,
+            place: None,
+            process,
+            identity,
+            copies_up_to: opening.copies_up_to,
+        };
         let stats = connection.stats()?;
         connection.alignment = if stats.alignment == 8 { 8 } else { 16 };
         connection.id = stats.id;
@@ -271,6 +283,10 @@ impl Connection {
         // forgets the place before it disconnects.
         self.place = unsafe { Place::keep_from_children(start, len) };
         self.place.map(|_| ()).ok_or_else(|| Error::Os(std::io::Error::last_os_error()))
+    }
+
+    pub(crate) fn copies_up_to(&self) -> usize {
+        self.copies_up_to
     }
 
     /// Refuses in a child made by fork(): the connection is its parent's.

@@ -17,6 +17,7 @@ pub(crate) struct Connection {
     region: NonNull<u8>,
     blocks: Mutex<Vec<Entry>>,
     names: Mutex<Vec<Name>>,
+    copies_up_to: usize,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub(crate) struct Opening {
     pub flags: u32,
     pub mode: u32,
     pub timeout_ms: u32,
+    pub copies_up_to: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -117,15 +119,24 @@ impl Connection {
         Self::open(None, opening)
     }
 
-    pub(crate) fn open(_: Option<&CStr>, _: &Opening) -> Result<Self> {
+    pub(crate) fn open(_: Option<&CStr>, opening: &Opening) -> Result<Self> {
         // SAFETY: the layout is not empty.
         let region = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout()) })
             .ok_or(Error::Unsupported)?;
-        Ok(Connection { region, blocks: Mutex::new(Vec::new()), names: Mutex::new(Vec::new()) })
+        Ok(Connection {
+            region,
+            blocks: Mutex::new(Vec::new()),
+            names: Mutex::new(Vec::new()),
+            copies_up_to: opening.copies_up_to,
+        })
     }
 
     pub(crate) fn open_fd(_: BorrowedFd<'_>, _: &Opening) -> Result<Self> {
         Err(Error::Unsupported)
+    }
+
+    pub(crate) fn copies_up_to(&self) -> usize {
+        self.copies_up_to
     }
 
     pub(crate) fn here(&self) -> Result<()> {

@@ -485,7 +485,17 @@ pub(crate) fn peek<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
     look::<T>(heap, bits).and_then(|seen| copy::<T>(heap, bits, seen))
 }
 
+/// The peer that sent the value chose its length.
+fn check_copy<T: Content + ?Sized>(heap: &Connection, count: usize) -> Result<()> {
+    let (bytes, limit) = (count * std::mem::size_of::<T::Element>(), heap.copies_up_to());
+    if limit != 0 && bytes > limit {
+        return Err(Error::CopyTooLarge { bytes, limit });
+    }
+    Ok(())
+}
+
 fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result<T::Owned> {
+    check_copy::<T>(heap, seen.count)?;
     let fill = |to, bytes| {
         // SAFETY: (collect) bytes can be written at to.
         unsafe { heap.peek(bits, 0, to, bytes) }.map(|_| ())
@@ -498,6 +508,7 @@ fn copy<T: Content + ?Sized>(heap: &Connection, bits: u64, seen: Seen) -> Result
 pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<T::Owned> {
     let () = Refuse::<T::Element>::UNFIT;
     let seen = look::<T>(heap, bits)?;
+    check_copy::<T>(heap, seen.count)?;
     check_value::<T>(heap, bits, seen.count)?;
     let mut claimed = None;
     let fill = |to, bytes| {
@@ -696,6 +707,22 @@ mod tests {
         assert!(matches!(heap.take(handle), Err(Error::NoMemory { bytes: HUGE })));
         assert!(matches!(heap.peek(handle), Err(Error::NoMemory { bytes: HUGE })));
         assert_eq!(heap.receive(handle).unwrap().len(), HUGE);
+    }
+
+    #[test]
+    fn a_copy_above_the_limit_of_the_connection() {
+        let options = Heap::options().copies_up_to(100);
+        // SAFETY: (trust) no other process has this heap.
+        let heap = unsafe { options.anonymous_shared().unwrap().trust() };
+        let handle = heap.boxed_slice(&[7u8; 101]).unwrap().send().unwrap();
+        let refused =
+            |result| matches!(result, Err(Error::CopyTooLarge { bytes: 101, limit: 100 }));
+        assert!(refused(heap.peek(handle)));
+        assert!(refused(heap.take(handle)));
+        assert_eq!(heap.receive(handle).unwrap().len(), 101);
+        let handle = heap.boxed_slice(&[7u8; 100]).unwrap().send().unwrap();
+        assert_eq!(heap.peek(handle).unwrap(), [7; 100]);
+        assert_eq!(heap.take(handle).unwrap(), [7; 100]);
     }
 
     #[test]
