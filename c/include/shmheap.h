@@ -46,14 +46,15 @@
  *                                                           sent         of names
  *              shmheap_disconnect,        stay              stay         any process    given back
  *              return from main, exit,                                   may free (2)
- *              dlclose of the library
+ *              dlclose of the library (4)
  *              _exit, quick_exit, exec,   stay until        stay         stay until     free when
  *              abort, a signal (kill -9)  shmheap_reap (3)               shmheap_reap   needed
  *              (1) A handle was taken; shmheap_reap with SHMHEAP_REAP_SHARED frees those of dead
  *              processes. (2) See shmheap_alloc_named. (3) So take a handle of each object that
  *              other processes are to find, even if kept objects lead to it by offsets. With
  *              SHMHEAP_REAP, an allocation reaps, too. Reaping frees nothing that a dead process
- *              held while a child of it, or a child's child, lives connected and without exec.
+ *              held while a child of it, or its child, lives connected and without exec. (4) If it
+ *              never opened a heap with SHMHEAP_CACHED. Else it stays loaded, and open.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Its first
  *              call that takes the lock takes a slot for it, and may fail with EMFILE, EACCES
  *              (setuid, or the file's mode), ENOENT (no /proc) or EBADF (see Closed). The child
@@ -588,7 +589,7 @@ SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
  *   Errors   EEXIST (the path exists), EINVAL (mem is not valid, path NULL or empty), EBADF as
  *            shmheap_fd, ENOTSUP (the heap lies in the caller's memory), EFBIG (RLIMIT_FSIZE),
  *            EAGAIN (see Readers; or the heap changes faster than it can be written), EBADMSG,
- *            ETIMEDOUT, ENOMEM, and those of open(), pwrite(), fsync() and linkat().
+ *            ETIMEDOUT, ENOMEM, and those of open(), pwrite(), fsync(), linkat(), getrandom().
  *   Death    leaves no file; without O_TMPFILE, one that is no heap (SHMHEAP_TAKE_OVER helps).
  *   Cost     Other calls wait while it compares: some tenths of a second for each GiB in use. */
 SHMHEAP_API int shmheap_copy(shmheap_memory_handle mem, const char *path);

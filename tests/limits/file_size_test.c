@@ -154,6 +154,34 @@ static void connecting(void)
     }
 }
 
+/* The copy of a heap that may grow is as long as the heap is, not as it may become. */
+static void copies(void *context)
+{
+    const shmheap_options options = {
+        .len = 1 << 20, .max_len = 64 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_memory_handle mem, copy;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    limit_to(file_len(mem));
+    CHECK_EQ(shmheap_copy(mem, context), 0);
+    limit_to(file_len(mem) / 2);
+    CHECK_REFUSED(shmheap_copy(mem, "elsewhere") == -1, EFBIG);
+    limit_to(RLIM_INFINITY);
+    CHECK_EQ(access("elsewhere", F_OK), -1);
+    const shmheap_options connect = {.flags = SHMHEAP_FILE};
+    CHECK_EQ(shmheap_open(&copy, context, &connect), 0);
+    CHECK_EQ(test_stat(copy).used_blocks, 1);
+    CHECK_SOUND(copy);
+    shmheap_destroy(context, copy);
+    shmheap_disconnect(mem);
+}
+
+static void copying(void)
+{
+    const char *path = test_path();
+    test_in_child(copies, (void *)(uintptr_t)path);
+}
+
 static const struct test tests[] = {TEST(creating), TEST(growing), TEST(limits_inside_a_page),
-                                    TEST(connecting)};
+                                    TEST(connecting), TEST(copying)};
 TEST_MAIN(tests)

@@ -1,11 +1,13 @@
 /* What processes with SHMHEAP_CACHED had for their caches comes back however they end: at once
  * where they end in order and alone, else when an alloc finds no room.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
 
-enum { LEN = 65536, CHILDREN = 600 };
+enum { LEN = 65536, LARGE = 1 << 20, CHILDREN = 600, THREAD_OBJECTS = 20, ROUNDS = 300 };
 
 struct ending {
     shmheap_memory_handle mem;
@@ -39,8 +41,74 @@ static uint64_t left_by_children(void (*end)(int status))
     return left;
 }
 
+/* A thread that goes on while the program ends, after the library has given back. */
+static struct test_barrier step;
+static shmheap_memory_handle shared;
+static int threads_go_on;
+
+static void use(void)
+{
+    void *objects[THREAD_OBJECTS];
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < THREAD_OBJECTS; i++)
+            CHECK((objects[i] = shmheap_alloc(shared, 100)) != NULL);
+        for (unsigned i = 0; i < THREAD_OBJECTS; i++)
+            CHECK_EQ(shmheap_try_free(shared, objects[i]), 0);
+    }
+}
+
+static void *use_twice(void *unused)
+{
+    use();
+    test_barrier_wait(&step);
+    test_barrier_wait(&step);
+    use();
+    test_barrier_wait(&step);
+    return unused;
+}
+
+/* Runs after the destructors without a priority, which the library's is one of. */
+__attribute__((destructor(101))) static void after_the_library(void)
+{
+    if (!threads_go_on)
+        return;
+    test_barrier_wait(&step);
+    test_barrier_wait(&step);
+}
+
+static void end_beside_a_thread(void *unused)
+{
+    pthread_t thread;
+    CHECK(unused == NULL);
+    test_barrier_begin(&step, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, use_twice, NULL), 0);
+    use();
+    test_barrier_wait(&step);
+    CHECK_LE(1, test_cached(shared).blocks);
+    threads_go_on = 1;
+    exit(0);
+}
+
+static void beside_a_thread_that_goes_on(void)
+{
+    shared = test_anonymous(LARGE, 0, 0);
+    shmheap_memory_handle here = shared;
+    shared = test_connect_again(here, SHMHEAP_CACHED);
+    test_in_child(end_beside_a_thread, NULL);
+    CHECK_EQ(test_cached(here).blocks, 0);
+    CHECK_EQ(test_stat(here).dead, 0);
+    uint64_t lines = test_stat(here).used_blocks; /* of the two caches */
+    CHECK_LE(lines, 2);
+    CHECK_EQ(shmheap_reap(here, 0), (long)lines);
+    CHECK_EQ(test_stat(here).used_blocks, 0);
+    CHECK_SOUND(here);
+    shmheap_disconnect(shared);
+    shmheap_disconnect(here);
+}
+
 static void in_order(void) { CHECK_EQ(left_by_children(exit), 0); }
 static void by_death(void) { CHECK_LE(left_by_children(_exit), LEN / 128); }
 
-static const struct test tests[] = {TEST(in_order), TEST(by_death)};
+static const struct test tests[] = {TEST(in_order), TEST(by_death),
+                                    TEST(beside_a_thread_that_goes_on)};
 TEST_MAIN(tests)

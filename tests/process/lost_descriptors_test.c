@@ -1,7 +1,9 @@
 /* A program closes the heap's descriptors and cannot open the file again. It still knows the slots
  * that lie behind the region: its own, and those of other processes.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,7 +234,41 @@ static void later_processes_keep_their_cache_lines(void)
     scene_end(scene);
 }
 
+/* The program closes all descriptors and opens the heap's file itself. The file gets the number that
+ * the library's descriptor had. */
+static void open_own(void *context)
+{
+    static const int oflags[] = {O_RDONLY, O_RDWR, O_WRONLY, O_PATH};
+    const char *name = test_name();
+    for (size_t i = 0; i < sizeof oflags / sizeof *oflags; i++) {
+        const shmheap_options options = {
+            .len = 1 << 20, .max_len = 8 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
+        shmheap_memory_handle mem;
+        char path[80];
+        CHECK_EQ(context == NULL && shmheap_open(&mem, name, &options), 0);
+        CHECK(shmheap_alloc(mem, OBJECT_LEN) != NULL);
+        snprintf(path, sizeof path, "/dev/shm%s", name);
+        for (int fd = 3; fd < DESCRIPTORS; fd++)
+            close(fd);
+        int own[3];
+        for (int n = 0; n < 3; n++)
+            CHECK((own[n] = open(path, oflags[i] | O_CLOEXEC)) == 3 + n);
+        CHECK(shmheap_alloc(mem, 4 << 20) != NULL); /* grows */
+        for (int n = 0; n < 3; n++)
+            CHECK(shmheap_fd(mem) != own[n] && shmheap_fd_writable(mem) != own[n]);
+        CHECK_SOUND(mem);
+        shmheap_destroy(name, mem);
+        for (int n = 0; n < 3; n++)
+            CHECK_EQ(close(own[n]), 0);
+        CHECK_EQ(open("/dev/null", O_RDONLY | O_CLOEXEC), 3); /* no descriptor is left */
+        CHECK_EQ(close(3), 0);
+    }
+}
+
+static void the_programs_own_descriptors_of_the_file(void) { test_in_child(open_own, NULL); }
+
 static const struct test tests[] = {
     TEST(a_departed_process_keeps_its_objects), TEST(processes_that_come_later_are_seen),
-    TEST(a_later_process_keeps_its_lock), TEST(later_processes_keep_their_cache_lines)};
+    TEST(a_later_process_keeps_its_lock), TEST(later_processes_keep_their_cache_lines),
+    TEST(the_programs_own_descriptors_of_the_file)};
 TEST_MAIN(tests)

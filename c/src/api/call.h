@@ -77,7 +77,7 @@ static ALWAYS_INLINE uint64_t granule_of_pointer(struct shmheap *heap, const voi
 
 static inline int heap_has_caches(const struct shmheap *heap)
 {
-    return heap != NULL && UNLIKELY(heap->cached);
+    return heap != NULL && UNLIKELY(connection_caches(heap));
 }
 
 enum { BATCH = 256 }; /* objects that one lock covers */

@@ -78,7 +78,7 @@ static ALWAYS_INLINE uint32_t share_own(const struct shmheap *heap, uint64_t gra
 {
     const uint64_t mine = header_make(0, SHMHEAP_STATE_USED, heap->slot, 0);
     const uint64_t shared = header_make(0, SHMHEAP_STATE_SHARED, heap->slot, 0);
-    if (!heap->cached || heap->slot == 0 || UNLIKELY(!bits_is_start(heap, granule)))
+    if (!connection_caches(heap) || heap->slot == 0 || UNLIKELY(!bits_is_start(heap, granule)))
         return 0;
     uint32_t upper = load_upper(block_header(heap, granule)),
              generation = upper >> UPPER_GENERATION_SHIFT << UPPER_GENERATION_SHIFT;

@@ -29,8 +29,8 @@ static inline int64_t fit_many(struct shmheap *heap, uint64_t need, unsigned cou
                                uint64_t *granules)
 {
     const struct fit_calls *fit = heap->fit;
-    return (heap->cached ? fit->alloc_best : fit->alloc_many)(heap, need, SHMHEAP_STATE_USED, count,
-                                                              granules);
+    return (connection_caches(heap) ? fit->alloc_best : fit->alloc_many)(
+        heap, need, SHMHEAP_STATE_USED, count, granules);
 }
 
 static inline int64_t fit_one(struct shmheap *heap, uint64_t need)

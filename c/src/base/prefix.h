@@ -51,6 +51,7 @@
 #define file_identify shmheap_file_identify
 #define file_in_use shmheap_file_in_use
 #define file_is shmheap_file_is
+#define file_is_ours shmheap_file_is_ours
 #define file_is_nameless shmheap_file_is_nameless
 #define file_length_check shmheap_file_length_check
 #define file_lock shmheap_file_lock
@@ -209,6 +210,7 @@
 #define process_forget shmheap_process_forget
 #define process_fork_handled shmheap_process_fork_handled
 #define process_is_alone shmheap_process_is_alone
+#define process_keep_library shmheap_process_keep_library
 #define process_lives shmheap_process_lives
 #define process_lives_in shmheap_process_lives_in
 #define process_map shmheap_process_map

@@ -81,7 +81,7 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
         cache->pause_len = pause_next(cache, heap, allocs - cache->resumed);
         cache->pause = cache->pause_len;
     }
-    if (--cache->pause != 0)
+    if (--cache->pause != 0 || !connection_caches(heap))
         return -1;
     cache->epoch = epoch;
     cache->resumed = allocs;
@@ -92,7 +92,8 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
 
 int cache_start_if_room(struct cache *cache, struct shmheap *heap)
 {
-    if (!cache_is_idle(cache) || (wait_is_expected(heap) && cache->held_back++ < PAUSE_LEAST))
+    if (!cache_is_idle(cache) || !connection_caches(heap) ||
+        (wait_is_expected(heap) && cache->held_back++ < PAUSE_LEAST))
         return -1;
     return cache_attach(cache, heap);
 }

@@ -244,10 +244,10 @@ void cache_give_back(struct shmheap *heap, unsigned limit_ms)
 {
     if (heap->caches == NULL || heap_lock_within(heap, limit_ms) != 0)
         return;
+    connection_cache_no_more(heap);
     if (process_is_alone()) {
         for (struct cache *cache = heap->caches; cache != NULL; cache = cache->next_of_heap)
             cache_empty(cache, heap);
-        heap->cached = 0;
     } else {
         reclaim_caches_of(heap, heap->slot);
     }

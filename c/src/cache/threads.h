@@ -17,7 +17,8 @@ struct cache *cache_of(struct shmheap *heap);
 void cache_close(struct shmheap *heap);
 
 /* cache_give_back gives back the blocks of all caches of the connection, also while threads use
- * them, if the lock is free within about limit_ms milliseconds. cache_end_of_library lets
+ * them, if the lock is free within about limit_ms milliseconds. The connection caches no more
+ * blocks then. cache_end_of_library lets
  * threads that end from now on keep away. */
 void cache_give_back(struct shmheap *heap, unsigned limit_ms);
 void cache_end_of_library(void);

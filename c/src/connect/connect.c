@@ -220,7 +220,7 @@ int connect_lend(struct shmheap *heap, int writable)
         return -1;
     }
     int lent = __atomic_load_n(place, __ATOMIC_ACQUIRE);
-    if (lent >= 0 && file_is(lent, heap->device, heap->inode))
+    if (lent >= 0 && file_is_ours(lent, heap->device, heap->inode))
         return lent;
     int fd = connection_fd(heap);
     if (fd < 0 || (writable && heap->read_only)) {

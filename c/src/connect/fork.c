@@ -20,9 +20,9 @@ enum { LEAVING_LIMIT_MS = 1000 };
  * descriptors and reused their numbers. */
 static void child_of(struct shmheap *heap, int told)
 {
-    if (!told && !file_is(heap->life.fd, heap->device, heap->inode))
+    if (!told && !file_is_ours(heap->life.fd, heap->device, heap->inode))
         heap->life.fd = -1;
-    if (!told && !file_is(heap->use.fd, heap->device, heap->inode))
+    if (!told && !file_is_ours(heap->use.fd, heap->device, heap->inode))
         heap->use.fd = -1;
     liveness_forked(&heap->life, LIVENESS_PROCESS, told);
     liveness_forked(&heap->use, LIVENESS_FAMILY, told);

@@ -75,6 +75,8 @@ struct shmheap *register_opened(struct shmheap *heap)
     connection_settle(heap);
     if (heap->layout.granules_max >= UPPER_SIZES)
         heap->cached = 0; /* block.h says why */
+    if (heap->cached)
+        process_keep_library();
     pthread_mutex_lock(&register_mutex);
     heap->open = 1;
     pthread_mutex_unlock(&register_mutex);

@@ -57,6 +57,8 @@ struct copy {
 
 static int write_at(int fd, const void *bytes, uint64_t len, uint64_t off)
 {
+    if (len == 0)
+        return 0;
     return file_length_check(off + len) == 0 ? file_write(fd, bytes, (size_t)len, (off_t)off) : -1;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,9 +25,31 @@ void file_drop(int fd)
     errno = before;
 }
 
+/* The mark of this library's descriptions: the signal that O_ASYNC would send. Regular files send
+ * none. marks_refused: a filter of system calls or an emulator forbids the mark. */
+enum { MARK = SIGURG };
+static int marks_refused;
+
+static void mark(int fd)
+{
+    int before = errno;
+    /* EBADF: O_PATH */
+    if (fcntl(fd, F_SETSIG, MARK) != 0 && errno != EBADF)
+        __atomic_store_n(&marks_refused, 1, __ATOMIC_RELAXED);
+    errno = before;
+}
+
+static int is_marked(int fd)
+{
+    return __atomic_load_n(&marks_refused, __ATOMIC_RELAXED) || fcntl(fd, F_GETSIG) == MARK;
+}
+
 int file_above_standard(int fd)
 {
-    if (fd < 0 || fd >= STANDARD_STREAMS)
+    if (fd < 0)
+        return fd;
+    mark(fd);
+    if (fd >= STANDARD_STREAMS)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS);
     file_drop(fd);
@@ -101,6 +124,13 @@ int file_is(int fd, dev_t device, ino_t inode)
     return known && its_device == device && its_inode == inode;
 }
 
+int file_is_ours(int fd, dev_t device, ino_t inode)
+{
+    int before = errno, ours = file_is(fd, device, inode) && is_marked(fd);
+    errno = before;
+    return ours;
+}
+
 int file_is_nameless(int fd)
 {
     struct stat status;
@@ -139,7 +169,7 @@ int file_write(int fd, const void *bytes, size_t len, off_t off)
 
 void file_close(int fd, dev_t device, ino_t inode)
 {
-    if (fd >= 0 && file_is(fd, device, inode))
+    if (fd >= 0 && file_is_ours(fd, device, inode))
         close(fd);
 }
 

@@ -34,20 +34,24 @@ int file_memory(const char *name);
  * /proc, or without /proc by the name (NULL: none) if that still names this file. */
 int file_reopen(int fd, const char *name, int is_path, int read_only);
 
-/* file_above_standard replaces fd by a number that is no standard stream's, so that the program
- * does not print into a heap. It closes fd. Returns -1 for fd -1, or where no number is left. */
+/* file_above_standard marks the description of fd as this library's (file_is_ours), and replaces fd
+ * by a number that is no standard stream's, so that the program does not print into a heap. It
+ * closes fd. Returns -1 for fd -1, or where no number is left. */
 int file_above_standard(int fd);
 
-/* file_close closes fd if it is a descriptor of that file. file_drop closes fd; errno stays. */
+/* file_close closes fd if file_is_ours says so. file_drop closes fd; errno stays. */
 void file_close(int fd, dev_t device, ino_t inode);
 void file_drop(int fd);
 
 /* Identity and contents --------------------------------------------------- */
 
 /* file_identify stores device and inode of fd's file. file_is returns 1 when fd is a descriptor of
- * that file, else 0. errno stays. file_is_nameless returns 1 when the file has no name left. */
+ * that file, else 0. errno stays. file_is_ours returns 1 when this library has made it besides: a
+ * program that closes the library's descriptor may have opened the same file since, under the same
+ * number. Where the system refuses the mark, it is file_is. file_is_nameless returns 1 when the file has no name left. */
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);
+int file_is_ours(int fd, dev_t device, ino_t inode);
 int file_is_nameless(int fd);
 
 /* file_length_check returns 0 when RLIMIT_FSIZE lets a file be len bytes long, else -1 with EFBIG.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "process.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -239,6 +241,26 @@ int process_memory_is_there(const void *memory, uint64_t bytes)
                    errno != ENOMEM;
     errno = before;
     return is_there;
+}
+
+/* The library ---------------------------------------------------------- */
+
+/* Weak: a static program has no dlclose(), and before glibc 2.34 a program that does not load
+ * libdl has none either. */
+extern int dladdr1(const void *address, Dl_info *info, void **extra, int flags)
+    __attribute__((weak));
+extern void *dlopen(const char *path, int flags) __attribute__((weak));
+
+void process_keep_library(void)
+{
+    static int kept;
+    Dl_info info;
+    struct link_map *map = NULL;
+    if (__atomic_exchange_n(&kept, 1, __ATOMIC_RELAXED) || dladdr1 == NULL || dlopen == NULL ||
+        dladdr1(&kept, &info, (void **)(void *)&map, RTLD_DL_LINKMAP) == 0 || map == NULL)
+        return;
+    if (map->l_name != NULL && map->l_name[0] != 0) /* else it is part of the program */
+        (void)dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 /* Cancellation --------------------------------------------------------- */

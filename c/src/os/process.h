@@ -1,4 +1,5 @@
-/* process.h: this process: fork, other processes' liveness, its memory, cancellation.
+/* process.h: this process: fork, other processes' liveness, its memory, this library,
+ * cancellation.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A child made by fork() has a copy of the library's private memory. The handlers of
@@ -60,6 +61,10 @@ int process_memory_is_private(const void *address);
 /* process_memory_is_there returns 1 when all these bytes, at least one, are mapped, or when the
  * system does not tell; else 0. */
 int process_memory_is_there(const void *memory, uint64_t bytes);
+
+/* process_keep_library makes dlclose() leave the library loaded: a thread that ends calls it, and
+ * nothing tells dlclose() that the thread is about to. */
+void process_keep_library(void);
 
 /* process_cancel_off disables cancellation of the calling thread; process_cancel_restore takes its
  * result. Between them the thread may keep locks and descriptors across cancellation points. */

@@ -14,7 +14,7 @@ static int open_again(const struct shmheap *heap)
 {
     int oflags = heap->read_only ? O_RDONLY : O_RDWR;
     int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
-    if (again >= 0 && file_is(again, heap->device, heap->inode))
+    if (again >= 0 && file_is_ours(again, heap->device, heap->inode))
         return again;
     if (again >= 0)
         close(again);
@@ -24,16 +24,16 @@ static int open_again(const struct shmheap *heap)
 int connection_fd(const struct shmheap *heap)
 {
     int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
-    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+    if (fd >= 0 && file_is_ours(fd, heap->device, heap->inode))
         return fd;
     int again = open_again(heap);
-    if (again >= 0 && file_is(again, heap->device, heap->inode) &&
+    if (again >= 0 && file_is_ours(again, heap->device, heap->inode) &&
         __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
         return again;
     if (again >= 0)
         close(again); /* another file, or another thread was faster */
-    if (fd >= 0 && file_is(fd, heap->device, heap->inode))
+    if (fd >= 0 && file_is_ours(fd, heap->device, heap->inode))
         return fd;
     errno = EBADF;
     return -1;

@@ -55,7 +55,8 @@ struct shmheap {
     uint64_t end;
     shared_u64
         huge_next;     /* granule: the memory from here on has small pages and is unused; huge.h */
-    uint32_t cached;   /* 1: threads keep free blocks in caches */
+    uint32_t cached;   /* 1: threads keep free blocks in caches. Becomes 0 when the program ends,
+                        * while threads continue: connection_caches */
     uint32_t list_max; /* free blocks that the free list may hold, at most LIST_MAX */
     const struct fit_calls *fit;     /* first fit for this processor */
     uint64_t handle_tag;             /* bits 51-63, in place */
@@ -130,6 +131,17 @@ static inline struct hints *connection_hints(const struct shmheap *heap)
 static inline uint64_t connection_end(const struct shmheap *heap)
 {
     return SHARED_LOAD(&heap->end);
+}
+
+/* connection_caches: 1 where threads may keep free blocks in caches, else 0. connection_cache_no_more
+ * makes it 0. */
+static inline int connection_caches(const struct shmheap *heap)
+{
+    return __atomic_load_n(&heap->cached, __ATOMIC_RELAXED) != 0;
+}
+static inline void connection_cache_no_more(struct shmheap *heap)
+{
+    __atomic_store_n(&heap->cached, 0u, __ATOMIC_RELAXED);
 }
 
 /* connection_fd returns a descriptor of the heap's file: fd if it still is one. Else it opens the
