@@ -44,17 +44,16 @@
  *   Leaving    What becomes of what a process holds, by how the process ends:
  *              how                        its objects       shared (1),  its uses       its caches
  *                                                           sent         of names
- *              shmheap_disconnect,        stay              stay         any process    given back
- *              return from main, exit,                                   may free (2)
- *              dlclose of the library (4)
+ *              shmheap_disconnect, exit,  stay              stay         any process    given back
+ *              return, dlclose (4)                                       may free (2)
  *              _exit, quick_exit, exec,   stay until        stay         stay until     free when
  *              abort, a signal (kill -9)  shmheap_reap (3)               shmheap_reap   needed
  *              (1) A handle was taken; shmheap_reap with SHMHEAP_REAP_SHARED frees those of dead
  *              processes. (2) See shmheap_alloc_named. (3) So take a handle of each object that
  *              other processes are to find, even if kept objects lead to it by offsets. With
  *              SHMHEAP_REAP, an allocation reaps, too. Reaping frees nothing that a dead process
- *              held while a child of it, or its child, lives connected and without exec. (4) If it
- *              never opened a heap with SHMHEAP_CACHED. Else it stays loaded, and open.
+ *              held while a child of it, or its child, lives connected and without exec. (4) If the
+ *              library never opened a heap with SHMHEAP_CACHED. Else it stays loaded, and open.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Its first
  *              call that takes the lock takes a slot for it, and may fail with EMFILE, EACCES
  *              (setuid, or the file's mode), ENOENT (no /proc) or EBADF (see Closed). The child

@@ -234,8 +234,8 @@ static void later_processes_keep_their_cache_lines(void)
     scene_end(scene);
 }
 
-/* The program closes all descriptors and opens the heap's file itself. The file gets the number that
- * the library's descriptor had. */
+/* The program closes all descriptors and opens the heap's file itself: the new descriptor has the
+ * number of the library's. */
 static void open_own(void *context)
 {
     static const int oflags[] = {O_RDONLY, O_RDWR, O_WRONLY, O_PATH};

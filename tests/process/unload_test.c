@@ -44,8 +44,8 @@ static void *use_and_wait(void *context)
     return NULL;
 }
 
-/* Without caches the library is gone then. A thread that has a cache calls the library when it ends,
- * so the library stays. */
+/* Without caches the library is gone then. A thread that has a cache calls the library when it
+ * ends, so the library stays. */
 static void unload(const struct plugin *plugin, int stays)
 {
     CHECK_EQ(dlclose(plugin->library), 0);

@@ -46,9 +46,10 @@ void file_drop(int fd);
 /* Identity and contents --------------------------------------------------- */
 
 /* file_identify stores device and inode of fd's file. file_is returns 1 when fd is a descriptor of
- * that file, else 0. errno stays. file_is_ours returns 1 when this library has made it besides: a
- * program that closes the library's descriptor may have opened the same file since, under the same
- * number. Where the system refuses the mark, it is file_is. file_is_nameless returns 1 when the file has no name left. */
+ * that file, else 0. file_is_ours returns 1 when the library has made that descriptor besides: a
+ * program that closes the library's may open the same file, and get the same number. Where the
+ * system refuses the mark, it is file_is. file_is_nameless returns 1 when the file has no name
+ * left. errno stays. */
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);
 int file_is_ours(int fd, dev_t device, ino_t inode);

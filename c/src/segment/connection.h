@@ -133,8 +133,8 @@ static inline uint64_t connection_end(const struct shmheap *heap)
     return SHARED_LOAD(&heap->end);
 }
 
-/* connection_caches: 1 where threads may keep free blocks in caches, else 0. connection_cache_no_more
- * makes it 0. */
+/* connection_caches: 1 where threads may keep free blocks in caches, else 0.
+ * connection_cache_no_more makes it 0. */
 static inline int connection_caches(const struct shmheap *heap)
 {
     return __atomic_load_n(&heap->cached, __ATOMIC_RELAXED) != 0;
