@@ -57,7 +57,8 @@ long reap_objects(struct shmheap *heap, int shared)
 {
     struct dead dead = dead_slots(heap);
     struct block_step step = {0, 0, 0};
-    long freed = reclaim_lines_free(heap, dead.slots) + reclaim_lines_free(heap, dead.departed);
+    long freed = reclaim_lines_free(heap, dead.slots);
+    reclaim_lines_free(heap, dead.departed);
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         uint64_t next = step.granule + step.size;
         if (block_is_reapable(heap, &step, &dead, shared)) {
@@ -65,7 +66,9 @@ long reap_objects(struct shmheap *heap, int shared)
                 index_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
-            freed++;
+            /* Not the lines of a departed process, which left in order. */
+            freed += slot_set_has(dead.slots, header_slot(step.header)) ||
+                     header_state(step.header) == SHMHEAP_STATE_CACHED;
             /* The free block behind it has been merged: continue at the next start. */
             next = index_next_start(heap, next);
         }
