@@ -25,6 +25,7 @@ constexpr const char *help_text =
     "  -f, --full             the scale of docs/benchmarks.md: 11 rounds\n"
     "  -p, --peers LIST       measure these peers only, separated by commas\n"
     "  -w, --workloads LIST   measure these workloads only, separated by commas\n"
+    "  -t, --twice            heaps of twice the live bytes, 64 KiB at least\n"
     "  -r, --rounds N         number of rounds (default 5)\n"
     "  -j, --json FILE        write the figures of all rounds to FILE\n"
     "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json;\n"
@@ -46,7 +47,7 @@ struct choices {
     bench::suite all = {"default", bench::default_scale, 0, {}, {}, {}};
     unsigned rounds = 5;
     std::string peers, workloads, json;
-    bool list = false, docs = false;
+    bool list = false, docs = false, twice = false;
 };
 
 unsigned rounds_of(const char *text)
@@ -84,6 +85,9 @@ void option_take(choices &chosen, unsigned &rounds, int option)
         case 'j':
             chosen.json = optarg;
             break;
+        case 't':
+            chosen.twice = true;
+            break;
         case 'd':
             chosen.docs = true;
             break;
@@ -101,18 +105,28 @@ void option_take(choices &chosen, unsigned &rounds, int option)
 choices options_read(int argc, char **argv)
 {
     static const option options[] = {
-        {"quick", no_argument, nullptr, 'q'},        {"full", no_argument, nullptr, 'f'},
-        {"peers", required_argument, nullptr, 'p'},  {"workloads", required_argument, nullptr, 'w'},
-        {"rounds", required_argument, nullptr, 'r'}, {"json", required_argument, nullptr, 'j'},
-        {"list", no_argument, nullptr, 'l'},         {"docs", no_argument, nullptr, 'd'},
-        {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0},
+        {"quick", no_argument, nullptr, 'q'},
+        {"full", no_argument, nullptr, 'f'},
+        {"peers", required_argument, nullptr, 'p'},
+        {"workloads", required_argument, nullptr, 'w'},
+        {"rounds", required_argument, nullptr, 'r'},
+        {"json", required_argument, nullptr, 'j'},
+        {"list", no_argument, nullptr, 'l'},
+        {"docs", no_argument, nullptr, 'd'},
+        {"twice", no_argument, nullptr, 't'},
+        {"help", no_argument, nullptr, 'h'},
+        {nullptr, 0, nullptr, 0},
     };
     choices chosen;
     unsigned rounds = 0;
-    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlh", options, nullptr)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlht", options, nullptr)) != -1;)
         option_take(chosen, rounds, c);
     if (optind < argc)
         wrong_usage(std::string("unexpected argument ") + argv[optind]);
+    if (chosen.twice) {
+        chosen.all.size.heap_least = 64 << 10;
+        chosen.all.size.heap_spare = 0;
+    }
     chosen.all.rounds = rounds ? rounds : chosen.rounds;
     return chosen;
 }

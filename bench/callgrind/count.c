@@ -1,7 +1,8 @@
 /* count.c: churn for callgrind, which counts only inside measured_alloc and measured_free.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Usage: count [LIVE [STEPS [cached]]]; see count.sh. */
+ * Usage: count [LIVE [STEPS [exact|cached [BYTES]]]]; see count.sh. BYTES: of the heap, for each
+ * live object; 484 is twice their mean size. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,8 @@ int main(int argc, char **argv)
 {
     size_t live = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000;
     size_t steps = argc > 2 ? strtoul(argv[2], NULL, 10) : 100000;
-    shmheap_options options = {.len = live * 700 + 65536,
+    shmheap_options options = {.len = argc > 4 ? live * strtoul(argv[4], NULL, 10)
+                                               : live * 700 + 65536,
                                .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     shmheap_memory_handle heap;
     if (argc > 3 && strcmp(argv[3], "cached") == 0)

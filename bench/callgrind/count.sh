@@ -3,7 +3,7 @@
 # callgrind. Counts repeat between runs; times do not. Mispredictions are those of callgrind's
 # model of a processor.
 #
-# Usage: bench/callgrind/count.sh PROGRAM [LIVE [STEPS [cached]]]
+# Usage: bench/callgrind/count.sh PROGRAM [LIVE [STEPS [exact|cached [BYTES]]]]
 #   bazel build -c opt //bench:count && bench/callgrind/count.sh bazel-bin/bench/count
 set -eu
 
@@ -11,6 +11,7 @@ program=${1:?the program, bazel-bin/bench/count}
 live=${2:-10000}
 steps=${3:-100000}
 how=${4:-exact}
+bytes=${5-}
 
 command -v valgrind >/dev/null || {
     echo "count.sh: valgrind is not installed; tools/setup installs it" >&2
@@ -20,7 +21,7 @@ command -v valgrind >/dev/null || {
 # Events: Ir instructions; Bc, Bi conditional and indirect branches; Bcm, Bim mispredicted branches.
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --branch-sim=yes \
-        --toggle-collect="$1" "$program" "$live" "$steps" "$how" 2>&1 |
+        --toggle-collect="$1" "$program" "$live" "$steps" "$how" $bytes 2>&1 |
         awk -v steps="$steps" -v what="$2" '
             / Events +:/ { for (i = 4; i <= NF; i++) name[i] = $i }
             / Collected +:/ {

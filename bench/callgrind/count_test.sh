@@ -10,9 +10,9 @@ command -v valgrind >/dev/null || {
     exit 0
 }
 
-# at_most BOUND LIVE exact|cached
+# at_most BOUND LIVE exact|cached [BYTES of the heap for each object; 484: twice their size]
 at_most() {
-    "$count" "$program" "$2" 20000 "$3" | tee "$TEST_TMPDIR/table"
+    "$count" "$program" "$2" 20000 "$3" ${4-} | tee "$TEST_TMPDIR/table"
     awk -v bound="$1" '
         $1 == "both" {
             found = 1
@@ -26,5 +26,7 @@ at_most 765 30 exact # the free set is a list; with more objects, size bins and 
 at_most 1030 1000 exact
 at_most 1030 10000 exact
 at_most 1105 100000 exact
-at_most 340 10000 cached # a small heap: a cache holds 1/64 of it
-at_most 155 100000 cached
+at_most 275 350 cached 484
+at_most 165 1000 cached 484
+at_most 130 10000 cached 484
+at_most 130 100000 cached 484

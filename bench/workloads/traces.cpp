@@ -74,8 +74,7 @@ private:
 
 std::size_t heap_bytes(const job &job, const program_trace &trace)
 {
-    constexpr std::size_t spare = std::size_t{8} << 20;
-    return std::max<std::size_t>(job.size.heap_least, 2 * trace.live_most + spare);
+    return std::max<std::size_t>(job.size.heap_least, 2 * trace.live_most + job.size.heap_spare);
 }
 
 // Replays twice: the first replay touches all memory that the measured one will use.

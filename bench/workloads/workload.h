@@ -16,6 +16,7 @@ namespace bench
 // How much is measured. The tiny scale is for tests.
 struct scale {
     std::size_t heap_least;    // least size of a heap in timed workloads: it bounds the caches
+    std::size_t heap_spare;    // bytes added to twice the live bytes
     std::size_t fill_heap;     // size of the heaps of full-first and full-kept
     std::size_t replacements;  // replacements of full-kept
     std::size_t trace_events;  // calls replayed of each recorded program, at most

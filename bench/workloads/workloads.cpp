@@ -9,9 +9,10 @@ namespace bench
 
 std::size_t job::heap_bytes(std::size_t objects) const
 {
-    constexpr std::size_t page = 4096, spare = std::size_t{8} << 20;
+    constexpr std::size_t page = 4096;
     double bytes = 2 * size_mean(what.sizes) * static_cast<double>(objects);
-    return std::max(size.heap_least, (static_cast<std::size_t>(bytes) + spare) / page * page);
+    return std::max(size.heap_least,
+                    (static_cast<std::size_t>(bytes) + size.heap_spare) / page * page);
 }
 
 const std::vector<workload> &workloads()

@@ -116,14 +116,14 @@ enum shmheap_flags {
     SHMHEAP_EXCLUSIVE = 1 << 1, /* with SHMHEAP_CREATE: EEXIST if a heap has that name */
     SHMHEAP_READ_ONLY = 1 << 2, /* handles resolve, inspecting works, changes fail with EACCES */
     /* For this connection: each thread caches free blocks of up to 2.5 KiB (alignment 8) or 5 KiB
-     * (16), at most 1 MiB or 1/64 of the heap, the lesser. Much faster, but placement is not first
-     * fit: an object comes from the cache, or from the best-fitting free block. Blocks go back when
-     * the thread ends, when the connection closes, and before an allocation of any process fails,
-     * except 128 bytes for each live thread that caches. Racing misuse of one object (a double
-     * free, or a free or send against taking a handle) may go undetected. Its memory may then be
-     * handed out twice, its handle be stale (ESTALE), or later calls fail with EBADMSG. The block
-     * list stays whole. Taking a handle during a resize is safe. Without effect before Linux 4.16,
-     * in heaps below 64 KiB, and with a max_len above 64 GiB (32 GiB with alignment 8). */
+     * (16), at most 1 MiB or 1/4 of the heap. Much faster, but placement is not first fit: an
+     * object comes from the cache, or from the best-fitting free block, and its block may be an
+     * eighth larger. Blocks go back when the thread ends, when the connection closes, and before an
+     * allocation of any process fails, except 128 bytes for each caching thread. Racing misuse of
+     * one object (a double free, or a free or send against taking a handle) may go undetected. Its
+     * memory may then be handed out twice, its handle be stale (ESTALE), or later calls fail with
+     * EBADMSG. The block list stays whole. Taking a handle during a resize is safe. No effect
+     * before Linux 4.16, in heaps below 64 KiB, with max_len above 64 GiB (alignment 8: 32). */
     SHMHEAP_CACHED = 1 << 3,
     /* When creating: in this heap, an allocation reaps (shmheap_reap(mem, 0)) before it fails. With
      * n > 16 processes it may detect a death n * n * 64 ns late: 64 ms with 1,000. */

@@ -2,12 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/scene.h"
 
-enum {
-    LEN = 128 << 10,
-    SMALL = 8,
-    OTHER = 24,
-    SMALLS = 132
-}; /* a cache of 128 blocks of 16 bytes */
+/* So little stays free that the cache holds the least, a 64th of the heap: 128 blocks of 16
+ * bytes. */
+enum { LEN = 128 << 10, FREE = 1500, SMALL = 8, OTHER = 24, SMALLS = 132 };
 
 /* How many objects of SMALL bytes are freed until the next free has to flush. Found out once,
  * before all. */
@@ -49,8 +46,8 @@ static void frees(struct scene *scene, unsigned count)
 static void has_many(struct scene *scene)
 {
     connect(scene);
-    for (unsigned i = 0; i < SMALLS; i++)
-        scene->ptrs[i] = get(scene, SMALL);
+    CHECK_EQ(shmheap_alloc_many(scene->own, SMALL, SMALLS, scene->ptrs), SMALLS);
+    get(scene, test_stat(scene->own).largest_free - FREE);
 }
 
 static void is_full(struct scene *scene)

@@ -257,9 +257,68 @@ static void the_only_block_that_fits_is_in_a_cache(void)
     shmheap_disconnect(other);
 }
 
-static const struct test tests[] = {
-    TEST(a_thread_keeps_so_much_and_until_it_ends), TEST(the_bound_holds_at_each_moment),
-    TEST(the_bound_holds_after_each_call),          TEST(a_flood_of_one_size),
-    TEST(a_thread_that_only_frees_keeps_little),    TEST(no_room_is_lost_to_caches),
-    TEST(the_only_block_that_fits_is_in_a_cache)};
+enum { SHARED_LEN = 1 << 20, SHARED_HELD = 1000, SHARED_ROUNDS = 100000, FREE_LEFT = 64 << 10 };
+
+/* struct churn_log: what a churn of objects of 16 to 1,024 bytes saw. */
+struct churn_log {
+    struct test_random random;
+    void *held[SHARED_HELD];
+    uint64_t larger; /* objects in blocks larger than their size rounded up */
+};
+
+static void churn_small(shmheap_memory_handle mem, struct churn_log *log)
+{
+    for (size_t round = 0; round < test_rounds(SHARED_ROUNDS); round++) {
+        void **place = &log->held[test_random_below(&log->random, SHARED_HELD)];
+        size_t low = (size_t)16 << test_random_below(&log->random, 6);
+        size_t len = low + test_random_below(&log->random, low);
+        CHECK_EQ(shmheap_try_free(mem, *place), 0);
+        CHECK((*place = shmheap_alloc(mem, len)) != NULL);
+        size_t block = (len + 8 + 15) / 16 * 16, room = shmheap_usable_size(mem, *place) + 8;
+        CHECK_LE(block, room);
+        CHECK_LE(room, block + block / 8);
+        log->larger += room != block;
+    }
+}
+
+/* A cache that is nearly full serves a size from the next larger ones. */
+static void a_full_cache_lends_larger_blocks(void)
+{
+    shmheap_memory_handle mem = test_anonymous_with(SHARED_LEN / 2, 16, SHMHEAP_CACHED);
+    struct churn_log log = {.random = test_random_begin(19)};
+    churn_small(mem, &log);
+    CHECK(log.larger > 0);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+/* Another process takes nearly all that was free. The cache gives back until about as much stays
+ * free as it keeps. */
+static void a_cache_follows_what_is_free(void)
+{
+    shmheap_memory_handle mem = test_anonymous_with(SHARED_LEN, 16, SHMHEAP_CACHED),
+                          other = test_connect_again(mem, 0);
+    struct churn_log log = {.random = test_random_begin(20)};
+    churn_small(mem, &log);
+    CHECK(test_cached(other).bytes > FREE_LEFT);
+    while (test_stat(other).free_bytes > FREE_LEFT)
+        CHECK(shmheap_alloc(other, 500) != NULL);
+    churn_small(mem, &log);
+    uint64_t kept = test_cached(other).bytes, left = test_stat(other).free_bytes;
+    printf("  %llu bytes kept, %llu free\n", (unsigned long long)kept, (unsigned long long)left);
+    CHECK_LE(kept, left + left / 4);
+    CHECK_SOUND(other);
+    shmheap_disconnect(mem);
+    shmheap_disconnect(other);
+}
+
+static const struct test tests[] = {TEST(a_thread_keeps_so_much_and_until_it_ends),
+                                    TEST(the_bound_holds_at_each_moment),
+                                    TEST(the_bound_holds_after_each_call),
+                                    TEST(a_flood_of_one_size),
+                                    TEST(a_thread_that_only_frees_keeps_little),
+                                    TEST(no_room_is_lost_to_caches),
+                                    TEST(the_only_block_that_fits_is_in_a_cache),
+                                    TEST(a_full_cache_lends_larger_blocks),
+                                    TEST(a_cache_follows_what_is_free)};
 TEST_MAIN(tests)

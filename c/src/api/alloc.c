@@ -47,8 +47,11 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
 {
     uint64_t need = heap->open ? block_granules(heap, sz) : 0;
     struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
-    void *ptr =
-        cache != NULL && cache_is_of(cache, heap) ? cache_take_settled(cache, need, sz) : NULL;
+    void *ptr = NULL;
+    if (cache != NULL && cache_is_of(cache, heap)) {
+        ptr = cache_take_settled(cache, need, sz);
+        ptr = ptr != NULL ? ptr : cache_take_near(cache, need);
+    }
     if (ptr != NULL || heap_lock(heap) != 0)
         return ptr;
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&

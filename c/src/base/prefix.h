@@ -27,6 +27,7 @@
 #define cache_nothing shmheap_cache_nothing
 #define cache_of shmheap_cache_of
 #define cache_start_if_room shmheap_cache_start_if_room
+#define cache_take_near shmheap_cache_take_near
 #define cache_take_settled shmheap_cache_take_settled
 #define check_heap shmheap_check_heap
 #define connect_attach_at shmheap_connect_attach_at
@@ -51,8 +52,8 @@
 #define file_identify shmheap_file_identify
 #define file_in_use shmheap_file_in_use
 #define file_is shmheap_file_is
-#define file_is_ours shmheap_file_is_ours
 #define file_is_nameless shmheap_file_is_nameless
+#define file_is_ours shmheap_file_is_ours
 #define file_length_check shmheap_file_length_check
 #define file_lock shmheap_file_lock
 #define file_lock_unused shmheap_file_lock_unused
@@ -298,6 +299,7 @@
 #define stacks_format shmheap_stacks_format
 #define stacks_make_room shmheap_stacks_make_room
 #define stacks_settle_recent shmheap_stacks_settle_recent
+#define stacks_shrink shmheap_stacks_shrink
 #define starts_clear shmheap_starts_clear
 #define topology_name shmheap_topology_name
 #define topology_of_caller shmheap_topology_of_caller

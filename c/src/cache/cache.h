@@ -18,8 +18,9 @@
 #include "../heap/fit.h"
 
 enum {
-    CACHE_SIZES = 321, /* blocks of as many granules and more are not cached */
-    CACHE_RECENT = 8   /* blocks freed last, not on their stacks yet */
+    CACHE_LEN_MIN = 1 << 16, /* bytes of the smallest heap in which threads cache */
+    CACHE_SIZES = 321,       /* blocks of as many granules and more are not cached */
+    CACHE_RECENT = 8         /* blocks freed last, not on their stacks yet */
 };
 
 /* struct cache_entry is private: a cached block, and the header that turns it into an object. */
@@ -79,11 +80,13 @@ struct cache {
     uint64_t epoch; /* of the line, as last seen */
     /* calls until the stacks are used again: how many remain, how many there were */
     uint64_t pause, pause_len;
-    uint64_t held_back; /* calls that did without a line while threads waited for space */
-    uint64_t resumed;   /* the heap's allocs when the stacks were last resumed */
-    uint64_t spare;     /* granules that may be cached beyond room */
-    uint64_t most;      /* granules that may be cached in all */
-    size_t bytes;       /* of the whole struct */
+    uint64_t held_back;   /* calls that did without a line while threads waited for space */
+    uint64_t resumed;     /* the heap's allocs when the stacks were last resumed */
+    uint64_t spare;       /* granules that may be cached beyond room */
+    uint64_t sharers;     /* threads that cache in this heap, as last counted */
+    uint64_t count_pause; /* fills and flushes until the next count */
+    uint64_t most;        /* granules that may be cached in all */
+    size_t bytes;         /* of the whole struct */
     enum cache_state state;
     uint64_t hand;                /* the size that room_victim examined last */
     uint64_t marks[CACHE_SIZES];  /* the tops of the stacks at that time */

@@ -10,8 +10,20 @@
 #include "stacks.h"
 
 enum {
-    LIMIT_BYTES = 1 << 20, /* the most that a cache holds */
-    LIMIT_SHARE = 64,      /* and the part of the heap */
+    /* The most that a cache holds: so many bytes, the part LIMIT_SHARE of the heap, its share of
+     * what is free. A cache may hold the part LEAST_SHARE of the heap in any case. */
+    LIMIT_BYTES = 1 << 20,
+    LIMIT_SHARE = 4,
+    LEAST_SHARE = 64,
+    /* Fills and flushes between two counts of the threads that cache: counting costs a load for
+     * each. */
+    COUNT_PAUSE = 64,
+    COUNT_PAUSE_LINE = 16,
+    /* A request may get a block larger by this part where the cache has less room than this part
+     * of what it may hold, or than so many granules. */
+    NEAR_SHARE = 8,
+    NEAR_ROOM_SHARE = 4,
+    NEAR_ROOM = 1024,
     /* Calls without the cache after a request. In a heap of many blocks at least one for each
      * PAUSE_BLOCKS of them, up to PAUSE_BOUND. */
     PAUSE_LEAST = 64,
@@ -21,10 +33,53 @@ enum {
     RESUMED_LONG_AGO = 16 /* pauses */
 };
 
+/* Granules. */
+static uint64_t heap_part(const struct shmheap *heap, uint64_t len, unsigned share)
+{
+    uint64_t part = len / share;
+    return (part < LIMIT_BYTES ? part : LIMIT_BYTES) >> heap->shift;
+}
+
 uint64_t cache_limit(const struct shmheap *heap, uint64_t len)
 {
-    uint64_t share = len / LIMIT_SHARE;
-    return (share < LIMIT_BYTES ? share : LIMIT_BYTES) >> heap->shift;
+    return heap_part(heap, len, LIMIT_SHARE);
+}
+
+/* The threads that cache in this heap, as last counted. */
+static uint64_t cache_sharers(struct cache *cache, const struct shmheap *heap)
+{
+    if (cache->count_pause-- == 0) {
+        struct reclaim_owners owners;
+        reclaim_lines_owners(heap, &owners);
+        cache->sharers = owners.lines != 0 ? owners.lines : 1;
+        cache->count_pause = COUNT_PAUSE + COUNT_PAUSE_LINE * cache->sharers;
+    }
+    return cache->sharers;
+}
+
+/* How many granules the cache may hold now. All caches together hold about as much as stays free:
+ * a cache has its speed from what it holds, and an allocation that finds no space has to reclaim
+ * it. */
+static uint64_t cache_most(struct cache *cache, const struct shmheap *heap)
+{
+    uint64_t len = load_u64(&heap->len_known), used = load_u64(&heap->control->used_granules);
+    uint64_t most = heap_part(heap, len, LIMIT_SHARE), least = heap_part(heap, len, LEAST_SHARE);
+    uint64_t free = used < heap->end ? heap->end - used : 0;
+    uint64_t share = free / cache_sharers(cache, heap);
+    return share < least ? least : share < most ? share : most;
+}
+
+/* Follows cache_most, down only where it has become an eighth less: else each batch would flush
+ * another stack. */
+static void cache_resize(struct cache *cache, struct shmheap *heap)
+{
+    uint64_t most = cache_most(cache, heap);
+    if (most < cache->most - cache->most / 8) {
+        stacks_shrink(cache, heap, most);
+    } else if (most > cache->most) {
+        cache->spare += most - cache->most;
+        cache->most = most;
+    }
 }
 
 /* Allocates the line and publishes it. A death in here leaves a used block or a line of a dead
@@ -46,7 +101,7 @@ static int cache_attach(struct cache *cache, struct shmheap *heap)
                               header_generation(header)));
     reclaim_line_add(heap, (uint64_t)granule);
     store_u64(&heap->control->caching, 1);
-    cache->epoch = cache->pause = 0;
+    cache->epoch = cache->pause = cache->count_pause = 0;
     cache->pause_len = PAUSE_LEAST;
     cache->resumed = load_u64(&heap->control->allocs);
     stacks_format(cache, heap);
@@ -108,17 +163,28 @@ static int cache_ready(struct cache *cache, struct shmheap *heap)
         return -1;
     }
     stacks_settle_recent(cache);
-    uint64_t most = cache_limit(heap, load_u64(&heap->len_known));
-    cache->spare += most - cache->most;
-    cache->most = most;
     cache->limit = heap->end > CACHE_SIZES ? heap->end - CACHE_SIZES : 0;
-    return load_u32(&cache->line->requested) == 0 ? 0 : cache_answer(cache, heap);
+    if (load_u32(&cache->line->requested) != 0 && cache_answer(cache, heap) != 0)
+        return -1;
+    cache_resize(cache, heap);
+    return 0;
 }
 
 void *cache_take_settled(struct cache *cache, uint64_t size, size_t len)
 {
     stacks_settle_recent(cache);
     return stack_has_enough(cache, size) ? cache_take(cache, len) : NULL;
+}
+
+void *cache_take_near(struct cache *cache, uint64_t size)
+{
+    uint64_t room = cache->most / NEAR_ROOM_SHARE;
+    if (cache->room + cache->spare >= (room < NEAR_ROOM ? room : NEAR_ROOM))
+        return NULL;
+    for (uint64_t near = size; near <= size + size / NEAR_SHARE && near < CACHE_SIZES; near++)
+        if (stack_count(cache, near) != 0)
+            return cache_take(cache, (size_t)(near << cache->shift) - HEADER_SIZE);
+    return NULL;
 }
 
 /* Puts a cached block on its stack. The last block of a batch may be larger than the batch's

@@ -20,6 +20,12 @@ int cache_start_if_room(struct cache *cache, struct shmheap *heap);
  * so few blocks that it should be filled. */
 void *cache_take_settled(struct cache *cache, uint64_t size, size_t len);
 
+/* cache_take_near takes a block of size granules or of at most an eighth more, which the object
+ * then has. It serves where the cache is nearly full: there a batch of this size would have to
+ * displace others, and that batch as soon be displaced. Call it after cache_take_settled. Returns
+ * NULL where there is no such block, or room enough for a batch. */
+void *cache_take_near(struct cache *cache, uint64_t size);
+
 /* cache_fill fetches blocks of size granules (1 to CACHE_SIZES - 1), one at least if possible.
  * cache_flush makes room for one, unless that is more than a small part of the cache. Both first
  * answer a request for the blocks. Return 1 when the cache may be used then, else 0. */

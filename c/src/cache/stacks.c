@@ -139,6 +139,16 @@ void stacks_make_room(struct cache *cache, struct shmheap *heap, uint64_t need)
     cache->spare = room - cache->room;
 }
 
+void stacks_shrink(struct cache *cache, struct shmheap *heap, uint64_t most)
+{
+    if (cache->most - cache->room - cache->spare > most)
+        room_make(cache, heap);
+    uint64_t held = cache->most - cache->room - cache->spare;
+    cache->most = most > held ? most : held;
+    cache->room = cache->room < cache->most - held ? cache->room : cache->most - held;
+    cache->spare = cache->most - held - cache->room;
+}
+
 uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count)
 {
     uint64_t sum = count;

@@ -36,6 +36,10 @@ void stacks_forget(struct cache *cache);
  * It flushes other stacks for that, but not for more than a share. */
 void stacks_make_room(struct cache *cache, struct shmheap *heap, uint64_t need);
 
+/* stacks_shrink lowers the granules that may be cached to most, or as far as flushing a part of
+ * one stack allows: other processes wait for the lock meanwhile. */
+void stacks_shrink(struct cache *cache, struct shmheap *heap, uint64_t most);
+
 /* stack_sum is a checksum of the entries that the last batch fetched. The stack is empty, so it
  * is unchanged where no block was added since. */
 uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count);

@@ -11,11 +11,10 @@
 #include "reclaim.h"
 #include "refill.h"
 
-/* LIMIT_BYTES_MIN: a cache that could hold no more is not made. ENTRIES_SHARE: above the sum of
- * 1 / size over all sizes, 6.35. PADDING: entries, so that the stacks do not all begin in the
- * same set of the processor's cache. THREAD_END_MS: how long an ending thread waits for the
- * lock. */
-enum { LIMIT_BYTES_MIN = 1024, ENTRIES_SHARE = 7, PADDING = 4, THREAD_END_MS = 100 };
+/* ENTRIES_SHARE: above the sum of 1 / size over all sizes, 6.35. PADDING: entries, so that the
+ * stacks do not all begin in the same set of the processor's cache. THREAD_END_MS: how long an
+ * ending thread waits for the lock. */
+enum { ENTRIES_SHARE = 7, PADDING = 4, THREAD_END_MS = 100 };
 
 static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
 
@@ -184,8 +183,7 @@ struct cache *cache_of(struct shmheap *heap)
     int before = errno;
     struct cache *cache;
     process_notice_fork();
-    if (!lock_barrier_remote ||
-        cache_limit(heap, load_u64(&heap->len_known)) << heap->shift < LIMIT_BYTES_MIN)
+    if (!lock_barrier_remote || load_u64(&heap->len_known) < CACHE_LEN_MIN)
         return NULL;
     for (cache = cache_all; cache != NULL && SHARED_LOAD(&cache->connection) != heap;
          cache = cache->next_of_thread)
