@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* bits.c: what bits.h does not inline: long blocks, ranges of start bits, the table of run masks.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "bits.h"
 
 uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t header)

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* aligned_search.c: two walks in address order, over chunks with small and with large free blocks.
+ *
+ * The walk of small blocks reads the words of all bins from need on as one; the walk of large
+ * blocks reads the tree. Each step tests the lower of the two chunks: its small blocks on bit
+ * masks, its large block by the size in the tree. The first chunk with room ends the search.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "aligned_search.h"
 
 #include "size_bins.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* free_set.c: the way from one form to the other; rare operations: huge sizes, moves, splits.
+ *
+ * Both ways first collect the blocks in private memory: the list and the first chunks of the bins
+ * lie in the same words, control->first.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "free_set.h"
 
 uint64_t free_set_find_huge(const struct shmheap *heap, uint64_t need, uint64_t top)

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* large_tree.c: the searches that begin at a chunk, backwards and forwards.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "large_tree.h"
 
 /* Goes up the tree to a node with an earlier entry that is not 0, then down along the last ones. */

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* size_bins.c: the slow paths of the bins: levels from 2 on, and a search by level 0 alone.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "size_bins.h"
 
 void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)

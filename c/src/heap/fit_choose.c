@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* fit_choose.c: chooses first fit by cpuid, and reads SHMHEAP_SIMD and SHMHEAP_LIST_MAX.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fit_choose.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* grow.c: tries a long step, and after a refusal the shortest step that serves.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "grow.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* file.c: the system calls on a heap's file: open, fstat, pwrite, F_OFD_SETLK, unlink.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "file.h"
 
 #include <errno.h>

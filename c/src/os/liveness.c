@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* liveness.c: a mapping of one page keeps a description, or a descriptor where mappings fail.
+ *
+ * fork() waits at a mutex, the gate, while a new descriptor is not yet stored in its struct: a
+ * child closes the descriptors that it finds there. An unknown one would keep the locks after the
+ * end of the process.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "liveness.h"
 
 #include <errno.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* memory.c: reads /proc and the files of control groups into buffers on the stack, without malloc.
+ *
+ * memory_left is the minimum over the machine, the groups of the process and the groups above
+ * them, in both versions of control groups. memory_suffices reads them only when the surplus of
+ * its last check is used up or older than a second.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "memory.h"
 
 #include <errno.h>

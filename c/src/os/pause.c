@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* pause.c: random lengths below a limit that doubles, by the monotonic clock.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "pause.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* process.c: processes by /proc/PID/task/PID/stat, memory by mremap and msync, a wiped page.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "process.h"
 
 #include <dlfcn.h>

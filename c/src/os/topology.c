@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* topology.c: sockets and nodes from sysfs, placement by mbind(2).
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "topology.h"
 
 #include <dirent.h>

@@ -1,4 +1,16 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* lock.c: the slow paths of the lock: spinning, sleeping, waking, and taking it from a dead owner.
+ *
+ * The words that an owner leaves, and the threads that may replace them:
+ *   0                  unlocked                           any thread
+ *   LOCK_HANDOFF       unlocked while a waiter starves    starving waiters
+ *   FUTEX_OWNER_DIED   the kernel saw the owner die, or   any thread; it gets LOCK_DIED
+ *                      the owner could not recover
+ *   thread and slot    the owner died unseen              lock_seize; it gets LOCK_DIED
+ *
+ * A waiter spins, then sleeps on the futex. After each LOCK_SLICE_MS its caller tests whether the
+ * owner lives. After LOCK_STARVING_MS the waiter starves. So a process that unlocks and locks
+ * again at once cannot keep the lock from it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "lock.h"
 
 #include <errno.h>

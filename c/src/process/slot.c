@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* slot.c: the entries of the slot table; a locked byte or a pid shows whether a holder lives.
+ *
+ * The word of an entry decides. A process takes it by one compare-exchange and then fills in the
+ * other fields.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "slot.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* slot_claim.c: finds claims by locked bytes, or in memory by the parents that entries name.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "slot_claim.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* wait.c: one futex for all sleepers; the bits of FUTEX_WAIT_BITSET are their size classes.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "wait.h"
 
 #include <limits.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* recover.c: the slow path to the lock: a slot, the lock, recovery after a death, the length.
+ *
+ * Recovery trusts the headers and computes all other data from them. A slot becomes free in two
+ * steps: its blocks get a label in place of the slot, then the entry is cleared. So no block names
+ * a free slot.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "recover.h"
 
 #include <errno.h>

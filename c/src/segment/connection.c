@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* connection.c: renews descriptors: those that the program has closed, and those of a child.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "connection.h"
 
 #include <errno.h>

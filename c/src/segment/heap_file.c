@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* heap_file.c: tests the first bytes of a file, waits for its maker, and removes unused heaps.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "heap_file.h"
 
 #include <errno.h>

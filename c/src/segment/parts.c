@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* parts.c: computes parts from layout and length; a growth adds the difference of two lengths.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "parts.h"
 
 uint64_t parts_map_len(const struct shmheap *heap)

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* reserve.c: checks all limits, reserves by fallocate(2) or zeros, and undoes it after a failure.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "reserve.h"
 
 #include <errno.h>

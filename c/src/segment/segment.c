@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* segment.c: fills a new heap, checks the fixed fields of an existing one, follows its growth.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "segment.h"
 
 #include <errno.h>
