@@ -1,0 +1,63 @@
+#!/bin/bash
+# mutate_test.sh MUTATE: tools/mutate lists the mutants of the files that the command line names,
+# refuses a name that is no file of c/src, and knows where its tests lie. It judges no mutant.
+set -uo pipefail
+tool=$1
+command -v python3 >/dev/null || { echo "skipped: there is no python3"; exit 0; }
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/mutate.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+failures=0
+fail() { echo "$*"; failures=$((failures + 1)); }
+
+# list ARGUMENT...: the mutants, which the tool lists without a word of error.
+list() {
+    "$tool" --list --sample 0 "$@" >"$work/out" 2>"$work/err" || fail "--list $*: status $?"
+    [ ! -s "$work/err" ] || fail "--list $*: $(cat "$work/err")"
+    cat "$work/out"
+}
+# refused WORDS ARGUMENT...: status 2, one line of error that has the words, and no output.
+refused() {
+    local words=$1 status=0
+    shift
+    "$tool" --state "$work/state" "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ "$status" = 2 ] || fail "$*: status $status, not 2"
+    [ ! -s "$work/out" ] || fail "$*: it printed: $(head -1 "$work/out")"
+    [[ $(wc -l <"$work/err") = 1 && $(cat "$work/err") == *"$words"* ]] ||
+        fail "$*: it did not say '$words' in one line, but: $(cat "$work/err")"
+    [ ! -e "$work/state" ] || fail "$*: it judged mutants"
+}
+
+grow=$(list grow.c)
+[[ $grow == heap/grow.c:*' -> '* ]] || fail "no mutants of grow.c: $grow"
+[ "$(grep -vc '^heap/grow\.c:' <<<"$grow")" = 0 ] || fail "grow.c: mutants of another file"
+[ "$(list heap/grow.c)" = "$grow" ] || fail "heap/grow.c: not those of grow.c"
+[ "$(list heap/grow.c grow.c)" = "$grow" ] || fail "two names of a file: not those of one name"
+[ "$(list grow.c wait.c | cut -d: -f1 | uniq | xargs)" = "heap/grow.c process/wait.c" ] ||
+    fail "two files: not the mutants of both"
+[ "$(list | grep '^heap/grow\.c:')" = "$grow" ] || fail "no name: not the mutants of all files"
+
+refused 'no C file nothing.c' --list nothing.c
+refused 'no C file nothing.c' nothing.c
+refused 'no C file nothing.c' --list grow.c nothing.c
+refused 'no C file process/grow.c' --list process/grow.c # it is in heap/
+refused 'no C file c/src/heap/grow.c' --list c/src/heap/grow.c
+refused 'no C file main.c' --list main.c # of the program shmheap
+refused 'no C file README.md' --list README.md
+refused 'no C file ' --list ''
+
+# Each file that a run would compile exists.
+python3 - "$tool" >"$work/sources" <<'END' || fail "the lists of the tests cannot be read"
+import runpy, sys
+mutate = runpy.run_path(sys.argv[1])
+for table in ("MORE_SOURCES", "HOOKS", "SPARSE_FILES"):
+    for test in set(mutate[table]) - set(mutate["TESTS"]):
+        print("%s, which is in %s alone" % (test, table))
+for test in mutate["TESTS"]:
+    for file in [test + ".c"] + mutate["MORE_SOURCES"].get(test, []):
+        print(file)
+END
+[ -s "$work/sources" ] || fail "there are no tests"
+while IFS= read -r file; do
+    [ -f "tests/$file" ] || fail "it names a test that does not exist: $file"
+done <"$work/sources"
+[ "$failures" = 0 ] && echo passed
