@@ -134,13 +134,13 @@ static uint64_t break_boundary(struct target *target, unsigned way)
 static uint64_t break_sizes(struct target *target, unsigned way)
 {
     const uint64_t size = size_at(target, target->hole), chunk = target->hole / CHUNK_GRANULES;
-    const uint64_t sizes[] = {size, BINS - 1, 0}, mine = UINT64_C(1) << chunk % BINS;
+    const uint64_t sizes[] = {size, BINS - 1, 0}, mine = UINT64_C(1) << chunk % WORD_BITS;
     if (way < 3) {
         uint64_t *word = row_of(target, target->hole, sizes[way]), changed = *word ^ mine;
         poke_u64(target, word, changed);
         for (unsigned level = 1; level < target->layout.bin_levels; level++)
             poke_u64(target, word_of(target, level, 0, sizes[way]), changed != 0);
-        return chunk_off(target, chunk & ~(uint64_t)(BINS - 1));
+        return chunk_off(target, chunk & ~(uint64_t)(WORD_BITS - 1));
     }
     const uint64_t at = (way < 5 ? target->large : target->top) / CHUNK_GRANULES;
     const uint64_t values[] = {size_at(target, target->large) - 1, 0,
@@ -174,12 +174,12 @@ static uint64_t break_tree(struct target *target, unsigned way)
 static uint64_t break_row_levels(struct target *target, unsigned way)
 {
     const uint64_t groups =
-        ((target->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + BINS - 1) / BINS;
+        ((target->granules + CHUNK_GRANULES - 1) / CHUNK_GRANULES + WORD_BITS - 1) / WORD_BITS;
     const uint64_t size = size_at(target, target->hole),
                    bits[] = {1, UINT64_C(1) << (groups - 1), UINT64_C(1) << groups};
     if (way >= 3 || target->layout.bin_levels < 2)
         return no_such_way;
-    CHECK(target->layout.bin_levels == 2 && groups > 1 && groups < BINS &&
+    CHECK(target->layout.bin_levels == 2 && groups > 1 && groups < WORD_BITS &&
           *word_of(target, 0, groups - 1, size) == 0);
     uint64_t *word = word_of(target, 1, 0, size);
     poke_u64(target, word, *word ^ bits[way]);

@@ -173,7 +173,7 @@ static void overwrite_index(struct shmheap *heap, unsigned char byte)
     uint64_t chunks = (heap->end + CHUNK_GRANULES - 1) / CHUNK_GRANULES, groups = chunks;
     memset(heap->bits, byte, (size_t)(chunks * sizeof *heap->bits));
     for (unsigned level = 0; level < heap->layout.bin_levels; level++) {
-        groups = (groups + BINS - 1) / BINS;
+        groups = (groups + WORD_BITS - 1) / WORD_BITS;
         memset(heap->bin[level], byte, (size_t)(groups * BINS * sizeof *heap->bin[level]));
     }
     for (unsigned level = 0; level < heap->layout.levels; level++, chunks /= NODE_CHILDREN) {

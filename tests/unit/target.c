@@ -53,7 +53,7 @@ uint64_t *word_of(const struct target *target, unsigned level, uint64_t group, u
 
 uint64_t *row_of(const struct target *target, uint64_t granule, uint64_t size)
 {
-    return word_of(target, 0, granule / CHUNK_GRANULES / BINS, size);
+    return word_of(target, 0, granule / CHUNK_GRANULES / WORD_BITS, size);
 }
 
 uint64_t bit(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }

@@ -20,11 +20,12 @@ enum {
     REGION_LEN_MIN = 128,
     REGION_LEAD = 8, /* bytes before the first header: headers at 8 modulo 16, payloads at 16 */
     HEADER_SIZE = 8,
-    CHUNK_GRANULES = 64,
+    WORD_BITS = 64,      /* granules, chunks, or words of the level below that a word covers */
+    CHUNK_GRANULES = 64, /* one word of start bits for each chunk */
     NODE_CHILDREN = 16,
     LEVELS_MIN = 3, /* of the tree: the lowest are updated without a test that they exist */
     LEVELS_MAX = 8,
-    BINS = 64, /* of small free blocks, by granules; also the chunks that one word covers */
+    BINS = 64,          /* of small free blocks, by granules: 1 to 63; bin 0 stays empty */
     BIN_LEVELS_MIN = 3, /* written without a test that they exist */
     BIN_LEVELS_MAX = 5,
     LIST_MAX = 64,    /* free blocks that the free list holds at most */
@@ -32,6 +33,10 @@ enum {
     FILE_ALIGN = 64,  /* least alignment of a region in a file; less only in the caller's memory */
     CONTROL_SIZE = 768
 };
+STATIC_ASSERT(CHUNK_GRANULES == WORD_BITS, a_word_has_a_bit_for_each_granule_of_a_chunk);
+/* A group has one word for each bin, and covers WORD_BITS chunks. So the group of chunk c begins at
+ * the word whose number is c, rounded down. */
+STATIC_ASSERT(BINS == WORD_BITS, a_group_begins_at_its_first_chunk);
 
 /* Slots. SLOT_GONE, SLOT_DEPARTED and SLOT_COLLECTOR are labels, and no entries of the table. */
 enum {
@@ -320,8 +325,8 @@ static inline uint32_t layout_slots_first(uint64_t max_len, uint32_t slot_count,
 /* Adds the levels of the bins and of the tree, which begin at off: the offset behind them. */
 static inline uint64_t layout_index(struct layout *plan, uint64_t off)
 {
-    uint64_t groups = (plan->chunks_max + BINS - 1) / BINS;
-    for (plan->bin_levels = 0;; groups = (groups + BINS - 1) / BINS) {
+    uint64_t groups = (plan->chunks_max + WORD_BITS - 1) / WORD_BITS;
+    for (plan->bin_levels = 0;; groups = (groups + WORD_BITS - 1) / WORD_BITS) {
         unsigned level = plan->bin_levels++;
         plan->bin_off[level] = off;
         plan->bin_len[level] = groups;

@@ -20,9 +20,11 @@
 #define SPAN_FAR 65u /* a span of more than 64 granules, the most that two words of bits can tell */
 
 static inline uint64_t chunk_of(uint64_t granule) { return granule / CHUNK_GRANULES; }
+
+/* The bit of a granule in the word of its chunk, and likewise of a chunk in its word of a bin. */
 static inline uint64_t bit_of(uint64_t granule) { return UINT64_C(1) << granule % CHUNK_GRANULES; }
 
-/* The bits below the granule's own in its chunk. */
+/* The bits below that bit. */
 static inline uint64_t bits_below(uint64_t granule) { return bit_of(granule) - 1; }
 
 static inline int bits_is_start(const struct shmheap *heap, uint64_t granule)

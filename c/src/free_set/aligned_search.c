@@ -20,9 +20,9 @@ struct wanted {
 /* Bits from, from + period and so on; period is a power of two. */
 static uint64_t bits_every(uint64_t period, uint64_t from)
 {
-    if (period < 64)
+    if (period < WORD_BITS)
         return ~UINT64_C(0) / ((UINT64_C(1) << period) - 1) << from;
-    return from < 64 ? UINT64_C(1) << from : 0;
+    return from < WORD_BITS ? UINT64_C(1) << from : 0;
 }
 
 /* The granules of a chunk at which a payload is aligned. */
@@ -53,17 +53,17 @@ static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
     unsigned level = 1;
     if (layout->bin_levels == 1)
         return i < layout->bin_len[0] ? i : UINT64_MAX;
-    while (level < layout->bin_levels && i / BINS < layout->bin_len[level]) {
-        uint64_t later = bins_any(heap, level, i / BINS, need) & ~bits_below(i);
+    while (level < layout->bin_levels && i / WORD_BITS < layout->bin_len[level]) {
+        uint64_t later = bins_any(heap, level, i / WORD_BITS, need) & ~bits_below(i);
         if (later == 0) {
-            i = i / BINS + 1;
+            i = i / WORD_BITS + 1;
             level++;
             continue;
         }
-        i = (i & ~(uint64_t)(BINS - 1)) + bit_lowest(later);
+        i = (i & ~(uint64_t)(WORD_BITS - 1)) + bit_lowest(later);
         if (--level == 0)
             return i < layout->bin_len[0] ? i : UINT64_MAX;
-        i *= BINS;
+        i *= WORD_BITS;
     }
     return UINT64_MAX;
 }
@@ -81,7 +81,7 @@ static uint64_t chunks_aligned(const struct wanted *wanted, uint64_t i)
     uint64_t period = wanted->alignment / CHUNK_GRANULES, chunk = chunk_of(wanted->first);
     if (period <= 2)
         return ~UINT64_C(0);
-    uint64_t from = (chunk - i * BINS) & (period - 1);
+    uint64_t from = (chunk - i * WORD_BITS) & (period - 1);
     return bits_every(period, from) | bits_every(period, (from - 1) & (period - 1));
 }
 
@@ -95,7 +95,7 @@ static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chu
         chunks->left = bins_any(wanted->heap, 0, chunks->i, wanted->need);
         chunks->left &= chunks_aligned(wanted, chunks->i);
     }
-    uint64_t chunk = chunks->i * BINS + bit_lowest(chunks->left);
+    uint64_t chunk = chunks->i * WORD_BITS + bit_lowest(chunks->left);
     chunks->left &= chunks->left - 1;
     return chunk * CHUNK_GRANULES < wanted->top ? chunk : CHUNK_NONE;
 }

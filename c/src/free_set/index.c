@@ -79,7 +79,7 @@ int expected_next(struct index_expected *expected)
         return 0;
     index_fetch_ahead(expected->heap, expected->chunk, expected->end);
     expected->start = expected->boundary = expected->large = 0;
-    if (expected->chunk % BINS == 0)
+    if (expected->chunk % WORD_BITS == 0)
         memset(expected->bins, 0, sizeof expected->bins);
     if (expected->boundary_later < chunk_end) {
         expected->boundary = bit_of(expected->boundary_later);
@@ -101,7 +101,7 @@ int expected_next(struct index_expected *expected)
 
 int expected_bins_complete(const struct index_expected *expected)
 {
-    return expected->chunk % BINS == BINS - 1 ||
+    return expected->chunk % WORD_BITS == WORD_BITS - 1 ||
            (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
@@ -109,8 +109,8 @@ uint64_t expected_bin_word(const struct shmheap *heap, unsigned level, uint64_t 
                            uint64_t size, uint64_t count)
 {
     uint64_t word = 0;
-    for (uint64_t i = group * BINS; i < count && i < (group + 1) * BINS; i++)
-        word |= (uint64_t)(load_u64(heap->bin[level - 1] + i * BINS + size) != 0) << i % BINS;
+    for (uint64_t i = group * WORD_BITS; i < count && i < (group + 1) * WORD_BITS; i++)
+        word |= (uint64_t)(load_u64(heap->bin[level - 1] + i * BINS + size) != 0) << i % WORD_BITS;
     return word;
 }
 
@@ -148,7 +148,7 @@ uint64_t index_largest_of_all(const struct shmheap *heap)
 static void rebuild_bins(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
-        uint64_t groups = (count + BINS - 1) / BINS;
+        uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
         for (uint64_t i = 0; i < groups * BINS; i++)
             store_u64(heap->bin[level] + i,
                       expected_bin_word(heap, level, i / BINS, i % BINS, count));
@@ -184,10 +184,10 @@ void index_rebuild(struct shmheap *heap)
         store_publish(&heap->bits[expected.chunk].start, expected.start);
         store_u32(heap->level[0] + expected.chunk, expected.large);
         for (unsigned i = 0; i < BINS && expected_bins_complete(&expected); i++)
-            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(BINS - 1)) + i,
+            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(WORD_BITS - 1)) + i,
                       expected.bins[i]);
     }
-    rebuild_bins(heap, (expected.chunk + BINS - 1) / BINS);
+    rebuild_bins(heap, (expected.chunk + WORD_BITS - 1) / WORD_BITS);
     rebuild_tree(heap, expected.chunk);
     for (unsigned place = 0; place < 2 * BINS; place++)
         store_u32(&control->first[place], expected_first_word(heap, place));

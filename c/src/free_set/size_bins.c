@@ -4,10 +4,10 @@
 
 void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint64_t i = chunk / BINS / BINS;
+    uint64_t i = chunk / WORD_BITS / WORD_BITS;
     for (unsigned level = 2; level < BIN_LEVELS_MIN || level < heap->layout.bin_levels;
-         level++, i /= BINS)
-        store_or(bin_word(heap, level, i, size), UINT64_C(1) << i % BINS);
+         level++, i /= WORD_BITS)
+        store_or(bin_word(heap, level, i, size), UINT64_C(1) << i % WORD_BITS);
 }
 
 /* Goes down from bit *i of *level along the first bits: to a chunk on level 0, or to a bit whose
@@ -20,7 +20,7 @@ static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *
                             : 0;
         if (word == 0)
             return;
-        *i = *i * BINS + bit_lowest(word);
+        *i = *i * WORD_BITS + bit_lowest(word);
         --*level;
     }
 }
@@ -29,33 +29,33 @@ static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *
  * bits as words, but a hostile peer may set new ones: the rounds are counted, so that it ends. */
 uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint64_t i = chunk / BINS / BINS, rounds = heap->layout.bin_len[0] + BIN_LEVELS_MAX;
+    uint64_t i = chunk / WORD_BITS / WORD_BITS, rounds = heap->layout.bin_len[0] + BIN_LEVELS_MAX;
     unsigned level = 2;
     while (level < heap->layout.bin_levels && rounds-- > 0) {
         uint64_t later =
-            load_u64(bin_word(heap, level, i, size)) & ~((UINT64_C(2) << i % BINS) - 1);
+            load_u64(bin_word(heap, level, i, size)) & ~((UINT64_C(2) << i % WORD_BITS) - 1);
         if (later == 0) {
             level++;
-            i /= BINS;
+            i /= WORD_BITS;
             continue;
         }
         unsigned below = level;
-        uint64_t at = (i & ~(uint64_t)(BINS - 1)) + bit_lowest(later);
+        uint64_t at = (i & ~(uint64_t)(WORD_BITS - 1)) + bit_lowest(later);
         bins_descend(heap, &below, &at, size);
         if (below == 0)
             return first_of_chunk(at);
-        store_and(bin_word(heap, below, at, size), ~(UINT64_C(1) << at % BINS));
+        store_and(bin_word(heap, below, at, size), ~(UINT64_C(1) << at % WORD_BITS));
     }
     return 0;
 }
 
 uint32_t bins_lowest(const struct shmheap *heap, uint64_t size)
 {
-    for (uint64_t i = 0; i < heap->layout.bin_len[0] && i * BINS * CHUNK_GRANULES < heap->end;
+    for (uint64_t i = 0; i < heap->layout.bin_len[0] && i * WORD_BITS * CHUNK_GRANULES < heap->end;
          i++) {
         uint64_t word = load_u64(heap->bin[0] + i * BINS + size);
         if (word != 0)
-            return first_of_chunk(i * BINS + bit_lowest(word));
+            return first_of_chunk(i * WORD_BITS + bit_lowest(word));
     }
     return 0;
 }

@@ -30,7 +30,7 @@ static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - firs
 static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned level, uint64_t i,
                                           uint64_t size)
 {
-    return heap->bin[level] + ((i & ~(uint64_t)(BINS - 1)) | size);
+    return heap->bin[level] + ((i & ~(uint64_t)(WORD_BITS - 1)) | size);
 }
 
 /* The greatest of the 64 numbers from places[0] on: the lowest chunk as in first, or 0. *which: a
@@ -83,10 +83,10 @@ uint32_t bins_lowest(const struct shmheap *heap, uint64_t size);
 /* Puts in a block of this size that begins in the chunk. Size 0: changes nothing. */
 static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint64_t one = size != 0, i = chunk / BINS, j = i / BINS;
-    store_or(bin_word(heap, 0, chunk, size), one << chunk % BINS);
-    store_or(bin_word(heap, 1, i, size), one << i % BINS);
-    if (UNLIKELY(~(load_u64(bin_word(heap, 2, j, size)) >> j % BINS) & one))
+    uint64_t one = size != 0, i = chunk / WORD_BITS, j = i / WORD_BITS;
+    store_or(bin_word(heap, 0, chunk, size), one << chunk % WORD_BITS);
+    store_or(bin_word(heap, 1, i, size), one << i % WORD_BITS);
+    if (UNLIKELY(~(load_u64(bin_word(heap, 2, j, size)) >> j % WORD_BITS) & one))
         bins_put_high(heap, chunk, size);
     shared_u32 *first = &heap->control->first[size];
     uint32_t was = load_u32(first), mine = first_of_chunk(chunk) & (uint32_t) - (int32_t)one;
@@ -99,9 +99,10 @@ static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, u
 static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                         uint64_t left)
 {
-    uint64_t i = chunk / BINS, j = i / BINS, here = left >> chunk % BINS << chunk % BINS;
-    uint64_t later = load_u64(bin_word(heap, 1, i, size)) >> i % BINS >> 1;
-    uint64_t far = load_u64(bin_word(heap, 2, j, size)) >> j % BINS >> 1 |
+    uint64_t i = chunk / WORD_BITS, j = i / WORD_BITS,
+             here = left >> chunk % WORD_BITS << chunk % WORD_BITS;
+    uint64_t later = load_u64(bin_word(heap, 1, i, size)) >> i % WORD_BITS >> 1;
+    uint64_t far = load_u64(bin_word(heap, 2, j, size)) >> j % WORD_BITS >> 1 |
                    (heap->layout.bin_levels > BIN_LEVELS_MIN);
     if (UNLIKELY(select_u64(here | later, 0, far) != 0))
         return bins_next_far(heap, chunk, size);
@@ -109,8 +110,9 @@ static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chu
     if (UNLIKELY(ahead >= heap->layout.bin_len[0]))
         return 0;
     uint64_t there = select_u64(later, load_u64(heap->bin[0] + ahead * BINS + size), 0);
-    uint64_t next = select_u64(there, first_of_chunk(ahead * BINS + bit_lowest_or_64(there)), 0);
-    return (uint32_t)select_u64(here, first_of_chunk(i * BINS + bit_lowest_or_64(here)), next);
+    uint64_t next =
+        select_u64(there, first_of_chunk(ahead * WORD_BITS + bit_lowest_or_64(there)), 0);
+    return (uint32_t)select_u64(here, first_of_chunk(i * WORD_BITS + bit_lowest_or_64(here)), next);
 }
 
 /* Clears the chunk's bit in word, the bin's word of level 0, unless another block of the size
@@ -118,9 +120,9 @@ static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chu
 static ALWAYS_INLINE uint64_t bins_clear(const struct shmheap *heap, uint64_t chunk, uint64_t size,
                                          uint64_t word, uint64_t another)
 {
-    uint64_t i = chunk / BINS, left = word & ~((another ^ 1) << chunk % BINS);
+    uint64_t i = chunk / WORD_BITS, left = word & ~((another ^ 1) << chunk % WORD_BITS);
     store_u64(bin_word(heap, 0, chunk, size), left);
-    store_and(bin_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % BINS));
+    store_and(bin_word(heap, 1, i, size), ~((uint64_t)(left == 0) << i % WORD_BITS));
     return left;
 }
 
@@ -141,7 +143,7 @@ static ALWAYS_INLINE void bins_take_first(const struct shmheap *heap, uint64_t c
                                           uint64_t another)
 {
     uint64_t word = load_u64(bin_word(heap, 0, chunk, size));
-    uint32_t next = bins_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % BINS));
+    uint32_t next = bins_next(heap, chunk, size, word & ~(UINT64_C(1) << chunk % WORD_BITS));
     bins_clear(heap, chunk, size, word, another);
     store_u32(&heap->control->first[size],
               (uint32_t)select_u64(another, first_of_chunk(chunk), next));

@@ -129,7 +129,7 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
 static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list,
                       shmheap_report *report)
 {
-    uint64_t chunk = expected->chunk & ~(uint64_t)(BINS - 1);
+    uint64_t chunk = expected->chunk & ~(uint64_t)(WORD_BITS - 1);
     for (unsigned size = 0; size < BINS; size++)
         if (check_equal(report, RULE_SIZES,
                         block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
@@ -201,14 +201,15 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint
 /* Compares the bins' higher levels. From level 2 on a bit may be set though it need not. */
 static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
 {
-    uint64_t count = (chunks + BINS - 1) / BINS, span = (uint64_t)CHUNK_GRANULES * BINS * BINS;
-    for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= BINS) {
-        uint64_t groups = (count + BINS - 1) / BINS;
+    uint64_t count = (chunks + WORD_BITS - 1) / WORD_BITS,
+             span = (uint64_t)CHUNK_GRANULES * WORD_BITS * WORD_BITS;
+    for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= WORD_BITS) {
+        uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
         for (uint64_t i = 0; i < groups * BINS; i++) {
             uint64_t wanted = expected_bin_word(heap, level, i / BINS, i % BINS, count),
                      found = load_u64(heap->bin[level] + i);
-            uint64_t words = count - i / BINS * BINS,
-                     left_over = words < BINS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            uint64_t words = count - i / BINS * WORD_BITS,
+                     left_over = words < WORD_BITS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
             if (check_equal(report, RULE_HIGHER,
                             block_payload_off(heap, i / BINS * span) - HEADER_SIZE,
                             level == 1 ? wanted : wanted | (found & left_over), found))

@@ -18,7 +18,7 @@ static unsigned parts_bytes(const struct shmheap *heap, uint64_t len, struct par
     parts[count++] = (struct part){0, layout->bits_off + (chunks + 1) * sizeof(struct chunk_bits)};
     for (unsigned level = 0; level < layout->bin_levels; level++) {
         uint64_t off = layout->bin_off[level];
-        groups = (groups + BINS - 1) / BINS;
+        groups = (groups + WORD_BITS - 1) / WORD_BITS;
         parts[count++] = (struct part){off, off + groups * BINS * sizeof(uint64_t)};
     }
     for (unsigned level = 0; level < layout->levels; level++) {
