@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "fuzz/world/world.h"
-#include "tests/unit/model.h"
+#include "tests/unit/search/model.h"
 
 enum { STEPS_MAX = 400, FIRST_PAYLOAD = 16, GROW_STEP = 65536, GROW_UNIT = 4096 };
 

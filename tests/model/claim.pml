@@ -27,7 +27,7 @@
  * process that took the slot, since the slot was free at once (//tests/crash:leaving_test). 17:
  * the generation of a new object was the count of allocs. The generations of objects that are
  * sent to and fro overtake that count, and a received handle was good again when the count had
- * caught up (//tests/unit:handles_test). In the model no generation comes again in the same
+ * caught up (//tests/unit/objects:handles_test). In the model no generation comes again in the same
  * place.
  *
  * Left out:
