@@ -38,7 +38,8 @@ for ranks_line in 'rank [0-9]+ of [0-9]+: sum' '[0-9]+ bytes in use for [0-9]+ r
 done | sort >"$work/shown" # what the page says that the ranks of table print
 [ "$(wc -l <"$work/shown")" = 5 ] || fail "the page does not show what four ranks print"
 options=$(lines 'mpirun --oversubscribe' | grep -oE ' --[a-z-]+' | xargs)
-[ "$options" = "--oversubscribe --allow-run-as-root" ] || fail "options for few processors: $options"
+[ "$options" = "--oversubscribe --allow-run-as-root" ] ||
+    fail "options for few processors: $options"
 
 # The program on the page is a part of table.c, which takes the name from its command line.
 sed -n '/^```c$/,/^```$/p' "$page" | sed -e '/^```/d; /^\.\.\.$/d' -e 's,  */\*.*\*/,,' \
