@@ -297,8 +297,7 @@ static int open_to_compare(const char *name, int is_path)
     return fd;
 }
 
-/* Needs no descriptor: the process may have none left. shm_overview(7) says where names of
- * shm_open() are. */
+/* Where the process has no descriptor left. shm_overview(7) says where names of shm_open() are. */
 static int name_stat(const char *name, int is_path, struct stat *status)
 {
     char path[sizeof "/dev/shm/" + NAME_MAX];
@@ -315,10 +314,14 @@ static int name_stat(const char *name, int is_path, struct stat *status)
 int file_name_check(const char *name, int is_path, dev_t device, ino_t inode)
 {
     struct stat status;
-    if (name_stat(name, is_path, &status) != 0)
-        return -1;
-    if (status.st_dev == device && status.st_ino == inode)
-        return 0;
+    int there = open_to_compare(name, is_path);
+    int known = there >= 0                           ? fstat(there, &status)
+                : errno == EMFILE || errno == ENFILE ? name_stat(name, is_path, &status)
+                                                     : -1;
+    if (there >= 0)
+        file_drop(there);
+    if (known != 0 || (status.st_dev == device && status.st_ino == inode))
+        return known;
     errno = ESTALE;
     return -1;
 }
