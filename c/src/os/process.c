@@ -246,6 +246,9 @@ int process_memory_is_there(const void *memory, uint64_t bytes)
 
 /* The library ---------------------------------------------------------- */
 
+/* glibc alone: dlclose() of musl unloads nothing. */
+#ifdef __GLIBC__
+
 /* Weak: a static program has no dlclose(), and before glibc 2.34 a program that does not load
  * libdl has none either. */
 extern int dladdr1(const void *address, Dl_info *info, void **extra, int flags)
@@ -256,13 +259,20 @@ void process_keep_library(void)
 {
     static int kept;
     Dl_info info;
-    struct link_map *map = NULL;
+    void *extra = NULL;
     if (__atomic_exchange_n(&kept, 1, __ATOMIC_RELAXED) || dladdr1 == NULL || dlopen == NULL ||
-        dladdr1(&kept, &info, (void **)(void *)&map, RTLD_DL_LINKMAP) == 0 || map == NULL)
+        dladdr1(&kept, &info, &extra, RTLD_DL_LINKMAP) == 0 || extra == NULL)
         return;
+    const struct link_map *map = extra;
     if (map->l_name != NULL && map->l_name[0] != 0) /* else it is part of the program */
         (void)dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
+
+#else
+
+void process_keep_library(void) {}
+
+#endif
 
 /* Cancellation --------------------------------------------------------- */
 
