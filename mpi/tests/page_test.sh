@@ -101,13 +101,17 @@ run_field() {
 # ./program is the reader's. Here it is DEATH: a rank dies inside an allocation, and each other
 # rank makes a file.
 run_recovery() {
-    local survivors
+    local survivors status
     mkdir survivors
     printf '#!/bin/sh\nexec %s %s 2 2\n' "$death" "$work/survivors" >program
     chmod +x program
     ranks "$1"
+    status=$?
     survivors=$(find survivors -type f ! -name '.*' | wc -l)
-    [ "$survivors" = 3 ] || complain "$1: $survivors of 3 ranks continue" 0
+    [ "$survivors" = 3 ] || complain "$1: $survivors of 3 ranks continue" "$status"
+    # Where Open MPI 4 kills a job it takes so long that these ranks end before. Its status tells.
+    [[ $status = 0 || $(mpirun --version) != *' 4.'* ]] || [ "$mpi" = mpich ] ||
+        complain "$1: the starter ends the job" "$status"
 }
 
 run() {
