@@ -215,6 +215,6 @@ mod tests {
         let here = Process::current();
         let there = std::thread::spawn(Process::current).join().unwrap();
         assert!(here.number == there.number && here.is_current());
-        assert!(!Process { number: here.number ^ 1 << 32, ..here }.is_current());
+        assert!(!Process { number: here.number ^ (1 << 32), ..here }.is_current());
     }
 }
