@@ -300,7 +300,7 @@ fn a_child_uses_what_it_inherited_and_is_refused() {
     let refused = in_a_child(|| {
         std::panic::set_hook(Box::new(|_| {}));
         let other = |result: Result<(), Error>| matches!(result, Err(Error::OtherProcess));
-        let handle = Handle::<u64>::from_bits(1 << 51 | 1 << 36);
+        let handle = Handle::<u64>::from_bits((1 << 51) | (1 << 36));
         panics(|| *all.number += 1)
             && panics(|| all.text.len())
             && panics(|| all.arc.fetch_add(1, SeqCst))
