@@ -20,7 +20,7 @@ impl Input<'_> {
     }
 
     fn word(&mut self) -> u64 {
-        (0..8).fold(0, |word, _| word << 8 | u64::from(self.byte()))
+        (0..8).fold(0, |word, _| (word << 8) | u64::from(self.byte()))
     }
 
     fn pick(&mut self, len: usize) -> Option<usize> {
@@ -238,7 +238,7 @@ impl State {
         let bits = if input.byte() & 1 == 0 {
             input.word()
         } else {
-            near ^ 1 << 36 ^ 1 << (input.byte() % 36)
+            near ^ (1 << 36) ^ (1 << (input.byte() % 36))
         };
         let heap = &self.heaps[0];
         if self.letters.iter().all(|(handle, _)| handle.bits() != bits) {

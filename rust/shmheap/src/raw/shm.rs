@@ -599,8 +599,9 @@ mod tests {
 
     // SAFETY: an enum that lies as a u8; no bytes are given to it.
     unsafe impl Shm for Small {
+        // SAFETY: as above. (clippy 1.85 does not see this comment.)
+        #[allow(clippy::undocumented_unsafe_blocks)]
         const SHAPE: Shape =
-            // SAFETY: as above.
             unsafe { Shape::of_enum::<Self, u8>().variant(&Self::A, Self::A as i64) };
         unsafe fn is_valid(_: *const Self) -> bool {
             false
