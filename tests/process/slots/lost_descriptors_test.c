@@ -240,12 +240,13 @@ static void open_own(void *context)
 {
     static const int oflags[] = {O_RDONLY, O_RDWR, O_WRONLY, O_PATH};
     const char *name = test_name();
+    CHECK(context == NULL);
     for (size_t i = 0; i < sizeof oflags / sizeof *oflags; i++) {
         const shmheap_options options = {
             .len = 1 << 20, .max_len = 8 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
         shmheap_memory_handle mem;
         char path[80];
-        CHECK_EQ(context == NULL && shmheap_open(&mem, name, &options), 0);
+        CHECK_EQ(shmheap_open(&mem, name, &options), 0);
         CHECK(shmheap_alloc(mem, OBJECT_LEN) != NULL);
         snprintf(path, sizeof path, "/dev/shm%s", name);
         for (int fd = 3; fd < DESCRIPTORS; fd++)
