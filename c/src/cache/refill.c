@@ -1,5 +1,5 @@
-/* refill.c: attaches a cache to its line, answers requests, moves blocks between the heap and the
- * stacks.
+/* refill.c: attaches a cache to its line, answers requests, decides how much a cache holds, moves
+ * blocks between the heap and the stacks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "refill.h"
 
@@ -63,7 +63,7 @@ static uint64_t cache_sharers(struct cache *cache, const struct shmheap *heap)
 static uint64_t cache_most(struct cache *cache, const struct shmheap *heap)
 {
     uint64_t len = load_u64(&heap->len_known), used = load_u64(&heap->control->used_granules);
-    uint64_t most = heap_part(heap, len, LIMIT_SHARE), least = heap_part(heap, len, LEAST_SHARE);
+    uint64_t most = cache_limit(heap, len), least = heap_part(heap, len, LEAST_SHARE);
     uint64_t free = used < heap->end ? heap->end - used : 0;
     uint64_t share = free / cache_sharers(cache, heap);
     return share < least ? least : share < most ? share : most;

@@ -1,13 +1,13 @@
 /* refill.h: fills and empties a thread's cache.
  *
- * All calls but cache_limit and cache_take_settled need the lock.
+ * All calls but cache_limit, cache_take_settled and cache_take_near need the lock.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SHMHEAP_REFILL_H
 #define SHMHEAP_REFILL_H
 
 #include "cache.h"
 
-/* cache_limit is how many granules a cache of a heap of len bytes may hold. */
+/* cache_limit is how many granules a cache of a heap of len bytes may hold at most. */
 uint64_t cache_limit(const struct shmheap *heap, uint64_t len);
 
 /* cache_start_if_room gives the cache its shared line, without which it cannot be used. While
