@@ -17,7 +17,8 @@ enum {
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 enum {
-    OTHER_WAYS_MAX = 3 /* children in a row that took another way; then that way is recorded */
+    OTHER_WAYS_MAX = 3, /* children in a row that took another way; then that way is recorded */
+    WAYS_MAX = 2        /* recorded for one death */
 };
 
 /* struct picture is private: the blocks that a death leaves, and those that remain after
@@ -32,11 +33,9 @@ struct sweep {
     const struct scene_call *call;
     struct picture pictures[SCENE_STAGES_MAX];
     struct stepper_trace trace;
-    unsigned stages, stride, deaths, went_other_way, went_in_a_row;
+    unsigned stages, stride, deaths, went_other_way, stepped;
     unsigned found[SCENE_STAGES_MAX + 1];
 };
-
-/* The heap -------------------------------------------------------------- */
 
 /* Pictures -------------------------------------------------------------- */
 
@@ -219,31 +218,52 @@ static void trace_record(struct sweep *sweep)
     scene_clear(sweep->scene);
 }
 
+/* A child runs so many instructions of the recorded way: whether it is still in the call; -1: it took
+ * another way, and is gone. */
+static int run_recorded(struct sweep *sweep, unsigned k, pid_t *pid)
+{
+    struct stepper *stepper = &sweep->scene->stepper;
+    scene_build(sweep->scene);
+    *pid = stepper_begin(stepper);
+    int running = stepper_run(*pid, stepper, &sweep->trace, k);
+    if (running < 0) {
+        stepper_kill(stepper, *pid);
+        scene_clear(sweep->scene);
+        sweep->went_other_way++;
+    }
+    return running;
+}
+
+static pid_t run_from_the_beginning(struct sweep *sweep, unsigned k)
+{
+    struct stepper *stepper = &sweep->scene->stepper;
+    scene_build(sweep->scene);
+    pid_t pid = stepper_begin(stepper);
+    for (unsigned i = 0; i < k; i++)
+        if (!stepper_step(pid, stepper))
+            break;
+    return pid;
+}
+
 /* A child dies after k instructions. The call may take another way than the recorded one: it reads
- * files of /proc whose numbers change. One more digit, and each later child goes that way. */
+ * files of /proc whose numbers change. Such a child is replaced. After some in a row, the way is
+ * recorded anew: one more digit, and each later child goes that way. Stepping from the beginning,
+ * which costs most, is the last resort. */
 static void die_after(struct sweep *sweep, unsigned k)
 {
-    struct scene *scene = sweep->scene;
-    scene_build(scene);
-    pid_t pid = stepper_begin(&scene->stepper);
-    int running = stepper_run(pid, &scene->stepper, &sweep->trace, k);
-    if (running < 0) {
-        stepper_kill(&scene->stepper, pid);
-        scene_clear(scene);
-        sweep->went_other_way++;
-        if (++sweep->went_in_a_row == OTHER_WAYS_MAX) {
+    pid_t pid = 0;
+    int running = -1;
+    for (unsigned ways = 0; running < 0 && ways < WAYS_MAX; ways++) {
+        if (ways != 0)
             trace_record(sweep);
-            sweep->went_in_a_row = 0;
-        }
-        scene_build(scene);
-        pid = stepper_begin(&scene->stepper);
-        running = 1;
-        for (unsigned i = 0; i < k && running; i++)
-            running = stepper_step(pid, &scene->stepper);
-    } else {
-        sweep->went_in_a_row = 0;
+        for (unsigned i = 0; running < 0 && i < OTHER_WAYS_MAX; i++)
+            running = run_recorded(sweep, k, &pid);
     }
-    stepper_kill(&scene->stepper, pid);
+    if (running < 0) {
+        sweep->stepped++;
+        pid = run_from_the_beginning(sweep, k);
+    }
+    stepper_kill(&sweep->scene->stepper, pid);
 }
 
 /* All of them -------------------------------------------------------------- */
@@ -269,6 +289,8 @@ static void sweep_print(const struct sweep *sweep, double seconds)
         printf("%s%u", stage == 0 ? "" : " + ", sweep->found[stage]);
     if (sweep->went_other_way != 0)
         printf("; %u went another way first", sweep->went_other_way);
+    if (sweep->stepped != 0)
+        printf("; %u stepped from the beginning", sweep->stepped);
     printf("  (%.1f s)\n", seconds);
     fflush(stdout);
 }

@@ -1,6 +1,10 @@
 /* How much memory a process may still take, as the machine and its control groups tell: in folders
  * that look like /proc and /sys/fs/cgroup, of version 1, of version 2, and inside a container.
+ *
+ * open is wrapped: it counts the readings of /proc/meminfo.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -282,6 +286,42 @@ static void what_no_machine_has(void)
     CHECK_EQ(memory_suffices(1), 0);
 }
 
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, ...);
+
+static unsigned readings;
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    readings += strcmp(path, "/proc/meminfo") == 0;
+    return __real_open(path, flags, mode);
+}
+
+static void child_reads_once(void *context)
+{
+    CHECK(context == NULL);
+    readings = 0;
+    CHECK_EQ(memory_suffices(1 << 20), 0);
+    CHECK_EQ(memory_suffices(1 << 20), 0);
+    CHECK_LE(1, readings);
+}
+
+/* A forked child does not spend what its parent found: it may be in another control group by
+ * then. */
+static void children_read_for_themselves(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0); /* now the library notices forks */
+    for (unsigned i = 0; i < 20; i++) {
+        CHECK_EQ(memory_suffices(1 << 20), 0);
+        test_join(test_fork(child_reads_once, NULL));
+    }
+    shmheap_disconnect(mem);
+}
+
 static void heaps_that_no_machine_has(void)
 {
     const char *name = test_name();
@@ -301,5 +341,6 @@ static void heaps_that_no_machine_has(void)
 }
 
 static const struct test tests[] = {TEST(each_machine), TEST(a_long_list_of_mounts),
-                                    TEST(what_no_machine_has), TEST(heaps_that_no_machine_has)};
+                                    TEST(what_no_machine_has), TEST(children_read_for_themselves),
+                                    TEST(heaps_that_no_machine_has)};
 TEST_MAIN(tests)

@@ -141,6 +141,7 @@
 #define make_from_existing shmheap_make_connection
 #define make_named shmheap_make_named
 #define make_seal_for_one_writer shmheap_make_seal_for_one_writer
+#define memory_forget shmheap_memory_forget
 #define memory_left shmheap_memory_left
 #define memory_suffices shmheap_memory_suffices
 #define name_set shmheap_name_set

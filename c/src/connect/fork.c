@@ -7,6 +7,7 @@
 
 #include "../cache/threads.h"
 #include "../os/file.h"
+#include "../os/memory.h"
 #include "../os/process.h"
 #include "../process/lock.h"
 #include "../process/slot_claim.h"
@@ -64,6 +65,7 @@ static void child_begin(int told)
     lock_self_forget();
     lock_register();
     process_forget();
+    memory_forget();
     liveness_fork_child();
     cache_fork_child();
     register_fork_child();

@@ -318,6 +318,8 @@ static void budget_set(uint64_t bytes, uint64_t now)
     __atomic_store_n(SHARED_VALUE(&budget_end_ns), now + BUDGET_NS, __ATOMIC_RELAXED);
 }
 
+void memory_forget(void) { store_u64(&budget_end_ns, 0); }
+
 int memory_suffices(uint64_t bytes)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);

@@ -18,6 +18,10 @@
  * Any thread may call it. */
 int memory_suffices(uint64_t bytes);
 
+/* memory_forget makes the next check read the files. A forked child calls it: it may not spend its
+ * parent's surplus a second time, and a runtime of containers moves it into another group. */
+void memory_forget(void);
+
 /* memory_left returns the bytes that a process may still take, from the files below the folder proc
  * ("/proc"; tests use their own). It stops when it has found at least need bytes. */
 uint64_t memory_left(const char *proc, uint64_t need);
