@@ -218,8 +218,8 @@ static void trace_record(struct sweep *sweep)
     scene_clear(sweep->scene);
 }
 
-/* A child runs so many instructions of the recorded way: whether it is still in the call; -1: it took
- * another way, and is gone. */
+/* A child runs k instructions of the recorded way: 1, or 0 when the call was complete before; -1:
+ * it took another way, and is gone. */
 static int run_recorded(struct sweep *sweep, unsigned k, pid_t *pid)
 {
     struct stepper *stepper = &sweep->scene->stepper;
