@@ -242,6 +242,7 @@ static int slot_take_or_make(struct shmheap *heap)
 
 int recover_take_slot(struct shmheap *heap)
 {
+    process_notice_fork(); /* in a child of _Fork() the descriptions are the parent's until then */
     int cancel = process_cancel_off();
     pthread_mutex_lock(&heap->slot_mutex); /* during the waits below, which lock_limit_ms bounds */
     int taken = heap->slot != 0 ? 0 : connection_lockable(heap);

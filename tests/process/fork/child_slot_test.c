@@ -36,18 +36,64 @@ static void work(shmheap_memory_handle mem, uint64_t mark)
         shmheap_free(mem, held[i]);
 }
 
-static void check_forked_by(fork_call *call, enum ground_kind kind, unsigned flags)
+/* The child's first call. sent: a handle of the parent's, with the label LABEL. */
+typedef void first_call(shmheap_memory_handle mem, shmheap_object_handle sent);
+
+enum { LABEL = 77, SENT_LEN = 64 };
+
+static void first_alloc(shmheap_memory_handle mem, shmheap_object_handle sent)
 {
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    CHECK(shmheap_receive(mem, sent) != NULL);
+}
+
+static void first_receive(shmheap_memory_handle mem, shmheap_object_handle sent)
+{
+    CHECK(shmheap_receive(mem, sent) != NULL);
+}
+
+static void first_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle sent)
+{
+    CHECK(shmheap_receive_labelled(mem, sent, LABEL, SENT_LEN) != NULL);
+}
+
+/* The child holds nothing to put back. */
+static void first_put_back(shmheap_memory_handle mem, shmheap_object_handle sent)
+{
+    CHECK(shmheap_put_back(mem, sent) != 0);
+    CHECK(shmheap_receive(mem, sent) != NULL);
+}
+
+static void first_named(shmheap_memory_handle mem, shmheap_object_handle sent)
+{
+    CHECK(shmheap_alloc_named(mem, "a child's", 100) != NULL);
+    CHECK(shmheap_receive(mem, sent) != NULL);
+}
+
+static void first_reap(shmheap_memory_handle mem, shmheap_object_handle sent)
+{
+    CHECK_EQ(shmheap_reap(mem, 0), 0);
+    CHECK(shmheap_receive(mem, sent) != NULL);
+}
+
+static void check_forked_by(fork_call *call, first_call *first, enum ground_kind kind,
+                            unsigned flags)
+{
+    const uint64_t label = LABEL;
     struct ground ground = ground_begin(kind);
     shmheap_memory_handle mem = ground_join(&ground, flags);
     char *parents = shmheap_alloc(mem, 500);
     unsigned slot = test_own_slot(mem);
     test_fill(parents, 500, 1);
     work(mem, 2);
+    shmheap_object_handle sent =
+        shmheap_send_labelled(mem, shmheap_alloc(mem, SENT_LEN), &label, 1);
+    CHECK(sent.bits != 0);
     fflush(NULL);
     pid_t pid = call();
     CHECK(pid >= 0);
     if (pid == 0) {
+        first(mem, sent);
         work(mem, 3);
         CHECK(test_own_slot(mem) != slot);
         CHECK(shmheap_alloc(mem, 50) != NULL);
@@ -60,7 +106,7 @@ static void check_forked_by(fork_call *call, enum ground_kind kind, unsigned fla
     CHECK_LIVING(&ground, 2, 1);
     CHECK_SOUND(mem);
     CHECK(test_filled(parents, 500, 1));
-    CHECK_LE(1, shmheap_reap(ground.mem, 0));
+    CHECK_LE(2, shmheap_reap(ground.mem, 0)); /* what was sent, too */
     CHECK(test_filled(parents, 500, 1));
     shmheap_free(mem, parents);
     shmheap_disconnect(mem);
@@ -70,10 +116,13 @@ static void check_forked_by(fork_call *call, enum ground_kind kind, unsigned fla
 
 static void check_forked_each_way(fork_call *call)
 {
-    for (enum ground_kind kind = 0; kind < GROUND_KINDS; kind++) {
-        check_forked_by(call, kind, 0);
-        check_forked_by(call, kind, kind == GROUND_MEMORY ? 0 : SHMHEAP_CACHED);
-    }
+    first_call *const firsts[] = {first_alloc,    first_receive, first_receive_labelled,
+                                  first_put_back, first_named,   first_reap};
+    for (unsigned i = 0; i < sizeof firsts / sizeof *firsts; i++)
+        for (enum ground_kind kind = 0; kind < GROUND_KINDS; kind++) {
+            check_forked_by(call, firsts[i], kind, 0);
+            check_forked_by(call, firsts[i], kind, kind == GROUND_MEMORY ? 0 : SHMHEAP_CACHED);
+        }
 }
 
 static void by_raw_clone(void) { check_forked_each_way(raw_clone); }
