@@ -53,12 +53,14 @@
 #define file_in_use shmheap_file_in_use
 #define file_is shmheap_file_is
 #define file_is_nameless shmheap_file_is_nameless
+#define file_is_lent shmheap_file_is_lent
 #define file_is_ours shmheap_file_is_ours
 #define file_length_check shmheap_file_length_check
 #define file_lock shmheap_file_lock
 #define file_lock_unused shmheap_file_lock_unused
 #define file_lock_wait shmheap_file_lock_wait
 #define file_locked_by_writer shmheap_file_locked_by_writer
+#define file_mark_lent shmheap_file_mark_lent
 #define file_memory shmheap_file_memory
 #define file_name_check shmheap_file_name_check
 #define file_open_mapped shmheap_file_open_mapped
@@ -211,6 +213,7 @@
 #define process_cancel_restore shmheap_process_cancel_restore
 #define process_forget shmheap_process_forget
 #define process_fork_handled shmheap_process_fork_handled
+#define process_fork_is_handled shmheap_process_fork_is_handled
 #define process_is_alone shmheap_process_is_alone
 #define process_keep_library shmheap_process_keep_library
 #define process_lives shmheap_process_lives

@@ -220,14 +220,17 @@ int connect_lend(struct shmheap *heap, int writable)
         return -1;
     }
     int lent = __atomic_load_n(place, __ATOMIC_ACQUIRE);
-    if (lent >= 0 && file_is_ours(lent, heap->device, heap->inode))
+    if (lent >= 0 && file_is_lent(lent, heap->device, heap->inode))
         return lent;
     int fd = connection_fd(heap);
-    if (fd < 0 || (writable && heap->read_only)) {
-        errno = fd < 0 ? EBADF : EACCES;
+    if (fd < 0)
+        return -1;
+    if (writable && heap->read_only) {
+        errno = EACCES;
         return -1;
     }
     int fresh = file_reopen(fd, heap->name, heap->is_path, !writable);
+    file_mark_lent(fresh);
     if (fresh >= 0 &&
         !__atomic_compare_exchange_n(place, &lent, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         close(fresh); /* another thread was faster */

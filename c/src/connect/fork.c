@@ -80,8 +80,11 @@ static void child_begin(int told)
 static void fork_child(void)
 {
     int before = errno;
-    process_fork_handled();
-    child_begin(1);
+    /* A handler of the program's has run before and called the library. */
+    if (!process_fork_is_handled()) {
+        process_fork_handled();
+        child_begin(1);
+    }
     errno = before;
 }
 

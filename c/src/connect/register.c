@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../heap/fit_choose.h"
 #include "../os/file.h"
@@ -99,7 +100,8 @@ void register_release(struct shmheap *heap)
     liveness_drop(&heap->use);
     connection_drop_inherited(heap);
     for (unsigned i = 0; i < 2; i++)
-        file_close(heap->lent_fd[i], heap->device, heap->inode);
+        if (heap->lent_fd[i] >= 0 && file_is_lent(heap->lent_fd[i], heap->device, heap->inode))
+            close(heap->lent_fd[i]);
     file_close(heap->fd, heap->device, heap->inode);
     heap->fd = -1;
     pthread_mutex_lock(&register_mutex);

@@ -26,30 +26,31 @@ void file_drop(int fd)
     errno = before;
 }
 
-/* The mark of this library's descriptions: the signal that O_ASYNC would send. Regular files send
- * none. marks_refused: a filter of system calls or an emulator forbids the mark. */
-enum { MARK = SIGURG };
+/* The marks of this library's descriptions: the signal that O_ASYNC would send. Regular files send
+ * none. A lent description has its own mark: the program may have duplicates of it. marks_refused: a
+ * filter of system calls or an emulator forbids the marks. */
+enum { MARK = SIGURG, MARK_LENT = SIGIO };
 static int marks_refused;
 
-static void mark(int fd)
+static void mark(int fd, int with)
 {
     int before = errno;
     /* EBADF: O_PATH */
-    if (fcntl(fd, F_SETSIG, MARK) != 0 && errno != EBADF)
+    if (fcntl(fd, F_SETSIG, with) != 0 && errno != EBADF)
         __atomic_store_n(&marks_refused, 1, __ATOMIC_RELAXED);
     errno = before;
 }
 
-static int is_marked(int fd)
+static int is_marked(int fd, int with)
 {
-    return __atomic_load_n(&marks_refused, __ATOMIC_RELAXED) || fcntl(fd, F_GETSIG) == MARK;
+    return __atomic_load_n(&marks_refused, __ATOMIC_RELAXED) || fcntl(fd, F_GETSIG) == with;
 }
 
 int file_above_standard(int fd)
 {
     if (fd < 0)
         return fd;
-    mark(fd);
+    mark(fd, MARK);
     if (fd >= STANDARD_STREAMS)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS);
@@ -125,11 +126,23 @@ int file_is(int fd, dev_t device, ino_t inode)
     return known && its_device == device && its_inode == inode;
 }
 
+static int is_marked_file(int fd, dev_t device, ino_t inode, int with)
+{
+    int before = errno, is = file_is(fd, device, inode) && is_marked(fd, with);
+    errno = before;
+    return is;
+}
+
 int file_is_ours(int fd, dev_t device, ino_t inode)
 {
-    int before = errno, ours = file_is(fd, device, inode) && is_marked(fd);
-    errno = before;
-    return ours;
+    return is_marked_file(fd, device, inode, MARK);
+}
+
+void file_mark_lent(int fd) { mark(fd, MARK_LENT); }
+
+int file_is_lent(int fd, dev_t device, ino_t inode)
+{
+    return is_marked_file(fd, device, inode, MARK_LENT);
 }
 
 int file_is_nameless(int fd)

@@ -48,11 +48,15 @@ void file_drop(int fd);
 /* file_identify stores device and inode of fd's file. file_is returns 1 when fd is a descriptor of
  * that file, else 0. file_is_ours returns 1 when the library has made that descriptor besides: a
  * program that closes the library's may open the same file, and get the same number. Where the
- * system refuses the mark, it is file_is. file_is_nameless returns 1 when the file has no name
- * left. errno stays. */
+ * system refuses the mark, it is file_is. file_is_lent is the same for a description marked by
+ * file_mark_lent, which is no longer "ours": the program may put a duplicate of it in the place of a
+ * descriptor of the library's. file_is_nameless returns 1 when the file has no name left. errno
+ * stays. */
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);
 int file_is_ours(int fd, dev_t device, ino_t inode);
+void file_mark_lent(int fd);
+int file_is_lent(int fd, dev_t device, ino_t inode);
 int file_is_nameless(int fd);
 
 /* file_length_check returns 0 when RLIMIT_FSIZE lets a file be len bytes long, else -1 with EFBIG.

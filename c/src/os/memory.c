@@ -301,21 +301,35 @@ static uint64_t process_left(uint64_t need)
     return all_left(&found, "/proc", need);
 }
 
-/* The surplus that the last check found, and when it expires. Threads may overdraw it by less than
- * one request each. */
+/* The surplus that the last check found, when it expires, and a hash of the groups that it was found
+ * in. Threads may overdraw it by less than one request each. */
 static int64_t budget;
-static shared_u64 budget_end_ns;
+static shared_u64 budget_end_ns, budget_groups;
+
+/* A hash of the process's groups (FNV-1a): a runtime may have moved the process meanwhile. */
+static NOINLINE uint64_t groups_hash(void)
+{
+    char text[TEXT_ROOM];
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    text_read(text, sizeof text, "/proc", "self/cgroup");
+    for (const char *next = text; *next != 0; next++)
+        hash = (hash ^ (unsigned char)*next) * UINT64_C(0x100000001b3);
+    return hash;
+}
 
 static int budget_take(uint64_t bytes, uint64_t now)
 {
     return now < load_u64(&budget_end_ns) && bytes <= BUDGET_MOST &&
+           groups_hash() == load_u64(&budget_groups) &&
            __atomic_fetch_sub(&budget, (int64_t)bytes, __ATOMIC_RELAXED) >= (int64_t)bytes;
 }
 
 static void budget_set(uint64_t bytes, uint64_t now)
 {
+    store_u64(&budget_end_ns, 0); /* while its parts change, no thread takes from it */
     __atomic_store_n(&budget, (int64_t)lesser(bytes, BUDGET_MOST), __ATOMIC_RELAXED);
-    __atomic_store_n(SHARED_VALUE(&budget_end_ns), now + BUDGET_NS, __ATOMIC_RELAXED);
+    store_u64(&budget_groups, groups_hash());
+    __atomic_store_n(SHARED_VALUE(&budget_end_ns), now + BUDGET_NS, __ATOMIC_RELEASE);
 }
 
 void memory_forget(void) { store_u64(&budget_end_ns, 0); }
@@ -323,9 +337,10 @@ void memory_forget(void) { store_u64(&budget_end_ns, 0); }
 int memory_suffices(uint64_t bytes)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
-    if (budget_take(bytes, now))
+    int before = errno, taken = budget_take(bytes, now);
+    errno = before;
+    if (taken)
         return 0;
-    int before = errno;
     uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
     budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
     errno = left >= need ? before : ENOSPC;

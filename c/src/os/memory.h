@@ -14,8 +14,8 @@
 
 /* memory_suffices returns 0 when the process may take so many bytes more, with a margin for the
  * kernel's page tables; else -1 with errno ENOSPC. A check takes about 100 microseconds. One that
- * finds plenty serves requests of the next second, up to an eighth of the surplus (64 MiB at most).
- * Any thread may call it. */
+ * finds plenty serves requests of the next second, up to an eighth of the surplus (64 MiB at most),
+ * while the process stays in its control groups. Any thread may call it. */
 int memory_suffices(uint64_t bytes);
 
 /* memory_forget makes the next check read the files. A forked child calls it: it may not spend its

@@ -29,10 +29,11 @@ void process_memory_free(void *memory, size_t bytes);
 /* process_on_fork sets the function that a child runs, once a process; in_handler: pthread_atfork()
  * runs it. process_notice_fork runs it in a child that no handler has reached. It is the first step
  * of each call that opens, ends, or takes a lock by the slow path. process_fork_handled sets the
- * mark. */
+ * mark; process_fork_is_handled returns 1 where this process has set it. */
 void process_on_fork(void (*in_child)(int in_handler));
 void process_notice_fork(void);
 void process_fork_handled(void);
+int process_fork_is_handled(void);
 
 /* process_start returns when this process started, in clock ticks since boot as /proc shows it; 0:
  * unknown. It reads /proc once. process_forget makes it read again. */

@@ -10,16 +10,23 @@
 #include "../os/file.h"
 
 /* Opens the file by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping of
- * `use`. -1: neither leads to the file. */
+ * `use`. -1 with errno EMFILE, ENFILE, or EBADF: neither leads to the file. */
 static int open_again(const struct shmheap *heap)
 {
     int oflags = heap->read_only ? O_RDONLY : O_RDWR;
     int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
     if (again >= 0 && file_is_ours(again, heap->device, heap->inode))
         return again;
+    int reason = again < 0 ? errno : EBADF;
     if (again >= 0)
         close(again);
-    return heap->use.page != NULL ? file_open_mapped(heap->use.page, heap->use.len, oflags) : -1;
+    again = -1;
+    errno = EBADF;
+    if (heap->use.page != NULL)
+        again = file_open_mapped(heap->use.page, heap->use.len, oflags);
+    if (again < 0 && errno != EMFILE && errno != ENFILE)
+        errno = reason == EMFILE || reason == ENFILE ? reason : EBADF;
+    return again;
 }
 
 int connection_fd(const struct shmheap *heap)
@@ -27,7 +34,7 @@ int connection_fd(const struct shmheap *heap)
     int fd = __atomic_load_n(&heap->fd, __ATOMIC_ACQUIRE);
     if (fd >= 0 && file_is_ours(fd, heap->device, heap->inode))
         return fd;
-    int again = open_again(heap);
+    int again = open_again(heap), reason = again < 0 ? errno : EBADF;
     if (again >= 0 && file_is_ours(again, heap->device, heap->inode) &&
         __atomic_compare_exchange_n((int *)(uintptr_t)&heap->fd, &fd, again, 0, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
@@ -36,7 +43,7 @@ int connection_fd(const struct shmheap *heap)
         close(again); /* another file, or another thread was faster */
     if (fd >= 0 && file_is_ours(fd, heap->device, heap->inode))
         return fd;
-    errno = EBADF;
+    errno = reason;
     return -1;
 }
 

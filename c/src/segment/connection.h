@@ -146,7 +146,7 @@ static inline void connection_cache_no_more(struct shmheap *heap)
 
 /* connection_fd returns a descriptor of the heap's file: fd if it still is one. Else it opens the
  * file by its name, or by a mapping where the process has the rights. -1 with errno EBADF when the
- * program has closed fd and neither way leads to the file. */
+ * program has closed fd and neither way leads to the file; EMFILE, ENFILE. */
 int connection_fd(const struct shmheap *heap);
 struct liveness_file connection_file(const struct shmheap *heap);
 

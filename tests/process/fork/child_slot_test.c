@@ -135,6 +135,41 @@ static void by_underscore_fork(void)
         printf("  skipped: this C library has no _Fork()\n");
 }
 
+/* A handler of the program's, registered before the library's, runs in the child before it. */
+static shmheap_memory_handle handlers_mem;
+static void *handlers_object;
+
+static void call_in_handler(void)
+{
+    if (handlers_mem.heap != NULL)
+        handlers_object = shmheap_alloc(handlers_mem, 100);
+}
+
+/* Before the first heap is opened, so before the library's handler. */
+__attribute__((constructor)) static void handler_register(void)
+{
+    CHECK_EQ(pthread_atfork(NULL, NULL, call_in_handler), 0);
+}
+
+static void check_handlers_object(void *context)
+{
+    CHECK(context == NULL);
+    CHECK(handlers_object != NULL);
+    CHECK_EQ(test_stat(handlers_mem).processes, 2);
+    CHECK(shmheap_send(handlers_mem, handlers_object).bits != 0);
+}
+
+static void a_fork_handler_that_calls(void)
+{
+    for (enum ground_kind kind = 0; kind < GROUND_KINDS; kind++) {
+        struct ground ground = ground_begin(kind);
+        handlers_mem = ground.mem;
+        test_in_child(check_handlers_object, NULL);
+        handlers_mem.heap = NULL;
+        ground_end(&ground);
+    }
+}
+
 /* Private memory: the child has a copy of the heap, and with it the lock of a thread that it does
  * not have. ---- */
 
@@ -271,6 +306,14 @@ static int use_all_descriptors(void)
     return 0;
 }
 
+/* The library opens the file anew by its name. */
+static int close_and_use_all_descriptors(void)
+{
+    for (int fd = 3; fd < FEW_DESCRIPTORS; fd++)
+        close(fd);
+    return use_all_descriptors();
+}
+
 static void allow_more_descriptors(void)
 {
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &descriptors_before), 0);
@@ -280,9 +323,15 @@ static void no_descriptors_left(void)
 {
     check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, use_all_descriptors, allow_more_descriptors,
                    EMFILE);
+    check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, close_and_use_all_descriptors,
+                   allow_more_descriptors, EMFILE);
 }
 
-static const struct test tests[] = {
-    TEST(by_raw_clone), TEST(by_underscore_fork),  TEST(a_copy_of_a_heap_that_threads_are_in),
-    TEST(another_user), TEST(a_root_without_proc), TEST(no_descriptors_left)};
+static const struct test tests[] = {TEST(by_raw_clone),
+                                    TEST(by_underscore_fork),
+                                    TEST(a_fork_handler_that_calls),
+                                    TEST(a_copy_of_a_heap_that_threads_are_in),
+                                    TEST(another_user),
+                                    TEST(a_root_without_proc),
+                                    TEST(no_descriptors_left)};
 TEST_MAIN(tests)

@@ -268,8 +268,31 @@ static void open_own(void *context)
 
 static void the_programs_own_descriptors_of_the_file(void) { test_in_child(open_own, NULL); }
 
+/* The program puts duplicates of what shmheap_fd() lent it in the place of all descriptors. */
+static void put_duplicates(void *context)
+{
+    const shmheap_options options = {
+        .len = 1 << 20, .max_len = 8 << 20, .flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE};
+    const char *name = test_name();
+    shmheap_memory_handle mem;
+    CHECK(context == NULL);
+    CHECK_EQ(shmheap_open(&mem, name, &options), 0);
+    CHECK(shmheap_alloc(mem, OBJECT_LEN) != NULL);
+    int lent = shmheap_fd(mem), copy = fcntl(lent, F_DUPFD_CLOEXEC, 100);
+    CHECK(copy >= 100);
+    for (int fd = 3; fd < 100; fd++)
+        CHECK_EQ(dup2(copy, fd), fd);
+    CHECK(shmheap_alloc(mem, 4 << 20) != NULL); /* grows */
+    CHECK_SOUND(mem);
+    shmheap_destroy(name, mem);
+    for (int fd = 3; fd < 100; fd++)
+        CHECK(fd == lent || close(fd) == 0);
+}
+
+static void duplicates_of_what_was_lent(void) { test_in_child(put_duplicates, NULL); }
+
 static const struct test tests[] = {
-    TEST(a_departed_process_keeps_its_objects), TEST(processes_that_come_later_are_seen),
-    TEST(a_later_process_keeps_its_lock), TEST(later_processes_keep_their_cache_lines),
-    TEST(the_programs_own_descriptors_of_the_file)};
+    TEST(a_departed_process_keeps_its_objects),     TEST(processes_that_come_later_are_seen),
+    TEST(a_later_process_keeps_its_lock),           TEST(later_processes_keep_their_cache_lines),
+    TEST(the_programs_own_descriptors_of_the_file), TEST(duplicates_of_what_was_lent)};
 TEST_MAIN(tests)
