@@ -36,6 +36,18 @@ grow=$(list grow.c)
     fail "two files: not the mutants of both"
 [ "$(list | grep '^heap/grow\.c:')" = "$grow" ] || fail "no name: not the mutants of all files"
 
+# Each kind, in files that have it.
+for kind in comparison constant deletion conjunct exchange wake barrier; do
+    [[ $(list --kinds "$kind" lock.c lock.h free.c) == *" $kind "* ]] || fail "no mutants of kind $kind"
+done
+[[ $(list --kinds conjunct grow.c) == *' -> '* ]] || fail "no conjuncts in grow.c"
+# Every mutant has one name, and a sample is the beginning of a larger one with that seed.
+[ "$(list | sort | uniq -d)" = "" ] || fail "a mutant is listed twice"
+few=$("$tool" --list --sample 5 --seed abc) more=$("$tool" --list --sample 9 --seed abc)
+[ "$few" = "$(head -5 <<<"$more")" ] || fail "--sample 5 is not the beginning of --sample 9"
+[ "$few" != "$("$tool" --list --sample 5 --seed abd)" ] || fail "two seeds have the same sample"
+refused 'no kind nothing' --list --kinds nothing
+
 refused 'no C file nothing.c' --list nothing.c
 refused 'no C file nothing.c' nothing.c
 refused 'no C file nothing.c' --list grow.c nothing.c
