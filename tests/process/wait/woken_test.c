@@ -32,8 +32,9 @@ static int waiter = -1; /* this process is the waiter of that number */
 
 static long count_wakes(long number, long *a)
 {
-    int is_ours =
-        number == SYS_futex && scene != NULL && (const volatile void *)a[0] == scene->futex;
+    /* Each connection maps the word elsewhere, at the same place in a page. */
+    int is_ours = number == SYS_futex && scene != NULL &&
+                  ((uintptr_t)a[0] ^ (uintptr_t)scene->futex) % 4096 == 0;
     if (is_ours && a[1] == FUTEX_WAIT_BITSET && waiter >= 0) {
         a[3] = 0;
         scene->asleep[waiter] = 1;
@@ -224,6 +225,71 @@ static void the_number_of_a_dead_thread_hides_no_need(void)
     scene_end();
 }
 
+/* The block of a cache's line becomes free at the end of the cache, which is all that is free then. */
+enum { WARM = 20, SMALL = 40, TAKEN_MOST = 4000 };
+
+static struct test_barrier warmed, may_end;
+static shmheap_memory_handle caching;
+
+static void warm_up(void)
+{
+    void *ptrs[WARM];
+    for (unsigned i = 0; i < WARM; i++)
+        CHECK((ptrs[i] = shmheap_alloc(caching, SMALL)) != NULL);
+    for (unsigned i = 0; i < WARM; i++)
+        CHECK_EQ(shmheap_try_free(caching, ptrs[i]), 0);
+}
+
+static void *warm_up_and_end(void *context)
+{
+    warm_up();
+    test_barrier_wait(&warmed);
+    test_barrier_wait(&may_end);
+    return context;
+}
+
+static void wait_for_little_memory(void *context)
+{
+    waiter = *(int *)context;
+    CHECK(shmheap_alloc_wait(scene->mem, SMALL, -1) != NULL);
+}
+
+static void the_end_of_a_cache_wakes(void)
+{
+    for (int of_thread = 0; of_thread <= 1; of_thread++) {
+        void *taken[TAKEN_MOST];
+        pthread_t thread;
+        int number = 0;
+        scene_begin();
+        scene->futex = &scene->mem.heap->control->wait_futex;
+        caching = test_connect_again(scene->mem, SHMHEAP_CACHED);
+        test_barrier_begin(&warmed, 2);
+        test_barrier_begin(&may_end, 2);
+        if (of_thread) {
+            CHECK_EQ(pthread_create(&thread, NULL, warm_up_and_end, NULL), 0);
+            test_barrier_wait(&warmed);
+        } else {
+            warm_up();
+        }
+        test_take_all(scene->mem, taken, TAKEN_MOST);
+        scene->pids[0] = test_fork(wait_for_little_memory, &number);
+        until_it_sleeps(0);
+        if (of_thread) {
+            test_barrier_wait(&may_end);
+            CHECK_EQ(pthread_join(thread, NULL), 0);
+        } else {
+            shmheap_disconnect(caching);
+        }
+        CHECK_EQ(woken(), 1);
+        test_join(scene->pids[0]);
+        if (of_thread)
+            shmheap_disconnect(caching);
+        test_barrier_end(&warmed);
+        test_barrier_end(&may_end);
+        scene_end();
+    }
+}
+
 static shmheap_memory_handle giver;
 static void *given;
 static unsigned stores, at;
@@ -367,6 +433,7 @@ static void a_waiter_runs_a_barrier_before_it_sleeps(void)
 static const struct test tests[] = {TEST(a_call_that_frees_wakes),
                                     TEST(a_woken_thread_passes_the_wake_on),
                                     TEST(the_number_of_a_dead_thread_hides_no_need),
+                                    TEST(the_end_of_a_cache_wakes),
                                     TEST(memory_that_comes_before_the_sleep_is_noticed),
                                     TEST(an_unlock_wakes),
                                     TEST(a_waiter_runs_a_barrier_before_it_sleeps)};
