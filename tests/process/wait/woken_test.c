@@ -11,7 +11,7 @@
 #include "tests/support/test.h"
 #include "tests/support/wrap.h"
 
-enum { LEN = 65536, EACH = 5000, HELD_MOST = LEN / EACH, WAITERS = 2 };
+enum { LEN = 65536, EACH = 5000, HELD_MOST = LEN / EACH, WAITERS = 3 };
 
 /* struct scene is shared by all processes of a test. */
 struct scene {
@@ -179,7 +179,7 @@ static void a_woken_thread_passes_the_wake_on(void)
     scene_begin();
     scene->futex = &scene->mem.heap->control->wait_futex;
     fill();
-    for (int i = 0; i < WAITERS; i++) {
+    for (int i = 0; i < 2; i++) {
         scene->pids[i] = test_fork(wait_for_memory, &i);
         until_it_sleeps(i);
     }
@@ -190,38 +190,55 @@ static void a_woken_thread_passes_the_wake_on(void)
     scene_end();
 }
 
-/* A thread that needs little has died asleep, and its number stays. The free of one object then
- * suffices for that number, but not for the thread that sleeps: it registers its own need. */
-static void wait_for_little(void *context)
+/* Three threads of one size class: the one that needs least has died asleep, and its number stays.
+ * A free that suffices for that number alone wakes the one that needs most, in vain. It registers
+ * its own need, and the third thread registers anew: else that need would hide the third one's. */
+enum { LEAST = EACH - 500, MIDDLE = EACH + 300, GREATEST = EACH + 3000, NEIGHBOUR = 400 };
+
+static void wait_for_least(void *context)
 {
-    (void)context;
-    waiter = 0;
-    CHECK(shmheap_alloc_wait(scene->mem, EACH - 1000, -1) != NULL);
+    waiter = *(int *)context;
+    CHECK(shmheap_alloc_wait(scene->mem, LEAST, -1) != NULL);
 }
-static void wait_for_more(void *context)
+static void wait_for_middle(void *context)
 {
-    (void)context;
-    waiter = 1;
-    CHECK(shmheap_alloc_wait(scene->mem, EACH + 500, -1) != NULL);
+    waiter = *(int *)context;
+    CHECK(shmheap_alloc_wait(scene->mem, MIDDLE, -1) != NULL);
+}
+static void wait_for_greatest(void *context)
+{
+    waiter = *(int *)context;
+    shmheap_alloc_wait(scene->mem, GREATEST, -1);
+}
+
+static void sleeper_begin(int number, void (*run)(void *))
+{
+    scene->pids[number] = test_fork(run, &number);
+    until_it_sleeps(number);
 }
 
 static void the_number_of_a_dead_thread_hides_no_need(void)
 {
     scene_begin();
     scene->futex = &scene->mem.heap->control->wait_futex;
+    void *neighbour = shmheap_alloc(scene->mem, NEIGHBOUR); /* of the first object that fills */
     fill();
-    scene->pids[0] = test_fork(wait_for_little, NULL);
-    until_it_sleeps(0);
-    scene->pids[1] = test_fork(wait_for_more, NULL);
-    until_it_sleeps(1);
+    for (size_t len = EACH / 2; len > 0; len /= 2)
+        while (shmheap_alloc(scene->mem, len) != NULL)
+            continue;
+    sleeper_begin(0, wait_for_least);
+    sleeper_begin(1, wait_for_greatest);
+    sleeper_begin(2, wait_for_middle);
     test_kill(scene->pids[0]);
-    scene->asleep[1] = 0;
-    by_free(); /* wakes in vain */
+    scene->asleep[1] = scene->asleep[2] = 0;
+    shmheap_free(scene->mem, scene->held[0]);
     until_it_sleeps(1);
-    long before = woken();
-    CHECK_EQ(shmheap_try_free(scene->mem, scene->held[2]), 0);
-    CHECK_EQ(woken(), before + 1);
-    test_join(scene->pids[1]);
+    CHECK_EQ(woken(), 2); /* both of those that live */
+    until_it_sleeps(2);
+    shmheap_free(scene->mem, neighbour);
+    CHECK_EQ(woken(), 3);
+    test_join(scene->pids[2]);
+    test_kill(scene->pids[1]);
     scene_end();
 }
 
