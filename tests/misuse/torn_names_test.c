@@ -5,6 +5,7 @@
  * The heap ends at a page that nothing may touch, and the record lies at its end. */
 #include <sys/mman.h>
 
+#include "c/src/names/table.h"
 #include "c/src/process/slot.h"
 #include "tests/support/test.h"
 
@@ -194,7 +195,44 @@ static void another_name_takes_the_place_at_any_load(void)
     CHECK(found > 0 && gone > 10);
 }
 
+/* No misuse: a removal moves the name's entry up, right behind the search, which then meets the gap.
+ * The counter of changes is odd from the beginning to the end. */
+static uint64_t *entries, place, entry_there;
+
+static void move_up_at_load(const void *word)
+{
+    if (word != &entries[place + 1])
+        return;
+    shmheap_load_hook = NULL;
+    entries[place] = entry_there;
+    entries[place + 1] = 0;
+}
+
+static void a_removal_moves_the_entry_during_a_search(void)
+{
+    shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+    size_t len = 0;
+    void *object = shmheap_alloc_named(mem, "moves", 8);
+    CHECK(object != NULL);
+    struct table table = names_table_now(mem.heap);
+    entries = table.entries;
+    for (place = 0; entries[place] == 0; place++)
+        continue;
+    CHECK(place < table.mask);
+    entry_there = entries[place];
+    entries[place + 1] = entry_there;
+    entries[place] = entry_there ^ UINT64_C(1) << 63; /* of the name that goes: another hash */
+    mem.heap->control->names_changes |= 1;
+    shmheap_load_hook = move_up_at_load;
+    CHECK_PTR(shmheap_find(mem, "moves", &len), object);
+    CHECK(shmheap_load_hook == NULL && len == 8);
+    mem.heap->control->names_changes++;
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {
     TEST(the_length_changes_at_any_load), TEST(each_byte_of_a_name_is_loaded_by_a_load),
-    TEST(a_slot_has_a_name_without_an_end), TEST(another_name_takes_the_place_at_any_load)};
+    TEST(a_slot_has_a_name_without_an_end), TEST(another_name_takes_the_place_at_any_load),
+    TEST(a_removal_moves_the_entry_during_a_search)};
 TEST_MAIN(tests)

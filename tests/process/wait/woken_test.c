@@ -1,83 +1,15 @@
-/* Each call that frees wakes a thread that waits for memory, each unlock a thread that waits for the
- * lock. Their sleeps have no time limit here, and the woken threads are counted: a missing wake is
- * a wrong count, not a delay.
+/* Each call that frees wakes a thread that waits for memory, and memory that comes before a thread
+ * sleeps keeps it awake.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "c/src/process/lock.h"
-#include "c/src/process/wait.h"
-#include "tests/support/test.h"
+#include "tests/process/wait/sleepers.h"
 #include "tests/support/wrap.h"
 
-enum { LEN = 65536, EACH = 5000, HELD_MOST = LEN / EACH, WAITERS = 3 };
-
-/* struct scene is shared by all processes of a test. */
-struct scene {
-    shmheap_memory_handle mem;
-    void *held[HELD_MOST], *large; /* they fill the heap; large has the room of two */
-    unsigned count;
-    volatile const void *futex;   /* whose sleepers and wakes count */
-    volatile int asleep[WAITERS]; /* the waiter is about to sleep without a limit */
-    volatile int goes;            /* the lock's owner is where the waiter may begin */
-    long woken;                   /* threads, by all processes */
-    pid_t pids[WAITERS];
-};
-
 void (*shmheap_store_hook)(void);
-
-static struct scene *scene;
-static int waiter = -1; /* this process is the waiter of that number */
-
-static long count_wakes(long number, long *a)
-{
-    /* Each connection maps the word elsewhere, at the same place in a page. */
-    int is_ours = number == SYS_futex && scene != NULL &&
-                  ((uintptr_t)a[0] ^ (uintptr_t)scene->futex) % 4096 == 0;
-    if (is_ours && a[1] == FUTEX_WAIT_BITSET && waiter >= 0) {
-        a[3] = 0;
-        scene->asleep[waiter] = 1;
-    }
-    long result = wrap_syscall_real(number, a);
-    if (is_ours && a[1] == FUTEX_WAKE_BITSET && result > 0)
-        __atomic_fetch_add(&scene->woken, result, __ATOMIC_SEQ_CST);
-    return result;
-}
-
-static long woken(void) { return __atomic_load_n(&scene->woken, __ATOMIC_SEQ_CST); }
-
-/* The state of the process in /proc/PID/stat. */
-static char state_of(pid_t pid)
-{
-    char path[40], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
-    CHECK(fclose(file) == 0);
-    char *name_end = strrchr(line, ')');
-    CHECK(name_end != NULL && name_end[1] == ' ');
-    return name_end[2];
-}
-
-static int sleeps(int number)
-{
-    return scene->asleep[number] && state_of(scene->pids[number]) == 'S';
-}
-
-static void until_it_sleeps(int number)
-{
-    while (!sleeps(number))
-        sched_yield();
-}
-
-static void scene_begin(void)
-{
-    scene = test_shared(sizeof *scene);
-    scene->mem = test_anonymous(LEN, 0, 0);
-    CHECK((scene->large = shmheap_alloc(scene->mem, 2 * EACH)) != NULL);
-    wrap_syscall = count_wakes;
-}
 
 static void fill(void)
 {
@@ -86,17 +18,6 @@ static void fill(void)
         scene->held[scene->count++] = ptr;
     CHECK(scene->count > WAITERS);
 }
-
-static void scene_end(void)
-{
-    wrap_syscall = NULL;
-    CHECK_SOUND(scene->mem);
-    shmheap_disconnect(scene->mem);
-    test_unshare(scene, sizeof *scene);
-    scene = NULL;
-}
-
-/* Memory -------------------------------------------------------------------------------------- */
 
 static void wait_for_memory(void *context)
 {
@@ -365,99 +286,8 @@ static void memory_that_comes_before_the_sleep_is_noticed(void)
     CHECK(at > 2);
 }
 
-/* The lock ------------------------------------------------------------------------------------ */
-
-static void wait_for_the_lock(void *context)
-{
-    shmheap_store_hook = NULL;
-    test_own_slot(scene->mem);
-    waiter = *(int *)context;
-    scene->goes--;
-    while (scene->goes != 1)
-        sched_yield();
-    CHECK(shmheap_try_free(scene->mem, NULL) == 0);
-    CHECK(shmheap_alloc(scene->mem, 100) != NULL);
-}
-
-static int first_inside, is_last; /* where the owner lets the waiter begin */
-static unsigned own_slot;
-
-/* Inside the lock at the first store; or at the last one, which unlocks: sequence is even, and the
- * owner has seen that no thread sleeps. */
-static void let_it_sleep(void)
-{
-    const struct control *control = scene->mem.heap->control;
-    int at_end = control->sequence % 2 == 0;
-    if (lock_owner_slot(scene->mem.heap) != own_slot || at_end != is_last || first_inside)
-        return;
-    first_inside = 1;
-    scene->goes = 1;
-    until_it_sleeps(0);
-}
-
-static void an_unlock_wakes(void)
-{
-    for (is_last = 0; is_last <= 1; is_last++) {
-        int number = 0;
-        scene_begin();
-        shmheap_free(scene->mem, scene->large);
-        own_slot = test_own_slot(scene->mem);
-        scene->futex = (const void *)&scene->mem.heap->control->lock;
-        scene->goes = 1;
-        scene->pids[0] = test_fork(wait_for_the_lock, &number);
-        while (scene->goes != 0)
-            sched_yield();
-        first_inside = 0;
-        shmheap_store_hook = let_it_sleep;
-        CHECK(shmheap_alloc(scene->mem, 100) != NULL);
-        shmheap_store_hook = NULL;
-        CHECK(first_inside);
-        CHECK_EQ(woken(), 1);
-        test_join(scene->pids[0]);
-        scene_end();
-    }
-}
-
-/* The barrier --------------------------------------------------------------------------------- */
-
-static int flushed;
-
-/* A processor's store may become visible as late as at the next barrier. Here the store of an
- * unlock does, whose owner has already seen that no thread waits. */
-static long flush_at_barrier(long number, long *a)
-{
-    shared_u64 *lock = &scene->mem.heap->control->lock;
-    if (number == SYS_membarrier && !flushed) {
-        CHECK_EQ(scene->mem.heap->control->waiting, 1);
-        flushed = 1;
-        *lock = 0;
-    }
-    if (number == SYS_futex && a[1] == FUTEX_WAIT_BITSET && (void *)a[0] == (void *)lock)
-        CHECK(flushed); /* else it sleeps at a lock that is free */
-    return wrap_syscall_real(number, a);
-}
-
-static void a_waiter_runs_a_barrier_before_it_sleeps(void)
-{
-    scene_begin();
-    shmheap_memory_handle owner = test_connect_again(scene->mem, 0);
-    test_own_slot(scene->mem);
-    uint64_t slot = test_own_slot(owner);
-    wrap_syscall = flush_at_barrier;
-    flushed = 0;
-    scene->mem.heap->control->lock = (uint64_t)gettid() | slot << LOCK_SLOT_SHIFT;
-    CHECK(shmheap_alloc(scene->mem, 100) != NULL);
-    CHECK(flushed);
-    CHECK_EQ(test_stat(scene->mem).recoveries, 0);
-    shmheap_disconnect(owner);
-    scene_end();
-}
-
-static const struct test tests[] = {TEST(a_call_that_frees_wakes),
-                                    TEST(a_woken_thread_passes_the_wake_on),
-                                    TEST(the_number_of_a_dead_thread_hides_no_need),
-                                    TEST(the_end_of_a_cache_wakes),
-                                    TEST(memory_that_comes_before_the_sleep_is_noticed),
-                                    TEST(an_unlock_wakes),
-                                    TEST(a_waiter_runs_a_barrier_before_it_sleeps)};
+static const struct test tests[] = {
+    TEST(a_call_that_frees_wakes), TEST(a_woken_thread_passes_the_wake_on),
+    TEST(the_number_of_a_dead_thread_hides_no_need), TEST(the_end_of_a_cache_wakes),
+    TEST(memory_that_comes_before_the_sleep_is_noticed)};
 TEST_MAIN(tests)
