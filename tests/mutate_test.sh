@@ -32,13 +32,14 @@ grow=$(list grow.c)
 [ "$(grep -vc '^heap/grow\.c:' <<<"$grow")" = 0 ] || fail "grow.c: mutants of another file"
 [ "$(list heap/grow.c)" = "$grow" ] || fail "heap/grow.c: not those of grow.c"
 [ "$(list heap/grow.c grow.c)" = "$grow" ] || fail "two names of a file: not those of one name"
-[ "$(list grow.c wait.c | cut -d: -f1 | uniq | xargs)" = "heap/grow.c process/wait.c" ] ||
+[ "$(list grow.c wait.c | cut -d: -f1 | sort -u | xargs)" = "heap/grow.c process/wait.c" ] ||
     fail "two files: not the mutants of both"
 [ "$(list | grep '^heap/grow\.c:')" = "$grow" ] || fail "no name: not the mutants of all files"
 
 # Each kind, in files that have it.
 for kind in comparison constant deletion conjunct exchange wake barrier; do
-    [[ $(list --kinds "$kind" lock.c lock.h free.c) == *" $kind "* ]] || fail "no mutants of kind $kind"
+    [[ $(list --kinds "$kind" lock.c lock.h free.c) == *" $kind "* ]] ||
+        fail "no mutants of kind $kind"
 done
 [[ $(list --kinds conjunct grow.c) == *' -> '* ]] || fail "no conjuncts in grow.c"
 # Every mutant has one name, and a sample is the beginning of a larger one with that seed.

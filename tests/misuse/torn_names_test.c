@@ -195,8 +195,8 @@ static void another_name_takes_the_place_at_any_load(void)
     CHECK(found > 0 && gone > 10);
 }
 
-/* No misuse: a removal moves the name's entry up, right behind the search, which then meets the gap.
- * The counter of changes is odd from the beginning to the end. */
+/* No misuse: a removal moves the name's entry up, right behind the search, which then meets the
+ * gap. The counter of changes is odd from the beginning to the end. */
 static uint64_t *entries, place, entry_there;
 
 static void move_up_at_load(const void *word)

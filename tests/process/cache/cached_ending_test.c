@@ -9,8 +9,8 @@
 
 enum { LEN = 65536, LARGE = 1 << 20, CHILDREN = 600, THREAD_OBJECTS = 20, ROUNDS = 300 };
 
-/* ThreadSanitizer has a thread of its own in each process, so none ends alone: the line of its cache
- * stays until an alloc finds no room. */
+/* ThreadSanitizer has a thread of its own in each process, so none ends alone: the line of its
+ * cache stays until an alloc finds no room. */
 enum { IN_ORDER_MOST = TEST_HAS_OTHER_THREADS ? LEN / 128 : 0 };
 
 struct ending {

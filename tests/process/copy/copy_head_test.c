@@ -1,5 +1,5 @@
-/* In a copy no process takes part: its lock is free, no thread waits, and no slot has a living holder
- * or heirs, whatever the words of the heap said.
+/* In a copy no process takes part: its lock is free, no thread waits, and no slot has a living
+ * holder or heirs, whatever the words of the heap said.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/mman.h>

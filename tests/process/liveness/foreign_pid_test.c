@@ -1,5 +1,5 @@
-/* The pid of another namespace, or of one that is not known, tells nothing about a process here: its
- * holder counts as living, also where no process of that number lives. Needs no namespace.
+/* The pid of another namespace, or of one that is not known, tells nothing about a process here:
+ * its holder counts as living, also where no process of that number lives. Needs no namespace.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-/* The slots of dead processes are given away: their blocks get a label, and an allocation that finds
- * no room still reaps them.
+/* The slots of dead processes are given away: their blocks get a label, and an allocation that
+ * finds no room still reaps them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 

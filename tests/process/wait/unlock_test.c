@@ -1,5 +1,5 @@
-/* Each unlock wakes a thread that waits for the lock, also where the thread goes to sleep during the
- * unlock; and a waiter runs a barrier before it sleeps.
+/* Each unlock wakes a thread that waits for the lock, also where the thread goes to sleep during
+ * the unlock; and a waiter runs a barrier before it sleeps.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <sys/syscall.h>

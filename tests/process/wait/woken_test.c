@@ -169,7 +169,8 @@ static void the_number_of_a_dead_thread_hides_no_need(void)
     scene_end();
 }
 
-/* The block of a cache's line becomes free at the end of the cache, which is all that is free then. */
+/* The block of a cache's line becomes free at the end of the cache, which is all that is free then.
+ * */
 enum { WARM = 20, SMALL = 40, TAKEN_MOST = 4000 };
 
 static struct test_barrier warmed, may_end;

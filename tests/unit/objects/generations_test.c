@@ -30,7 +30,8 @@ static void scene_begin(struct scene *scene, unsigned flags, unsigned first, uns
         }
 }
 
-/* New objects in the old places: no old handle is one of theirs, neither to share nor to receive. */
+/* New objects in the old places: no old handle is one of theirs, neither to share nor to receive.
+ * */
 static void check_lives(struct scene *scene)
 {
     for (unsigned life = 0; life < LIVES; life++) {

@@ -1,5 +1,5 @@
-/* Two calls on one object at once have the results of one after the other, in either order: here one
- * call comes right before each store of the other.
+/* Two calls on one object at once have the results of one after the other, in either order: here
+ * one call comes right before each store of the other.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/block/block.h"
 #include "tests/support/test.h"
@@ -8,8 +8,8 @@ enum { LEN = 65536, OBJECT_LEN = 400, SHORT = 100, LONG = 700, STORES_MOST = 200
 
 void (*shmheap_store_hook)(void);
 
-/* struct scene is private: an object of mine between a neighbour and a hole, and a second connection
- * of this process. */
+/* struct scene is private: an object of mine between a neighbour and a hole, and a second
+ * connection of this process. */
 struct scene {
     shmheap_memory_handle mem, other;
     char *before, *object, *behind, *there; /* there: the object, as the other connection sees it */

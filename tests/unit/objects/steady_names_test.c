@@ -1,5 +1,5 @@
-/* A reader without the lock searches for a name before each store of calls that make and remove other
- * names: it finds the name or learns that it must try again, but never that there is none.
+/* A reader without the lock searches for a name before each store of calls that make and remove
+ * other names: it finds the name or learns that it must try again, but never that there is none.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
