@@ -117,8 +117,9 @@ static void a_woken_thread_passes_the_wake_on(void)
 }
 
 /* Three threads of one size class: the one that needs least has died asleep, and its number stays.
- * A free that suffices for that number alone wakes one of the others, in vain. That one registers
- * its own need, and the other registers anew: else the need of one would hide the other's. */
+ * A free that suffices for that number alone wakes one of the two that live, in vain. That one
+ * registers its own need, and the other registers anew: else the need of one would hide the
+ * other's. */
 enum { LEAST = EACH - 500, MIDDLE = EACH + 300, GREATEST = EACH + 3000, NEIGHBOUR = 400 };
 
 static void wait_for_least(void *context)

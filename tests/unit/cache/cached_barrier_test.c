@@ -1,4 +1,4 @@
-/* A reclaimer runs a barrier between its request and its look at the owner of a cache: a store of
+/* A reclaimer runs a barrier between its request and its load of the owner's word: a store of
  * the owner that only becomes visible there keeps the owner's blocks from the reclaimer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/syscall.h>

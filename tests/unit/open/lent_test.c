@@ -1,4 +1,4 @@
-/* Two threads ask for a heap's descriptor at once: both get the same one, and no other stays open.
+/* Two threads request a heap's descriptor at once: both get the same one, and no other stays open.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <fcntl.h>
