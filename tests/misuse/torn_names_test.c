@@ -197,15 +197,15 @@ static void another_name_takes_the_place_at_any_load(void)
 
 /* No misuse: a removal moves the name's entry up, right behind the search, which then meets the
  * gap. The counter of changes is odd from the beginning to the end. */
-static uint64_t *entries, place, entry_there;
+static uint64_t *entries, place, behind, entry_there;
 
 static void move_up_at_load(const void *word)
 {
-    if (word != &entries[place + 1])
+    if (word != &entries[behind])
         return;
     shmheap_load_hook = NULL;
     entries[place] = entry_there;
-    entries[place + 1] = 0;
+    entries[behind] = 0;
 }
 
 static void a_removal_moves_the_entry_during_a_search(void)
@@ -218,9 +218,9 @@ static void a_removal_moves_the_entry_during_a_search(void)
     entries = table.entries;
     for (place = 0; entries[place] == 0; place++)
         continue;
-    CHECK(place < table.mask);
+    behind = (place + 1) & table.mask;
     entry_there = entries[place];
-    entries[place + 1] = entry_there;
+    entries[behind] = entry_there;
     entries[place] = entry_there ^ UINT64_C(1) << 63; /* of the name that goes: another hash */
     mem.heap->control->names_changes |= 1;
     shmheap_load_hook = move_up_at_load;
