@@ -86,6 +86,7 @@ static void end_beside_a_thread(void *unused)
     CHECK(unused == NULL);
     test_barrier_begin(&step, 2);
     CHECK_EQ(pthread_create(&thread, NULL, use_twice, NULL), 0);
+    CHECK_EQ(pthread_detach(thread), 0); /* exit() ends it */
     use();
     test_barrier_wait(&step);
     CHECK_LE(1, test_cached(shared).blocks);

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "c/src/cache/cache.h"
+#include "c/src/block/block.h"
 #include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
@@ -56,14 +56,12 @@ static void closed_while_a_thread_empties_its_cache(void)
     test_barrier_begin(&warmed, 2);
     CHECK_EQ(pthread_create(&thread, NULL, warm_up_and_end, NULL), 0);
     test_barrier_wait(&warmed);
-    struct cache *cache = SHARED_LOAD(&caching.heap->caches);
-    CHECK(cache != NULL);
     uint64_t *lock = &other.heap->control->lock;
     __atomic_store_n(lock, (uint64_t)gettid() | (uint64_t)slot << LOCK_SLOT_SHIFT,
                      __ATOMIC_RELEASE);
     test_barrier_wait(&warmed);
-    while (SHARED_LOAD(&cache->state) == CACHE_OF_THREAD)
-        sched_yield();
+    while (!(__atomic_load_n(lock, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+        sched_yield(); /* until the thread is emptying its cache, and waits for the lock */
     shmheap_disconnect(caching);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
