@@ -32,9 +32,24 @@ grow=$(list grow.c)
 [ "$(grep -vc '^heap/grow\.c:' <<<"$grow")" = 0 ] || fail "grow.c: mutants of another file"
 [ "$(list heap/grow.c)" = "$grow" ] || fail "heap/grow.c: not those of grow.c"
 [ "$(list heap/grow.c grow.c)" = "$grow" ] || fail "two names of a file: not those of one name"
-[ "$(list grow.c wait.c | cut -d: -f1 | uniq | xargs)" = "heap/grow.c process/wait.c" ] ||
+[ "$(list grow.c wait.c | cut -d: -f1 | sort -u | xargs)" = "heap/grow.c process/wait.c" ] ||
     fail "two files: not the mutants of both"
-[ "$(list | grep '^heap/grow\.c:')" = "$grow" ] || fail "no name: not the mutants of all files"
+all=$(list)
+[ "$(grep '^heap/grow\.c:' <<<"$all")" = "$grow" ] || fail "no name: not the mutants of all files"
+
+# Each kind, in files that have it.
+for kind in comparison constant deletion conjunct exchange wake barrier; do
+    [[ $(list --kinds "$kind" lock.c lock.h free.c) == *" $kind "* ]] ||
+        fail "no mutants of kind $kind"
+done
+[[ $(list --kinds conjunct grow.c) == *' -> '* ]] || fail "no conjuncts in grow.c"
+# Every mutant has one name, and a sample is the beginning of a larger one with that seed.
+[ "$(sort <<<"$all" | uniq -d)" = "" ] || fail "a mutant is listed twice"
+sample() { "$tool" --list --sample "$1" --seed "$2" lock.c; }
+few=$(sample 5 abc) more=$(sample 9 abc)
+[ "$few" = "$(head -5 <<<"$more")" ] || fail "--sample 5 is not the beginning of --sample 9"
+[ "$few" != "$(sample 5 abd)" ] || fail "two seeds have the same sample"
+refused 'no kind nothing' --list --kinds nothing
 
 refused 'no C file nothing.c' --list nothing.c
 refused 'no C file nothing.c' nothing.c

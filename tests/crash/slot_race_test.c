@@ -1,7 +1,7 @@
 /* Two processes take the same slot of a heap in memory without a file: one has it, the other takes
- * the next.
+ * the next. Two processes change the same word of a slot.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/base/platform.h"
+#include "c/src/process/slot.h"
 #include "tests/support/test.h"
 
 enum { BYTES = 1 << 20 };
@@ -42,5 +42,32 @@ static void the_slower_takes_the_next(void)
     test_unshare(memory, BYTES);
 }
 
-static const struct test tests[] = {TEST(the_slower_takes_the_next)};
+/* Two processes change different bits of one word: both changes stay. */
+static uint64_t *word;
+
+static void another_changes_the_word(void)
+{
+    shmheap_store_hook = NULL;
+    *word |= SLOT_HAS_HEIRS;
+}
+
+static void no_change_of_a_word_is_lost(void)
+{
+    shmheap_memory_handle mem;
+    memory = test_shared(BYTES);
+    CHECK_EQ(shmheap_create_at(&mem, memory, BYTES, NULL), 0);
+    unsigned slot = test_own_slot(mem);
+    word = &slot_entry(mem.heap, slot)->word;
+    uint64_t before = *word;
+    shmheap_store_hook = another_changes_the_word;
+    slot_change(mem.heap, slot, SLOT_STATE_MASK, SLOT_LEAVING);
+    CHECK(shmheap_store_hook == NULL);
+    CHECK_EQ(*word, (before & ~(uint64_t)SLOT_STATE_MASK) | SLOT_LEAVING | SLOT_HAS_HEIRS);
+    *word = before;
+    shmheap_disconnect(mem);
+    test_unshare(memory, BYTES);
+}
+
+static const struct test tests[] = {TEST(the_slower_takes_the_next),
+                                    TEST(no_change_of_a_word_is_lost)};
 TEST_MAIN(tests)

@@ -11,8 +11,8 @@ struct arena {
     struct victim victim;
     unsigned char *memory;
     size_t bytes;
-    volatile uint64_t turn;    /* odd: the peer writes */
-    volatile uint64_t seen;    /* the turn that the peer goes by */
+    uint32_t turn;             /* odd: the peer writes. A futex, as the next one */
+    uint32_t seen;             /* the last turn in which the peer wrote, or began to rest */
     volatile uint64_t writes;  /* of the peer */
     shmheap_memory_handle mem; /* of the process that built it last */
     struct layout layout;      /* of that heap; the peer reads it, too */

@@ -1,6 +1,8 @@
 /* A hostile peer writes anything anywhere: every call returns, and stays inside the heap.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <sched.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/misuse/arena.h"
 
@@ -50,7 +52,7 @@ static void damage_before_the_calls(void)
 /* Not the lock: the victim would only wait for it. Often back again, so that what was right a
  * moment ago is right a moment later; in every other round always, or the heap would soon be such a
  * ruin that all calls are refused at the door. */
-static void scribble_once(struct arena *arena, struct test_random *random)
+static void scribble_once(struct arena *arena, struct test_random *random, uint32_t turn)
 {
     size_t place = arena_place(arena, random);
     if (place == offsetof(struct control, lock))
@@ -58,9 +60,25 @@ static void scribble_once(struct arena *arena, struct test_random *random)
     volatile uint64_t *word = (volatile uint64_t *)(void *)(arena->memory + place);
     uint64_t old = *word;
     *word = arena_word(arena, random, old);
-    if ((arena->seen & 2) || test_random_below(random, 4))
+    if ((turn & 2) || test_random_below(random, 4))
         *word = old;
     arena->writes++;
+}
+
+/* The hand-over between victim and peer: which of them goes on sleeps in the kernel until then. A
+ * process that yielded in a loop would get its turn late on a busy machine. */
+static uint32_t word_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+
+static void word_set(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void word_await(uint32_t *word, uint32_t value)
+{
+    for (uint32_t now; (now = word_load(word)) != value;)
+        syscall(SYS_futex, word, FUTEX_WAIT, now, NULL, NULL, 0);
 }
 
 /* The peer: knows the heap, and rests only while it is built. */
@@ -68,23 +86,28 @@ static void scribble(void *context)
 {
     struct arena *arena = context;
     struct test_random random = test_random_begin(777);
-    for (;;) {
-        arena->seen = arena->turn;
-        if (arena->seen % 2)
-            scribble_once(arena, &random);
+    for (uint32_t turn = 1;; turn += 2) {
+        word_await(&arena->turn, turn);
+        scribble_once(arena, &random, turn);
+        word_set(&arena->seen, turn);
+        while (word_load(&arena->turn) == turn)
+            scribble_once(arena, &random, turn);
+        word_set(&arena->seen, turn + 1);
     }
+}
+
+/* Tells the peer, and waits until it has done so. */
+static void turn_begin(struct arena *arena, uint32_t turn)
+{
+    word_set(&arena->turn, turn);
+    word_await(&arena->seen, turn);
 }
 
 static void scribbled_round(struct arena *arena, struct test_random *random)
 {
-    uint64_t before = arena->writes;
-    arena->turn++;
-    while (arena->writes == before)
-        sched_yield();
+    turn_begin(arena, arena->turn + 1);
     victim_calls(&arena->victim, arena->mem, random, SCRIBBLED_CALLS);
-    arena->turn++;
-    while (arena->seen != arena->turn)
-        sched_yield();
+    turn_begin(arena, arena->turn + 1);
 }
 
 static void scribbled_rounds(void *context)

@@ -5,6 +5,7 @@
  * The heap ends at a page that nothing may touch, and the record lies at its end. */
 #include <sys/mman.h>
 
+#include "c/src/names/table.h"
 #include "c/src/process/slot.h"
 #include "tests/support/test.h"
 
@@ -150,7 +151,88 @@ static void a_slot_has_a_name_without_an_end(void)
     heap_end(mem, memory);
 }
 
-static const struct test tests[] = {TEST(the_length_changes_at_any_load),
-                                    TEST(each_byte_of_a_name_is_loaded_by_a_load),
-                                    TEST(a_slot_has_a_name_without_an_end)};
+/* No misuse: at any load of a search the name goes, and another name's record and object take its
+ * place. The search finds the object that the name had, or none. */
+static shmheap_memory_handle replacer;
+static void *replaced;
+static uint64_t find_loads, replace_at;
+
+static void replace_at_load(const void *word)
+{
+    (void)word;
+    if (find_loads++ != replace_at)
+        return;
+    shmheap_load_hook = NULL;
+    CHECK_EQ(shmheap_try_free(replacer, replaced), 0);
+    CHECK(shmheap_alloc_named(replacer, "of the other", 3000) != NULL);
+}
+
+static void another_name_takes_the_place_at_any_load(void)
+{
+    int came = 1;
+    unsigned found = 0, gone = 0;
+    for (replace_at = 0; came; replace_at++) {
+        shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+        CHECK(shmheap_alloc_named(mem, "stays", 8) != NULL); /* and the table with it */
+        char *object = shmheap_alloc_named(mem, "of this one", 1000);
+        size_t len = 0;
+        CHECK(object != NULL);
+        replacer = test_connect_again(mem, 0);
+        replaced = shmheap_alloc_named(replacer, "of this one", 1000);
+        CHECK_EQ(shmheap_try_free(mem, object), 0); /* the replacer's use is the last one */
+        find_loads = 0;
+        shmheap_load_hook = replace_at_load;
+        errno = 0;
+        char *ptr = shmheap_find(mem, "of this one", &len);
+        came = shmheap_load_hook == NULL;
+        shmheap_load_hook = NULL;
+        CHECK(ptr == NULL ? errno == ENOENT : ptr == object && len == 1000);
+        ++*(ptr == NULL ? &gone : &found);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(replacer);
+        shmheap_disconnect(mem);
+    }
+    CHECK(found > 0 && gone > 10);
+}
+
+/* No misuse: a removal moves the name's entry up, right behind the search, which then meets the
+ * gap. The counter of changes is odd from the beginning to the end. */
+static uint64_t *entries, place, behind, entry_there;
+
+static void move_up_at_load(const void *word)
+{
+    if (word != &entries[behind])
+        return;
+    shmheap_load_hook = NULL;
+    entries[place] = entry_there;
+    entries[behind] = 0;
+}
+
+static void a_removal_moves_the_entry_during_a_search(void)
+{
+    shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+    size_t len = 0;
+    void *object = shmheap_alloc_named(mem, "moves", 8);
+    CHECK(object != NULL);
+    struct table table = names_table_now(mem.heap);
+    entries = table.entries;
+    for (place = 0; entries[place] == 0; place++)
+        continue;
+    behind = (place + 1) & table.mask;
+    entry_there = entries[place];
+    entries[behind] = entry_there;
+    entries[place] = entry_there ^ UINT64_C(1) << 63; /* of the name that goes: another hash */
+    mem.heap->control->names_changes |= 1;
+    shmheap_load_hook = move_up_at_load;
+    CHECK_PTR(shmheap_find(mem, "moves", &len), object);
+    CHECK(shmheap_load_hook == NULL && len == 8);
+    mem.heap->control->names_changes++;
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {
+    TEST(the_length_changes_at_any_load), TEST(each_byte_of_a_name_is_loaded_by_a_load),
+    TEST(a_slot_has_a_name_without_an_end), TEST(another_name_takes_the_place_at_any_load),
+    TEST(a_removal_moves_the_entry_during_a_search)};
 TEST_MAIN(tests)

@@ -90,6 +90,18 @@ int test_main(const struct test *tests, size_t count, int argc, char **argv);
  * slower. */
 size_t test_rounds(size_t plain);
 
+/* 1 where the runtime of a checker has threads in this process. */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_HAS_OTHER_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TEST_HAS_OTHER_THREADS 1
+#endif
+#endif
+#ifndef TEST_HAS_OTHER_THREADS
+#define TEST_HAS_OTHER_THREADS 0
+#endif
+
 /* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at
  * the end. They are random, since tests with PID namespaces of their own may share /dev/shm. Valid
  * till the end. */

@@ -54,7 +54,7 @@ static void cache_unlist(struct cache *cache)
     for (struct cache **place = &cache->connection->caches; *place != NULL;
          place = &(*place)->next_of_heap)
         if (*place == cache) {
-            *place = cache->next_of_heap;
+            SHARED_STORE(place, cache->next_of_heap);
             break;
         }
 }
@@ -166,7 +166,7 @@ static struct cache *cache_new(struct shmheap *heap)
         cache->heap = &cache_nothing;
         SHARED_STORE(&cache->connection, heap);
         cache->next_of_heap = heap->caches;
-        heap->caches = cache;
+        SHARED_STORE(&heap->caches, cache);
     }
     if (cache != NULL) {
         cache->next_of_thread = cache_all;
@@ -240,7 +240,8 @@ void cache_close(struct shmheap *heap)
 
 void cache_give_back(struct shmheap *heap, unsigned limit_ms)
 {
-    if (heap->caches == NULL || heap_lock_within(heap, limit_ms) != 0)
+    /* Without the mutex: a cache that a thread makes meanwhile is left to the reclaimers. */
+    if (SHARED_LOAD(&heap->caches) == NULL || heap_lock_within(heap, limit_ms) != 0)
         return;
     connection_cache_no_more(heap);
     if (process_is_alone()) {

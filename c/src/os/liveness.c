@@ -21,7 +21,8 @@
 
 /* Held from the moment when a descriptor exists until the handlers of fork() know its number. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static int gate_is_locked; /* by the thread that forks */
+/* By this thread, which forks. Of another thread that forks at the same time it says nothing. */
+static __thread int gate_is_locked __attribute__((tls_model("initial-exec")));
 
 /* Returns the length of a page, longer on hugetlbfs, and notes whether a mapping keeps the
  * description. */
@@ -124,6 +125,15 @@ void liveness_fork_parent(void)
 {
     if (gate_is_locked)
         pthread_mutex_unlock(&gate);
+    gate_is_locked = 0;
 }
 
-void liveness_fork_child(void) { pthread_mutex_init(&gate, NULL); }
+/* The child's thread holds the gate as the parent's did, or a thread does that is not here. */
+void liveness_fork_child(void)
+{
+    if (gate_is_locked)
+        pthread_mutex_unlock(&gate);
+    else
+        pthread_mutex_init(&gate, NULL);
+    gate_is_locked = 0;
+}

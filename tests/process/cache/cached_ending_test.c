@@ -9,6 +9,10 @@
 
 enum { LEN = 65536, LARGE = 1 << 20, CHILDREN = 600, THREAD_OBJECTS = 20, ROUNDS = 300 };
 
+/* ThreadSanitizer has a thread of its own in each process, so none ends alone: the line of its
+ * cache stays until an alloc finds no room. */
+enum { IN_ORDER_MOST = TEST_HAS_OTHER_THREADS ? LEN / 128 : 0 };
+
 struct ending {
     shmheap_memory_handle mem;
     void (*end)(int status);
@@ -82,6 +86,7 @@ static void end_beside_a_thread(void *unused)
     CHECK(unused == NULL);
     test_barrier_begin(&step, 2);
     CHECK_EQ(pthread_create(&thread, NULL, use_twice, NULL), 0);
+    CHECK_EQ(pthread_detach(thread), 0); /* exit() ends it */
     use();
     test_barrier_wait(&step);
     CHECK_LE(1, test_cached(shared).blocks);
@@ -105,7 +110,7 @@ static void beside_a_thread_that_goes_on(void)
     shmheap_disconnect(here);
 }
 
-static void in_order(void) { CHECK_EQ(left_by_children(exit), 0); }
+static void in_order(void) { CHECK_LE(left_by_children(exit), IN_ORDER_MOST); }
 static void by_death(void) { CHECK_LE(left_by_children(_exit), LEN / 128); }
 
 static const struct test tests[] = {TEST(in_order), TEST(by_death),

@@ -272,6 +272,27 @@ static void reaped_before_an_aligned_alloc_fails(void)
     test_unshare(relay, sizeof *relay);
 }
 
+/* Without SHMHEAP_REAP no allocation frees what a dead process held: only shmheap_reap does. */
+static void without_the_flag_an_alloc_reaps_nothing(void)
+{
+    shmheap_memory_handle mem;
+    struct relay *relay = left_behind(0, 32768, &mem);
+    void *ptrs[1];
+    CHECK(shmheap_alloc(mem, test_stat(mem).largest_free) != NULL);
+    uint64_t used = test_stat(mem).used_blocks;
+    CHECK_REFUSED(shmheap_alloc(mem, 1000) == NULL, ENOMEM);
+    CHECK_REFUSED(shmheap_alloc_many(mem, 1000, 1, ptrs) == 0, ENOMEM);
+    CHECK_REFUSED(shmheap_aligned_alloc(mem, 1024, 1000) == NULL, ENOMEM);
+    CHECK_REFUSED(shmheap_alloc_named(mem, "name", 1000) == NULL, ENOMEM);
+    CHECK_REFUSED(shmheap_alloc_wait(mem, 1000, 1) == NULL, ETIMEDOUT);
+    CHECK_EQ(test_stat(mem).used_blocks, used);
+    CHECK_LE(1, shmheap_reap(mem, 0));
+    CHECK(shmheap_alloc(mem, 1000) != NULL);
+    CHECK_SOUND(mem);
+    shmheap_destroy(relay->name, mem);
+    test_unshare(relay, sizeof *relay);
+}
+
 static const struct test tests[] = {TEST(sent_and_received),
                                     TEST(wrong_handles_and_flags_are_refused),
                                     TEST(each_object_is_claimed_once),
@@ -279,5 +300,6 @@ static const struct test tests[] = {TEST(sent_and_received),
                                     TEST(shared_and_sent_ones_stay_unless_asked_for),
                                     TEST(what_a_process_left_in_order_stays),
                                     TEST(reaped_before_an_alloc_fails),
-                                    TEST(reaped_before_an_aligned_alloc_fails)};
+                                    TEST(reaped_before_an_aligned_alloc_fails),
+                                    TEST(without_the_flag_an_alloc_reaps_nothing)};
 TEST_MAIN(tests)

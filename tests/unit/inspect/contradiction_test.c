@@ -1,6 +1,7 @@
 /* Where headers, top block and index contradict each other, each call that needs them is refused,
  * and changes nothing.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/base/kernel.h"
 #include "c/src/block/block.h"
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
@@ -174,6 +175,39 @@ static void wrong_list(size_t granule, size_t len)
     shmheap_disconnect(scene.mem);
 }
 
+/* The header and the list's entry agree on a length that ends at the top block, at the region's end
+ * or behind it: a length that serves requests that the heap has no room for. */
+static void wrong_hole_and_list(size_t granule, size_t len)
+{
+    for (unsigned top = 0; top <= 1; top++) {
+        struct scene scene = scene_begin(granule, len, (int)top);
+        struct control *control = control_of(&scene);
+        struct shmheap *heap = scene.mem.heap;
+        const uint64_t hole = granule_of(&scene, HOLE), end = heap->end,
+                       till_top = control->top - hole;
+        const uint64_t wrong[] = {till_top,   end - hole, till_top + 1, end - hole + 1,
+                                  end + hole, 1 << 20,    0x7fffffff};
+        uint64_t *header = block_header(heap, hole), right = *header;
+        for (size_t i = 0; control->listed == 1 && i < sizeof wrong / sizeof *wrong; i++) {
+            void *got = NULL;
+            uint64_t most = heap->layout.granules_max;
+            size_t all = block_payload_len(heap, wrong[i] < most ? wrong[i] : most);
+            control->first[LIST_MAX] = (uint32_t)wrong[i];
+            *header = wrong[i];
+            struct test_snapshot before = test_snapshot_take(scene.mem);
+            CHECK_REFUSED(shmheap_alloc(scene.mem, all) == NULL, EBADMSG);
+            CHECK_REFUSED(shmheap_alloc_many(scene.mem, all, 1, &got) == 0, EBADMSG);
+            CHECK_REFUSED(shmheap_alloc(scene.mem, len) == NULL, EBADMSG);
+            CHECK_REFUSED(shmheap_alloc_many(scene.mem, len, 1, &got) == 0, EBADMSG);
+            CHECK(test_snapshot_same(scene.mem, &before));
+            test_snapshot_drop(&before);
+        }
+        *header = right;
+        control->first[LIST_MAX] = (uint32_t)right;
+        shmheap_disconnect(scene.mem);
+    }
+}
+
 /* The bit of the hole's front says that it is no block. */
 static void wrong_bits(size_t granule, size_t len)
 {
@@ -201,11 +235,43 @@ static void a_top_block_that_is_none(void) { for_all(wrong_top); }
 static void a_top_block_where_none_is(void) { for_all(wrong_top_of_a_full_heap); }
 static void a_free_block_with_another_header(void) { for_all(wrong_hole); }
 static void a_list_with_other_blocks(void) { for_all(wrong_list); }
+/* The owner of the lock has died: recovery believes no header that no process leaves, and the heap
+ * is refused until the header is right. */
+static void wrong_header_after_a_death(size_t granule, size_t len)
+{
+    struct scene scene = scene_begin(granule, len, 1);
+    struct shmheap *heap = scene.mem.heap;
+    uint64_t *free_header = block_header(heap, granule_of(&scene, HOLE)), free_right = *free_header,
+             *header = block_header(heap, granule_of(&scene, 0)), right = *header;
+    const struct {
+        uint64_t *place, value;
+    } wrong[] = {{free_header, free_right | UINT64_C(1) << HEADER_GENERATION_SHIFT},
+                 {free_header, free_right | UINT64_C(1) << HEADER_SLOT_SHIFT},
+                 {free_header, free_right + heap->end},
+                 {header, right | (uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT},
+                 {header, right & ~HEADER_SIZE_MASK},
+                 {header, right + heap->end}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        uint64_t was = *wrong[i].place, recoveries = test_stat(scene.mem).recoveries;
+        *wrong[i].place = wrong[i].value;
+        heap->control->lock = FUTEX_OWNER_DIED;
+        CHECK_REFUSED(shmheap_alloc(scene.mem, 10) == NULL, EBADMSG);
+        CHECK_EQ(heap->control->recoveries, recoveries);
+        *wrong[i].place = was;
+        CHECK_EQ(test_stat(scene.mem).recoveries, recoveries + 1);
+        CHECK_SOUND(scene.mem);
+    }
+    shmheap_disconnect(scene.mem);
+}
+
+static void headers_after_a_death(void) { for_all(wrong_header_after_a_death); }
+static void a_list_and_a_header_that_agree(void) { for_all(wrong_hole_and_list); }
 static void a_free_block_that_begins_nowhere(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
 static const struct test tests[] = {
     TEST(a_top_block_that_is_none),         TEST(a_top_block_where_none_is),
     TEST(a_free_block_with_another_header), TEST(a_list_with_other_blocks),
+    TEST(a_list_and_a_header_that_agree),   TEST(headers_after_a_death),
     TEST(a_free_block_that_begins_nowhere), TEST(an_object_with_another_length)};
 TEST_MAIN(tests)

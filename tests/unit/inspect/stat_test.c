@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <time.h>
 
+#include "c/src/base/kernel.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { OBJECTS = 200, ROUNDS = 5000 };
@@ -137,6 +139,29 @@ static void what_failed_is_counted(void)
     shmheap_disconnect(mem);
 }
 
+/* An owner that dies between the store that publishes a block and the counts leaves counts that are
+ * too low. Recovery counts again, and the maximum follows. */
+static void the_maximum_after_a_recovery(void)
+{
+    static const uint64_t wrong[] = {0, 100, UINT64_MAX / 16};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
+        struct control *control = mem.heap->control;
+        CHECK(shmheap_alloc(mem, 10000) != NULL && shmheap_alloc(mem, 20000) != NULL);
+        uint64_t used = control->used_granules, most = used > wrong[i] ? used : wrong[i];
+        control->used_granules = wrong[i];
+        control->high_granules = wrong[i];
+        control->lock = FUTEX_OWNER_DIED;
+        CHECK_EQ(test_stat(mem).recoveries, 1);
+        CHECK_EQ(control->used_granules, used);
+        CHECK_EQ(control->high_granules, most);
+        CHECK_EQ(test_stat(mem).high_water_bytes, most << mem.heap->shift);
+        CHECK_SOUND(mem);
+        shmheap_disconnect(mem);
+    }
+}
+
 static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits),
-                                    TEST(of_a_new_heap), TEST(what_failed_is_counted)};
+                                    TEST(of_a_new_heap), TEST(what_failed_is_counted),
+                                    TEST(the_maximum_after_a_recovery)};
 TEST_MAIN(tests)

@@ -1,5 +1,6 @@
 /* Objects with names: made once, found by all, freed with their last user.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/names/table.h"
 #include "tests/support/test.h"
 
 static void one_object_for_all_processes_of_a_name(void)
@@ -242,6 +243,25 @@ static void threads_name_and_free(void)
     shmheap_disconnect(race.mem);
 }
 
+/* Else a search for a name that there is not would pass over the whole table. */
+static void half_of_the_table_stays_free(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    for (unsigned i = 0; i < 300; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "name %u", i);
+        CHECK(shmheap_alloc_named(mem, text, 8) != NULL);
+        struct table table = names_table_now(mem.heap);
+        uint64_t entries = 0;
+        CHECK(table.entries != NULL);
+        for (uint64_t k = 0; k <= table.mask; k++)
+            entries += table.entries[k] != 0;
+        CHECK_EQ(entries, i + 1);
+        CHECK_LE(2 * entries, table.mask + 1);
+    }
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name),
                                     TEST(what_is_refused),
                                     TEST(handles_of_objects_with_names),
@@ -249,5 +269,6 @@ static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name)
                                     TEST(uses_of_the_dead_are_given_back),
                                     TEST(uses_of_departed_processes),
                                     TEST(a_reader_finds),
-                                    TEST(threads_name_and_free)};
+                                    TEST(threads_name_and_free),
+                                    TEST(half_of_the_table_stays_free)};
 TEST_MAIN(tests)

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { LEN = 65536, GARBAGE = 200000 };
@@ -125,6 +126,32 @@ static void a_connection_made_before_the_seal_is_found(void)
     shmheap_disconnect(mem);
 }
 
+/* Connections that were closed keep their files' numbers in their entries, of which the next
+ * connection uses one again. A later file may have such a number. */
+static shmheap_memory_handle closed[2];
+
+static void number_as_of_the_closed(int fd)
+{
+    struct stat status;
+    CHECK_EQ(fstat(fd, &status), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        closed[i].heap->device = status.st_dev;
+        closed[i].heap->inode = status.st_ino;
+    }
+}
+
+static void a_closed_connection_is_none(void)
+{
+    shmheap_memory_handle mem;
+    for (unsigned i = 0; i < 2; i++)
+        closed[i] = test_anonymous(LEN, 0, 16);
+    for (unsigned i = 0; i < 2; i++)
+        shmheap_disconnect(closed[i]);
+    CHECK_EQ(create(&mem, number_as_of_the_closed), 0);
+    check_used(mem);
+    shmheap_disconnect(mem);
+}
+
 static void wrong_options(void)
 {
     shmheap_memory_handle mem;
@@ -136,7 +163,8 @@ static void wrong_options(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {
-    TEST(others_cannot_write), TEST(what_was_written_before_the_seal_is_gone),
-    TEST(a_connection_made_before_the_seal_is_found), TEST(wrong_options)};
+static const struct test tests[] = {TEST(others_cannot_write),
+                                    TEST(what_was_written_before_the_seal_is_gone),
+                                    TEST(a_connection_made_before_the_seal_is_found),
+                                    TEST(a_closed_connection_is_none), TEST(wrong_options)};
 TEST_MAIN(tests)

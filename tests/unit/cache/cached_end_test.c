@@ -1,0 +1,100 @@
+/* The end of a cache: a thread that closes the connection waits for one that is emptying its cache,
+ * and a block that a peer has made its own is not freed.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+#include <unistd.h>
+
+#include "c/src/block/block.h"
+#include "c/src/process/lock.h"
+#include "tests/support/test.h"
+
+enum { LEN = 256 << 10, OBJECTS = 20, OBJECT_LEN = 100 };
+
+static shmheap_memory_handle caching;
+static struct test_barrier warmed;
+
+static void warm_up(void)
+{
+    void *ptrs[OBJECTS];
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK((ptrs[i] = shmheap_alloc(caching, OBJECT_LEN)) != NULL);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK_EQ(shmheap_try_free(caching, ptrs[i]), 0);
+}
+
+static void *warm_up_and_end(void *context)
+{
+    warm_up();
+    test_barrier_wait(&warmed); /* filled */
+    test_barrier_wait(&warmed); /* the lock is taken */
+    return context;
+}
+
+/* The offset of a block in state cached, of whatever slot; 0: there is none. */
+static int cached_visit(const shmheap_block_info *block, void *context)
+{
+    if (block->state == SHMHEAP_STATE_CACHED)
+        *(uint64_t *)context = block->offset;
+    return 0;
+}
+
+static uint64_t cached_offset(shmheap_memory_handle mem)
+{
+    uint64_t offset = 0;
+    CHECK_EQ(shmheap_walk(mem, cached_visit, &offset), 0);
+    return offset;
+}
+
+/* The ending thread cannot get the lock, gives up, and tells the one that waits for it. */
+static void closed_while_a_thread_empties_its_cache(void)
+{
+    pthread_t thread;
+    shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
+    unsigned slot = test_own_slot(other);
+    caching = test_connect_again(other, SHMHEAP_CACHED);
+    caching.heap->lock_limit_ms = 0;
+    test_barrier_begin(&warmed, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, warm_up_and_end, NULL), 0);
+    test_barrier_wait(&warmed);
+    uint64_t *lock = &other.heap->control->lock;
+    __atomic_store_n(lock, (uint64_t)gettid() | (uint64_t)slot << LOCK_SLOT_SHIFT,
+                     __ATOMIC_RELEASE);
+    test_barrier_wait(&warmed);
+    while (!(__atomic_load_n(lock, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+        sched_yield(); /* until the thread is emptying its cache, and waits for the lock */
+    shmheap_disconnect(caching);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+    CHECK(cached_offset(other) != 0); /* no thread could give them back */
+    CHECK_LE(1, shmheap_reap(other, 0));
+    CHECK_EQ(cached_offset(other), 0);
+    CHECK_SOUND(other);
+    test_barrier_end(&warmed);
+    shmheap_disconnect(other);
+}
+
+static void a_block_that_a_peer_took_stays(void)
+{
+    shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
+    unsigned slot = test_own_slot(other);
+    caching = test_connect_again(other, SHMHEAP_CACHED);
+    warm_up();
+    uint64_t offset = cached_offset(other);
+    CHECK(offset != 0);
+    char *taken = (char *)shmheap_underlying(other) + offset;
+    uint64_t *header = (uint64_t *)(void *)(taken - HEADER_SIZE);
+    *header =
+        header_make(header_size(*header), SHMHEAP_STATE_USED, slot, header_generation(*header));
+    test_fill(taken, OBJECT_LEN, 3);
+    shmheap_disconnect(caching);
+    CHECK_EQ(cached_offset(other), 0);
+    CHECK_EQ(test_stat(other).used_blocks, 1);
+    CHECK(test_filled(taken, OBJECT_LEN, 3));
+    CHECK_EQ(shmheap_try_free(other, taken), 0);
+    test_check_empty(other);
+    shmheap_disconnect(other);
+}
+
+static const struct test tests[] = {TEST(closed_while_a_thread_empties_its_cache),
+                                    TEST(a_block_that_a_peer_took_stays)};
+TEST_MAIN(tests)
