@@ -17,7 +17,7 @@ static int open_again(const struct shmheap *heap)
     int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
     if (again >= 0 && file_is_ours(again, heap->device, heap->inode))
         return again;
-    int reason = again < 0 ? errno : EBADF;
+    int reason = heap->name != NULL && again < 0 ? errno : EBADF;
     if (again >= 0)
         close(again);
     again = -1;

@@ -323,7 +323,7 @@ static void no_descriptors_left(void)
 {
     check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, use_all_descriptors, allow_more_descriptors,
                    EMFILE);
-    check_obstacle("RLIMIT_NOFILE", GROUND_MEMORY, close_and_use_all_descriptors,
+    check_obstacle("RLIMIT_NOFILE", GROUND_ANONYMOUS, close_and_use_all_descriptors,
                    allow_more_descriptors, EMFILE);
 }
 
