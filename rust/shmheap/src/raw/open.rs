@@ -162,10 +162,10 @@ impl Drop for Registered {
 }
 
 impl Register {
-    /// The thread's tally of this heap. None: the heap is closing.
+    /// The thread's tally of this heap. None: the heap is closing, or the list is in use.
     fn find(&self, open: At) -> Option<*const Tally> {
-        // No code of a user runs while the list is borrowed.
-        let mut list = self.0.borrow_mut();
+        // An allocator that counts while the list is borrowed counts in `total`.
+        let mut list = self.0.try_borrow_mut().ok()?;
         let found = list.iter().find(|entry| entry.is_of(open));
         if let Some(entry) = found {
             return Some(Arc::as_ptr(&entry.tally));
@@ -188,7 +188,7 @@ impl Register {
     }
 
     fn remove(&self, open: At) {
-        let mut list = self.0.borrow_mut();
+        let Ok(mut list) = self.0.try_borrow_mut() else { return };
         let at = list.iter().position(|entry| entry.is_of(open));
         let entry = at.map(|at| list.swap_remove(at));
         drop(list);
@@ -368,6 +368,9 @@ impl At {
     /// `total` is 0: no `Heap` value, no object and no tally is left.
     #[cold]
     fn close(self) {
+        if !self.get().process.is_current() {
+            return; // another thread of the parent may have been adding: the count may be too low
+        }
         // SAFETY: `total` becomes 0 once, so this is the one call. No code uses the connection any
         // more: each use has a count, whose end comes before (release and acquire, see above).
         unsafe { ManuallyDrop::drop(&mut *self.get().connection.get()) };
