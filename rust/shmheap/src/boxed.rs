@@ -66,7 +66,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// ```
     #[inline]
     pub fn receive_in(handle: Handle<T>, heap: H) -> Result<Self> {
-        Object::receive(Held::from(heap), handle.bits()).map(Self::of)
+        Object::receive(&heap, handle.bits()).map(Self::of)
     }
 
     /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound
@@ -107,9 +107,9 @@ impl<T: Shm, H: HeapRef> ShmBox<T, H> {
     /// assert_eq!(*borrows, 5);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn new_in(value: T, heap: H) -> Result<Self> {
-        Object::one(Held::from(heap), value).map(Self::of)
+        Object::one(&heap, value).map(Self::of)
     }
 }
 

@@ -386,9 +386,9 @@ impl Heap {
     /// assert_eq!(*number, 42);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn boxed<T: Shm>(&self, value: T) -> Result<ShmBox<T>> {
-        Object::one(Held::of(self), value).map(ShmBox::of)
+        Object::one(self, value).map(ShmBox::of)
     }
 
     /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back:
@@ -485,7 +485,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn receive<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<ShmBox<T>> {
-        Object::receive(Held::of(self), handle.bits()).map(ShmBox::of)
+        Object::receive(self, handle.bits()).map(ShmBox::of)
     }
 
     /// Claims the value whose handle lies in `place`, and leaves the null handle there; `None`
@@ -597,7 +597,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn receive_bytes(&self, handle: Handle<()>) -> Result<ShmBox<[u8]>> {
-        raw::receive_bytes(Held::of(self), handle.bits()).map(ShmBox::of)
+        raw::receive_bytes(self, handle.bits()).map(ShmBox::of)
     }
 
     /// Puts a value in the heap for several processes to look at, counted.

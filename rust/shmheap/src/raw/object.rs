@@ -71,9 +71,11 @@ impl<'h> Room<'h> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
-    /// An object with one element.
-    #[inline]
-    pub(crate) fn one(heap: Held<H>, value: T) -> Result<Self>
+    /// An object with one element. Inlined, so that a box stays in registers: where the caller loads
+    /// a result that the callee has just stored in pieces, the processor waits longer than all of
+    /// the counting takes.
+    #[inline(always)]
+    pub(crate) fn one(heap: &H, value: T) -> Result<Self>
     where
         T: Sealed<Element = T> + Shm,
     {
@@ -84,11 +86,11 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
                 None => panic!("no type is so large"),
             }
         };
-        let place = heap.connection().alloc(size, std::mem::align_of::<T>())?.cast::<T>();
+        let place = connection(heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
         // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is
         // aligned for it, and is ours alone.
         unsafe { place.as_ptr().write(value) };
-        Ok(Object { value: place, heap })
+        Ok(Object { value: place, heap: Held::of(heap) })
     }
 
     /// An object of count elements, element i being what make(i) gives.
@@ -156,21 +158,21 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
 
     /// Claims the object of a handle, where a T is in it. Refused, it is in transit as before.
     #[inline]
-    pub(crate) fn receive(heap: Held<H>, bits: u64) -> Result<Self> {
+    pub(crate) fn receive(heap: &H, bits: u64) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
-        if let Some(place) = receive_at_once::<T>(heap.connection(), bits) {
-            return Ok(Object { value: T::pointer(place.cast(), 1), heap });
+        if let Some(place) = receive_at_once::<T>(connection(heap), bits) {
+            return Ok(Object { value: T::pointer(place.cast(), 1), heap: Held::of(heap) });
         }
-        let seen = look::<T>(heap.connection(), bits)?;
-        check_value::<T>(heap.connection(), bits, seen.count)?;
-        let claim = Claim::of::<T>(heap.connection(), bits, seen)?;
+        let seen = look::<T>(connection(heap), bits)?;
+        check_value::<T>(connection(heap), bits, seen.count)?;
+        let claim = Claim::of::<T>(connection(heap), bits, seen)?;
         // Count elements lie there, aligned. What was found before the claim may be about an object
         // that lay there earlier.
         // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap`
         // receives.
         unsafe { check_claimed::<T>(claim.place, seen.count) }?;
         let place = claim.keep();
-        Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
+        Ok(Object { value: T::pointer(place.cast(), seen.count), heap: Held::of(heap) })
     }
 
     /// A copy of what is in it. Sound whatever other processes write meanwhile.
@@ -567,10 +569,13 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
 
 /// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the
 /// object.
-pub(crate) fn receive_bytes<H: HeapRef>(heap: Held<H>, bits: u64) -> Result<Object<[u8], H>> {
-    let (len, last) = look_at_bytes(heap.connection(), bits)?;
-    let place = Claim::new(heap.connection(), bits, len, last)?.keep();
-    Ok(Object { value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN), heap })
+pub(crate) fn receive_bytes<H: HeapRef>(heap: &H, bits: u64) -> Result<Object<[u8], H>> {
+    let (len, last) = look_at_bytes(connection(heap), bits)?;
+    let place = Claim::new(connection(heap), bits, len, last)?.keep();
+    Ok(Object {
+        value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN),
+        heap: Held::of(heap),
+    })
 }
 
 /// How many bytes the object of a handle has, and its last word.

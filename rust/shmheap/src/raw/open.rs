@@ -98,7 +98,7 @@ pub(crate) struct Open {
     total: AtomicI64,
     /// Objects are counted in `total`. Never becomes false again.
     closing: AtomicBool,
-    /// Where a thread looks for its tally first.
+    /// Modulo SLOTS, where a thread finds its tally at once.
     slot: usize,
     tallies: Mutex<Tallies>,
     /// `barrier::all_threads`, except in tests.
@@ -152,7 +152,7 @@ impl Drop for Registered {
     /// At the thread's end, or when the heap is closing.
     fn drop(&mut self) {
         SLOT.with(|slots| {
-            let slot = &slots[self.open.slot];
+            let slot = &slots[self.open.slot % SLOTS];
             if slot.tally.get() == Arc::as_ptr(&self.tally) {
                 slot.open.set(ptr::null());
             }
@@ -230,7 +230,7 @@ impl At {
     #[inline]
     fn count(self, by: i64) {
         let is_counted = SLOT.with(|slots| {
-            let slot = &slots[self.get().slot];
+            let slot = &slots[self.get().slot % SLOTS];
             if slot.open.get() != self.0.as_ptr().cast_const() {
                 return false;
             }
@@ -277,7 +277,7 @@ impl At {
         let find = |register: &Register| {
             let tally = register.find(self)?;
             SLOT.with(|slots| {
-                let slot = &slots[self.get().slot];
+                let slot = &slots[self.get().slot % SLOTS];
                 slot.open.set(self.0.as_ptr());
                 slot.tally.set(tally);
             });
@@ -406,7 +406,7 @@ impl OpenRef {
             handles: AtomicI64::new(1),
             total: AtomicI64::new(if biased { BIAS } else { 1 }),
             closing: AtomicBool::new(!biased),
-            slot: MADE.fetch_add(1, Ordering::Relaxed) % SLOTS,
+            slot: MADE.fetch_add(1, Ordering::Relaxed),
             tallies: Mutex::new(Tallies { list: Vec::new(), biased }),
             order,
         };
