@@ -50,7 +50,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{compiler_fence, AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{compiler_fence, AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::heap::{Heap, HeapRef};
@@ -59,9 +59,6 @@ use crate::raw::{barrier, Connection, Process};
 /// In `total` for the tallies that have not been added to it.
 const BIAS: i64 = 1 << 62;
 
-/// Tallies that a thread finds at once, each of another heap.
-const SLOTS: usize = 4;
-
 /// What one thread has counted. Lines of its own: its thread alone writes the count.
 #[repr(align(128))]
 struct Tally {
@@ -69,7 +66,7 @@ struct Tally {
     count: AtomicI64,
     /// Of that, what is in `total`. Used under the lock.
     folded: AtomicI64,
-    /// The thread: the address of its `SLOT`s.
+    /// The thread: the address of its `SLOT`.
     thread: usize,
 }
 
@@ -98,8 +95,6 @@ pub(crate) struct Open {
     total: AtomicI64,
     /// Objects are counted in `total`. Never becomes false again.
     closing: AtomicBool,
-    /// Modulo SLOTS, where a thread finds its tally at once.
-    slot: usize,
     tallies: Mutex<Tallies>,
     /// `barrier::all_threads`, except in tests.
     order: fn() -> bool,
@@ -114,7 +109,7 @@ unsafe impl Sync for Open {}
 impl RefUnwindSafe for Open {}
 impl UnwindSafe for Open {}
 
-/// What this thread last found in that slot.
+/// The tally that this thread last used.
 struct Slot {
     open: Cell<*const Open>,
     tally: Cell<*const Tally>,
@@ -138,21 +133,19 @@ struct Register(RefCell<Vec<Registered>>);
 thread_local! {
     // Without a destructor, so that finding it takes one instruction. Invariant: where `open` is not
     // null, REGISTER has an entry of `open` and `tally`.
-    static SLOT: [Slot; SLOTS] = const {
-        [const { Slot { open: Cell::new(ptr::null()), tally: Cell::new(ptr::null()) } }; SLOTS]
-    };
+    static SLOT: Slot =
+        const { Slot { open: Cell::new(ptr::null()), tally: Cell::new(ptr::null()) } };
     static REGISTER: Register = const { Register(RefCell::new(Vec::new())) };
 }
 
 fn this_thread() -> usize {
-    SLOT.with(|slots| slots.as_ptr() as usize)
+    SLOT.with(|slot| ptr::from_ref(slot) as usize)
 }
 
 impl Drop for Registered {
     /// At the thread's end, or when the heap is closing.
     fn drop(&mut self) {
-        SLOT.with(|slots| {
-            let slot = &slots[self.open.slot % SLOTS];
+        SLOT.with(|slot| {
             if slot.tally.get() == Arc::as_ptr(&self.tally) {
                 slot.open.set(ptr::null());
             }
@@ -229,8 +222,7 @@ impl At {
     /// that goes, this is the last use.
     #[inline]
     fn count(self, by: i64) {
-        let is_counted = SLOT.with(|slots| {
-            let slot = &slots[self.get().slot % SLOTS];
+        let is_counted = SLOT.with(|slot| {
             if slot.open.get() != self.0.as_ptr().cast_const() {
                 return false;
             }
@@ -269,15 +261,14 @@ impl At {
         }
     }
 
-    /// Puts this thread's tally into its slot. False: there is none.
+    /// Puts this thread's tally into its slot: a search in a short list. False: there is none.
     fn enter(self) -> bool {
         if self.get().is_closing() || !self.get().process.is_current() {
             return false;
         }
         let find = |register: &Register| {
             let tally = register.find(self)?;
-            SLOT.with(|slots| {
-                let slot = &slots[self.get().slot % SLOTS];
+            SLOT.with(|slot| {
                 slot.open.set(self.0.as_ptr());
                 slot.tally.set(tally);
             });
@@ -399,14 +390,12 @@ impl OpenRef {
     }
 
     fn made(connection: Connection, biased: bool, order: fn() -> bool) -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
         let open = Open {
             connection: UnsafeCell::new(ManuallyDrop::new(connection)),
             process: Process::current(),
             handles: AtomicI64::new(1),
             total: AtomicI64::new(if biased { BIAS } else { 1 }),
             closing: AtomicBool::new(!biased),
-            slot: MADE.fetch_add(1, Ordering::Relaxed),
             tallies: Mutex::new(Tallies { list: Vec::new(), biased }),
             order,
         };
@@ -673,13 +662,13 @@ mod tests {
         }
     }
 
-    /// More heaps than a thread has slots, and heaps that closed: their memory goes.
+    /// A thread that uses heaps in turn, and heaps that closed: their memory goes.
     #[test]
     fn many_heaps() {
         for kernel in KERNELS {
             let Some(first) = heap(kernel) else { continue };
             let mut heaps = vec![first];
-            heaps.extend((0..2 * SLOTS).filter_map(|_| heap(kernel)));
+            heaps.extend((0..8).filter_map(|_| heap(kernel)));
             let boxes: Vec<_> =
                 (0..3).flat_map(|i| heaps.iter().map(move |(heap, _)| heap.boxed(i))).collect();
             let (values, opens): (Vec<_>, Vec<_>) = heaps.into_iter().unzip();
