@@ -71,8 +71,8 @@ impl<'h> Room<'h> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
-    /// An object with one element. Inlined, so that a box stays in registers: where the caller loads
-    /// a result that the callee has just stored in pieces, the processor waits longer than all of
+    /// An object with one element. Inlined, so that a box stays in registers: where the caller
+    /// loads a result that the callee has just stored in pieces, the processor waits longer than
     /// the counting takes.
     #[inline(always)]
     pub(crate) fn one(heap: &H, value: T) -> Result<Self>

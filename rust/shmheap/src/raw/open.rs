@@ -131,8 +131,8 @@ impl Registered {
 struct Register(RefCell<Vec<Registered>>);
 
 thread_local! {
-    // Without a destructor, so that finding it takes one instruction. Invariant: where `open` is not
-    // null, REGISTER has an entry of `open` and `tally`.
+    // Without a destructor, so that finding it takes one instruction. Invariant: where `open` is
+    // not null, REGISTER has an entry of `open` and `tally`.
     static SLOT: Slot =
         const { Slot { open: Cell::new(ptr::null()), tally: Cell::new(ptr::null()) } };
     static REGISTER: Register = const { Register(RefCell::new(Vec::new())) };
@@ -601,7 +601,7 @@ mod tests {
             }
         }
         drop(heap);
-        drop((next, mine, got)); // what is left in the channel goes with its receiver
+        drop((next, mine, got)); // the boxes in the channel go with its receiver
     }
 
     #[test]
