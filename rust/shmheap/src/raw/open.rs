@@ -662,6 +662,46 @@ mod tests {
         }
     }
 
+    /// Both threads go on at once.
+    fn meet(here: &AtomicI64) {
+        here.fetch_add(1, Ordering::AcqRel);
+        for turn in 0.. {
+            match here.load(Ordering::Acquire) {
+                2 => break,
+                _ if turn > 1000 || cfg!(miri) => thread::yield_now(),
+                _ => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// The last box and the last `Heap` value go at once, and their threads count nothing after.
+    #[test]
+    fn a_drop_that_meets_the_closing() {
+        let (give, given) = channel::<(ShmBox<u8>, Arc<AtomicI64>)>();
+        let (tell, told) = channel();
+        let thread = thread::spawn(move || {
+            for (boxed, here) in given {
+                drop(boxed.heap().boxed(2u8)); // from here on the thread has a tally
+                meet(&here);
+                drop(boxed);
+                tell.send(()).unwrap();
+            }
+        });
+        for kernel in [Kernel::Refuses, Kernel::Orders] {
+            for _ in 0..if cfg!(miri) { 5 } else { 2000 } {
+                let Some((heap, open)) = heap(kernel) else { continue };
+                let here = Arc::new(AtomicI64::new(0));
+                give.send((heap.boxed(1u8).unwrap(), Arc::clone(&here))).unwrap();
+                meet(&here);
+                drop(heap);
+                told.recv().unwrap();
+                assert!(has_closed(&open), "{kernel:?}");
+            }
+        }
+        drop(give);
+        thread.join().unwrap();
+    }
+
     /// A thread that uses heaps in turn, and heaps that closed: their memory goes.
     #[test]
     fn many_heaps() {
