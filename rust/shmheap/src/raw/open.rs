@@ -688,7 +688,7 @@ mod tests {
             }
         });
         for kernel in [Kernel::Refuses, Kernel::Orders] {
-            for _ in 0..if cfg!(miri) { 5 } else { 2000 } {
+            for _ in 0..if cfg!(miri) { 5 } else { 300 } {
                 let Some((heap, open)) = heap(kernel) else { continue };
                 let here = Arc::new(AtomicI64::new(0));
                 give.send((heap.boxed(1u8).unwrap(), Arc::clone(&here))).unwrap();
