@@ -9,7 +9,7 @@ use crate::content::Content;
 use crate::error::Result;
 use crate::handle::Handle;
 use crate::heap::{Heap, HeapRef};
-use crate::raw::{Object, Shm};
+use crate::raw::{Held, Object, Shm};
 
 /// A value in a heap that this process alone may use, until it sends or drops it: a `T`, a `[T]` or
 /// a `str`.
@@ -66,7 +66,7 @@ impl<T: Content + ?Sized, H: HeapRef> ShmBox<T, H> {
     /// ```
     #[inline]
     pub fn receive_in(handle: Handle<T>, heap: H) -> Result<Self> {
-        Object::receive(heap, handle.bits()).map(Self::of)
+        Object::receive(&heap, handle.bits()).map(Self::of)
     }
 
     /// A copy in memory of this process's own: `T`, `Vec<T>`, or `String` where it is UTF-8. Sound
@@ -107,9 +107,9 @@ impl<T: Shm, H: HeapRef> ShmBox<T, H> {
     /// assert_eq!(*borrows, 5);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn new_in(value: T, heap: H) -> Result<Self> {
-        Object::one(heap, value).map(Self::of)
+        Object::one(&heap, value).map(Self::of)
     }
 }
 
@@ -138,7 +138,7 @@ impl<T: Shm, H: HeapRef> ShmBox<T, H> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn zero_in(heap: H) -> Result<Self> {
-        Object::zeroed(heap, 1).map(Self::of)
+        Object::zeroed(Held::from(heap), 1).map(Self::of)
     }
 }
 
@@ -152,7 +152,7 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn copied_in(values: &[T], heap: H) -> Result<Self> {
-        Object::copied(heap, values).map(Self::of)
+        Object::copied(Held::from(heap), values).map(Self::of)
     }
 
     /// A slice whose bytes are zero: as [`Heap::boxed_zeroed`].
@@ -164,7 +164,7 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn zeroed_in(len: usize, heap: H) -> Result<Self> {
-        Object::zeroed(heap, len).map(Self::of)
+        Object::zeroed(Held::from(heap), len).map(Self::of)
     }
 
     /// A slice of which element `i` is what `make(i)` gives.
@@ -176,7 +176,7 @@ impl<T: Shm, H: HeapRef> ShmBox<[T], H> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn from_fn_in(len: usize, make: impl FnMut(usize) -> T, heap: H) -> Result<Self> {
-        Object::new(heap, len, make).map(Self::of)
+        Object::new(Held::from(heap), len, make).map(Self::of)
     }
 }
 
@@ -210,7 +210,7 @@ impl<H: HeapRef> ShmBox<str, H> {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn str_in(text: &str, heap: H) -> Result<Self> {
-        Object::copied(heap, text.as_bytes()).map(Self::of)
+        Object::copied(Held::from(heap), text.as_bytes()).map(Self::of)
     }
 }
 

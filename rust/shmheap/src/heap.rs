@@ -4,7 +4,6 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::arc::ShmArc;
@@ -12,7 +11,7 @@ use crate::boxed::ShmBox;
 use crate::content::{Content, Shareable};
 use crate::error::{Error, Result};
 use crate::handle::{ArcHandle, AtomicHandle, Handle};
-use crate::raw::{self, Connection, Opening, Shm};
+use crate::raw::{self, Connection, Held, Object, OpenRef, Opening, Shm};
 use crate::root::{NameInfo, Root};
 use crate::sweep;
 use crate::transit::Transit;
@@ -63,7 +62,7 @@ use crate::untrusted::UntrustedHeap;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Heap {
-    connection: Arc<Connection>,
+    connection: OpenRef,
 }
 
 /// Where a box finds its heap: [`Heap`], which the box keeps open, or `&Heap`, which costs nothing
@@ -78,26 +77,10 @@ pub struct Heap {
 /// assert_eq!(*keeps_it_open, *borrows);
 /// # Ok::<(), shmheap::Error>(())
 /// ```
-pub trait HeapRef: sealed::Sealed {}
-
-mod sealed {
-    pub trait Sealed {
-        fn heap(&self) -> &super::Heap;
-    }
-}
+pub trait HeapRef: raw::Reference {}
 
 impl HeapRef for Heap {}
-impl sealed::Sealed for Heap {
-    fn heap(&self) -> &Heap {
-        self
-    }
-}
 impl HeapRef for &Heap {}
-impl sealed::Sealed for &Heap {
-    fn heap(&self) -> &Heap {
-        self
-    }
-}
 
 #[inline]
 pub(crate) fn connection<H: HeapRef>(heap: &H) -> &Connection {
@@ -309,7 +292,16 @@ fn c_name(name: &[u8]) -> Result<CString> {
 
 impl Heap {
     fn of(connection: Connection) -> Self {
-        Heap { connection: Arc::new(connection) }
+        Heap::of_open(OpenRef::new(connection))
+    }
+
+    pub(crate) fn of_open(connection: OpenRef) -> Self {
+        Heap { connection }
+    }
+
+    #[inline]
+    pub(crate) fn open_ref(&self) -> &OpenRef {
+        &self.connection
     }
 
     /// The heap's descriptor for writing: see [`UntrustedHeap::writable_fd`].
@@ -394,9 +386,9 @@ impl Heap {
     /// assert_eq!(*number, 42);
     /// # Ok::<(), shmheap::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn boxed<T: Shm>(&self, value: T) -> Result<ShmBox<T>> {
-        ShmBox::new_in(value, self.clone())
+        Object::one(self, value).map(ShmBox::of)
     }
 
     /// As [`boxed`](Self::boxed), but where there is no space it waits until some is given back:
@@ -424,7 +416,7 @@ impl Heap {
     pub fn boxed_wait<T: Shm>(&self, value: T, limit: Option<Duration>) -> Result<ShmBox<T>> {
         let mut value = Some(value);
         let make = |_| value.take().expect("there is one element");
-        raw::Object::new_waiting(self.clone(), 1, make, limit).map(ShmBox::of)
+        Object::new_waiting(Held::of(self), 1, make, limit).map(ShmBox::of)
     }
 
     /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what
@@ -435,7 +427,7 @@ impl Heap {
         make: impl FnMut(usize) -> T,
         limit: Option<Duration>,
     ) -> Result<ShmBox<[T]>> {
-        raw::Object::new_waiting(self.clone(), len, make, limit).map(ShmBox::of)
+        Object::new_waiting(Held::of(self), len, make, limit).map(ShmBox::of)
     }
 
     /// Copies a slice into the heap.
@@ -448,7 +440,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn boxed_slice<T: Shm>(&self, values: &[T]) -> Result<ShmBox<[T]>> {
-        ShmBox::copied_in(values, self.clone())
+        Object::copied(Held::of(self), values).map(ShmBox::of)
     }
 
     /// A slice of `len` elements whose bytes are zero. Refused when the program is compiled where
@@ -460,7 +452,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn boxed_zeroed<T: Shm>(&self, len: usize) -> Result<ShmBox<[T]>> {
-        ShmBox::zeroed_in(len, self.clone())
+        Object::zeroed(Held::of(self), len).map(ShmBox::of)
     }
 
     /// Copies text into the heap.
@@ -471,7 +463,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn boxed_str(&self, text: &str) -> Result<ShmBox<str>> {
-        ShmBox::str_in(text, self.clone())
+        Object::copied(Held::of(self), text.as_bytes()).map(ShmBox::of)
     }
 
     /// Claims a value that was sent. Of all claims of it, in all processes, one succeeds.
@@ -493,7 +485,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn receive<T: Content + ?Sized>(&self, handle: Handle<T>) -> Result<ShmBox<T>> {
-        ShmBox::receive_in(handle, self.clone())
+        Object::receive(self, handle.bits()).map(ShmBox::of)
     }
 
     /// Claims the value whose handle lies in `place`, and leaves the null handle there; `None`
@@ -605,7 +597,7 @@ impl Heap {
     /// # Ok::<(), shmheap::Error>(())
     /// ```
     pub fn receive_bytes(&self, handle: Handle<()>) -> Result<ShmBox<[u8]>> {
-        raw::receive_bytes(self.clone(), handle.bits()).map(ShmBox::of)
+        raw::receive_bytes(self, handle.bits()).map(ShmBox::of)
     }
 
     /// Puts a value in the heap for several processes to look at, counted.

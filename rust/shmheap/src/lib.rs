@@ -72,9 +72,10 @@
 //! # Costs
 //!
 //! A box is 8 bytes more than its value (a slice or text 16), 16 at least together, and the heap's
-//! own 8. Boxes hold the heap open, by a count; `ShmBox<T, &Heap>` ([`ShmBox::new_in`]) borrows it,
-//! and saves the two atomic instructions; so does `ShmBox<T, &'static Heap>` of a heap that stays
-//! open ([`Heap::leak`]).
+//! own 8. Boxes hold the heap open, by a count of each thread; `ShmBox<T, &Heap>`
+//! ([`ShmBox::new_in`]) borrows it, and needs no count; so does `ShmBox<T, &'static Heap>` of a
+//! heap that stays open ([`Heap::leak`]). Once all `Heap` values have gone, boxes are counted by an
+//! atomic: a program that makes many keeps a `Heap`.
 //!
 //! Linux, little-endian, 64 bits or 32-bit x86; gcc or clang to compile the C sources of
 //! `shmheap-sys`.

@@ -110,6 +110,20 @@ pub(crate) const FILE: u32 = 256;
 pub(crate) const TAKE_OVER: u32 = 512;
 pub(crate) const SOCKET: u32 = 1024;
 
+/// There is one process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process;
+
+impl Process {
+    pub(crate) fn current() -> Self {
+        Process
+    }
+
+    pub(crate) fn is_current(self) -> bool {
+        true
+    }
+}
+
 fn layout() -> Layout {
     Layout::from_size_align(LEN, 4096).expect("a layout")
 }

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
 use crate::label::{self, label, Kind, INSIDE, TICKET, TICKET_LEN, TICKET_MAX};
 use crate::raw::object::Claim;
-use crate::raw::{words, Connection};
+use crate::raw::{words, Connection, Held};
 
 /// Bytes before the value: word, label, own handle.
 pub(crate) const FRONT_LEN: usize = 24;
@@ -51,7 +51,7 @@ const TICKET_OFFSET: u64 = (1 << 48) - 1;
 pub(crate) struct Ticket {
     place: NonNull<u8>,
     end: usize,
-    heap: Heap,
+    heap: Held<Heap>,
 }
 
 /// A share in a value of T.
@@ -103,7 +103,7 @@ impl Ticket {
     fn new(heap: &Heap, object: u64, label: u64) -> Result<Self> {
         let place = connection(&heap).alloc(TICKET_LEN, 8)?;
         let end = connection(&heap).usable(place) & !7;
-        let ticket = Ticket { place, end, heap: heap.clone() };
+        let ticket = Ticket { place, end, heap: Held::of(heap) };
         if !(TICKET_LEN..=TICKET_MAX).contains(&end) {
             // No heap of this format gives that much, or a peer has changed the header.
             return Err(Error::Unsupported);
@@ -131,13 +131,13 @@ impl Ticket {
         {
             return Err(Error::Stale);
         }
-        Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: heap.clone() })
+        Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: Held::of(heap) })
     }
 
     /// Sends it: its handle. Freed when that fails.
     fn send(self) -> Result<u64> {
         // SAFETY: (send) it is ours, and nothing refers to it.
-        let bits = unsafe { connection(&self.heap).send(self.place) }?;
+        let bits = unsafe { self.heap.connection().send(self.place) }?;
         let this = std::mem::ManuallyDrop::new(self);
         // SAFETY: `this` is not used again: the heap is moved out of it once.
         drop(unsafe { std::ptr::read(&this.heap) });
@@ -147,7 +147,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let heap = connection(&self.heap);
+        let heap = self.heap.connection();
         if heap.here().is_ok() && self.end >= TICKET_LEN && self.end <= TICKET_MAX {
             // SAFETY: within the object, which is ours. So that nothing that is made of this memory
             // later looks like a share.
@@ -268,7 +268,7 @@ impl<T: Shareable> Shared<T> {
 
     /// A share for another process: its handle.
     pub(crate) fn share(&self) -> Result<u64> {
-        let heap = &self.ticket.heap;
+        let heap: &Heap = &self.ticket.heap;
         connection(&heap).here()?;
         let changed = self.word().fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COUNT != 0 && word & COUNT != COUNT).then_some(word.wrapping_add(VERSION + 1))
@@ -305,18 +305,18 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn count(&self) -> u64 {
-        connection(&self.ticket.heap).assert_here();
+        self.ticket.heap.connection().assert_here();
         self.word().load(Ordering::Acquire) & COUNT
     }
 
     /// Whether both are shares in one object.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let (heap, there) = (connection(&self.ticket.heap), connection(&other.ticket.heap));
+        let (heap, there) = (self.ticket.heap.connection(), other.ticket.heap.connection());
         heap.offset(self.place) == there.offset(other.place) && heap.is_of_the_same_heap(there)
     }
 
     pub(crate) fn get(&self) -> &T {
-        connection(&self.ticket.heap).assert_here();
+        self.ticket.heap.connection().assert_here();
         // SAFETY: the object lives while our ticket does, which the reference does not outlive; it
         // is aligned and holds a T. No `&mut` to it exists; T: Sync allows what changes inside.
         unsafe { self.value.as_ref() }
@@ -325,7 +325,7 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let heap = connection(&self.ticket.heap);
+        let heap = self.ticket.heap.connection();
         // In a child made by fork() the share is the parent's.
         if heap.here().is_ok() && self.leave() == 1 {
             bury(heap, self.own().load(Ordering::Acquire), |word| word & COUNT == 0);

@@ -2,6 +2,7 @@
 //! it to this folder.
 //!
 //! - `connection`: the C calls.
+//! - `open`: what keeps a connection open; `barrier`: the kernel's part in it.
 //! - `object`: an object that this process holds, and the values in it.
 //! - `shm`: the trait of what may lie in the heap.
 //! - `process`: which process this is, and what the kernel keeps from child processes.
@@ -12,6 +13,7 @@
 //! What "C:" quotes in a SAFETY comment is shmheap.h.
 #![allow(unsafe_code)]
 
+mod barrier;
 #[cfg(not(miri))]
 mod connection;
 #[cfg(miri)]
@@ -19,6 +21,7 @@ mod connection;
 mod connection;
 mod front;
 mod object;
+mod open;
 mod process;
 mod root;
 mod shm;
@@ -27,6 +30,10 @@ mod words;
 pub(crate) use connection::*;
 pub(crate) use front::{bury, ticket_names, FrontCopy, Shared, FRONT_LEN};
 pub(crate) use object::{discard, peek, receive_bytes, send_copy, take, Object};
+pub use open::Reference;
+pub(crate) use open::{Held, OpenRef};
+#[cfg(not(miri))]
+pub(crate) use process::Process;
 pub(crate) use root::Used;
 pub(crate) use shm::mix;
 pub use shm::{Shape, Shm};

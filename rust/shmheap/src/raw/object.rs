@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::heap::{connection, Heap, HeapRef};
 use crate::label::{self, INSIDE, TAIL_LEN, TICKET};
 use crate::raw::front::discard_share;
-use crate::raw::{words, Connection, Shm};
+use crate::raw::{words, Connection, Held, Shm};
 
 /// A value of T in an object that this process holds; frees it when dropped.
 ///
@@ -21,7 +21,7 @@ use crate::raw::{words, Connection, Shm};
 ///   4  value is aligned for T
 pub(crate) struct Object<T: Content + ?Sized, H: HeapRef> {
     value: NonNull<T>,
-    heap: H,
+    heap: Held<H>,
 }
 
 // SAFETY: it owns its value as a Box does; the heap's calls may be made from any thread (see
@@ -31,37 +31,37 @@ unsafe impl<T: Content + ?Sized + Send, H: HeapRef + Send> Send for Object<T, H>
 unsafe impl<T: Content + ?Sized + Sync, H: HeapRef + Sync> Sync for Object<T, H> {}
 
 /// A new object, not yet a value: freed when dropped.
-struct Room<'h, H: HeapRef> {
+struct Room<'h> {
     place: NonNull<u8>,
-    heap: &'h H,
+    heap: &'h Connection,
 }
 
-impl<H: HeapRef> Drop for Room<'_, H> {
+impl Drop for Room<'_> {
     fn drop(&mut self) {
         // SAFETY: (free) alloc gave it to us, and nothing refers to it.
-        unsafe { connection(self.heap).free(self.place) }
+        unsafe { self.heap.free(self.place) }
     }
 }
 
-impl<'h, H: HeapRef> Room<'h, H> {
-    fn new<T: Content + ?Sized>(heap: &'h H, count: usize) -> Result<Self> {
+impl<'h> Room<'h> {
+    fn new<T: Content + ?Sized>(heap: &'h Connection, count: usize) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
-        let place = connection(heap).alloc(size, std::mem::align_of::<T::Element>())?;
+        let place = heap.alloc(size, std::mem::align_of::<T::Element>())?;
         Ok(Room { place, heap })
     }
 
     /// As new, but waits for space.
     fn new_waiting<T: Content + ?Sized>(
-        heap: &'h H,
+        heap: &'h Connection,
         count: usize,
         limit: Option<Duration>,
     ) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
         let bytes = std::mem::size_of::<T::Element>().checked_mul(count).ok_or(Error::TooLarge)?;
         let size = label::request(bytes, T::COUNTED).ok_or(Error::TooLarge)?;
-        let place = connection(heap).alloc_wait(size, std::mem::align_of::<T::Element>(), limit)?;
+        let place = heap.alloc_wait(size, std::mem::align_of::<T::Element>(), limit)?;
         Ok(Room { place, heap })
     }
 
@@ -71,9 +71,11 @@ impl<'h, H: HeapRef> Room<'h, H> {
 }
 
 impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
-    /// An object with one element.
-    #[inline]
-    pub(crate) fn one(heap: H, value: T) -> Result<Self>
+    /// An object with one element. Inlined, so that a box stays in registers: where the caller
+    /// loads a result that the callee has just stored in pieces, the processor waits longer than
+    /// the counting takes.
+    #[inline(always)]
+    pub(crate) fn one(heap: &H, value: T) -> Result<Self>
     where
         T: Sealed<Element = T> + Shm,
     {
@@ -84,36 +86,37 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
                 None => panic!("no type is so large"),
             }
         };
-        let place = connection(&heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
+        let place = connection(heap).alloc(size, std::mem::align_of::<T>())?.cast::<T>();
         // SAFETY: C, shmheap_alloc and shmheap_aligned_alloc: the object has room for the value, is
         // aligned for it, and is ours alone.
         unsafe { place.as_ptr().write(value) };
-        Ok(Object { value: place, heap })
+        Ok(Object { value: place, heap: Held::of(heap) })
     }
 
     /// An object of count elements, element i being what make(i) gives.
     pub(crate) fn new(
-        heap: H,
+        heap: Held<H>,
         count: usize,
         make: impl FnMut(usize) -> T::Element,
     ) -> Result<Self> {
-        let place = Self::filled(Room::new::<T>(&heap, count)?, count, make);
+        let place = Self::filled(Room::new::<T>(heap.connection(), count)?, count, make);
         Ok(Object { value: T::pointer(place, count), heap })
     }
 
     /// As new, but waits for space: `None` is for ever.
     pub(crate) fn new_waiting(
-        heap: H,
+        heap: Held<H>,
         count: usize,
         make: impl FnMut(usize) -> T::Element,
         limit: Option<Duration>,
     ) -> Result<Self> {
-        let place = Self::filled(Room::new_waiting::<T>(&heap, count, limit)?, count, make);
+        let place =
+            Self::filled(Room::new_waiting::<T>(heap.connection(), count, limit)?, count, make);
         Ok(Object { value: T::pointer(place, count), heap })
     }
 
     fn filled(
-        room: Room<'_, H>,
+        room: Room<'_>,
         count: usize,
         mut make: impl FnMut(usize) -> T::Element,
     ) -> NonNull<T::Element> {
@@ -129,9 +132,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// An object with a copy of the elements of `from`.
-    pub(crate) fn copied(heap: H, from: &[T::Element]) -> Result<Self> {
+    pub(crate) fn copied(heap: Held<H>, from: &[T::Element]) -> Result<Self> {
         let () = Refuse::<T::Element>::ATOMICS;
-        let room = Room::new::<T>(&heap, from.len())?;
+        let room = Room::new::<T>(heap.connection(), from.len())?;
         let place = room.place.cast::<T::Element>();
         // SAFETY: C, shmheap_alloc: the object has room for these elements and is ours alone. They
         // may be doubled: an Shm without destructor is its bytes, and without atomics no thread
@@ -142,9 +145,9 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     }
 
     /// An object of count elements, all bytes zero.
-    pub(crate) fn zeroed(heap: H, count: usize) -> Result<Self> {
+    pub(crate) fn zeroed(heap: Held<H>, count: usize) -> Result<Self> {
         let () = Refuse::<T::Element>::NOT_ZERO;
-        let room = Room::new::<T>(&heap, count)?;
+        let room = Room::new::<T>(heap.connection(), count)?;
         let place = room.place.cast::<T::Element>();
         // SAFETY: C, shmheap_alloc: room for count elements, ours alone; zero bytes are a value
         // (NOT_ZERO).
@@ -155,27 +158,27 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
 
     /// Claims the object of a handle, where a T is in it. Refused, it is in transit as before.
     #[inline]
-    pub(crate) fn receive(heap: H, bits: u64) -> Result<Self> {
+    pub(crate) fn receive(heap: &H, bits: u64) -> Result<Self> {
         let () = Refuse::<T::Element>::UNFIT;
-        if let Some(place) = receive_at_once::<T>(connection(&heap), bits) {
-            return Ok(Object { value: T::pointer(place.cast(), 1), heap });
+        if let Some(place) = receive_at_once::<T>(connection(heap), bits) {
+            return Ok(Object { value: T::pointer(place.cast(), 1), heap: Held::of(heap) });
         }
-        let seen = look::<T>(connection(&heap), bits)?;
-        check_value::<T>(connection(&heap), bits, seen.count)?;
-        let claim = Claim::of::<T>(connection(&heap), bits, seen)?;
+        let seen = look::<T>(connection(heap), bits)?;
+        check_value::<T>(connection(heap), bits, seen.count)?;
+        let claim = Claim::of::<T>(connection(heap), bits, seen)?;
         // Count elements lie there, aligned. What was found before the claim may be about an object
         // that lay there earlier.
         // SAFETY: they are ours; all writers keep to the protocol (see `Heap`), and only a `Heap`
         // receives.
         unsafe { check_claimed::<T>(claim.place, seen.count) }?;
         let place = claim.keep();
-        Ok(Object { value: T::pointer(place.cast(), seen.count), heap })
+        Ok(Object { value: T::pointer(place.cast(), seen.count), heap: Held::of(heap) })
     }
 
     /// A copy of what is in it. Sound whatever other processes write meanwhile.
     pub(crate) fn snapshot(&self) -> Result<T::Owned> {
         let () = Refuse::<T::Element>::ATOMICS;
-        connection(&self.heap).here()?;
+        self.heap.connection().here()?;
         let place = self.value.cast();
         // SAFETY: invariants 1 to 3; `&self` rules out a `&mut` to the value. All bytes are
         // written.
@@ -192,7 +195,7 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     #[inline]
     pub(crate) fn send(self) -> Result<u64> {
         let place = self.value.cast::<u8>();
-        let heap = connection(&self.heap);
+        let heap = self.heap.connection();
         // SAFETY: invariant 2: the words lie behind the value, where no reference reaches. (send)
         // invariant 1, and self, which alone could give references, is used up.
         let bits = unsafe { send_labelled::<T>(heap, place, T::count(self.value)) }?;
@@ -205,14 +208,14 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
     where
         T: Sized,
     {
-        connection(&self.heap).assert_here();
+        self.heap.connection().assert_here();
         // SAFETY: invariants 1, 3 and 4; an Shm without destructor may be read, and its bytes stay
         // behind in memory that is freed.
         unsafe { self.value.as_ptr().read() }
     }
 
     /// The heap, with the object given up.
-    fn into_heap(self) -> H {
+    fn into_heap(self) -> Held<H> {
         let this = std::mem::ManuallyDrop::new(self);
         // SAFETY: `this` is not used again, so the heap is moved out of it once.
         unsafe { std::ptr::read(&this.heap) }
@@ -220,14 +223,14 @@ impl<T: Content + ?Sized, H: HeapRef> Object<T, H> {
 
     #[inline]
     pub(crate) fn get(&self) -> &T {
-        connection(&self.heap).assert_here();
+        self.heap.connection().assert_here();
         // SAFETY: invariants 1, 3 and 4.
         unsafe { self.value.as_ref() }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        connection(&self.heap).assert_here();
+        self.heap.connection().assert_here();
         // SAFETY: invariants 1, 3 and 4; `&mut self` makes the reference the only one.
         unsafe { self.value.as_mut() }
     }
@@ -241,7 +244,7 @@ impl<T: Content + ?Sized, H: HeapRef> Drop for Object<T, H> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: (free) invariant 1, and references to the value have ended before.
-        unsafe { connection(&self.heap).free(self.value.cast()) }
+        unsafe { self.heap.connection().free(self.value.cast()) }
     }
 }
 
@@ -532,8 +535,8 @@ pub(crate) fn take<T: Content + ?Sized>(heap: &Connection, bits: u64) -> Result<
 /// formed.
 pub(crate) fn send_copy<T: Content + ?Sized>(heap: &Heap, from: &[T::Element]) -> Result<u64> {
     let () = Refuse::<T::Element>::ATOMICS;
-    let room = Room::new::<T>(&heap, from.len())?;
     let heap = connection(&heap);
+    let room = Room::new::<T>(heap, from.len())?;
     // SAFETY: C, shmheap_alloc: room for these elements, at a multiple of 8. (send_labelled) a new
     // object, to which nothing refers.
     let bits = unsafe {
@@ -566,10 +569,13 @@ pub(crate) fn discard(heap: &Heap, bits: u64) -> Result<()> {
 
 /// Any bytes that a process sent, without a label: what C programs send. All but the last 16 of the
 /// object.
-pub(crate) fn receive_bytes<H: HeapRef>(heap: H, bits: u64) -> Result<Object<[u8], H>> {
-    let (len, last) = look_at_bytes(connection(&heap), bits)?;
-    let place = Claim::new(connection(&heap), bits, len, last)?.keep();
-    Ok(Object { value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN), heap })
+pub(crate) fn receive_bytes<H: HeapRef>(heap: &H, bits: u64) -> Result<Object<[u8], H>> {
+    let (len, last) = look_at_bytes(connection(heap), bits)?;
+    let place = Claim::new(connection(heap), bits, len, last)?.keep();
+    Ok(Object {
+        value: <[u8] as Sealed>::pointer(place, (len & !7) - TAIL_LEN),
+        heap: Held::of(heap),
+    })
 }
 
 /// How many bytes the object of a handle has, and its last word.
@@ -590,7 +596,7 @@ mod tests {
 
     /// Sends an object that holds `bytes` and bears the label of `T`, another type.
     fn sent_as<T: Content + ?Sized>(heap: &Heap, bytes: &[u8], count: usize) -> Handle<T> {
-        let room = Room::new::<[u8]>(&heap, bytes.len()).unwrap();
+        let room = Room::new::<[u8]>(connection(&heap), bytes.len()).unwrap();
         // SAFETY: room for the bytes.
         let bits = unsafe {
             words::copy_in(bytes.as_ptr(), room.place, bytes.len());
@@ -696,7 +702,7 @@ mod tests {
             return;
         };
         let heap = &heap;
-        let Ok(room) = Room::new::<[u8]>(&heap, HUGE) else {
+        let Ok(room) = Room::new::<[u8]>(connection(&heap), HUGE) else {
             println!("skipped: this machine has no file of 256 GiB");
             return;
         };

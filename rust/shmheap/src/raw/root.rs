@@ -29,7 +29,7 @@ use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
 use crate::label::{label, Kind};
-use crate::raw::words;
+use crate::raw::{words, Held};
 
 /// As long as the heap's own lock waits for a live process that does not go on.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ pub(crate) struct Used<T> {
     value: NonNull<T>,
     behind: usize,
     handle: u64,
-    heap: Heap,
+    heap: Held<Heap>,
 }
 
 // SAFETY: as std's Arc, for T: Send + Sync (Shareable); the heap's calls may be made from any
@@ -140,7 +140,7 @@ impl<T: Shareable> Used<T> {
         // SAFETY: behind is the value's size and the slack that the heap's alignment leaves at
         // most; the object has more.
         let value = unsafe { place.add(slack) }.cast();
-        let mut used = Used { place, value, behind, handle: 0, heap: heap.clone() };
+        let mut used = Used { place, value, behind, handle: 0, heap: Held::of(heap) };
         if connection.usable(place) != behind + BEHIND {
             return Err(Error::OtherRoot {
                 found: "of another length, or made by a program without this crate",
@@ -152,7 +152,7 @@ impl<T: Shareable> Used<T> {
 
     /// Writes the value, unless another process does.
     fn put(&self, write: impl FnOnce(NonNull<T>)) -> Result<()> {
-        let heap = connection(&self.heap);
+        let heap = self.heap.connection();
         let mine = claim(self.handle, heap.identity()?);
         while let Mark::Vacant(found) = self.look()? {
             if self
@@ -203,7 +203,7 @@ impl<T: Shareable> Used<T> {
     /// Whether the mark is the claim of a process that lives.
     fn at_work(&self, mark: u64) -> Result<bool> {
         let identity = mark as u32;
-        Ok(mark == claim(self.handle, identity) && connection(&self.heap).lives(identity)?)
+        Ok(mark == claim(self.handle, identity) && self.heap.connection().lives(identity)?)
     }
 
     fn checked(self) -> Result<Self> {
@@ -214,7 +214,7 @@ impl<T: Shareable> Used<T> {
         if !T::SHAPE.any_bytes() {
             let fill = |to, bytes| {
                 // SAFETY: (collect) bytes can be written at to; invariant 2: the value lies there.
-                unsafe { connection(&self.heap).copy_shared(self.value.cast(), to, bytes) }
+                unsafe { self.heap.connection().copy_shared(self.value.cast(), to, bytes) }
             };
             // SAFETY: copy_shared writes all bytes, or fails.
             unsafe { words::collect::<T>(1, fill) }?;
@@ -231,7 +231,7 @@ impl<T> Used<T> {
     }
 
     pub(crate) fn get(&self) -> &T {
-        connection(&self.heap).assert_here();
+        self.heap.connection().assert_here();
         // SAFETY: make and find give only what has a value: it is aligned (invariant 2), a value
         // (checked), and written through the atomics inside it alone (T: Sync), as long as the
         // object lives (invariant 1).
@@ -243,7 +243,7 @@ impl<T> Drop for Used<T> {
     fn drop(&mut self) {
         // SAFETY: (free) invariant 1: C, shmheap_free: "Of an object with a name this is one use
         // less"; references to the value have ended before.
-        unsafe { connection(&self.heap).free(self.place) }
+        unsafe { self.heap.connection().free(self.place) }
     }
 }
 
