@@ -74,7 +74,7 @@ private:
 
 std::size_t heap_bytes(const job &job, const program_trace &trace)
 {
-    return std::max<std::size_t>(job.size.heap_least, 2 * trace.live_most + job.size.heap_spare);
+    return std::max<std::size_t>(job.heap.least, 2 * trace.live_most);
 }
 
 // Replays twice: the first replay touches all memory that the measured one will use.
@@ -87,7 +87,7 @@ outcome trace_timed(peer &heap, const job &job)
     heap.open(job.name, heap_bytes(job, trace));
     prepare(job, program.count(), play);
     program.free_rest(job);
-    lap measured = timed(program.count(), job.size.cut_ns, play);
+    lap measured = measure(heap, job, program.count(), play);
     heap.close();
     return {measured.ns, measured.cut};
 }
@@ -178,9 +178,17 @@ workload trace_of_program(const char *name, const char *text)
 
 workload least_of_program(const char *name, const char *text)
 {
-    return {
-        name,      "x live",        text,         trait_objects | trait_bounded, 0, {16, 1024}, 1,
-        least_run, quantity::times, trace_prepare};
+    return {name,
+            "x live",
+            text,
+            trait_objects | trait_bounded,
+            0,
+            {16, 1024},
+            1,
+            least_run,
+            quantity::times,
+            trace_prepare,
+            false};
 }
 
 } // namespace
