@@ -198,11 +198,15 @@ const std::vector<workload> trace_workloads = {
     trace_of_program("trace-cc1", "as trace-python3 for gcc's compiler"),
     trace_of_program("trace-sqlite3", "as trace-python3 for sqlite3"),
     trace_of_program("trace-git", "as trace-python3 for git"),
+    trace_of_program("trace-perl", "as trace-python3 for perl"),
+    trace_of_program("trace-node", "as trace-python3 for node"),
     least_of_program("least-python3", "the smallest segment in which all calls of python3 succeed, "
                                       "over its largest sum of live bytes"),
     least_of_program("least-cc1", "as least-python3 for gcc's compiler"),
     least_of_program("least-sqlite3", "as least-python3 for sqlite3"),
     least_of_program("least-git", "as least-python3 for git"),
+    least_of_program("least-perl", "as least-python3 for perl"),
+    least_of_program("least-node", "as least-python3 for node"),
 };
 
 } // namespace bench
