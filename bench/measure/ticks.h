@@ -36,12 +36,33 @@ class tick_length
 public:
     double ns() const
     {
-        double ticks = static_cast<double>(ticks_end() - ticks_);
-        return ticks > 0 ? static_cast<double>(now_ns() - ns_) / ticks : 0;
+        instant end = now();
+        double ticks = static_cast<double>(end.ticks - begin_.ticks);
+        return ticks > 0 ? static_cast<double>(end.ns - begin_.ns) / ticks : 0;
     }
 
 private:
-    std::uint64_t ns_ = now_ns(), ticks_ = ticks_begin();
+    struct instant {
+        std::uint64_t ticks, ns;
+    };
+
+    // Reads both clocks several times and keeps the closest pair: an interruption between the two
+    // readings would count as ticks.
+    static instant now()
+    {
+        instant best = {};
+        std::uint64_t apart = UINT64_MAX;
+        for (unsigned i = 0; i < 32; i++) {
+            std::uint64_t begin = ticks_begin(), ns = now_ns(), end = ticks_end();
+            if (end - begin >= apart)
+                continue;
+            apart = end - begin;
+            best = {begin, ns};
+        }
+        return best;
+    }
+
+    instant begin_ = now();
 };
 
 } // namespace bench

@@ -23,9 +23,9 @@ enum class pass {
     calls  // each call by itself
 };
 
-// Runs the workload on the peer, in a heap of the given size, in a child process, so each run starts from the same state. A run
-// that crashes or hangs costs only its own cell, and at most size.limit_ns. Removes the run's
-// shared memory.
+// Runs the workload on the peer, in a heap of the given size. It does so in a child process: each
+// run starts from the same state, and one that crashes or hangs costs only its own cell, and at
+// most size.limit_ns. Removes the run's shared memory.
 result run_apart(const peer_entry &entry, const workload &what, const scale &size,
                  const heap_size &heap, std::uint64_t seed, pass how = pass::whole);
 

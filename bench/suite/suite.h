@@ -41,8 +41,8 @@ struct suite {
     std::vector<std::string> versions = {};    // [peer]; empty: unknown
 
     // Interleaves the peers, A B C A B C, so that a disturbance of the machine affects all peers.
-    // Figures other than times repeat exactly and are measured once. Times of single calls come from
-    // passes of their own, after the rounds.
+    // Figures other than times repeat exactly and are measured once. Times of single calls come
+    // from passes of their own, after the rounds.
     void run();
     // How many times another peer's figure a peer's is. It is the median of the rounds' ratios,
     // since a disturbance slows both peers of a round. 0 if there is no ratio.

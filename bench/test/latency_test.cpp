@@ -40,7 +40,7 @@ void quantiles_of_a_histogram()
     CHECK(about(all.quantile(0.999), 9990));
 }
 
-// One call of a thousand is slow: it waits until the clock of the timer has gone on.
+// Every 500th free takes a millisecond.
 class uneven_peer final : public bench::peer
 {
 public:
