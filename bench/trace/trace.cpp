@@ -76,7 +76,7 @@ const program programs[] = {
     {"perl", "perl", "perl", "true",
      "PERL_HASH_SEED=0 PERL_PERTURB_KEYS=0 $RECORD perl -e '"
      "my %words; my $state = 1;\n"
-     "for my $line (1 .. 12000) {\n"
+     "for my $line (1 .. 4000) {\n"
      "  my @line = map { $state = ($state * 69069 + 1) % 4294967296; \"w\" . $state % 9973 } 1 .. "
      "8;\n"
      "  push @{$words{$_}}, join(\" \", @line) for @line[0, 1];\n"
