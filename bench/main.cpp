@@ -21,11 +21,13 @@ constexpr const char *help_text =
     "\n"
     "Measures shmheap and other allocators (peers). Prints medians of interleaved rounds.\n"
     "\n"
-    "  -q, --quick            half a minute: up to 200,000 live objects, 3 rounds\n"
-    "  -f, --full             the scale of docs/benchmarks.md: 11 rounds\n"
-    "  -p, --peers LIST       measure these peers only, separated by commas\n"
+    "  -q, --quick            a minute: up to 400,000 live objects, 3 rounds\n"
+    "  -f, --full             an hour: more steps, 11 rounds\n"
+    "  -p, --peers LIST       measure these peers only, separated by commas; \"all\": also those\n"
+    "                         that are left out by default, for they are slow\n"
     "  -w, --workloads LIST   measure these workloads only, separated by commas\n"
-    "  -t, --twice            heaps of twice the live bytes, 64 KiB at least\n"
+    "  -s, --sizes LIST       measure in heaps of these sizes only: 2x (twice the live bytes),\n"
+    "                         64M (64 MiB)\n"
     "  -r, --rounds N         number of rounds (default 5)\n"
     "  -j, --json FILE        write the figures of all rounds to FILE\n"
     "  -d, --docs             write docs/benchmarks.md, its plots and docs/benchmarks.json;\n"
@@ -33,7 +35,6 @@ constexpr const char *help_text =
     "  -l, --list             list peers and workloads, measure nothing\n"
     "  -h, --help             print this text\n"
     "\n"
-    "Ratios refer to boost-rbtree; they need it among the peers.\n"
     "Exit status: 0 no peer failed; 1 a peer failed or changed the contents of objects;\n"
     "2 wrong usage.\n";
 
@@ -44,10 +45,10 @@ constexpr const char *help_text =
 }
 
 struct choices {
-    bench::suite all = {"default", bench::default_scale, 0, {}, {}, {}};
+    bench::suite all = {"default", bench::default_scale, 0, {}, {}};
     unsigned rounds = 5;
-    std::string peers, workloads, json;
-    bool list = false, docs = false, twice = false;
+    std::string peers = bench::main_peers, workloads, sizes, json;
+    bool list = false, docs = false;
 };
 
 unsigned rounds_of(const char *text)
@@ -74,7 +75,7 @@ void option_take(choices &chosen, unsigned &rounds, int option)
         case 'f':
             return scale_choose(chosen, "full", bench::full_scale, 11);
         case 'p':
-            chosen.peers = optarg;
+            chosen.peers = std::strcmp(optarg, "all") == 0 ? "" : optarg;
             break;
         case 'w':
             chosen.workloads = optarg;
@@ -85,8 +86,8 @@ void option_take(choices &chosen, unsigned &rounds, int option)
         case 'j':
             chosen.json = optarg;
             break;
-        case 't':
-            chosen.twice = true;
+        case 's':
+            chosen.sizes = optarg;
             break;
         case 'd':
             chosen.docs = true;
@@ -113,20 +114,16 @@ choices options_read(int argc, char **argv)
         {"json", required_argument, nullptr, 'j'},
         {"list", no_argument, nullptr, 'l'},
         {"docs", no_argument, nullptr, 'd'},
-        {"twice", no_argument, nullptr, 't'},
+        {"sizes", required_argument, nullptr, 's'},
         {"help", no_argument, nullptr, 'h'},
         {nullptr, 0, nullptr, 0},
     };
     choices chosen;
     unsigned rounds = 0;
-    for (int c; (c = getopt_long(argc, argv, "qfp:w:r:j:dlht", options, nullptr)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, "qfp:w:s:r:j:dlh", options, nullptr)) != -1;)
         option_take(chosen, rounds, c);
     if (optind < argc)
         wrong_usage(std::string("unexpected argument ") + argv[optind]);
-    if (chosen.twice) {
-        chosen.all.size.heap_least = 64 << 10;
-        chosen.all.size.heap_spare = 0;
-    }
     chosen.all.rounds = rounds ? rounds : chosen.rounds;
     return chosen;
 }
@@ -146,6 +143,16 @@ void pick(const std::vector<Item> &items, const std::string &list,
         if (picked.size() == before)
             wrong_usage("there is no '" + name + "'; --list shows the names");
     }
+}
+
+// The rows of a workload follow each other, so that the machine is the same for both heap sizes.
+void rows_make(const std::vector<const bench::workload *> &workloads,
+               const std::vector<const bench::heap_size *> &sizes, bench::suite &all)
+{
+    for (const bench::workload *what : workloads)
+        for (const bench::heap_size *size : bench::heap_sizes_of(*what))
+            if (std::find(sizes.begin(), sizes.end(), size) != sizes.end())
+                all.rows.push_back({what, size});
 }
 
 template <class Item>
@@ -175,7 +182,7 @@ std::string workspace_of()
     const char *folder = getenv("BUILD_WORKSPACE_DIRECTORY");
     if (folder == nullptr)
         wrong_usage("--docs writes into the project; start it by: bazel run -c opt "
-                    "//tools:bench -- --full --docs");
+                    "//tools:bench -- --docs");
     return folder;
 }
 
@@ -195,13 +202,18 @@ int main(int argc, char **argv)
     enter_caller_folder();
     choices chosen = options_read(argc, argv);
     bench::suite &all = chosen.all;
-    pick(bench::peers(), chosen.peers, all.peers);
-    pick(bench::workloads(), chosen.workloads, all.workloads);
+    pick(bench::peers(), chosen.list ? "" : chosen.peers, all.peers);
+    std::vector<const bench::workload *> workloads;
+    std::vector<const bench::heap_size *> sizes;
+    pick(bench::workloads(), chosen.workloads, workloads);
+    pick(bench::heap_sizes(), chosen.sizes, sizes);
     if (chosen.list) {
         list_show("Peers", all.peers);
-        list_show("Workloads", all.workloads);
+        list_show("Workloads", workloads);
+        list_show("Sizes of heaps", sizes);
         return 0;
     }
+    rows_make(workloads, sizes, all);
     std::string workspace;
     if (chosen.docs) { // checks before the long measurement that the page can be written
         workspace = workspace_of();

@@ -7,13 +7,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#if __has_include(<boost/version.hpp>)
-#include <boost/version.hpp>
-#define BENCH_BOOST_VERSION BOOST_LIB_VERSION
-#else
-#define BENCH_BOOST_VERSION "none"
-#endif
-
 namespace bench
 {
 
@@ -78,7 +71,6 @@ std::vector<std::pair<std::string, std::string>> machine_describe()
         {"kernel", kernel()},
         {"compiler", compiler()},
         {"C library", std::string("glibc ") + gnu_get_libc_version()},
-        {"Boost", BENCH_BOOST_VERSION},
         {"load before", load()},
     };
 }

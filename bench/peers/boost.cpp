@@ -59,6 +59,7 @@ public:
         return now;
     }
     std::size_t segment_bytes() override { return heap_->get_size(); }
+    std::string version() override { return BOOST_LIB_VERSION; }
     void reconnect() override { segment<Algorithm> second(bip::open_only, name_.c_str()); }
     std::uint64_t handle_of(void *object) override
     {

@@ -1,10 +1,10 @@
 // Textbook first fit: a list of free blocks in address order, searched from its start.
 // SPDX-License-Identifier: Apache-2.0
-#include <cerrno>
+#include <mutex>
 #include <new>
-#include <pthread.h>
 
 #include "bench/peers/peer.h"
+#include "bench/peers/robust_mutex.h"
 #include "bench/peers/shm.h"
 
 namespace bench
@@ -21,7 +21,7 @@ struct block {
 };
 
 struct list_heap {
-    pthread_mutex_t lock;
+    robust_mutex lock;
     alignas(16) block head; // the head of the list; never allocated
 };
 
@@ -33,7 +33,6 @@ public:
         memory_ = std::make_unique<shm>();
         memory_->create(name, bytes);
         heap_ = new (memory_->base()) list_heap;
-        lock_make(&heap_->lock);
         std::uint64_t first = (sizeof(list_heap) + 15) / 16 * 16;
         *at(first) = {bytes / 16 * 16 - first, 0};
         heap_->head = {0, first};
@@ -43,24 +42,21 @@ public:
     void *alloc(std::size_t size) override
     {
         std::uint64_t need = (size + 15) / 16 * 16 + sizeof(block);
-        lock();
+        std::lock_guard<robust_mutex> guard(heap_->lock);
         block *before = &heap_->head;
         while (before->next != 0 && at(before->next)->size < need)
             before = at(before->next);
-        void *object = before->next != 0 ? take(before, need) : nullptr;
-        pthread_mutex_unlock(&heap_->lock);
-        return object;
+        return before->next != 0 ? take(before, need) : nullptr;
     }
 
     void free(void *object) override
     {
         block *freed = static_cast<block *>(object) - 1;
-        lock();
+        std::lock_guard<robust_mutex> guard(heap_->lock);
         block *before = &heap_->head;
         while (before->next != 0 && at(before->next) < freed)
             before = at(before->next);
         link(before, freed);
-        pthread_mutex_unlock(&heap_->lock);
     }
 
     std::size_t segment_bytes() override { return memory_->bytes(); }
@@ -71,16 +67,6 @@ public:
     void *object_of(std::uint64_t handle) override { return at(handle); }
 
 private:
-    static void lock_make(pthread_mutex_t *mutex)
-    {
-        pthread_mutexattr_t attributes;
-        pthread_mutexattr_init(&attributes);
-        pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-        pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-        pthread_mutex_init(mutex, &attributes);
-        pthread_mutexattr_destroy(&attributes);
-    }
-
     block *at(std::uint64_t offset) const
     {
         return reinterpret_cast<block *>(memory_->base() + offset);
@@ -89,12 +75,6 @@ private:
     {
         return static_cast<std::uint64_t>(reinterpret_cast<const unsigned char *>(it) -
                                           memory_->base());
-    }
-
-    void lock()
-    {
-        if (pthread_mutex_lock(&heap_->lock) == EOWNERDEAD)
-            throw std::runtime_error("a process died inside a call: the list may be damaged");
     }
 
     // before -> [ free ] -> after   =>   [ object ] and before -> [ rest ] -> after

@@ -50,6 +50,12 @@ public:
     // trait_bounded: the size of the open heap's segment, with the peer's own data.
     virtual std::size_t segment_bytes() { return 0; }
 
+    // Of the library that is measured, after open(); may be empty.
+    virtual std::string version() { return ""; }
+    // Each thread calls them around the part of a workload that is measured.
+    virtual void measure_begin() {}
+    virtual void measure_end() {}
+
     // trait_connects: connects to the open heap a second time and disconnects.
     virtual void reconnect() {}
     // trait_handles.
@@ -77,7 +83,11 @@ struct peer_entry {
 // All peers, in the order of the table's columns.
 const std::vector<peer_entry> &peers();
 
-// The peer that all ratios refer to.
+// The peers that a run measures by default: the page's columns. The remaining ones are slower.
+constexpr const char *main_peers =
+    "driver,shmheap,shmheap-cached,tlsf,boost-rbtree,glibc,jemalloc,mimalloc,snmalloc";
+
+// A peer that takes several times this one's time gets no more rounds.
 constexpr const char *reference_peer = "boost-rbtree";
 
 template <class Peer>
@@ -88,8 +98,8 @@ std::unique_ptr<peer> make_peer()
 
 // Each adapter's file defines its entries.
 extern const peer_entry null_entry, shmheap_entry, shmheap_small_pages_entry, shmheap_cached_entry,
-    list_entry, boost_rbtree_entry, boost_seqfit_entry, apr_entry, pmem_entry, glibc_entry,
-    jemalloc_entry, mimalloc_entry;
+    tlsf_entry, list_entry, boost_rbtree_entry, boost_seqfit_entry, apr_entry, pmem_entry,
+    glibc_entry, jemalloc_entry, mimalloc_entry, snmalloc_entry;
 
 } // namespace bench
 

@@ -21,10 +21,10 @@ void *peer::resize(void *object, std::size_t before, std::size_t size)
 const std::vector<peer_entry> &peers()
 {
     static const std::vector<peer_entry> all = {
-        null_entry,           shmheap_entry,  shmheap_small_pages_entry,
-        shmheap_cached_entry, list_entry,     boost_rbtree_entry,
-        boost_seqfit_entry,   apr_entry,      pmem_entry,
-        glibc_entry,          jemalloc_entry, mimalloc_entry,
+        null_entry,     shmheap_entry,      shmheap_cached_entry, shmheap_small_pages_entry,
+        tlsf_entry,     boost_rbtree_entry, glibc_entry,          jemalloc_entry,
+        mimalloc_entry, snmalloc_entry,     list_entry,           boost_seqfit_entry,
+        apr_entry,      pmem_entry,
     };
     return all;
 }

@@ -72,6 +72,12 @@ public:
             fail("shmheap_stat");
         return static_cast<std::size_t>(stats.segment_len);
     }
+    std::string version() override
+    {
+        unsigned version = shmheap_version();
+        return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+               std::to_string(version % 100);
+    }
     void reconnect() override
     {
         shmheap_options options = {};

@@ -6,30 +6,19 @@ SPDX-License-Identifier: Apache-2.0
 usage: page.py --check FOLDER        exit status 0 if this machine can write FOLDER's page
        page.py FIGURES.json FOLDER   writes the page
 
-It replaces only the text between `<!-- figures: NAME -->` and `<!-- end -->`.
+It replaces only the text between `<!-- figures: NAME -->` and `<!-- end -->`. plots.py draws.
 """
 import json
 import pathlib
 import re
+import statistics
 import sys
 import time
 
-SECTIONS = ("run", "ratios", "times", "room", "programs", "spread")
-# The palette of Okabe and Ito, which colour-blind readers can distinguish.
-STYLES = {
-    "shmheap": ("#d55e00", "o", "-"),
-    "shmheap-4k": ("#e69f00", "s", "-"),
-    "shmheap-cached": ("#cc79a7", "D", "-"),
-    "boost-rbtree": ("#0072b2", "v", "-"),
-    "boost-seqfit": ("#56b4e9", "^", "--"),
-    "first-fit-list": ("#7f7f7f", "x", "--"),
-    "apr-rmm": ("#8c564b", "P", "--"),
-    "pmemobj": ("#009e73", "*", "-"),
-    "glibc": ("#000000", "<", ":"),
-    "jemalloc": ("#666600", ">", ":"),
-    "mimalloc": ("#6a3d9a", "h", ":"),
-    "driver": ("#bbbbbb", ".", "-."),
-}
+import plots
+
+TWICE, LARGE = "2x", "64M"  # the sizes of heaps; the first has the main tables and the plots
+SECTIONS = ("run", "headline", "twice", "large", "calls_twice", "calls_large", "room", "programs")
 
 
 def die(text):
@@ -54,19 +43,26 @@ class Figures:
         self.all = json.loads(pathlib.Path(path).read_text())
         self.peers = [peer["name"] for peer in self.all["peers"]]
         self.workloads = self.all["workloads"]
-        self.cells = {(it["workload"], it["peer"]): it for it in self.all["cells"]}
+        self.cells = {(it["workload"], it["heap"], it["peer"]): it for it in self.all["cells"]}
 
-    def value(self, workload, peer):
-        return self.cells.get((workload, peer), {}).get("median")
+    def cell(self, workload, heap, peer):
+        return self.cells.get((workload, heap, peer), {})
 
-    def cut(self, workload, peer):
-        return self.cells.get((workload, peer), {}).get("cut", False)
+    def value(self, workload, peer, heap=TWICE):
+        return self.cell(workload, heap, peer).get("median")
 
     def of_kind(self, *kinds):
         return [it for it in self.workloads if it["quantity"] in kinds]
 
-    def ratio(self, workload, peer):
-        return self.cells.get((workload, peer), {}).get("ratio")
+    def measured(self, heap, key):
+        """The workloads with a figure of that key in heaps of that size."""
+        return [it for it in self.workloads
+                if any(key in self.cell(it["name"], heap, peer) for peer in self.peers)]
+
+    def ratio(self, workload, peer, bar, heap=TWICE):
+        """The median of the rounds' ratios: a disturbance slows both peers of a round."""
+        mine, its = (self.cell(workload, heap, name).get("rounds", []) for name in (peer, bar))
+        return statistics.median(a / b for a, b in zip(mine, its)) if mine and its else None
 
 
 def number(value):
@@ -86,21 +82,65 @@ def grid(figures, workloads, text):
     return table(head, rows)
 
 
-def cut_grid(figures, figure_of, mark):
-    """The workloads in ns; mark stands before the figure of a workload that was cut."""
+def time_text(figures, workload, heap, peer):
+    it = figures.cell(workload, heap, peer)
+    return ">" * it["cut"] + number(it["median"]) if "median" in it else "-"
+
+
+def times_grid(figures, heap):
     def text(workload, peer):
-        value = figure_of(workload, peer)
-        cut = mark if figures.cut(workload, peer) else ""
-        return "-" if value is None else cut + number(value)
-    return grid(figures, figures.of_kind("ns"), text)
+        return time_text(figures, workload, heap, peer)
+    timed = [it for it in figures.measured(heap, "median") if it["quantity"] == "ns"]
+    return grid(figures, timed, text)
 
 
-def times_section(figures):
-    return cut_grid(figures, figures.value, ">")
+def twice_section(figures):
+    return times_grid(figures, TWICE)
 
 
-def ratios_section(figures):
-    return cut_grid(figures, figures.ratio, "<")
+def large_section(figures):
+    return times_grid(figures, LARGE)
+
+
+def calls_grid(figures, heap):
+    def text(workload, peer):
+        it = figures.cell(workload, heap, peer)
+        if "call_median" not in it:
+            return "-"
+        return " / ".join(f"{it[key]:,.0f}" for key in ("call_median", "call_999", "call_max"))
+    return grid(figures, figures.measured(heap, "call_median"), text)
+
+
+def calls_twice_section(figures):
+    return calls_grid(figures, TWICE)
+
+
+def calls_large_section(figures):
+    return calls_grid(figures, LARGE)
+
+
+def headline_section(figures):
+    """Each path beside its bar, in heaps of twice the live bytes, and 64 MiB in brackets."""
+    def ratio(workload, peer, bar):
+        both = [figures.ratio(workload, peer, bar, heap) for heap in (TWICE, LARGE)]
+        if both[0] is None:
+            return "-"
+        return f"{both[0]:.2f}" + (f" ({both[1]:.2f})" if both[1] is not None else "")
+    head = ["workload", "exact", "TLSF", "exact / TLSF", "cached", "mimalloc", "jemalloc",
+            "cached / mimalloc", "cached / exact"]
+    rows = []
+    for it in figures.of_kind("ns"):
+        name = it["name"]
+        ns = {peer: figures.value(name, peer) for peer in figures.peers}
+        if not ns.get("shmheap") or not ns.get("shmheap-cached"):
+            continue
+        shown = {peer: time_text(figures, name, TWICE, peer) for peer in figures.peers}
+        rows.append([name, shown["shmheap"], shown.get("tlsf", "-"),
+                     ratio(name, "shmheap", "tlsf"), shown["shmheap-cached"],
+                     shown.get("mimalloc", "-"), shown.get("jemalloc", "-"),
+                     ratio(name, "shmheap-cached", "mimalloc"),
+                     ratio(name, "shmheap-cached", "shmheap")])
+    return table(head, rows)
 
 
 def room_section(figures):
@@ -110,19 +150,24 @@ def room_section(figures):
     return grid(figures, figures.of_kind("percent", "times"), text)
 
 
-def spread_section(figures):
-    def text(workload, peer):
-        it = figures.cells.get((workload, peer), {})
-        if "min" not in it:
-            return "-"
-        return f"{number(it['min'])} to {number(it['max'])} ({len(it['rounds'])})"
-    return grid(figures, figures.of_kind("ns"), text)
+def spreads(figures):
+    """By how much the rounds of a figure differ, (max - min) / median: half, nine in ten."""
+    found = sorted((it["max"] - it["min"]) / it["median"] for it in figures.all["cells"]
+                   if len(it.get("rounds", [])) > 2)
+    if not found:
+        return "unknown"
+    half, most = (found[int(share * (len(found) - 1))] for share in (0.5, 0.9))
+    return f"at most {half:.0%} in half of the figures, {most:.0%} in nine of ten"
 
 
 def run_section(figures):
+    versions = ", ".join(f"{it['name']} {it['version']}" for it in figures.all["peers"]
+                         if it["version"])
     rows = [[key, value] for key, value in figures.all["machine"].items()]
-    rows.append(["scale", f"{figures.all['scale']}, at most {figures.all['rounds']} rounds"])
-    rows.append(["written", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())])
+    rows += [["versions", versions],
+             ["scale", f"{figures.all['scale']}, at most {figures.all['rounds']} rounds"],
+             ["spread of the rounds", spreads(figures)],
+             ["written", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())]]
     return table(["", ""], rows)
 
 
@@ -133,109 +178,21 @@ def programs_section(figures):
     return table(["program", "what was recorded", "process", "calls", "most live bytes"], rows)
 
 
-def title_set(axes, figures, title):
-    machine = f"{figures.all['machine']['processor']}, scale {figures.all['scale']}"
-    axes.set_title(f"{title}\n{machine}", fontsize=10)
-    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def lines_plot(plt, figures, points, labels):
-    """Draws a line for each peer. points are pairs of a workload and its x."""
-    picture, axes = plt.subplots(figsize=(8, 5))
-    for peer in figures.peers:
-        found = [(x, figures.value(name, peer)) for name, x in points if figures.value(name, peer)]
-        if found:
-            colour, marker, dash = STYLES[peer]
-            axes.plot(*zip(*found), color=colour, marker=marker, linestyle=dash, label=peer)
-    axes.set_yscale("log")
-    axes.set_xlabel(labels[0])
-    axes.set_ylabel(labels[1])
-    title_set(axes, figures, labels[2])
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return picture, axes
-
-
-def churn_plot(plt, figures):
-    points = [("churn-1", 1), ("churn-1e3", 1e3), ("churn-1e4", 1e4), ("churn-1e5", 1e5),
-              ("churn-1e6", 1e6)]
-    labels = ("live objects", "ns per operation",
-              "Churn: a random object of 16 to 1024 bytes is replaced")
-    picture, axes = lines_plot(plt, figures, points, labels)
-    axes.set_xscale("log")
-    return picture
-
-
-def processes_plot(plt, figures):
-    points = [("processes-1", 1), ("processes-2", 2), ("processes-4", 4)]
-    labels = ("processes on one heap", "ns per operation of all processes",
-              "Processes on one heap, 10,000 objects each")
-    picture, axes = lines_plot(plt, figures, points, labels)
-    axes.set_xticks([1, 2, 4])
-    return picture
-
-
-def marks_plot(plt, figures, workloads, value, labels, log):
-    picture, axes = plt.subplots(figsize=(8, 1.5 + 0.4 * len(workloads)))
-    names = [it["name"] for it in workloads]
-    for peer in figures.peers:
-        found = [(value(name, peer), row) for row, name in enumerate(names) if value(name, peer)]
-        if found and peer != "driver":
-            colour, marker, _ = STYLES[peer]
-            axes.plot(*zip(*found), color=colour, marker=marker, linestyle="", markersize=7,
-                      alpha=0.85, label=peer)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    if log:
-        axes.set_xscale("log")
-    axes.set_xlabel(labels[0])
-    title_set(axes, figures, labels[1])
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return picture
-
-
-def plots(plt, figures):
-    names = {it["name"] for it in figures.workloads}
-    labels = ("speed relative to " + figures.all["reference"],
-              "Speed relative to Boost.Interprocess, more is better")
-    yield "benchmarks-speed.svg", marks_plot(plt, figures, figures.of_kind("ns"), figures.ratio,
-                                             labels, True)
-    if "churn-1e3" in names:
-        yield "benchmarks-churn.svg", churn_plot(plt, figures)
-    if "processes-1" in names:
-        yield "benchmarks-processes.svg", processes_plot(plt, figures)
-    full = ("objects, % of the segment's bytes", "How full a heap gets, more is better")
-    least = ("smallest segment, times the most live bytes",
-             "Memory for recorded programs, less is better")
-    for kind, file, labels in (("percent", "benchmarks-full.svg", full),
-                               ("times", "benchmarks-least.svg", least)):
-        workloads = figures.of_kind(kind)
-        if workloads:
-            yield file, marks_plot(plt, figures, workloads, figures.value, labels, False)
-
-
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         sys.exit(2)
     path, text = page_read(sys.argv[2])
-    try:
-        import matplotlib
-    except ImportError:
+    if not plots.possible():
         die("matplotlib is not installed; run apt-get install python3-matplotlib")
     if sys.argv[1] == "--check":
         return
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "shmheap"  # the same file for the same figures
-    import matplotlib.pyplot as plt
     figures = Figures(sys.argv[1])
     for name in SECTIONS:
         made = globals()[name + "_section"](figures)
         text = re.sub(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)",
                       lambda it, made=made: it[1] + "\n" + made + "\n\n" + it[2], text, flags=re.S)
-    for file, picture in plots(plt, figures):
-        picture.savefig(path.parent / file, bbox_inches="tight", metadata={"Date": None})
-        plt.close(picture)
+    plots.write(figures, path.parent)
     path.write_text(text)
 
 

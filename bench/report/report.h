@@ -13,9 +13,17 @@
 namespace bench
 {
 
+// Pairs of peers whose times a run compares, the second being the bar.
+struct comparison {
+    const char *peer, *bar;
+};
+constexpr comparison comparisons[] = {{"shmheap", "tlsf"}, {"shmheap-cached", "mimalloc"}};
+
 using machine_text = std::vector<std::pair<std::string, std::string>>;
 
 void report_table(const suite &all, const machine_text &machine, std::FILE *out);
+// "median/99.9 %/longest" of single calls, in whole ns.
+std::string latency_text(const latency &calls);
 // Returns false, with errno, if the file cannot be written.
 bool report_json(const suite &all, const machine_text &machine, const std::string &path);
 

@@ -1,6 +1,7 @@
 // Measures one figure in a child process and its process group.
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/suite/runner.h"
+#include "bench/suite/call_timer.h"
 
 #include <cerrno>
 #include <csignal>
@@ -24,6 +25,7 @@ struct message {
     status state;
     outcome figure;
     char reason[160];
+    char version[40];
 };
 
 std::string name_make()
@@ -35,7 +37,16 @@ std::string name_make()
     return text;
 }
 
-message measure(const peer_entry &entry, const job &job)
+// Runs the workload. Returns its outcome; for pass::calls with the latency of its calls.
+outcome figure_make(peer &heap, const job &job, call_timer *timer)
+{
+    outcome figure = job.what.run(heap, job);
+    if (timer != nullptr)
+        figure.calls = timer->result();
+    return figure;
+}
+
+message measure(const peer_entry &entry, const job &job, pass how)
 {
     message sent = {};
     auto refuse = [&](status state, const char *reason) {
@@ -44,8 +55,15 @@ message measure(const peer_entry &entry, const job &job)
     };
     try {
         std::unique_ptr<peer> heap = entry.make();
-        sent.figure = job.what.run(*heap, job);
+        call_timer *timer = nullptr;
+        if (how == pass::calls) {
+            auto made = std::make_unique<call_timer>(std::move(heap));
+            timer = made.get();
+            heap = std::move(made);
+        }
+        sent.figure = figure_make(*heap, job, timer);
         sent.state = status::measured;
+        std::snprintf(sent.version, sizeof sent.version, "%s", heap->version().c_str());
     } catch (const unavailable &e) {
         refuse(status::unavailable, e.what());
     } catch (const std::exception &e) {
@@ -54,14 +72,16 @@ message measure(const peer_entry &entry, const job &job)
     return sent;
 }
 
-[[noreturn]] void child_main(int pipe_end, const peer_entry &entry, const job &job)
+[[noreturn]] void child_main(int pipe_end, const peer_entry &entry, const job &job, pass how)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
-    message sent = measure(entry, job);
+    message sent = measure(entry, job, how);
     // The message is shorter than PIPE_BUF, so the write is atomic.
     _exit(write(pipe_end, &sent, sizeof sent) == sizeof sent ? 0 : 1);
 }
+
+result no_figure(status state, const std::string &reason) { return {state, {}, reason, ""}; }
 
 std::string death_text(int wait_status)
 {
@@ -104,34 +124,33 @@ result child_wait(pid_t child, int pipe_end, std::uint64_t limit_ns)
         kill(child, SIGKILL);
     int wait_status = group_end(child);
     if (late)
-        return {status::unavailable,
-                {},
-                "too slow: no figure within " + std::to_string(limit_ns / 1000000000) + " s"};
+        return no_figure(status::unavailable, "too slow: no figure within " +
+                                                  std::to_string(limit_ns / 1000000000) + " s");
     if (got != sizeof received)
-        return {status::failed, {}, death_text(wait_status)};
-    return {received.state, received.figure, received.reason};
+        return no_figure(status::failed, death_text(wait_status));
+    return {received.state, received.figure, received.reason, received.version};
 }
 
 } // namespace
 
 result run_apart(const peer_entry &entry, const workload &what, const scale &size,
-                 std::uint64_t seed)
+                 const heap_size &heap, std::uint64_t seed, pass how)
 {
     if ((entry.traits & what.needs) != what.needs)
-        return {status::unavailable, {}, ""};
+        return no_figure(status::unavailable, "");
     if (what.live > size.live_max && !size.fill)
-        return {status::unavailable, {}, "skipped at this scale"};
+        return no_figure(status::unavailable, "skipped at this scale");
     int ends[2];
     if (pipe(ends) != 0)
-        return {status::failed, {}, "pipe failed"};
-    job job = {what, size, name_make(), seed, entry.traits};
+        return no_figure(status::failed, "pipe failed");
+    job job = {what, size, heap, name_make(), seed, entry.traits};
     std::fflush(nullptr);
     pid_t child = fork();
     if (child == 0)
-        child_main(ends[1], entry, job);
+        child_main(ends[1], entry, job, how);
     setpgid(child, child); // the child calls it too: whichever runs first
     close(ends[1]);
-    result got = child < 0 ? result{status::failed, {}, "fork failed"}
+    result got = child < 0 ? no_figure(status::failed, "fork failed")
                            : child_wait(child, ends[0], size.limit_ns);
     close(ends[0]);
     shm_unlink(job.name.c_str());

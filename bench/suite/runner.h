@@ -13,14 +13,21 @@ enum class status { measured, unavailable, failed };
 struct result {
     status state = status::failed;
     outcome figure;
-    std::string reason; // why there is no figure
+    std::string reason;  // why there is no figure
+    std::string version; // of the peer's library
 };
 
-// Runs the workload on the peer in a child process, so each run starts from the same state. A run
-// that crashes or hangs costs only its own cell, and at most size.limit_ns. Removes the run's
-// shared memory.
+// Times come from two passes, so that the clock around each call does not lengthen the mean.
+enum class pass {
+    whole, // many calls, divided by their number
+    calls  // each call by itself
+};
+
+// Runs the workload on the peer, in a heap of the given size. It does so in a child process: each
+// run starts from the same state, and one that crashes or hangs costs only its own cell, and at
+// most size.limit_ns. Removes the run's shared memory.
 result run_apart(const peer_entry &entry, const workload &what, const scale &size,
-                 std::uint64_t seed);
+                 const heap_size &heap, std::uint64_t seed, pass how = pass::whole);
 
 } // namespace bench
 

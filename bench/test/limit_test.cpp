@@ -92,7 +92,8 @@ bench::scale scale_make(std::uint64_t limit_ns)
 int expect_given_up(const bench::peer_entry &peer, const char *workload, std::uint64_t limit_ns,
                     const char *reason)
 {
-    bench::result got = bench::run_apart(peer, workload_named(workload), scale_make(limit_ns), 1);
+    bench::result got = bench::run_apart(peer, workload_named(workload), scale_make(limit_ns),
+                                         bench::heap_sizes().back(), 1);
     if (got.state == bench::status::unavailable && got.reason.find(reason) == 0)
         return 0;
     std::printf("%s, %s: state %d, '%s', expected '%s'\n", peer.name, workload,

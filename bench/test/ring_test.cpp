@@ -76,7 +76,8 @@ bench::result run()
     bench::scale size = bench::tiny_scale;
     size.limit_ns = 3600000 * bench::ms; // if a side waits for ever, this test times out
     size.cut_ns = what == fault::slow ? 20 * bench::ms : size.limit_ns;
-    return bench::run_apart(entry, bench::ring_workloads.front(), size, 1);
+    return bench::run_apart(entry, bench::ring_workloads.front(), size, bench::heap_sizes().front(),
+                            1);
 }
 
 template <fault what, unsigned more_traits = bench::trait_shared>

@@ -73,6 +73,25 @@ const program programs[] = {
      "printf 'END\\n'; done; done; } | git fast-import --quiet",
      "cd repository && $RECORD git --no-pager log -p --stat main >../out",
      "git log -p --stat over 60 commits that each change 12 files"},
+    {"perl", "perl", "perl", "true",
+     "PERL_HASH_SEED=0 PERL_PERTURB_KEYS=0 $RECORD perl -e '"
+     "my %words; my $state = 1;\n"
+     "for my $line (1 .. 4000) {\n"
+     "  my @line = map { $state = ($state * 69069 + 1) % 4294967296; \"w\" . $state % 9973 } 1 .. "
+     "8;\n"
+     "  push @{$words{$_}}, join(\" \", @line) for @line[0, 1];\n"
+     "}\n"
+     "my @long = grep { @{$words{$_}} > 2 } sort keys %words;\n"
+     "my $text = join(\"\", map { \"$_: \" . join(\"; \", sort @{$words{$_}}) . \"\\n\" } @long);\n"
+     "$text =~ s/w(\\d+)/<$1>/g; delete @words{@long}; print length $text' >out",
+     "perl: a table of lists of texts, sorted, joined, changed by a pattern, partly deleted"},
+    {"node", "node", "nodejs", "true",
+     "$RECORD node -e '"
+     "const rows = Array.from({length: 3000}, (_, i) => ({number: i, name: \"row \" + i}));\n"
+     "let text = JSON.stringify(rows);\n"
+     "for (let i = 0; i < 200; i++) Buffer.from(text).toString(\"base64\");\n"
+     "for (let i = 0; i < 2000; i++) new RegExp(\"row \" + i + \"(,|})\").test(text);' >out",
+     "node: JSON, buffers and patterns; the objects of its own heap are not malloc's"},
 };
 
 class temporary_folder

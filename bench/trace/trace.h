@@ -31,8 +31,8 @@ struct program_trace {
     bool failed = false;         // the program is installed, but recording it failed
 };
 
-// The trace of "python3", "cc1", "sqlite3" or "git". The first call records it in a temporary
-// folder; later calls, also in children, return it from memory.
+// The trace of "python3", "cc1", "sqlite3", "git", "perl" or "node". The first call records it in a
+// temporary folder; later calls, also in children, return it from memory.
 const program_trace &trace_of(const std::string &name);
 
 // The programs recorded so far, by name.

@@ -39,7 +39,7 @@ outcome churn(peer &heap, const job &job)
     lap warm = timed(steps_to_warm(job, live), job.size.warm_cut_ns, replace);
     // Continues the plan after the warm-up, so that no step repeats on the state that it made
     // before.
-    lap measured = timed(steps, job.size.cut_ns, [&](std::size_t from, std::size_t count) {
+    lap measured = measure(heap, job, steps, [&](std::size_t from, std::size_t count) {
         replace(warm.steps + from, count);
     });
     set.end();
@@ -64,7 +64,7 @@ outcome pair(peer &heap, const job &job)
     };
     heap.open(job.name, job.heap_bytes(1));
     timed(job.size.steps / 10, job.size.cut_ns, alloc_and_free);
-    lap measured = timed(4 * job.size.steps, job.size.cut_ns, alloc_and_free);
+    lap measured = measure(heap, job, 4 * job.size.steps, alloc_and_free);
     heap.close();
     return {measured.ns / 2, measured.cut};
 }

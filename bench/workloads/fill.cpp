@@ -134,7 +134,9 @@ const std::vector<workload> fill_workloads = {
      {16, 1024},
      1,
      fill_first_run,
-     quantity::percent},
+     quantity::percent,
+     nullptr,
+     false},
     {"full-kept",
      "% of bytes",
      "as full-first, after random objects were freed for each new object, many times",
@@ -143,7 +145,9 @@ const std::vector<workload> fill_workloads = {
      {16, 1024},
      1,
      fill_kept_run,
-     quantity::percent},
+     quantity::percent,
+     nullptr,
+     false},
 };
 
 } // namespace bench

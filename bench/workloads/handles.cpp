@@ -17,7 +17,7 @@ outcome connect_run(peer &heap, const job &job)
             heap.reconnect();
     };
     timed(std::max<std::size_t>(steps / 10, 1), job.size.cut_ns, reconnect);
-    lap measured = timed(steps, job.size.cut_ns, reconnect);
+    lap measured = measure(heap, job, steps, reconnect);
     heap.close();
     return {measured.ns, measured.cut};
 }
@@ -29,13 +29,12 @@ outcome handle_run(peer &heap, const job &job)
     live_set<false> set(heap, job, live, job.seed);
     heap.open(job.name, job.heap_bytes(live));
     set.fill(job, plan);
-    lap measured =
-        timed(4 * job.size.steps, job.size.cut_ns, [&](std::size_t from, std::size_t count) {
-            for (std::size_t i = from; i < from + count; i++) {
-                void *object = set.at(plan[i & (plan.size() - 1)].index);
-                there_and_back += heap.object_of(heap.handle_of(object)) == object;
-            }
-        });
+    lap measured = measure(heap, job, 4 * job.size.steps, [&](std::size_t from, std::size_t count) {
+        for (std::size_t i = from; i < from + count; i++) {
+            void *object = set.at(plan[i & (plan.size() - 1)].index);
+            there_and_back += heap.object_of(heap.handle_of(object)) == object;
+        }
+    });
     set.end();
     heap.close();
     if (there_and_back != measured.steps)
@@ -53,15 +52,21 @@ const std::vector<workload> handle_workloads = {
      10000,
      {16, 1024},
      1,
-     handle_run},
+     handle_run,
+     quantity::ns,
+     nullptr,
+     false},
     {"connect",
      "connection",
-     "connects to an open heap of 64 MiB and disconnects",
+     "connects to an open heap and disconnects",
      trait_connects,
-     100000,
+     1000,
      {256, 256},
      1,
-     connect_run},
+     connect_run,
+     quantity::ns,
+     nullptr,
+     false},
 };
 
 } // namespace bench

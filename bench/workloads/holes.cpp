@@ -44,12 +44,12 @@ void make_holes(live_set<checked> &small, const job &job, std::size_t count)
 template <bool checked>
 outcome holes(peer &heap, const job &job)
 {
-    std::size_t count = job.live();
+    std::size_t count = job.live() / 2;
     live_set<checked> small(heap, job, count, job.seed), large(heap, job, count, job.seed + 1);
     heap.open(job.name, job.heap_bytes(2 * count));
     touch_all<checked>(heap, job, count);
     make_holes(small, job, count);
-    lap measured = timed(count, job.size.cut_ns, [&](std::size_t from, std::size_t n) {
+    lap measured = measure(heap, job, count, [&](std::size_t from, std::size_t n) {
         for (std::size_t i = from; i < from + n; i++)
             large.put(static_cast<std::uint32_t>(i), object_len);
     });
@@ -71,7 +71,7 @@ const std::vector<workload> hole_workloads = {
      "alloc",
      "allocates objects of 128 bytes after every second of 200,000 64-byte objects was freed",
      0,
-     200000,
+     400000,
      {object_len, object_len},
      1,
      holes_run},

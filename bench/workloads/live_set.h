@@ -13,8 +13,8 @@ namespace bench
 {
 
 // Thrown if the heap has no room for an object.
-struct full : std::runtime_error {
-    full() : std::runtime_error("the heap is full") {}
+struct full : unavailable {
+    full() : unavailable("the heap is full") {}
 };
 
 // The first 8 bytes of each object hold its index and the set's mark, for all peers. With checked,

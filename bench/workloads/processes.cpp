@@ -61,12 +61,14 @@ void work(peer &heap, const job &job, meeting_place &all, unsigned self)
     while (all->begin == 0)
         sched_yield();
     std::size_t steps = 0;
+    heap.measure_begin();
     std::uint64_t begin = now_ns();
     do {
         set.replace(plan, warm.steps + steps, batch);
         steps += batch;
     } while (all->end == 0);
     std::uint64_t end = now_ns();
+    heap.measure_end();
     set.end();
     all->rate[self] = 2 * static_cast<double>(steps) / static_cast<double>(end - begin);
 }

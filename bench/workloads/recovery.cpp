@@ -57,7 +57,10 @@ const std::vector<workload> recovery_workloads = {
      1000000,
      {16, 1024},
      1,
-     recovery_run},
+     recovery_run,
+     quantity::ns,
+     nullptr,
+     false},
 };
 
 } // namespace bench

@@ -137,6 +137,8 @@ struct endpoint {
     {
         std::uint64_t taken = 0;
         for (std::uint64_t i = 0; i < count; i++) {
+            if (i == warm)
+                heap.measure_begin();
             std::uint64_t handle = object_make(i);
             if (i - taken == ring::places) {
                 shared.put.store(i, std::memory_order_release);
@@ -150,8 +152,9 @@ struct endpoint {
                 continue;
             shared.put.store(i + 1, std::memory_order_release);
             if (stopped())
-                return;
+                return heap.measure_end();
         }
+        heap.measure_end();
         shared.put.store(count, std::memory_order_release);
     }
 
@@ -186,6 +189,7 @@ struct endpoint {
             if (i == put)
                 put = put_of(i);
             if (begin_ns == 0 && i >= warm) {
+                heap.measure_begin();
                 begin_ns = now_ns();
                 first = i;
             }
@@ -195,6 +199,7 @@ struct endpoint {
                 shared.enough = i < count;
         }
         shared.end_ns = now_ns();
+        heap.measure_end();
         shared.begin_ns = begin_ns;
         shared.measured = i - first;
     }

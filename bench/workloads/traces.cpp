@@ -74,7 +74,7 @@ private:
 
 std::size_t heap_bytes(const job &job, const program_trace &trace)
 {
-    return std::max<std::size_t>(job.size.heap_least, 2 * trace.live_most + job.size.heap_spare);
+    return std::max<std::size_t>(job.heap.least, 2 * trace.live_most);
 }
 
 // Replays twice: the first replay touches all memory that the measured one will use.
@@ -87,7 +87,7 @@ outcome trace_timed(peer &heap, const job &job)
     heap.open(job.name, heap_bytes(job, trace));
     prepare(job, program.count(), play);
     program.free_rest(job);
-    lap measured = timed(program.count(), job.size.cut_ns, play);
+    lap measured = measure(heap, job, program.count(), play);
     heap.close();
     return {measured.ns, measured.cut};
 }
@@ -178,9 +178,17 @@ workload trace_of_program(const char *name, const char *text)
 
 workload least_of_program(const char *name, const char *text)
 {
-    return {
-        name,      "x live",        text,         trait_objects | trait_bounded, 0, {16, 1024}, 1,
-        least_run, quantity::times, trace_prepare};
+    return {name,
+            "x live",
+            text,
+            trait_objects | trait_bounded,
+            0,
+            {16, 1024},
+            1,
+            least_run,
+            quantity::times,
+            trace_prepare,
+            false};
 }
 
 } // namespace
@@ -190,11 +198,15 @@ const std::vector<workload> trace_workloads = {
     trace_of_program("trace-cc1", "as trace-python3 for gcc's compiler"),
     trace_of_program("trace-sqlite3", "as trace-python3 for sqlite3"),
     trace_of_program("trace-git", "as trace-python3 for git"),
+    trace_of_program("trace-perl", "as trace-python3 for perl"),
+    trace_of_program("trace-node", "as trace-python3 for node"),
     least_of_program("least-python3", "the smallest segment in which all calls of python3 succeed, "
                                       "over its largest sum of live bytes"),
     least_of_program("least-cc1", "as least-python3 for gcc's compiler"),
     least_of_program("least-sqlite3", "as least-python3 for sqlite3"),
     least_of_program("least-git", "as least-python3 for git"),
+    least_of_program("least-perl", "as least-python3 for perl"),
+    least_of_program("least-node", "as least-python3 for node"),
 };
 
 } // namespace bench

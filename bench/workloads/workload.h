@@ -15,8 +15,6 @@ namespace bench
 
 // How much is measured. The tiny scale is for tests.
 struct scale {
-    std::size_t heap_least;    // least size of a heap in timed workloads: it bounds the caches
-    std::size_t heap_spare;    // bytes added to twice the live bytes
     std::size_t fill_heap;     // size of the heaps of full-first and full-kept
     std::size_t replacements;  // replacements of full-kept
     std::size_t trace_events;  // calls replayed of each recorded program, at most
@@ -31,6 +29,16 @@ struct scale {
     bool fill; // for tests: fill and verify all bytes; clamp workloads to live_max objects
 };
 
+// How large the heap of a timed workload is: twice the live bytes, but at least this.
+struct heap_size {
+    const char *name;
+    const char *text;
+    std::size_t least;
+};
+
+// Twice the live bytes comes first: most programs choose such a heap.
+const std::vector<heap_size> &heap_sizes();
+
 // The unit of a figure. For percent more is better, so its ratios are inverted.
 enum class quantity {
     ns,      // nanoseconds; only times are measured in several rounds
@@ -38,10 +46,16 @@ enum class quantity {
     times    // the smallest segment as a multiple of the objects' bytes
 };
 
+// Of single calls, in ns; 0: not measured.
+struct latency {
+    double median = 0, most_999 = 0, most = 0; // 99.9 % of the calls took at most most_999
+};
+
 // One figure.
 struct outcome {
     double value = 0;
     bool cut = false; // the time limit ended the workload: value is a lower bound
+    latency calls = {};
 };
 
 struct workload {
@@ -57,20 +71,25 @@ struct workload {
     quantity kind = quantity::ns;
     // Called once before the first round, in the parent of the measuring processes.
     void (*prepare)(const workload &what) = nullptr;
+    bool calls = true; // it measures allocs and frees, whose latency counts too
 };
 
-// One measurement: a workload at a scale.
+// One measurement: a workload at a scale, in a heap of one size.
 struct job {
     const workload &what;
     const scale &size;
+    const heap_size &heap;
     std::string name;   // an unused name for the peer's shared memory
     std::uint64_t seed; // of the round, the same for all peers
     unsigned traits;    // of the peer
 
     std::size_t live() const { return what.live < size.live_max ? what.live : size.live_max; }
-    // The size of a heap for that many objects, the same for all peers: twice their bytes.
+    // The size of a heap for that many objects of the workload, the same for all peers.
     std::size_t heap_bytes(std::size_t objects) const;
 };
+
+// The heap sizes in which a workload is measured: the second one if it is a third larger.
+std::vector<const heap_size *> heap_sizes_of(const workload &what);
 
 // Calls body(from, count) until all steps are made. Throws unavailable if the peer takes too long.
 template <class Body>
@@ -78,6 +97,16 @@ void prepare(const job &job, std::size_t steps, Body body)
 {
     if (timed(steps, job.size.warm_cut_ns, body).cut)
         throw unavailable("too slow: stopped before the measurement began");
+}
+
+// Makes all steps, or as many as the time limit allows, as the part that is measured.
+template <class Body>
+lap measure(peer &heap, const job &job, std::size_t steps, Body body)
+{
+    heap.measure_begin();
+    lap made = timed(steps, job.size.cut_ns, body);
+    heap.measure_end();
+    return made;
 }
 
 const std::vector<workload> &workloads();
