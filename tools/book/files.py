@@ -3,17 +3,21 @@
 Every page has its path in the repository as its name, so that links between pages and to source
 files mean the same on a code host and in the book. The book has the pages of docs/, the pages of
 the navigation, and each file that they link to: Markdown as a page, other files as text. In the
-book, pages of docs/ lie at the top.
+book, pages of docs/ lie at the top. The header of the C interface is a page as well, the reference.
 """
 
-import logging
 import posixpath
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.structure.files import File, Files
 
-log = logging.getLogger("mkdocs.plugins.book")
+sys.path.insert(0, str(Path(__file__).parent))
+from reference import page as reference_page  # noqa: E402
+
+HEADER = "c/include/shmheap.h"
+REFERENCE = "docs/reference.md"  # no such file: it is made
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 TEXT = {".bzl", ".c", ".f90", ".fypp", ".h", ".hpp", ".cpp", ".rs", ".sh", ".toml", ".yml", ""}
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -43,6 +47,8 @@ def place(config, root, path):
         file.url = dest[: -len("index.html")] or "./"
     else:
         file.url = dest
+    if path == HEADER:
+        file.url = "reference/"
     return file
 
 
@@ -61,9 +67,18 @@ def on_files(files, config):
         found[path] = place(config, root, path)
         if path.endswith(".md"):
             waiting += links(root, path)
+    found[REFERENCE] = place(config, root, REFERENCE)
     docs = Path(config["docs_dir"]).resolve()
     kept = [file for file in theirs if docs not in Path(file.abs_src_path).resolve().parents]
     return Files(kept + [found[path] for path in sorted(found)])
+
+
+def on_page_read_source(page, config):
+    """The reference, from the header."""
+    if page.file.src_path != REFERENCE:
+        return None
+    root = Path(config["config_file_path"]).resolve().parent
+    return reference_page((root / HEADER).read_text(encoding="utf-8"))
 
 
 def on_page_markdown(markdown, page, config, files):

@@ -1,6 +1,7 @@
 #!/bin/bash
 # book_test.sh: the book of the pages is built without a warning, all of its links and anchors lead
-# somewhere, and every page of docs/ is in its navigation. Links to other hosts are not followed.
+# somewhere, every page of docs/ is in its navigation, and the reference has every call of the
+# header. Links to other hosts are not followed.
 set -u
 command -v mkdocs >/dev/null || { echo "skipped: there is no mkdocs"; exit 0; }
 python3 -c 'import sys; from importlib.metadata import entry_points as found
@@ -20,6 +21,12 @@ failures=0
 for page in docs/*.md docs/*/*.md; do
     grep -qE "(: |- )$page\$" mkdocs.yml ||
         { echo "FAIL: $page is not in the navigation"; failures=1; }
+done
+calls=$(sed -nE 's/^SHMHEAP_API [^(]*(shmheap_[a-z_]+)\(.*/\1/p' c/include/shmheap.h)
+[ "$(wc -w <<<"$calls")" -gt 40 ] || { echo "FAIL: the header's calls: $calls"; failures=1; }
+for call in $calls; do
+    grep -q "<h3 id=\"$call\"" "$work/book/reference/index.html" ||
+        { echo "FAIL: the reference lacks $call"; failures=1; }
 done
 links=tests/unit/pages/links.py
 checked=$(python3 $links "$work/book") || { echo "$checked"; failures=1; }
