@@ -57,7 +57,8 @@ def on_files(files, config):
     root = Path(config["config_file_path"]).resolve().parent
     theirs = [file for file in files if not file.src_path.startswith("..")]
     mine = [path for path in root.glob("docs/**/*") if path.is_file()]
-    waiting = [str(path.relative_to(root)) for path in mine if path.suffix in {".css", ".md", ".svg"}]
+    mine = [path for path in mine if path.suffix in {".css", ".md", ".svg"}]
+    waiting = [str(path.relative_to(root)) for path in mine]
     waiting += re.findall(r"[\w./-]+\.md", str(config["nav"]))
     found = {}
     while waiting:

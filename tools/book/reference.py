@@ -54,7 +54,7 @@ def parts(header):
 def page(header):
     """The page, in Markdown."""
     out = ["# Reference of the C interface\n",
-           "This page is made from `c/include/shmheap.h`. Names, words and order are the header's.\n"]
+           "Made from `c/include/shmheap.h`: names, words and order are the header's.\n"]
     words = None
     for kind, text in parts(header):
         if kind == "section":
