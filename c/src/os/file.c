@@ -17,7 +17,7 @@
 #include "pause.h"
 
 enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
-enum { INTERRUPTIONS = 100000 }; /* of one write in a row */
+enum { WRITE_INTERRUPTIONS = 100000 }; /* of one write in a row */
 
 void file_drop(int fd)
 {
@@ -31,7 +31,7 @@ void file_drop(int fd)
 enum { MARK = SIGURG };
 static int marks_refused;
 
-static void mark(int fd)
+static void file_mark(int fd)
 {
     int before = errno;
     /* EBADF: O_PATH */
@@ -49,7 +49,7 @@ int file_above_standard(int fd)
 {
     if (fd < 0)
         return fd;
-    mark(fd);
+    file_mark(fd);
     if (fd >= STANDARD_STREAMS)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS);
@@ -156,7 +156,7 @@ int file_write(int fd, const void *bytes, size_t len, off_t off)
         ssize_t put = pwrite(fd, next, len, off);
         if (put == 0)
             errno = ENOSPC;
-        if (put == 0 || (put < 0 && (errno != EINTR || ++interrupted > INTERRUPTIONS)))
+        if (put == 0 || (put < 0 && (errno != EINTR || ++interrupted > WRITE_INTERRUPTIONS)))
             return -1;
         if (put < 0)
             continue;
