@@ -2,12 +2,10 @@
 # bazel_test.sh INSTALL: what //:install installs serves users of pkg-config and of CMake.
 . tests/install/lib.sh
 need cc c++ pkg-config
-cd "$here"
-quiet "$repository/$1" --prefix "$here/usr" --destdir "$here/stage"
+quiet "$1" --prefix "$here/usr" --destdir "$here/stage"
 [ ! -e "$here/usr" ] || { echo "--destdir is not respected"; exit 1; }
-[ "$(cd stage/"$here"/usr && find . | wc -l)" -gt 40 ] || { find stage; exit 1; }
-mv "stage/$here/usr" usr
-cd "$repository"
+[ "$(cd "$here/stage$here/usr" && find . | wc -l)" -gt 40 ] || { find "$here"; exit 1; }
+mv "$here/stage$here/usr" "$here/usr"
 by_pkg_config "$here/usr"
 "$here/usr/bin/shmheap" --version
 (cd "$here" && quiet usr/bin/shmheap record -o t.trace -- /bin/true) # finds its recorder
