@@ -8,9 +8,9 @@ C99 = [
     "-D_GNU_SOURCE",
 ]
 
-# An unoptimised heap is several times slower and helps no user to debug a program. The sanitizers of
-# .bazelrc have a level of their own, which --define=optimisation=1 repeats: a target's options come
-# last.
+# An unoptimised heap is several times slower and helps no user to debug a program. The sanitizers
+# of .bazelrc have a level of their own, which --define=optimisation=1 repeats: a target's options
+# come last.
 OPTIMISED = select({
     "//c:debugging": [],
     "//conditions:default": ["-O2"],

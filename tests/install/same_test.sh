@@ -1,6 +1,7 @@
 #!/bin/bash
-# same_test.sh LIST...: CMakeLists.txt and meson.build compile what Bazel compiles, with its options;
-# all builds and packages state one version and one soname. LIST: the sources of Bazel's targets.
+# same_test.sh LIST...: CMakeLists.txt compiles what Bazel compiles, with its options, as meson.build
+# does; all builds and packages state one version and one soname. LIST: the sources of Bazel's
+# targets.
 . tests/install/lib.sh
 failed=0
 expect() {

@@ -29,7 +29,8 @@ int main(int argc, char **argv)
 }
 END
 for program in program leave; do
-    cc -O2 -Ic/include "$work/$program.c" c/shmheap.c -o "$work/$program" || { fail "$program does not compile"; exit 1; }
+    cc -O2 -Ic/include "$work/$program.c" c/shmheap.c -o "$work/$program" ||
+        { fail "$program does not compile"; exit 1; }
 done
 
 # good WHAT: the program does what it should, and leaves nothing.
