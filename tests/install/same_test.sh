@@ -1,6 +1,6 @@
 #!/bin/bash
-# same_test.sh LIST...: CMakeLists.txt compiles what Bazel compiles, with its options, as meson.build
-# does; all builds and packages state one version and one soname. LIST: the sources of Bazel's
+# same_test.sh LIST...: CMakeLists.txt compiles what Bazel compiles, with its options, and so does
+# meson.build; all builds and packages state one version and one soname. LIST: the sources of Bazel's
 # targets.
 . tests/install/lib.sh
 failed=0
