@@ -1,7 +1,7 @@
 #!/bin/bash
 # same_test.sh LIST...: CMakeLists.txt compiles what Bazel compiles, with its options, and so does
-# meson.build; all builds and packages state one version and one soname. LIST: the sources of Bazel's
-# targets.
+# meson.build; all builds and packages state one version and one soname. LIST: the sources of
+# Bazel's targets.
 . tests/install/lib.sh
 failed=0
 expect() {
