@@ -68,8 +68,8 @@ fn system(c: &Path) -> PathBuf {
         }
         Err(error) => panic!(
             "feature `system`: {error}\nSet SHMHEAP_LIB_DIR to the folder of libshmheap.a or \
-             libshmheap.so (shmheap has no install step; the README of the crate shmheap shows \
-             how to build it), or leave the feature out."
+             libshmheap.so, install shmheap (its docs/install.md) where pkg-config finds it, or \
+             leave the feature out."
         ),
     }
 }

@@ -67,27 +67,6 @@ static inline void spin_pause(void)
 static inline unsigned bit_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
 static inline unsigned bit_highest(uint64_t word) { return 63u - (unsigned)__builtin_clzll(word); }
 
-/* The position of the lowest set bit, and how many bits lie above the highest; 64 for word 0. */
-#if defined(INDEX_AVX2)
-static inline unsigned bit_lowest_or_64(uint64_t word)
-{
-    return (unsigned)__builtin_ia32_tzcnt_u64(word);
-}
-static inline unsigned bits_above_or_64(uint64_t word)
-{
-    return (unsigned)__builtin_ia32_lzcnt_u64(word);
-}
-#else
-static inline unsigned bit_lowest_or_64(uint64_t word)
-{
-    return word != 0 ? (unsigned)__builtin_ctzll(word) : 64u;
-}
-static inline unsigned bits_above_or_64(uint64_t word)
-{
-    return word != 0 ? (unsigned)__builtin_clzll(word) : 64u;
-}
-#endif
-
 static inline uint64_t rotate_right(uint64_t word, unsigned bits)
 {
     return word >> bits | word << (-bits & 63);

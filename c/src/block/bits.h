@@ -16,8 +16,30 @@
 #define SHMHEAP_BITS_H
 
 #include "block.h"
+#include "run_masks.h"
 
 #define SPAN_FAR 65u /* a span of more than 64 granules, the most that two words of bits can tell */
+
+/* The position of the lowest set bit, and how many bits lie above the highest; 64 for word 0. */
+#if defined(INDEX_AVX2)
+static inline unsigned bit_lowest_or_64(uint64_t word)
+{
+    return (unsigned)__builtin_ia32_tzcnt_u64(word);
+}
+static inline unsigned bits_above_or_64(uint64_t word)
+{
+    return (unsigned)__builtin_ia32_lzcnt_u64(word);
+}
+#else
+static inline unsigned bit_lowest_or_64(uint64_t word)
+{
+    return word != 0 ? (unsigned)__builtin_ctzll(word) : 64u;
+}
+static inline unsigned bits_above_or_64(uint64_t word)
+{
+    return word != 0 ? (unsigned)__builtin_clzll(word) : 64u;
+}
+#endif
 
 static inline uint64_t chunk_of(uint64_t granule) { return granule / CHUNK_GRANULES; }
 
@@ -135,19 +157,5 @@ static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t g
     uint64_t size = bits_size(heap, granule, header);
     return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;
 }
-
-/* Run masks: for (i = 0; i < RUN_MASK_STEPS; i++) ones &= ones >> run_masks[n].shifts[i];
- * leaves the bits of ones that begin a run of at least n ones, 1 to 64.
- *
- *   ones        ..1111..11.1.
- *   n = 3       ..11.........
- *
- * After steps that leave runs of k, a shift by j <= k leaves runs of k + j. So six shifts are
- * enough for 64. */
-enum { RUN_MASK_STEPS = 6, RUN_MASK_MAX = 64 };
-struct run_mask {
-    unsigned char shifts[RUN_MASK_STEPS];
-};
-extern const struct run_mask run_masks[RUN_MASK_MAX + 1] __attribute__((visibility("hidden")));
 
 #endif

@@ -133,7 +133,7 @@ static ALWAYS_INLINE void top_taken(struct shmheap *heap, uint64_t form, uint64_
     count_taken(heap->control, taken, is_all);
 }
 
-enum { TOP_AHEAD = 8 }; /* take_top prefetches the header of the block so many blocks later */
+#define TOP_AHEAD 8 /* take_top prefetches the header of the block so many blocks later */
 
 /* [ top        ]| => [ USED ][ top ]|, or [ USED ]| where the rest is too short for a block. */
 static ALWAYS_INLINE int64_t take_top(struct shmheap *heap, uint64_t form, uint64_t top,

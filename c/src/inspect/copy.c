@@ -79,7 +79,7 @@ static int folder_open(const char *path, int oflags, mode_t mode)
 
 /* Writes what the maker of a heap writes first: after a death SHMHEAP_TAKE_OVER recognises an
  * unfinished heap. 0, or -1 with errno. */
-static int begin_mark(struct copy *copy)
+static int copy_begin_mark(struct copy *copy)
 {
     const shared_u64 *fixed = (const shared_u64 *)(const void *)copy->heap->base;
     words_load(copy->mark, fixed, sizeof copy->mark / sizeof *copy->mark);
@@ -108,7 +108,7 @@ static int target_open(struct copy *copy, const char *path)
     if (copy->fd < 0)
         return -1;
     file_lock(copy->fd, F_WRLCK, MAKER_BYTE, 1);
-    return file_use(copy->fd, 0) == 0 ? begin_mark(copy) : -1;
+    return file_use(copy->fd, 0) == 0 ? copy_begin_mark(copy) : -1;
 }
 
 /* Syncs the file, then gives it its name. */
@@ -138,7 +138,7 @@ static void target_drop(const struct copy *copy, const char *path)
 
 /* Reserves memory for the pages put aside: for all that there can be, or for fewer where the
  * kernel refuses that many addresses. */
-static int room_make(struct copy *copy)
+static int copy_room_make(struct copy *copy)
 {
     uint64_t pages = copy->heap->layout.segment_len / IMAGE_PAGE + 1;
     for (copy->room = pages;; copy->room /= 2) {
@@ -333,7 +333,7 @@ int copy_make(struct shmheap *heap, const char *path)
     if (image_begin(&copy->image, heap) == 0) {
         int fd = connection_fd(heap);
         copy->image.source = fd >= 0 ? file_reopen(fd, heap->name, heap->is_path, 1) : -1;
-        if (copy->image.source >= 0 && room_make(copy) == 0) {
+        if (copy->image.source >= 0 && copy_room_make(copy) == 0) {
             failed = copy_to(copy, path);
             munmap(copy->memory, (size_t)copy->memory_len);
         }

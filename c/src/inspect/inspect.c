@@ -15,7 +15,7 @@
 #include "../segment/segment.h"
 #include "../process/slot.h"
 
-static int fail(int reason)
+static int inspect_fail(int reason)
 {
     errno = reason;
     return -1;
@@ -34,16 +34,16 @@ static COLD int inspect_read_only(struct shmheap *heap, int (*run)(struct shmhea
              k++)
             sched_yield();
         if (before & 1)
-            return fail(EAGAIN);
+            return inspect_fail(EAGAIN);
         if (load_u64(&heap->control->len) != load_u64(&heap->len_known) &&
             segment_refresh(heap) != 0)
             return -1;
         int result = run(heap, context);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (load_u64(&heap->control->sequence) == before)
-            return result >= 0 ? result : fail(-result);
+            return result >= 0 ? result : inspect_fail(-result);
     }
-    return fail(EAGAIN);
+    return inspect_fail(EAGAIN);
 }
 
 int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void *context)
@@ -56,7 +56,7 @@ int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void 
     int result = run(heap, context);
     process_cancel_restore(cancel_state);
     heap_unlock(heap);
-    return result >= 0 ? result : fail(-result);
+    return result >= 0 ? result : inspect_fail(-result);
 }
 
 static int run_check(struct shmheap *heap, void *context) { return check_heap(heap, context); }

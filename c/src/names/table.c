@@ -27,7 +27,7 @@ static uint64_t entry_home(const struct table *table, uint64_t entry)
     return (entry >> ENTRY_HASH_SHIFT) & table->mask;
 }
 
-static uint64_t entry_granule(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
+static uint64_t object_of_entry(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
 
 /* For a heap that had no space for a table: examines one record after the other. */
 static uint64_t record_walk(const struct shmheap *heap, const struct name *name)
@@ -51,8 +51,8 @@ uint64_t names_table_find(const struct shmheap *heap, const struct name *name)
         if (entry == 0)
             break;
         if (entry >> ENTRY_HASH_SHIFT == name->hash >> ENTRY_HASH_SHIFT &&
-            names_record_is(heap, entry_granule(entry), name))
-            return entry_granule(entry);
+            names_record_is(heap, object_of_entry(entry), name))
+            return object_of_entry(entry);
     }
     return GRANULE_NONE;
 }

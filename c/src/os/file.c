@@ -17,7 +17,7 @@
 #include "pause.h"
 
 enum { USERS_END = USERS_BYTE + 1, STANDARD_STREAMS = 3, REMOVER_WAIT_MS = 100 };
-enum { INTERRUPTIONS = 100000 }; /* of one write in a row */
+enum { WRITE_INTERRUPTIONS = 100000 }; /* of one write in a row */
 
 void file_drop(int fd)
 {
@@ -32,7 +32,7 @@ void file_drop(int fd)
 enum { MARK = SIGURG, MARK_LENT = SIGIO };
 static int marks_refused;
 
-static void mark(int fd, int with)
+static void file_mark(int fd, int with)
 {
     int before = errno;
     /* EBADF: O_PATH */
@@ -50,7 +50,7 @@ int file_above_standard(int fd)
 {
     if (fd < 0)
         return fd;
-    mark(fd, MARK);
+    file_mark(fd, MARK);
     if (fd >= STANDARD_STREAMS)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS);
@@ -138,7 +138,7 @@ int file_is_ours(int fd, dev_t device, ino_t inode)
     return is_marked_file(fd, device, inode, MARK);
 }
 
-void file_mark_lent(int fd) { mark(fd, MARK_LENT); }
+void file_mark_lent(int fd) { file_mark(fd, MARK_LENT); }
 
 int file_is_lent(int fd, dev_t device, ino_t inode)
 {
@@ -169,7 +169,7 @@ int file_write(int fd, const void *bytes, size_t len, off_t off)
         ssize_t put = pwrite(fd, next, len, off);
         if (put == 0)
             errno = ENOSPC;
-        if (put == 0 || (put < 0 && (errno != EINTR || ++interrupted > INTERRUPTIONS)))
+        if (put == 0 || (put < 0 && (errno != EINTR || ++interrupted > WRITE_INTERRUPTIONS)))
             return -1;
         if (put < 0)
             continue;

@@ -303,7 +303,7 @@ static uint64_t process_left(uint64_t need)
 
 /* The surplus that the last check found, when it expires, and a hash of the groups that it was found
  * in. Threads may overdraw it by less than one request each. */
-static int64_t budget;
+static int64_t memory_budget;
 static shared_u64 budget_end_ns, budget_groups;
 
 /* A hash of the process's groups (FNV-1a): a runtime may have moved the process meanwhile. */
@@ -321,13 +321,13 @@ static int budget_take(uint64_t bytes, uint64_t now)
 {
     return now < load_u64(&budget_end_ns) && bytes <= BUDGET_MOST &&
            groups_hash() == load_u64(&budget_groups) &&
-           __atomic_fetch_sub(&budget, (int64_t)bytes, __ATOMIC_RELAXED) >= (int64_t)bytes;
+           __atomic_fetch_sub(&memory_budget, (int64_t)bytes, __ATOMIC_RELAXED) >= (int64_t)bytes;
 }
 
 static void budget_set(uint64_t bytes, uint64_t now)
 {
     store_u64(&budget_end_ns, 0); /* while its parts change, no thread takes from it */
-    __atomic_store_n(&budget, (int64_t)lesser(bytes, BUDGET_MOST), __ATOMIC_RELAXED);
+    __atomic_store_n(&memory_budget, (int64_t)lesser(bytes, BUDGET_MOST), __ATOMIC_RELAXED);
     store_u64(&budget_groups, groups_hash());
     __atomic_store_n(SHARED_VALUE(&budget_end_ns), now + BUDGET_NS, __ATOMIC_RELEASE);
 }

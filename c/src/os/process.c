@@ -68,21 +68,21 @@ void process_memory_free(void *memory, size_t bytes)
 }
 
 static shared_u32 mark_nowhere;
-static shared_u32 *mark = &mark_nowhere;
+static shared_u32 *fork_mark = &mark_nowhere;
 static pid_t handled_in; /* the process that set the mark */
 static void (*in_child)(int in_handler);
 
 void process_fork_handled(void)
 {
     __atomic_store_n(&handled_in, getpid(), __ATOMIC_RELAXED);
-    __atomic_store_n(SHARED_VALUE(mark), 1u, __ATOMIC_RELEASE);
+    __atomic_store_n(SHARED_VALUE(fork_mark), 1u, __ATOMIC_RELEASE);
 }
 
 /* The pid alone does not tell: the first process of a PID namespace has pid 1, its parent may, too.
  * The mark alone does not tell where a kernel ignores MADV_WIPEONFORK. */
 int process_fork_is_handled(void)
 {
-    return load_u32(mark) != 0 && __atomic_load_n(&handled_in, __ATOMIC_RELAXED) == getpid();
+    return load_u32(fork_mark) != 0 && __atomic_load_n(&handled_in, __ATOMIC_RELAXED) == getpid();
 }
 
 void process_on_fork(void (*call)(int in_handler))
@@ -91,13 +91,13 @@ void process_on_fork(void (*call)(int in_handler))
     in_child = call;
     process_namespace(); /* before a chroot() may hide /proc */
     if (made != NULL)
-        mark = made;
+        fork_mark = made;
     process_fork_handled();
 }
 
 void process_notice_fork(void)
 {
-    if (UNLIKELY(in_child != NULL && load_u32(mark) == 0)) {
+    if (UNLIKELY(in_child != NULL && load_u32(fork_mark) == 0)) {
         process_fork_handled(); /* first: in_child may call this function */
         in_child(0);
     }

@@ -13,12 +13,12 @@
 
 #include "../base/kernel.h"
 
-enum { PATH_ROOM = 4096 };
+enum { CPU_PATH_ROOM = 4096 };
 
 /* A system that does not number its packages says -1: they count as one. */
 static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
 {
-    char path[PATH_ROOM], text[32];
+    char path[CPU_PATH_ROOM], text[32];
     if (snprintf(path, sizeof path, "%s/cpu%u/topology/physical_package_id", folder, cpu) >=
         (int)sizeof path)
         return -1;
@@ -38,7 +38,7 @@ static int socket_of_cpu(const char *folder, unsigned cpu, int *socket)
 /* The processor's folder has a link to its node: node0, node1 ... */
 static void add_nodes_of_cpu(struct topology *topology, const char *folder, unsigned cpu)
 {
-    char path[PATH_ROOM];
+    char path[CPU_PATH_ROOM];
     if (snprintf(path, sizeof path, "%s/cpu%u", folder, cpu) >= (int)sizeof path)
         return;
     DIR *entries = opendir(path);

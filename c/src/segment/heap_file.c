@@ -17,7 +17,7 @@
 #include "../os/pause.h"
 #include "../os/process.h"
 
-enum { FIXED_SIZE = sizeof(struct fixed), BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
+enum { BLANK_STEP = 4096, BLANK_MAX = 1 << 20 };
 
 /* A maker that lives uses its file some microseconds after it made it. */
 enum { EMPTY_TIMES = 6 };

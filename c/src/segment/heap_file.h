@@ -9,6 +9,8 @@
 
 #include "connection.h"
 
+enum { FIXED_SIZE = sizeof(struct fixed) };
+
 /* heap_file_is_abandoned returns 1 when the file is unfinished and its maker has died, else 0. */
 int heap_file_is_abandoned(int fd);
 

@@ -11,7 +11,7 @@
 enum {
     HUGE_PAGE = 2 << 20,
     HUGE_HEAP_MIN = 16 << 20, /* bytes of a segment that gets huge pages without a request */
-    INTERRUPTIONS = 100,
+    HUGE_INTERRUPTIONS = 100,
     /* Time limits for each huge page without a request: when the heap is made, and when it grows,
      * since other processes then wait for the lock. */
     MAKE_NS = 1000000,
@@ -44,7 +44,7 @@ static int fill_one(const struct shmheap *heap, uint64_t at)
 {
     int tries = 0;
     while (fallocate(heap->fd, 0, (off_t)at, 1) != 0)
-        if (errno != EINTR || ++tries == INTERRUPTIONS)
+        if (errno != EINTR || ++tries == HUGE_INTERRUPTIONS)
             return 0;
     return madvise(heap->base + at, HUGE_PAGE, MADV_COLLAPSE) == 0;
 }

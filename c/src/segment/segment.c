@@ -18,8 +18,6 @@
 #include "parts.h"
 #include "reserve.h"
 
-enum { FIXED_SIZE = sizeof(struct fixed) };
-
 /* Sets the connection's pointers into the segment at base. The layout is computed. */
 static void segment_view(struct shmheap *heap, const struct fixed *fixed)
 {

@@ -1,0 +1,16 @@
+#!/bin/bash
+# bazel_test.sh INSTALL: what //:install installs serves users of pkg-config and of CMake.
+. tests/install/lib.sh
+need cc c++ pkg-config
+quiet "$1" --prefix "$here/usr" --destdir "$here/stage"
+[ ! -e "$here/usr" ] || { echo "--destdir is not respected"; exit 1; }
+[ "$(cd "$here/stage$here/usr" && find . | wc -l)" -gt 40 ] || { find "$here"; exit 1; }
+mv "$here/stage$here/usr" "$here/usr"
+by_pkg_config "$here/usr"
+"$here/usr/bin/shmheap" --version
+(cd "$here" && quiet usr/bin/shmheap record -o t.trace -- /bin/true) # finds its recorder
+grep -q 'complete .*shmheap' "$here/usr/share/bash-completion/completions/shmheap"
+grep -q 'shmheap replay' "$here/usr/share/man/man1/shmheap.1"
+need cmake
+by_find_package "$here/usr"
+by_find_package "$here/usr" -Dshmheap_USE_STATIC_LIBS=ON

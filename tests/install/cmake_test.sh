@@ -1,0 +1,18 @@
+#!/bin/bash
+# cmake_test.sh: CMakeLists.txt builds, tests and installs; a project fetches the sources.
+. tests/install/lib.sh
+need cc c++ cmake pkg-config
+quiet cmake -S . -B "$here/build" -DCMAKE_INSTALL_PREFIX="$here/usr" -DCMAKE_INSTALL_LIBDIR=lib
+quiet cmake --build "$here/build" -j 2
+(cd "$here/build" && quiet ctest -j 2)
+quiet cmake --install "$here/build"
+by_pkg_config "$here/usr"
+by_find_package "$here/usr"
+"$here/usr/bin/shmheap" --version
+# The same files as //:install, but for the parts of which CMake composes its package.
+if [ -n "${1-}" ]; then
+    quiet "$1" --prefix "$here/bazel"
+    list() { (cd "$1" && find . ! -type d | grep -v 'shmheapTargets-' | LC_ALL=C sort); }
+    diff <(list "$here/bazel") <(list "$here/usr") || { echo "Bazel installs <, CMake >"; exit 1; }
+fi
+by_find_package / -DSHMHEAP_SOURCE="$(readlink -f CMakeLists.txt | xargs dirname)"

@@ -1,0 +1,73 @@
+# lib.sh: what the tests of the install routes share. They source it and run in the folder of the
+# repository's files; each builds in an empty folder outside of it: $here.
+set -euo pipefail
+repository=$PWD
+here=$(mktemp -d /tmp/shmheap-install.XXXXXX)
+trap 'rm -rf "$here"' EXIT
+trap 'exit 143' TERM
+export HOME=$here LC_ALL=C.UTF-8
+
+# need PROGRAM...: ends the test as skipped where one of them is missing.
+need() {
+    local program
+    for program; do
+        command -v "$program" > /dev/null || { echo "skipped: there is no $program"; exit 0; }
+    done
+}
+
+# quiet COMMAND...: prints what it says only if it fails.
+quiet() { "$@" > "$here/log" 2>&1 || { cat "$here/log"; echo "failed: $*"; exit 1; }; }
+
+# shares PROGRAM: runs it; it starts its second process itself.
+shares() {
+    local name
+    name=/install-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    quiet "$1" "$name"
+    rm -f "/dev/shm$name"
+    echo "ran: $1"
+}
+
+# copied FOLDER: the user's project, in a folder of its own.
+copied() {
+    mkdir -p "$1"
+    cp "$repository"/tests/install/consumer/* "$repository/fortran/examples/two_programs.f90" \
+        "$repository/mpi/examples/table.c" "$1"
+}
+
+# by_pkg_config PREFIX: compiles the programs with what pkg-config says, and runs them.
+by_pkg_config() {
+    export PKG_CONFIG_PATH=$1/lib/pkgconfig LD_LIBRARY_PATH=$1/lib
+    copied "$here/pc"
+    cd "$here/pc"
+    # Words are split: no flag contains a blank.
+    # shellcheck disable=SC2046
+    quiet cc -O2 -std=c99 greet.c -o greet $(pkg-config --cflags --libs shmheap)
+    shares ./greet
+    # shellcheck disable=SC2046
+    quiet cc -O2 -std=c99 greet.c -o greet_static $(pkg-config --cflags shmheap) \
+        -Wl,-Bstatic $(pkg-config --libs shmheap) -Wl,-Bdynamic -lpthread -lrt
+    LD_LIBRARY_PATH='' shares ./greet_static
+    # shellcheck disable=SC2046
+    quiet c++ -O2 -std=c++17 prices.cpp -o prices $(pkg-config --cflags --libs shmheap-cpp)
+    shares ./prices
+    if pkg-config --exists shmheap-fortran && command -v gfortran > /dev/null; then
+        # shellcheck disable=SC2046
+        quiet gfortran -O2 two_programs.f90 -o two_programs \
+            $(pkg-config --cflags --libs shmheap-fortran)
+        shares ./two_programs
+    fi
+    unset PKG_CONFIG_PATH LD_LIBRARY_PATH
+    cd "$repository"
+}
+
+# by_find_package PREFIX [OPTION...]: builds the user's CMake project, and runs its programs.
+by_find_package() {
+    copied "$here/find"
+    quiet cmake -S "$here/find" -B "$here/find/build" -DCMAKE_PREFIX_PATH="$1" "${@:2}"
+    quiet cmake --build "$here/find/build" -j 2
+    shares "$here/find/build/greet"
+    shares "$here/find/build/prices"
+    [ ! -e "$here/find/build/two_programs" ] || shares "$here/find/build/two_programs"
+    [ ! -e "$here/find/build/table" ] || echo "linked: $here/find/build/table"
+    rm -rf "$here/find"
+}
