@@ -13,7 +13,8 @@
 
 #include "tools/shmheap/text/say.h"
 
-enum { MOST_OPTIONS = 24, OPTION_HELP = 0x7fff };
+/* What getopt_long returns: a letter, FIRST_OPTION plus the index of a row, or OPTION_HELP. */
+enum { MOST_OPTIONS = 24, FIRST_OPTION = 1000, OPTION_HELP = 0x7fff };
 
 static int refuse(char **argv, int got)
 {
@@ -36,7 +37,7 @@ int args_next(const struct command *command, int argc, char **argv, const char *
         all[n] = options[n];
     all[n] = (struct option){"help", no_argument, NULL, OPTION_HELP};
     /* With the leading colon getopt_long returns ':', not '?', for a missing value. */
-    char colon[MOST_OPTIONS + 3];
+    char colon[2 * MOST_OPTIONS + 4];
     int plus = *letters == '+';
     snprintf(colon, sizeof colon, "%s:%s", plus ? "+" : "", letters + plus);
     opterr = 0;
@@ -47,6 +48,96 @@ int args_next(const struct command *command, int argc, char **argv, const char *
         return got;
     fputs(command->help, stdout);
     return ARGS_STOP;
+}
+
+static void join_words(char *text, size_t room, const char *const *words)
+{
+    size_t len = 0;
+    for (size_t i = 0; words[i] && len < room; i++) {
+        const char *before = i == 0 ? "" : words[i + 1] ? ", " : " or ";
+        len += (size_t)snprintf(text + len, room - len, "%s%s", before, words[i]);
+    }
+}
+
+static int word_set(const struct args_option *option, const char *shown, const char *text)
+{
+    char list[128];
+    for (int i = 0; option->words[i]; i++)
+        if (!strcmp(option->words[i], text)) {
+            *(int *)option->to = i;
+            return 0;
+        }
+    join_words(list, sizeof list, option->words);
+    return wrong_usage("%s needs %s, not '%s'", shown, list, text);
+}
+
+static int option_set(const struct args_option *option)
+{
+    char shown[64];
+    snprintf(shown, sizeof shown, "--%s", option->name);
+    switch (option->kind) {
+        case ARGS_TEXT:
+            *(const char **)option->to = optarg;
+            return 0;
+        case ARGS_NUMBER:
+            return args_number(shown, optarg, option->least, option->most, option->to);
+        case ARGS_SIZE:
+            return args_size(shown, optarg, option->to);
+        case ARGS_WORD:
+            return word_set(option, shown, optarg);
+        default:
+            *(int *)option->to = 1;
+            return 0;
+    }
+}
+
+/* Translates the table for getopt_long. The val of a row is its index. */
+static void translate(const struct args_option *options, struct option *all, char *letters)
+{
+    for (int i = 0; options[i].kind; i++) {
+        int value = options[i].kind == ARGS_FLAG ? no_argument : required_argument;
+        all[i] = (struct option){options[i].name, value, NULL, FIRST_OPTION + i};
+        if (!options[i].letter)
+            continue;
+        *letters++ = options[i].letter;
+        if (value == required_argument)
+            *letters++ = ':';
+    }
+    *letters = '\0';
+}
+
+static const struct args_option *option_find(const struct args_option *options, int got)
+{
+    if (got >= FIRST_OPTION)
+        return &options[got - FIRST_OPTION];
+    while (options->letter != got)
+        options++;
+    return options;
+}
+
+static int parse(const struct command *command, int argc, char **argv,
+                 const struct args_option *options, int is_program)
+{
+    struct option all[MOST_OPTIONS] = {{0}};
+    char letters[2 * MOST_OPTIONS + 2] = "+";
+    int got;
+    translate(options, all, letters + is_program);
+    while ((got = args_next(command, argc, argv, letters, all)) > ARGS_END)
+        if (option_set(option_find(options, got)))
+            return ARGS_WRONG;
+    return got == ARGS_END ? 0 : got;
+}
+
+int args_parse(const struct command *command, int argc, char **argv,
+               const struct args_option *options)
+{
+    return parse(command, argc, argv, options, 0);
+}
+
+int args_parse_program(const struct command *command, int argc, char **argv,
+                       const struct args_option *options)
+{
+    return parse(command, argc, argv, options, 1);
 }
 
 int args_status(int got) { return got == ARGS_STOP ? 0 : STATUS_USAGE; }

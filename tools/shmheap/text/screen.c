@@ -10,18 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
-
-int screen_color_set(enum screen_color *color, const char *text)
-{
-    static const char *const words[] = {"auto", "always", "never"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(text, words[i])) {
-            *color = (enum screen_color)i;
-            return 0;
-        }
-    return wrong_usage("--color needs auto, always or never, not '%s'", text);
-}
+const char *const screen_color_words[] = {"auto", "always", "never", NULL};
 
 int screen_has_color(enum screen_color color)
 {

@@ -1,4 +1,4 @@
-/* map.c: shmheap map draws the blocks of a heap in the terminal.
+/* terminal.c: draws the blocks of a heap in the terminal, or prints them as JSON.
  *
  * Each line is a part of the region, from low addresses to high. Each cell stands for a fixed
  * number of bytes. Its colour or letter is the kind of most of its used bytes; its shade is how
@@ -6,17 +6,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "tools/shmheap/map/terminal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <shmheap.h>
-
 #include "tools/shmheap/heaps/cells.h"
-#include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/text/figures.h"
-#include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/say.h"
 #include "tools/shmheap/text/screen.h"
 
@@ -30,7 +28,7 @@ enum {
 
 struct map {
     const struct heap_ref *ref;
-    int by_process, json, color, utf8;
+    int by_process, color, utf8;
     uint64_t columns, rows;
     shmheap_stats stats;
     struct cells cells;
@@ -278,85 +276,18 @@ static void choose_size(struct map *map)
         map->rows = 16;
 }
 
-static int map_option(struct map *map, int got, enum screen_color *color, int *is_file)
+int terminal_map(const struct heap_ref *ref, const struct terminal_options *options)
 {
-    switch (got) {
-        case 'j':
-            return map->json = 1, 0;
-        case 'f':
-            return *is_file = 1, 0;
-        case 'w':
-            return args_number("--columns", optarg, 1, 1000, &map->columns);
-        case 'r':
-            return args_number("--rows", optarg, 1, 1000, &map->rows);
-        case 'c':
-            return screen_color_set(color, optarg);
-        default:
-            map->by_process = !strcmp(optarg, "process");
-            if (map->by_process || !strcmp(optarg, "state"))
-                return 0;
-            return wrong_usage("--by needs state or process, not '%s'", optarg);
-    }
-}
-
-static int map_run(const struct command *command, int argc, char **argv)
-{
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"file", no_argument, NULL, 'f'},
-                                            {"columns", required_argument, NULL, 'w'},
-                                            {"rows", required_argument, NULL, 'r'},
-                                            {"by", required_argument, NULL, 'b'},
-                                            {"color", required_argument, NULL, 'c'},
-                                            {0}};
-    struct heap_ref ref;
-    struct map map = {.ref = &ref};
-    enum screen_color color = SCREEN_AUTO;
-    int is_file = 0, status = 0, got;
-    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END)
-        if ((status = map_option(&map, got, &color, &is_file)))
-            return status;
-    if (got < ARGS_END)
-        return args_status(got);
-    if (argc - optind != 1)
-        return wrong_usage("map needs the name of one heap");
-    status = heap_ref_set(&ref, argv[optind], is_file);
-    if (status)
-        return status;
-    map.color = screen_has_color(color);
-    map.utf8 = map.color && screen_has_utf8();
+    struct map map = {.ref = ref,
+                      .by_process = options->by_process,
+                      .color = options->color,
+                      .utf8 = options->color && screen_has_utf8(),
+                      .columns = options->columns,
+                      .rows = options->rows};
     choose_size(&map);
-    status = heap_inspect(&ref, inspect, &map) ? heap_fail(&ref)
-             : map.json                        ? show_json(&map)
-                                               : draw(&map);
+    int status = heap_inspect(ref, inspect, &map) ? heap_fail(ref)
+                 : options->json                  ? show_json(&map)
+                                                  : draw(&map);
     cells_free(&map.cells);
     return status;
 }
-
-const struct command command_map = {
-    "map",
-    "draw the blocks of a heap in the terminal",
-    "usage: shmheap map [OPTION...] NAME\n"
-    "\n"
-    "Draws the heap from its first byte to its last. A cell stands for a fixed number\n"
-    "of bytes. Its colour is the state of most of its used bytes; its shade is how\n"
-    "full the cell is. The map has colours on a terminal, unless NO_COLOR is set.\n"
-    "Otherwise it has plain characters: . : + * # from empty to full, and letters,\n"
-    "capital where a cell is two thirds full: s S shared, h H sent, not yet received,\n"
-    "c C in a cache, i I internal to the heap, n N named.\n"
-    "\n"
-    "      --by WHAT      state (default), or process: the process that allocated the\n"
-    "                     block, by the slots that shmheap stat lists\n"
-    "      --columns N    cells in a line (default: the width of the terminal)\n"
-    "      --rows N       lines (default: 16)\n"
-    "      --color WHEN   auto (default), always, never\n"
-    "  -j, --json         print the figures of shmheap stat, and the bytes of each\n"
-    "                     state in each cell\n"
-    "  -f, --file         NAME is the path of a file, not a name in shared memory\n"
-    "      --help         print this text\n"
-    "\n"
-    "Examples:\n"
-    "  shmheap map orders\n"
-    "  shmheap map --by process orders\n"
-    "  watch --color shmheap map --color=always orders\n",
-    map_run,
-};
