@@ -13,7 +13,7 @@
 #define VERSION "0.1.0"
 
 static const struct command *const commands[] = {
-    &command_ls,   &command_stat, &command_check, &command_map,    &command_names,
+    &command_ls,   &command_stat, &command_check, &command_map,    &command_top,    &command_names,
     &command_copy, &command_reap, &command_rm,    &command_record, &command_replay,
 };
 
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
     enter_caller_folder();
     if (argc < 2)
         return wrong_usage(
-            "no command; use ls, stat, check, map, names, copy, reap, rm, record or replay");
+            "no command; use ls, stat, top, check, map, names, copy, reap, rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
     if (!strcmp(argv[1], "--version"))

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tools/shmheap/heaps/cells.h"
+#include "tools/shmheap/map/shade.h"
 #include "tools/shmheap/text/figures.h"
 #include "tools/shmheap/text/say.h"
 #include "tools/shmheap/text/screen.h"
@@ -28,7 +29,7 @@ enum {
 
 struct map {
     const struct heap_ref *ref;
-    int by_process, color, utf8;
+    struct shading shading;
     uint64_t columns, rows;
     shmheap_stats stats;
     struct cells cells;
@@ -37,12 +38,6 @@ struct map {
     unsigned owner_count;
     uint64_t kind_blocks[CELL_KINDS], kind_bytes[CELL_KINDS];
 };
-
-/* Numbers of the 256-colour palette. They differ in lightness too, for colour-blind readers. */
-static const unsigned char kind_colors[CELL_KINDS] = {240, 75,  214, 176, 80, 245, 149, 203,
-                                                      229, 103, 37,  173, 69, 141, 252, 131};
-static const char state_letters[] = "-ushcin";
-static const char owner_letters[] = "-123456789abcdo?";
 
 static unsigned owner_kind(struct map *map, unsigned slot)
 {
@@ -61,7 +56,7 @@ static int add_block(const shmheap_block_info *block, void *context)
 {
     struct map *map = context;
     unsigned kind = block->state;
-    if (map->by_process && block->state != SHMHEAP_STATE_FREE)
+    if (map->shading.by_process && block->state != SHMHEAP_STATE_FREE)
         kind = owner_kind(map, block->slot);
     if (kind >= CELL_KINDS)
         return 0;
@@ -92,14 +87,14 @@ static int inspect(shmheap_memory_handle mem, void *context)
         return -1;
     if (shmheap_walk(mem, add_block, map) < 0)
         return -1;
-    return map->by_process ? shmheap_processes(mem, add_process, map) : 0;
+    return map->shading.by_process ? shmheap_processes(mem, add_process, map) : 0;
 }
 
 static const char *kind_text(const struct map *map, unsigned kind)
 {
     static char text[64];
     const struct shmheap_process_info *process;
-    if (!map->by_process || kind == CELL_FREE)
+    if (!map->shading.by_process || kind == CELL_FREE)
         return state_text((enum shmheap_state)kind);
     if (kind == KIND_OTHERS)
         return "other slots";
@@ -114,33 +109,18 @@ static const char *kind_text(const struct map *map, unsigned kind)
     return text;
 }
 
-static const char *shade(const struct map *map, unsigned kind, unsigned level)
-{
-    static const char *const blocks[] = {"·", "░", "▒", "▓", "█"};
-    static const char *const plain[] = {".", ":", "+", "*", "#"};
-    static char letter[2];
-    if (map->utf8 && (map->color || (!map->by_process && kind <= SHMHEAP_STATE_USED)))
-        return blocks[level];
-    if (level == 0 || map->color || (!map->by_process && kind == SHMHEAP_STATE_USED))
-        return plain[level];
-    letter[0] = (map->by_process ? owner_letters : state_letters)[kind];
-    if (!map->by_process && level >= 3)
-        letter[0] = (char)(letter[0] - 'a' + 'A');
-    return letter;
-}
-
 static void draw_cell(const struct map *map, unsigned kind, unsigned level, int *color)
 {
-    int wanted = kind_colors[kind];
-    if (map->color && wanted != *color)
+    int wanted = shade_colors[kind];
+    if (map->shading.color && wanted != *color)
         printf("\033[38;5;%dm", wanted);
     *color = wanted;
-    fputs(shade(map, kind, level), stdout);
+    fputs(shade(&map->shading, kind, level), stdout);
 }
 
 static void end_color(const struct map *map)
 {
-    if (map->color)
+    if (map->shading.color)
         fputs("\033[0m", stdout);
 }
 
@@ -150,7 +130,7 @@ static void draw_row(const struct map *map, size_t first)
     size_t last = first + map->columns < cells->count ? first + map->columns : cells->count;
     uint64_t used = 0, total = 0;
     int color = -1;
-    printf("%9s %s", size_text(first * cells->cell_len), map->utf8 ? "▕" : "|");
+    printf("%9s %s", size_text(first * cells->cell_len), map->shading.utf8 ? "▕" : "|");
     for (size_t i = first; i < last; i++) {
         const struct cell *cell = &cells->cell[i];
         draw_cell(map, cell_kind(cell), cell_level(cell), &color);
@@ -160,8 +140,8 @@ static void draw_row(const struct map *map, size_t first)
         }
     }
     end_color(map);
-    printf("%*s%s %3.0f %%\n", (int)(map->columns - (last - first)), "", map->utf8 ? "▏" : "|",
-           total ? 100.0 * (double)used / (double)total : 0);
+    printf("%*s%s %3.0f %%\n", (int)(map->columns - (last - first)), "",
+           map->shading.utf8 ? "▏" : "|", total ? 100.0 * (double)used / (double)total : 0);
 }
 
 /* Draws one entry of the legend, on a new line if it does not fit. */
@@ -191,9 +171,9 @@ static void draw_legend(const struct map *map)
         if (map->kind_blocks[kind])
             draw_entry(map, kind, &column);
     printf("\n%*sone cell is %s", GUTTER, "", size_text(map->cells.cell_len));
-    if (map->color || !map->by_process)
+    if (map->shading.color || !map->shading.by_process)
         printf("; the fuller it is, the %s",
-               map->utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
+               map->shading.utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
     putchar('\n');
 }
 
@@ -229,7 +209,7 @@ static size_t skip_free(const struct map *map, size_t first)
         lines++;
     }
     if (lines)
-        printf("%9s %s and %zu more %s, all free\n", "", map->utf8 ? "⋮" : ":", lines,
+        printf("%9s %s and %zu more %s, all free\n", "", map->shading.utf8 ? "⋮" : ":", lines,
                plural(lines, "line", "lines"));
     return next;
 }
@@ -278,12 +258,11 @@ static void choose_size(struct map *map)
 
 int terminal_map(const struct heap_ref *ref, const struct terminal_options *options)
 {
-    struct map map = {.ref = ref,
-                      .by_process = options->by_process,
-                      .color = options->color,
-                      .utf8 = options->color && screen_has_utf8(),
-                      .columns = options->columns,
-                      .rows = options->rows};
+    struct map map = {
+        .ref = ref,
+        .shading = {options->by_process, options->color, options->color && screen_has_utf8()},
+        .columns = options->columns,
+        .rows = options->rows};
     choose_size(&map);
     int status = heap_inspect(ref, inspect, &map) ? heap_fail(ref)
                  : options->json                  ? show_json(&map)

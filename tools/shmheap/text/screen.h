@@ -20,4 +20,8 @@ int screen_has_utf8(void);
 /* screen_width is the columns of the terminal, else COLUMNS, else 80. */
 int screen_width(void);
 
+/* screen_table_width is the columns of the terminal, else COLUMNS, else enough for every column: a
+ * program reads the table. */
+int screen_table_width(void);
+
 #endif
