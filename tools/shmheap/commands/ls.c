@@ -167,15 +167,14 @@ static int show_json(const struct ls_list *list)
 
 static int ls_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"processes", no_argument, NULL, 'p'}, {0}};
     struct ls_list list = {0};
-    int json = 0, got;
-    while ((got = args_next(command, argc, argv, "jp", options)) > ARGS_END) {
-        json |= got == 'j';
-        list.with_processes |= got == 'p';
-    }
-    if (got < ARGS_END)
+    int json = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'p', .name = "processes", .to = &list.with_processes},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (optind < argc)
         return wrong_usage("ls takes no argument, but got '%s'; for one heap, use stat",

@@ -130,22 +130,18 @@ static int show_text(const struct heap_ref *ref, const struct names *names)
 
 static int names_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"file", no_argument, NULL, 'f'},
-                                            {"keep", required_argument, NULL, 'k'},
-                                            {"remove", required_argument, NULL, 'r'},
-                                            {0}};
     struct heap_ref ref;
     struct names names = {NULL, 0, 0};
     struct change to_do = {NULL, NULL};
-    int json = 0, is_file = 0, got;
-    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
-        json |= got == 'j';
-        is_file |= got == 'f';
-        to_do.keep = got == 'k' ? optarg : to_do.keep;
-        to_do.remove = got == 'r' ? optarg : to_do.remove;
-    }
-    if (got < ARGS_END)
+    int json = 0, is_file = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &is_file},
+        {.kind = ARGS_TEXT, .name = "keep", .to = &to_do.keep},
+        {.kind = ARGS_TEXT, .name = "remove", .to = &to_do.remove},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (argc - optind != 1)
         return wrong_usage("names needs the name of one heap");

@@ -12,24 +12,45 @@
 #include <strings.h>
 
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/similar.h"
 
 /* What getopt_long returns: a letter, FIRST_OPTION plus the index of a row, or OPTION_HELP. */
-enum { MOST_OPTIONS = 24, FIRST_OPTION = 1000, OPTION_HELP = 0x7fff };
+enum { MOST_OPTIONS = 24, FIRST_OPTION = 1000, OPTION_HELP = 0x7fff, NO_MORE = -1 };
 
-static int refuse(char **argv, int got)
+/* The option that a mistyped "--word" may mean, or NULL. */
+static const char *suggestion(const char *word, const struct option *options)
+{
+    const char *best = NULL;
+    char name[32];
+    int best_distance = 0;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    for (; options->name; options++) {
+        int distance = similar_distance(name, options->name);
+        if (similar_is_near(name, distance) && (!best || distance < best_distance)) {
+            best = options->name;
+            best_distance = distance;
+        }
+    }
+    return best_distance ? best : NULL;
+}
+
+static int refuse(char **argv, int got, const struct option *options)
 {
     const char *word = argv[optind > 1 ? optind - 1 : 1];
+    const char *meant = strncmp(word, "--", 2) == 0 ? suggestion(word + 2, options) : NULL;
     if (got == ':')
         wrong_usage("%s needs a value", word);
     else if (optopt && optopt < 256 && strncmp(word, "--", 2) != 0)
         wrong_usage("there is no option -%c", optopt);
+    else if (meant)
+        wrong_usage("%s is not an option; did you mean --%s?", word, meant);
     else
         wrong_usage("%s is not an option, is ambiguous, or takes no value", word);
     return ARGS_WRONG;
 }
 
-int args_next(const struct command *command, int argc, char **argv, const char *letters,
-              const struct option *options)
+static int next(const struct command *command, int argc, char **argv, const char *letters,
+                const struct option *options)
 {
     struct option all[MOST_OPTIONS] = {{0}};
     size_t n = 0;
@@ -43,11 +64,47 @@ int args_next(const struct command *command, int argc, char **argv, const char *
     opterr = 0;
     int got = getopt_long(argc, argv, colon, all, NULL);
     if (got == '?' || got == ':')
-        return refuse(argv, got);
+        return refuse(argv, got, all);
     if (got != OPTION_HELP)
         return got;
     fputs(command->help, stdout);
     return ARGS_STOP;
+}
+
+static int number_set(const char *option, const char *text, uint64_t least, uint64_t most,
+                      uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || value < least || value > most)
+        return wrong_usage("%s needs a number from %llu to %llu, not '%s'", option,
+                           (unsigned long long)least, (unsigned long long)most, text);
+    *out = value;
+    return 0;
+}
+
+static int unit_shift(const char *unit)
+{
+    static const char letters[] = "KMGT";
+    if (!*unit || !strcasecmp(unit, "B"))
+        return 0;
+    const char *found = strchr(letters, toupper((unsigned char)*unit));
+    if (found && (!unit[1] || !strcasecmp(unit + 1, "B") || !strcasecmp(unit + 1, "iB")))
+        return 10 * (int)(found - letters + 1);
+    return -1;
+}
+
+static int size_set(const char *option, const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    int shift = unit_shift(end);
+    if (!isdigit((unsigned char)*text) || errno || shift < 0 || value > UINT64_MAX >> shift)
+        return wrong_usage("%s needs a size such as 65536, 64K, 1M or 2G, not '%s'", option, text);
+    *out = (uint64_t)value << shift;
+    return 0;
 }
 
 static void join_words(char *text, size_t room, const char *const *words)
@@ -80,9 +137,9 @@ static int option_set(const struct args_option *option)
             *(const char **)option->to = optarg;
             return 0;
         case ARGS_NUMBER:
-            return args_number(shown, optarg, option->least, option->most, option->to);
+            return number_set(shown, optarg, option->least, option->most, option->to);
         case ARGS_SIZE:
-            return args_size(shown, optarg, option->to);
+            return size_set(shown, optarg, option->to);
         case ARGS_WORD:
             return word_set(option, shown, optarg);
         default:
@@ -122,10 +179,10 @@ static int parse(const struct command *command, int argc, char **argv,
     char letters[2 * MOST_OPTIONS + 2] = "+";
     int got;
     translate(options, all, letters + is_program);
-    while ((got = args_next(command, argc, argv, letters, all)) > ARGS_END)
+    while ((got = next(command, argc, argv, letters, all)) > NO_MORE)
         if (option_set(option_find(options, got)))
             return ARGS_WRONG;
-    return got == ARGS_END ? 0 : got;
+    return got == NO_MORE ? 0 : got;
 }
 
 int args_parse(const struct command *command, int argc, char **argv,
@@ -141,38 +198,3 @@ int args_parse_program(const struct command *command, int argc, char **argv,
 }
 
 int args_status(int got) { return got == ARGS_STOP ? 0 : STATUS_USAGE; }
-
-int args_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || *end || errno || value < least || value > most)
-        return wrong_usage("%s needs a number from %llu to %llu, not '%s'", option,
-                           (unsigned long long)least, (unsigned long long)most, text);
-    *out = value;
-    return 0;
-}
-
-static int unit_shift(const char *unit)
-{
-    static const char letters[] = "KMGT";
-    if (!*unit || !strcasecmp(unit, "B"))
-        return 0;
-    const char *found = strchr(letters, toupper((unsigned char)*unit));
-    if (found && (!unit[1] || !strcasecmp(unit + 1, "B") || !strcasecmp(unit + 1, "iB")))
-        return 10 * (int)(found - letters + 1);
-    return -1;
-}
-
-int args_size(const char *option, const char *text, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    int shift = unit_shift(end);
-    if (!isdigit((unsigned char)*text) || errno || shift < 0 || value > UINT64_MAX >> shift)
-        return wrong_usage("%s needs a size such as 65536, 64K, 1M or 2G, not '%s'", option, text);
-    *out = (uint64_t)value << shift;
-    return 0;
-}
