@@ -41,8 +41,8 @@ for line in open(sys.argv[1]):
             assert comment[3] in ("gauge", "counter") and comment[2] not in kinds
             kinds[comment[2]] = comment[3]
         continue
-    metric = re.fullmatch(r'(shmheap_\w+)\{heap="((?:[^"\\]|\\.)*)",id="([0-9a-f]{16})"\} ([0-9.]+)\n',
-                          line)
+    metric = re.fullmatch(r'(shmheap_\w+)\{heap="((?:[^"\\]|\\.)*)",id="([0-9a-f]{16})"\} '
+                          r'([0-9.]+)\n', line)
     assert metric, line
     assert metric[2].replace('\\"', '"') == sys.argv[2]
     assert metric[1] in kinds and metric[1].endswith("_total") == (kinds[metric[1]] == "counter")

@@ -12,7 +12,10 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/json.h"
+#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/screen.h"
+#include "tools/shmheap/text/table.h"
 
 struct names {
     shmheap_name_info *found;
@@ -102,29 +105,42 @@ static int show_json(const struct names *names)
     return json_show(list);
 }
 
-/* A name may hold any bytes. Control characters are printed as \x.., so they cannot steer the
- * terminal. */
-static void put_name(const char *name)
+/* The name is the last column and is never cut: it may be the argument of the next command. A name
+ * may hold any bytes; control characters are printed as \x.., so they cannot steer the terminal. */
+static const struct column columns[] = {
+    {"LENGTH", 12, 0, 0},
+    {"USERS", 8, 1, 0},
+    {"KEPT", 4, 2, 0},
+    {"OFFSET", 14, 3, 0},
+};
+
+enum { COLUMNS_COUNT = sizeof columns / sizeof *columns };
+
+static void show_name(const struct table *table, const shmheap_name_info *name)
 {
-    for (; *name; name++)
-        if ((unsigned char)*name < ' ' || *name == 127 || *name == '\\')
-            printf("\\x%02x", (unsigned char)*name);
-        else
-            putchar(*name);
+    char text[4 * sizeof name->name + 1], line[TABLE_ROOM];
+    const char *const cells[COLUMNS_COUNT] = {size_text(name->len), count_text(name->users),
+                                              name->kept ? "yes" : "no", count_text(name->offset)};
+    printf("%s  %s\n", table_line(table, cells, line),
+           escape_printable(text, sizeof text, name->name));
 }
 
 static int show_text(const struct heap_ref *ref, const struct names *names)
 {
+    struct table table;
+    char text[4 * sizeof names->found->name + 1], line[TABLE_ROOM];
+    int width = 4;
     if (!names->count)
         return printf("%s: no object has a name\n", ref->text) < 0;
-    printf("%12s %8s %4s %14s  NAME\n", "LENGTH", "USERS", "KEPT", "OFFSET");
     for (size_t i = 0; i < names->count; i++) {
-        const shmheap_name_info *name = &names->found[i];
-        printf("%12s %8s %4s %14s  ", size_text(name->len), count_text(name->users),
-               name->kept ? "yes" : "no", count_text(name->offset));
-        put_name(name->name);
-        putchar('\n');
+        int own = text_width(escape_printable(text, sizeof text, names->found[i].name));
+        width = own > width ? own : width;
     }
+    table_fit(&table, columns, COLUMNS_COUNT, 0, screen_table_width() - width - 2,
+              columns[0].width);
+    printf("%s  NAME\n", table_title(&table, line));
+    for (size_t i = 0; i < names->count; i++)
+        show_name(&table, &names->found[i]);
     return 0;
 }
 

@@ -93,7 +93,7 @@ static int show(const struct heap_ref *ref, const struct stat_view *view, int js
     show_dead(ref, view);
     if (view->processes.count || view->stats.used_blocks)
         putchar('\n');
-    process_table_show(&view->processes, "  ");
+    process_table_show(&view->processes, 2);
     return 0;
 }
 

@@ -51,7 +51,7 @@ static const struct metric metrics[] = {
 
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
-/* A label's value: \ and " are escaped, control characters and bytes that are not UTF-8 are \xNN. */
+/* A label's value: \ and " are escaped. escape_printable shows control characters as \xNN. */
 static void label_write(FILE *file, const char *name)
 {
     char text[1100];

@@ -36,9 +36,9 @@ struct args_option {
     const char *const *words; /* ends with NULL */
 };
 
-/* args_parse reads all options, and --help, into the places that the table names. Returns 0, with argv[optind]
- * the first operand, or ARGS_STOP or ARGS_WRONG. With args_parse_program the options end at the
- * first operand: the operands are another program's command line. */
+/* args_parse reads all options, and --help, into the places that the table names. Returns 0, with
+ * argv[optind] the first operand, or ARGS_STOP or ARGS_WRONG. With args_parse_program the options
+ * end at the first operand: the operands are another program's command line. */
 int args_parse(const struct command *command, int argc, char **argv,
                const struct args_option *options);
 int args_parse_program(const struct command *command, int argc, char **argv,

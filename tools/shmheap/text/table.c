@@ -52,7 +52,7 @@ void table_fit(struct table *table, const struct column *columns, int count, int
     while (sum(table) > width && (out = find_least_important(table)) >= 0)
         table->width[out] = 0;
     int room = width - sum(table);
-    if (table->width[0] < first_width && room > 0)
+    if (table->width[0] && table->width[0] < first_width && room > 0)
         table->width[0] +=
             first_width - table->width[0] < room ? first_width - table->width[0] : room;
 }

@@ -19,7 +19,7 @@ struct column {
     int is_left; /* aligned left, else right */
 };
 
-/* struct table is a choice of columns. A cell wider than its column is cut, and '~' marks the cut. */
+/* struct table is a choice of columns. A cell wider than its column is cut; '~' marks the cut. */
 struct table {
     const struct column *columns;
     int count;

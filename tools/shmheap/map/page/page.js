@@ -131,7 +131,8 @@ function drawMap() {
             if ((at(i, 2) > 0) === used)
                 drawSegment(pen, segment(i), lineWidth);
     drawNames(pen, lineWidth);
-    const cell = data.cell_len > 1 ? `; small blocks share boxes of ${sizeText(data.cell_len)}` : '';
+    const boxes = `; small blocks share boxes of ${sizeText(data.cell_len)}`;
+    const cell = data.cell_len > 1 ? boxes : '';
     element('range').textContent = `${sizeText(Math.round(view.begin))} to ` +
         `${sizeText(Math.round(view.begin + view.len))}; a line is ` +
         `${sizeText(Math.round(lineLen()))}${cell}`;
@@ -190,8 +191,8 @@ function namesIn(item) {
 function tipText(item) {
     const owner = data.owners[item.owner], names = namesIn(item);
     const what = item.blocks === 1 ? `${data.states[item.state]}, ${item.size} bytes`
-        : `${item.blocks} blocks, ${sizeText(item.used)} of ${sizeText(item.size)} in use, mostly ` +
-        data.states[item.state];
+        : `${item.blocks} blocks, ${sizeText(item.used)} of ${sizeText(item.size)} in use, ` +
+        `mostly ${data.states[item.state]}`;
     const lines = [`offset ${item.offset}: ${what}`];
     if (owner && item.owner !== NO_OWNER)
         lines.push(owner.text);
