@@ -27,7 +27,7 @@ class Screen:
         self.resize(columns, lines)
 
     def resize(self, columns, lines):
-        """Changes the size of the terminal, as a person does who pulls a window."""
+        """Changes the size of the terminal."""
         self.screen.resize(lines, columns)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
