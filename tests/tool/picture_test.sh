@@ -44,7 +44,7 @@ assert any("Blocks in use" in t for t in texts) and any("Holes" in t for t in te
 END
 }
 
-for shape in '20000 40' '1048576 600' '16777216 20000' '1073741824 3000'; do
+for shape in '20000 40' '1048576 600' '16777216 300000' '1073741824 3000'; do
     # shellcheck disable=SC2086
     start $shape
     run 0 map --svg "$work/map.svg" --html "$work/map.html" "$heap"

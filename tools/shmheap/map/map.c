@@ -117,7 +117,7 @@ const struct command command_map = {
     "      --help         print this text\n"
     "\n"
     "FILE may be - for standard output; a file that exists is replaced. With more\n"
-    "than some thousand blocks, small neighbours share a box. A picture is below 1 MiB.\n"
+    "than some thousand blocks, small neighbours share a box; files are below 1 MiB.\n"
     "\n"
     "Examples:\n"
     "  shmheap map orders\n"

@@ -15,7 +15,7 @@
 #include "tools/shmheap/map/snapshot.h"
 
 enum {
-    SVG_SEGMENTS = 4000,   /* at most: the file stays below 1 MiB */
+    SVG_SEGMENTS = 3000,   /* at most: the file stays below 1 MiB */
     HTML_SEGMENTS = 12000, /* at most */
     PICTURE_WIDTH = 1200,
     PICTURE_MARGIN = 20

@@ -23,7 +23,8 @@ enum {
     STATE_HEIGHT = 16,
     OWNER_HEIGHT = 8,
     CELLS = 240, /* in a line: a segment of small blocks is about 4 pixels wide */
-    TITLE_NAMES = 3
+    TITLE_NAMES = 3,
+    TITLE_NAME_ROOM = 100 /* longer names are cut */
 };
 
 struct view {
@@ -69,8 +70,8 @@ static void bytes_path(const struct view *view, uint64_t begin, uint64_t end, do
         double width = (double)(stop - begin) * scale;
         width = width < 0.8 ? 0.8 : width;
         x = x > WIDTH - width ? WIDTH - width : x;
-        box(view->file, (double)(int64_t)(x * 100) / 100, LINES_TOP + LINE_PITCH * (int)line + top,
-            (double)(int64_t)(width * 100 + 0.5) / 100, height);
+        box(view->file, (double)(int64_t)(x * 10) / 10, LINES_TOP + LINE_PITCH * (int)line + top,
+            (double)(int64_t)(width * 10 + 1) / 10, height);
         begin = stop;
     }
     putc('"', view->file);
@@ -79,7 +80,7 @@ static void bytes_path(const struct view *view, uint64_t begin, uint64_t end, do
 static void names_write(const struct view *view, const struct segment *segment)
 {
     const struct snapshot *snapshot = view->snapshot;
-    char text[4 * sizeof snapshot->names->name];
+    char text[TITLE_NAME_ROOM];
     unsigned shown = 0;
     for (size_t i = 0; i < snapshot->name_count && shown < TITLE_NAMES; i++) {
         const shmheap_name_info *name = &snapshot->names[i];

@@ -1,7 +1,7 @@
 // page.js: draws the map of a heap and zooms into it. SPDX-License-Identifier: Apache-2.0
 'use strict';
 const data = JSON.parse(document.getElementById('data').textContent);
-const FIELDS = 6, LINES = 16, LEFT = 84, NO_OWNER = 1024, PITCH = 31;
+const FIELDS = 6, LINES = 16, LEFT = 96, NO_OWNER = 1024, PITCH = 31;
 const count = data.segments.length / FIELDS;
 const at = (i, field) => data.segments[i * FIELDS + field];
 const segment = i => ({
@@ -24,6 +24,12 @@ function sizeText(bytes) {
     for (; bytes >= 1024 && unit < 4; unit++)
         bytes /= 1024;
     return (Number.isInteger(bytes) ? bytes : bytes.toFixed(1)) + ' ' + units[unit];
+}
+
+// An offset: whole bytes where lines are too short for a rounded size to tell them apart.
+function offsetText(offset) {
+    const bytes = Math.round(offset);
+    return view.len < data.len / 8 ? bytes.toLocaleString('en') : sizeText(bytes);
 }
 
 // The first segment that ends beyond offset.
@@ -121,8 +127,7 @@ function drawMap() {
     const { pen, width } = prepare(map), lineWidth = width - LEFT;
     pen.textAlign = 'right';
     for (let line = 0; line < LINES; line++)
-        pen.fillText(sizeText(Math.round(view.begin + line * lineLen())), LEFT - 8,
-            line * PITCH + 16);
+        pen.fillText(offsetText(view.begin + line * lineLen()), LEFT - 8, line * PITCH + 16);
     pen.textAlign = 'left';
     const first = firstAt(view.begin);
     // Free ones first: a used one that is widened to be seen lies above its free neighbours.
@@ -133,8 +138,8 @@ function drawMap() {
     drawNames(pen, lineWidth);
     const boxes = `; small blocks share boxes of ${sizeText(data.cell_len)}`;
     const cell = data.cell_len > 1 ? boxes : '';
-    element('range').textContent = `${sizeText(Math.round(view.begin))} to ` +
-        `${sizeText(Math.round(view.begin + view.len))}; a line is ` +
+    element('range').textContent = `${offsetText(view.begin)} to ` +
+        `${offsetText(view.begin + view.len)}; a line is ` +
         `${sizeText(Math.round(lineLen()))}${cell}`;
 }
 
