@@ -49,6 +49,9 @@ json "(len(j['cells']) == 100 and
     sum(sum(c.values()) for c in j['cells']) == j['used_bytes'] + j['free_bytes'])"
 json "sum(c.get('used', 0) for c in j['cells']) == j['used_bytes']"
 
+run 1 rm --json "$heap"
+json "(len(j) == 1 and not j[0]['removed'] and j[0]['reason'] == 'in use' and
+    '$holder (hold)' in j[0]['who'])"
 refused 1 "in use by .*$holder (hold)" rm "$heap"
 [ -e "/dev/shm/$heap" ] || fail "a heap in use was removed"
 
@@ -59,7 +62,8 @@ run 0 stat --json "$heap"
 json "j['processes'] == 0 and j['used_blocks'] == 128"
 cp "/dev/shm/$heap" "$work/copy.heap"
 run 0 check --file "$work/copy.heap"
-run 0 rm "$heap"
+run 0 rm --json "$heap"
+json "j[0]['name'] == '$heap' and j[0]['removed'] and j[0]['used_blocks'] == 128"
 [ ! -e "/dev/shm/$heap" ] || fail "the heap is still there"
 refused 1 'there is no heap' rm "$heap"
 

@@ -4,9 +4,11 @@ source tests/tool/lib.sh
 
 run 0 --help
 says 'usage: shmheap'
-run 0 --version
-says '^shmheap [0-9]'
-for command in ls stat check map names copy reap rm record replay; do
+for option in --version -V; do
+    run 0 "$option"
+    says '^shmheap [0-9]'
+done
+for command in ls stat top watch check map names copy reap rm record replay; do
     run 0 "$command" --help
     says "^usage: shmheap $command"
     says '^Examples:'
@@ -23,7 +25,14 @@ done
 
 refused 2 'no command; use ls, '
 refused 2 "no command 'nonsense'" nonsense
+refused 2 "did you mean 'stat'" statt
+refused 2 "did you mean 'rm'" mr
+refused 2 'did you mean --json' ls --jsno
+refused 2 'did you mean --processes' replay --proceses=4 x
+refused 2 'is not an option, is' ls --unlike
 refused 2 'no argument' ls extra
+refused 2 'use one of them' watch --json --prometheus
+refused 2 'no --count' watch --prometheus --count 2
 for command in stat check map; do
     refused 2 'name of one heap' "$command"
     refused 2 'name of one heap' "$command" a b
@@ -37,8 +46,7 @@ refused 1 'there is no heap' rm "$heap"
 refused 1 'there is no heap' rm --stale "$heap"
 refused 2 'name of a heap' rm --stale --file
 refused 2 'one of them' rm --stale --force "$heap"
-refused 2 'need --stale' rm --json "$heap"
-refused 2 'need --stale' rm --dry-run "$heap"
+refused 2 'needs --stale' rm --dry-run "$heap"
 refused 2 "no heap's name" rm --stale a/b
 refused 2 'needs a program' record
 refused 2 'needs a value' record -o

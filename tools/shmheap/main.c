@@ -9,12 +9,13 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/similar.h"
 
 #define VERSION "0.1.0"
 
 static const struct command *const commands[] = {
-    &command_ls,   &command_stat, &command_check, &command_map,    &command_names,
-    &command_copy, &command_reap, &command_rm,    &command_record, &command_replay,
+    &command_ls,    &command_stat, &command_check, &command_map, &command_top,    &command_watch,
+    &command_names, &command_copy, &command_reap,  &command_rm,  &command_record, &command_replay,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -28,6 +29,7 @@ static int help(void)
         printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
     puts("\n"
          "shmheap COMMAND --help describes a command, with examples. Most commands take --json.\n"
+         "shmheap --version, -V prints the version. NO_COLOR=1 turns colours off.\n"
          "\n"
          "First steps:\n"
          "  shmheap record -o ls.trace -- ls -lR /usr/include    the allocations of ls\n"
@@ -48,6 +50,21 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+static int refuse(const char *name)
+{
+    int best = -1, best_distance = 0;
+    for (int i = 0; i < COMMANDS; i++) {
+        int distance = similar_distance(name, commands[i]->name);
+        if (similar_is_near(name, distance) && (best < 0 || distance < best_distance)) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return best < 0 ? wrong_usage("there is no command '%s'", name)
+                    : wrong_usage("there is no command '%s'; did you mean '%s'?", name,
+                                  commands[best]->name);
+}
+
 /* `bazel run` starts a program in another folder and passes the caller's folder in a variable. */
 static void enter_caller_folder(void)
 {
@@ -60,15 +77,15 @@ int main(int argc, char **argv)
 {
     enter_caller_folder();
     if (argc < 2)
-        return wrong_usage(
-            "no command; use ls, stat, check, map, names, copy, reap, rm, record or replay");
+        return wrong_usage("no command; use ls, stat, top, watch, check, map, names, copy, reap, "
+                           "rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
-    if (!strcmp(argv[1], "--version"))
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
         return puts("shmheap " VERSION) < 0;
     const struct command *command = find(argv[1]);
     if (!command)
-        return wrong_usage("there is no command '%s'", argv[1]);
+        return refuse(argv[1]);
     say_command(command->name);
     int status = command->run(command, argc - 1, argv + 1);
     return fflush(stdout) ? fail("cannot write to standard output") : status;

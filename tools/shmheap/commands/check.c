@@ -92,16 +92,15 @@ static int show_text(const struct heap_ref *ref, const struct checked *checked)
 
 static int check_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"file", no_argument, NULL, 'f'}, {0}};
     struct heap_ref ref;
     struct checked checked;
-    int json = 0, is_file = 0, got;
-    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
-        json |= got == 'j';
-        is_file |= got == 'f';
-    }
-    if (got < ARGS_END)
+    int json = 0, is_file = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &is_file},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (argc - optind != 1)
         return wrong_usage("check needs the name of one heap");

@@ -11,6 +11,8 @@ extern const struct command command_ls;
 extern const struct command command_stat;
 extern const struct command command_check;
 extern const struct command command_map;
+extern const struct command command_top;
+extern const struct command command_watch;
 extern const struct command command_names;
 extern const struct command command_copy;
 extern const struct command command_reap;

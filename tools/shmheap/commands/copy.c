@@ -93,15 +93,14 @@ static int copy_fail(const struct copying *copying)
 
 static int copy_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"force", no_argument, NULL, 'F'}, {"file", no_argument, NULL, 'f'}, {0}};
     struct copying copying = {.file = NULL};
-    int is_file = 0, got;
-    while ((got = args_next(command, argc, argv, "Ff", options)) > ARGS_END) {
-        copying.force |= got == 'F';
-        is_file |= got == 'f';
-    }
-    if (got < ARGS_END)
+    int is_file = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'F', .name = "force", .to = &copying.force},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &is_file},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (argc - optind != 2)
         return wrong_usage("copy needs the name of one heap and the path of a file");

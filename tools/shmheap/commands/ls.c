@@ -13,7 +13,10 @@
 #include "tools/shmheap/text/figures.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/heaps/process_table.h"
+#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/screen.h"
+#include "tools/shmheap/text/table.h"
 #include "tools/shmheap/heaps/shm_folder.h"
 
 enum ls_state {
@@ -114,34 +117,50 @@ static int collect(struct ls_list *list)
     return status;
 }
 
-static void show_row(const struct ls_row *row, int width)
+static const struct column columns[] = {
+    {"NAME", 4, 0, 1},      {"SIZE", 10, 1, 0}, {"USED", 10, 3, 0},       {"FILL", 6, 0, 0},
+    {"PROCESSES", 9, 2, 0}, {"DEAD", 4, 4, 0},  {"RECOVERIES", 10, 5, 0},
+};
+
+enum { COLUMNS_COUNT = sizeof columns / sizeof *columns };
+
+static void show_row(const struct table *table, const struct ls_row *row)
 {
     const shmheap_stats *stats = &row->stats;
+    char name[1100], fill[16], processes[16], dead[16], line[TABLE_ROOM];
+    escape_printable(name, sizeof name, row->name);
+    snprintf(fill, sizeof fill, "%.0f %%",
+             stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0);
+    snprintf(processes, sizeof processes, "%u", stats->processes);
+    snprintf(dead, sizeof dead, "%u", stats->dead);
+    const char *const cells[COLUMNS_COUNT] = {
+        name, size_text(stats->len),        size_text(stats->used_bytes), fill, processes,
+        dead, count_text(stats->recoveries)};
     if (row->state == LS_SEEN)
-        printf("%-*s  %10s  %10s  %4.0f %%  %9u  %4u  %10s\n", width, row->name,
-               size_text(stats->len), size_text(stats->used_bytes),
-               stats->len ? 100.0 * (double)stats->used_bytes / (double)stats->len : 0,
-               stats->processes, stats->dead, count_text(stats->recoveries));
+        puts(table_line(table, cells, line));
     else
-        printf("%-*s  %s\n", width, row->name,
+        printf("%s  %s\n", name,
                row->state == LS_VERSION ? "(another format version)"
                                         : "(busy, or a process died in it; run shmheap check)");
-    process_table_show(&row->processes, "    ");
+    process_table_show(&row->processes, 4);
 }
 
 static int show_text(const struct ls_list *list)
 {
+    struct table table;
+    char name[1100], line[TABLE_ROOM];
     int width = 4;
-    for (size_t i = 0; i < list->count; i++)
-        if ((int)strlen(list->rows[i].name) > width)
-            width = (int)strlen(list->rows[i].name);
+    for (size_t i = 0; i < list->count; i++) {
+        int own = text_width(escape_printable(name, sizeof name, list->rows[i].name));
+        width = own > width ? own : width;
+    }
+    table_fit(&table, columns, COLUMNS_COUNT, 0, screen_table_width(), width);
     if (list->count)
-        printf("%-*s  %10s  %10s  %6s  %9s  %4s  %10s\n", width, "NAME", "SIZE", "USED", "",
-               "PROCESSES", "DEAD", "RECOVERIES");
+        puts(table_title(&table, line));
     else
         printf("no heaps in %s\n", shm_folder);
     for (size_t i = 0; i < list->count; i++)
-        show_row(&list->rows[i], width);
+        show_row(&table, &list->rows[i]);
     if (list->refused)
         printf("%zu %s in %s cannot be read by this user\n", list->refused,
                plural(list->refused, "file", "files"), shm_folder);
@@ -167,15 +186,14 @@ static int show_json(const struct ls_list *list)
 
 static int ls_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"processes", no_argument, NULL, 'p'}, {0}};
     struct ls_list list = {0};
-    int json = 0, got;
-    while ((got = args_next(command, argc, argv, "jp", options)) > ARGS_END) {
-        json |= got == 'j';
-        list.with_processes |= got == 'p';
-    }
-    if (got < ARGS_END)
+    int json = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'p', .name = "processes", .to = &list.with_processes},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (optind < argc)
         return wrong_usage("ls takes no argument, but got '%s'; for one heap, use stat",
@@ -200,11 +218,14 @@ const struct command command_ls = {
     "\n"
     "  SIZE        bytes that the heap can hand out now; a heap may grow\n"
     "  USED        bytes in blocks that are not free, with their headers of 8 bytes\n"
+    "  FILL        the part of SIZE that is in use\n"
     "  PROCESSES   processes connected now, without read-only connections\n"
     "  DEAD        processes that died while connected; their objects stay until\n"
     "              'shmheap reap'\n"
     "  RECOVERIES  how often a process died inside a call and another process\n"
     "              repaired the heap\n"
+    "\n"
+    "On a terminal, or with COLUMNS set, columns that do not fit are left out.\n"
     "\n"
     "  -p, --processes  below each heap, list its processes and what each holds,\n"
     "                   as shmheap stat does\n"

@@ -12,7 +12,10 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/json.h"
+#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/screen.h"
+#include "tools/shmheap/text/table.h"
 
 struct names {
     shmheap_name_info *found;
@@ -102,50 +105,59 @@ static int show_json(const struct names *names)
     return json_show(list);
 }
 
-/* A name may hold any bytes. Control characters are printed as \x.., so they cannot steer the
- * terminal. */
-static void put_name(const char *name)
+/* The name is the last column and is never cut: it may be the argument of the next command. A name
+ * may hold any bytes; control characters are printed as \x.., so they cannot steer the terminal. */
+static const struct column columns[] = {
+    {"LENGTH", 12, 0, 0},
+    {"USERS", 8, 1, 0},
+    {"KEPT", 4, 2, 0},
+    {"OFFSET", 14, 3, 0},
+};
+
+enum { COLUMNS_COUNT = sizeof columns / sizeof *columns };
+
+static void show_name(const struct table *table, const shmheap_name_info *name)
 {
-    for (; *name; name++)
-        if ((unsigned char)*name < ' ' || *name == 127 || *name == '\\')
-            printf("\\x%02x", (unsigned char)*name);
-        else
-            putchar(*name);
+    char text[4 * sizeof name->name + 1], line[TABLE_ROOM];
+    const char *const cells[COLUMNS_COUNT] = {size_text(name->len), count_text(name->users),
+                                              name->kept ? "yes" : "no", count_text(name->offset)};
+    printf("%s  %s\n", table_line(table, cells, line),
+           escape_printable(text, sizeof text, name->name));
 }
 
 static int show_text(const struct heap_ref *ref, const struct names *names)
 {
+    struct table table;
+    char text[4 * sizeof names->found->name + 1], line[TABLE_ROOM];
+    int width = 4;
     if (!names->count)
         return printf("%s: no object has a name\n", ref->text) < 0;
-    printf("%12s %8s %4s %14s  NAME\n", "LENGTH", "USERS", "KEPT", "OFFSET");
     for (size_t i = 0; i < names->count; i++) {
-        const shmheap_name_info *name = &names->found[i];
-        printf("%12s %8s %4s %14s  ", size_text(name->len), count_text(name->users),
-               name->kept ? "yes" : "no", count_text(name->offset));
-        put_name(name->name);
-        putchar('\n');
+        int own = text_width(escape_printable(text, sizeof text, names->found[i].name));
+        width = own > width ? own : width;
     }
+    table_fit(&table, columns, COLUMNS_COUNT, 0, screen_table_width() - width - 2,
+              columns[0].width);
+    printf("%s  NAME\n", table_title(&table, line));
+    for (size_t i = 0; i < names->count; i++)
+        show_name(&table, &names->found[i]);
     return 0;
 }
 
 static int names_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"file", no_argument, NULL, 'f'},
-                                            {"keep", required_argument, NULL, 'k'},
-                                            {"remove", required_argument, NULL, 'r'},
-                                            {0}};
     struct heap_ref ref;
     struct names names = {NULL, 0, 0};
     struct change to_do = {NULL, NULL};
-    int json = 0, is_file = 0, got;
-    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END) {
-        json |= got == 'j';
-        is_file |= got == 'f';
-        to_do.keep = got == 'k' ? optarg : to_do.keep;
-        to_do.remove = got == 'r' ? optarg : to_do.remove;
-    }
-    if (got < ARGS_END)
+    int json = 0, is_file = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &is_file},
+        {.kind = ARGS_TEXT, .name = "keep", .to = &to_do.keep},
+        {.kind = ARGS_TEXT, .name = "remove", .to = &to_do.remove},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (argc - optind != 1)
         return wrong_usage("names needs the name of one heap");

@@ -44,27 +44,23 @@ static int show_text(const struct heap_ref *ref, long blocks)
 
 static int reap_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"file", no_argument, NULL, 'f'},
-                                            {"shared", no_argument, NULL, 's'},
-                                            {0}};
     struct heap_ref ref;
-    unsigned flags = 0;
     long blocks = 0;
-    int json = 0, is_file = 0, got;
-    while ((got = args_next(command, argc, argv, "jfs", options)) > ARGS_END) {
-        json |= got == 'j';
-        is_file |= got == 'f';
-        flags |= got == 's' ? SHMHEAP_REAP_SHARED : 0u;
-    }
-    if (got < ARGS_END)
+    int json = 0, is_file = 0, is_shared = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &json},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &is_file},
+        {.kind = ARGS_FLAG, .letter = 's', .name = "shared", .to = &is_shared},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (argc - optind != 1)
         return wrong_usage("reap needs the name of one heap");
     int status = heap_ref_set(&ref, argv[optind], is_file);
     if (status)
         return status;
-    if (reap(&ref, flags, &blocks))
+    if (reap(&ref, is_shared ? SHMHEAP_REAP_SHARED : 0u, &blocks))
         return heap_fail(&ref);
     return json ? show_json(&ref, blocks) : show_text(&ref, blocks);
 }

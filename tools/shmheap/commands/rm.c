@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include <shmheap.h>
@@ -24,15 +25,13 @@ static int fail_in_use(const struct heap_ref *ref, const struct stale_report *re
 }
 
 /* Returns 0 for an unused heap, else STATUS_FAILED after printing why. */
-static int is_unused(const struct heap_ref *ref)
+static int is_unused(const struct heap_ref *ref, const struct stale_report *report)
 {
-    struct stale_report report;
-    stale_inspect(ref, &report);
-    switch (report.stale) {
+    switch (report->stale) {
         case STALE_UNUSED:
             return 0;
         case STALE_LIVE:
-            return fail_in_use(ref, &report);
+            return fail_in_use(ref, report);
         case STALE_UNFINISHED:
         case STALE_EMPTY:
         case STALE_YOUNG:
@@ -48,58 +47,73 @@ static int is_unused(const struct heap_ref *ref)
     }
 }
 
-static int remove_heap(const struct heap_ref *ref, int force)
+/* struct rm is the options of a removal by name. */
+struct rm {
+    int is_file, force;
+    json_t *outcomes; /* NULL without --json */
+};
+
+static int remove_heap(const struct rm *rm, const struct heap_ref *ref)
 {
-    int status = force ? 0 : is_unused(ref);
-    if (!status && (force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref)))
+    struct stale_report report;
+    errno = 0;
+    stale_inspect(ref, &report);
+    int status = rm->force ? 0 : is_unused(ref, &report);
+    if (!status && (rm->force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref))) {
         status = heap_fail(ref);
+        report.stale = STALE_ERROR;
+    }
+    if (rm->outcomes)
+        json_array_append_new(rm->outcomes, rm_outcome(ref, &report, status == 0));
     return status;
 }
 
-static int remove_heaps(int count, char **names, int is_file, int force)
+static int remove_heaps(struct rm *rm, int count, char **names, int json)
 {
     int worst = 0;
+    rm->outcomes = json ? json_array() : NULL;
     for (int i = 0; i < count; i++) {
         struct heap_ref ref;
-        int status = heap_ref_set(&ref, names[i], is_file);
+        int status = heap_ref_set(&ref, names[i], rm->is_file);
         if (!status)
-            status = remove_heap(&ref, force);
+            status = remove_heap(rm, &ref);
         worst = status > worst ? status : worst;
     }
+    if (json && json_show(rm->outcomes) > worst)
+        worst = STATUS_FAILED;
     return worst;
 }
 
 static int rm_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"force", no_argument, NULL, 'F'}, {"file", no_argument, NULL, 'f'},
-        {"stale", no_argument, NULL, 's'}, {"dry-run", no_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},  {0}};
     struct rm_stale how = {0};
-    int force = 0, stale = 0, got;
-    while ((got = args_next(command, argc, argv, "Ffsnj", options)) > ARGS_END) {
-        force |= got == 'F';
-        stale |= got == 's';
-        how.is_file |= got == 'f';
-        how.dry |= got == 'n';
-        how.json |= got == 'j';
-    }
-    if (got < ARGS_END)
+    struct rm rm = {0};
+    int stale = 0;
+    const struct args_option options[] = {
+        {.kind = ARGS_FLAG, .letter = 'F', .name = "force", .to = &rm.force},
+        {.kind = ARGS_FLAG, .letter = 'f', .name = "file", .to = &how.is_file},
+        {.kind = ARGS_FLAG, .letter = 's', .name = "stale", .to = &stale},
+        {.kind = ARGS_FLAG, .letter = 'n', .name = "dry-run", .to = &how.dry},
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &how.json},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
-    if (force && stale)
+    if (rm.force && stale)
         return wrong_usage("--force removes any heap, --stale only unused heaps; use one of them");
-    if ((how.dry || how.json) && !stale)
-        return wrong_usage("--dry-run and --json need --stale");
+    if (how.dry && !stale)
+        return wrong_usage("--dry-run needs --stale");
     if (optind == argc && (!stale || how.is_file))
         return wrong_usage("rm needs the name of a heap");
+    rm.is_file = how.is_file;
     return stale ? rm_stale(&how, argc - optind, argv + optind)
-                 : remove_heaps(argc - optind, argv + optind, how.is_file, force);
+                 : remove_heaps(&rm, argc - optind, argv + optind, how.json);
 }
 
 const struct command command_rm = {
     "rm",
     "remove unused heaps",
-    "usage: shmheap rm [--force] [--file] NAME...\n"
+    "usage: shmheap rm [--force] [--json] [--file] NAME...\n"
     "       shmheap rm --stale [--dry-run] [--json] [[--file] NAME...]\n"
     "\n"
     "Removes the name of a heap and, with it, the memory. If a process is connected,\n"
@@ -116,7 +130,7 @@ const struct command command_rm = {
     "                 with kept names (see shmheap names) stays, because its program\n"
     "                 wants it to; remove it by 'shmheap rm NAME', without --stale\n"
     "  -n, --dry-run  with --stale: list what would be removed and remove nothing\n"
-    "  -j, --json     with --stale: print an array of objects: name, removed, reason,\n"
+    "  -j, --json     print an array of objects: name, removed, reason (the heap's state),\n"
     "                 who (the processes), file_len, used_blocks, used_bytes,\n"
     "                 objects, kept_names\n"
     "  -f, --file     NAME is the path of a file, not a name in shared memory\n"

@@ -63,8 +63,7 @@ static int is_reported(const struct sweep *sweep, const struct stale_report *rep
     return removed || sweep->by_name || report->stale == STALE_EMPTY || may_have_kept_names(report);
 }
 
-static void add_json(struct sweep *sweep, const struct heap_ref *ref,
-                     const struct stale_report *report, int removed)
+json_t *rm_outcome(const struct heap_ref *ref, const struct stale_report *report, int removed)
 {
     json_t *object = json_object();
     json_set_text(object, "name", ref->text);
@@ -80,7 +79,7 @@ static void add_json(struct sweep *sweep, const struct heap_ref *ref,
         json_set_count(object, "objects", report->objects);
         json_set_count(object, "kept_names", report->kept_names);
     }
-    json_array_append_new(sweep->outcomes, object);
+    return object;
 }
 
 static void show_removed(const struct sweep *sweep, const struct heap_ref *ref,
@@ -143,7 +142,7 @@ static void sweep_one(struct sweep *sweep, const struct heap_ref *ref)
     if (report.stale >= STALE_NO_HEAP || !is_reported(sweep, &report, removed))
         return;
     if (sweep->how.json)
-        add_json(sweep, ref, &report, removed);
+        json_array_append_new(sweep->outcomes, rm_outcome(ref, &report, removed));
     else if (removed)
         show_removed(sweep, ref, &report);
     else

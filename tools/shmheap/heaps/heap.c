@@ -35,11 +35,22 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
     return 0;
 }
 
-int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
+static int open_within(const struct heap_ref *ref, unsigned flags, unsigned ms,
+                       shmheap_memory_handle *out)
 {
     shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
-                               .timeout_ms = WAIT_MS};
+                               .timeout_ms = ms};
     return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
+}
+
+int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
+{
+    return open_within(ref, flags, WAIT_MS, out);
+}
+
+int heap_ref_open_now(const struct heap_ref *ref, shmheap_memory_handle *out)
+{
+    return open_within(ref, SHMHEAP_READ_ONLY, 1, out);
 }
 
 int heap_ref_fd(const struct heap_ref *ref)

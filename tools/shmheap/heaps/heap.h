@@ -23,6 +23,9 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file);
  * errno. */
 int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out);
 
+/* heap_ref_open_now opens a heap read-only and does not wait for an unfinished one. */
+int heap_ref_open_now(const struct heap_ref *ref, shmheap_memory_handle *out);
+
 /* heap_ref_fd opens the heap's file read-only. Returns a descriptor, or -1 with errno. */
 int heap_ref_fd(const struct heap_ref *ref);
 

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/say.h"
+#include "tools/shmheap/text/screen.h"
+#include "tools/shmheap/text/table.h"
 
 enum { SLOT_DEPARTED = 1023 }; /* shmheap_walk: the owner disconnected */
 
@@ -68,25 +71,46 @@ struct owned process_table_dead(const struct process_table *table)
     return dead;
 }
 
-static void show_owned(const char *indent, const struct owned *owned, const char *whose)
+static void show_owned(int indent, const struct owned *owned, const char *whose)
 {
     if (owned->blocks)
-        printf("%s%s in %s %s %s\n", indent, size_text(owned->bytes), count_text(owned->blocks),
-               plural(owned->blocks, "block", "blocks"), whose);
+        printf("%*s%s in %s %s %s\n", indent, "", size_text(owned->bytes),
+               count_text(owned->blocks), plural(owned->blocks, "block", "blocks"), whose);
 }
 
-void process_table_show(const struct process_table *table, const char *indent)
+static const struct column columns[] = {
+    {"SLOT", 4, 4, 0},    {"PID", 7, 0, 0},    {"PROGRAM", 15, 0, 1}, {"STATE", 5, 1, 1},
+    {"BLOCKS", 12, 3, 0}, {"BYTES", 10, 0, 0}, {"CACHED", 10, 5, 0},
+};
+
+enum { COLUMNS_COUNT = sizeof columns / sizeof *columns };
+
+static void show_process(const struct table *fitted, const shmheap_process_info *process)
 {
+    char slot[16], pid[24], name[4 * sizeof process->name + 1], line[TABLE_ROOM];
+    char whole[sizeof process->name + 1] = "";
+    memcpy(whole, process->name, sizeof process->name);
+    snprintf(slot, sizeof slot, "%u", process->slot);
+    snprintf(pid, sizeof pid, "%lld", (long long)process->pid);
+    const char *const cells[COLUMNS_COUNT] = {slot,
+                                              pid,
+                                              escape_printable(name, sizeof name, whole),
+                                              process->alive ? "alive" : "dead",
+                                              count_text(process->blocks),
+                                              size_text(process->bytes),
+                                              size_text(process->cached_bytes)};
+    puts(table_line(fitted, cells, line));
+}
+
+void process_table_show(const struct process_table *table, int indent)
+{
+    struct table fitted;
+    char line[TABLE_ROOM];
+    table_fit(&fitted, columns, COLUMNS_COUNT, indent, screen_table_width(), columns[0].width);
     if (table->count)
-        printf("%s%4s  %8s  %-15s  %-5s  %12s  %10s  %10s\n", indent, "SLOT", "PID", "PROGRAM",
-               "STATE", "BLOCKS", "BYTES", "CACHED");
-    for (size_t i = 0; i < table->count; i++) {
-        const shmheap_process_info *process = &table->processes[i];
-        printf("%s%4u  %8lld  %-15.15s  %-5s  %12s  %10s  %10s\n", indent, process->slot,
-               (long long)process->pid, process->name, process->alive ? "alive" : "dead",
-               count_text(process->blocks), size_text(process->bytes),
-               size_text(process->cached_bytes));
-    }
+        puts(table_title(&fitted, line));
+    for (size_t i = 0; i < table->count; i++)
+        show_process(&fitted, &table->processes[i]);
     show_owned(indent, &table->left, "of processes that disconnected");
     show_owned(indent, &table->gone, "of dead processes whose slots were reused");
     show_owned(indent, &table->sent, "sent and not yet received");

@@ -30,9 +30,9 @@ void process_table_free(struct process_table *table);
 /* process_table_dead is the sum of what dead processes hold. */
 struct owned process_table_dead(const struct process_table *table);
 
-/* process_table_show prints a table, each line after indent. It prints nothing for an empty
- * table. */
-void process_table_show(const struct process_table *table, const char *indent);
+/* process_table_show prints a table that fits the screen, each line after indent spaces. It prints
+ * nothing for an empty table. */
+void process_table_show(const struct process_table *table, int indent);
 
 /* process_table_add_json adds the members connected, left, gone and sent. */
 void process_table_add_json(json_t *object, const struct process_table *table);

@@ -241,15 +241,13 @@ static int record(struct recording *recording)
 
 static int record_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'}, {0}};
     struct recording recording = {.output = "shmheap.trace"};
-    int got;
-    while ((got = args_next(command, argc, argv, "+o:j", options)) > ARGS_END) {
-        recording.json |= got == 'j';
-        recording.output = got == 'o' ? optarg : recording.output;
-    }
-    if (got < ARGS_END)
+    const struct args_option options[] = {
+        {.kind = ARGS_TEXT, .letter = 'o', .name = "output", .to = &recording.output},
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &recording.json},
+        {0}};
+    int got = args_parse_program(command, argc, argv, options);
+    if (got)
         return args_status(got);
     if (optind == argc)
         return wrong_usage("record needs a program to run, after --");

@@ -169,91 +169,32 @@ static int replay(struct plan *plan)
     return status;
 }
 
-enum {
-    OPTION_LEN = 1000,
-    OPTION_MAX_LEN,
-    OPTION_NAME,
-    OPTION_KEEP,
-    OPTION_KILL_ONE,
-    OPTION_KILL_STEPS,
-    OPTION_UNTIL,
-    OPTION_INHERIT,
-    OPTION_SPARSE,
-    OPTION_HAND_OVER
-};
-
-static int alignment_set(struct plan *plan, const char *text)
-{
-    int status = args_number("--alignment", text, 8, 16, &plan->alignment);
-    if (!status && plan->alignment != 8 && plan->alignment != 16)
-        status = wrong_usage("--alignment must be 8 or 16");
-    return status;
-}
-
-static int flag_set(struct plan *plan, int got)
-{
-    plan->json |= got == 'j';
-    plan->quiet |= got == 'q';
-    plan->keep |= got == OPTION_KEEP;
-    plan->kill_one |= got == OPTION_KILL_ONE;
-    plan->inherit |= got == OPTION_INHERIT;
-    plan->sparse |= got == OPTION_SPARSE;
-    if (got == OPTION_NAME)
-        plan->given_name = optarg;
-    return 0;
-}
-
-static int option_set(struct plan *plan, int got)
-{
-    switch (got) {
-        case 'p':
-            return args_number("--processes", optarg, 1, MOST_WORKERS, &plan->processes);
-        case 'r':
-            return args_number("--repeat", optarg, 1, 1000000, &plan->repeat);
-        case 'a':
-            return alignment_set(plan, optarg);
-        case OPTION_LEN:
-            return args_size("--len", optarg, &plan->len);
-        case OPTION_MAX_LEN:
-            return args_size("--max-len", optarg, &plan->max_len);
-        case OPTION_UNTIL:
-            return args_number("--until", optarg, 1, 100, &plan->percent);
-        case OPTION_HAND_OVER:
-            return args_number("--hand-over", optarg, 1, 1000000, &plan->hand_over);
-        case OPTION_KILL_STEPS:
-            return args_number("--kill-steps", optarg, 0, 100000, &plan->kill_steps);
-        default:
-            return flag_set(plan, got);
-    }
-}
-
 static int replay_run(const struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"processes", required_argument, NULL, 'p'},
-        {"repeat", required_argument, NULL, 'r'},
-        {"alignment", required_argument, NULL, 'a'},
-        {"len", required_argument, NULL, OPTION_LEN},
-        {"max-len", required_argument, NULL, OPTION_MAX_LEN},
-        {"name", required_argument, NULL, OPTION_NAME},
-        {"keep", no_argument, NULL, OPTION_KEEP},
-        {"kill-one", no_argument, NULL, OPTION_KILL_ONE},
-        {"kill-steps", required_argument, NULL, OPTION_KILL_STEPS},
-        {"until", required_argument, NULL, OPTION_UNTIL},
-        {"inherit", no_argument, NULL, OPTION_INHERIT},
-        {"sparse", no_argument, NULL, OPTION_SPARSE},
-        {"hand-over", required_argument, NULL, OPTION_HAND_OVER},
-        {"json", no_argument, NULL, 'j'},
-        {"quiet", no_argument, NULL, 'q'},
-        {0}};
     static struct plan plan = {
         .processes = 4, .repeat = 1, .percent = 100, .alignment = 16, .kill_steps = KILL_STEPS};
-    int got, status;
-    while ((got = args_next(command, argc, argv, "p:r:a:jq", options)) > ARGS_END)
-        if ((status = option_set(&plan, got)))
-            return status;
-    if (got < ARGS_END)
+    const struct args_option options[] = {
+        {ARGS_NUMBER, 'p', "processes", &plan.processes, 1, MOST_WORKERS, NULL},
+        {ARGS_NUMBER, 'r', "repeat", &plan.repeat, 1, 1000000, NULL},
+        {ARGS_NUMBER, 'a', "alignment", &plan.alignment, 8, 16, NULL},
+        {.kind = ARGS_SIZE, .name = "len", .to = &plan.len},
+        {.kind = ARGS_SIZE, .name = "max-len", .to = &plan.max_len},
+        {.kind = ARGS_TEXT, .name = "name", .to = &plan.given_name},
+        {.kind = ARGS_FLAG, .name = "keep", .to = &plan.keep},
+        {.kind = ARGS_FLAG, .name = "kill-one", .to = &plan.kill_one},
+        {ARGS_NUMBER, 0, "kill-steps", &plan.kill_steps, 0, 100000, NULL},
+        {ARGS_NUMBER, 0, "until", &plan.percent, 1, 100, NULL},
+        {.kind = ARGS_FLAG, .name = "inherit", .to = &plan.inherit},
+        {.kind = ARGS_FLAG, .name = "sparse", .to = &plan.sparse},
+        {ARGS_NUMBER, 0, "hand-over", &plan.hand_over, 1, 1000000, NULL},
+        {.kind = ARGS_FLAG, .letter = 'j', .name = "json", .to = &plan.json},
+        {.kind = ARGS_FLAG, .letter = 'q', .name = "quiet", .to = &plan.quiet},
+        {0}};
+    int got = args_parse(command, argc, argv, options);
+    if (got)
         return args_status(got);
+    if (plan.alignment != 8 && plan.alignment != 16)
+        return wrong_usage("--alignment must be 8 or 16");
     if (argc - optind != 1)
         return wrong_usage("replay needs the file of one trace");
     if (plan.keep && !plan.given_name)

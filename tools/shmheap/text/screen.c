@@ -10,18 +10,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
+enum { WIDE = 1000 };
 
-int screen_color_set(enum screen_color *color, const char *text)
-{
-    static const char *const words[] = {"auto", "always", "never"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(text, words[i])) {
-            *color = (enum screen_color)i;
-            return 0;
-        }
-    return wrong_usage("--color needs auto, always or never, not '%s'", text);
-}
+const char *const screen_color_words[] = {"auto", "always", "never", NULL};
 
 int screen_has_color(enum screen_color color)
 {
@@ -42,12 +33,24 @@ int screen_has_utf8(void)
     return 0;
 }
 
-int screen_width(void)
+static int known_width(void)
 {
     struct winsize size;
     const char *columns = getenv("COLUMNS");
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
         return size.ws_col;
     int width = columns ? atoi(columns) : 0;
-    return width > 0 ? width : 80;
+    return width > 0 ? width : 0;
+}
+
+int screen_width(void)
+{
+    int width = known_width();
+    return width ? width : 80;
+}
+
+int screen_table_width(void)
+{
+    int width = known_width();
+    return width ? width : WIDE;
 }

@@ -7,9 +7,8 @@
 
 enum screen_color { SCREEN_AUTO, SCREEN_ALWAYS, SCREEN_NEVER };
 
-/* screen_color_set reads auto, always or never. Returns 0, or STATUS_USAGE after printing the
- * error. */
-int screen_color_set(enum screen_color *color, const char *text);
+/* The words of enum screen_color for --color; NULL ends them. */
+extern const char *const screen_color_words[];
 
 /* screen_has_color: SCREEN_AUTO gives colours on a terminal, unless TERM is unset or dumb or
  * NO_COLOR is set and not empty. */
@@ -20,5 +19,9 @@ int screen_has_utf8(void);
 
 /* screen_width is the columns of the terminal, else COLUMNS, else 80. */
 int screen_width(void);
+
+/* screen_table_width is the columns of the terminal, else COLUMNS, else enough for every column: a
+ * program reads the table. */
+int screen_table_width(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* map.c: shmheap map draws the blocks of a heap in the terminal.
+/* terminal.c: draws the blocks of a heap in the terminal, or prints them as JSON.
  *
  * Each line is a part of the region, from low addresses to high. Each cell stands for a fixed
  * number of bytes. Its colour or letter is the kind of most of its used bytes; its shade is how
@@ -6,17 +6,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "tools/shmheap/map/terminal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <shmheap.h>
-
 #include "tools/shmheap/heaps/cells.h"
-#include "tools/shmheap/commands/commands.h"
+#include "tools/shmheap/map/shade.h"
 #include "tools/shmheap/text/figures.h"
-#include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/say.h"
 #include "tools/shmheap/text/screen.h"
 
@@ -30,7 +29,7 @@ enum {
 
 struct map {
     const struct heap_ref *ref;
-    int by_process, json, color, utf8;
+    struct shading shading;
     uint64_t columns, rows;
     shmheap_stats stats;
     struct cells cells;
@@ -39,12 +38,6 @@ struct map {
     unsigned owner_count;
     uint64_t kind_blocks[CELL_KINDS], kind_bytes[CELL_KINDS];
 };
-
-/* Numbers of the 256-colour palette. They differ in lightness too, for colour-blind readers. */
-static const unsigned char kind_colors[CELL_KINDS] = {240, 75,  214, 176, 80, 245, 149, 203,
-                                                      229, 103, 37,  173, 69, 141, 252, 131};
-static const char state_letters[] = "-ushcin";
-static const char owner_letters[] = "-123456789abcdo?";
 
 static unsigned owner_kind(struct map *map, unsigned slot)
 {
@@ -63,7 +56,7 @@ static int add_block(const shmheap_block_info *block, void *context)
 {
     struct map *map = context;
     unsigned kind = block->state;
-    if (map->by_process && block->state != SHMHEAP_STATE_FREE)
+    if (map->shading.by_process && block->state != SHMHEAP_STATE_FREE)
         kind = owner_kind(map, block->slot);
     if (kind >= CELL_KINDS)
         return 0;
@@ -94,14 +87,14 @@ static int inspect(shmheap_memory_handle mem, void *context)
         return -1;
     if (shmheap_walk(mem, add_block, map) < 0)
         return -1;
-    return map->by_process ? shmheap_processes(mem, add_process, map) : 0;
+    return map->shading.by_process ? shmheap_processes(mem, add_process, map) : 0;
 }
 
 static const char *kind_text(const struct map *map, unsigned kind)
 {
     static char text[64];
     const struct shmheap_process_info *process;
-    if (!map->by_process || kind == CELL_FREE)
+    if (!map->shading.by_process || kind == CELL_FREE)
         return state_text((enum shmheap_state)kind);
     if (kind == KIND_OTHERS)
         return "other slots";
@@ -116,33 +109,18 @@ static const char *kind_text(const struct map *map, unsigned kind)
     return text;
 }
 
-static const char *shade(const struct map *map, unsigned kind, unsigned level)
-{
-    static const char *const blocks[] = {"·", "░", "▒", "▓", "█"};
-    static const char *const plain[] = {".", ":", "+", "*", "#"};
-    static char letter[2];
-    if (map->utf8 && (map->color || (!map->by_process && kind <= SHMHEAP_STATE_USED)))
-        return blocks[level];
-    if (level == 0 || map->color || (!map->by_process && kind == SHMHEAP_STATE_USED))
-        return plain[level];
-    letter[0] = (map->by_process ? owner_letters : state_letters)[kind];
-    if (!map->by_process && level >= 3)
-        letter[0] = (char)(letter[0] - 'a' + 'A');
-    return letter;
-}
-
 static void draw_cell(const struct map *map, unsigned kind, unsigned level, int *color)
 {
-    int wanted = kind_colors[kind];
-    if (map->color && wanted != *color)
+    int wanted = shade_colors[kind];
+    if (map->shading.color && wanted != *color)
         printf("\033[38;5;%dm", wanted);
     *color = wanted;
-    fputs(shade(map, kind, level), stdout);
+    fputs(shade(&map->shading, kind, level), stdout);
 }
 
 static void end_color(const struct map *map)
 {
-    if (map->color)
+    if (map->shading.color)
         fputs("\033[0m", stdout);
 }
 
@@ -152,7 +130,7 @@ static void draw_row(const struct map *map, size_t first)
     size_t last = first + map->columns < cells->count ? first + map->columns : cells->count;
     uint64_t used = 0, total = 0;
     int color = -1;
-    printf("%9s %s", size_text(first * cells->cell_len), map->utf8 ? "▕" : "|");
+    printf("%9s %s", size_text(first * cells->cell_len), map->shading.utf8 ? "▕" : "|");
     for (size_t i = first; i < last; i++) {
         const struct cell *cell = &cells->cell[i];
         draw_cell(map, cell_kind(cell), cell_level(cell), &color);
@@ -162,8 +140,8 @@ static void draw_row(const struct map *map, size_t first)
         }
     }
     end_color(map);
-    printf("%*s%s %3.0f %%\n", (int)(map->columns - (last - first)), "", map->utf8 ? "▏" : "|",
-           total ? 100.0 * (double)used / (double)total : 0);
+    printf("%*s%s %3.0f %%\n", (int)(map->columns - (last - first)), "",
+           map->shading.utf8 ? "▏" : "|", total ? 100.0 * (double)used / (double)total : 0);
 }
 
 /* Draws one entry of the legend, on a new line if it does not fit. */
@@ -193,9 +171,9 @@ static void draw_legend(const struct map *map)
         if (map->kind_blocks[kind])
             draw_entry(map, kind, &column);
     printf("\n%*sone cell is %s", GUTTER, "", size_text(map->cells.cell_len));
-    if (map->color || !map->by_process)
+    if (map->shading.color || !map->shading.by_process)
         printf("; the fuller it is, the %s",
-               map->utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
+               map->shading.utf8 ? "denser: ░▒▓█" : "heavier: : + * # (letters: capital)");
     putchar('\n');
 }
 
@@ -231,7 +209,7 @@ static size_t skip_free(const struct map *map, size_t first)
         lines++;
     }
     if (lines)
-        printf("%9s %s and %zu more %s, all free\n", "", map->utf8 ? "⋮" : ":", lines,
+        printf("%9s %s and %zu more %s, all free\n", "", map->shading.utf8 ? "⋮" : ":", lines,
                plural(lines, "line", "lines"));
     return next;
 }
@@ -278,85 +256,17 @@ static void choose_size(struct map *map)
         map->rows = 16;
 }
 
-static int map_option(struct map *map, int got, enum screen_color *color, int *is_file)
+int terminal_map(const struct heap_ref *ref, const struct terminal_options *options)
 {
-    switch (got) {
-        case 'j':
-            return map->json = 1, 0;
-        case 'f':
-            return *is_file = 1, 0;
-        case 'w':
-            return args_number("--columns", optarg, 1, 1000, &map->columns);
-        case 'r':
-            return args_number("--rows", optarg, 1, 1000, &map->rows);
-        case 'c':
-            return screen_color_set(color, optarg);
-        default:
-            map->by_process = !strcmp(optarg, "process");
-            if (map->by_process || !strcmp(optarg, "state"))
-                return 0;
-            return wrong_usage("--by needs state or process, not '%s'", optarg);
-    }
-}
-
-static int map_run(const struct command *command, int argc, char **argv)
-{
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"file", no_argument, NULL, 'f'},
-                                            {"columns", required_argument, NULL, 'w'},
-                                            {"rows", required_argument, NULL, 'r'},
-                                            {"by", required_argument, NULL, 'b'},
-                                            {"color", required_argument, NULL, 'c'},
-                                            {0}};
-    struct heap_ref ref;
-    struct map map = {.ref = &ref};
-    enum screen_color color = SCREEN_AUTO;
-    int is_file = 0, status = 0, got;
-    while ((got = args_next(command, argc, argv, "jf", options)) > ARGS_END)
-        if ((status = map_option(&map, got, &color, &is_file)))
-            return status;
-    if (got < ARGS_END)
-        return args_status(got);
-    if (argc - optind != 1)
-        return wrong_usage("map needs the name of one heap");
-    status = heap_ref_set(&ref, argv[optind], is_file);
-    if (status)
-        return status;
-    map.color = screen_has_color(color);
-    map.utf8 = map.color && screen_has_utf8();
+    struct map map = {
+        .ref = ref,
+        .shading = {options->by_process, options->color, options->color && screen_has_utf8()},
+        .columns = options->columns,
+        .rows = options->rows};
     choose_size(&map);
-    status = heap_inspect(&ref, inspect, &map) ? heap_fail(&ref)
-             : map.json                        ? show_json(&map)
-                                               : draw(&map);
+    int status = heap_inspect(ref, inspect, &map) ? heap_fail(ref)
+                 : options->json                  ? show_json(&map)
+                                                  : draw(&map);
     cells_free(&map.cells);
     return status;
 }
-
-const struct command command_map = {
-    "map",
-    "draw the blocks of a heap in the terminal",
-    "usage: shmheap map [OPTION...] NAME\n"
-    "\n"
-    "Draws the heap from its first byte to its last. A cell stands for a fixed number\n"
-    "of bytes. Its colour is the state of most of its used bytes; its shade is how\n"
-    "full the cell is. The map has colours on a terminal, unless NO_COLOR is set.\n"
-    "Otherwise it has plain characters: . : + * # from empty to full, and letters,\n"
-    "capital where a cell is two thirds full: s S shared, h H sent, not yet received,\n"
-    "c C in a cache, i I internal to the heap, n N named.\n"
-    "\n"
-    "      --by WHAT      state (default), or process: the process that allocated the\n"
-    "                     block, by the slots that shmheap stat lists\n"
-    "      --columns N    cells in a line (default: the width of the terminal)\n"
-    "      --rows N       lines (default: 16)\n"
-    "      --color WHEN   auto (default), always, never\n"
-    "  -j, --json         print the figures of shmheap stat, and the bytes of each\n"
-    "                     state in each cell\n"
-    "  -f, --file         NAME is the path of a file, not a name in shared memory\n"
-    "      --help         print this text\n"
-    "\n"
-    "Examples:\n"
-    "  shmheap map orders\n"
-    "  shmheap map --by process orders\n"
-    "  watch --color shmheap map --color=always orders\n",
-    map_run,
-};
