@@ -299,7 +299,7 @@ SHMHEAP_API void *shmheap_underlying(shmheap_memory_handle mem);
 SHMHEAP_API void *shmheap_alloc(shmheap_memory_handle mem, size_t sz);
 
 /* shmheap_alloc_wait is shmheap_alloc, but if nothing fits it waits until memory is freed.
- *   timeout_ms  milliseconds to wait at most; 0: none; negative: no limit. Signals do not end it.
+ *   timeout_ms  ms to wait for memory, besides the lock; 0: none; < 0: no limit. No signal ends it.
  *   Errors   ENOMEM (at once: sz does not fit even in the empty, fully grown heap; or timeout_ms is
  *            0), ETIMEDOUT (not enough was freed in time).
  *   Cost     A free wakes one waiting thread if the largest free block serves one. A waiter also

@@ -18,6 +18,7 @@
 #include "process.h"
 
 #define FORK_WAITS_NS UINT64_C(100000000)
+#define OPENING_WAITS_NS UINT64_C(10000000)
 
 /* Held from the moment when a descriptor exists until the handlers of fork() know its number. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -56,14 +57,24 @@ static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
     return 0;
 }
 
+static int gate_lock(uint64_t limit_ns)
+{
+    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + limit_ns);
+    return pthread_mutex_timedlock(&gate, &limit) == 0;
+}
+
+/* A program's fork handler may open a heap, or wait for a lock that a thread holds while it opens
+ * one. So opening does not wait for ever either, and not for its own thread. A fork that has begun
+ * so long ago has copied the descriptors, or waits for that lock and will find this one recorded. */
 int liveness_open(struct liveness *liveness, const struct liveness_file *file,
                   enum liveness_kind kind)
 {
-    pthread_mutex_lock(&gate);
+    int locked = !gate_is_locked && gate_lock(OPENING_WAITS_NS);
     liveness->page = NULL;
     liveness->kept = liveness->mapping_fails = 0;
     liveness->fd = file_reopen(file->fd, file->name, file->is_path, file->read_only);
-    pthread_mutex_unlock(&gate);
+    if (locked)
+        pthread_mutex_unlock(&gate);
     if (liveness->fd < 0)
         return -1;
     if (liveness_map(liveness, kind) == 0)
@@ -115,11 +126,7 @@ void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_
     liveness->page = NULL;
 }
 
-void liveness_fork_prepare(void)
-{
-    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + FORK_WAITS_NS);
-    gate_is_locked = pthread_mutex_timedlock(&gate, &limit) == 0;
-}
+void liveness_fork_prepare(void) { gate_is_locked = gate_lock(FORK_WAITS_NS); }
 
 void liveness_fork_parent(void)
 {
