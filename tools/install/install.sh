@@ -110,9 +110,9 @@ else
     echo "install: without MPI: this machine lacks $mpi" >&2
 fi
 
-put 755 tools/shmheap bin/shmheap
+put 755 tools/bin/shmheap bin/shmheap
 put 755 tools/recorder/librecorder.so lib/shmheap/librecorder.so # where the tool looks for it
-tools/install/pages tools/shmheap "$work"
+tools/install/pages tools/bin/shmheap "$work"
 put 644 "$work/shmheap.1" share/man/man1/shmheap.1
 put 644 "$work/shmheap.bash" share/bash-completion/completions/shmheap
 put 644 "$work/_shmheap" share/zsh/site-functions/_shmheap

@@ -27,8 +27,8 @@ void file_drop(int fd)
 }
 
 /* The marks of this library's descriptions: the signal that O_ASYNC would send. Regular files send
- * none. A lent description has its own mark: the program may have duplicates of it. marks_refused: a
- * filter of system calls or an emulator forbids the marks. */
+ * none. A lent description has its own mark: the program may have duplicates of it. marks_refused:
+ * a filter of system calls or an emulator forbids the marks. */
 enum { MARK = SIGURG, MARK_LENT = SIGIO };
 static int marks_refused;
 

@@ -49,8 +49,8 @@ void file_drop(int fd);
  * that file, else 0. file_is_ours returns 1 when the library has made that descriptor besides: a
  * program that closes the library's may open the same file, and get the same number. Where the
  * system refuses the mark, it is file_is. file_is_lent is the same for a description marked by
- * file_mark_lent, which is no longer "ours": the program may put a duplicate of it in the place of a
- * descriptor of the library's. file_is_nameless returns 1 when the file has no name left. errno
+ * file_mark_lent, which is no longer "ours": the program may put a duplicate of it in the place of
+ * a descriptor of the library's. file_is_nameless returns 1 when the file has no name left. errno
  * stays. */
 int file_identify(int fd, dev_t *device, ino_t *inode);
 int file_is(int fd, dev_t device, ino_t inode);

@@ -64,8 +64,9 @@ static int gate_lock(uint64_t limit_ns)
 }
 
 /* A program's fork handler may open a heap, or wait for a lock that a thread holds while it opens
- * one. So opening does not wait for ever either, and not for its own thread. A fork that has begun
- * so long ago has copied the descriptors, or waits for that lock and will find this one recorded. */
+ * one. So opening does not wait for ever either, and not for its own thread. A fork that began so
+ * long ago has copied the descriptors already, or waits for that lock and finds this one
+ * recorded. */
 int liveness_open(struct liveness *liveness, const struct liveness_file *file,
                   enum liveness_kind kind)
 {

@@ -301,8 +301,8 @@ static uint64_t process_left(uint64_t need)
     return all_left(&found, "/proc", need);
 }
 
-/* The surplus that the last check found, when it expires, and a hash of the groups that it was found
- * in. Threads may overdraw it by less than one request each. */
+/* The surplus that the last check found, when it expires, and a hash of the groups that it was
+ * found in. Threads may overdraw it by less than one request each. */
 static int64_t memory_budget;
 static shared_u64 budget_end_ns, budget_groups;
 
