@@ -246,12 +246,13 @@ static void object_resize(struct object *object)
     object->state = OBJECT_LIVES;
 }
 
-/* The use is given back, the name stays, and is removed. In a crowd it may stay doubtful. */
+/* The use is given back, the name stays, and is removed. In a crowd the removal may fail: then the
+ * object stays doubtful, and the next call only removes the name. */
 static void kept_remove(struct object *object)
 {
     char name[OBJECT_NAME_MAX];
     object_name(object, name);
-    if (!object_give_back(object))
+    if (object->state != OBJECT_DOUBTFUL && !object_give_back(object))
         return;
     EXPECT(shmheap_find(mem, name, NULL) == object_place(object) || crowded(errno),
            "a kept name is expected to stay when its last use is given back (errno %d)", errno);
