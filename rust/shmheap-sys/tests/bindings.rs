@@ -55,7 +55,9 @@ fn same_sources_and_flags_as_bazel() {
     };
     let copts_line =
         build.lines().find(|line| line.starts_with("COPTS = ")).expect("c/BUILD sets COPTS");
-    let mut flags = bazel_flags(&copts);
+    // The level of optimisation is cargo's matter.
+    let language = copts.split("OPTIMISED").next().expect("a text has a first part");
+    let mut flags = bazel_flags(language);
     flags.extend(bazel_flags(copts_line));
     let script = std::fs::read_to_string(here().join("build.rs")).expect("build.rs is there");
     let list = script
