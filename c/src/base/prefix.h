@@ -247,10 +247,12 @@
 #define register_first shmheap_register_first
 #define register_fork_child shmheap_register_fork_child
 #define register_has_file_elsewhere shmheap_register_has_file_elsewhere
+#define register_lock shmheap_register_lock
 #define register_note_file shmheap_register_note_file
 #define register_opened shmheap_register_opened
 #define register_release shmheap_register_release
 #define register_take shmheap_register_take
+#define register_unlock shmheap_register_unlock
 #define reserve_begin shmheap_reserve_begin
 #define reserve_holes_keep shmheap_reserve_holes_keep
 #define reserve_new shmheap_reserve_new

@@ -14,8 +14,8 @@
 #include "../segment/segment.h"
 #include "register.h"
 
-/* How long exit() waits for the lock of each heap. */
-enum { LEAVING_LIMIT_MS = 1000 };
+/* How long exit() waits for the lock of each heap, and fork() for the list of connections. */
+enum { LEAVING_LIMIT_MS = 1000, FORK_LIMIT_MS = 100 };
 
 /* Runs in a child. told: a fork handler runs it. Else the child may have closed the parent's
  * descriptors and reused their numbers. */
@@ -88,11 +88,16 @@ static void fork_child(void)
     errno = before;
 }
 
+/* Under the register's mutex no other thread unmaps an open heap. Not for ever: fork() may be called
+ * by a signal handler inside a call that has the mutex. */
 static void fork_prepare(void)
 {
+    int locked = register_lock(FORK_LIMIT_MS);
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next)
         if (heap->open && !heap->has_claim && load_acquire_u32(&heap->ready))
             slot_fork_prepare(heap);
+    if (locked)
+        register_unlock();
     liveness_fork_prepare();
 }
 

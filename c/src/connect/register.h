@@ -37,6 +37,11 @@ void register_note_file(struct shmheap *heap, dev_t device, ino_t inode);
  * map it. */
 int register_has_file_elsewhere(const struct shmheap *heap);
 
+/* register_lock keeps open connections open and mapped until register_unlock: 1, or 0 when another
+ * thread has not done with the list within limit_ms. */
+int register_lock(unsigned limit_ms);
+void register_unlock(void);
+
 /* register_fork_child makes the mutex usable in a child. */
 void register_fork_child(void);
 

@@ -1,9 +1,11 @@
 /* A program's own fork handlers, registered before the library's: they open heaps, or wait for a
  * mutex that another thread holds while it opens one.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
+#include "c/src/base/layout.h"
 #include "tests/support/test.h"
 
 enum { LEN = 1 << 16, ROUNDS = 5 };
@@ -98,6 +100,43 @@ static void a_mutex_that_fork_waits_for(void)
     open_and_close();
 }
 
-static const struct test tests[] = {TEST(handlers_that_open_heaps),
+/* While a reader locks the bytes of the claims, fork() writes to the slot of each open heap, which
+ * another thread closes and unmaps meanwhile. */
+enum { FORKS = 300 };
+
+static int forks_are_done; /* shared by the threads */
+
+static void *connect_and_disconnect(void *context)
+{
+    const shmheap_memory_handle *mem = context;
+    while (!__atomic_load_n(&forks_are_done, __ATOMIC_ACQUIRE))
+        shmheap_disconnect(test_connect_again(*mem, 0));
+    return NULL;
+}
+
+static void nothing(void *context) { CHECK(context == NULL); }
+
+static void closing_beside_fork(void)
+{
+    pthread_t closer;
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0);
+    /* One half of the bytes has mem's own claim. Of later claims, those in the other half fail. */
+    struct flock half = {
+        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = CLAIM_FIRST, .l_len = CLAIM_RANGE / 2};
+    if (fcntl(shmheap_fd(mem), F_OFD_SETLK, &half) != 0) {
+        half.l_start += half.l_len;
+        CHECK_EQ(fcntl(shmheap_fd(mem), F_OFD_SETLK, &half), 0);
+    }
+    forks_are_done = 0;
+    CHECK_EQ(pthread_create(&closer, NULL, connect_and_disconnect, &mem), 0);
+    for (unsigned i = 0; i < FORKS; i++)
+        test_in_child(nothing, NULL);
+    __atomic_store_n(&forks_are_done, 1, __ATOMIC_RELEASE);
+    CHECK_EQ(pthread_join(closer, NULL), 0);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(closing_beside_fork), TEST(handlers_that_open_heaps),
                                     TEST(a_mutex_that_fork_waits_for)};
 TEST_MAIN(tests)
