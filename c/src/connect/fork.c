@@ -88,8 +88,8 @@ static void fork_child(void)
     errno = before;
 }
 
-/* Under the register's mutex no other thread unmaps an open heap. Not for ever: fork() may be called
- * by a signal handler inside a call that has the mutex. */
+/* Under the register's mutex no other thread unmaps an open heap. The wait has a limit: a signal
+ * handler may call fork() inside a call that has the mutex. */
 static void fork_prepare(void)
 {
     int locked = register_lock(FORK_LIMIT_MS);
