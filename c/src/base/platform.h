@@ -3,6 +3,7 @@
 #ifndef SHMHEAP_PLATFORM_H
 #define SHMHEAP_PLATFORM_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -88,6 +89,13 @@ static inline uint64_t clock_ns(clockid_t clock)
 static inline struct timespec timespec_of(uint64_t ns)
 {
     return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
+/* mutex_lock_within waits for the mutex at most so long: 1, or 0: another thread still has it. */
+static inline int mutex_lock_within(pthread_mutex_t *mutex, uint64_t limit_ns)
+{
+    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + limit_ns);
+    return pthread_mutex_timedlock(mutex, &limit) == 0;
 }
 
 #endif

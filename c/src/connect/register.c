@@ -86,8 +86,7 @@ struct shmheap *register_opened(struct shmheap *heap)
 
 int register_lock(unsigned limit_ms)
 {
-    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + limit_ms * UINT64_C(1000000));
-    return pthread_mutex_timedlock(&register_mutex, &limit) == 0;
+    return mutex_lock_within(&register_mutex, limit_ms * UINT64_C(1000000));
 }
 
 void register_unlock(void) { pthread_mutex_unlock(&register_mutex); }

@@ -57,12 +57,6 @@ static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
     return 0;
 }
 
-static int gate_lock(uint64_t limit_ns)
-{
-    struct timespec limit = timespec_of(clock_ns(CLOCK_REALTIME) + limit_ns);
-    return pthread_mutex_timedlock(&gate, &limit) == 0;
-}
-
 /* A program's fork handler may open a heap, or wait for a lock that a thread holds while it opens
  * one. So opening does not wait for ever either, and not for its own thread. A fork that began so
  * long ago has copied the descriptors already, or waits for that lock and finds this one
@@ -70,7 +64,7 @@ static int gate_lock(uint64_t limit_ns)
 int liveness_open(struct liveness *liveness, const struct liveness_file *file,
                   enum liveness_kind kind)
 {
-    int locked = !gate_is_locked && gate_lock(OPENING_WAITS_NS);
+    int locked = !gate_is_locked && mutex_lock_within(&gate, OPENING_WAITS_NS);
     liveness->page = NULL;
     liveness->kept = liveness->mapping_fails = 0;
     liveness->fd = file_reopen(file->fd, file->name, file->is_path, file->read_only);
@@ -127,7 +121,7 @@ void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_
     liveness->page = NULL;
 }
 
-void liveness_fork_prepare(void) { gate_is_locked = gate_lock(FORK_WAITS_NS); }
+void liveness_fork_prepare(void) { gate_is_locked = mutex_lock_within(&gate, FORK_WAITS_NS); }
 
 void liveness_fork_parent(void)
 {

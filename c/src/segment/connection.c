@@ -17,15 +17,14 @@ static int open_again(const struct shmheap *heap)
     int again = heap->name != NULL ? file_open_named(heap->name, heap->is_path, oflags) : -1;
     if (again >= 0 && file_is_ours(again, heap->device, heap->inode))
         return again;
-    int reason = heap->name != NULL && again < 0 ? errno : EBADF;
     if (again >= 0)
         close(again);
-    again = -1;
+    else if (heap->name != NULL && (errno == EMFILE || errno == ENFILE))
+        return -1;
     errno = EBADF;
-    if (heap->use.page != NULL)
-        again = file_open_mapped(heap->use.page, heap->use.len, oflags);
+    again = heap->use.page != NULL ? file_open_mapped(heap->use.page, heap->use.len, oflags) : -1;
     if (again < 0 && errno != EMFILE && errno != ENFILE)
-        errno = reason == EMFILE || reason == ENFILE ? reason : EBADF;
+        errno = EBADF;
     return again;
 }
 
