@@ -194,6 +194,18 @@ pid_t test_fork(void (*run)(void *context), void *context)
     _exit(0);
 }
 
+char test_state(pid_t pid)
+{
+    char path[40], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
+    CHECK(fclose(file) == 0);
+    char *name_end = strrchr(line, ')');
+    CHECK(name_end != NULL && name_end[1] == ' ');
+    return name_end[2];
+}
+
 int test_wait(pid_t pid)
 {
     int status = 0;

@@ -126,9 +126,10 @@ uint64_t test_random_below(struct test_random *random, uint64_t limit);
  * the test at once (so that no process waits for it at a barrier), unless test_tolerate_crashes(1)
  * was called in its parent. */
 pid_t test_fork(void (*run)(void *context), void *context);
-int test_wait(pid_t pid);  /* the status of waitpid */
-void test_join(pid_t pid); /* it must exit with 0 */
-void test_kill(pid_t pid); /* by SIGKILL, which must be what ends it */
+int test_wait(pid_t pid);   /* the status of waitpid */
+char test_state(pid_t pid); /* as /proc says: S sleeps, Z its first thread has ended ... */
+void test_join(pid_t pid);  /* it must exit with 0 */
+void test_kill(pid_t pid);  /* by SIGKILL, which must be what ends it */
 void test_tolerate_crashes(int tolerate);
 /* A child that connects to the heap of mem, allocates an object and, where shares, another that it
  * shares; slot is its slot. It then waits: test_kill ends it. */

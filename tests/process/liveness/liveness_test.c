@@ -335,22 +335,12 @@ static void ends_the_main_thread(struct peer *peer)
     pthread_exit(NULL);
 }
 
-/* What /proc says of a process: its state, 'Z' once its first thread has ended. */
-static char state_of(pid_t pid)
-{
-    char path[40], text[512] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    CHECK(fd >= 0 && read(fd, text, sizeof text - 1) > 0 && close(fd) == 0);
-    return strrchr(text, ')')[2];
-}
-
 static void a_process_without_its_main_thread(void)
 {
     for (enum ground_kind kind = 0; kind < GROUND_KINDS; kind++) {
         struct ground ground = ground_begin(kind);
         struct peer *peer = peer_begin(&ground, NULL, ends_the_main_thread);
-        while (state_of(peer->pid) != 'Z')
+        while (test_state(peer->pid) != 'Z')
             sched_yield();
         CHECK_LIVING(&ground, 2, 0);
         CHECK_EQ(shmheap_reap(ground.mem, SHMHEAP_REAP_SHARED), 0);

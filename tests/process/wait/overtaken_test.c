@@ -54,26 +54,13 @@ static void call_inside(void)
     call();
 }
 
-/* The state of the process in /proc/PID/stat. */
-static char state_of(pid_t pid)
-{
-    char path[40], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
-    CHECK(fclose(file) == 0);
-    char *name_end = strrchr(line, ')');
-    CHECK(name_end != NULL && name_end[1] == ' ');
-    return name_end[2];
-}
-
 /* The greedy process stays inside until all waiters are starving and sleep. */
 static void await_starving(void)
 {
     allocs_before = allocs();
     scene->entered = 1;
     for (unsigned i = 0; i < scene->joined; i++)
-        while (!scene->asleep[i] || state_of(scene->pids[i]) != 'S')
+        while (!scene->asleep[i] || test_state(scene->pids[i]) != 'S')
             sched_yield();
     CHECK(load_u64(&scene->mem.heap->control->lock) & LOCK_STARVING);
 }

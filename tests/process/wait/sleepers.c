@@ -28,20 +28,7 @@ static long count_wakes(long number, long *a)
 
 long woken(void) { return __atomic_load_n(&scene->woken, __ATOMIC_SEQ_CST); }
 
-/* The state of the process in /proc/PID/stat. */
-static char state_of(pid_t pid)
-{
-    char path[40], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
-    CHECK(fclose(file) == 0);
-    char *name_end = strrchr(line, ')');
-    CHECK(name_end != NULL && name_end[1] == ' ');
-    return name_end[2];
-}
-
-int sleeps(int number) { return scene->asleep[number] && state_of(scene->pids[number]) == 'S'; }
+int sleeps(int number) { return scene->asleep[number] && test_state(scene->pids[number]) == 'S'; }
 
 void until_it_sleeps(int number)
 {
