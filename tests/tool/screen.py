@@ -20,16 +20,21 @@ class Screen:
     def __init__(self, columns, lines, command, **environment):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            self.set_size(1, columns, lines)
             names = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
             os.execve(command[0], command, {**names, **environment})
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
-        self.resize(columns, lines)
+
+    @staticmethod
+    def set_size(fd, columns, lines):
+        """Sets the size of the terminal that fd is."""
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def resize(self, columns, lines):
         """Changes the size of the terminal."""
         self.screen.resize(lines, columns)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.set_size(self.fd, columns, lines)
 
     def text(self):
         """The screen, without the spaces at the ends of lines."""

@@ -19,8 +19,8 @@ done 2>/dev/null
 
 run 0 top --once --interval 300 "$busy" "$calm"
 says '^HEAP .*SIZE .*FILL .*OPS/S .*WAITS'
-says "^$busy .*1 MiB .* % *[1-9][0-9.]*k\\? .* 3 *1 "
-says "^$calm .*1 MiB .* % *0 .* 3 *1 "
+says "^$busy .*1 MiB  *[0-9]* %  *[0-9]* %  *[1-9][0-9.]*k\\? .* 3 *1 "
+says "^$calm .*1 MiB  *[0-9]* %  *[0-9]* %  *0 .* 3 *1 "
 COLUMNS=40 run 0 top --once --interval 100 "$busy"
 [ "$(wc -L <"$work/out")" -le 40 ] || fail "wider than 40 columns"
 run 0 top --once --interval 100
