@@ -69,10 +69,11 @@ struct cache {
     /* headers without size and generation, for this slot: used (generation 1 more) and cached */
     uint64_t used, kept;
     unsigned shift;
-    unsigned freed; /* index of the oldest in recent, modulo CACHE_RECENT */
+    uint64_t freed; /* blocks ever added; modulo CACHE_RECENT the index of the oldest in recent */
     struct cache_entry recent[CACHE_RECENT]; /* zeros where there are fewer */
     struct cache_stack stacks[CACHE_SIZES];
     /* Seldom used. */
+    uint64_t settled; /* freed, when recent was last empty */
     /* NULL once it is closed. Guarded by the mutex of threads.c, as the list below. */
     struct shmheap *connection;
     struct cache *next_of_heap, *next_of_thread;

@@ -11,6 +11,10 @@ enum {
     SMALL_SIZE = 8,  /* granules up to which blocks are never fetched one by one */
     FLUSH_BATCH = SORT_MOST,
     FLUSH_SHARE = 16, /* the part of a stack deeper than two batches that goes at a time */
+    /* Of a size of up to CIRCULATING_SIZE granules more blocks than recent holds may circulate
+     * where they take at most this part of the cache. */
+    CIRCULATING_SIZE = 16,
+    CIRCULATING_SHARE = 8,
     GRANT_LEAST = 256 /* granules by which stacks may grow at least until they are examined again */
 };
 
@@ -70,8 +74,13 @@ void stacks_flush(struct cache *cache, struct shmheap *heap)
 
 void stacks_settle_recent(struct cache *cache)
 {
-    for (unsigned i = 0; i < CACHE_RECENT; i++)
-        cache_defer(cache, (struct cache_entry){NULL, 0});
+    uint64_t added = cache->freed - cache->settled;
+    for (uint64_t i = added < CACHE_RECENT ? added : CACHE_RECENT; i > 0; i--) {
+        struct cache_entry *recent = &cache->recent[(cache->freed - i) % CACHE_RECENT];
+        cache_push(cache, *recent);
+        *recent = (struct cache_entry){NULL, 0};
+    }
+    cache->settled = cache->freed;
 }
 
 void stacks_forget(struct cache *cache)
@@ -91,6 +100,7 @@ void stacks_format(struct cache *cache, const struct shmheap *heap)
     for (uint64_t size = 0; size < CACHE_SIZES; size++)
         cache->stacks[size].top = cache->stacks[size].bottom;
     memset(cache->recent, 0, sizeof cache->recent);
+    cache->settled = cache->freed;
     cache->room = cache->spare = cache->most = 0;
 }
 
@@ -171,6 +181,7 @@ unsigned stack_batch_next(struct cache *cache, uint64_t size)
 
 int stack_has_enough(const struct cache *cache, uint64_t size)
 {
-    return stack_count(cache, size) >
-           (2 * CACHE_RECENT * size <= stack_share(cache) / 4 ? CACHE_RECENT : 0);
+    uint64_t most =
+        size <= CIRCULATING_SIZE ? cache->most / CIRCULATING_SHARE : stack_share(cache) / 4;
+    return stack_count(cache, size) > (2 * CACHE_RECENT * size <= most ? CACHE_RECENT : 0);
 }

@@ -51,8 +51,9 @@ uint64_t stack_sum(const struct cache *cache, uint64_t size, unsigned count);
 unsigned stack_batch_next(struct cache *cache, uint64_t size);
 
 /* stack_has_enough: 1 where a settled stack lasts for some time. A freed block returns to it
- * only after CACHE_RECENT more frees. In a small heap, or for a large size, that seldom happens,
- * and one block is enough. */
+ * only after CACHE_RECENT more frees, so a stack of so many or fewer is soon empty again. For a
+ * large size, or for any in a tiny heap, one block is enough: more would take the cache's room
+ * from other sizes. */
 int stack_has_enough(const struct cache *cache, uint64_t size);
 
 #endif
