@@ -26,7 +26,9 @@ at_most 765 30 exact # the free set is a list; with more objects, size bins and 
 at_most 1030 1000 exact
 at_most 1030 10000 exact
 at_most 1105 100000 exact
-at_most 275 350 cached 484
-at_most 165 1000 cached 484
-at_most 130 10000 cached 484
+at_most 155 1 cached 65536
+at_most 352 100 cached 656
+at_most 236 350 cached 484
+at_most 153 1000 cached 484
+at_most 126 10000 cached 484
 at_most 130 100000 cached 484
