@@ -2,9 +2,13 @@
 //! `names`, roots; `figures`, what it says of itself.
 use std::os::fd::{AsFd, BorrowedFd};
 
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::raw::{self, Connection, OpenRef};
 use crate::untrusted::UntrustedHeap;
+#[cfg(doc)]
+use crate::{ShmArc, ShmBox};
 
 mod figures;
 mod names;

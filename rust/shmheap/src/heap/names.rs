@@ -1,5 +1,7 @@
 //! Roots, and the names in a heap.
 use crate::content::Shareable;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::heap::Heap;
 use crate::root::{NameInfo, Root};

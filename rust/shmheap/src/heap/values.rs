@@ -7,6 +7,8 @@ use crate::content::{Content, Shareable};
 use crate::error::{Error, Result};
 use crate::handle::{ArcHandle, AtomicHandle, Handle};
 use crate::heap::Heap;
+#[cfg(doc)]
+use crate::heap::HeapOptions;
 use crate::raw::{self, Held, Object, Shm};
 use crate::transit::Transit;
 
