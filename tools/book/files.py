@@ -3,7 +3,8 @@
 Every page has its path in the repository as its name, so that links between pages and to source
 files mean the same on a code host and in the book. The book has the pages of docs/, the pages of
 the navigation, and each file that they link to: Markdown as a page, other files as text. In the
-book, pages of docs/ lie at the top. The header of the C interface is a page as well, the reference.
+book, pages of docs/ lie at the top. The header of the C interface is a page as well, the reference,
+and the crate's lib.rs is what rustdoc makes of it, where there is a Rust compiler.
 """
 
 import posixpath
@@ -12,8 +13,10 @@ import sys
 from pathlib import Path
 
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Link
 
 sys.path.insert(0, str(Path(__file__).parent))
+import rustdoc  # noqa: E402
 from reference import page as reference_page  # noqa: E402
 
 HEADER = "c/include/shmheap.h"
@@ -49,6 +52,8 @@ def place(config, root, path):
         file.url = dest
     if path == HEADER:
         file.url = "reference/"
+    if path == rustdoc.CRATE and rustdoc.compiler():
+        file.url = rustdoc.START
     return file
 
 
@@ -91,3 +96,20 @@ def on_page_markdown(markdown, page, config, files):
         return match[1] if ":" not in match[2] and (folder / match[2]).is_dir() else match[0]
 
     return re.sub(r"\[([^\]]*)\]\(([^)\s#]+)\)", plain, markdown)
+
+
+def on_nav(nav, config, files):
+    """Adds the reference of the crate behind the pages on languages."""
+    if rustdoc.compiler():
+        languages = next(item for item in nav.items if item.title == "Languages")
+        link = Link("Reference of the Rust crate", rustdoc.START)
+        link.parent = languages
+        languages.children.append(link)
+    return nav
+
+
+def on_post_build(config):
+    """The reference of the crate."""
+    root = Path(config["config_file_path"]).resolve().parent
+    if rustdoc.compiler():
+        rustdoc.write(rustdoc.compiler(), root, config["site_dir"])

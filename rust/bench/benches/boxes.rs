@@ -105,6 +105,18 @@ fn handover(c: &mut Criterion) {
             assert!(!object.is_null());
         })
     });
+    // What the crate calls: the word that says what the object is, behind 64 bytes of value.
+    let label = 0x1234_5678_9abc_def0u64;
+    group.bench_function("C, with a label", |b| {
+        b.iter(|| {
+            // SAFETY: as above; the label lies behind the value.
+            object = unsafe {
+                let handle = shmheap_sys::shmheap_send_labelled(raw, object, &label, 1);
+                shmheap_sys::shmheap_receive_labelled(raw, handle, label, 72)
+            };
+            assert!(!object.is_null());
+        })
+    });
     let mut boxed = Some(ShmBox::new_in([1u8; 64], &safe).unwrap());
     group.bench_function("ShmBox<T, &Heap>", |b| {
         b.iter(|| {

@@ -1,6 +1,6 @@
 //! What Miri looks at, by `cargo +nightly miri test -p shmheap --test miri --lib`: that references,
-//! copies and hand-overs are sound in Rust's own terms. There the heap is an array; the same runs
-//! on the real one elsewhere.
+//! copies and hand-overs are sound in Rust's own terms. There C is replaced by functions over an
+//! array (`raw/core_for_miri`); the same runs on the real heap elsewhere.
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use shmheap::{AtomicHandle, Error, Handle, Heap, ShmBox};

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use shmheap::{Error, Heap, Root, Shm};
 use support::{again, listen, open, role, say, seed, wait_for_death, Name, Peer, Random, Trusted};
 
-fn create(name: &Name) -> Heap {
-    support::create(&name.0, 1 << 20).unwrap()
+fn create() -> (Name, Heap) {
+    let name = Name::new();
+    let heap = support::create(&name.0, 1 << 20).unwrap();
+    (name, heap)
 }
 
 /// Names and how often they are used, sorted.
@@ -55,7 +57,7 @@ fn a_kept_name_stays_until_it_is_removed() {
     assert_eq!(kept(), [(1, false)]);
     drop(root);
     assert_eq!(kept(), []);
-    heap.root::<AtomicU64>("a").unwrap();
+    drop(heap.root::<AtomicU64>("a"));
     heap.check().unwrap();
 }
 
@@ -203,8 +205,7 @@ fn a_heap_may_grow_for_a_root() {
 
 #[test]
 fn another_process_finds_it_by_name() {
-    let name = Name::new();
-    let heap = create(&name);
+    let (name, heap) = create();
     let ours = heap.root_with("total", || AtomicU64::new(40)).unwrap();
     let mut peer = Peer::start("adds_two", &[&name.0]);
     assert_eq!(peer.hear(), "added");
@@ -234,8 +235,7 @@ fn adds_two() {
 
 #[test]
 fn the_uses_of_the_dead_are_reaped() {
-    let name = Name::new();
-    let heap = create(&name);
+    let (name, heap) = create();
     let ours = heap.root_with("total", || AtomicU64::new(40)).unwrap();
     let mut peer = Peer::start("adds_two", &[&name.0]);
     assert_eq!(peer.hear(), "added");
@@ -322,8 +322,7 @@ fn is_whole(value: &[u64; 40]) -> bool {
 #[test]
 fn deaths_while_making_and_dropping() {
     const DEATHS: u64 = 40;
-    let name = Name::new();
-    let heap = create(&name);
+    let (name, heap) = create();
     let mut random = Random(seed());
     let steps = heap.root::<AtomicU64>("steps").unwrap();
     let start = |number: u64| {
@@ -382,8 +381,7 @@ fn names_without_rest() {
 
 #[test]
 fn a_claim_before_reaping_keeps_the_value() {
-    let name = Name::new();
-    let heap = create(&name);
+    let (name, heap) = create();
     let mut peer = Peer::start("holds_and_dies", &[&name.0]);
     assert_eq!(peer.hear(), "1");
     peer.kill();

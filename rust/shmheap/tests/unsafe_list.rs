@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Places where the keyword stands in code, tests left out.
 fn places(source: &str) -> usize {
-    let code = source.split("#[cfg(test)]").next().unwrap_or("");
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
     let words = |line: &str| -> usize {
         let code = line.split("//").next().unwrap_or("");
         code.split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -44,52 +44,85 @@ fn page() -> String {
     read(&crate_folder().join("UNSAFE.md")).replace("\n  ", " ")
 }
 
-/// The tests that the page says attack a premise.
-fn attacks(page: &str) -> impl Iterator<Item = &str> {
-    page.lines()
-        .filter_map(|line| line.split_once("Attack:"))
-        .flat_map(|(_, attack)| attack.split('`').skip(1).step_by(2))
+/// The files below a folder of the crate, by their paths in it.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    let (root, mut found) = (crate_folder().join(folder), BTreeMap::new());
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                found.insert(name.to_owned(), read(&path));
+            }
+        }
+    }
+    found
+}
+
+/// The tests that the page says attack a premise: where each is, and its name.
+fn attacks(page: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for (_, text) in page.lines().filter_map(|line| line.split_once("Attack:")) {
+        let mut place = "";
+        for (i, part) in text.split('`').enumerate() {
+            match i % 2 {
+                1 => found.push((place, part)),
+                _ => {
+                    let is_place = |word: &&str| {
+                        word.ends_with(".rs")
+                            || word.starts_with("raw::")
+                            || *word == "compile_fail"
+                    };
+                    place = part.split([' ', ',']).rfind(is_place).unwrap_or(place);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether a test of that name is there.
+fn is_there(sources: &BTreeMap<String, String>, place: &str, name: &str) -> bool {
+    let paths = match place.strip_prefix("raw::") {
+        Some(module) => [format!("{module}/tests.rs"), format!("{module}.rs")],
+        None => [place.to_owned(), format!("compile_fail/{name}.rs")],
+    };
+    let has = |path: &String| {
+        sources.get(path).is_some_and(|source| source.contains(&format!("fn {name}(")))
+    };
+    match place {
+        "compile_fail" => sources.contains_key(&paths[1]),
+        _ => paths.iter().any(has),
+    }
 }
 
 #[test]
 fn each_attack_is_a_test() {
-    let mut sources = String::new();
-    for folder in ["src/raw", "tests"] {
-        for entry in std::fs::read_dir(crate_folder().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                sources += &read(&path);
-            }
-        }
-    }
+    let mut sources = sources("src/raw");
+    sources.extend(self::sources("tests"));
     let page = page();
-    let (mut found, mut missing) = (0, Vec::new());
-    for name in attacks(&page) {
-        let program = crate_folder().join(format!("tests/compile_fail/{name}.rs"));
-        match sources.contains(&format!("fn {name}(")) || program.exists() {
-            true => found += 1,
-            false => missing.push(name),
-        }
-    }
-    assert!(missing.is_empty() && found > 30, "{found} are there, and not {missing:?}");
+    let all = attacks(&page);
+    let missing: Vec<_> =
+        all.iter().filter(|(place, name)| !is_there(&sources, place, name)).collect();
+    assert!(missing.is_empty() && all.len() > 30, "{} in all, and not {missing:?}", all.len());
 }
 
 #[test]
 fn the_list_is_complete() {
-    let crate_folder = crate_folder();
     let listed = listed(&page());
     let mut counted = BTreeMap::new();
-    for entry in std::fs::read_dir(crate_folder.join("src/raw")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let count = places(&read(&path));
-        if count > 0 && !name.contains("_for_miri") {
+    for (name, source) in sources("src/raw") {
+        let count = places(&source);
+        if count > 0 && !name.ends_with("tests.rs") && !name.starts_with("core_for_miri/") {
             counted.insert(name, count);
         }
     }
     assert_eq!(counted, listed);
     assert!(
-        read(&crate_folder.join("src/lib.rs")).contains("unsafe_code)]"),
+        read(&crate_folder().join("src/lib.rs")).contains("unsafe_code)]"),
         "lib.rs denies unsafe code elsewhere"
     );
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# book_test.sh: the book of the pages is built without a warning, all of its links and anchors lead
-# somewhere, every page of docs/ is in its navigation, and the reference has every call of the
-# header. Links to other hosts are not followed.
+# book_test.sh [RUSTC]: the book of the pages is built without a warning, all of its links and anchors
+# lead somewhere, every page of docs/ is in its navigation, and the references have every call of the
+# header and the crate's types. Links to other hosts are not followed.
 set -u
 command -v mkdocs >/dev/null || { echo "skipped: there is no mkdocs"; exit 0; }
 python3 -c 'import sys; from importlib.metadata import entry_points as found
@@ -10,6 +10,7 @@ sys.exit(not any(e.name == "material" for e in found(group="mkdocs.themes")))' |
     { echo "skipped: there is no mkdocs-material"; exit 0; }
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/book.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+[ "${1:-none}" = none ] || export RUSTC=$1
 export HOME=$work LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 # A copy: MkDocs follows the links of the sandbox to other folders.
 mkdir "$work/tree"
@@ -28,6 +29,14 @@ for call in $calls; do
     grep -q "<h3 id=\"$call\"" "$work/book/reference/index.html" ||
         { echo "FAIL: the reference lacks $call"; failures=1; }
 done
+if [ -n "${RUSTC-}" ]; then
+    for page in index struct.Heap struct.ShmBox struct.UntrustedHeap trait.Shm derive.Shm; do
+        [ -f "$work/book/rustdoc/shmheap/$page.html" ] ||
+            { echo "FAIL: the reference of the crate lacks $page"; failures=1; }
+    done
+else
+    echo "no Rust: the book was made without the reference of the crate"
+fi
 links=tests/unit/pages/links.py
 checked=$(python3 $links "$work/book") || { echo "$checked"; failures=1; }
 # The check notices a broken link and a broken anchor.

@@ -4,6 +4,7 @@
 It checks files and anchors below FOLDER. Addresses of other hosts are not opened.
 """
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -38,7 +39,12 @@ def fault(root, pages, path, link):
         target /= "index.html"
     if not target.is_file():
         return "no such file"
-    if target in pages and unquote(parts.fragment) not in pages[target].anchors:
+    # rustdoc names lines N to M of a source file #N-M, and has an anchor for each line.
+    lines = re.fullmatch(r"(\d+)-(\d+)", parts.fragment)
+    wanted = set(lines.groups()) if lines else {parts.fragment}
+    # A browser looks for the anchor as it is written, then without its percent signs.
+    if target in pages and not any(names <= pages[target].anchors
+                                   for names in (wanted, set(map(unquote, wanted)))):
         return "no such anchor"
     return None
 

@@ -2,7 +2,8 @@
 //! it to this folder.
 //!
 //! - `connection`: the C calls.
-//! - `open`: what keeps a connection open; `barrier`: the kernel's part in it.
+//! - `core_for_miri`: the C calls again, for Miri.
+//! - `open`: what keeps a connection open.
 //! - `object`: an object that this process holds, and the values in it.
 //! - `shm`: the trait of what may lie in the heap.
 //! - `process`: which process this is, and what the kernel keeps from child processes.
@@ -13,12 +14,9 @@
 //! What "C:" quotes in a SAFETY comment is shmheap.h.
 #![allow(unsafe_code)]
 
-mod barrier;
-#[cfg(not(miri))]
 mod connection;
 #[cfg(miri)]
-#[path = "connection_for_miri.rs"]
-mod connection;
+mod core_for_miri;
 mod front;
 mod object;
 mod open;
@@ -32,7 +30,6 @@ pub(crate) use front::{bury, ticket_names, FrontCopy, Shared, FRONT_LEN};
 pub(crate) use object::{discard, peek, receive_bytes, send_copy, take, Object};
 pub use open::Reference;
 pub(crate) use open::{Held, OpenRef};
-#[cfg(not(miri))]
 pub(crate) use process::Process;
 pub(crate) use root::Used;
 pub(crate) use shm::mix;

@@ -22,14 +22,19 @@ extern "C" {
         fd: c_int,
         offset: c_long,
     ) -> *mut c_void;
-    fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
     fn abort() -> !;
+}
+#[cfg(not(miri))]
+extern "C" {
+    fn madvise(address: *mut c_void, len: usize, advice: c_int) -> c_int;
     fn pthread_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,
         child: Option<extern "C" fn()>,
     ) -> c_int;
 }
+#[cfg(miri)]
+use crate::raw::core_for_miri::{madvise, pthread_atfork};
 
 const PROT_NONE: c_int = 0;
 const PROT_READ_WRITE: c_int = 3;
@@ -210,7 +215,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg_attr(miri, ignore)] // madvise
     fn it_is_the_same_in_each_thread() {
         let here = Process::current();
         let there = std::thread::spawn(Process::current).join().unwrap();
