@@ -186,6 +186,7 @@ static void die_everywhere(void)
             death_happen_again(&death, death.op.which & (DIES_AGAIN - 1));
         FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, world.bytes), world.bytes) == 0);
         mem.heap->lock_limit_ms = 0;
+        mem.heap->lock_slice_ms = 1;
         death_survive(&death, mem);
         shmheap_disconnect(mem);
         death.slots[2] = 0;

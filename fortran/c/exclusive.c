@@ -5,9 +5,12 @@
  *     [ start of the thread, clock ticks: 26 bits ][ its PID namespace: 16 ][ its thread id: 22 ]
  *
  * A thread that waits checks with the kernel whether the holder lives, and takes the word of a dead
- * holder by compare-and-swap: a holder may die anywhere. The first contents of the object are
- * undefined: they name no living thread, or waiting ends after 30 s. A hostile process can keep the
- * lock from others, and nothing else. */
+ * holder by compare-and-swap: a holder may die anywhere. A hostile process can keep the lock from
+ * others, and nothing else.
+ *
+ * The first contents of the object are undefined: an earlier object's. So a second word says whether
+ * the lock's word counts: it is the object's handle then, which no earlier contents have. Any
+ * process makes the word count, and completes what a process that died began. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +24,12 @@
 
 enum { TID_BITS = 22, SPACE_BITS = 16, START_BITS = 26, WAIT_MS = 30000, LOOK_MS = 10 };
 static const char lock_name[] = "ShmemHeap_lock";
+
+/* Lives in shared memory. */
+struct cell {
+    uint64_t word;
+    uint64_t state; /* the object's handle: word counts. Its complement: word becomes 0 */
+};
 
 static uint64_t low_bits(uint64_t value, int bits) { return value & (((uint64_t)1 << bits) - 1); }
 
@@ -78,6 +87,22 @@ static int holder_lives(uint64_t word, uint64_t self)
     return start >= 0 && word_of(tid, space, start) == word;
 }
 
+/* Makes the word count. This thread may be late: the cell is ready, and another thread has the lock.
+ * So 0 replaces only contents that were there before the thread saw a cell that is not ready. */
+static void cell_make_ready(struct cell *cell, uint64_t ready)
+{
+    uint64_t state = __atomic_load_n(&cell->state, __ATOMIC_ACQUIRE);
+    if (state != ready && state != ~ready)
+        __atomic_compare_exchange_n(&cell->state, &state, ~ready, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE);
+    uint64_t word = __atomic_load_n(&cell->word, __ATOMIC_ACQUIRE);
+    state = ~ready;
+    if (__atomic_load_n(&cell->state, __ATOMIC_ACQUIRE) != state)
+        return;
+    __atomic_compare_exchange_n(&cell->word, &word, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&cell->state, &state, ready, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* Returns the word, or NULL with errno. Each connection that locks keeps one use of the object, so
  * that reaping does not free it with its dead maker. */
 static uint64_t *lock_word(shmem_heap *heap)
@@ -88,11 +113,16 @@ static uint64_t *lock_word(shmem_heap *heap)
     uint64_t *word = __atomic_load_n(&entry_of(heap)->lock, __ATOMIC_ACQUIRE);
     if (word != NULL)
         return word;
-    word = shmheap_alloc_named(mem_of(heap), lock_name, sizeof *word);
-    if (word == NULL || __atomic_compare_exchange_n(&entry_of(heap)->lock, &none, word, 0,
-                                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    struct cell *cell = shmheap_alloc_named(mem_of(heap), lock_name, sizeof *cell);
+    uint64_t handle = cell != NULL ? shmheap_ptr_to_handle(mem_of(heap), cell).bits : 0;
+    if (handle == 0)
+        return NULL;
+    cell_make_ready(cell, handle);
+    word = &cell->word;
+    if (__atomic_compare_exchange_n(&entry_of(heap)->lock, &none, word, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
         return word;
-    shmheap_free(mem_of(heap), word);
+    shmheap_free(mem_of(heap), cell);
     return none;
 }
 

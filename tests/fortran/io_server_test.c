@@ -265,6 +265,19 @@ static void the_lock_is_refused(void)
     CHECK_REFUSED(ShmemHeap_lock(scene->heap) != 0, EINVAL);
 }
 
+/* The lock's object gets the place of a block that was in use. */
+static void the_lock_works_whatever_lay_in_its_place(void)
+{
+    shmem_heap *heap = heap_new();
+    void *block = ShmemHeap_alloc_block(heap, 4000, 0);
+    CHECK(block != NULL);
+    memset(block, 0xa5, 4000);
+    CHECK_EQ(ShmemHeap_free_block(heap, block), 0);
+    CHECK_EQ(ShmemHeap_lock(heap), 0);
+    CHECK_REFUSED(ShmemHeap_lock(heap) != 0, EDEADLK);
+    CHECK_EQ(ShmemHeap_unlock(heap), 0);
+}
+
 static void lock_and_stay(void *context)
 {
     struct scene *scene = context;
@@ -312,6 +325,7 @@ static const struct test tests[] = {
     TEST(the_default_timeout),
     TEST(one_thread_of_all_processes_at_a_time),
     TEST(the_lock_is_refused),
+    TEST(the_lock_works_whatever_lay_in_its_place),
     TEST(the_lock_of_a_dead_holder_is_taken),
     TEST(the_lock_of_a_zombie_is_taken),
 };

@@ -26,6 +26,14 @@ case $implementation in
     *) echo "mpi.sh: no such MPI: $implementation" >&2; exit 2 ;;
 esac
 
+# Each rank of either MPI maps some 4.3 MiB of /dev/shm for messages; a container may have 64 MiB.
+need=$((ranks * 5)) there=$(df -m --output=avail /dev/shm 2>/dev/null | tail -n 1 | tr -dc 0-9)
+if [ -n "$there" ] && [ "$there" -lt "$need" ]; then
+    echo "skipped: $ranks ranks need $need MiB of /dev/shm, $there are free" \
+        "(docker run --shm-size=1g)"
+    exit 0
+fi
+
 heap=shmheap-mpi-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') folder=
 trap 'rm -rf "/dev/shm/$heap" ${folder:+"$folder"}' EXIT
 fail() { echo "mpi.sh: $*" >&2; exit 1; }

@@ -363,7 +363,7 @@ static int all_run(void)
         rows_run(LONG_MAX);
     }
     for (unsigned i = 0; i < REASONS && run.reasons[i].count != 0; i++)
-        printf("skipped %u rows: %s\n", run.reasons[i].count, run.reasons[i].text);
+        printf("skipped: %u rows: %s\n", run.reasons[i].count, run.reasons[i].text);
     printf("%u rows passed, %u failed, %u skipped, %.0f s\n", run.passed, run.failed, run.skipped,
            now() - run.started);
     return run.failed != 0;

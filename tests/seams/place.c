@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { DESCRIPTORS_MAX = 1024, TMPFS_MAGIC_NUMBER = 0x01021994 };
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, SPARSE_FROM = 64 << 20 };
 static const char shm_folder[] = "/dev/shm";
 
 static int folder_is_tmpfs(const char *folder)
@@ -129,6 +129,18 @@ static void memory_make(struct place *place)
            strerror(errno));
 }
 
+/* A container of Docker has 64 MiB of /dev/shm. A heap grows to twice its length, a dead process
+ * leaves a heap, a copy is as long. A heap of 1 GiB is sparse: it fills a part. */
+static void shm_room_check(void)
+{
+    struct statfs status;
+    uint64_t need = stage->len > SPARSE_FROM ? stage->len / 4 : 4 * stage->len;
+    if (statfs(shm_folder, &status) == 0 && status.f_blocks != 0 &&
+        (uint64_t)status.f_bavail * (uint64_t)status.f_bsize < need)
+        seams_skip(SIZE, "%s has less than %llu MiB free (docker run --shm-size=4g)", shm_folder,
+                   (unsigned long long)(need >> 20));
+}
+
 void place_make(void)
 {
     struct place *place = &stage->place;
@@ -139,6 +151,8 @@ void place_make(void)
     snprintf(place->other, sizeof place->other, "/%s-other", place->tag);
     if (row_is(EVENT, EVENT_FULL))
         small_tmpfs();
+    else if (row_is(MEMORY, MEMORY_SHM) || row_is(MEMORY, MEMORY_FILE_TMPFS))
+        shm_room_check();
     if (row_file())
         folder_make(place);
     if (row_callers())

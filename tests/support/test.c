@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,6 +101,19 @@ const char *test_shm_path(const char *name)
     static char path[NAME_LEN + 16];
     snprintf(path, sizeof path, "/dev/shm%s", name);
     return path;
+}
+
+int test_shm_has(unsigned mib)
+{
+    struct statfs status;
+    if (statfs("/dev/shm", &status) != 0 || status.f_blocks == 0) /* 0: no limit */
+        return 1;
+    uint64_t there = (uint64_t)status.f_bavail * (uint64_t)status.f_bsize >> 20;
+    if (there >= mib)
+        return 1;
+    printf("  skipped: /dev/shm has %u MiB free, %u are needed (docker run --shm-size=4g)\n",
+           (unsigned)there, mib);
+    return 0;
 }
 
 static void registry_remove_all(void)

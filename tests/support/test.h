@@ -113,6 +113,10 @@ const char *test_name_with(const char *name, const char *suffix);
  * there. */
 const char *test_shm_path(const char *name);
 
+/* 1, or 0 with a line `skipped: ` when /dev/shm has less than so many MiB free: a container of
+ * Docker has 64 MiB. */
+int test_shm_has(unsigned mib);
+
 /* Random numbers. The seed is printed at the start and can be set in SHMHEAP_TEST_SEED. */
 struct test_random {
     uint64_t state;

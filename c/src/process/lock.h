@@ -34,7 +34,7 @@
 #define LOCK_STARVING (UINT64_C(1) << 63)
 #define LOCK_HANDOFF (LOCK_STARVING | FUTEX_WAITERS) /* free, but only for a starving waiter */
 #define LOCK_STARVING_MS 50
-#define LOCK_SLICE_MS 100 /* a waiter tests whether the owner lives after this time */
+#define LOCK_SLICE_MS 100 /* lock_slice_ms of a connection, unless a test sets another */
 
 /* Kinds of sleepers: bits of FUTEX_WAIT_BITSET. */
 #define LOCK_WAITER 1u
@@ -58,7 +58,7 @@ extern __thread struct lock_self lock_self
 enum lock_result {
     LOCK_TAKEN,  /* taken; the last owner unlocked the heap in order */
     LOCK_DIED,   /* taken, but the last owner died inside: the index may contradict the headers */
-    LOCK_SUSPECT /* not taken for LOCK_SLICE_MS: the owner may be dead; see lock_seize */
+    LOCK_SUSPECT /* not taken for lock_slice_ms: the owner may be dead; see lock_seize */
 };
 
 /* lock_self_fill reads the thread's id and robust list. lock_self_forget, in a child after fork:
@@ -71,7 +71,7 @@ void lock_self_forget(void);
 void lock_take_over(struct shmheap *heap);
 
 /* lock_wait takes the lock, or returns LOCK_SUSPECT with the last word in *seen after about
- * LOCK_SLICE_MS. Its caller has waited for waited_ms before. */
+ * lock_slice_ms. Its caller has waited for waited_ms before. */
 enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *seen);
 
 /* lock_seize takes the lock from the dead owner in seen: LOCK_DIED, or LOCK_SUSPECT when the word
