@@ -91,8 +91,10 @@ static void outcome_judge(void)
     uint64_t *place = outcome_place(outcome + (outcome == 0));
     if (*place != 0 || loose)
         return;
-    if (stage->order != ORDER_CALLS)
+    if (stage->order != ORDER_CALLS) {
         stage_fail("the results are not those of whole calls in any order");
+        return;
+    }
     CHECK(seen.outcome_count++ < OUTCOMES_MAX / 2);
     *place = outcome + (outcome == 0);
 }
@@ -113,7 +115,8 @@ static void run_failed(void)
     stage->order = stage->order == ORDER_CALLS ? ORDER_CALLS : ORDER_STEPS;
     int again = !run_passes() && strcmp(failure, stage->failure) == 0;
     test_fail(__FILE__, __LINE__, "%s\n  %s; to see each step: SHMHEAP_SCHEDULE='%s'", failure,
-              again ? "it fails so again" : "IT DOES NOT FAIL SO AGAIN", plan_text());
+              again ? "it fails so again" : stage->failure[0] ? stage->failure : "IT PASSES WHEN RUN AGAIN",
+              plan_text());
 }
 
 static void run_one(void)
@@ -198,14 +201,13 @@ static void explore_randomly(void)
 static void replay(const char *plan)
 {
     setvbuf(stdout, NULL, _IONBF, 0);
-    explore_all(ORDER_CALLS, CHANGES_MAX);
     stage->order = ORDER_STEPS;
-    stage->change_count = 0;
     plan_read(plan);
     stage_words_update();
     stage->tells = 1;
-    int passed = run_passes();
-    stage->tells = 0;
+    int passed = director_run();
+    aftermath_outcome();
+    passed = director_finish() && passed;
     test_fail(__FILE__, __LINE__, "replayed: %s", passed ? "passes" : stage->failure);
 }
 
@@ -235,15 +237,14 @@ void explore(const struct scenario *its)
     director_begin(its);
     if (options.replay != NULL)
         replay(options.replay + length);
-    explore_all(ORDER_CALLS, CHANGES_MAX);
-    if (stage->count <= 2)
-        for (unsigned bound = 0; bound <= options.bound && !time_is_up(); bound++) {
-            explore_all(ORDER_STEPS, bound);
-            tell_figures(bound);
-        }
-    else
+    if (!(its->flags & LOOSE))
+        explore_all(ORDER_CALLS, CHANGES_MAX);
+    unsigned bound = options.bound - (stage->count > 2 && options.bound != 0);
+    explore_all(ORDER_STEPS, bound);
+    tell_figures(bound);
+    if (stage->count > 2) {
         explore_randomly();
-    if (stage->count > 2)
-        tell_figures(0);
+        tell_figures(CHANGES_MAX);
+    }
     director_end();
 }

@@ -142,7 +142,8 @@ uint64_t heap_offset(const void *word); /* UINT64_MAX: not of the heap */
 int acting(void);                       /* an actor is in run */
 /* The step of a wait: the actor has set itself blocked. Returns when it goes on. */
 void stage_give_way(void);
-void stage_step(const void *word, int stores, int always);
+enum step_kind { STEP_OF_WORD, STEP_OF_CALL, STEP_OF_END };
+void stage_step(const void *word, int stores, enum step_kind kind);
 void stage_act(unsigned self, void (*run)(unsigned));
 /* Chooses the actor that goes on where the last one cannot; NOBODY: all have ended. */
 int stage_choose(int self);

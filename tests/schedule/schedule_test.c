@@ -5,8 +5,8 @@
 
 #define EXPLORE(name)                                                                              \
     static void schedules_of_##name(void) { explore(&name); }
+SCENARIOS(EXPLORE)
 
-EXPLORE(free_beside_alloc)
-
-static const struct test tests[] = {TEST(schedules_of_free_beside_alloc)};
+#define LIST(name) TEST(schedules_of_##name),
+static const struct test tests[] = {SCENARIOS(LIST)};
 TEST_MAIN(tests)

@@ -22,7 +22,8 @@
 struct stage *stage;
 shmheap_memory_handle mem;
 int self = DIRECTOR;
-static int inside; /* this process is an actor in run */
+static int inside;     /* this process is an actor in run */
+static unsigned calls; /* of this run */
 
 int acting(void) { return inside; }
 
@@ -137,6 +138,9 @@ static uint8_t actors_timed(void)
             set &= (uint8_t) ~(1u << i);
     return set;
 }
+
+/* Sleepers whose time limit may pass although an actor can go on. */
+static uint8_t actors_hasty(void) { return stage->order == ORDER_CALLS ? 0 : actors_timed(); }
 
 static uint64_t random_next(void)
 {
@@ -293,7 +297,7 @@ int stage_choose(int from)
         return NOBODY;
     }
     struct point point = {step_next(), (uint8_t)(ready & ~(1u << choice)),
-                          (uint8_t)(actors_timed() & ~(1u << choice)), 0};
+                          (uint8_t)(actors_hasty() & ~(1u << choice)), 0};
     if (self != DIRECTOR && scenario->flags & DIES)
         point.mortal = actors_in(ACTOR_BLOCKED);
     const struct change *change = change_at(&point);
@@ -329,23 +333,26 @@ static void tell(uint64_t offset, int stores)
                holds_lock() ? "" : "  without the lock");
 }
 
-void stage_step(const void *word, int stores, int always)
+/* At its end an actor may die, but another one gets its turn anyway. Before an actor's first call
+ * its turn has just begun: that another one goes on instead is another plan. */
+void stage_step(const void *word, int stores, enum step_kind kind)
 {
     uint64_t offset = heap_offset(word);
-    if (!inside || (offset == UINT64_MAX && !always))
+    if (!inside || (offset == UINT64_MAX && kind == STEP_OF_WORD))
         return;
     uint32_t step = step_next();
     if (offset != UINT64_MAX) {
         note(offset / 8, stores);
         tell(offset, stores);
     }
-    int in_order = stage->order != ORDER_CALLS || always;
-    int is_point = in_order && (always || stage->racy[offset / 8]);
+    int in_order = stage->order != ORDER_CALLS || kind != STEP_OF_WORD;
+    int is_point = in_order && (kind == STEP_OF_WORD ? stage->racy[offset / 8]
+                                                     : kind == STEP_OF_CALL && ++calls > 1);
     uint8_t others = actors_in(ACTOR_READY) & (uint8_t)~actors_that_yielded();
     struct point point = {step, 0, 0, 0};
     if (is_point)
-        point.costly = (uint8_t)((others | actors_timed()) & ~(1u << self));
-    if (in_order && (stores || always) && scenario->flags & DIES)
+        point.costly = (uint8_t)((others | actors_hasty()) & ~(1u << self));
+    if (in_order && (stores || kind != STEP_OF_WORD) && scenario->flags & DIES)
         point.mortal = (uint8_t)(1u << self);
     const struct change *change = change_at(&point);
     if (change == NULL)
@@ -356,17 +363,18 @@ void stage_step(const void *word, int stores, int always)
         switch_to(change->actor);
 }
 
-static void at_access(const void *word, int stores) { stage_step(word, stores, 0); }
+static void at_access(const void *word, int stores) { stage_step(word, stores, STEP_OF_WORD); }
 
 void (*shmheap_access_hook)(const void *word, int stores) = at_access;
 
-void call_begins(void) { stage_step(NULL, 0, 1); }
+void call_begins(void) { stage_step(NULL, 0, STEP_OF_CALL); }
 
 void stage_act(unsigned actor, void (*run)(unsigned))
 {
     inside = 1;
+    calls = 0;
     run(actor);
-    call_begins(); /* it may die behind its last call */
+    stage_step(NULL, 0, STEP_OF_END);
     inside = 0;
     stage->actors[self].state = ACTOR_ENDED;
     int next = stage_choose(self);

@@ -68,7 +68,7 @@ uint64_t sleepers_wake(uint64_t futex, uint64_t count, uint32_t kinds)
 static long futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *limit,
                        uint32_t kinds)
 {
-    stage_step(word, 0, 0);
+    stage_step(word, 0, STEP_OF_WORD);
     if (*(const volatile uint32_t *)word == expected) {
         if (sleep_on(heap_offset(word), kinds, limit))
             return 0;
@@ -84,7 +84,7 @@ static long futex_of_actor(const long *a)
     const uint32_t *word = (const uint32_t *)a[0];
     if (a[1] == FUTEX_WAIT_BITSET)
         return futex_wait(word, (uint32_t)a[2], (const struct timespec *)a[3], (uint32_t)a[5]);
-    stage_step(word, 1, 0);
+    stage_step(word, 1, STEP_OF_WORD);
     return (long)sleepers_wake(heap_offset(word), (uint32_t)a[2], (uint32_t)a[5]);
 }
 
