@@ -101,9 +101,8 @@ static shmheap_object_handle handle_of(const shmheap_block_info *block)
 {
     const struct shmheap *heap = director_mem.heap;
     uint64_t granule = (block->offset - 16) >> heap->shift;
-    shmheap_object_handle handle = {heap->handle_tag |
-                                    (uint64_t)block->generation << HANDLE_GENERATION_SHIFT |
-                                    granule};
+    shmheap_object_handle handle = {
+        heap->handle_tag | (uint64_t)block->generation << HANDLE_GENERATION_SHIFT | granule};
     return handle;
 }
 

@@ -157,7 +157,7 @@ static void run_begin(void)
     stage->change_next = stage->point_count = 0;
     stage->steps = 0;
     stage->clock = UINT64_C(1000000000000);
-    stage->sleeps = stage->forced = stage->deaths = 0;
+    stage->sleeps = stage->forced = stage->lock_forced = stage->deaths = 0;
     stage->victim = NOBODY;
     for (unsigned i = 0; i < stage->count && stage->failure[0] == 0; i++)
         turn((int)i);
@@ -188,7 +188,9 @@ static void run_judge(void)
     const char *wrong = NULL;
     if (stage->change_next != stage->change_count && stage->order != ORDER_RANDOM)
         stage_fail("the plan cannot be followed: it is too long");
-    if (stage->forced != 0 && stage->deaths == 0 && !(scenario->flags & TIMES_OUT))
+    /* Among three processes a wake at the lock can be lost: docs/history.md, The lock. */
+    int lost = stage->forced != 0 || (stage->lock_forced != 0 && stage->count < 3);
+    if (lost && stage->deaths == 0)
         stage_fail("a sleeper was not woken: it went on when its time limit passed");
     if (scenario->judge != NULL && (wrong = scenario->judge()) != NULL)
         stage_fail("%s", wrong);

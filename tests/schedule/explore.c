@@ -30,7 +30,7 @@ static struct {
 static struct {
     uint64_t outcomes[OUTCOMES_MAX]; /* of whole calls; 0: none */
     unsigned outcome_count;
-    uint64_t runs, steps, deaths, points, all_runs;
+    uint64_t runs, steps, deaths, points, lock_forced, all_runs;
 } seen;
 
 static struct timespec begin;
@@ -69,8 +69,7 @@ static void plan_read(const char *text)
     for (; sscanf(text, " %u%c%u%n", &step, &kind, &actor, &length) == 3; text += length) {
         CHECK((kind == '>' || kind == 'x') && actor < ACTORS_MAX &&
               stage->change_count < CHANGES_MAX);
-        stage->changes[stage->change_count++] =
-            (struct change){step, kind == 'x', (uint8_t)actor};
+        stage->changes[stage->change_count++] = (struct change){step, kind == 'x', (uint8_t)actor};
     }
 }
 
@@ -114,8 +113,11 @@ static void run_failed(void)
     memcpy(failure, stage->failure, sizeof failure);
     stage->order = stage->order == ORDER_CALLS ? ORDER_CALLS : ORDER_STEPS;
     int again = !run_passes() && strcmp(failure, stage->failure) == 0;
+    errno = 0;
     test_fail(__FILE__, __LINE__, "%s\n  %s; to see each step: SHMHEAP_SCHEDULE='%s'", failure,
-              again ? "it fails so again" : stage->failure[0] ? stage->failure : "IT PASSES WHEN RUN AGAIN",
+              again               ? "it fails so again"
+              : stage->failure[0] ? stage->failure
+                                  : "IT PASSES WHEN RUN AGAIN",
               plan_text());
 }
 
@@ -128,6 +130,7 @@ static void run_one(void)
     seen.steps += stage->steps;
     seen.deaths += stage->deaths;
     seen.points += stage->point_count;
+    seen.lock_forced += stage->lock_forced;
 }
 
 static int time_is_up(void)
@@ -177,7 +180,7 @@ static void explore_all(enum order order, unsigned costs)
         stage_words_update();
         stage->order = order;
         stage->change_count = 0;
-        seen.runs = seen.steps = seen.deaths = seen.points = 0;
+        seen.runs = seen.steps = seen.deaths = seen.points = seen.lock_forced = 0;
         explore_from(costs, options.deaths);
     } while (stage_words_racy() != racy && !time_is_up());
 }
@@ -214,11 +217,12 @@ static void replay(const char *plan)
 static void tell_figures(unsigned bound)
 {
     double seconds = seconds_since();
-    printf("  %u actors, %u changes: %llu schedules, %llu steps, %llu points, %llu deaths; "
-           "%u racy words, %u outcomes; %.1f s, %.0f runs a second\n",
+    printf("  %u actors, %u changes: %llu schedules, %llu steps, %llu points, %llu deaths, "
+           "%llu wakes lost at the lock; %u racy words, %u outcomes; %.1f s, %.0f runs a second\n",
            stage->count, bound, (unsigned long long)seen.runs, (unsigned long long)seen.steps,
-           (unsigned long long)seen.points, (unsigned long long)seen.deaths, stage_words_racy(),
-           seen.outcome_count, seconds, (double)seen.all_runs / (seconds > 0 ? seconds : 1));
+           (unsigned long long)seen.points, (unsigned long long)seen.deaths,
+           (unsigned long long)seen.lock_forced, stage_words_racy(), seen.outcome_count, seconds,
+           (double)seen.all_runs / (seconds > 0 ? seconds : 1));
     fflush(stdout);
 }
 
@@ -239,7 +243,8 @@ void explore(const struct scenario *its)
         replay(options.replay + length);
     if (!(its->flags & LOOSE))
         explore_all(ORDER_CALLS, CHANGES_MAX);
-    unsigned bound = options.bound - (stage->count > 2 && options.bound != 0);
+    unsigned fewer = its->fewer + (stage->count > 2),
+             bound = options.bound > fewer ? options.bound - fewer : 0;
     explore_all(ORDER_STEPS, bound);
     tell_figures(bound);
     if (stage->count > 2) {

@@ -40,23 +40,23 @@ enum {
 struct scenario {
     const char *name;
     unsigned actors;
-    size_t bytes; /* of the region */
+    unsigned fewer; /* changes in a plan than in those of other scenarios */
+    size_t bytes;   /* of the region */
     unsigned flags;
-    unsigned cached;          /* a bit for each actor whose connection caches */
-    unsigned connects;        /* a bit for each actor that connects in run, not before */
-    void (*prepare)(void);    /* in the director, once; may be NULL */
-    void (*begin)(unsigned);  /* in each actor in turn; may be NULL */
-    void (*run)(unsigned);    /* in each actor */
+    unsigned cached;            /* a bit for each actor whose connection caches */
+    unsigned connects;          /* a bit for each actor that connects in run, not before */
+    void (*prepare)(void);      /* in the director, once; may be NULL */
+    void (*begin)(unsigned);    /* in each actor in turn; may be NULL */
+    void (*run)(unsigned);      /* in each actor */
     const char *(*judge)(void); /* in the director, after a run: what is wrong; may be NULL */
 };
 
 enum scenario_flags {
-    IN_FILE = 1,        /* the heap lies in a file: liveness is a lock. Else in plain memory */
-    REAPS = 2,          /* the heap has SHMHEAP_REAP */
-    LOOSE = 4,          /* results need not be those of calls one after the other: judge decides */
-    TIMES_OUT = 8,      /* waits may end by their time limits though no actor died */
-    DIES = 16,          /* actors die, too */
-    LOOSE_DEATHS = 32   /* LOOSE where an actor died: its calls have several publishing stores */
+    IN_FILE = 1,      /* the heap lies in a file: liveness is a lock. Else in plain memory */
+    REAPS = 2,        /* the heap has SHMHEAP_REAP */
+    LOOSE = 4,        /* results need not be those of calls one after the other: judge decides */
+    DIES = 8,         /* actors die, too */
+    LOOSE_DEATHS = 16 /* LOOSE where an actor died: its calls have several publishing stores */
 };
 
 /* What scenarios call. mem is the connection of this process. */
@@ -81,10 +81,10 @@ struct actor {
     uint32_t turn; /* futex: 1 when it may go on */
     pid_t pid;
     enum actor_state state;
-    uint64_t futex; /* offset in the heap of what it sleeps on */
-    uint32_t kinds; /* of sleepers: FUTEX_WAIT_BITSET */
-    uint64_t deadline;  /* of the stage's clock; UINT64_MAX: none */
-    uint64_t since;     /* order among sleepers */
+    uint64_t futex;    /* offset in the heap of what it sleeps on */
+    uint32_t kinds;    /* of sleepers: FUTEX_WAIT_BITSET */
+    uint64_t deadline; /* of the stage's clock; UINT64_MAX: none */
+    uint64_t since;    /* order among sleepers */
     int timed_out, yielded;
     int announced; /* the kernel would find the heap's lock at its death */
     uint64_t results[RESULTS_MAX];
@@ -113,9 +113,9 @@ struct stage {
     struct actor actors[ACTORS_MAX];
     uint32_t director_turn;
     unsigned count;
-    int running;          /* actor */
+    int running;           /* actor */
     int victim, requester; /* of a death; NOBODY */
-    char failure[200];    /* of the run; empty: none */
+    char failure[200];     /* of the run; empty: none */
     enum order order;
     int tells; /* prints each step */
     /* the plan, and the run's points behind its last change */
@@ -124,7 +124,9 @@ struct stage {
     struct point points[POINTS_MAX];
     unsigned point_count;
     uint32_t steps;
-    uint64_t clock, sleeps, forced, deaths, random;
+    uint64_t clock, sleeps, deaths, random;
+    /* time limits that passed because no actor could go on: at the heap's lock, and elsewhere */
+    uint64_t lock_forced, forced;
     unsigned preemptions_left, deaths_left; /* of a random run */
     /* words of the heap: sets of actors that loaded or stored, in all runs so far */
     uint8_t by[WORDS_MAX], unlocked[WORDS_MAX], stored[WORDS_MAX];

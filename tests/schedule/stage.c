@@ -285,6 +285,8 @@ static uint8_t actors_that_yielded(void)
     return set;
 }
 
+enum { LOCK_OFFSET = offsetof(struct control, lock) };
+
 int stage_choose(int from)
 {
     uint8_t all = actors_in(ACTOR_READY), ready = all & (uint8_t)~actors_that_yielded();
@@ -307,7 +309,8 @@ int stage_choose(int from)
     }
     if (change != NULL)
         return change->actor;
-    stage->forced += stage->actors[choice].state == ACTOR_BLOCKED;
+    if (stage->actors[choice].state == ACTOR_BLOCKED)
+        (*(stage->actors[choice].futex == LOCK_OFFSET ? &stage->lock_forced : &stage->forced))++;
     return choice;
 }
 

@@ -37,9 +37,9 @@ static int sleep_on(uint64_t futex, uint32_t kinds, const struct timespec *limit
     struct actor *actor = &stage->actors[self];
     actor->futex = futex;
     actor->kinds = kinds;
-    actor->deadline =
-        limit != NULL ? (uint64_t)limit->tv_sec * 1000000000u + (uint64_t)limit->tv_nsec
-                      : UINT64_MAX;
+    actor->deadline = limit != NULL
+                          ? (uint64_t)limit->tv_sec * 1000000000u + (uint64_t)limit->tv_nsec
+                          : UINT64_MAX;
     actor->since = ++stage->sleeps;
     actor->timed_out = 0;
     actor->state = ACTOR_BLOCKED;

@@ -31,7 +31,7 @@ static unsigned winners(void)
 static const char *one_wins(void)
 {
     unsigned count = winners();
-    return count > 1                              ? "two actors have received one object"
+    return count > 1                          ? "two actors have received one object"
            : count == 0 && stage->deaths == 0 ? "no actor has received the object"
                                               : NULL;
 }

@@ -93,6 +93,7 @@ static void come_and_go(unsigned actor)
 /* More connections than the table has slots: actors free those of processes that have left. */
 const struct scenario slots_run_short = {.name = "slots_run_short",
                                          .actors = 4,
+                                         .fewer = 1,
                                          .bytes = BYTES,
                                          .flags = DIES | LOOSE,
                                          .connects = 15,

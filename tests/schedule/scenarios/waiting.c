@@ -68,6 +68,7 @@ static void wait_and_free(unsigned actor)
 /* Two need half the heap each, one needs nearly all of it. */
 const struct scenario three_waiters = {.name = "three_waiters",
                                        .actors = 4,
+                                       .fewer = 1,
                                        .bytes = BYTES,
                                        .begin = take_both,
                                        .run = wait_and_free};
