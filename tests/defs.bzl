@@ -7,9 +7,10 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//c:copts.bzl", "C99")
 
 # The library calls a function before each of its stores to shared memory, or before each of its
-# loads.
+# loads, or before both.
 STORE_HOOK = "//c:shmheap_store_hook"
 LOAD_HOOK = "//c:shmheap_load_hook"
+ACCESS_HOOK = "//c:shmheap_access_hook"
 
 # Where the checkers need more of a resource than the test leaves.
 NO_CHECKERS = [

@@ -98,6 +98,26 @@ static void make_twice(struct scene *scene)
     make(scene);
 }
 
+/* In a heap that has never had a name. */
+static void making_the_first_name(void)
+{
+    struct scene *scene = test_shared(sizeof *scene);
+    scene->prepare = nothing;
+    scene->call = make;
+    for (scene->store = 0; !scene->ended; scene->store++) {
+        scene->mem = test_anonymous(1 << 20, 0, 0);
+        int status = test_wait(test_fork(act, scene));
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        CHECK(shmheap_reap(scene->mem, 0) >= 0);
+        CHECK_REFUSED(shmheap_find(scene->mem, "it", NULL) == NULL, ENOENT);
+        CHECK_EQ(scene->mem.heap->control->names_changes & 1, 0);
+        test_check_empty(scene->mem);
+        shmheap_disconnect(scene->mem);
+    }
+    printf("  the first name: %llu deaths\n", (unsigned long long)scene->store);
+    test_unshare(scene, sizeof *scene);
+}
+
 static void making_a_name(void) { die_everywhere(nothing, make, 0); }
 static void making_one_more_than_the_table_takes(void) { die_everywhere(nothing, make, 31); }
 static void using_it_once_more(void) { die_everywhere(make, make, 0); }
@@ -162,7 +182,8 @@ static void changes_are_announced(void)
     shmheap_disconnect(scene.mem);
 }
 
-static const struct test tests[] = {TEST(making_a_name),
+static const struct test tests[] = {TEST(making_the_first_name),
+                                    TEST(making_a_name),
                                     TEST(making_one_more_than_the_table_takes),
                                     TEST(using_it_once_more),
                                     TEST(giving_one_use_back),

@@ -30,9 +30,22 @@ extern void (*shmheap_load_hook)(const void *word);
  * there. */
 #ifdef SHMHEAP_STORE_HOOK
 extern void (*shmheap_store_hook)(void);
-#define STORE_HOOK() (shmheap_store_hook ? shmheap_store_hook() : (void)0)
+#define STORE_HOOK(word) (shmheap_store_hook ? shmheap_store_hook() : (void)0)
 #else
-#define STORE_HOOK() ((void)0)
+#define STORE_HOOK(word) ((void)0)
+#endif
+
+/* SHMHEAP_ACCESS_HOOK: the test's function runs before each load and each store, and decides which
+ * process goes on. ACCESS_HOOK stands before stores that have no other hook. */
+#ifdef SHMHEAP_ACCESS_HOOK
+extern void (*shmheap_access_hook)(const void *word, int stores);
+#define ACCESS_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 1) : (void)0)
+#undef LOAD_HOOK
+#define LOAD_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 0) : (void)0)
+#undef STORE_HOOK
+#define STORE_HOOK(word) ACCESS_HOOK(word)
+#else
+#define ACCESS_HOOK(word) ((void)0)
 #endif
 
 /* SHMHEAP_HELGRIND: valgrind's checker of threads knows the order that pthread's locks give. These
@@ -133,66 +146,66 @@ static inline void load_hook_of(const void *words, unsigned bytes)
 /* A store that no other process acts upon before the publishing store that follows. */
 static inline void store_u64(shared_u64 *word, uint64_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_STORE(SHARED_VALUE(word), value);
 }
 
 static inline void store_u32(shared_u32 *word, uint32_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_STORE(SHARED_VALUE(word), value);
 }
 
 /* The publishing store of an operation. A process that sees it sees all stores before it. */
 static inline void store_publish(shared_u64 *word, uint64_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
 }
 
 static inline void store_publish_u32(shared_u32 *word, uint32_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_STORE_RELEASE(SHARED_VALUE(word), value);
 }
 
 /* The same for the upper half alone. A concurrent change of the lower half stays. */
 static inline void store_publish_upper(shared_u64 *word, uint32_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_STORE_RELEASE((shared_half *)SHARED_VALUE(word) + 1, value);
 }
 
 /* OR, AND, ADD for a word with a single writer: one instruction on x86-64, not atomic. */
 static inline void store_or(shared_u64 *word, uint64_t bits)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_CHANGE("orq", |, SHARED_VALUE(word), bits);
 }
 
 static inline void store_and(shared_u64 *word, uint64_t bits)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_CHANGE("andq", &, SHARED_VALUE(word), bits);
 }
 
 static inline void store_add(shared_u64 *word, uint64_t more)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     SHARED_CHANGE("addq", +, SHARED_VALUE(word), more);
 }
 
 /* compare_exchange returns 1 when *word was expected and now is value, else 0. */
 static inline int compare_exchange(shared_u64 *word, uint64_t expected, uint64_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     return __atomic_compare_exchange_n(SHARED_VALUE(word), &expected, value, 0, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }
 
 static inline uint64_t exchange_u64(shared_u64 *word, uint64_t value)
 {
-    STORE_HOOK();
+    STORE_HOOK(word);
     return __atomic_exchange_n(SHARED_VALUE(word), value, __ATOMIC_ACQ_REL);
 }
 

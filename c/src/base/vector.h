@@ -189,7 +189,7 @@ static ALWAYS_INLINE void move_8(shared_u32 *to, const shared_u32 *from)
 {
     uint32_t eight[8];
     load_hook_of(from, sizeof eight);
-    STORE_HOOK();
+    STORE_HOOK(to);
     memcpy(eight, from, sizeof eight); /* moved unchecked: no value is used */
     memcpy(to, eight, sizeof eight);
 }

@@ -117,6 +117,7 @@ static inline int cache_is_idle(const struct cache *cache) { return cache->heap 
  * kernel offers none, there are no caches. */
 static ALWAYS_INLINE int cache_begin(struct cache_line *line)
 {
+    ACCESS_HOOK(&line->active);
     SHARED_STORE(SHARED_VALUE(&line->active), 1u);
     compiler_barrier();
     return LIKELY(load_acquire_u32(&line->requested) == 0);
@@ -124,6 +125,7 @@ static ALWAYS_INLINE int cache_begin(struct cache_line *line)
 
 static ALWAYS_INLINE void cache_end(struct cache_line *line)
 {
+    ACCESS_HOOK(&line->active);
     SHARED_STORE_RELEASE(SHARED_VALUE(&line->active), 0u);
 }
 

@@ -158,6 +158,7 @@ static void line_post_request(struct reclaim_request *request, struct cache_line
 {
     if (load_acquire_u32(&line->requested) != 0 && line_is_active(request, line, slot))
         request->may_free[slot] = 0;
+    ACCESS_HOOK(&line->requested);
     __atomic_store_n(SHARED_VALUE(&line->requested), 1u, __ATOMIC_RELEASE);
 }
 

@@ -141,6 +141,7 @@ static int cache_answer(struct cache *cache, struct shmheap *heap)
     cache->epoch = epoch;
     cache->resumed = allocs;
     store_u64(&heap->control->caching, 1);
+    ACCESS_HOOK(&cache->line->requested);
     __atomic_store_n(SHARED_VALUE(&cache->line->requested), 0u, __ATOMIC_RELEASE);
     return 0;
 }

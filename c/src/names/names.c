@@ -85,7 +85,6 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
     uint64_t header = names_header_in_state(heap, (uint64_t)object, SHMHEAP_STATE_USED);
     if (header == 0)
         return FIT_BAD;
-    store_u64(&heap->control->names_ever, 1);
     record_fill(heap, block_payload(heap, (uint64_t)record), name,
                 reference_make((uint64_t)object, header), len);
     store_u64(object_record_word(heap, (uint64_t)object, header),
@@ -97,13 +96,15 @@ static int64_t name_make(struct shmheap *heap, const struct name *name, size_t l
     return object;
 }
 
-/* As name_make; tells readers without the lock that names change. Makes room in the table first. */
+/* As name_make; tells readers without the lock that names change. Makes room in the table first.
+ * names_ever is set before the first block of names: else recovery would not look for them. */
 static int64_t name_make_announced(struct shmheap *heap, const struct name *name, size_t len)
 {
     uint64_t need = object_need(heap, len), wanted = names_table_wanted(heap);
     if (need == 0 || need > index_largest_of_all(heap))
         return FIT_NONE; /* before a table is made larger in vain */
     const struct table before = names_table_now(heap);
+    store_u64(&heap->control->names_ever, 1);
     names_changes_begin(heap);
     int64_t object = wanted == 0 || names_table_replace(heap, wanted) == 0
                          ? name_make(heap, name, len)

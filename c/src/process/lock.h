@@ -116,6 +116,7 @@ static inline void lock_renounce(void)
 /* lock_mark_changing makes sequence odd: the heap may change until sequence is even. */
 static inline void lock_mark_changing(struct control *control)
 {
+    ACCESS_HOOK(&control->sequence);
     __atomic_store_n(SHARED_VALUE(&control->sequence), load_u64(&control->sequence) | 1,
                      __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
@@ -123,6 +124,7 @@ static inline void lock_mark_changing(struct control *control)
 
 static inline void lock_mark_changed(struct control *control)
 {
+    ACCESS_HOOK(&control->sequence);
     __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1,
                      __ATOMIC_RELEASE);
     ORDERS_WHAT_FOLLOWS(&control->lock);
