@@ -238,6 +238,17 @@ SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size
  * taskset, numactl, mpirun --bind-to socket ...), ENOTSUP (the system does not tell: no /sys). */
 SHMHEAP_API int shmheap_socket(void);
 
+/* Errors -------------------------------------------------------------------------------------- */
+
+/* shmheap_error_text says why this thread's last failed call failed: the call, the heap's name, the
+ * argument or the cause, the errno, and what to do. Empty: none has failed. A call that succeeds
+ * leaves it. In a child of fork(): that of the thread that forked. docs/troubleshooting.md lists
+ * the texts, which may change.
+ *   Returns  at most 399 printable bytes and a NUL; valid until the thread's next failing call, or
+ *            its end. shmheap_free's text serves shmheap_try_free, too.
+ *   Threads  Any, also in a signal handler. Cost: none before it is called. */
+SHMHEAP_API const char *shmheap_error_text(void);
+
 /* Closing ------------------------------------------------------------------------------------- */
 
 /* shmheap_disconnect removes the mapping, so that all pointers are invalid, and gives its slot
