@@ -15,7 +15,7 @@
 #include "../segment/huge.h"
 #include "shortage.h"
 
-/* Lock held. Takes the size, since the caller has it at hand anyway: the note of a failure has it. */
+/* Lock held. Takes the size for the note of a failure. */
 static COLD int64_t alloc_shortage(struct shmheap *heap, size_t sz)
 {
     int64_t granule = shortage_alloc(heap, block_granules(heap, sz), ATTEMPT_FIRST);

@@ -48,7 +48,6 @@ COLD void *call_renamed(enum error_call call, void *result)
 
 COLD int call_argument_null(enum error_call call, shmheap_memory_handle mem, enum argument argument)
 {
-    return usable(mem)
-               ? call_refused(call, mem.heap, EINVAL, CAUSE_ARGUMENT_NULL, argument, 0)
-               : call_not_open(call);
+    return usable(mem) ? call_refused(call, mem.heap, EINVAL, CAUSE_ARGUMENT_NULL, argument, 0)
+                       : call_not_open(call);
 }

@@ -24,7 +24,7 @@ static const struct call_entry calls[CALLS] = {
     [CALL_DESTROY] = {"shmheap_destroy", KIND_REMOVE},
     [CALL_UNLINK] = {"shmheap_unlink", KIND_REMOVE},
     [CALL_UNLINK_UNUSED] = {"shmheap_unlink_unused", KIND_REMOVE},
-    [CALL_IN_USE] = {"shmheap_in_use", KIND_FILE},
+    [CALL_IN_USE] = {"shmheap_in_use", KIND_OPEN},
     [CALL_FD] = {"shmheap_fd", KIND_FILE},
     [CALL_FD_WRITABLE] = {"shmheap_fd_writable", KIND_FILE},
     [CALL_UNDERLYING] = {"shmheap_underlying", KIND_USE},
@@ -280,8 +280,8 @@ const struct error_row *error_row_of(const struct error_record *note)
 const char *error_argument_name(uint64_t argument)
 {
     static const char *const arguments[ARGUMENTS] = {
-        [ARGUMENT_OUT] = "out",     [ARGUMENT_PTRS] = "ptrs",   [ARGUMENT_VISIT] = "visit",
-        [ARGUMENT_STATS] = "stats", [ARGUMENT_PATH] = "path",   [ARGUMENT_WORDS] = "words",
+        [ARGUMENT_OUT] = "out",     [ARGUMENT_PTRS] = "ptrs",    [ARGUMENT_VISIT] = "visit",
+        [ARGUMENT_STATS] = "stats", [ARGUMENT_PATH] = "path",    [ARGUMENT_WORDS] = "words",
         [ARGUMENT_COUNT] = "count", [ARGUMENT_BUFFER] = "buffer"};
     return argument < ARGUMENTS ? arguments[argument] : "";
 }

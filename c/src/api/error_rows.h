@@ -5,7 +5,7 @@
 
 #include "call.h"
 
-/* Kinds of calls, in which an errno without a cause means one thing. */
+/* Kinds of calls: in the calls of a kind, an errno without a cause means one thing. */
 enum error_kind {
     KIND_OPEN = 1,
     KIND_REMOVE = 2,  /* removes a name */
@@ -16,8 +16,9 @@ enum error_kind {
     KIND_ANY = 63
 };
 
-/* struct error_row: a failure of these kinds of calls with this errno; with a cause, of any call.
- * what and next may have %u, a number of the note, %x, the number in base 16, and %t, an argument. */
+/* struct error_row is a failure with this errno, of calls whose kind is in kinds.
+ * what and next may have, for the numbers of the note in turn: %u decimal; %x in base 16; %t the
+ * name of an argument. */
 struct error_row {
     enum cause cause;
     unsigned kinds;

@@ -191,7 +191,8 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
                                             const uint64_t *words, size_t count)
 {
     if (UNLIKELY(words == NULL || count == 0)) {
-        call_argument_null(CALL_SEND_LABELLED, mem, words == NULL ? ARGUMENT_WORDS : ARGUMENT_COUNT);
+        call_argument_null(CALL_SEND_LABELLED, mem,
+                           words == NULL ? ARGUMENT_WORDS : ARGUMENT_COUNT);
         return handle_make(mem.heap, 0, 0);
     }
     uint64_t granule = granule_to_send(mem, ptr);

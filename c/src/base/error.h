@@ -94,8 +94,8 @@ struct error_record {
     char object[ERROR_NAME]; /* the name or path that the call was given besides */
 };
 
-/* struct error_state is private to the thread. error is 0 where no cause waits for error_note. While
- * muted is 1, a call within another call notes nothing. */
+/* struct error_state is private to the thread. error is 0 where no cause waits for error_note.
+ * While muted is 1, a call within another call notes nothing. */
 struct error_state {
     struct error_record record;
     int32_t error;

@@ -113,7 +113,7 @@ struct shmheap {
     struct cache *caches;       /* of threads; under the mutex of threads.c */
     char name_text[PATH_MAX];
     char label[ERROR_NAME]; /* its name for error_note */
-    struct shmheap *next; /* all connections of the process; a new one reuses a closed one */
+    struct shmheap *next;   /* all connections of the process; a new one reuses a closed one */
 };
 STATIC_ASSERT(offsetof(struct shmheap, apart) == PROCESS_WIPED,
               what_a_child_must_not_have_is_wiped);
