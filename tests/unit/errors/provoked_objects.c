@@ -190,17 +190,17 @@ void inspecting(void)
           "shmheap_copy(\"a\"): the argument path is NULL or 0");
     FAILS(shmheap_copy(mem, "/proc") == -1, EEXIST,
           "shmheap_copy(\"a\", \"/proc\"): the path exists");
-    /* A writer is in the middle of a change. */
-    store_u64(&mem.heap->control->sequence, load_u64(&mem.heap->control->sequence) | 1);
-    shmheap_stats stats;
-    FAILS(shmheap_stat(other, &stats) == -1, EAGAIN,
-          "shmheap_stat: the heap changes too fast to read, or a process died in it and no writer "
-          "came since");
-    store_u64(&mem.heap->control->sequence, load_u64(&mem.heap->control->sequence) & ~UINT64_C(1));
+    /* A writer is in the middle of a change of names. */
+    store_u64(&mem.heap->control->names_changes, load_u64(&mem.heap->control->names_changes) | 1);
+    FAILS(shmheap_find(other, "n", NULL) == NULL, EAGAIN,
+          "shmheap_find(\"n\"): the heap changes too fast to read, or a process died in it and no "
+          "writer came since");
+    store_u64(&mem.heap->control->names_changes,
+              load_u64(&mem.heap->control->names_changes) & ~UINT64_C(1));
     /* What a visitor returns is not the library's failure. */
     int reason = EIO;
     CHECK_EQ(shmheap_walk(mem, visit_that_stops, &reason), -1);
-    CHECK(strstr(shmheap_error_text(), "shmheap_stat: ") == shmheap_error_text());
+    CHECK(strncmp(shmheap_error_text(), "shmheap_find(", 13) == 0);
     shmheap_disconnect(other);
     FAILS(shmheap_processes(mem, visit_that_disconnects, &mem) == -1, EINVAL,
           "shmheap_processes: the connection is not open");

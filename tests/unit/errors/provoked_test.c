@@ -101,9 +101,10 @@ static void opening_what_is_no_heap(void)
     shmheap_options options = {.flags = SHMHEAP_FILE};
     FILE *file = fopen(path, "w");
     CHECK(file != NULL && fputs("a letter, and no heap", file) >= 0 && fclose(file) == 0);
-    const char *end = path + strlen(path) - (ERROR_NAME - 4);
+    int cut = strlen(path) >= ERROR_NAME;
     FAILS(shmheap_open(&mem, path, &options) == -1, EBADMSG,
-          "shmheap_open(\"...%s\"): this is no heap, or one that was cut short or damaged", end);
+          "shmheap_open(\"%s%s\"): this is no heap, or one that was cut short or damaged",
+          cut ? "..." : "", cut ? path + strlen(path) - (ERROR_NAME - 4) : path);
 }
 
 static void in_the_callers_memory(void)
