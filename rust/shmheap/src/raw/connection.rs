@@ -120,9 +120,17 @@ fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
+/// Why the call that has just failed in this thread failed, as C says it.
+fn error_text() -> Box<str> {
+    // SAFETY: C, shmheap_error_text: it returns a text with a zero byte at its end, "valid until
+    // the thread's next failure"; no call comes between.
+    let text = unsafe { CStr::from_ptr(sys::shmheap_error_text()) };
+    text.to_string_lossy().into()
+}
+
 #[cold]
 fn not_changed() -> Error {
-    Error::from_change(errno())
+    Error::from_change(errno(), error_text)
 }
 
 #[cold]
@@ -147,7 +155,7 @@ fn not_seen() -> Error {
 fn not_sent() -> Error {
     match errno() {
         code::EINVAL => Error::Stale,
-        other => Error::from_change(other),
+        other => Error::from_change(other, error_text),
     }
 }
 
@@ -156,7 +164,7 @@ fn not_allocated(size: usize) -> Error {
     match errno() {
         code::ENOMEM => Error::OutOfMemory { size },
         code::EINVAL => Error::TooLarge,
-        other => Error::from_change(other),
+        other => Error::from_change(other, error_text),
     }
 }
 
@@ -171,31 +179,7 @@ fn check_version() -> Result<()> {
     }
 }
 
-const NAME_RANGE: &str =
-    "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
-
 impl Opening {
-    /// Which argument it is that C calls invalid.
-    fn out_of_range(&self) -> &'static str {
-        if !matches!(self.alignment, 0 | 8 | 16) {
-            "the alignment is 8 or 16 bytes"
-        } else if self.max_len != 0 && self.max_len < self.len {
-            "growable_to is no less than the size"
-        } else if (1..128).contains(&self.len) {
-            "the size is 128 bytes at least"
-        } else if self.mode & !0o777 != 0 {
-            "the mode has permission bits alone, 0o777 at most"
-        } else if self.flags & READ_ONLY != 0 && self.flags & CREATE != 0 {
-            "read_only is for heaps that are there: a heap that is created is written"
-        } else if self.flags & ANONYMOUS == 0 && self.flags & FILE == 0 {
-            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; \
-             sizes are those that a heap of 2^36 blocks can have"
-        } else {
-            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and \
-             huge_pages are for heaps with a name"
-        }
-    }
-
     fn as_c(&self) -> sys::shmheap_options {
         sys::shmheap_options {
             len: self.len,
@@ -247,7 +231,7 @@ impl Connection {
         check_version()?;
         Place::watch();
         if open(&mut mem) != 0 {
-            return Err(Error::from_open(errno(), name, || opening.out_of_range()));
+            return Err(Error::from_open(errno(), name, error_text));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast())
@@ -552,7 +536,7 @@ impl Connection {
         // SAFETY: C, shmheap_stat: stats may be written.
         match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
             0 => Ok(stats),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 
@@ -572,7 +556,7 @@ impl Connection {
                     .map(|&c| char::from(c as u8))
                     .collect(),
             }),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 
@@ -582,7 +566,7 @@ impl Connection {
         // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: "frees the objects that dead
         // processes held, if no handle of them was taken and they are not in transit".
         let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
-        u64::try_from(freed).map_err(|_| Error::from_change(errno()))
+        u64::try_from(freed).map_err(|_| Error::from_change(errno(), error_text))
     }
 
     pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
@@ -655,7 +639,7 @@ impl Connection {
         // code uses meanwhile.
         match unsafe { call(self.mem, Some(visit_each::<I, F>), ptr::from_mut(visit).cast()) } {
             0 => Ok(()),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 
@@ -671,7 +655,7 @@ impl Connection {
                 code::ENOMEM => Err(Error::OutOfMemory { size }),
                 code::EINVAL => Ok(None),
                 code::ENAMETOOLONG => Err(Error::InvalidName("it is longer than 255 bytes")),
-                other => Err(Error::from_change(other)),
+                other => Err(Error::from_change(other, error_text)),
             },
         }
     }
@@ -701,7 +685,7 @@ impl Connection {
     fn no_name(code: i32, name: &CStr) -> Error {
         match code {
             code::ENOENT => Error::NoSuchName { name: name.to_string_lossy().into() },
-            other => Error::from_change(other),
+            other => Error::from_change(other, error_text),
         }
     }
 
@@ -714,7 +698,7 @@ impl Connection {
         match object.is_null().then(errno) {
             None => Ok(true),
             Some(code::ENOENT) => Ok(false),
-            Some(other) => Err(Error::from_change(other)),
+            Some(other) => Err(Error::from_change(other, error_text)),
         }
     }
 
@@ -734,7 +718,7 @@ impl Connection {
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
         // SAFETY: C, shmheap_ptr_to_handle: what is no live object is refused.
         match unsafe { sys::shmheap_ptr_to_handle(self.mem, object.as_ptr().cast()) }.bits {
-            0 => Err(Error::from_change(errno())),
+            0 => Err(Error::from_change(errno(), error_text)),
             bits => Ok(bits),
         }
     }
@@ -777,7 +761,7 @@ impl Connection {
         // SAFETY: C, shmheap_unlink: name ends with a zero byte.
         match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), || NAME_RANGE)),
+            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), error_text)),
         }
     }
 }
