@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include "src/base/error.c"
 #include "src/os/pause.c"
 #include "src/os/process.c"
 #include "src/os/file.c"
@@ -59,7 +60,10 @@
 #include "src/connect/fork.c"
 #include "src/connect/make.c"
 #include "src/connect/connect.c"
+#include "src/api/call.c"
 #include "src/api/shortage.c"
+#include "src/api/error_rows.c"
+#include "src/api/error_text.c"
 #include "src/api/open.c"
 #include "src/api/alloc.c"
 #include "src/api/alloc_wait.c"

@@ -5,7 +5,8 @@
  * anywhere, also into the heap. Placement is exact first fit.
  *
  * Contents (each call's name begins with shmheap_)
- *   Opening            version create connect open create_sealed open_fd create_at attach_at socket
+ *   Version, errors    version error_text
+ *   Opening            create connect open create_sealed open_fd create_at attach_at socket
  *   Closing            disconnect destroy unlink unlink_unused in_use
  *   The connection     valid fd fd_writable underlying
  *   Allocating         alloc alloc_wait alloc_many calloc aligned_alloc realloc
@@ -159,10 +160,16 @@ typedef struct shmheap_options {
     unsigned timeout_ms; /* how long to wait for a heap that is still being created (0: 2000) */
 } shmheap_options;
 
-/* Opening ------------------------------------------------------------------------------------- */
+/* Version, errors, opening -------------------------------------------------------------------- */
 
 /* shmheap_version returns the SHMHEAP_VERSION of the library that the program runs with. */
 SHMHEAP_API unsigned shmheap_version(void);
+
+/* shmheap_error_text says why this thread's last failed call failed: the call, the heap's name, the
+ * cause, the errno, what to do. Empty: none failed. A success keeps it, and so does fork(). At most
+ * 399 printable bytes and a NUL, valid until the thread's next failure, or its end. The words may
+ * change. Signal handlers may call it. docs/troubleshooting.md has all texts. */
+SHMHEAP_API const char *shmheap_error_text(void);
 
 /* shmheap_create makes a heap and connects to it.
  *   name     goes to shm_open() unchanged: "/name".
@@ -178,15 +185,13 @@ SHMHEAP_API unsigned shmheap_version(void);
  *   Death    may leave an unfinished heap, to be replaced by the next call, or an empty file. */
 SHMHEAP_API shmheap_memory_handle shmheap_create(const char *name, size_t len);
 
-/* shmheap_connect connects to the heap of that name, to read and write. It sleeps up to 2 s while
- * another process creates the heap.
+/* shmheap_connect connects to a heap by name, to read and write. It waits up to 2 s for its maker.
  *   Errors   ENOENT     no heap has that name (EACCES: no permission to read and write it);
  *            EBADMSG    the file is no heap, or a heap that was cut short or damaged;
  *            ETIMEDOUT  it was not finished in time. If its creator died, a call with
  *                       SHMHEAP_CREATE replaces it (SHMHEAP_TAKE_OVER, if the file is empty);
  *            EAGAIN     all slots (1,022) are taken, or there is no memory for more slots;
- *            EPROTONOSUPPORT (another version of the format), ENOMEM as shmheap_create, and those
- *            of shm_open() and mmap(). */
+ *            EPROTONOSUPPORT (another format), ENOMEM as shmheap_create; those of shm_open(). */
 SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
 
 /* shmheap_open creates or connects, as options say (NULL: all defaults, that is, connect). With
@@ -220,17 +225,14 @@ SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmhea
  * contents are lost. With len 0 the region takes all bytes after control data and index.
  *   memory   aligned to 16 (to 8 with alignment 8), of bytes bytes, about 2 KiB at least.
  *   options  of the flags, SHMHEAP_CACHED and SHMHEAP_REAP only.
- *   Errors   EINVAL (memory NULL, misaligned, or not mapped as far as bytes), ENOMEM (too few bytes
- *            for a region of len, or for any).
+ *   Errors   EINVAL (memory NULL, misaligned, or not mapped as far as bytes), ENOMEM (too few).
  *   Death    is told by pid and start time: exec is not noticed, and a process in another PID
  *            namespace is never taken for dead. Processes of its own namespace reap it. */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 
-/* shmheap_attach_at connects to the heap that shmheap_create_at made in this memory, perhaps in
- * another process and at another address.
- *   Errors   EINVAL (memory NULL, misaligned, or not mapped as far as bytes), EBADMSG (no heap, or
- *            too few bytes), EPROTONOSUPPORT (another format), EAGAIN (slots full). */
+/* shmheap_attach_at connects to a heap that shmheap_create_at made, in any process, at any address.
+ *   Errors   EINVAL as there, EBADMSG (no heap, too few bytes), EPROTONOSUPPORT, EAGAIN (slots). */
 SHMHEAP_API int shmheap_attach_at(shmheap_memory_handle *out, void *memory, size_t bytes);
 
 /* shmheap_socket returns the id, 0 or more, of the socket (CPU package) that the calling thread
@@ -278,8 +280,7 @@ SHMHEAP_API int shmheap_valid(shmheap_memory_handle mem);
  * shmheap_open_fd. It is read-only, close-on-exec, carries no lock, and belongs to the connection.
  * A receiver can still write the heap, since shmheap_open_fd opens the file anew: only the file's
  * permissions prevent that (mode 0600: EACCES for other users). shmheap_fd_writable returns one
- * that can write, for example to add seals to a memfd; a process that uses it is a peer as any
- * other.
+ * that can write, for example to add seals to a memfd; a process that uses it is a peer.
  *   Errors   EINVAL; EACCES (shmheap_fd_writable on a read-only connection); ENOTSUP (a heap in the
  *            caller's memory); EBADF (the program closed the heap's descriptor, and no name leads
  *            to the file); those of open() through /proc (EMFILE, EACCES after setuid, ...). */
@@ -406,8 +407,7 @@ SHMHEAP_API void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_ob
 
 /* shmheap_put_back undoes a receive of this connection: the object is in transit again under hdl.
  * For a receiver that cannot use the object. It does not use the pointer again.
- *   Errors   ESTALE (the connection does not hold it so), EINVAL as shmheap_handle_to_ptr,
- *   EACCES. */
+ *   Errors   ESTALE (the connection does not hold it), EINVAL as shmheap_handle_to_ptr, EACCES. */
 SHMHEAP_API int shmheap_put_back(shmheap_memory_handle mem, shmheap_object_handle hdl);
 
 /* shmheap_peek copies bytes of an object in transit to buffer and leaves the object alone. For a
@@ -557,8 +557,7 @@ typedef struct shmheap_process_info {
 
 /* shmheap_processes calls visit for each taken slot, and otherwise does as shmheap_walk. A
  * read-only connection has no slot. Cost: a walk over the blocks for each 128 slots, which releases
- * the heap's lock every 16,384 blocks: the figures of a block that changes meanwhile may tell an
- * earlier or a later holder and size. */
+ * the heap's lock every 16,384 blocks: a block that changes may count for another holder. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
                                   int (*visit)(const shmheap_process_info *process, void *context),
                                   void *context);

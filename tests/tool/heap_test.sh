@@ -99,6 +99,12 @@ run 1 check --json --file "$work/bad.heap"
 json "not j['sound'] and j['rule'] > 0 and j['text']"
 refused 1 'not sound: rule [0-9]* .*offset' check --file "$work/bad.heap"
 
+# Of another version of the format: the library's own text.
+cp "$work/copy.heap" "$work/later.heap"
+printf '\177\0\0\0' | dd of="$work/later.heap" bs=1 seek=8 conv=notrunc status=none
+refused 1 'shmheap_open("[^"]*later.heap"): .*another version of the format (EPROTONOSUPPORT); use' \
+    stat --file "$work/later.heap"
+
 # A name whose creator died before it was done.
 : >"/dev/shm/$heap"
 refused 1 'never finished.*--force' rm "$heap"

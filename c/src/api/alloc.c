@@ -15,6 +15,15 @@
 #include "../segment/huge.h"
 #include "shortage.h"
 
+/* Lock held. Takes the size for the note of a failure. */
+static COLD int64_t alloc_shortage(struct shmheap *heap, size_t sz)
+{
+    int64_t granule = shortage_alloc(heap, block_granules(heap, sz), ATTEMPT_FIRST);
+    if (granule == FIT_NONE)
+        shortage_note(heap, sz);
+    return granule;
+}
+
 /* Lock held. cached: the connection caches. */
 static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cached)
 {
@@ -22,15 +31,21 @@ static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cach
     int64_t granule = UNLIKELY(need == 0) ? FIT_NONE
                       : cached            ? fit_one(heap, need)
                                           : heap->fit->alloc(heap, need);
-    return LIKELY(granule != FIT_NONE) ? granule : shortage_alloc(heap, need, ATTEMPT_FIRST);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_shortage(heap, sz);
+}
+
+static COLD void *alloc_failed(enum error_call call, const struct shmheap *heap, int64_t result)
+{
+    errno = result != FIT_NO_LOCK ? fit_errno(result) : errno;
+    return null(call_failed(call, heap));
 }
 
 /* Unlocks. */
-static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
+static ALWAYS_INLINE void *alloc_done(enum error_call call, struct shmheap *heap, int64_t granule)
 {
     heap_unlock(heap);
     if (UNLIKELY(granule < 0))
-        return fail_null(fit_errno(granule));
+        return alloc_failed(call, heap, granule);
     huge_touch(heap, (uint64_t)granule);
     return block_payload(heap, (uint64_t)granule);
 }
@@ -39,7 +54,8 @@ static ALWAYS_INLINE void *alloc_done(struct shmheap *heap, int64_t granule)
  * need. */
 static NOINLINE void *alloc_exact(struct shmheap *heap, size_t sz)
 {
-    return LIKELY(heap_lock(heap) == 0) ? alloc_done(heap, alloc_now(heap, sz, 0)) : NULL;
+    return LIKELY(heap_lock(heap) == 0) ? alloc_done(CALL_ALLOC, heap, alloc_now(heap, sz, 0))
+                                        : alloc_failed(CALL_ALLOC, heap, FIT_NO_LOCK);
 }
 
 /* The thread's cache was empty, or belongs to another connection. */
@@ -54,8 +70,10 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
         ptr = ptr != NULL ? ptr : cache_take_settled(cache, need, sz);
         ptr = ptr != NULL ? ptr : cache_take_near(cache, need);
     }
-    if (ptr != NULL || heap_lock(heap) != 0)
+    if (ptr != NULL)
         return ptr;
+    if (heap_lock(heap) != 0)
+        return alloc_failed(CALL_ALLOC, heap, FIT_NO_LOCK);
     if (cache != NULL && cache_is_of(cache, heap) && cache_fill(cache, heap, need) &&
         (ptr = cache_take(cache, sz)) != NULL) {
         heap_unlock(heap);
@@ -65,7 +83,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     int64_t granule = alloc_now(heap, sz, 1);
     if (granule >= 0 && cache != NULL && !cache_is_of(cache, heap))
         cache_start_if_room(cache, heap);
-    return alloc_done(heap, granule);
+    return alloc_done(CALL_ALLOC, heap, granule);
 }
 
 void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
@@ -81,14 +99,14 @@ void *shmheap_alloc(shmheap_memory_handle mem, size_t sz)
 
 /* Allocates up to BATCH objects under one lock. Returns how many, or FIT_NONE, FIT_BAD,
  * FIT_NO_LOCK. */
-static int64_t alloc_batch(struct shmheap *heap, uint64_t need, unsigned count, void **ptrs)
+static int64_t alloc_batch(struct shmheap *heap, size_t sz, unsigned count, void **ptrs)
 {
-    uint64_t granules[BATCH];
+    uint64_t granules[BATCH], need = block_granules(heap, sz);
     if (heap_lock(heap) != 0)
         return FIT_NO_LOCK;
-    int64_t got = fit_many(heap, need, count, granules);
+    int64_t got = fit_many(heap, need != 0 ? need : HEADER_SIZE_MASK, count, granules);
     if (got == FIT_NONE) {
-        int64_t granule = shortage_alloc(heap, need, ATTEMPT_FIRST);
+        int64_t granule = alloc_shortage(heap, sz);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
         got = granule >= 0 ? 1 : granule;
     }
@@ -105,16 +123,14 @@ size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, vo
     struct shmheap *heap = mem.heap;
     size_t got = 0;
     if (!usable(mem) || (ptrs == NULL && count != 0)) {
-        errno = EINVAL;
+        call_argument_null(CALL_ALLOC_MANY, mem, ARGUMENT_PTRS);
         return 0;
     }
-    uint64_t need = block_granules(heap, sz);
     while (got < count) {
         unsigned wanted = count - got < BATCH ? (unsigned)(count - got) : BATCH;
-        int64_t more = alloc_batch(heap, need != 0 ? need : HEADER_SIZE_MASK, wanted, ptrs + got);
+        int64_t more = alloc_batch(heap, sz, wanted, ptrs + got);
         if (more < 0) {
-            if (more != FIT_NO_LOCK)
-                errno = fit_errno(more);
+            alloc_failed(CALL_ALLOC_MANY, heap, more);
             break;
         }
         got += (size_t)more;
@@ -125,20 +141,36 @@ size_t shmheap_alloc_many(shmheap_memory_handle mem, size_t sz, size_t count, vo
 void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t size)
 {
     size_t len;
-    if (__builtin_mul_overflow(count, size, &len))
+    int overflows = __builtin_mul_overflow(count, size, &len);
+    if (overflows)
         len = (size_t)-1; /* which fails as any request that is too large */
     void *ptr = shmheap_alloc(mem, len);
-    return ptr != NULL ? memset(ptr, 0, len) : NULL;
+    if (ptr != NULL)
+        return memset(ptr, 0, len);
+    call_renamed(CALL_CALLOC, NULL);
+    return null(overflows && errno == ENOMEM
+                    ? call_refused(CALL_CALLOC, mem.heap, ENOMEM, CAUSE_OVERFLOW, count, size)
+                    : -1);
+}
+
+static int alignment_valid(size_t alignment)
+{
+    return alignment != 0 && (alignment & (alignment - 1)) == 0 &&
+           alignment <= (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* An address with this alignment has it in every process that maps the heap. */
 static int alignment_possible(const struct shmheap *heap, size_t alignment)
 {
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
-        alignment > (size_t)sysconf(_SC_PAGESIZE))
-        return 0;
     /* a file is mapped at a page boundary */
-    return heap->has_file || (uintptr_t)heap->base % alignment == 0;
+    return alignment_valid(alignment) && (heap->has_file || (uintptr_t)heap->base % alignment == 0);
+}
+
+static void *alignment_refused(const struct shmheap *heap, size_t alignment)
+{
+    enum cause cause = alignment_valid(alignment) ? CAUSE_MEMORY_ALIGNMENT : CAUSE_OBJECT_ALIGNMENT;
+    return null(
+        call_refused(CALL_ALIGNED_ALLOC, heap, EINVAL, cause, alignment, (uintptr_t)heap->base));
 }
 
 /* As shortage_is_permanent. The granules before the first aligned address cannot serve the
@@ -171,15 +203,19 @@ static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignme
 void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size)
 {
     struct shmheap *heap = mem.heap;
-    if (!usable(mem) || !alignment_possible(heap, alignment))
-        return fail_null(EINVAL);
+    if (!usable(mem))
+        return null(call_not_open(CALL_ALIGNED_ALLOC));
+    if (!alignment_possible(heap, alignment))
+        return alignment_refused(heap, alignment);
     if (alignment <= (size_t)1 << heap->shift)
-        return shmheap_alloc(mem, size);
+        return call_renamed(CALL_ALIGNED_ALLOC, shmheap_alloc(mem, size));
     if (heap_lock(heap) != 0)
-        return NULL;
+        return alloc_failed(CALL_ALIGNED_ALLOC, heap, FIT_NO_LOCK);
     uint64_t need = block_granules(heap, size);
     int cancel_state = process_cancel_off();
     int64_t granule = alloc_aligned(heap, need, alignment);
     process_cancel_restore(cancel_state);
-    return alloc_done(heap, granule);
+    if (granule == FIT_NONE)
+        shortage_note(heap, size);
+    return alloc_done(CALL_ALIGNED_ALLOC, heap, granule);
 }

@@ -45,12 +45,14 @@ static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit
 void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
 {
     int before = errno;
+    error_state.muted = 1; /* a call that succeeds later notes nothing */
     void *ptr = shmheap_alloc(mem, sz);
-    if (ptr != NULL || errno != ENOMEM || timeout_ms == 0)
+    error_state.muted = 0;
+    if (ptr != NULL)
         return ptr;
-    uint64_t need = block_granules(mem.heap, sz);
-    if (shortage_is_permanent(mem.heap, need))
-        return NULL;
+    uint64_t need = errno == ENOMEM ? block_granules(mem.heap, sz) : 0;
+    if (errno != ENOMEM || timeout_ms == 0 || shortage_is_permanent(mem.heap, need))
+        return null(call_failed(CALL_ALLOC_WAIT, mem.heap));
     uint64_t limit =
         timeout_ms < 0 ? UINT64_MAX : clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000;
     int64_t granule = alloc_waiting(mem.heap, need, limit);
@@ -58,6 +60,9 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
         errno = before;
         return block_payload(mem.heap, (uint64_t)granule);
     }
-    return granule == FIT_NO_LOCK ? NULL
-                                  : fail_null(granule == FIT_NONE ? ETIMEDOUT : fit_errno(granule));
+    if (granule == FIT_NONE)
+        return null(call_refused(CALL_ALLOC_WAIT, mem.heap, ETIMEDOUT, CAUSE_NO_SPACE_TIME, sz,
+                                 (unsigned)timeout_ms));
+    errno = granule != FIT_NO_LOCK ? fit_errno(granule) : errno;
+    return null(call_failed(CALL_ALLOC_WAIT, mem.heap));
 }

@@ -8,20 +8,86 @@
 #include <stddef.h>
 
 #include "shmheap.h"
+#include "../base/error.h"
 #include "../heap/fit.h"
 #include "../names/names.h"
 #include "../os/process.h"
 #include "../segment/segment.h"
 
-static inline int fail(int reason)
-{
-    errno = reason;
-    return -1;
-}
+/* The public calls, for error_note. CALLS: how many there are. error_rows.c has their names. */
+enum error_call {
+    CALL_NONE,
+    CALL_CREATE,
+    CALL_CONNECT,
+    CALL_OPEN,
+    CALL_CREATE_SEALED,
+    CALL_OPEN_FD,
+    CALL_CREATE_AT,
+    CALL_ATTACH_AT,
+    CALL_SOCKET,
+    CALL_DISCONNECT,
+    CALL_DESTROY,
+    CALL_UNLINK,
+    CALL_UNLINK_UNUSED,
+    CALL_IN_USE,
+    CALL_FD,
+    CALL_FD_WRITABLE,
+    CALL_UNDERLYING,
+    CALL_ALLOC,
+    CALL_ALLOC_WAIT,
+    CALL_ALLOC_MANY,
+    CALL_CALLOC,
+    CALL_ALIGNED_ALLOC,
+    CALL_REALLOC,
+    CALL_FREE,
+    CALL_FREE_MANY,
+    CALL_USABLE_SIZE,
+    CALL_PTR_TO_HANDLE,
+    CALL_HANDLE_TO_PTR,
+    CALL_SEND,
+    CALL_RECEIVE,
+    CALL_SEND_LABELLED,
+    CALL_RECEIVE_LABELLED,
+    CALL_PUT_BACK,
+    CALL_PEEK,
+    CALL_REAP,
+    CALL_ALLOC_NAMED,
+    CALL_ALLOC_KEPT,
+    CALL_NAME_KEEP,
+    CALL_NAME_REMOVE,
+    CALL_FIND,
+    CALL_NAMES,
+    CALL_WALK,
+    CALL_STAT,
+    CALL_PROCESSES,
+    CALL_CHECK,
+    CALL_COPY,
+    CALLS
+};
 
-static inline void *fail_null(int reason)
+/* How a call fails: each sets or keeps errno, notes it for shmheap_error_text, and returns -1.
+ *   call_failed         errno is set; also its cause, where errno does not tell
+ *   call_failed_named   the same, for a call without a connection: name is the heap's
+ *   call_refused        with this errno and cause (base/error.h)
+ *   call_not_open       the connection is not open
+ *   call_no_object      no live object begins at ptr, or one whose name forbids the call
+ *   call_argument_null  this argument is NULL, unless the connection is not open */
+int call_failed(enum error_call call, const struct shmheap *heap);
+int call_failed_named(enum error_call call, const char *name);
+int call_refused(enum error_call call, const struct shmheap *heap, int error, enum cause cause,
+                 uint64_t first, uint64_t second);
+int call_not_open(enum error_call call);
+int call_no_object(enum error_call call, const struct shmheap *heap, const void *ptr);
+int call_argument_null(enum error_call call, shmheap_memory_handle mem, enum argument argument);
+
+/* call_renamed returns result. NULL: a call that this one made has failed, and the note is of this
+ * one. */
+void *call_renamed(enum error_call call, void *result);
+
+/* null makes a failed call's result a null pointer. */
+static inline void *null(int failed)
 {
-    errno = reason;
+    (void)failed;
     return NULL;
 }
 
@@ -29,22 +95,35 @@ static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL &&
 
 /* struct call is private: the state that call_end restores. */
 struct call {
+    enum error_call which;
     int error, cancel_state;
 };
 
 /* Disables cancellation of the thread until call_end. */
-static inline struct call call_begin(void)
+static inline struct call call_begin(enum error_call which)
 {
-    struct call call = {errno, process_cancel_off()};
+    struct call call = {which, errno, process_cancel_off()};
+    error_forget();
     return call;
 }
 
-/* Restores cancellation; after success also errno. */
-static inline int call_end(const struct call *call, int result)
+/* Restores cancellation; after success also errno. After a failure it notes errno. */
+static inline int call_end(const struct call *call, int result, const struct shmheap *heap)
 {
     process_cancel_restore(call->cancel_state);
-    if (result >= 0)
-        errno = call->error;
+    if (result < 0)
+        return call_failed(call->which, heap);
+    errno = call->error;
+    return result;
+}
+
+/* call_end of a call without a connection: name is the heap's. */
+static inline int call_end_named(const struct call *call, int result, const char *name)
+{
+    process_cancel_restore(call->cancel_state);
+    if (result < 0)
+        return call_failed_named(call->which, name);
+    errno = call->error;
     return result;
 }
 

@@ -7,15 +7,31 @@
 #include "../free_set/index.h"
 #include "../recovery/recover.h"
 
+/* Of an object with a name, gives back one use. Lock held. Unlocks. */
+static COLD int free_refused(struct shmheap *heap, void *ptr, int result)
+{
+    uint64_t granule = block_of_pointer(heap, ptr);
+    if (result == FIT_UNKNOWN && granule != GRANULE_NONE)
+        result = names_release(heap, granule);
+    heap_unlock_freed(heap);
+    if (result == FIT_BAD) {
+        errno = EBADMSG;
+        return call_failed(CALL_FREE, heap);
+    }
+    if (result == NAMES_NO_USER)
+        return call_refused(CALL_FREE, heap, EPERM, CAUSE_NO_USE, (uintptr_t)ptr, 0);
+    return result == 0 ? 0 : call_no_object(CALL_FREE, heap, ptr);
+}
+
 /* Lock held. Unlocks. */
 static ALWAYS_INLINE int free_locked(struct shmheap *heap, void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
     int result = LIKELY(granule != GRANULE_NONE) ? heap->fit->free(heap, granule) : FIT_UNKNOWN;
-    if (UNLIKELY(result == FIT_UNKNOWN && granule != GRANULE_NONE))
-        result = names_release(heap, granule);
+    if (UNLIKELY(result != 0))
+        return free_refused(heap, ptr, result);
     heap_unlock_freed(heap);
-    return LIKELY(result == 0) ? 0 : fail(fit_errno(result));
+    return 0;
 }
 
 static int free_exact(struct shmheap *heap, void *ptr)
@@ -24,7 +40,7 @@ static int free_exact(struct shmheap *heap, void *ptr)
         return 0;
     /* The header arrives while the thread acquires the lock. */
     prefetch((const void *)((uintptr_t)ptr - HEADER_SIZE));
-    return LIKELY(heap_lock(heap) == 0) ? free_locked(heap, ptr) : -1;
+    return LIKELY(heap_lock(heap) == 0) ? free_locked(heap, ptr) : call_failed(CALL_FREE, heap);
 }
 
 /* The size of the live object at ptr, where caches keep that size; else 0. */
@@ -45,7 +61,7 @@ static COLD int free_not_cached(struct shmheap *heap, void *ptr)
     if (cache_is_of(cache, heap) && cache_add(cache, ptr))
         return 0;
     if (heap_lock(heap) != 0)
-        return -1;
+        return call_failed(CALL_FREE, heap);
     if (!cache_flush(cache, heap, size) || !cache_add(cache, ptr))
         return free_locked(heap, ptr);
     heap_unlock_freed(heap);
@@ -105,17 +121,20 @@ size_t shmheap_free_many(shmheap_memory_handle mem, void *const *ptrs, size_t co
 {
     size_t accepted = 0, done = 0;
     if (!usable(mem) || (ptrs == NULL && count != 0)) {
-        errno = EINVAL;
+        call_argument_null(CALL_FREE_MANY, mem, ARGUMENT_PTRS);
         return 0;
     }
     while (done < count) {
         size_t more = free_batch(mem.heap, ptrs + done, count - done < BATCH ? count - done : BATCH,
                                  &accepted);
-        if (more == 0)
+        if (more == 0) {
+            call_failed(CALL_FREE_MANY, mem.heap);
             return accepted;
+        }
         done += more;
     }
     if (accepted != count)
-        errno = EINVAL;
+        call_refused(CALL_FREE_MANY, mem.heap, EINVAL, CAUSE_NOT_ALL_FREED, count - accepted,
+                     count);
     return accepted;
 }

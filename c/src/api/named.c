@@ -24,64 +24,94 @@ static int64_t named_use(struct shmheap *heap, const struct name *name, size_t s
     return granule;
 }
 
-static void *named_alloc(shmheap_memory_handle mem, const char *name, size_t size, unsigned kept)
+/* Sets errno for a result below 0 of a call with an existing name. */
+static void name_errno(int64_t result)
+{
+    errno = fit_errno(result);
+    if (result == FIT_UNKNOWN)
+        error_cause(ENOENT, CAUSE_NAME_UNKNOWN, 0, 0);
+}
+
+/* Notes that a call with the name of an object failed. Returns -1. */
+static COLD int named_failed(enum error_call call, const struct shmheap *heap, const char *name)
+{
+    call_failed(call, heap);
+    error_note_object(name);
+    return -1;
+}
+
+static COLD void *named_refused(enum error_call call, const struct shmheap *heap, const char *name,
+                                size_t size, int64_t result)
+{
+    errno = fit_errno(result);
+    if (result == FIT_NONE)
+        shortage_note(heap, size);
+    else if (result == NAMES_TOO_SHORT)
+        error_cause(EINVAL, CAUSE_NAME_SHORTER, size, 0);
+    return null(named_failed(call, heap, name));
+}
+
+static void *named_alloc(enum error_call call, shmheap_memory_handle mem, const char *name,
+                         size_t size)
 {
     struct name wanted;
     if (!usable(mem))
-        return fail_null(EINVAL);
+        return null(call_not_open(call));
     if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
-        return NULL;
-    wanted.kept = kept;
+        return null(named_failed(call, mem.heap, name));
+    wanted.kept = call == CALL_ALLOC_KEPT;
     int64_t granule = named_use(mem.heap, &wanted, size);
     heap_unlock(mem.heap);
     return granule >= 0 ? block_payload(mem.heap, (uint64_t)granule)
-                        : fail_null(fit_errno(granule));
+                        : named_refused(call, mem.heap, name, size, granule);
 }
 
 void *shmheap_alloc_named(shmheap_memory_handle mem, const char *name, size_t size)
 {
-    return named_alloc(mem, name, size, 0);
+    return named_alloc(CALL_ALLOC_NAMED, mem, name, size);
 }
 
 void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size)
 {
-    return named_alloc(mem, name, size, 1);
+    return named_alloc(CALL_ALLOC_KEPT, mem, name, size);
 }
 
 /* Calls change with the name under the lock. Returns its result, or -1 with errno. */
-static int named_change(shmheap_memory_handle mem, const char *name,
+static int named_change(enum error_call call, shmheap_memory_handle mem, const char *name,
                         int (*change)(struct shmheap *, const struct name *))
 {
     struct name wanted;
     int before = errno;
     if (!usable(mem))
-        return fail(EINVAL);
+        return call_not_open(call);
     if (name_set(mem.heap, &wanted, name) != 0 || heap_lock(mem.heap) != 0)
-        return -1;
+        return named_failed(call, mem.heap, name);
     int cancel_state = process_cancel_off(), result = change(mem.heap, &wanted);
     process_cancel_restore(cancel_state);
     heap_unlock_freed(mem.heap);
-    if (result < 0)
-        return fail(result == FIT_UNKNOWN ? ENOENT : fit_errno(result));
+    if (result < 0) {
+        name_errno(result);
+        return named_failed(call, mem.heap, name);
+    }
     errno = before; /* The probes of processes may have set it. */
     return result;
 }
 
 int shmheap_name_keep(shmheap_memory_handle mem, const char *name)
 {
-    return named_change(mem, name, names_keep);
+    return named_change(CALL_NAME_KEEP, mem, name, names_keep);
 }
 
 int shmheap_name_remove(shmheap_memory_handle mem, const char *name)
 {
-    return named_change(mem, name, names_remove);
+    return named_change(CALL_NAME_REMOVE, mem, name, names_remove);
 }
 
 /* For shmheap_find, where names change too fast for a search without the lock. */
 static COLD int64_t named_find_locked(struct shmheap *heap, const struct name *name, uint64_t *len)
 {
     if (heap->read_only) {
-        errno = EAGAIN;
+        error_cause(EAGAIN, CAUSE_READ_CHANGES, 0, 0);
         return FIT_NO_LOCK;
     }
     if (heap_lock(heap) != 0)
@@ -97,18 +127,17 @@ void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size)
     struct name wanted;
     uint64_t len = 0;
     if (!usable(mem))
-        return fail_null(EINVAL);
-    if (name_set(heap, &wanted, name) != 0)
-        return NULL;
-    if (catch_up(heap) != 0)
-        return NULL;
+        return null(call_not_open(CALL_FIND));
+    if (name_set(heap, &wanted, name) != 0 || catch_up(heap) != 0)
+        return null(named_failed(CALL_FIND, heap, name));
     int64_t granule = names_find(heap, &wanted, 0, &len);
     if (granule == NAMES_BUSY)
         granule = named_find_locked(heap, &wanted, &len);
-    if (granule < 0)
-        return granule == FIT_NO_LOCK
-                   ? NULL
-                   : fail_null(granule == FIT_UNKNOWN ? ENOENT : fit_errno(granule));
+    if (granule < 0) {
+        if (granule != FIT_NO_LOCK)
+            name_errno(granule);
+        return null(named_failed(CALL_FIND, heap, name));
+    }
     if (size != NULL)
         *size = (size_t)len;
     return block_payload(heap, (uint64_t)granule);

@@ -16,31 +16,30 @@ static size_t usable_len(struct shmheap *heap, const void *ptr)
     uint64_t header = granule != GRANULE_NONE ? bits_live_header(heap, granule) : 0;
     uint64_t size =
         header != 0 && granule < end ? block_size_checked(heap, granule, header, end) : 0;
-    if (size == 0) {
+    if (size == 0)
         errno = EINVAL;
-        return 0;
-    }
-    return (size_t)block_payload_len(heap, size);
+    return size != 0 ? (size_t)block_payload_len(heap, size) : 0;
 }
 
 size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
 {
-    if (!usable(mem)) {
-        errno = EINVAL;
-        return 0;
-    }
-    if (ptr == NULL)
+    if (!usable(mem))
+        call_not_open(CALL_USABLE_SIZE);
+    if (!usable(mem) || ptr == NULL)
         return 0;
     int before = errno;
     size_t len = usable_len(mem.heap, ptr), named = 0;
     uint64_t granule = len == 0 ? block_of_pointer(mem.heap, ptr) : GRANULE_NONE;
     if (granule != GRANULE_NONE && (named = names_object_len(mem.heap, granule)) != 0)
         errno = before;
+    else if (len == 0)
+        errno == EINVAL ? call_no_object(CALL_USABLE_SIZE, mem.heap, ptr)
+                        : call_failed(CALL_USABLE_SIZE, mem.heap);
     return len != 0 ? len : named;
 }
 
 /* Moves the bytes without the lock. A death in here leaves both objects, each whole. */
-static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
+static void *realloc_elsewhere(shmheap_memory_handle mem, void *ptr, size_t size)
 {
     size_t old = usable_len(mem.heap, ptr);
     void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
@@ -51,16 +50,35 @@ static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
         return moved;
     int reason = errno;
     shmheap_free(mem, moved);
-    return fail_null(reason);
+    errno = reason;
+    return NULL;
+}
+
+static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    error_state.muted = 1;
+    void *moved = realloc_elsewhere(mem, ptr, size);
+    error_state.muted = 0;
+    if (moved != NULL)
+        return moved;
+    return null(errno == EINVAL ? call_no_object(CALL_REALLOC, mem.heap, ptr)
+                                : call_failed(CALL_REALLOC, mem.heap));
+}
+
+static COLD void *realloc_refused(struct shmheap *heap, void *ptr, int result)
+{
+    errno = fit_errno(result);
+    return null(result == FIT_UNKNOWN ? call_no_object(CALL_REALLOC, heap, ptr)
+                                      : call_failed(CALL_REALLOC, heap));
 }
 
 void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
 {
     struct shmheap *heap = mem.heap;
     if (ptr == NULL)
-        return shmheap_alloc(mem, size);
+        return call_renamed(CALL_REALLOC, shmheap_alloc(mem, size));
     if (heap_lock(heap) != 0)
-        return NULL;
+        return null(call_failed(CALL_REALLOC, heap));
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
     int result = granule == GRANULE_NONE
                      ? FIT_UNKNOWN
@@ -68,5 +86,5 @@ void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
     heap_unlock_freed(heap);
     if (result == 0)
         return ptr;
-    return result == FIT_NONE ? realloc_moved(mem, ptr, size) : fail_null(fit_errno(result));
+    return result == FIT_NONE ? realloc_moved(mem, ptr, size) : realloc_refused(heap, ptr, result);
 }

@@ -49,4 +49,7 @@ int shortage_reclaim(struct shmheap *heap, enum attempt attempt);
  * Counts the failure. errno stays. */
 int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt);
 
+/* shortage_note gives a failed allocation of so many bytes its cause, for error_note. */
+void shortage_note(const struct shmheap *heap, size_t bytes);
+
 #endif

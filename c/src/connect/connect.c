@@ -113,7 +113,7 @@ struct shmheap *connect_open(const char *name, const shmheap_options *options)
     if (options->flags & SHMHEAP_ANONYMOUS)
         return make_anonymous(name, &plan, options);
     if (name == NULL || name[0] == 0) {
-        errno = EINVAL;
+        error_cause(EINVAL, CAUSE_NAME_MISSING, 0, 0);
         return NULL;
     }
     return options->flags & SHMHEAP_SOCKET ? open_of_socket(name, &plan, options)
@@ -137,7 +137,7 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
     const unsigned allowed =
         SHMHEAP_READ_ONLY | SHMHEAP_HUGE_PAGES | SHMHEAP_CACHED | SHMHEAP_NO_DUMP;
     if ((options->flags & ~allowed) != 0) {
-        errno = EINVAL;
+        error_cause(EINVAL, CAUSE_FLAGS_NOT_HERE, options->flags & ~allowed, 0);
         return NULL;
     }
     struct stat status;
@@ -186,7 +186,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
     static const shmheap_options none;
     fork_watch();
     if (!options_memory_is_fit(memory, bytes, 8)) {
-        errno = EINVAL;
+        error_cause(EINVAL, CAUSE_MEMORY, (uintptr_t)memory, bytes);
         return NULL;
     }
     struct shmheap *heap = register_take(&none);
@@ -195,7 +195,7 @@ struct shmheap *connect_attach_at(void *memory, uint64_t bytes)
     if (segment_map_at(heap, memory, bytes) != 0)
         return register_failed(heap);
     if (heap->shift == 4 && (uintptr_t)memory % 16 != 0) {
-        errno = EINVAL;
+        error_cause(EINVAL, CAUSE_MEMORY, (uintptr_t)memory, bytes);
         return register_failed(heap);
     }
     if (memory_take_slot(heap, memory) == NULL)
@@ -225,10 +225,8 @@ int connect_lend(struct shmheap *heap, int writable)
     int fd = connection_fd(heap);
     if (fd < 0)
         return -1;
-    if (writable && heap->read_only) {
-        errno = EACCES;
-        return -1;
-    }
+    if (writable && heap->read_only)
+        return error_cause(EACCES, CAUSE_READ_ONLY, 0, 0);
     int fresh = file_reopen(fd, heap->name, heap->is_path, !writable);
     file_mark_lent(fresh);
     if (fresh >= 0 &&

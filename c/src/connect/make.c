@@ -39,6 +39,7 @@ static int file_adopt(struct shmheap *heap, int fd, const char *name)
         return -1;
     }
     heap->name = name != NULL ? strcpy(heap->name_text, name) : NULL;
+    error_name(heap->label, name);
     return 0;
 }
 
@@ -103,14 +104,10 @@ static void file_data_zero(struct shmheap *heap)
  * 3 clear what was written before the seal */
 int make_seal_for_one_writer(struct shmheap *heap)
 {
-    if (fcntl(heap->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) {
-        errno = ENOTSUP;
-        return -1;
-    }
-    if (register_has_file_elsewhere(heap)) {
-        errno = EBUSY;
-        return -1;
-    }
+    if (fcntl(heap->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0)
+        return error_cause(ENOTSUP, CAUSE_SEAL_MISSING, 0, 0);
+    if (register_has_file_elsewhere(heap))
+        return error_cause(EBUSY, CAUSE_SEAL_LATE, 0, 0);
     file_data_zero(heap);
     return 0;
 }
@@ -169,8 +166,10 @@ struct shmheap *make_anonymous(const char *name, const struct segment_plan *plan
             close(fd);
         return NULL;
     }
-    if (file_adopt(heap, fd, NULL) != 0 || file_mark_used(heap, 0, 0) != 0 ||
-        heap_fill(heap, plan, options_mode(options)) != 0)
+    if (file_adopt(heap, fd, NULL) != 0)
+        return register_failed(heap);
+    error_name(heap->label, name);
+    if (file_mark_used(heap, 0, 0) != 0 || heap_fill(heap, plan, options_mode(options)) != 0)
         return register_failed(heap);
     return register_opened(heap);
 }

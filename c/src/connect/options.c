@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../base/error.h"
 #include "../os/process.h"
 
 enum {
@@ -14,21 +15,23 @@ enum {
     FLAGS_KNOWN = (SHMHEAP_NO_DUMP << 1) - 1 /* the highest flag of shmheap.h and all below */
 };
 
-static int invalid(void)
+static int invalid(enum cause cause, uint64_t first, uint64_t second)
 {
-    errno = EINVAL;
-    return -1;
+    return error_cause(EINVAL, cause, first, second);
 }
 
 int options_check_flags(unsigned flags)
 {
-    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 ||
-        ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER)) && !(flags & SHMHEAP_CREATE)) ||
-        ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE)) ||
-        ((flags & SHMHEAP_ANONYMOUS) &&
-         (!(flags & SHMHEAP_CREATE) ||
-          (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))))
-        return invalid();
+    if ((flags & ~(unsigned)FLAGS_KNOWN) != 0)
+        return invalid(CAUSE_FLAGS_UNKNOWN, flags & ~(unsigned)FLAGS_KNOWN, 0);
+    if ((flags & (SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER | SHMHEAP_ANONYMOUS)) &&
+        !(flags & SHMHEAP_CREATE))
+        return invalid(CAUSE_FLAGS_OF_CREATE, flags, 0);
+    if ((flags & SHMHEAP_READ_ONLY) && (flags & SHMHEAP_CREATE))
+        return invalid(CAUSE_FLAGS_READ_ONLY, flags, 0);
+    if ((flags & SHMHEAP_ANONYMOUS) &&
+        (flags & (SHMHEAP_FILE | SHMHEAP_TAKE_OVER | SHMHEAP_SOCKET)))
+        return invalid(CAUSE_FLAGS_ANONYMOUS, flags, 0);
     return 0;
 }
 
@@ -42,10 +45,14 @@ int options_plan(struct segment_plan *plan, const shmheap_options *options)
                   (options->flags & SHMHEAP_REAP ? FORMAT_REAP : 0);
     plan->slot_count = SLOTS_MAX;
     plan->region_align = FILE_ALIGN;
-    if (plan->len < REGION_LEN_MIN || plan->max_len < plan->len ||
-        (options->alignment != 0 && options->alignment != 8 && options->alignment != 16) ||
-        options->mode > 07777)
-        return invalid();
+    if (plan->len < REGION_LEN_MIN)
+        return invalid(CAUSE_LEN, plan->len, REGION_LEN_MIN);
+    if (plan->max_len < plan->len)
+        return invalid(CAUSE_MAX_LEN, plan->max_len, plan->len);
+    if (options->alignment != 0 && options->alignment != 8 && options->alignment != 16)
+        return invalid(CAUSE_ALIGNMENT, options->alignment, 0);
+    if (options->mode > 07777)
+        return invalid(CAUSE_MODE, options->mode, 0);
     return 0;
 }
 
@@ -76,20 +83,18 @@ int options_plan_at(struct segment_plan *plan, void *memory, uint64_t bytes,
                     const shmheap_options *options)
 {
     const unsigned allowed = SHMHEAP_CACHED | SHMHEAP_REAP;
-    if ((options->flags & ~allowed) != 0 || options_plan(plan, options) != 0)
-        return invalid();
+    if ((options->flags & ~allowed) != 0)
+        return invalid(CAUSE_FLAGS_NOT_HERE, options->flags & ~allowed, 0);
+    if (options_plan(plan, options) != 0)
+        return -1;
     plan->slot_count = slots_for(bytes);
     plan->region_align = 16;
     if (!options_memory_is_fit(memory, bytes, plan->shift == 3 ? 8 : 16))
-        return invalid();
+        return invalid(CAUSE_MEMORY, (uintptr_t)memory, bytes);
     if (options->len == 0) {
         plan->len =
             segment_region_fitting(bytes, plan->shift, plan->slot_count, plan->region_align);
         plan->max_len = plan->len;
     }
-    if (plan->len == 0) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return 0;
+    return plan->len != 0 ? 0 : error_cause(ENOMEM, CAUSE_MEMORY_FEW, bytes, 0);
 }

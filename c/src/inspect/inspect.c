@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "../base/error.h"
 #include "../free_set/index.h"
 #include "../names/names.h"
 #include "../os/process.h"
@@ -17,8 +18,13 @@
 
 static int inspect_fail(int reason)
 {
-    errno = reason;
-    return -1;
+    return error_cause(reason, reason == EAGAIN ? CAUSE_READ_CHANGES : CAUSE_NONE, 0, 0);
+}
+
+/* heap_lock or segment_refresh failed. It may have given its cause. */
+static COLD int inspect_not_entered(void)
+{
+    return error_state.error == errno ? -1 : inspect_fail(errno);
 }
 
 enum { INSPECT_TRIES = 200, SETTLE_TRIES = 2000 };
@@ -37,7 +43,7 @@ static COLD int inspect_read_only(struct shmheap *heap, int (*run)(struct shmhea
             return inspect_fail(EAGAIN);
         if (load_u64(&heap->control->len) != load_u64(&heap->len_known) &&
             segment_refresh(heap) != 0)
-            return -1;
+            return inspect_not_entered();
         int result = run(heap, context);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (load_u64(&heap->control->sequence) == before)
@@ -51,7 +57,7 @@ int inspect_at(struct shmheap *heap, int (*run)(struct shmheap *, void *), void 
     if (heap->read_only)
         return inspect_read_only(heap, run, context);
     if (heap_lock(heap) != 0)
-        return -1;
+        return inspect_not_entered();
     int cancel_state = process_cancel_off();
     int result = run(heap, context);
     process_cancel_restore(cancel_state);
@@ -347,10 +353,8 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
         int stop = taken ? visit(&info, context) : 0;
         if (stop != 0)
             return stop;
-        if (!heap->open) { /* visit disconnected */
-            errno = EINVAL;
-            return -1;
-        }
+        if (!heap->open) /* visit disconnected */
+            return error_cause(EINVAL, CAUSE_NOT_OPEN, 0, 0);
     }
     return 0;
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../base/error.h"
+
 uint64_t names_header_in_state(const struct shmheap *heap, uint64_t granule, unsigned state)
 {
     uint64_t end = connection_end(heap);
@@ -68,8 +70,10 @@ uint64_t names_hash_words(uint64_t key, const uint64_t *words, uint64_t count)
 int name_set(const struct shmheap *heap, struct name *name, const char *text)
 {
     size_t len = text != NULL ? strnlen(text, NAME_LEN_MAX + 1) : 0;
-    if (len == 0 || len > NAME_LEN_MAX) {
-        errno = len == 0 ? EINVAL : ENAMETOOLONG;
+    if (len == 0)
+        return error_cause(EINVAL, CAUSE_NAME_EMPTY, 0, 0);
+    if (len > NAME_LEN_MAX) {
+        errno = ENAMETOOLONG;
         return -1;
     }
     memset(name->words, 0, sizeof name->words);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/kernel.h"
 
 enum { CPU_PATH_ROOM = 4096 };
@@ -72,8 +73,7 @@ int topology_of_cpus(struct topology *topology, const char *folder, const unsign
     }
     if (topology->socket >= 0)
         return 0;
-    errno = ENOTSUP;
-    return -1;
+    return error_cause(ENOTSUP, CAUSE_NO_TOPOLOGY, 0, 0);
 }
 
 int topology_of_caller(struct topology *topology)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../os/file.h"
 #include "../os/process.h"
 #include "../segment/reserve.h"
@@ -70,10 +71,8 @@ int slot_table_extend(struct shmheap *heap)
 {
     unsigned there = entries_there(heap),
              wanted = 2 * there < heap->slot_count ? 2 * there : heap->slot_count;
-    if (wanted == there || !heap->has_file) {
-        errno = EAGAIN;
-        return -1;
-    }
+    if (wanted == there || !heap->has_file)
+        return error_cause(EAGAIN, CAUSE_SLOTS_TAKEN, there - 1, 0);
     if (reserve_slots(heap, entries_end(heap, wanted)) != 0)
         return -1;
     slot_table_open(heap);
@@ -232,8 +231,7 @@ int slot_take(struct shmheap *heap)
     if (heap->slot_copy != 0) {
         slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_TAKEN); /* was SLOT_HEIR */
     } else if (!slot_take_free(heap, SLOT_TAKEN)) {
-        errno = EAGAIN;
-        return -1;
+        return error_cause(EAGAIN, CAUSE_SLOTS_TAKEN, heap->slot_count - 1, 0);
     }
     heap->slot = heap->slot_copy;
     return 0;

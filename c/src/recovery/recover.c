@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../base/error.h"
 #include "../heap/fit.h"
 #include "../free_set/index.h"
 #include "../names/departed.h"
@@ -169,7 +170,7 @@ static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
             return LOCK_DIED;
         waited_ms += heap->lock_slice_ms;
         if (waited_ms > limit_ms) {
-            errno = ETIMEDOUT;
+            error_cause(ETIMEDOUT, CAUSE_LOCK_HELD, lock_word_slot(seen), waited_ms);
             return LOCK_SUSPECT;
         }
     }
@@ -259,14 +260,11 @@ int recover_take_slot(struct shmheap *heap)
 
 int heap_lock_within(struct shmheap *heap, unsigned limit_ms)
 {
-    if (heap == NULL || !heap->open) {
-        errno = EINVAL;
-        return -1;
-    }
-    if (heap->read_only) {
-        errno = EACCES;
-        return -1;
-    }
+    error_forget();
+    if (heap == NULL || !heap->open)
+        return error_cause(EINVAL, CAUSE_NOT_OPEN, 0, 0);
+    if (heap->read_only)
+        return error_cause(EACCES, CAUSE_READ_ONLY, 0, 0);
     process_notice_fork();
     int before = errno, cancel = process_cancel_off();
     int entered = (load_acquire_u32(&heap->ready) || recover_take_slot(heap) == 0) &&

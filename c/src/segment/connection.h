@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "../os/liveness.h"
+#include "../base/error.h"
 #include "../base/layout.h"
 #include "../os/process.h"
 
@@ -112,7 +113,8 @@ struct shmheap {
     shared_u64 spare_bin[BINS]; /* written, never read */
     struct cache *caches;       /* of threads; under the mutex of threads.c */
     char name_text[PATH_MAX];
-    struct shmheap *next; /* all connections of the process; a new one reuses a closed one */
+    char label[ERROR_NAME]; /* its name for error_note */
+    struct shmheap *next;   /* all connections of the process; a new one reuses a closed one */
 };
 STATIC_ASSERT(offsetof(struct shmheap, apart) == PROCESS_WIPED,
               what_a_child_must_not_have_is_wiped);

@@ -413,6 +413,7 @@ impl Default for shmheap_report {
 }
 extern "C" {
     pub fn shmheap_version() -> ::core::ffi::c_uint;
+    pub fn shmheap_error_text() -> *const ::core::ffi::c_char;
     pub fn shmheap_create(
         name: *const ::core::ffi::c_char,
         len: usize,

@@ -29,8 +29,9 @@ pub enum Error {
     InvalidOption {
         /// The heap's name, or its path.
         heap: Box<str>,
-        /// Which argument, and its range.
-        what: &'static str,
+        /// Which argument, and its range, in the words of the library
+        /// (`shmheap_error_text` of `shmheap.h`).
+        what: Box<str>,
     },
     /// The system does not permit it.
     PermissionDenied {
@@ -135,6 +136,14 @@ pub enum Error {
     },
     /// The library was built without it, or the kernel lacks it.
     Unsupported,
+    /// A call of the library failed for any other reason.
+    Call {
+        /// The `errno`.
+        errno: i32,
+        /// The call, the heap, the reason and what to do, in the words of the library
+        /// (`shmheap_error_text` of `shmheap.h`).
+        text: Box<str>,
+    },
     /// Any other error of the operating system.
     Os(io::Error),
 }
@@ -151,8 +160,9 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The meaning of an errno value that is the same in all calls of the library.
-    pub(crate) fn from_errno(errno: i32) -> Self {
+    /// The meaning of an errno value that is the same in all calls of the library. text is what C
+    /// says of this failure.
+    pub(crate) fn from_errno(errno: i32, text: fn() -> Box<str>) -> Self {
         match errno {
             code::EPERM => Error::NotHeld,
             code::EAGAIN => Error::TooManyProcesses,
@@ -160,7 +170,7 @@ impl Error {
             code::EBADMSG => Error::Corrupt,
             code::ESTALE => Error::Stale,
             code::ENOTSUP => Error::Unsupported,
-            _ => Error::Os(io::Error::from_raw_os_error(errno)),
+            _ => Error::Call { errno, text: text() },
         }
     }
 
@@ -193,39 +203,40 @@ impl Error {
             Error::Unsound { .. } => "Unsound",
             Error::OtherLibrary { .. } => "OtherLibrary",
             Error::Unsupported => "Unsupported",
+            Error::Call { .. } => "Call",
             Error::Os(_) => "Os",
         }
     }
 
     /// errno of a call on an open heap.
-    pub(crate) fn from_change(errno: i32) -> Self {
+    pub(crate) fn from_change(errno: i32, text: fn() -> Box<str>) -> Self {
         match errno {
             code::EACCES => Error::ReadOnly,
             code::EINVAL => Error::ForeignHandle,
-            _ => Error::from_errno(errno),
+            _ => Error::from_errno(errno, text),
         }
     }
 
-    /// errno of a call that opens or removes this heap; invalid: what EINVAL says of the arguments.
-    pub(crate) fn from_open(
-        errno: i32,
-        heap: &str,
-        invalid: impl FnOnce() -> &'static str,
-    ) -> Self {
+    /// errno of a call that opens or removes this heap.
+    pub(crate) fn from_open(errno: i32, heap: &str, text: fn() -> Box<str>) -> Self {
         let heap = heap.into();
         match errno {
             code::ENOENT => Error::NotFound { heap },
             code::EEXIST => Error::AlreadyExists { heap },
             code::EACCES => Error::PermissionDenied { heap },
             code::EPROTONOSUPPORT => Error::OtherVersion { heap },
-            code::EINVAL => Error::InvalidOption { heap, what: invalid() },
-            code::ENAMETOOLONG => {
-                Error::InvalidOption { heap, what: "the name is too long: 255 bytes at most" }
+            code::EINVAL | code::ENAMETOOLONG => {
+                Error::InvalidOption { heap, what: without_call(&text()).into() }
             }
-            code::EPERM => Error::Os(io::Error::from_raw_os_error(errno)),
-            _ => Error::from_errno(errno),
+            code::EPERM => Error::Call { errno, text: text() },
+            _ => Error::from_errno(errno, text),
         }
     }
+}
+
+/// What the library says of a call, without the call and its arguments: they end with `: `.
+fn without_call(text: &str) -> &str {
+    text.split_once("): ").or_else(|| text.split_once(": ")).map_or(text, |(_, cause)| cause)
 }
 
 impl fmt::Display for Error {
@@ -364,6 +375,7 @@ impl fmt::Display for Error {
                 )
             }
             Error::Unsupported => f.write_str("not supported here: leave the option out"),
+            Error::Call { text, .. } => f.write_str(text),
             Error::Os(error) => write!(f, "{error}"),
         }
     }
@@ -382,6 +394,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Os(_) => None,
+            Error::Call { errno, .. } => Some(io::Error::from_raw_os_error(*errno).kind()),
             Error::NotFound { .. } | Error::NoSuchName { .. } => Some(io::ErrorKind::NotFound),
             Error::AlreadyExists { .. } => Some(io::ErrorKind::AlreadyExists),
             Error::PermissionDenied { .. }
@@ -447,16 +460,21 @@ mod tests {
 
     #[test]
     fn each_errno_has_its_cause() {
-        assert!(matches!(Error::from_change(code::EACCES), Error::ReadOnly));
-        let open = |errno| Error::from_open(errno, "/a", || "the size");
+        let change = |errno| Error::from_change(errno, || "shmheap_stat: a cause".into());
+        assert!(matches!(change(code::EACCES), Error::ReadOnly));
+        let text = || "shmheap_open(\"/a\"): len is 1 (EINVAL); give more".into();
+        let open = |errno| Error::from_open(errno, "/a", text);
         assert!(matches!(open(code::EACCES), Error::PermissionDenied { heap } if &*heap == "/a"));
         assert!(matches!(open(code::ENOENT), Error::NotFound { heap } if &*heap == "/a"));
-        assert!(matches!(Error::from_change(code::EPERM), Error::NotHeld));
-        assert!(matches!(Error::from_change(code::ESTALE), Error::Stale));
-        assert!(matches!(open(code::EINVAL), Error::InvalidOption { what: "the size", .. }));
+        assert!(matches!(change(code::EPERM), Error::NotHeld));
+        assert!(matches!(change(code::ESTALE), Error::Stale));
+        let invalid = open(code::EINVAL).to_string();
+        assert_eq!(invalid, "heap \"/a\": len is 1 (EINVAL); give more");
         let other = open(5);
-        assert!(matches!(&other, Error::Os(error) if error.raw_os_error() == Some(5)));
-        assert!(std::error::Error::source(&other).is_some());
+        assert!(matches!(&other, Error::Call { errno: 5, .. }));
+        assert_eq!(other.to_string(), &*text());
+        assert_eq!(change(5).to_string(), "shmheap_stat: a cause");
+        assert_eq!(io::Error::from(other).kind(), io::Error::from_raw_os_error(5).kind());
     }
 
     #[test]

@@ -35,6 +35,16 @@ fn in_a_file() {
     std::fs::remove_file(&path).unwrap();
 }
 
+/// What has no variant of its own has the library's words.
+#[test]
+fn any_other_failure_says_what_to_do() {
+    const EISDIR: i32 = 21;
+    let folder = Heap::options().open_file("/").map(|_| ()).unwrap_err();
+    assert!(matches!(folder, Error::Call { errno: EISDIR, .. }));
+    assert!(folder.to_string().starts_with("shmheap_open(\"/\"): "), "{folder}");
+    assert!(format!("{folder:?}").starts_with("Call: shmheap_open(\"/\"): "));
+}
+
 #[test]
 fn read_only_changes_nothing() {
     let heap = Heap::anonymous(1 << 16).unwrap();
@@ -56,7 +66,9 @@ fn read_only_changes_nothing() {
 #[test]
 fn options_out_of_range_are_refused() {
     let heap = |options: shmheap::HeapOptions| options.anonymous().map(|_| ());
-    assert!(matches!(heap(Heap::options().alignment(32)), Err(Error::InvalidOption { .. })));
+    let refused = heap(Heap::options().alignment(32)).unwrap_err();
+    assert!(matches!(refused, Error::InvalidOption { .. }));
+    assert!(refused.to_string().contains("alignment is 32, and may be 8 or 16 (EINVAL); give 8"));
     assert!(matches!(heap(Heap::options().size(1)), Err(Error::InvalidOption { .. })));
     assert!(matches!(
         heap(Heap::options().size(1 << 20).growable_to(1 << 10)),

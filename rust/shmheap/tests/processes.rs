@@ -323,7 +323,7 @@ fn a_heap_of_the_package() {
             assert!(matches!(open(name), Err(Error::NotFound { .. })));
         }
         Err(Error::Unsupported) => {}
-        Err(Error::Os(error)) => assert_eq!(error.raw_os_error(), Some(EXDEV)),
+        Err(Error::Call { errno, .. }) => assert_eq!(errno, EXDEV),
         Err(error) => panic!("{error}"),
     }
 }

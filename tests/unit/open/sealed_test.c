@@ -118,6 +118,7 @@ static void a_connection_made_before_the_seal_is_found(void)
 {
     shmheap_memory_handle mem;
     CHECK_REFUSED(create(&mem, write_a_heap) == -1, EBUSY);
+    CHECK(strstr(shmheap_error_text(), "another thread connected to the heap before") != NULL);
     CHECK(!shmheap_valid(mem));
     shmheap_disconnect(second);
     close(kept);

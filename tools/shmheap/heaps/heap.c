@@ -112,13 +112,8 @@ int heap_fail(const struct heap_ref *ref)
         case EBADMSG:
             return fail("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
         case EPROTONOSUPPORT:
-            return fail("the heap '%s' has another format version; use the shmheap that created it",
-                        text);
-        case ETIMEDOUT:
-            return fail(
-                "the heap '%s' was never finished, or a live process holds its lock; if that "
-                "process is stopped, continue or end it",
-                text);
+        case ETIMEDOUT: /* both are the library's alone */
+            return fail("%s", shmheap_error_text());
         case EAGAIN:
             return fail_again(ref);
         case EBUSY:

@@ -4,7 +4,6 @@
  */
 #include "tools/shmheap/replay/outcome.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -90,7 +89,7 @@ int outcome_gather(struct outcome *outcome, const struct plan *plan, const struc
         status = STATUS_FAILED;
     int sound = shmheap_check(plan->mem, &outcome->report);
     if (sound < 0 || shmheap_stat(plan->mem, &outcome->stats))
-        return fail("cannot inspect the heap: %s", strerror(errno));
+        return fail("%s", shmheap_error_text());
     if (sound > 0)
         return fail("the heap is not sound: rule %u (%s) is broken at offset %llu",
                     outcome->report.rule, outcome->report.text,

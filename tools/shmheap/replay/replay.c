@@ -104,7 +104,7 @@ static int make_heap(struct plan *plan)
         return fail("shared memory has no room for a heap of %s; use a smaller --len or fewer "
                     "--processes",
                     size_text(plan->len));
-    return fail("cannot create a heap of %s: %s", size_text(plan->len), strerror(errno));
+    return fail("%s", shmheap_error_text());
 }
 
 static int make_board(struct plan *plan)

@@ -12,7 +12,7 @@
 #include "tools/shmheap/worker/histogram.h"
 #include "tools/shmheap/trace/trace.h"
 
-enum { MOST_WORKERS = 512, MESSAGE_ROOM = 200 };
+enum { MOST_WORKERS = 512, MESSAGE_ROOM = 512 };
 
 /* Kinds of calls with a histogram each: a realloc may copy its object. */
 enum timed_kind { TIMED_ALLOC, TIMED_REALLOC, TIMED_FREE, TIMED_KINDS };

@@ -75,8 +75,7 @@ static int alloc_failed(struct worker *worker, uint64_t size)
     if (errno == ENOMEM)
         return worker_fail(worker, "no room for an object of %s; give a larger --len or --max-len",
                            size_text(size));
-    return worker_fail(worker, "cannot allocate an object of %s: %s", size_text(size),
-                       strerror(errno));
+    return worker_fail(worker, "%s", shmheap_error_text());
 }
 
 static int contents_wrong(struct worker *worker, const struct object *object, size_t at)
@@ -178,7 +177,7 @@ static int hand_over(struct worker *worker, struct object *object)
     parcel.handle = shmheap_ptr_to_handle(worker->mem, object->memory);
     if (!parcel.handle.bits)
         return worker_fail(worker, "the library refused a handle of a live object: %s",
-                           strerror(errno));
+                           shmheap_error_text());
     if (!handover_put(&plan->board[(worker->index + 1) % plan->processes].incoming, &parcel))
         return 0;
     object->memory = NULL;
@@ -198,7 +197,7 @@ static int object_free(struct worker *worker, struct object *object)
     timer_stop(worker, TIMED_FREE, started);
     if (failed)
         return worker_fail(worker, "the library refused to free a live object: %s",
-                           strerror(errno));
+                           shmheap_error_text());
     object->memory = NULL;
     worker->board->frees++;
     return 0;
@@ -287,10 +286,9 @@ static int worker_connect(struct worker *worker)
     if (worker->plan->inherit)
         return 0;
     worker->mem = shmheap_connect(worker->plan->name);
-    int error = errno;
     shmheap_disconnect(inherited);
     if (!shmheap_valid(worker->mem))
-        return worker_fail(worker, "cannot connect to the heap: %s", strerror(error));
+        return worker_fail(worker, "%s", shmheap_error_text());
     return 0;
 }
 
@@ -313,7 +311,7 @@ static int worker_begin(struct worker *worker)
         return alloc_failed(worker, 1);
     shmheap_free(worker->mem, first);
     if (shmheap_processes(worker->mem, find_self, worker) < 0)
-        return worker_fail(worker, "cannot list the heap's processes: %s", strerror(errno));
+        return worker_fail(worker, "%s", shmheap_error_text());
     return 0;
 }
 

@@ -106,7 +106,7 @@ impl HeapOptions {
 
     /// The heap of the CPU package that the caller runs on: `.socketN` is added to the name, and a
     /// new heap's memory lies on the package's NUMA nodes. [`Error::Unsupported`] where the system
-    /// does not tell, [`Error::Os`] with `EXDEV` where the caller may run on several packages.
+    /// does not tell, [`Error::Call`] with `EXDEV` where the caller may run on several packages.
     pub fn of_socket(self) -> Self {
         self.flag(raw::SOCKET)
     }
@@ -208,7 +208,7 @@ impl HeapOptions {
 pub(super) fn c_name(name: &[u8]) -> Result<CString> {
     let invalid = |_| Error::InvalidOption {
         heap: String::from_utf8_lossy(name).into(),
-        what: "a name cannot hold a zero byte",
+        what: "a name cannot hold a zero byte".into(),
     };
     CString::new(name).map_err(invalid)
 }

@@ -3,7 +3,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use super::{errno, sys, Connection};
+use super::{errno, error_text, sys, Connection};
 use crate::error::{Error, Result};
 
 /// A block as a walk shows it.
@@ -55,7 +55,7 @@ impl Connection {
         // SAFETY: C, shmheap_stat: stats may be written.
         match unsafe { sys::shmheap_stat(self.mem, &mut stats) } {
             0 => Ok(stats),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 
@@ -75,7 +75,7 @@ impl Connection {
                     .map(|&c| char::from(c as u8))
                     .collect(),
             }),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Connection {
         // SAFETY: C, shmheap_reap without SHMHEAP_REAP_SHARED: "frees the objects that dead
         // processes held, if no handle of them was taken and they are not in transit".
         let freed = unsafe { sys::shmheap_reap(self.mem, 0) };
-        u64::try_from(freed).map_err(|_| Error::from_change(errno()))
+        u64::try_from(freed).map_err(|_| Error::from_change(errno(), error_text))
     }
 
     /// Calls visit for each block, in the order of addresses.
@@ -114,7 +114,7 @@ impl Connection {
         // code uses meanwhile.
         match unsafe { call(self.mem, Some(visit_each::<I, F>), ptr::from_mut(visit).cast()) } {
             0 => Ok(()),
-            _ => Err(Error::from_change(errno())),
+            _ => Err(Error::from_change(errno(), error_text)),
         }
     }
 

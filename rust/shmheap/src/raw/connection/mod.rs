@@ -3,6 +3,7 @@
 //! - `opening`: how a connection begins.
 //! - `objects`: objects allocated, freed, sent, claimed, looked at; `names`: those with names.
 //! - `figures`: what the heap says of itself; `file`: what is read through its file.
+use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
@@ -58,9 +59,17 @@ fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
+/// Why the call that has just failed in this thread failed, as C says it.
+fn error_text() -> Box<str> {
+    // SAFETY: C, shmheap_error_text: it returns a text with a zero byte at its end, "valid until
+    // the thread's next failure"; no call comes between.
+    let text = unsafe { CStr::from_ptr(sys::shmheap_error_text()) };
+    text.to_string_lossy().into()
+}
+
 #[cold]
 fn not_changed() -> Error {
-    Error::from_change(errno())
+    Error::from_change(errno(), error_text)
 }
 
 #[cold]

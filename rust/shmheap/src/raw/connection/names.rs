@@ -2,7 +2,7 @@
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
 
-use super::{errno, sys, Connection};
+use super::{errno, error_text, sys, Connection};
 use crate::error::{code, Error, Result};
 
 /// A name as C shows it.
@@ -26,7 +26,7 @@ impl Connection {
                 code::ENOMEM => Err(Error::OutOfMemory { size }),
                 code::EINVAL => Ok(None),
                 code::ENAMETOOLONG => Err(Error::InvalidName("it is longer than 255 bytes")),
-                other => Err(Error::from_change(other)),
+                other => Err(Error::from_change(other, error_text)),
             },
         }
     }
@@ -56,7 +56,7 @@ impl Connection {
     fn no_name(code: i32, name: &CStr) -> Error {
         match code {
             code::ENOENT => Error::NoSuchName { name: name.to_string_lossy().into() },
-            other => Error::from_change(other),
+            other => Error::from_change(other, error_text),
         }
     }
 
@@ -69,7 +69,7 @@ impl Connection {
         match object.is_null().then(errno) {
             None => Ok(true),
             Some(code::ENOENT) => Ok(false),
-            Some(other) => Err(Error::from_change(other)),
+            Some(other) => Err(Error::from_change(other, error_text)),
         }
     }
 

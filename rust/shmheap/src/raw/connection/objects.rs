@@ -3,7 +3,7 @@ use std::ffi::c_int;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::{errno, not_changed, sys, Connection};
+use super::{errno, error_text, not_changed, sys, Connection};
 use crate::error::{code, Error, Result};
 
 #[cold]
@@ -19,7 +19,7 @@ fn not_seen() -> Error {
 fn not_sent() -> Error {
     match errno() {
         code::EINVAL => Error::Stale,
-        other => Error::from_change(other),
+        other => Error::from_change(other, error_text),
     }
 }
 
@@ -28,7 +28,7 @@ fn not_allocated(size: usize) -> Error {
     match errno() {
         code::ENOMEM => Error::OutOfMemory { size },
         code::EINVAL => Error::TooLarge,
-        other => Error::from_change(other),
+        other => Error::from_change(other, error_text),
     }
 }
 
@@ -230,7 +230,7 @@ impl Connection {
     pub(crate) fn handle_of(&self, object: NonNull<u8>) -> Result<u64> {
         // SAFETY: C, shmheap_ptr_to_handle: what is no live object is refused.
         match unsafe { sys::shmheap_ptr_to_handle(self.mem, object.as_ptr().cast()) }.bits {
-            0 => Err(Error::from_change(errno())),
+            0 => Err(Error::from_change(errno(), error_text)),
             bits => Ok(bits),
         }
     }

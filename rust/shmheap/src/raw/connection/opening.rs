@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 
-use super::{errno, sys, Connection, Found};
+use super::{errno, error_text, sys, Connection, Found};
 use crate::error::{Error, Result};
 use crate::raw::process::{Place, Process};
 
@@ -44,31 +44,7 @@ fn check_version() -> Result<()> {
     }
 }
 
-const NAME_RANGE: &str =
-    "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most";
-
 impl Opening {
-    /// Which argument it is that C calls invalid.
-    fn out_of_range(&self) -> &'static str {
-        if !matches!(self.alignment, 0 | 8 | 16) {
-            "the alignment is 8 or 16 bytes"
-        } else if self.max_len != 0 && self.max_len < self.len {
-            "growable_to is no less than the size"
-        } else if (1..128).contains(&self.len) {
-            "the size is 128 bytes at least"
-        } else if self.mode & !0o777 != 0 {
-            "the mode has permission bits alone, 0o777 at most"
-        } else if self.flags & READ_ONLY != 0 && self.flags & CREATE != 0 {
-            "read_only is for heaps that are there: a heap that is created is written"
-        } else if self.flags & ANONYMOUS == 0 && self.flags & FILE == 0 {
-            "the name begins with \"/\", has no other \"/\", and is 255 bytes long at most; \
-             sizes are those that a heap of 2^36 blocks can have"
-        } else {
-            "sizes are those that a heap of 2^36 blocks can have; take_over, of_socket and \
-             huge_pages are for heaps with a name"
-        }
-    }
-
     fn as_c(&self) -> sys::shmheap_options {
         sys::shmheap_options {
             len: self.len,
@@ -120,7 +96,7 @@ impl Connection {
         check_version()?;
         Place::watch();
         if open(&mut mem) != 0 {
-            return Err(Error::from_open(errno(), name, || opening.out_of_range()));
+            return Err(Error::from_open(errno(), name, error_text));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast())
@@ -163,7 +139,7 @@ impl Connection {
         // SAFETY: C, shmheap_unlink: name ends with a zero byte.
         match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), || NAME_RANGE)),
+            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), error_text)),
         }
     }
 }

@@ -130,6 +130,10 @@ pub(crate) unsafe extern "C" fn shmheap_version() -> c_uint {
     SHMHEAP_VERSION
 }
 
+pub(crate) unsafe extern "C" fn shmheap_error_text() -> *const c_char {
+    c"no call of C has failed".as_ptr()
+}
+
 pub(crate) unsafe extern "C" fn shmheap_open(
     out: *mut Mem,
     _: *const c_char,

@@ -1,0 +1,125 @@
+/* error.h: what this thread's last failed call notes for shmheap_error_text.
+ *
+ * A failed call notes numbers and two short names, and makes no text: a program may poll a full
+ * heap. api/error_text.c makes the text when the program requests it. A function of a lower layer
+ * that knows more than errno tells calls error_cause. The public call then calls error_note, which
+ * takes the cause if errno still is the cause's. A success stores nothing.
+ *
+ * The state is static memory of the thread, without malloc: initial-exec, so a library that is
+ * loaded by dlopen() takes it from what the C library reserves for that. Keep it small.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SHMHEAP_ERROR_H
+#define SHMHEAP_ERROR_H
+
+#include <stdint.h>
+
+#include "platform.h"
+
+/* Why a call failed, where the call and its errno do not tell. api/error_rows.c has the texts. */
+enum cause {
+    CAUSE_NONE,
+    /* any call */
+    CAUSE_NOT_OPEN,
+    CAUSE_READ_ONLY,
+    CAUSE_LOCK_HELD,     /* slot of the owner, ms */
+    CAUSE_SLOTS_TAKEN,   /* slots */
+    CAUSE_READ_CHANGES,  /* a read-only connection */
+    CAUSE_ARGUMENT_NULL, /* enum argument */
+    /* opening */
+    CAUSE_FLAGS_UNKNOWN, /* the unknown bits */
+    CAUSE_FLAGS_OF_CREATE,
+    CAUSE_FLAGS_READ_ONLY,
+    CAUSE_FLAGS_ANONYMOUS,
+    CAUSE_FLAGS_NOT_HERE, /* the bits that this call refuses */
+    CAUSE_LEN,            /* len, the least */
+    CAUSE_MAX_LEN,        /* max_len, len */
+    CAUSE_ALIGNMENT,      /* alignment */
+    CAUSE_MODE,           /* mode */
+    CAUSE_NAME_MISSING,
+    CAUSE_MEMORY,     /* address, bytes */
+    CAUSE_MEMORY_FEW, /* bytes */
+    CAUSE_SEAL_MISSING,
+    CAUSE_SEAL_LATE,
+    CAUSE_NO_TOPOLOGY,
+    /* allocating and freeing */
+    CAUSE_NO_SPACE,         /* bytes, bytes of the region */
+    CAUSE_TOO_LARGE,        /* bytes, bytes of the largest region */
+    CAUSE_OVERFLOW,         /* count, size */
+    CAUSE_NO_SPACE_TIME,    /* bytes, ms */
+    CAUSE_OBJECT_ALIGNMENT, /* alignment */
+    CAUSE_MEMORY_ALIGNMENT, /* alignment, address */
+    CAUSE_NO_OBJECT,        /* address */
+    CAUSE_NAMED,            /* address */
+    CAUSE_NO_USE,           /* address */
+    CAUSE_NOT_ALL_FREED,    /* entries refused, entries */
+    /* handles and names */
+    CAUSE_HANDLE_NULL,
+    CAUSE_HANDLE_FOREIGN,
+    CAUSE_UNSHARED,   /* address */
+    CAUSE_NO_ROOM,    /* words */
+    CAUSE_REAP_FLAGS, /* the unknown bits */
+    CAUSE_NAME_EMPTY,
+    CAUSE_NAME_UNKNOWN,
+    CAUSE_NAME_SHORTER, /* bytes */
+    CAUSES
+};
+
+/* Arguments that may not be NULL, or 0. api/error_rows.c has their names. */
+enum argument {
+    ARGUMENT_OUT,
+    ARGUMENT_PTRS,
+    ARGUMENT_VISIT,
+    ARGUMENT_STATS,
+    ARGUMENT_PATH,
+    ARGUMENT_WORDS,
+    ARGUMENT_COUNT,
+    ARGUMENT_BUFFER,
+    ARGUMENTS
+};
+
+enum {
+    ERROR_NAME = 40,  /* bytes of a noted name, with its NUL */
+    ERROR_TEXT = 400, /* bytes of the text, with its NUL; //tests/unit/calls:error_text_test */
+    ERROR_NUMBERS = 2
+};
+
+/* struct error_record is private to the thread: its last failed call. Any bytes are a valid record:
+ * a signal handler may read it between two stores. */
+struct error_record {
+    uint16_t call; /* enum error_call; 0: no call has failed */
+    uint16_t cause;
+    int32_t error; /* errno */
+    uint64_t numbers[ERROR_NUMBERS];
+    char heap[ERROR_NAME];   /* its name, as error_name makes it; empty: none */
+    char object[ERROR_NAME]; /* the name or path that the call was given besides */
+};
+
+/* struct error_state is private to the thread. error is 0 where no cause waits for error_note.
+ * While muted is 1, a call within another call notes nothing. */
+struct error_state {
+    struct error_record record;
+    int32_t error;
+    uint16_t cause, muted;
+    uint64_t numbers[ERROR_NUMBERS];
+    char text[ERROR_TEXT];
+};
+extern __thread struct error_state error_state
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* error_forget drops a cause that an earlier call left, which went on to succeed. */
+static inline void error_forget(void) { error_state.error = 0; }
+
+/* error_cause sets errno and its cause, for error_note. Returns -1. */
+int error_cause(int error, enum cause cause, uint64_t first, uint64_t second);
+
+/* error_note notes that this call failed with errno, on a heap of this name (ERROR_NAME bytes). */
+void error_note(unsigned call, const char *heap);
+
+/* error_note_object adds another name to the note. */
+void error_note_object(const char *name);
+
+/* error_name copies a name, or of one that is too long the end, behind "...". NULL: an empty
+ * name. */
+void error_name(char *to, const char *name);
+
+#endif
