@@ -23,6 +23,9 @@
 
 enum { WORD = 8, GRANULE = 16 };
 
+/* A program that requests this much tries how malloc fails. */
+static const size_t BEYOND_MEMORY = PTRDIFF_MAX / 2;
+
 static uint64_t *word_of(const void *object) { return (uint64_t *)(uintptr_t)object - 1; }
 
 /* What a block holds at least: whole granules without the header. */
@@ -77,7 +80,7 @@ static void say_why(size_t size, int error)
 static void *refuse(size_t size, int error)
 {
     static int said;
-    if (size <= PTRDIFF_MAX && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED)) {
+    if (size < BEYOND_MEMORY && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED)) {
         process_inside = 1;
         say_why(size, error);
         process_inside = 0;

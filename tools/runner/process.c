@@ -16,7 +16,6 @@
 
 #include "settings.h"
 
-/* More generations of children than this, each with a heap, go on with the C library's malloc. */
 enum { MOST_MIRRORS = 16 };
 
 static struct process_page first_page; /* until the wiped page is mapped */
@@ -134,26 +133,34 @@ static void heap_remove(void)
         shmheap_unlink(heap_name);
 }
 
+/* Keeps errno. */
+static void heap_leave(void)
+{
+    int error = errno;
+    shmheap_disconnect(process_heap);
+    if (made)
+        heap_remove();
+    made = 0;
+    errno = error;
+}
+
 static void heap_open(int is_child)
 {
     int is_program = !is_child && getppid() == settings.runner;
     if (!is_program && !(settings.flags & RUN_CHILDREN))
         return;
-    struct mirror *mirror = &mirrors[mirror_count];
-    if (mirror_count == MOST_MIRRORS)
-        errno = ENOSPC;
-    else if ((is_program ? heap_join() : heap_make()) == 0) {
-        if (mirror_map(mirror, process_heap) == 0) {
-            mirror_count++;
-            process_mirror = mirror;
+    if (mirror_count == MOST_MIRRORS) {
+        process_say(
+            "process %ld has forked ancestors with %d heaps; it uses the C library's malloc",
+            (long)getpid(), MOST_MIRRORS);
+        return;
+    }
+    if ((is_program ? heap_join() : heap_make()) == 0) {
+        if (mirror_map(&mirrors[mirror_count], process_heap) == 0) {
+            process_mirror = &mirrors[mirror_count++];
             return;
         }
-        int error = errno;
-        shmheap_disconnect(process_heap);
-        if (made)
-            heap_remove();
-        made = 0;
-        errno = error;
+        heap_leave();
     }
     process_say("cannot open the heap '%s': %s; process %ld uses the C library's malloc",
                 process_heap_name(), strerror(errno), (long)getpid());
