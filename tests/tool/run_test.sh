@@ -2,7 +2,7 @@
 # run: a program that checks its malloc, with threads, children and exec; what a heap shows while the
 # program is at work; that no heap stays; what cannot be run.
 source tests/tool/lib.sh
-allocate=$PWD/$2 hold=$PWD/$3
+allocate=$PWD/$2 hold=$PWD/$3 job=$PWD/tests/tool/job.py
 cd "$work" || exit 1
 
 # gone: no heap of this test is left.
@@ -100,6 +100,12 @@ kill -HUP $!
 read -r line <&4
 finish 5
 gone 'HUP, passed on'
+
+# At a terminal, run stops and continues with its program.
+python3 "$job" "$tool" run --name "$heap" -- sh -c 'echo ready; while :; do read -r word; done' \
+    >"$work/out" </dev/null || fail "the job"
+for words in 'stopped T T' '^continued' 'ended 130'; do says "$words"; done
+gone 'Ctrl-C'
 
 # A full heap, an object freed twice, a program that closes the heap's descriptors.
 run 0 run --len 1M --name "$heap" -- "$allocate" fill

@@ -71,18 +71,17 @@ void process_say(const char *format, ...)
     (void)ignored;
 }
 
-/* Without MADV_WIPEONFORK (before Linux 4.14) only the handler notices a child. */
+/* Before Linux 4.14 the kernel wipes no page, and only this handler notices a child. */
 static void forked(void) { memset(process_page, 0, sizeof *process_page); }
 
 static void image_begin(void)
 {
     struct process_page *page =
         mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page != MAP_FAILED) {
-        madvise(page, sizeof *page, MADV_WIPEONFORK);
+    if (page == MAP_FAILED || madvise(page, sizeof *page, MADV_WIPEONFORK))
+        pthread_atfork(NULL, NULL, forked);
+    if (page != MAP_FAILED)
         __atomic_store_n(&process_page, page, __ATOMIC_RELEASE);
-    }
-    pthread_atfork(NULL, NULL, forked);
 }
 
 static void settings_read(void)
@@ -125,21 +124,13 @@ static int heap_make(void)
     return 0;
 }
 
-static void heap_remove(void)
-{
-    if (settings.flags & RUN_FILE)
-        unlink(heap_name);
-    else
-        shmheap_unlink(heap_name);
-}
-
 /* Keeps errno. */
 static void heap_leave(void)
 {
     int error = errno;
     shmheap_disconnect(process_heap);
     if (made)
-        heap_remove();
+        shmheap_unlink(heap_name);
     made = 0;
     errno = error;
 }
@@ -213,5 +204,5 @@ __attribute__((constructor)) static void image_start(void) { process_is_on(); }
 __attribute__((destructor)) static void image_end(void)
 {
     if (made && process_page->begun && !(settings.flags & RUN_KEEP))
-        heap_remove();
+        shmheap_unlink(heap_name);
 }
