@@ -9,6 +9,7 @@ mv "$here/stage$here/usr" "$here/usr"
 by_pkg_config "$here/usr"
 "$here/usr/bin/shmheap" --version
 (cd "$here" && quiet usr/bin/shmheap record -o t.trace -- /bin/true) # finds its recorder
+"$here/usr/bin/shmheap" run -- true # and its runner
 grep -q 'complete .*shmheap' "$here/usr/share/bash-completion/completions/shmheap"
 grep -q 'shmheap replay' "$here/usr/share/man/man1/shmheap.1"
 need cmake

@@ -111,7 +111,9 @@ else
 fi
 
 put 755 tools/bin/shmheap bin/shmheap
-put 755 tools/recorder/librecorder.so lib/shmheap/librecorder.so # where the tool looks for it
+for name in recorder runner; do # where the tool looks for them
+    put 755 "tools/$name/lib$name.so" "lib/shmheap/lib$name.so"
+done
 tools/install/pages tools/bin/shmheap "$work"
 put 644 "$work/shmheap.1" share/man/man1/shmheap.1
 put 644 "$work/shmheap.bash" share/bash-completion/completions/shmheap

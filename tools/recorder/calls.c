@@ -8,92 +8,12 @@
  */
 #include "stream.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static struct {
-    void *(*malloc)(size_t);
-    void *(*calloc)(size_t, size_t);
-    void *(*realloc)(void *, size_t);
-    void (*free)(void *);
-    void *(*memalign)(size_t, size_t);
-    void *(*aligned_alloc)(size_t, size_t);
-    int (*posix_memalign)(void **, size_t, size_t);
-    int ready;
-} next;
-
-/* dlsym may allocate before the real calls are known. It gets zeroed memory from here, which is
- * never freed. */
-static unsigned char early[1 << 16] __attribute__((aligned(16)));
-static size_t early_used;
-static __thread int resolving __attribute__((tls_model("initial-exec")));
-
-static void *early_take(size_t size)
-{
-    size_t len = (size + 31) & ~(size_t)15; /* 16 bytes for the size, which realloc needs */
-    size_t at = __atomic_fetch_add(&early_used, len, __ATOMIC_RELAXED);
-    if (size > sizeof early || at + len > sizeof early) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    memcpy(early + at, &size, sizeof size);
-    return early + at + 16;
-}
-
-static int is_early(const void *memory)
-{
-    uintptr_t at = (uintptr_t)memory, start = (uintptr_t)early;
-    return at >= start && at < start + sizeof early;
-}
-
-/* Copies the pointer: ISO C has no cast from an object pointer to a function pointer, but POSIX
- * guarantees the same representation. */
-static void find(void *function, const char *name)
-{
-    void *symbol = dlsym(RTLD_NEXT, name);
-    if (!symbol) {
-        static const char text[] =
-            "shmheap recorder: the program has no C library whose malloc could be recorded\n";
-        ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-        (void)ignored;
-        _exit(127);
-    }
-    memcpy(function, &symbol, sizeof symbol);
-}
-
-static void resolve(void)
-{
-    int saved = errno;
-    resolving = 1;
-    find(&next.malloc, "malloc");
-    find(&next.calloc, "calloc");
-    find(&next.realloc, "realloc");
-    find(&next.free, "free");
-    find(&next.memalign, "memalign");
-    find(&next.aligned_alloc, "aligned_alloc");
-    find(&next.posix_memalign, "posix_memalign");
-    __atomic_store_n(&next.ready, 1, __ATOMIC_RELEASE);
-    resolving = 0;
-    errno = saved;
-}
-
-/* Returns 1 if the real calls can be used; 0 inside dlsym. */
-static int known(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (__atomic_load_n(&next.ready, __ATOMIC_ACQUIRE))
-        return 1;
-    if (resolving)
-        return 0;
-    pthread_once(&once, resolve);
-    return 1;
-}
+#include "tools/preload/next.h"
 
 static void record_new(enum raw_op op, size_t alignment, void *made, size_t size)
 {
@@ -111,39 +31,39 @@ static void record_free(void *memory)
     stream_unlock();
 }
 
-#define EXPORT __attribute__((visibility("default")))
-
 EXPORT void *malloc(size_t size)
 {
-    if (!known())
+    const struct next *next = next_calls();
+    if (!next)
         return early_take(size);
-    void *made = next.malloc(size);
+    void *made = next->malloc(size);
     record_new(RAW_MALLOC, 0, made, size);
     return made;
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
+    const struct next *next = next_calls();
     size_t total;
-    if (!known())
+    if (!next)
         return __builtin_mul_overflow(count, size, &total) ? NULL : early_take(total);
-    void *made = next.calloc(count, size);
+    void *made = next->calloc(count, size);
     record_new(RAW_CALLOC, 0, made, count * size);
     return made;
 }
 
 EXPORT void free(void *memory)
 {
-    if (!memory || is_early(memory) || !known())
+    const struct next *next;
+    if (!memory || early_is(memory) || !(next = next_calls()))
         return;
     record_free(memory);
-    next.free(memory);
+    next->free(memory);
 }
 
 static void *realloc_early(void *memory, size_t size)
 {
-    size_t before;
-    memcpy(&before, (unsigned char *)memory - 16, sizeof before);
+    size_t before = early_size(memory);
     void *made = malloc(size);
     if (made)
         memcpy(made, memory, before < size ? before : size);
@@ -154,12 +74,12 @@ EXPORT void *realloc(void *memory, size_t size)
 {
     if (!memory)
         return malloc(size);
-    if (is_early(memory))
+    if (early_is(memory))
         return realloc_early(memory, size);
-    known();
+    const struct next *next = next_calls(); /* known: memory comes from there */
     if (!stream_lock())
-        return next.realloc(memory, size);
-    void *made = next.realloc(memory, size);
+        return next->realloc(memory, size);
+    void *made = next->realloc(memory, size);
     if (made)
         stream_put(RAW_REALLOC, 0, memory, size, made);
     else if (size == 0)
@@ -168,48 +88,33 @@ EXPORT void *realloc(void *memory, size_t size)
     return made;
 }
 
-EXPORT void *reallocarray(void *memory, size_t count, size_t size)
-{
-    size_t total;
-    if (__builtin_mul_overflow(count, size, &total)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return realloc(memory, total);
-}
-
 EXPORT void *memalign(size_t alignment, size_t size)
 {
-    if (!known())
+    const struct next *next = next_calls();
+    if (!next)
         return NULL;
-    void *made = next.memalign(alignment, size);
+    void *made = next->memalign(alignment, size);
     record_new(RAW_ALIGNED, alignment, made, size);
     return made;
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    if (!known())
+    const struct next *next = next_calls();
+    if (!next)
         return NULL;
-    void *made = next.aligned_alloc(alignment, size);
+    void *made = next->aligned_alloc(alignment, size);
     record_new(RAW_ALIGNED, alignment, made, size);
     return made;
 }
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
-    if (!known())
+    const struct next *next = next_calls();
+    if (!next)
         return ENOMEM;
-    int error = next.posix_memalign(out, alignment, size);
+    int error = next->posix_memalign(out, alignment, size);
     if (!error)
         record_new(RAW_ALIGNED, alignment, *out, size);
     return error;
-}
-
-EXPORT void *valloc(size_t size) { return memalign((size_t)sysconf(_SC_PAGESIZE), size); }
-
-EXPORT void *pvalloc(size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return size > SIZE_MAX - page ? NULL : memalign(page, (size + page - 1) & ~(page - 1));
 }

@@ -17,6 +17,7 @@ extern const struct command command_names;
 extern const struct command command_copy;
 extern const struct command command_reap;
 extern const struct command command_rm;
+extern const struct command command_run;
 extern const struct command command_record;
 extern const struct command command_replay;
 

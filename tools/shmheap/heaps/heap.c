@@ -124,6 +124,17 @@ int heap_fail(const struct heap_ref *ref)
     }
 }
 
+int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less)
+{
+    if (errno == EEXIST)
+        return fail("there is a %s '%s' already; use another --name, or run 'shmheap rm %s%s'",
+                    ref->is_file ? "file" : "heap", ref->text, ref->is_file ? "--file " : "",
+                    ref->text);
+    if (errno == ENOSPC || errno == ENOMEM || errno == EFBIG)
+        return fail("there is no room for a heap of %s; use a smaller %s", size_text(len), less);
+    return fail("%s", shmheap_error_text());
+}
+
 static int inspect_with(const struct heap_ref *ref, unsigned flags,
                         int (*inspect)(shmheap_memory_handle, void *), void *context)
 {

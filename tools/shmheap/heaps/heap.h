@@ -38,6 +38,10 @@ int heap_ref_unlink_unused(const struct heap_ref *ref);
  * STATUS_FAILED. */
 int heap_fail(const struct heap_ref *ref);
 
+/* heap_make_fail prints, from errno, why a heap of len bytes could not be made; less is what the user
+ * can reduce: "--len". Returns STATUS_FAILED. */
+int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less);
+
 /* heap_inspect calls inspect(mem, context) on a read-only connection. If that returns -1 with
  * EAGAIN, heap_inspect repeats it on a connection that may write: a process died in the heap, or
  * the heap changes too fast to be read without its lock. Returns what inspect returned, or -1 with

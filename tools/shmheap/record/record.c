@@ -5,27 +5,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/record/convert.h"
 #include "tools/shmheap/text/json.h"
-#include "tools/shmheap/record/recorder.h"
+#include "tools/shmheap/run/library.h"
+#include "tools/shmheap/run/program.h"
 #include "tools/shmheap/text/say.h"
 #include "tools/recorder/raw.h"
 
-enum { NOT_FOUND = 127, NOT_EXECUTABLE = 126, MOST_SHOWN = 8 };
+enum { MOST_SHOWN = 8 };
 
 struct recording {
     const char *output;
     int json;
-    char **program;
+    struct program program;
     char library[PATH_MAX];
     char folder[PATH_MAX];
     int status; /* of the program, as a shell reports it */
@@ -50,57 +49,6 @@ static char *join_command(char **words)
     return text;
 }
 
-/* If exec fails, the child sends errno through the pipe report. A successful exec closes it. */
-static void run_child(const struct recording *recording, int report)
-{
-    char preload[3 * PATH_MAX];
-    const char *others = getenv("LD_PRELOAD");
-    snprintf(preload, sizeof preload, "%s%s%s", recording->library, others && *others ? ":" : "",
-             others ? others : "");
-    setenv("LD_PRELOAD", preload, 1);
-    setenv(RAW_FOLDER_VARIABLE, recording->folder, 1);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGQUIT, SIG_DFL);
-    execvp(recording->program[0], recording->program);
-    int error = errno;
-    ssize_t ignored = write(report, &error, sizeof error);
-    (void)ignored;
-    _exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
-}
-
-static int wait_for(struct recording *recording, pid_t child)
-{
-    int status;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return fail("cannot wait for %s: %s", recording->program[0], strerror(errno));
-    recording->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return 0;
-}
-
-static int run(struct recording *recording)
-{
-    int report[2], error = 0;
-    if (pipe2(report, O_CLOEXEC))
-        return fail("cannot create a pipe: %s", strerror(errno));
-    /* Ctrl-C ends the program, not this process, which saves the calls made until then. */
-    signal(SIGCHLD, SIG_DFL);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0)
-        run_child(recording, report[1]);
-    close(report[1]);
-    int status = child < 0 ? fail("cannot start a process: %s", strerror(errno)) : 0;
-    if (!status && read(report[0], &error, sizeof error) == (ssize_t)sizeof error)
-        status = fail("cannot run '%s': %s", recording->program[0], strerror(error));
-    close(report[0]);
-    if (child > 0 && wait_for(recording, child) && !status)
-        status = STATUS_FAILED;
-    return status;
-}
-
 static int write_all(const char *path, const unsigned char *bytes, size_t len)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -123,7 +71,7 @@ static int write_all(const char *path, const unsigned char *bytes, size_t len)
 static int save(struct recording *recording, const struct converted *converted)
 {
     unsigned char *bytes = NULL;
-    char *command = join_command(recording->program);
+    char *command = join_command(recording->program.words);
     int failed = !command || trace_save(command, converted->streams, converted->count, &bytes,
                                         &recording->file_len);
     free(command);
@@ -209,7 +157,7 @@ static int finish(struct recording *recording)
     else if (converted.count == 0)
         status = fail("'%s' recorded no calls: it is statically linked, has special rights "
                       "(set-uid), or %s is full",
-                      recording->program[0], recording->folder);
+                      recording->program.words[0], recording->folder);
     else
         status = save(recording, &converted);
     if (!status && recording->json)
@@ -223,16 +171,18 @@ static int finish(struct recording *recording)
 static int record(struct recording *recording)
 {
     const char *temporary = getenv("TMPDIR");
-    if (recorder_find(recording->library, sizeof recording->library))
-        return fail(
-            "cannot find librecorder.so beside this program (or its path has a space or colon); "
-            "build //tools:shmheap, or set SHMHEAP_RECORDER to its path");
+    if (library_find("recorder", "SHMHEAP_RECORDER", recording->library, sizeof recording->library))
+        return STATUS_FAILED;
+    program_hold_signals(&recording->program);
     snprintf(recording->folder, sizeof recording->folder, "%s/shmheap-record.XXXXXX",
              temporary && *temporary ? temporary : "/tmp");
     if (!mkdtemp(recording->folder))
         return fail("cannot create '%s': %s; set TMPDIR to a folder that you may write to",
                     recording->folder, strerror(errno));
-    int status = run(recording);
+    recording->program.library = recording->library;
+    recording->program.variable = RAW_FOLDER_VARIABLE;
+    recording->program.value = recording->folder;
+    int status = program_run(&recording->program, &recording->status);
     if (!status)
         status = finish(recording);
     convert_remove(recording->folder);
@@ -251,7 +201,7 @@ static int record_run(const struct command *command, int argc, char **argv)
         return args_status(got);
     if (optind == argc)
         return wrong_usage("record needs a program to run, after --");
-    recording.program = argv + optind;
+    recording.program.words = argv + optind;
     return record(&recording);
 }
 

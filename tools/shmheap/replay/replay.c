@@ -97,14 +97,8 @@ static int make_heap(struct plan *plan)
                                         (plan->sparse ? SHMHEAP_SPARSE : 0)};
     if (shmheap_open(&plan->mem, plan->name, &options) == 0)
         return 0;
-    if (errno == EEXIST)
-        return fail("there is a heap '%s' already; use another --name, or run 'shmheap rm %s'",
-                    plan->name + 1, plan->name + 1);
-    if (errno == ENOSPC || errno == ENOMEM)
-        return fail("shared memory has no room for a heap of %s; use a smaller --len or fewer "
-                    "--processes",
-                    size_text(plan->len));
-    return fail("%s", shmheap_error_text());
+    struct heap_ref ref = {.text = plan->name + 1};
+    return heap_make_fail(&ref, plan->len, "--len or fewer --processes");
 }
 
 static int make_board(struct plan *plan)
