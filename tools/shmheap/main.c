@@ -14,9 +14,9 @@
 #define VERSION "0.1.0"
 
 static const struct command *const commands[] = {
-    &command_ls,    &command_stat,   &command_check,  &command_map,  &command_top,
-    &command_watch, &command_run,    &command_names,  &command_copy, &command_reap,
-    &command_rm,    &command_record, &command_replay,
+    &command_ls,    &command_stat,  &command_check,  &command_map,    &command_top,
+    &command_watch, &command_serve, &command_run,    &command_names,  &command_copy,
+    &command_reap,  &command_rm,    &command_record, &command_replay,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -81,8 +81,8 @@ int main(int argc, char **argv)
 {
     enter_caller_folder();
     if (argc < 2)
-        return wrong_usage("no command; use ls, stat, top, watch, check, map, run, names, copy, "
-                           "reap, rm, record or replay");
+        return wrong_usage("no command; use ls, stat, top, watch, serve, check, map, run, "
+                           "names, copy, reap, rm, record or replay");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help();
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))

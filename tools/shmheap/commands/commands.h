@@ -13,6 +13,7 @@ extern const struct command command_check;
 extern const struct command command_map;
 extern const struct command command_top;
 extern const struct command command_watch;
+extern const struct command command_serve;
 extern const struct command command_names;
 extern const struct command command_copy;
 extern const struct command command_reap;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -86,43 +87,55 @@ static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
     return seen && stats->processes + stats->dead >= stats->slots;
 }
 
-static int fail_again(const struct heap_ref *ref)
+static __attribute__((format(printf, 1, 2))) const char *reason(const char *format, ...)
+{
+    static char text[PATH_MAX + 512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+static const char *reason_again(const struct heap_ref *ref)
 {
     shmheap_stats stats;
     if (slots_full(ref, &stats))
-        return fail("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
-                    "ones; end a process that 'shmheap stat %s%s' lists",
-                    stats.slots, ref->text, stats.processes, stats.dead,
-                    ref->is_file ? "--file " : "", ref->text);
-    return fail(
+        return reason("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
+                      "ones; end a process that 'shmheap stat %s%s' lists",
+                      stats.slots, ref->text, stats.processes, stats.dead,
+                      ref->is_file ? "--file " : "", ref->text);
+    return reason(
         "cannot read the heap '%s' now: it changes too fast, or a process died in it and you "
         "may not write it; try again, or as its owner",
         ref->text);
 }
 
-int heap_fail(const struct heap_ref *ref)
+const char *heap_reason(const struct heap_ref *ref)
 {
     const char *text = ref->text;
     switch (errno) {
         case ENOENT:
-            return fail("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
+            return reason("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
         case EACCES:
         case EPERM:
-            return fail("no permission for the heap '%s'; run as the user that created it", text);
+            return reason("no permission for the heap '%s'; run as the user that created it", text);
         case EBADMSG:
-            return fail("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
+            return reason("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
         case EPROTONOSUPPORT:
         case ETIMEDOUT: /* both are the library's alone */
-            return fail("%s", shmheap_error_text());
+            return shmheap_error_text();
         case EAGAIN:
-            return fail_again(ref);
+            return reason_again(ref);
         case EBUSY:
-            return fail("a process has just connected to the heap '%s'; 'shmheap stat' lists it",
-                        text);
+            return reason("a process has just connected to the heap '%s'; 'shmheap stat' lists it",
+                          text);
         default:
-            return fail("cannot inspect the heap '%s': %s", text, strerror(errno));
+            return reason("cannot inspect the heap '%s': %s", text, strerror(errno));
     }
 }
+
+int heap_fail(const struct heap_ref *ref) { return fail("%s", heap_reason(ref)); }
 
 int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less)
 {

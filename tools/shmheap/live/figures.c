@@ -42,6 +42,7 @@ json_t *live_json(const struct live_heap *heap)
 {
     json_t *object = heap->is_seen ? figures_json(heap->name, &heap->stats) : json_object();
     json_set_text(object, "name", heap->name);
+    json_set_count(object, "time_ns", heap->time_ns);
     json_set_flag(object, "seen", heap->is_seen);
     if (!heap->is_seen)
         return object;

@@ -15,10 +15,10 @@
 
 enum { PROBE_MS = 50 };
 
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -45,7 +45,8 @@ static int append(struct live *live, const struct live_heap *heap)
 static int sample(struct live_heap *heap)
 {
     shmheap_memory_handle mem;
-    heap->taken_ns = now_ns();
+    heap->taken_ns = now_ns(CLOCK_MONOTONIC);
+    heap->time_ns = now_ns(CLOCK_REALTIME);
     if (heap_ref_open_now(&heap->ref, &mem))
         return errno == EAGAIN ? 1 : errno == EBADMSG || errno == ETIMEDOUT ? 0 : -1;
     heap->is_seen = shmheap_stat(mem, &heap->stats) == 0;

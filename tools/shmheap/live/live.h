@@ -29,6 +29,7 @@ struct live_heap {
     int is_seen; /* stats are valid; else the heap could not be read */
     shmheap_stats stats;
     uint64_t taken_ns;                 /* monotonic */
+    uint64_t time_ns;                  /* since 1970 */
     int has_rates;                     /* the heap was also in the sample before */
     double allocs, frees, alloc_bytes; /* a second */
     struct probes probes;              /* between the sample before and this one */
@@ -64,7 +65,7 @@ double live_fragmentation(const struct live_heap *heap);
 double live_held(const struct live_heap *heap);
 double live_waits(const struct live_heap *heap);
 
-/* live_json is the figures of shmheap stat and those above. */
+/* live_json is what shmheap watch --json prints: the figures of shmheap stat and those above. */
 json_t *live_json(const struct live_heap *heap);
 
 #endif

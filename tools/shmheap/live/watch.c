@@ -73,12 +73,8 @@ static void show_text(const struct watch *watch, int is_first)
 /* One line for each heap. */
 static void show_json(const struct watch *watch)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     for (size_t i = 0; i < watch->live.count; i++) {
         json_t *object = live_json(&watch->live.heaps[i]);
-        json_set_count(object, "time_ns",
-                       (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
         json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(object);

@@ -1,8 +1,10 @@
 /* picture.h: pictures of a heap in files.
  *
  *   svg.c      the map, to scale, as SVG
- *   charts.c   legend and histograms as SVG, for both kinds of file
- *   html.c     a page with the charts and the data; page/page.js draws the map and zooms
+ *   charts.c   its legend and histograms
+ *   data.c     the same as JSON, for pages
+ *   html.c     a page with that data; page/map.js draws the map and zooms, page/charts.js draws
+ *              legend and histograms
  *   colors.c   the colours
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -13,6 +15,7 @@
 #include <stdio.h>
 
 #include "tools/shmheap/map/snapshot.h"
+#include "tools/shmheap/text/json.h"
 
 enum {
     SVG_SEGMENTS = 3000,   /* at most: the file stays below 1 MiB */
@@ -24,6 +27,8 @@ enum {
 /* These write a whole file. The caller checks ferror(). svg_write coarsens the segments. */
 void svg_write(FILE *file, const char *name, struct snapshot *snapshot);
 void html_write(FILE *file, const char *name, const struct snapshot *snapshot);
+
+json_t *snapshot_json(const struct snapshot *snapshot);
 
 /* charts_make writes legend and histograms as parts of an SVG, from the height y on, and sets
  * *height to their end. The caller frees the text. Returns NULL without memory. */

@@ -113,21 +113,37 @@ static int inspect(shmheap_memory_handle mem, void *context)
     return 0;
 }
 
-int snapshot_read(const struct heap_ref *ref, size_t most, struct snapshot *snapshot)
+static int start(size_t most, struct snapshot *snapshot)
 {
     memset(snapshot, 0, sizeof *snapshot);
     snapshot->segments.most = most;
     snapshot->names = calloc(MOST_NAMES, sizeof *snapshot->names);
-    if (!snapshot->names) {
-        errno = ENOMEM;
-        return -1;
-    }
-    if (heap_inspect(ref, inspect, snapshot))
-        return -1;
+    if (snapshot->names)
+        return 0;
+    errno = ENOMEM;
+    return -1;
+}
+
+static int finish(struct snapshot *snapshot)
+{
     if (snapshot->name_count)
         qsort(snapshot->names, snapshot->name_count, sizeof *snapshot->names, name_order);
     rank_owners(snapshot);
     return 0;
+}
+
+int snapshot_read(const struct heap_ref *ref, size_t most, struct snapshot *snapshot)
+{
+    if (start(most, snapshot) || heap_inspect(ref, inspect, snapshot))
+        return -1;
+    return finish(snapshot);
+}
+
+int snapshot_read_from(shmheap_memory_handle mem, size_t most, struct snapshot *snapshot)
+{
+    if (start(most, snapshot) || inspect(mem, snapshot))
+        return -1;
+    return finish(snapshot);
 }
 
 void snapshot_free(struct snapshot *snapshot)

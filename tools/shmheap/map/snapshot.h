@@ -46,9 +46,11 @@ struct snapshot {
     uint64_t used_end; /* where the last block that is not free ends */
 };
 
-/* snapshot_read reads the heap into *snapshot, with at most `most` segments. Returns 0, or -1 with
- * errno. */
+/* snapshot_read reads the heap into *snapshot, with at most `most` segments. snapshot_read_from
+ * reads it by a connection of the caller's. Both return 0, or -1 with errno; then, too, the caller
+ * calls snapshot_free. */
 int snapshot_read(const struct heap_ref *ref, size_t most, struct snapshot *snapshot);
+int snapshot_read_from(shmheap_memory_handle mem, size_t most, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 
 /* owner_text is a text for people, such as "pid 12 (python3)". It lies in one static buffer. */
