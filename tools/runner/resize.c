@@ -4,6 +4,8 @@
  */
 #include "resize.h"
 
+#include <errno.h>
+
 #include "c/src/api/call.h"
 #include "c/src/recovery/recover.h"
 
@@ -17,5 +19,8 @@ int resize_in_place(shmheap_memory_handle mem, void *payload, size_t size)
                      ? FIT_UNKNOWN
                      : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
     heap_unlock_freed(heap);
-    return result == 0 ? 0 : fail(fit_errno(result));
+    if (result == 0)
+        return 0;
+    errno = fit_errno(result);
+    return -1;
 }
