@@ -14,8 +14,8 @@ def fuzz_library(name, **kwargs):
         **kwargs
     )
 
-def fuzz_target(name, deps, srcs = [], mutate = False, tags = []):
-    """Declares the harness fuzz_NAME.c: a test that replays its corpus, and a fuzzer.
+def fuzz_target(name, deps, srcs = [], language = "c", mutate = False, tags = []):
+    """Declares the harness fuzz_NAME.c or fuzz_NAME.cpp: a test that replays its corpus, and a fuzzer.
 
     The fuzzer is fuzz_NAME and links only under --config=fuzz. The test is fuzz_NAME_replay and
     runs in every configuration.
@@ -24,13 +24,16 @@ def fuzz_target(name, deps, srcs = [], mutate = False, tags = []):
       name: the harness.
       deps: the libraries that it calls.
       srcs: further files.
+      language: c or cpp.
       mutate: whether the input is a shape and operations (fuzz/world/op.h), which
         fuzz/driver/mutate.c can mutate.
       tags: tags of the test.
     """
-    fuzz_library(
+    cc_library(
         name = "fuzz_%s_lib" % name,
-        srcs = ["fuzz_%s.c" % name] + srcs,
+        testonly = True,
+        srcs = ["fuzz_%s.%s" % (name, language)] + srcs,
+        copts = C99 if language == "c" else ["-std=c++17"],
         alwayslink = True,
         deps = deps + ["//fuzz:input"],
     )

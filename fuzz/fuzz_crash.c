@@ -1,7 +1,7 @@
 /* fuzz_crash.c: a process dies during the last of any operations.
  *
- * The death is simulated before each store of that operation in turn. In some inputs the first
- * process that recovers dies as well. The next process recovers and checks all guarantees.
+ * The death is simulated before each store of that operation in turn; under libFuzzer before each
+ * n-th, where the input chooses n. In some inputs the first process that recovers dies as well. The next process recovers and checks all guarantees.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -175,10 +175,20 @@ static void watch(const struct op *op, shmheap_object_handle handle)
     blocks_take(&death.after, world.mem[op->side]);
 }
 
-static void die_everywhere(void)
+/* libFuzzer's. A replay, which has none, tries every store. */
+size_t LLVMFuzzerMutate(uint8_t *bytes, size_t len, size_t max_len) __attribute__((weak));
+
+/* The deaths take nearly all of the time. Bits 5 and 6 of the first byte: n is 4, 1, 2 or 8. */
+static unsigned dies_every(unsigned first_byte)
+{
+    static const unsigned char choices[] = {4, 1, 2, 8};
+    return LLVMFuzzerMutate ? choices[first_byte >> 5 & 3] : 1;
+}
+
+static void die_everywhere(unsigned every)
 {
     shmheap_memory_handle mem;
-    for (unsigned k = 0; k < death.stores; k++) {
+    for (unsigned k = death.op.which % every; k < death.stores; k += every) {
         if (!death_happen(&death, k))
             continue;
         failing = k + 1;
@@ -186,7 +196,6 @@ static void die_everywhere(void)
             death_happen_again(&death, death.op.which & (DIES_AGAIN - 1));
         FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, world.bytes), world.bytes) == 0);
         mem.heap->lock_limit_ms = 0;
-        mem.heap->lock_slice_ms = 1;
         death_survive(&death, mem);
         shmheap_disconnect(mem);
         death.slots[2] = 0;
@@ -215,7 +224,7 @@ static void print_death(const struct op *op)
                : "; or to 1, 2 ...");
 }
 
-static void die_in(const struct op *op)
+static void die_in(const struct op *op, unsigned every)
 {
     shmheap_object_handle handle;
     if (!prepare(op, &handle))
@@ -225,7 +234,7 @@ static void die_in(const struct op *op)
     watch(op, handle);
     shmheap_disconnect(world.mem[0]);
     shmheap_disconnect(world.mem[1]);
-    die_everywhere();
+    die_everywhere(every);
 }
 
 /* Bounds the memory, which is copied for each store. */
@@ -254,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         world_step(&world, &op);
     }
     if (op.kind != OP_KINDS) /* the marked operation, or else the last */
-        die_in(&op);
+        die_in(&op, dies_every(bytes[0]));
     world_end(&world);
     return 0;
 }

@@ -16,11 +16,11 @@ expect() {
     failed=1
 }
 
-for file in fuzz/fuzz_*.c; do
+for file in fuzz/fuzz_*.c fuzz/fuzz_*.cpp; do
     target=${file#fuzz/fuzz_}
-    expect 0 "${target%.c}" --list
+    expect 0 "${target%.c*}" --list
 done
-[ "$("$tool" --list | wc -l)" -ge 6 ] || { echo "fewer targets than there are"; failed=1; }
+[ "$("$tool" --list | wc -l)" -ge 8 ] || { echo "fewer targets than there are"; failed=1; }
 expect 0 "usage: tools/fuzz" --help
 expect 2 "no such target: nothing" nothing
 expect 2 "--seconds needs a number" --seconds soon ops
@@ -43,10 +43,10 @@ place=$(mktemp -d) || exit 1
 trap 'rm -rf "$place"' EXIT
 mkdir -p "$place/tree/tools" "$place/tree/fuzz" "$place/bin/fuzz"
 cp "$tool" "$place/tree/tools/fuzz"
-cp fuzz/fuzz_*.c "$place/tree/fuzz/"
+cp fuzz/fuzz_*.c fuzz/fuzz_*.cpp "$place/tree/fuzz/"
 printf '#!/bin/bash\n[[ " $* " != *" info "* ]] || echo "%s"\n' "$place/bin" >"$place/bin/bazel"
-for file in fuzz/fuzz_*.c; do
-    name=$(basename "$file" .c)
+for file in fuzz/fuzz_*.c fuzz/fuzz_*.cpp; do
+    name=$(basename "${file%.c*}")
     printf '#!/bin/bash\necho "$0 $*"\necho "stat::average_exec_per_sec: 1"\n' \
         >"$place/bin/fuzz/$name"
 done
@@ -80,4 +80,21 @@ expect_seconds 540 "trace" trace 09
 expect_seconds 6000000 "trace" trace 100000
 expect_seconds 7 "ops" --seconds 7 ops
 expect_seconds 7 "ops" ops --seconds 7
+
+# A finding: its bytes and the commands that repeat it.
+cat >"$place/bin/fuzz/fuzz_ops" <<'END'
+#!/bin/bash
+for word; do
+    [[ $word != -artifact_prefix=* ]] || printf 'a\n\001' >"${word#*=}crash-1"
+done
+echo "stat::average_exec_per_sec: 1"
+END
+rm -rf "$place/found"
+said=$(PATH=$place/bin:$PATH "$place/tree/tools/fuzz" ops --seconds 1 --folder "$place/found" 2>&1)
+[ $? = 1 ] || { echo "a finding, but no exit status 1: $said"; failed=1; }
+for words in "$place/found/ops/found/crash-1" "bytes: 610a01" \
+    "repeat: $place/found/bin/fuzz_ops $place/found/ops/found/crash-1" \
+    "//fuzz:fuzz_ops_replay -- $place/found/ops/found/crash-1"; do
+    [[ $said == *"$words"* ]] || { echo "expected '$words' in: $said"; failed=1; }
+done
 exit $failed

@@ -103,7 +103,6 @@ int death_happen_again(struct death *death, unsigned k)
     memcpy(first, memory, shot_bytes);
     FUZZ_CHECK(shmheap_attach_at(&mem, arena_memory(1, shot_bytes), shot_bytes) == 0);
     mem.heap->lock_limit_ms = 0;
-    mem.heap->lock_slice_ms = 1;
     death->slots[2] = mem.heap->slot;
     stores = 0;
     only = k;

@@ -21,14 +21,13 @@ static uint64_t region_most(const struct hostile *hostile, unsigned side)
     return hostile->mem[side].heap->layout.max_len;
 }
 
-/* Keeps the layout for edits. The limit 0 and the slice of 1 ms end waits for a lock whose
- * owner an edit made up. */
+/* Keeps the layout for edits. The limit 0 ends waits for a lock whose owner an edit made up,
+ * after 1 ms. */
 static void connected(struct hostile *hostile, shmheap_memory_handle mem)
 {
     if (!shmheap_valid(mem))
         return;
     mem.heap->lock_limit_ms = 0;
-    mem.heap->lock_slice_ms = 1;
     hostile->layout = mem.heap->layout;
 }
 

@@ -9,7 +9,6 @@
 #include "../heap/fit_choose.h"
 #include "../os/file.h"
 #include "../os/process.h"
-#include "../process/lock.h"
 #include "../process/slot.h"
 #include "../segment/huge.h"
 #include "../segment/segment.h"
@@ -42,7 +41,6 @@ static void entry_clear(struct shmheap *heap)
     heap->use = heap->life = none;
     store_u64(&heap->huge_next, HUGE_NEVER);
     heap->lock_limit_ms = LOCK_LIMIT_MS;
-    heap->lock_slice_ms = LOCK_SLICE_MS;
     heap->fit = fit_choose();
     heap->list_max = fit_choose_list_max();
     pthread_mutex_init(&heap->slot_mutex, NULL);

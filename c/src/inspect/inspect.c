@@ -12,6 +12,7 @@
 #include "../free_set/index.h"
 #include "../names/names.h"
 #include "../os/process.h"
+#include "../os/pause.h"
 #include "../recovery/recover.h"
 #include "../segment/segment.h"
 #include "../process/slot.h"
@@ -27,18 +28,29 @@ static COLD int inspect_not_entered(void)
     return error_state.error == errno ? -1 : inspect_fail(errno);
 }
 
-enum { INSPECT_TRIES = 200, SETTLE_TRIES = 2000 };
+enum { INSPECT_TRIES = 200, SETTLE_YIELDS = 10, SETTLE_MS = 1000 };
+
+/* Waits until the sequence is even: no owner changes the heap. Returns it, or an odd one at the
+ * limit. Time bounds the wait: on a busy machine a yield may last as long as a hundred slices. */
+static uint64_t sequence_settled(const struct shmheap *heap, struct pause *limit)
+{
+    uint64_t sequence;
+    for (int k = 0; (sequence = load_acquire(&heap->control->sequence)) & 1; k++)
+        if (k < SETTLE_YIELDS)
+            sched_yield();
+        else if (!pause_sleep(limit))
+            break;
+    return sequence;
+}
 
 /* A read-only connection cannot lock: reads, and accepts the result if the heap did not change
  * meanwhile. */
 static COLD int inspect_read_only(struct shmheap *heap, int (*run)(struct shmheap *, void *),
                                   void *context)
 {
+    struct pause limit = pause_begin(SETTLE_MS);
     for (int i = 0; i < INSPECT_TRIES; i++) {
-        uint64_t before;
-        for (int k = 0; ((before = load_acquire(&heap->control->sequence)) & 1) && k < SETTLE_TRIES;
-             k++)
-            sched_yield();
+        uint64_t before = sequence_settled(heap, &limit);
         if (before & 1)
             return inspect_fail(EAGAIN);
         if (load_u64(&heap->control->len) != load_u64(&heap->len_known) &&

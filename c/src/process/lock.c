@@ -7,8 +7,8 @@
  *                      the owner could not recover
  *   thread and slot    the owner died unseen              lock_seize; it gets LOCK_DIED
  *
- * A waiter spins, then sleeps on the futex. After each slice of lock_slice_ms its caller tests
- * whether the owner lives. After LOCK_STARVING_MS the waiter starves. So a process that unlocks and locks
+ * A waiter spins, then sleeps on the futex. After each slice (lock_slice_ms) its caller tests whether
+ * the owner lives. After LOCK_STARVING_MS the waiter starves. So a process that unlocks and locks
  * again at once cannot keep the lock from it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "lock.h"
@@ -208,7 +208,7 @@ enum lock_result lock_wait(struct shmheap *heap, uint64_t waited_ms, uint64_t *s
     if (lock_spin(heap, &waiter, &result))
         return result;
     /* Time bounds the loop: a hostile peer may rewrite the word as fast as this thread reads it. */
-    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = begin + heap->lock_slice_ms * MS_NS;
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), limit = begin + lock_slice_ms(heap) * MS_NS;
     for (uint64_t now = begin; now < limit; now = clock_ns(CLOCK_MONOTONIC)) {
         uint64_t waited = waited_ms * MS_NS + (now - begin);
         waiter.starving = waited >= LOCK_STARVING_MS * MS_NS;

@@ -34,7 +34,7 @@
 #define LOCK_STARVING (UINT64_C(1) << 63)
 #define LOCK_HANDOFF (LOCK_STARVING | FUTEX_WAITERS) /* free, but only for a starving waiter */
 #define LOCK_STARVING_MS 50
-#define LOCK_SLICE_MS 100 /* lock_slice_ms of a connection, unless a test sets another */
+#define LOCK_SLICE_MS 100 /* a waiter tests whether the owner lives after this time */
 
 /* Kinds of sleepers: bits of FUTEX_WAIT_BITSET. */
 #define LOCK_WAITER 1u
@@ -58,7 +58,7 @@ extern __thread struct lock_self lock_self
 enum lock_result {
     LOCK_TAKEN,  /* taken; the last owner unlocked the heap in order */
     LOCK_DIED,   /* taken, but the last owner died inside: the index may contradict the headers */
-    LOCK_SUSPECT /* not taken for lock_slice_ms: the owner may be dead; see lock_seize */
+    LOCK_SUSPECT /* not taken for a slice: the owner may be dead; see lock_seize */
 };
 
 /* lock_self_fill reads the thread's id and robust list. lock_self_forget, in a child after fork:
@@ -69,6 +69,13 @@ void lock_self_forget(void);
 /* lock_take_over, in a child whose memory is its own copy of the heap: the thread that held the
  * lock does not exist here, so the lock counts as a dead owner's. */
 void lock_take_over(struct shmheap *heap);
+
+/* How long lock_wait waits: a slice, or to the end of a shorter limit. A test's limit of 0 means
+ * 1 ms: the loops count whole milliseconds. */
+static inline unsigned lock_slice_ms(const struct shmheap *heap)
+{
+    return heap->lock_limit_ms < LOCK_SLICE_MS ? heap->lock_limit_ms + 1 : LOCK_SLICE_MS;
+}
 
 /* lock_wait takes the lock, or returns LOCK_SUSPECT with the last word in *seen after about
  * lock_slice_ms. Its caller has waited for waited_ms before. */

@@ -168,7 +168,7 @@ static enum lock_result lock_take(struct shmheap *heap, unsigned limit_ms)
         if (seen != 0 && seen != LOCK_HANDOFF && !slot_alive(heap, lock_word_slot(seen)) &&
             lock_seize(heap, seen) == LOCK_DIED)
             return LOCK_DIED;
-        waited_ms += heap->lock_slice_ms;
+        waited_ms += lock_slice_ms(heap);
         if (waited_ms > limit_ms) {
             error_cause(ETIMEDOUT, CAUSE_LOCK_HELD, lock_word_slot(seen), waited_ms);
             return LOCK_SUSPECT;

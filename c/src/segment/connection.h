@@ -80,7 +80,6 @@ struct shmheap {
     int has_file;           /* 0: memory of the caller */
     int is_private;         /* that memory is a child's own copy after fork */
     unsigned lock_limit_ms; /* how long to wait for a living owner of the lock */
-    unsigned lock_slice_ms; /* after each slice a waiter tests whether the owner lives; >= 1 */
     /* the file */
     int fd;       /* -1: none. The program may have closed it: connection_fd */
     dev_t device; /* the file's identity */
