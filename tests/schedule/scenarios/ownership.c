@@ -159,7 +159,7 @@ const struct scenario reap_against_receive = {.name = "reap_against_receive",
                                               .begin = send_one,
                                               .run = receive_and_reap};
 
-/* The object's place is another's by the time that the receiver looks at it. */
+/* Peek reads while the receiver writes. */
 static void peek_and_receive(unsigned actor)
 {
     uint64_t word = 0;
@@ -168,9 +168,10 @@ static void peek_and_receive(unsigned actor)
         size_t len = shmheap_peek(mem, stage->handles[0], -8, &word, sizeof word);
         record(len != 0 ? word : 0);
     } else {
-        uint64_t *ptr = record_ptr(shmheap_receive(mem, stage->handles[0]));
-        if (ptr != NULL)
-            memset(ptr, 0x55, SIZE);
+        shared_u64 *ptr = record_ptr(shmheap_receive(mem, stage->handles[0]));
+        size_t words = shmheap_usable_size(mem, ptr) / sizeof *ptr;
+        for (size_t i = 0; i < words; i++)
+            store_u64(&ptr[i], 55); /* a step, as the core's own stores */
     }
 }
 
