@@ -161,13 +161,13 @@ static void explore_from(unsigned costs, unsigned deaths)
     struct point *points = malloc((count + 1) * sizeof *points);
     CHECK(points != NULL);
     memcpy(points, stage->points, count * sizeof *points);
+    unsigned of_death = scenario->flags & DIES_ALONE ? 2 : 1;
     for (unsigned i = 0; i < count; i++) {
         explore_change(&points[i], 0, points[i].cheap, costs, deaths);
-        if (costs == 0)
-            continue;
-        explore_change(&points[i], 0, points[i].costly, costs - 1, deaths);
-        if (deaths != 0)
-            explore_change(&points[i], 1, points[i].mortal, costs - 1, deaths - 1);
+        if (costs != 0)
+            explore_change(&points[i], 0, points[i].costly, costs - 1, deaths);
+        if (costs >= of_death && deaths != 0)
+            explore_change(&points[i], 1, points[i].mortal, costs - of_death, deaths - 1);
     }
     free(points);
 }
@@ -176,20 +176,20 @@ static void explore_all(enum order order, unsigned costs)
 {
     unsigned racy;
     do {
-        racy = stage_words_racy();
-        stage_words_update();
+        racy = words_racy();
+        words_update();
         stage->order = order;
         stage->change_count = 0;
         seen.runs = seen.steps = seen.deaths = seen.points = seen.lock_forced = 0;
         explore_from(costs, options.deaths);
-    } while (stage_words_racy() != racy && !time_is_up());
+    } while (words_racy() != racy && !time_is_up());
 }
 
 static void explore_randomly(void)
 {
     struct test_random random = test_random_begin(stage->count);
     for (uint64_t i = 0; i < options.random_runs && !time_is_up(); i++) {
-        stage_words_update();
+        words_update();
         stage->order = ORDER_RANDOM;
         stage->change_count = 0;
         stage->random = test_random_next(&random);
@@ -206,7 +206,7 @@ static void replay(const char *plan)
     setvbuf(stdout, NULL, _IONBF, 0);
     stage->order = ORDER_STEPS;
     plan_read(plan);
-    stage_words_update();
+    words_update();
     stage->tells = 1;
     int passed = director_run();
     aftermath_outcome();
@@ -217,12 +217,14 @@ static void replay(const char *plan)
 static void tell_figures(unsigned bound)
 {
     double seconds = seconds_since();
-    printf("  %u actors, %u changes: %llu schedules, %llu steps, %llu points, %llu deaths, "
-           "%llu wakes lost at the lock; %u racy words, %u outcomes; %.1f s, %.0f runs a second\n",
-           stage->count, bound, (unsigned long long)seen.runs, (unsigned long long)seen.steps,
-           (unsigned long long)seen.points, (unsigned long long)seen.deaths,
-           (unsigned long long)seen.lock_forced, stage_words_racy(), seen.outcome_count, seconds,
-           (double)seen.all_runs / (seconds > 0 ? seconds : 1));
+    printf(
+        "  %u actors, %u changes: %llu schedules, %llu steps, %llu points, %llu deaths, "
+        "%llu wakes lost at the lock; %u racy words, %u outcomes; %.1f s, %.0f runs a second%s\n",
+        stage->count, bound, (unsigned long long)seen.runs, (unsigned long long)seen.steps,
+        (unsigned long long)seen.points, (unsigned long long)seen.deaths,
+        (unsigned long long)seen.lock_forced, words_racy(), seen.outcome_count, seconds,
+        (double)seen.all_runs / (seconds > 0 ? seconds : 1),
+        time_is_up() ? "; the time was up" : "");
     fflush(stdout);
 }
 
@@ -232,7 +234,7 @@ void explore(const struct scenario *its)
     options.bound = (unsigned)option("SHMHEAP_SCHEDULE_BOUND", test_rounds(BOUND));
     options.deaths = its->flags & DIES ? (unsigned)option("SHMHEAP_SCHEDULE_DEATHS", DEATHS) : 0;
     options.random_runs = option("SHMHEAP_SCHEDULE_RANDOM", test_rounds(RANDOM_RUNS));
-    options.seconds = option("SHMHEAP_SCHEDULE_SECONDS", 0);
+    options.seconds = option("SHMHEAP_SCHEDULE_SECONDS", 0) / (its->actors > 2 ? 2 : 1);
     options.replay = getenv("SHMHEAP_SCHEDULE");
     if (options.replay != NULL && (strncmp(options.replay, its->name, length) != 0 ||
                                    (options.replay[length] != 0 && options.replay[length] != ' ')))
@@ -249,6 +251,7 @@ void explore(const struct scenario *its)
     explore_all(ORDER_STEPS, bound);
     tell_figures(bound);
     if (stage->count > 2) {
+        options.seconds *= 2;
         explore_randomly();
         tell_figures(CHANGES_MAX);
     }

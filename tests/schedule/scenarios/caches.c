@@ -57,7 +57,7 @@ static const char *objects_live(void)
 const struct scenario cache_against_reclaim = {.name = "cache_against_reclaim",
                                                .actors = 2,
                                                .bytes = BYTES,
-                                               .flags = IN_FILE | DIES | LOOSE,
+                                               .flags = IN_FILE | DIES | DIES_ALONE | LOOSE,
                                                .cached = FIRST,
                                                .begin = fill_cache,
                                                .run = use_and_reclaim,
@@ -84,7 +84,7 @@ static void free_it_cached(unsigned actor)
 const struct scenario cached_double_free = {.name = "cached_double_free",
                                             .actors = 2,
                                             .bytes = BYTES,
-                                            .flags = IN_FILE | DIES | LOOSE,
+                                            .flags = IN_FILE | DIES | DIES_ALONE | LOOSE,
                                             .cached = BOTH,
                                             .begin = object_of_cache,
                                             .run = free_it_cached};
@@ -120,7 +120,7 @@ static void leave_and_reclaim(unsigned actor)
 const struct scenario leaving_against_reclaim = {.name = "leaving_against_reclaim",
                                                  .actors = 2,
                                                  .bytes = BYTES,
-                                                 .flags = IN_FILE | DIES | LOOSE,
+                                                 .flags = IN_FILE | DIES | DIES_ALONE | LOOSE,
                                                  .cached = FIRST,
                                                  .begin = fill_cache,
                                                  .run = leave_and_reclaim};

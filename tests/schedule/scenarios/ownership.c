@@ -27,7 +27,7 @@ static unsigned winners(void)
     return count;
 }
 
-/* Of the living actors exactly one has the object; where one died it may have it. */
+/* One actor has the object. It may be one that died, which then has no result. */
 static const char *one_wins(void)
 {
     unsigned count = winners();
@@ -155,7 +155,7 @@ static void receive_and_reap(unsigned actor)
 const struct scenario reap_against_receive = {.name = "reap_against_receive",
                                               .actors = 2,
                                               .bytes = BYTES,
-                                              .flags = DIES,
+                                              .flags = DIES | DIES_ALONE,
                                               .begin = send_one,
                                               .run = receive_and_reap};
 
