@@ -295,8 +295,10 @@ void stage_step(const void *word, int stores, enum step_kind kind)
         tell(offset, stores);
     }
     int in_order = stage->order != ORDER_CALLS || kind != STEP_OF_WORD;
-    int is_point = in_order && (kind == STEP_OF_WORD ? stage->racy[offset / 8]
-                                                     : kind == STEP_OF_CALL && ++calls > 1);
+    /* A plan that is given may preempt at any word. */
+    int is_racy = kind == STEP_OF_WORD &&
+                  (stage->racy[offset / 8] || stage->change_next < stage->change_count);
+    int is_point = in_order && (is_racy || (kind == STEP_OF_CALL && ++calls > 1));
     uint8_t others = actors_in(ACTOR_READY) & (uint8_t)~actors_that_yielded();
     struct point point = {step, 0, 0, 0};
     if (is_point)
