@@ -188,8 +188,7 @@ static void run_judge(void)
     const char *wrong = NULL;
     if (stage->change_next != stage->change_count && stage->order != ORDER_RANDOM)
         stage_fail("the plan cannot be followed: it is too long");
-    /* Among three processes a wake at the lock can be lost: docs/history.md, The lock. */
-    int lost = stage->forced != 0 || (stage->lock_forced != 0 && stage->count < 3);
+    int lost = stage->forced != 0 || (stage->lock_forced != 0 && stage->lock_strict);
     if (lost && stage->deaths == 0)
         stage_fail("a sleeper was not woken: it went on when its time limit passed");
     if (scenario->judge != NULL && (wrong = scenario->judge()) != NULL)

@@ -4,7 +4,8 @@
  * calls interleave. A plan is a list of changes; each run notes the points behind the last change,
  * and each alternative there makes a longer plan. So each plan runs once. Preemptions, time limits
  * that pass and deaths are bounded; the choice of the next actor where one ends or waits is not.
- * If a run showed another word to be racy, all runs again with the points at that word.
+ * Fewer changes come first. If a run showed another word to be racy, all plans with so many changes
+ * run again with the points at that word.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,13 @@ static void explore_from(unsigned costs, unsigned deaths)
     free(points);
 }
 
+/* A wake at the lock is lost only where three actors run, or two that are preempted three times:
+ * docs/history.md, The lock. */
+static int lock_keeps_wakes(enum order order, unsigned costs)
+{
+    return stage->count <= 2 && (order == ORDER_CALLS || costs <= 2);
+}
+
 static void explore_all(enum order order, unsigned costs)
 {
     unsigned racy;
@@ -181,6 +189,7 @@ static void explore_all(enum order order, unsigned costs)
         racy = words_racy();
         words_update();
         stage->order = order;
+        stage->lock_strict = lock_keeps_wakes(order, costs);
         stage->change_count = 0;
         seen.runs = seen.steps = seen.deaths = seen.points = seen.lock_forced = 0;
         explore_from(costs, options.deaths);
@@ -193,6 +202,7 @@ static void explore_randomly(void)
     for (uint64_t i = 0; i < options.random_runs && !time_is_up(); i++) {
         words_update();
         stage->order = ORDER_RANDOM;
+        stage->lock_strict = 0;
         stage->change_count = 0;
         stage->random = test_random_next(&random);
         stage->preemptions_left = 1 + (unsigned)test_random_below(&random, 20);
@@ -208,7 +218,7 @@ static void replay(const char *plan)
     setvbuf(stdout, NULL, _IONBF, 0);
     stage->order = ORDER_STEPS;
     plan_read(plan);
-    stage->tells = 1;
+    stage->tells = stage->lock_strict = 1;
     int passed = director_run();
     aftermath_outcome();
     passed = director_finish() && passed;
@@ -245,7 +255,8 @@ static void explore_both(void)
              bound = options.bound > fewer ? options.bound - fewer : 0;
     if (!(scenario->flags & LOOSE))
         explore_all(ORDER_CALLS, CHANGES_MAX);
-    explore_all(ORDER_STEPS, bound);
+    for (unsigned costs = 0; costs <= bound && !time_is_up(); costs++)
+        explore_all(ORDER_STEPS, costs);
     tell_figures(bound);
     if (stage->count <= 2)
         return;

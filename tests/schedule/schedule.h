@@ -129,6 +129,7 @@ struct stage {
     uint64_t clock, sleeps, deaths, random;
     /* time limits that passed because no actor could go on: at the heap's lock, and elsewhere */
     uint64_t lock_forced, forced;
+    int lock_strict;                        /* 1: lock_forced is a failure */
     unsigned preemptions_left, deaths_left; /* of a random run */
     /* words of the heap: sets of actors that loaded or stored, in all runs so far */
     uint8_t by[WORDS_MAX], unlocked[WORDS_MAX], stored[WORDS_MAX];
