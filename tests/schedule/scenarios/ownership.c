@@ -97,9 +97,22 @@ static void send_and_free(unsigned actor)
 {
     call_begins();
     if (actor == 0)
-        record_handle(shmheap_send(mem, object(0)));
+        record_handle(stage->handles[0] = shmheap_send(mem, object(0)));
     else
         record_status(shmheap_try_free(mem, object(0)));
+}
+
+/* Where both calls succeed, the object is freed and its handle is stale. */
+static const char *sent_or_freed(void)
+{
+    const struct actor *sender = &stage->actors[0], *other = &stage->actors[1];
+    int sent = sender->result_count != 0 && sender->results[0] != 0;
+    int freed = other->result_count != 0 && other->results[0] == 0;
+    if (stage->deaths == 0 && !sent && !freed)
+        return "neither call succeeds";
+    if (sent && freed && shmheap_receive(director_mem, stage->handles[0]) != NULL)
+        return "an object that was freed can be received";
+    return NULL;
 }
 
 /* Misuse: the owner sends what another process frees. Both calls may succeed. */
@@ -108,7 +121,8 @@ const struct scenario send_against_free = {.name = "send_against_free",
                                            .bytes = BYTES,
                                            .flags = DIES | LOOSE,
                                            .begin = one_object,
-                                           .run = send_and_free};
+                                           .run = send_and_free,
+                                           .judge = sent_or_freed};
 
 static void share_one(unsigned actor)
 {
