@@ -115,10 +115,10 @@ const struct scenario recoverers = {.name = "recoverers",
                                     .begin = four_objects,
                                     .run = free_one};
 
-/* The same with SHMHEAP_REAP: the heap is full, and the dead actor's objects are room. */
+/* With SHMHEAP_REAP: three objects fill the heap, and those of an actor that died are room. */
 static void take_all(unsigned actor)
 {
-    for (unsigned i = 0; actor == 0 && i < OBJECTS; i++)
+    for (unsigned i = 0; actor == 0 && i < 3; i++)
         object_note(i, shmheap_alloc(mem, 240));
 }
 
