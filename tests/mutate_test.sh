@@ -60,6 +60,15 @@ refused 'no C file main.c' --list main.c # of the program shmheap
 refused 'no C file README.md' --list README.md
 refused 'no C file ' --list ''
 
+# Each fault of the scheduler's list is a change of one place, and its test exists.
+faults=$(list --faults tests/schedule/faults.txt)
+[ "$(wc -l <<<"$faults")" -ge 6 ] || fail "few faults: $faults"
+while IFS= read -r fault; do
+    grep -qF "X(${fault##*    })" tests/schedule/scenarios/scenarios.h ||
+        fail "no scenario of schedule_test: $fault"
+done <<<"$faults"
+refused 'there is no test nothing' --list --tests nothing grow.c
+
 # Each file that a run would compile exists.
 python3 - "$tool" >"$work/sources" <<'END' || fail "the lists of the tests cannot be read"
 import runpy, sys

@@ -158,7 +158,7 @@ static void run_begin(void)
     stage->steps = 0;
     stage->clock = UINT64_C(1000000000000);
     stage->sleeps = stage->forced = stage->lock_forced = stage->deaths = 0;
-    stage->victim = NOBODY;
+    stage->victim = NO_ACTOR;
     for (unsigned i = 0; i < stage->count && stage->failure[0] == 0; i++)
         turn((int)i);
 }
@@ -168,16 +168,16 @@ static void run_serve(void)
 {
     int next = stage_choose(DIRECTOR);
     stage_resume(next);
-    while (stage_await(DIRECTOR), stage->failure[0] == 0 && stage->victim != NOBODY) {
+    while (stage_await(DIRECTOR), stage->failure[0] == 0 && stage->victim != NO_ACTOR) {
         int victim = stage->victim;
         kill_victim();
-        stage->victim = NOBODY;
+        stage->victim = NO_ACTOR;
         if (victim != stage->requester) {
             stage_post(stage->requester);
             continue;
         }
         next = stage_choose(victim);
-        if (next == NOBODY)
+        if (next == NO_ACTOR)
             return;
         stage_resume(next);
     }
@@ -188,8 +188,7 @@ static void run_judge(void)
     const char *wrong = NULL;
     if (stage->change_next != stage->change_count && stage->order != ORDER_RANDOM)
         stage_fail("the plan cannot be followed: it is too long");
-    /* Among three processes a wake at the lock can be lost: docs/history.md, The lock. */
-    int lost = stage->forced != 0 || (stage->lock_forced != 0 && stage->count < 3);
+    int lost = stage->forced != 0 || (stage->lock_forced != 0 && stage->lock_strict);
     if (lost && stage->deaths == 0)
         stage_fail("a sleeper was not woken: it went on when its time limit passed");
     if (scenario->judge != NULL && (wrong = scenario->judge()) != NULL)

@@ -7,6 +7,7 @@
  * forked the actors, restores the heap before a run, kills actors, and checks the heap afterwards.
  *
  *   stage.c      hands the processor over, decides at each step
+ *   words.c      which steps are points, where something else might happen
  *   system.c     futexes, clocks and pauses of the core, without waiting in the kernel
  *   director.c   starts actors, runs one plan
  *   aftermath.c  what must hold after a run
@@ -24,7 +25,7 @@
 enum {
     ACTORS_MAX = 4,
     DIRECTOR = ACTORS_MAX, /* its number among those that take turns */
-    NOBODY = -1,
+    NO_ACTOR = -1,
     CHANGES_MAX = 256,    /* of a plan */
     POINTS_MAX = 1 << 15, /* of a run */
     WORDS_MAX = 1 << 14,  /* of 8 bytes, in the heap */
@@ -56,7 +57,8 @@ enum scenario_flags {
     REAPS = 2,        /* the heap has SHMHEAP_REAP */
     LOOSE = 4,        /* results need not be those of calls one after the other: judge decides */
     DIES = 8,         /* actors die, too */
-    LOOSE_DEATHS = 16 /* LOOSE where an actor died: its calls have several publishing stores */
+    DIES_ALONE = 16,  /* a death costs two changes: for scenarios with many places to die */
+    LOOSE_DEATHS = 32 /* LOOSE where an actor died: its calls have several publishing stores */
 };
 
 /* What scenarios call. mem is the connection of this process. */
@@ -114,7 +116,7 @@ struct stage {
     uint32_t director_turn;
     unsigned count;
     int running;           /* actor */
-    int victim, requester; /* of a death; NOBODY */
+    int victim, requester; /* of a death; NO_ACTOR */
     char failure[200];     /* of the run; empty: none */
     enum order order;
     int tells; /* prints each step */
@@ -127,6 +129,7 @@ struct stage {
     uint64_t clock, sleeps, deaths, random;
     /* time limits that passed because no actor could go on: at the heap's lock, and elsewhere */
     uint64_t lock_forced, forced;
+    int lock_strict;                        /* 1: lock_forced is a failure */
     unsigned preemptions_left, deaths_left; /* of a random run */
     /* words of the heap: sets of actors that loaded or stored, in all runs so far */
     uint8_t by[WORDS_MAX], unlocked[WORDS_MAX], stored[WORDS_MAX];
@@ -137,8 +140,9 @@ struct stage {
 };
 
 void stage_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void stage_post(int who);
-void stage_await(int who); /* until who's turn */
+/* Gives an actor or the director its turn, and waits for this process's own. */
+void stage_post(int number);
+void stage_await(int number);
 /* The place of a word in the heap, through whichever connection. */
 uint64_t heap_offset(const void *word); /* UINT64_MAX: not of the heap */
 int acting(void);                       /* an actor is in run */
@@ -146,13 +150,17 @@ int acting(void);                       /* an actor is in run */
 void stage_give_way(void);
 enum step_kind { STEP_OF_WORD, STEP_OF_CALL, STEP_OF_END };
 void stage_step(const void *word, int stores, enum step_kind kind);
-void stage_act(unsigned self, void (*run)(unsigned));
-/* Chooses the actor that goes on where the last one cannot; NOBODY: all have ended. */
-int stage_choose(int self);
+void stage_act(unsigned actor, void (*run)(unsigned));
+/* Chooses the actor that goes on where the last one cannot; NO_ACTOR: all have ended. */
+int stage_choose(int from);
 void stage_resume(int actor);
-void stage_words_update(void);
-unsigned stage_words_racy(void);
 extern int self; /* number of this actor; DIRECTOR */
+
+/* Words ------------------------------------------------------------------- */
+void words_note(uint64_t word, int stores); /* of this actor */
+int words_lock_held(void);                  /* by this actor */
+unsigned words_racy(void);                  /* how many are racy */
+void words_update(void);                    /* steps at the racy words are points from now on */
 
 /* The system -------------------------------------------------------------- */
 void system_begin(void);

@@ -2,10 +2,6 @@
  *
  * An actor that goes on decides for itself, by the plan on the stage: no process switch is needed
  * where nothing changes. An actor that stops passes the turn to the next one directly.
- *
- * A step is a point, where something else might happen, only if another process could tell the
- * difference. Steps at words that all actors touch only while they hold the heap's lock are no
- * points for a preemption: the other actor could only wait.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "c/src/connect/register.h"
 #include "tests/schedule/schedule.h"
 #include "tests/support/wrap.h"
 
@@ -29,9 +24,9 @@ int acting(void) { return inside; }
 
 /* Turns ------------------------------------------------------------------- */
 
-static uint32_t *turn_of(int who)
+static uint32_t *turn_of(int number)
 {
-    return who == DIRECTOR ? &stage->director_turn : &stage->actors[who].turn;
+    return number == DIRECTOR ? &stage->director_turn : &stage->actors[number].turn;
 }
 
 static long futex(uint32_t *word, int operation, uint32_t value)
@@ -40,15 +35,15 @@ static long futex(uint32_t *word, int operation, uint32_t value)
     return wrap_syscall_real(SYS_futex, arguments);
 }
 
-void stage_post(int who)
+void stage_post(int number)
 {
-    __atomic_store_n(turn_of(who), 1, __ATOMIC_RELEASE);
-    futex(turn_of(who), FUTEX_WAKE, 1);
+    __atomic_store_n(turn_of(number), 1, __ATOMIC_RELEASE);
+    futex(turn_of(number), FUTEX_WAKE, 1);
 }
 
-void stage_await(int who)
+void stage_await(int number)
 {
-    uint32_t *turn = turn_of(who);
+    uint32_t *turn = turn_of(number);
     while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) == 0)
         futex(turn, FUTEX_WAIT, 0);
     __atomic_store_n(turn, 0, __ATOMIC_RELAXED);
@@ -67,55 +62,6 @@ void stage_fail(const char *format, ...)
     stage_post(DIRECTOR);
     for (;;)
         stage_await(self);
-}
-
-/* Words ------------------------------------------------------------------- */
-
-/* An actor may have several connections, each with a mapping of its own. */
-uint64_t heap_offset(const void *word)
-{
-    for (const struct shmheap *heap = register_first(); heap != NULL; heap = heap->next) {
-        uint64_t offset = (uint64_t)((uintptr_t)word - (uintptr_t)heap->base);
-        if (heap->base != NULL && offset < heap->map_len && offset < (uint64_t)WORDS_MAX * 8)
-            return offset;
-    }
-    return UINT64_MAX;
-}
-
-static int holds_lock(void)
-{
-    uint64_t word = director_mem.heap->control->lock;
-    return lock_self.tid != 0 && ((uint32_t)word & FUTEX_TID_MASK) == lock_self.tid;
-}
-
-static void note(uint64_t word, int stores)
-{
-    uint8_t bit = (uint8_t)(1u << self);
-    stage->by[word] |= bit;
-    if (stores)
-        stage->stored[word] |= bit;
-    if (!holds_lock())
-        stage->unlocked[word] |= bit;
-}
-
-static int word_is_racy(unsigned word)
-{
-    uint8_t by = stage->by[word];
-    return (by & (by - 1)) != 0 && stage->stored[word] && stage->unlocked[word];
-}
-
-unsigned stage_words_racy(void)
-{
-    unsigned count = 0;
-    for (unsigned word = 0; word < WORDS_MAX; word++)
-        count += (unsigned)word_is_racy(word);
-    return count;
-}
-
-void stage_words_update(void)
-{
-    for (unsigned word = 0; word < WORDS_MAX; word++)
-        stage->racy[word] = (uint8_t)word_is_racy(word);
 }
 
 /* Decisions --------------------------------------------------------------- */
@@ -257,10 +203,10 @@ static void switch_to(int actor)
 
 static int first_deadline(void)
 {
-    int first = NOBODY;
+    int first = NO_ACTOR;
     for (unsigned i = 0; i < stage->count; i++)
         if (actors_timed() >> i & 1 &&
-            (first == NOBODY || stage->actors[i].deadline < stage->actors[first].deadline))
+            (first == NO_ACTOR || stage->actors[i].deadline < stage->actors[first].deadline))
             first = (int)i;
     return first;
 }
@@ -293,10 +239,10 @@ int stage_choose(int from)
     if (ready == 0 && all != 0)
         ready = all;
     int choice = choice_default(from, ready);
-    if (choice == NOBODY) {
+    if (choice == NO_ACTOR) {
         if (actors_in(ACTOR_BLOCKED) != 0)
             stage_fail("deadlock: all actors sleep without a time limit");
-        return NOBODY;
+        return NO_ACTOR;
     }
     struct point point = {step_next(), (uint8_t)(ready & ~(1u << choice)),
                           (uint8_t)(actors_hasty() & ~(1u << choice)), 0};
@@ -333,7 +279,7 @@ static void tell(uint64_t offset, int stores)
     if (stage->tells)
         printf("%8u %d %s %llu: %#llx%s\n", stage->steps, self, stores ? "stores" : "loads ",
                (unsigned long long)offset, *(unsigned long long *)(void *)(base + (offset & ~7ULL)),
-               holds_lock() ? "" : "  without the lock");
+               words_lock_held() ? "" : "  without the lock");
 }
 
 /* At its end an actor may die, but another one gets its turn anyway. Before an actor's first call
@@ -345,12 +291,14 @@ void stage_step(const void *word, int stores, enum step_kind kind)
         return;
     uint32_t step = step_next();
     if (offset != UINT64_MAX) {
-        note(offset / 8, stores);
+        words_note(offset / 8, stores);
         tell(offset, stores);
     }
     int in_order = stage->order != ORDER_CALLS || kind != STEP_OF_WORD;
-    int is_point = in_order && (kind == STEP_OF_WORD ? stage->racy[offset / 8]
-                                                     : kind == STEP_OF_CALL && ++calls > 1);
+    /* A plan that is given may preempt at any word. */
+    int is_racy = kind == STEP_OF_WORD &&
+                  (stage->racy[offset / 8] || stage->change_next < stage->change_count);
+    int is_point = in_order && (is_racy || (kind == STEP_OF_CALL && ++calls > 1));
     uint8_t others = actors_in(ACTOR_READY) & (uint8_t)~actors_that_yielded();
     struct point point = {step, 0, 0, 0};
     if (is_point)
@@ -381,7 +329,7 @@ void stage_act(unsigned actor, void (*run)(unsigned))
     inside = 0;
     stage->actors[self].state = ACTOR_ENDED;
     int next = stage_choose(self);
-    if (next == NOBODY)
+    if (next == NO_ACTOR)
         stage_post(DIRECTOR);
     else
         stage_resume(next);

@@ -1,7 +1,7 @@
 /* system.c: the system calls by which the core waits, replaced for actors by turns on the stage.
  *
- * An actor never waits in the kernel for another one: the stage knows who sleeps on which word, in
- * the order of the kernel's queue. Time is virtual. Each look at the monotonic clock takes LOOK_NS,
+ * An actor never waits in the kernel for another one: the stage knows which actor sleeps on which word, in
+ * the order of the kernel's queue. Time is virtual. Each reading of the monotonic clock takes READ_NS,
  * which ends a spin after one round. A time limit passes where the plan says so, or where no actor
  * can go on otherwise.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -14,7 +14,7 @@
 #include "tests/schedule/schedule.h"
 #include "tests/support/wrap.h"
 
-enum { LOOK_NS = 20000, YIELD_NS = 1000000 };
+enum { READ_NS = 20000, YIELD_NS = 1000000 };
 
 #define NO_WORD (UINT64_MAX - 1) /* on which a pause sleeps: no wake finds it */
 
@@ -24,7 +24,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
     if (clock != CLOCK_MONOTONIC || stage == NULL)
         return __real_clock_gettime(clock, now);
-    stage->clock += LOOK_NS;
+    stage->clock += READ_NS;
     *now = timespec_of(stage->clock);
     return 0;
 }

@@ -88,7 +88,7 @@ static void grow_and_free(unsigned actor)
 const struct scenario realloc_beside_free = {.name = "realloc_beside_free",
                                              .actors = 2,
                                              .bytes = BYTES,
-                                             .flags = DIES | LOOSE_DEATHS,
+                                             .flags = DIES | DIES_ALONE | LOOSE_DEATHS,
                                              .begin = four_objects,
                                              .run = grow_and_free};
 
@@ -104,10 +104,10 @@ static void alloc_and_free(unsigned actor)
 const struct scenario allocs_in_little_room = {.name = "allocs_in_little_room",
                                                .actors = 2,
                                                .bytes = 256,
-                                               .flags = DIES,
+                                               .flags = DIES | DIES_ALONE,
                                                .run = alloc_and_free};
 
-/* One dies with the lock, and the others race to recover. */
+/* One actor dies with the lock, and the other two race to recover. */
 const struct scenario recoverers = {.name = "recoverers",
                                     .actors = 3,
                                     .bytes = BYTES,
@@ -115,10 +115,10 @@ const struct scenario recoverers = {.name = "recoverers",
                                     .begin = four_objects,
                                     .run = free_one};
 
-/* The same with SHMHEAP_REAP: the heap is full, and what the dead one held is room. */
+/* With SHMHEAP_REAP: three objects fill the heap, and those of an actor that died are room. */
 static void take_all(unsigned actor)
 {
-    for (unsigned i = 0; actor == 0 && i < OBJECTS; i++)
+    for (unsigned i = 0; actor == 0 && i < 3; i++)
         object_note(i, shmheap_alloc(mem, 240));
 }
 
@@ -134,6 +134,6 @@ static void alloc_again(unsigned actor)
 const struct scenario reaping_alloc = {.name = "reaping_alloc",
                                        .actors = 2,
                                        .bytes = BYTES,
-                                       .flags = DIES | REAPS,
+                                       .flags = DIES | DIES_ALONE | REAPS,
                                        .begin = take_all,
                                        .run = alloc_again};

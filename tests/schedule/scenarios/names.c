@@ -37,7 +37,7 @@ static void free_and_use(unsigned actor)
 const struct scenario last_use_against_use = {.name = "last_use_against_use",
                                               .actors = 2,
                                               .bytes = BYTES,
-                                              .flags = DIES | LOOSE_DEATHS,
+                                              .flags = DIES | DIES_ALONE | LOOSE_DEATHS,
                                               .begin = use_it,
                                               .run = free_and_use};
 
@@ -56,7 +56,7 @@ static void free_and_find(unsigned actor)
 const struct scenario find_against_names = {.name = "find_against_names",
                                             .actors = 2,
                                             .bytes = BYTES,
-                                            .flags = DIES | LOOSE_DEATHS,
+                                            .flags = DIES | DIES_ALONE | LOOSE_DEATHS,
                                             .begin = use_it,
                                             .run = free_and_find};
 
@@ -79,7 +79,7 @@ static void remove_and_use(unsigned actor)
 const struct scenario remove_against_use = {.name = "remove_against_use",
                                             .actors = 2,
                                             .bytes = BYTES,
-                                            .flags = DIES | LOOSE_DEATHS,
+                                            .flags = DIES | DIES_ALONE | LOOSE_DEATHS,
                                             .begin = keep_it,
                                             .run = remove_and_use};
 
@@ -95,7 +95,7 @@ static void free_and_keep(unsigned actor)
 const struct scenario keep_against_last_use = {.name = "keep_against_last_use",
                                                .actors = 2,
                                                .bytes = BYTES,
-                                               .flags = DIES,
+                                               .flags = DIES | DIES_ALONE,
                                                .begin = use_it,
                                                .run = free_and_keep};
 

@@ -27,7 +27,7 @@ static unsigned winners(void)
     return count;
 }
 
-/* Of the living actors exactly one has the object; where one died it may have it. */
+/* One actor has the object. It may be one that died, which then has no result. */
 static const char *one_wins(void)
 {
     unsigned count = winners();
@@ -97,9 +97,22 @@ static void send_and_free(unsigned actor)
 {
     call_begins();
     if (actor == 0)
-        record_handle(shmheap_send(mem, object(0)));
+        record_handle(stage->handles[0] = shmheap_send(mem, object(0)));
     else
         record_status(shmheap_try_free(mem, object(0)));
+}
+
+/* Where both calls succeed, the object is freed and its handle is stale. */
+static const char *sent_or_freed(void)
+{
+    const struct actor *sender = &stage->actors[0], *other = &stage->actors[1];
+    int sent = sender->result_count != 0 && sender->results[0] != 0;
+    int freed = other->result_count != 0 && other->results[0] == 0;
+    if (stage->deaths == 0 && !sent && !freed)
+        return "neither call succeeds";
+    if (sent && freed && shmheap_receive(director_mem, stage->handles[0]) != NULL)
+        return "an object that was freed can be received";
+    return NULL;
 }
 
 /* Misuse: the owner sends what another process frees. Both calls may succeed. */
@@ -108,7 +121,8 @@ const struct scenario send_against_free = {.name = "send_against_free",
                                            .bytes = BYTES,
                                            .flags = DIES | LOOSE,
                                            .begin = one_object,
-                                           .run = send_and_free};
+                                           .run = send_and_free,
+                                           .judge = sent_or_freed};
 
 static void share_one(unsigned actor)
 {
@@ -155,11 +169,11 @@ static void receive_and_reap(unsigned actor)
 const struct scenario reap_against_receive = {.name = "reap_against_receive",
                                               .actors = 2,
                                               .bytes = BYTES,
-                                              .flags = DIES,
+                                              .flags = DIES | DIES_ALONE,
                                               .begin = send_one,
                                               .run = receive_and_reap};
 
-/* The object's place is another's by the time that the receiver looks at it. */
+/* Peek reads while the receiver writes. */
 static void peek_and_receive(unsigned actor)
 {
     uint64_t word = 0;
@@ -168,9 +182,10 @@ static void peek_and_receive(unsigned actor)
         size_t len = shmheap_peek(mem, stage->handles[0], -8, &word, sizeof word);
         record(len != 0 ? word : 0);
     } else {
-        uint64_t *ptr = record_ptr(shmheap_receive(mem, stage->handles[0]));
-        if (ptr != NULL)
-            memset(ptr, 0x55, SIZE);
+        shared_u64 *ptr = record_ptr(shmheap_receive(mem, stage->handles[0]));
+        size_t words = shmheap_usable_size(mem, ptr) / sizeof *ptr;
+        for (size_t i = 0; i < words; i++)
+            store_u64(&ptr[i], 55); /* a step, as the core's own stores */
     }
 }
 

@@ -49,7 +49,7 @@ static inline void object_note(unsigned number, const void *ptr)
     X(slots_run_short)                                                                             \
     X(cache_against_reclaim)                                                                       \
     X(cached_double_free)                                                                          \
-    X(handle_beside_cache)                                                                         \
+    X(handle_against_resize)                                                                       \
     X(leaving_against_reclaim)                                                                     \
     X(wait_against_free)                                                                           \
     X(wait_against_death)                                                                          \

@@ -29,7 +29,7 @@ static const char *slots_differ(void)
 const struct scenario two_connect = {.name = "two_connect",
                                      .actors = 2,
                                      .bytes = BYTES,
-                                     .flags = DIES,
+                                     .flags = DIES | DIES_ALONE,
                                      .connects = FIRST_TWO,
                                      .run = connect_and_alloc,
                                      .judge = slots_differ};
@@ -37,7 +37,7 @@ const struct scenario two_connect = {.name = "two_connect",
 const struct scenario two_connect_to_file = {.name = "two_connect_to_file",
                                              .actors = 2,
                                              .bytes = BYTES,
-                                             .flags = DIES | IN_FILE,
+                                             .flags = DIES | DIES_ALONE | IN_FILE,
                                              .connects = FIRST_TWO,
                                              .run = connect_and_alloc,
                                              .judge = slots_differ};
