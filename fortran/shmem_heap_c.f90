@@ -25,9 +25,15 @@ module shmem_heap_c
             ShmemHeap_check, ShmemHeap_get_info, ShmemHeap_get_size, ShmemHeap_get_capacity, &
             ShmemHeap_alloc_timeout, ShmemHeap_set_alloc_timeout, &
             ShmemHeap_array_alloc, ShmemHeap_array_find, ShmemHeap_array_at, &
-            ShmemHeap_array_resolve, ShmemHeap_array_free
+            ShmemHeap_array_resolve, ShmemHeap_array_free, shmheap_error_text
 
   interface
+    ! As c/include/shmheap.h says: a text with a NUL, until the thread's next failing call.
+    function shmheap_error_text() result(text) bind(c, name='shmheap_error_text')
+      import :: c_ptr
+      type(c_ptr) :: text
+    end function
+
     function ShmemHeap_init_from_scratch(memory, num_bytes) result(heap) bind(c, &
         name='ShmemHeap_init_from_scratch')
       import :: c_ptr, c_size_t

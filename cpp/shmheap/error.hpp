@@ -20,6 +20,22 @@ inline std::error_code error_of(int number) noexcept { return {number, std::gene
 // The error of the C call that just failed.
 inline std::error_code last_error() noexcept { return error_of(errno); }
 
+// A text that a C string cannot carry is refused, not cut off.
+inline bool has_nul(std::string_view text) noexcept
+{
+    return text.find('\0') != std::string_view::npos;
+}
+
+// Why the C call that just failed in this thread failed, and what to do: shmheap_error_text without
+// the name of the call.
+inline std::string last_cause()
+{
+    std::string_view text = shmheap_error_text();
+    std::size_t end = text.find("\"): ");
+    end = end != text.npos ? end + 4 : text.find(": ") + 2;
+    return std::string(text.substr(end < text.size() ? end : 0));
+}
+
 // cause says what the errno means here and what to do, where that is known; else it is empty.
 inline void throw_if(const std::error_code &error, const char *call, std::string_view argument = {},
                      std::string_view cause = {})
@@ -28,10 +44,26 @@ inline void throw_if(const std::error_code &error, const char *call, std::string
         return;
     std::string text = std::string("shmheap: ") + call;
     if (!argument.empty())
-        text.append(" \"").append(argument).append("\"");
+        text.append(" \"").append(argument.substr(0, argument.find('\0'))).append("\"");
     if (!cause.empty())
         text.append(": ").append(cause);
     throw std::system_error(error, text);
+}
+
+// throw_if where error is of the C call that just failed in this thread. A name with a NUL has not
+// reached C.
+inline void throw_if_c(const std::error_code &error, const char *call,
+                       std::string_view argument = {})
+{
+    if (error)
+        throw_if(error, call, argument,
+                 has_nul(argument) ? "a name cannot hold a NUL" : last_cause());
+}
+
+inline void throw_if_failed(bool failed, const char *call)
+{
+    if (failed)
+        throw_if_c(last_error(), call);
 }
 
 // Why a call failed with ENOMEM, and what to do; empty for other errors.
@@ -55,18 +87,12 @@ inline std::string type_cause(const std::error_code &error)
            "another name";
 }
 
-// For allocators: containers expect std::bad_alloc if there is no space.
+// For allocators, when a C call has failed: containers expect std::bad_alloc if there is no space.
 [[noreturn]] inline void throw_no_memory(const std::error_code &error)
 {
     if (error == error_of(ENOMEM))
         throw std::bad_alloc();
-    throw std::system_error(error, "shmheap: allocate");
-}
-
-// A text that a C string cannot carry is refused, not cut off.
-inline bool has_nul(std::string_view text) noexcept
-{
-    return text.find('\0') != std::string_view::npos;
+    throw std::system_error(error, "shmheap: allocate: " + last_cause());
 }
 
 } // namespace shmheap::detail

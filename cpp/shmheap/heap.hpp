@@ -84,7 +84,7 @@ public:
     {
         std::error_code error;
         heap result = from_fd(fd, how, error);
-        detail::throw_if(error, "from_fd", std::to_string(fd));
+        detail::throw_if_c(error, "from_fd", std::to_string(fd));
         return result;
     }
     static heap from_fd(int fd, const options &how, std::error_code &error)
@@ -101,7 +101,7 @@ public:
         if (!shmheap_valid(mem) || detail::connection_at(shmheap_underlying(mem)) != nullptr)
             detail::throw_if(detail::error_of(EINVAL), "adopt");
         heap result = taken(mem, 0, error);
-        detail::throw_if(error, "adopt");
+        detail::throw_if_c(error, "adopt");
         return result;
     }
 
@@ -110,7 +110,7 @@ public:
     {
         std::error_code error;
         remove(name, error);
-        detail::throw_if(error, "remove", name);
+        detail::throw_if_c(error, "remove", name);
     }
     static bool remove(std::string_view name, std::error_code &error)
     {
@@ -135,7 +135,9 @@ public:
     {
         std::error_code error;
         void *object = allocate(bytes, error);
-        detail::throw_if(error, "allocate", {}, detail::space_cause(c_handle(), bytes, error));
+        if (error == detail::error_of(ENOMEM))
+            detail::throw_if(error, "allocate", {}, detail::space_cause(c_handle(), bytes, error));
+        detail::throw_if_c(error, "allocate");
         return object;
     }
     void *allocate(std::size_t bytes, std::error_code &error) const noexcept
@@ -155,7 +157,7 @@ public:
     {
         std::error_code error;
         deallocate(object, error);
-        detail::throw_if(error, "deallocate");
+        detail::throw_if_c(error, "deallocate");
     }
     bool deallocate(void *object, std::error_code &error) const noexcept
     {
@@ -167,14 +169,14 @@ public:
     shmheap_object_handle handle_of(void *object) const
     {
         shmheap_object_handle handle = shmheap_ptr_to_handle(c_handle(), object);
-        detail::throw_if(handle.bits != 0 ? std::error_code() : detail::last_error(), "handle_of");
+        detail::throw_if_failed(handle.bits == 0, "handle_of");
         return handle;
     }
     void *resolve(shmheap_object_handle handle) const
     {
         std::error_code error;
         void *object = resolve(handle, error);
-        detail::throw_if(error, "resolve");
+        detail::throw_if_c(error, "resolve");
         return object;
     }
     void *resolve(shmheap_object_handle handle, std::error_code &error) const noexcept
@@ -291,23 +293,19 @@ public:
     shmheap_stats stat() const
     {
         shmheap_stats stats{};
-        detail::throw_if(shmheap_stat(c_handle(), &stats) == 0 ? std::error_code()
-                                                               : detail::last_error(),
-                         "stat");
+        detail::throw_if_failed(shmheap_stat(c_handle(), &stats) != 0, "stat");
         return stats;
     }
     shmheap_report check() const
     {
         shmheap_report report{};
-        detail::throw_if(shmheap_check(c_handle(), &report) >= 0 ? std::error_code()
-                                                                 : detail::last_error(),
-                         "check");
+        detail::throw_if_failed(shmheap_check(c_handle(), &report) < 0, "check");
         return report;
     }
     long reap(unsigned flags = 0) const
     {
         long freed = shmheap_reap(c_handle(), flags);
-        detail::throw_if(freed >= 0 ? std::error_code() : detail::last_error(), "reap");
+        detail::throw_if_failed(freed < 0, "reap");
         return freed;
     }
 
@@ -347,10 +345,11 @@ private:
     {
         std::error_code error;
         heap result = opened(name, how, flags, error);
-        const char *cause = "";
         if (error == detail::error_of(EEXIST))
-            cause = "a heap of that name is there: open it, choose another name, or remove it";
-        detail::throw_if(error, call, name, cause);
+            detail::throw_if(error, call, name,
+                             "a heap of that name is there: open it, choose another name, or "
+                             "remove it");
+        detail::throw_if_c(error, call, name);
         return result;
     }
     // result is what the C call that filled mem returned.

@@ -39,7 +39,11 @@ void errors_name_the_call_and_the_heap()
         heap::open("/shmheap-test-there-is-none");
         CHECK(!"opened");
     } catch (const std::system_error &error) {
-        CHECK(std::string(error.what()).find("shmheap: open \"/shmheap-test-there-is-none\"") == 0);
+        CHECK(error.what() ==
+              std::string("shmheap: open \"/shmheap-test-there-is-none\": no heap has that name "
+                          "(ENOENT); start the process that makes it first, or open with "
+                          "SHMHEAP_CREATE; 'shmheap ls' lists the heaps: No such file or "
+                          "directory"));
         CHECK(error.code().category() == std::generic_category());
     }
     std::string name = test_name();
@@ -53,6 +57,44 @@ void errors_name_the_call_and_the_heap()
                                   "name, or remove it: File exists");
     }
     heap::remove(name);
+}
+
+// What a call says when it throws.
+template <class Call>
+std::string words_of(const Call &call)
+{
+    try {
+        call();
+    } catch (const std::system_error &error) {
+        return error.what();
+    }
+    return "nothing";
+}
+
+void errors_have_the_words_of_c()
+{
+    heap in = heap::anonymous(options_of(1 << 16));
+    void *object = in.allocate(10);
+    in.deallocate(object);
+    auto begins = [](const std::string &text, const char *with) { return text.find(with) == 0; };
+    CHECK(begins(words_of([&] { in.deallocate(object); }),
+                 "shmheap: deallocate: no live object begins at 0x"));
+    CHECK(
+        begins(words_of([&] { in.resolve({}); }), "shmheap: resolve: the handle is null (EINVAL)"));
+    CHECK(begins(words_of([&] { in.handle_of(object); }),
+                 "shmheap: handle_of: no live object begins at 0x"));
+    CHECK(begins(words_of([&] { heap().allocate(1); }),
+                 "shmheap: allocate: the connection is not open (EINVAL)"));
+    CHECK(begins(words_of([&] { in.reap(8); }),
+                 "shmheap: reap: the flags have unknown bits: 0x8 (EINVAL)"));
+    CHECK(begins(words_of([&] { heap::anonymous(options_of(100)); }),
+                 "shmheap: anonymous: len is 100, and 128 bytes are the least (EINVAL)"));
+    CHECK(begins(words_of([&] { heap::from_fd(-1); }),
+                 "shmheap: from_fd \"-1\": the descriptor is not open (EBADF)"));
+    // A text of an earlier failure is not that of a call which C never saw.
+    CHECK(words_of([&] { heap::create(std::string_view("/a\0b", 4)); }).find("cannot hold a NUL") !=
+          std::string::npos);
+    CHECK(words_of([&] { heap::adopt({}); }) == "shmheap: adopt: Invalid argument");
 }
 
 void bad_names_are_refused()
@@ -181,10 +223,15 @@ void memory_resource_serves_pmr()
 }
 
 const struct test tests[] = {
-    TEST(opens_creates_and_removes),  TEST(errors_name_the_call_and_the_heap),
-    TEST(bad_names_are_refused),      TEST(anonymous_file_and_flags),
-    TEST(moves_and_closes),           TEST(foreign_pointers_are_refused),
-    TEST(no_space_is_told),           TEST(adopts_from_c),
+    TEST(opens_creates_and_removes),
+    TEST(errors_name_the_call_and_the_heap),
+    TEST(errors_have_the_words_of_c),
+    TEST(bad_names_are_refused),
+    TEST(anonymous_file_and_flags),
+    TEST(moves_and_closes),
+    TEST(foreign_pointers_are_refused),
+    TEST(no_space_is_told),
+    TEST(adopts_from_c),
     TEST(memory_resource_serves_pmr),
 };
 

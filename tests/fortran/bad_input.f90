@@ -9,6 +9,7 @@ program bad_input
   type(shmem_heap) :: h
   character(len=256) :: name
   call get_command_argument(1, name)
+  call texts()
   call heaps()
   call must(h % create(c_loc(memory), size(memory) * 4), 'create')
   call bounds()
@@ -26,6 +27,35 @@ contains
     print '(a)', what
     error stop 1
   end subroutine must
+
+  subroutine says(words)
+    character(len=*), intent(in) :: words
+    character(len=:), allocatable :: text
+    text = h % get_error()
+    call must(index(text, words) == 1, 'expected "' // words // '": ' // text)
+  end subroutine says
+
+  ! Each failed call has a text, which a success leaves.
+  subroutine texts()
+    type(shmem_heap) :: first, second
+    integer(c_int), target :: own(1000)
+    own = 7
+    call must(len(first % get_error()) == 0, 'a text before any failure')
+    call must(.not. first % connect(name), 'a heap of that name')
+    call says('shmheap_connect("' // trim(name) // '"): no heap has that name (ENOENT); start')
+    call must(first % create(name, 100000), 'create')
+    call says('shmheap_connect(')
+    call must(.not. second % create(name, 100000), 'a second heap of that name')
+    call says('shmheap_create("' // trim(name) // '"): something has that name already (EEXIST)')
+    call must(.not. c_associated(first % alloc(200000)), 'a block larger than the heap')
+    call says('shmheap_alloc_wait("' // trim(name) // '"): ')
+    call must(index(first % get_error(), 'bytes never fit') > 0, 'why: ' // first % get_error())
+    call must(.not. first % keep('none'), 'a name that is not there')
+    call says('shmheap_name_keep("' // trim(name) // '", "none"): no object has that name')
+    call must(first % destroy(), 'destroy')
+    call must(.not. second % clone(c_loc(own), 4000_c_size_t), 'a clone of no heap')
+    call says('shmheap_attach_at: this is no heap')
+  end subroutine texts
 
   subroutine must_be_empty()
     integer(c_int) :: used

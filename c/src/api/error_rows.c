@@ -84,7 +84,7 @@ static const struct error_row rows[] = {
      "SHMHEAP_ANONYMOUS contradicts SHMHEAP_FILE, _TAKE_OVER and _SOCKET", "leave one of both out"},
     {CAUSE_FLAGS_NOT_HERE, KIND_OPEN, EINVAL, "flags that this call does not take: %x",
      "leave them out; the call's comment in shmheap.h lists its flags"},
-    {CAUSE_LEN, KIND_OPEN, EINVAL, "len is %u, and the least is %u",
+    {CAUSE_LEN, KIND_OPEN, EINVAL, "len is %u, and %u bytes are the least",
      "give a longer len; 0 in options is the default"},
     {CAUSE_MAX_LEN, KIND_OPEN, EINVAL, "max_len is %u, which is below len, %u",
      "raise max_len, or leave it 0: the heap then never grows"},

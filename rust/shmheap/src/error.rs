@@ -226,7 +226,7 @@ impl Error {
             code::EACCES => Error::PermissionDenied { heap },
             code::EPROTONOSUPPORT => Error::OtherVersion { heap },
             code::EINVAL | code::ENAMETOOLONG => {
-                Error::InvalidOption { heap, what: without_call(&text()).into() }
+                Error::InvalidOption { heap, what: in_rust(without_call(&text())).into() }
             }
             code::EPERM => Error::Call { errno, text: text() },
             _ => Error::from_errno(errno, text),
@@ -237,6 +237,24 @@ impl Error {
 /// What the library says of a call, without the call and its arguments: they end with `: `.
 fn without_call(text: &str) -> &str {
     text.split_once("): ").or_else(|| text.split_once(": ")).map_or(text, |(_, cause)| cause)
+}
+
+/// The text with the names that the crate has for C's options.
+fn in_rust(text: &str) -> String {
+    let is_edge = |c: char| !c.is_alphanumeric() && c != '_';
+    let rename = |word: &str| {
+        match word.trim_end_matches(is_edge) {
+            "len" => "size",
+            "max_len" => "growable_to",
+            "SHMHEAP_CREATE" => "create",
+            "SHMHEAP_READ_ONLY" => "read_only",
+            "SHMHEAP_FILE" => "open_file",
+            _ => return word.to_owned(),
+        }
+        .to_owned()
+            + &word[word.trim_end_matches(is_edge).len()..]
+    };
+    text.split_inclusive(is_edge).map(rename).collect()
 }
 
 impl fmt::Display for Error {
@@ -469,7 +487,8 @@ mod tests {
         assert!(matches!(change(code::EPERM), Error::NotHeld));
         assert!(matches!(change(code::ESTALE), Error::Stale));
         let invalid = open(code::EINVAL).to_string();
-        assert_eq!(invalid, "heap \"/a\": len is 1 (EINVAL); give more");
+        assert_eq!(invalid, "heap \"/a\": size is 1 (EINVAL); give more");
+        assert_eq!(in_rust("max_len, SHMHEAP_CREATE: a len_"), "growable_to, create: a len_");
         let other = open(5);
         assert!(matches!(&other, Error::Call { errno: 5, .. }));
         assert_eq!(other.to_string(), &*text());

@@ -51,7 +51,7 @@ static void options_that_contradict(void)
          "SHMHEAP_CREATE contradicts SHMHEAP_READ_ONLY"},
         {{.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_FILE},
          "SHMHEAP_ANONYMOUS contradicts SHMHEAP_FILE, _TAKE_OVER and _SOCKET"},
-        {{.len = 127, .flags = SHMHEAP_CREATE}, "len is 127, and the least is 128"},
+        {{.len = 127, .flags = SHMHEAP_CREATE}, "len is 127, and 128 bytes are the least"},
         {{.len = 4096, .max_len = 4095}, "max_len is 4095, which is below len, 4096"},
         {{.alignment = 32}, "alignment is 32, and may be 8 or 16"},
         {{.mode = 010000}, "mode has other bits than permissions: 0x1000"},
@@ -63,7 +63,7 @@ static void options_that_contradict(void)
     FAILS(shmheap_open(NULL, "/a", NULL) == -1, EINVAL,
           "shmheap_open(\"/a\"): the argument out is NULL or 0");
     FAILS((mem = shmheap_create("/a", 0)).heap == NULL, EINVAL,
-          "shmheap_create(\"/a\"): len is 0, and the least is 128");
+          "shmheap_create(\"/a\"): len is 0, and 128 bytes are the least");
     FAILS(shmheap_open(&mem, "", NULL) == -1, EINVAL, "shmheap_open: the name is NULL or empty");
     FAILS((mem = shmheap_connect("/a/b")).heap == NULL, EINVAL,
           "shmheap_connect(\"/a/b\"): shm_open() refuses the name");
