@@ -21,7 +21,8 @@ extern shmheap_memory_handle process_heap; /* valid while process_mirror is not 
 extern struct mirror *process_mirror;      /* of that heap; NULL: this process has no heap */
 
 /* 1 while the thread is in a call of the heap. What such a call allocates, and what a signal
- * handler in it allocates, comes from the C library. initial-exec: the first access must not allocate. */
+ * handler in it allocates, comes from the C library. initial-exec: the first access must not
+ * allocate. */
 extern __thread int process_inside __attribute__((tls_model("initial-exec")));
 
 /* process_begin opens the heap of this process, if it has one. It keeps errno. */
