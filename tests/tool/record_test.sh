@@ -41,6 +41,19 @@ record 0 "$busy" exec
 json "j['streams'][-1]['peak_live'] >= 420032"
 run 143 record -o "$work/a.trace" -- sh -c 'kill -TERM $$'
 
+# A signal to record goes to the program, and the trace is there.
+mkfifo "$work/to" "$work/from"
+"$tool" record -o "$work/a.trace" -- sh -c 'echo ready; read -r word' <"$work/to" >"$work/from" \
+    2>"$work/err" &
+exec 3>"$work/to" 4<"$work/from"
+read -r line <&4
+kill -TERM $!
+status=0
+wait $! || status=$?
+exec 3>&- 4<&-
+[ "$line $status" = 'ready 143' ] || fail "SIGTERM: $line, $status"
+run 0 replay --quiet -p 1 "$work/a.trace"
+
 # A program with many processes, and python3 with many calls.
 run 0 record -o "$work/a.trace" -- sh -c 'for i in 1 2 3; do ls / | wc -l; done'
 [ "$(cat "$work/out")" = "$(for i in 1 2 3; do ls / | wc -l; done)" ] ||

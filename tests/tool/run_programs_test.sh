@@ -27,8 +27,8 @@ same() {
     done
 }
 
-# works OBJECTS PROGRAM ARGUMENT...: the program gets $commands, says "ready" and reads to the end of
-# its input. Then it has at least so many objects in the heap.
+# works OBJECTS PROGRAM ARGUMENT...: the program gets $commands, says "ready" and reads to the end
+# of its input. Then it has at least so many objects in the heap.
 mkfifo to from
 commands=
 works() {

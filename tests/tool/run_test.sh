@@ -1,6 +1,6 @@
 #!/bin/bash
-# run: a program that checks its malloc, with threads, children and exec; what a heap shows while the
-# program is at work; that no heap stays; what cannot be run.
+# run: a program that checks its malloc, with threads, children and exec; what a heap shows while
+# the program is at work; that no heap stays; what cannot be run.
 source tests/tool/lib.sh
 allocate=$PWD/$2 hold=$PWD/$3 job=$PWD/tests/tool/job.py
 cd "$work" || exit 1
@@ -63,8 +63,8 @@ json "1000 <= j['used_blocks'] < 2000 and len(j['connected']) == 1 and j['allocs
 finish 0
 gone exec
 
-# Children: a heap each. One that is killed leaves its heap, which run removes. It leaves alone a heap
-# of another program that has such a name.
+# Children: a heap each. One that is killed leaves its heap, which run removes. It leaves alone a
+# heap of another program that has such a name.
 "$hold" "/$heap.1" 100000 </dev/null >/dev/null || fail "hold"
 start --children -- sh -c '"$0" hold; echo "$?"; read -r word' "$allocate"
 child=

@@ -7,8 +7,8 @@
 
 #include "mirror.h"
 
-/* Where process_is_on says 1. Each returns an object, or NULL with errno ENOMEM; object_calloc zeroes
- * it. alignment is a power of two. The first failure says on standard error why. */
+/* Where process_is_on says 1. Each returns an object, or NULL with errno ENOMEM; object_calloc
+ * zeroes it. alignment is a power of two. The first failure says on standard error why. */
 void *object_alloc(size_t size);
 void *object_calloc(size_t size);
 void *object_aligned(size_t alignment, size_t size);

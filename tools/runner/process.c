@@ -157,8 +157,8 @@ static void heap_open(int is_child)
                 process_heap_name(), strerror(errno), (long)getpid());
 }
 
-/* The objects of the parent stay where they are, in the child's copy. The parent's heap is no longer
- * this process's business: it ends its claim on the objects there. */
+/* The objects of the parent stay where they are, in the child's copy. The child needs the parent's
+ * heap no longer, and ends its claim on what lies there. */
 static void child_begin(void)
 {
     if (process_mirror)

@@ -9,8 +9,8 @@
 
 #include "mirror.h"
 
-/* struct process_page lies in a page that the kernel fills with zeros in each forked child, which so
- * finds that it has not begun. */
+/* struct process_page lies in a page that the kernel fills with zeros in each forked child. The
+ * child finds there that it has not begun. */
 struct process_page {
     int begun;
     pthread_mutex_t lock;
@@ -20,8 +20,9 @@ extern struct process_page *process_page;
 extern shmheap_memory_handle process_heap; /* valid while process_mirror is not NULL */
 extern struct mirror *process_mirror;      /* of that heap; NULL: this process has no heap */
 
-/* 1 while the thread is in a call of the heap. What such a call allocates, and what a signal handler
- * in it does, goes to the C library. initial-exec: the first access must not allocate. */
+/* 1 while the thread is in a call of the heap. What such a call allocates, and what a signal
+ * handler in it allocates, comes from the C library. initial-exec: the first access must not
+ * allocate. */
 extern __thread int process_inside __attribute__((tls_model("initial-exec")));
 
 /* process_begin opens the heap of this process, if it has one. It keeps errno. */

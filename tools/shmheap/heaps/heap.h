@@ -39,8 +39,8 @@ int heap_ref_unlink_unused(const struct heap_ref *ref);
 const char *heap_reason(const struct heap_ref *ref);
 int heap_fail(const struct heap_ref *ref);
 
-/* heap_make_fail prints, from errno, why a heap of len bytes could not be made; less is what the user
- * can reduce: "--len". Returns STATUS_FAILED. */
+/* heap_make_fail prints, from errno, why a heap of len bytes could not be made. less is what the
+ * user can reduce: "--len". Returns STATUS_FAILED. */
 int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less);
 
 /* heap_inspect calls inspect(mem, context) on a read-only connection. If that returns -1 with
