@@ -1,5 +1,5 @@
-# serve.sh: crowds and servers for the tests of shmheap serve. Sourced after lib.sh, with the path of
-# crowd in $2.
+# serve.sh: crowds and servers for the tests of shmheap serve. Sourced after lib.sh, with crowd's
+# path in $2.
 crowd=$PWD/$2
 
 # start_crowd NAME LEN BLOCKS [busy]

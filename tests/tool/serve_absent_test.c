@@ -1,4 +1,4 @@
-/* serve_absent_test.c: the command serve of a tool that was built without libmicrohttpd: it says so.
+/* serve_absent_test.c: the command serve of a tool without libmicrohttpd says so.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -10,13 +10,13 @@ start_crowd "$busy" 1048576 400 busy
 start_crowd "$calm" 262144 100
 cp "/dev/shm/$calm" "/dev/shm/$heap.copy"
 
-# ask PATH: fetches it into $work/out, whatever the status, which it prints.
-ask() { curl -s -o "$work/out" -w '%{http_code}' --noproxy '*' --max-time 60 "$url$1"; }
+# fetch PATH: gets it into $work/out, whatever the status, which it prints.
+fetch() { curl -s -o "$work/out" -w '%{http_code}' --noproxy '*' --max-time 60 "$url$1"; }
 
 before=$(sha256sum "/dev/shm/$calm")
 start_server --interval 200 "$busy" "$calm" "$heap.copy"
 /usr/bin/python3 tests/tool/serve_test.py "$tool" "$url" "$busy" "$calm" || fail "HTTP is not so"
-[ "$(ask "api/heap?name=$calm")" = 200 ] || fail "no data of $calm"
+[ "$(fetch "api/heap?name=$calm")" = 200 ] || fail "no data of $calm"
 [ "$before" = "$(sha256sum "/dev/shm/$calm")" ] || fail "the server changed the heap"
 
 # Its port is in use now; the error says what to do.
@@ -26,22 +26,22 @@ refused 1 "port $port is in use; choose another one with --port" serve --port "$
 # A heap that is damaged while it is shown, and one that goes away.
 yes | head -c 4096 | dd of="/dev/shm/$heap.copy" conv=notrunc status=none
 rm "/dev/shm/$calm"
-until [ "$(ask "api/heap?name=$heap.copy")" = 503 ]; do :; done
+until [ "$(fetch "api/heap?name=$heap.copy")" = 503 ]; do :; done
 json '"damaged heap" in j["error"]'
-until [ "$(ask "api/heap?name=$calm")" = 404 ]; do :; done
+until [ "$(fetch "api/heap?name=$calm")" = 404 ]; do :; done
 json '"there is no heap" in j["error"]'
-until [ "$(ask api/heaps)" = 200 ] && grep -q '"seen":false.*"seen":false' "$work/out"; do :; done
+until [ "$(fetch api/heaps)" = 200 ] && grep -q '"seen":false.*"seen":false' "$work/out"; do :; done
 json 'sorted(h["name"][-4:] for h in j["heaps"] if not h["seen"]) == ["calm", "copy"]'
 json 'all(h.keys() == {"name", "seen", "time_ns", "label"} for h in j["heaps"] if not h["seen"])'
 stop_server TERM
 
 # All heaps: those that can be read. The address of the server before is free again.
 start_server
-[ "$(ask api/heaps)" = 200 ] || fail "no list of heaps"
+[ "$(fetch api/heaps)" = 200 ] || fail "no list of heaps"
 json 'sum(h["name"].startswith("'"$heap"'") for h in j["heaps"]) == 1'
 stop_server INT
 start_server --file "/dev/shm/$busy"
-[ "$(ask api/heaps)" = 200 ] || fail "no list of files"
+[ "$(fetch api/heaps)" = 200 ] || fail "no list of files"
 json 'len(j["heaps"]) == 1 and j["heaps"][0]["name"].startswith("/dev/shm/")'
 stop_server TERM
 
