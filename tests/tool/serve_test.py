@@ -103,13 +103,16 @@ def check_heap(name):
     expect(json.loads(stat).keys() <= heap.keys(), json.loads(stat).keys() - heap.keys())
     data = heap["map"]
     rows = [data["segments"][i:i + 6] for i in range(0, len(data["segments"]), 6)]
-    expect(rows[0][0] == 0 or rows[0][0] < 64, "the first block")
+    expect(rows[0][0] < 64, "the first block")
     expect(all(a[0] + a[1] == b[0] for a, b in zip(rows, rows[1:])), "gaps")
     expect(len(rows) <= 3000 and sum(row[3] > 1 for row in rows) * 6 == len(data["mixes"]), "rows")
     expect({each["name"] for each in data["names"]} == NAMES, data["names"])
     expect("reader<&>" in {each["name"] for each in heap["connected"]}, heap["connected"])
-    expect(sum(data["used"]["blocks"]) == heap["used_blocks"], "histogram of blocks")
-    expect(sum(data["holes"]["blocks"]) == heap["free_blocks"], "histogram of holes")
+    blocks = [sum(data[kind]["blocks"]) for kind in ("used", "holes")]
+    expect(blocks == [sum(state["blocks"] for state in data["states"][1:]),
+                      data["states"][0]["blocks"]], "histograms")
+    # The figures of a heap at work are of another instant than its walk.
+    expect(name == BUSY or blocks == [heap["used_blocks"], heap["free_blocks"]], "figures")
     expect(sum(state["bytes"] for state in data["states"]) == sum(row[1] for row in rows), "states")
     expect(re.match(r"\d+ KiB, \d+ % used by|1 MiB, \d+ % used by", heap["summary"]),
            heap["summary"])
