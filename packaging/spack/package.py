@@ -25,6 +25,7 @@ class Shmheap(CMakePackage):
     depends_on("py-fypp", type="build", when="+fortran")
     depends_on("mpi", when="+mpi")
     depends_on("jansson", when="+tool")
+    depends_on("libmicrohttpd", when="+tool")
     depends_on("ncurses", when="+tool")
     depends_on("zstd", when="+tool")
 

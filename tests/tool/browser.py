@@ -58,11 +58,14 @@ class Page:
 
     def wait(self, script, what, *arguments):
         """Waits until the expression is true, and returns it."""
+        return self.until(lambda: self.run(f"return ({script})", *arguments), what)
+
+    def until(self, function, what):
+        """Calls the function until it returns something that is true, and returns that."""
         from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
         try:
-            return WebDriverWait(self.driver, WAIT_S, 0.05).until(
-                lambda _: self.run(f"return ({script})", *arguments))
+            return WebDriverWait(self.driver, WAIT_S, 0.05).until(lambda _: function())
         except TimeoutException:
             text = self.run("return document.body.innerText")
             raise AssertionError(f"not so: {what}; the page says:\n{text}") from None

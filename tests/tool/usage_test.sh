@@ -8,7 +8,7 @@ for option in --version -V; do
     run 0 "$option"
     says '^shmheap [0-9]'
 done
-for command in ls stat top watch check map run names copy reap rm record replay; do
+for command in ls stat top watch serve check map run names copy reap rm record replay; do
     run 0 "$command" --help
     says "^usage: shmheap $command"
     says '^Examples:'

@@ -58,6 +58,7 @@ says 'TYPE shmheap_up gauge'
 refused 1 'there is no heap' watch --count 1 "$heap.none"
 refused 1 'there is no heap' watch --prometheus "$heap.none"
 refused 2 'needs the path' watch --file
+refused 2 'no heap.s name' watch a/b
 "$tool" watch --prometheus "$busy" >/dev/full 2>"$work/err" && fail "a full disk is no error"
 run 0 watch --json --count 1 --interval 100 --file "/dev/shm/$busy"
 exec {CROWD[1]}>&-

@@ -34,8 +34,8 @@ int heap_ref_unlink(const struct heap_ref *ref);
  * meanwhile, it returns -1 with errno EBUSY. */
 int heap_ref_unlink_unused(const struct heap_ref *ref);
 
-/* heap_reason is a text, from errno: why a heap could not be opened or inspected, and what to do. It
- * lies in one static buffer. heap_fail prints it and returns STATUS_FAILED. */
+/* heap_reason is a text, from errno: why a heap could not be opened or inspected, and what to do.
+ * It lies in one static buffer. heap_fail prints it and returns STATUS_FAILED. */
 const char *heap_reason(const struct heap_ref *ref);
 int heap_fail(const struct heap_ref *ref);
 

@@ -106,13 +106,14 @@ static int collect(struct live *live)
 {
     if (!live->names)
         return shm_folder_each(add_file, live);
-    for (int i = 0; i < live->name_count; i++)
-        if (add_heap(live, live->names[i])) {
-            struct heap_ref ref;
-            int error = errno, status = heap_ref_set(&ref, live->names[i], live->is_file);
-            errno = error;
-            return status ? status : heap_fail(&ref);
-        }
+    for (int i = 0; i < live->name_count; i++) {
+        struct heap_ref ref;
+        int status = heap_ref_set(&ref, live->names[i], live->is_file);
+        if (status)
+            return status;
+        if (add_heap(live, live->names[i]))
+            return heap_fail(&ref);
+    }
     return 0;
 }
 

@@ -81,7 +81,7 @@ static json_t *names_json(const struct snapshot *snapshot)
     return array;
 }
 
-/* For each class of sizes from the smallest that has blocks to the largest: its blocks and bytes. */
+/* The blocks and bytes of each class of sizes, from the smallest that has blocks to the largest. */
 static json_t *histogram_json(const struct tally *tallies)
 {
     json_t *object = json_object(), *blocks = json_array(), *bytes = json_array();

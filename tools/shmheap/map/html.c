@@ -1,7 +1,7 @@
 /* html.c: a page that shows a heap and zooms into it. One file: no network, no other files.
  *
- * The page holds the data as JSON; the scripts of page/ draw it. Texts from the heap are in the JSON
- * alone, where no '<' stands, or are escaped.
+ * The page holds the data as JSON; the scripts of page/ draw it. Texts from the heap are in the
+ * JSON alone, where no '<' stands, or are escaped.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

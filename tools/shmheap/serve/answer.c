@@ -174,12 +174,15 @@ int web_start(struct web *web, const int *sockets, int count, struct server *ser
 void web_run(struct web *web, int ms, const sigset_t *signals)
 {
     struct pollfd waits[SOCKETS];
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
     for (int i = 0; i < web->count; i++) {
         const union MHD_DaemonInfo *info =
             MHD_get_daemon_info(web->daemons[i], MHD_DAEMON_INFO_EPOLL_FD);
+        MHD_UNSIGNED_LONG_LONG least; /* 0: a connection has more to do */
         waits[i] = (struct pollfd){.fd = info ? info->epoll_fd : -1, .events = POLLIN};
+        if (MHD_get_timeout(web->daemons[i], &least) == MHD_YES && least < (unsigned)ms)
+            ms = (int)least;
     }
+    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
     ppoll(waits, (nfds_t)web->count, &pause, signals);
     for (int i = 0; i < web->count; i++)
         MHD_run(web->daemons[i]);

@@ -197,9 +197,8 @@ char *data_heap(struct server *server, const char *label, unsigned *status)
     return detail->text ? strdup(detail->text) : NULL;
 }
 
-void data_free(struct server *server)
+void data_forget(struct server *server)
 {
-    live_free(&server->live);
     for (int i = 0; i < DETAILS; i++)
         detail_drop(&server->details[i]);
 }

@@ -59,6 +59,7 @@ static int watch(struct server *server)
         return IDLE_WAIT_MS;
     if (now - server->wanted_ms > IDLE_MS + server->interval_ms) {
         server->sampled_ms = 0;
+        data_forget(server);
         return IDLE_WAIT_MS;
     }
     if (now - server->probed_ms >= PROBE_MS) {
@@ -115,7 +116,8 @@ static int serve_run(const struct command *command, int argc, char **argv)
     if (server.live.is_file && !server.live.names)
         return wrong_usage("--file needs the path of a heap");
     int status = serve(&server, (unsigned)port);
-    data_free(&server);
+    data_forget(&server);
+    live_free(&server.live);
     return status;
 }
 

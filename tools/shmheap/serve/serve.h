@@ -23,7 +23,7 @@
 
 #include "tools/shmheap/live/live.h"
 
-enum { SOCKETS = 2, DETAILS = 8 };
+enum { SOCKETS = 2, DETAILS = 32 };
 
 /* struct detail is the answer about one heap, kept for a while. */
 struct detail {
@@ -74,7 +74,7 @@ void web_stop(struct web *web);
 char *data_heaps(struct server *server);
 char *data_heap(struct server *server, const char *label, unsigned *status);
 char *data_error(const char *reason);
-void data_free(struct server *server);
+void data_forget(struct server *server); /* frees the answers that were kept */
 
 /* struct page_file is a file of the page. */
 struct page_file {

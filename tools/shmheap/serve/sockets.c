@@ -12,7 +12,7 @@
 #include "tools/shmheap/serve/serve.h"
 #include "tools/shmheap/text/say.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 64 };
 
 union address {
     struct sockaddr any;

@@ -43,6 +43,7 @@ class HeapMap {
         this.by = element('by');
         this.data = null;
         this.drag = null;
+        this.pointer = null; // the last event of a pointer over the map
         this.forget();
         this.listen();
     }
@@ -51,6 +52,7 @@ class HeapMap {
     forget() {
         this.view = { begin: 0, len: 0 };
         this.follows = true; // the part in use, until the user zooms or moves
+        this.pointer = null;
         this.tip.hidden = true;
     }
 
@@ -67,6 +69,8 @@ class HeapMap {
             this.showUsed();
         else
             this.show(this.view.begin, this.view.len);
+        if (this.pointer && !this.drag)
+            this.showTip(this.pointer);
     }
 
     at(i, field) {
@@ -330,8 +334,14 @@ class HeapMap {
             map.setPointerCapture(event.pointerId);
         });
         on(map, 'pointerup', () => { this.drag = null; });
-        on(map, 'pointermove', event => this.dragged(event));
-        on(map, 'pointerleave', () => { this.tip.hidden = true; });
+        on(map, 'pointermove', event => {
+            this.pointer = event;
+            this.dragged(event);
+        });
+        on(map, 'pointerleave', () => {
+            this.pointer = null;
+            this.tip.hidden = true;
+        });
         on(map, 'dblclick', event => this.zoomTo(event));
         on(this.strip, 'click', event => this.centre(event));
         on(map, 'keydown', event => {

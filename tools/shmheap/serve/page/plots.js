@@ -140,9 +140,9 @@ class Plot {
                 least = distance;
             }
         }
-        this.readout.textContent = nearest === 0 ? '' : `${this.labels[nearest - 1]}: ` +
-            `${this.text(uplot.data[nearest][idx])}, ` +
-            clockText(uplot.data[0][idx]);
+        this.readout.textContent = nearest === 0 ? '' :
+            `${this.text(uplot.data[nearest][idx])} at ${clockText(uplot.data[0][idx])}: ` +
+            this.labels[nearest - 1];
     }
 
     set(history, first) {

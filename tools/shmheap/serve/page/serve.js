@@ -3,22 +3,30 @@
 'use strict';
 const FETCH_MS = 20000;
 
-function heapLink(heap) {
-    const swatch = make('span', { class: 'swatch' }), color = colors.of(heap.label);
-    swatch.style.background = color || 'transparent';
-    const link = make('a', { href: `#${encodeURIComponent(heap.label)}`, title: heap.label },
-                      heap.label);
-    return [swatch, link];
+function drawLink(heap, td) {
+    if (!td.hasChildNodes())
+        td.append(make('span', { class: 'swatch' }),
+            make('a', { href: `#${encodeURIComponent(heap.label)}`, title: heap.label },
+                heap.label));
+    td.firstChild.style.background = colors.of(heap.label) || 'transparent';
+}
+
+function drawMeter(heap, td) {
+    const percent = heap.seen ? heap.fill_percent : 0;
+    if (!td.hasChildNodes())
+        td.append(make('span', { class: 'meter' }, make('span', {})), '');
+    td.firstChild.firstChild.style.width = `${Math.min(Math.max(percent, 0), 100)}%`;
+    td.lastChild.data = heap.seen ? percentText(percent) : '\u2013';
 }
 
 const seen = text => heap => heap.seen ? text(heap) : '\u2013';
 const rate = (text, key) => heap => key in heap ? text(heap[key]) : '\u2013';
 const probed = (heap, part) => heap.probes ? 100 * part / heap.probes : 0;
 const HEAP_COLUMNS = [
-    { title: 'Heap', cell: heapLink, order: heap => heap.label },
+    { title: 'Heap', draw: drawLink, order: heap => heap.label },
     { title: 'Size', cell: seen(heap => sizeText(heap.len)), order: heap => heap.len || 0 },
     { title: 'Fill', hint: 'part of the bytes in use', order: heap => heap.fill_percent || 0,
-      cell: seen(heap => meter(heap.fill_percent)) },
+      draw: drawMeter },
     { title: 'Fragm.', hint: 'part of the free bytes outside the largest object that fits',
       cell: seen(heap => percentText(heap.fragmentation_percent)),
       order: heap => heap.fragmentation_percent || 0 },
@@ -115,7 +123,10 @@ async function readHeap() {
 
 async function update() {
     try {
-        showHeaps(await read('api/heaps'));
+        const answer = await read('api/heaps');
+        if (paused) // meanwhile
+            return;
+        showHeaps(answer);
         await readHeap();
     } catch (error) {
         console.info(error);

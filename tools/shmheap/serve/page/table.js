@@ -4,14 +4,9 @@
 const countText = count => Math.round(count).toLocaleString('en');
 const percentText = percent => `${Math.round(percent)} %`;
 
-function meter(percent) {
-    const bar = make('span', {}), box = make('span', { class: 'meter' }, bar);
-    bar.style.width = `${Math.min(Math.max(percent, 0), 100)}%`;
-    return [box, percentText(percent)];
-}
-
-// A table of rows. Each column has title, cell(row): a text, or an array of nodes; and perhaps
-// hint, kind (a class), order(row): the column sorts by it. key(row) names a row.
+// A table of rows. Each column has title; cell(row): its text, or draw(row, td), which fills the cell
+// and keeps the elements that it made before, so that they keep the focus; and perhaps hint, kind (a
+// class), order(row): the column sorts by it. key(row) names a row.
 class Table {
     constructor(table, columns, key) {
         this.table = table;
@@ -61,11 +56,9 @@ class Table {
 
     fill(tr, row) {
         this.columns.forEach((column, i) => {
-            const cell = column.cell(row), td = tr.cells[i];
-            if (typeof cell !== 'string')
-                td.replaceChildren(...cell);
-            else if (td.textContent !== cell)
-                td.textContent = cell;
+            const td = tr.cells[i], text = column.draw ? column.draw(row, td) : column.cell(row);
+            if (!column.draw && td.textContent !== text)
+                td.textContent = text;
         });
     }
 

@@ -1,0 +1,16 @@
+#!/bin/bash
+# serve: its page in a headless Chromium (serve_page_test.py).
+# serve_page_test.sh TOOL CROWD [FOLDER]: pictures of the page go to FOLDER.
+source tests/tool/lib.sh
+source tests/tool/serve.sh
+shots=${3:-${TEST_UNDECLARED_OUTPUTS_DIR:-$work}}
+
+busy=$heap.\<i\>a\"b
+calm=$heap.calm
+start_crowd "$busy" 1048576 400 busy
+start_crowd "$calm" 4194304 3000
+start_server --interval 200 "$busy" "$calm"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/tool /usr/bin/python3 tests/tool/serve_page_test.py \
+    "$url" "$busy" "$calm" "$work" "$shots" "$server" || fail "the page is not so"
+wait "$server" || fail "the server did not end with 0: $(cat "$work/server")"
+server=
