@@ -115,17 +115,28 @@ void fork_watch(void)
     process_notice_fork();
 }
 
-/* The program ends, or unloads the library. Other threads may continue, so the connections stay
- * open until the process ends. The end then counts as an orderly departure. */
+/* The process's end, whenever it comes, counts as an orderly departure from this heap. Under the
+ * register's mutex no other thread unmaps the heap. The wait for it has a limit: a signal handler
+ * may call exit() inside a call that has the mutex. */
+static void leave_at_end(struct shmheap *heap)
+{
+    int locked = register_lock(LEAVING_LIMIT_MS);
+    if (heap->open && load_acquire_u32(&heap->ready) && segment_is_there(heap)) {
+        slot_announce_leaving(heap);
+        cache_give_back(heap, LEAVING_LIMIT_MS);
+    }
+    if (locked)
+        register_unlock();
+}
+
+/* The program ends, or unloads the library. Other threads may continue, also to open and close
+ * heaps, so the connections stay open until the process ends. */
 __attribute__((destructor)) static void library_end(void)
 {
     if (register_first() == NULL)
         return;
     process_notice_fork();
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next)
-        if (heap->open && load_acquire_u32(&heap->ready) && segment_is_there(heap)) {
-            slot_announce_leaving(heap);
-            cache_give_back(heap, LEAVING_LIMIT_MS);
-        }
+        leave_at_end(heap);
     cache_end_of_library();
 }
