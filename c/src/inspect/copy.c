@@ -25,8 +25,10 @@
 #include <unistd.h>
 
 #include "../os/file.h"
+#include "../os/memory.h"
 #include "image.h"
 #include "inspect.h"
+#include "../segment/reserve.h"
 #include "../segment/segment.h"
 #include "../process/slot.h"
 
@@ -43,7 +45,8 @@ struct copy {
     struct shmheap *heap;
     struct image image;
     int fd, still;
-    int visible; /* the file has its name already */
+    int visible;   /* the file has its name already */
+    int in_memory; /* what is written stays in memory */
     struct changed *changed;
     unsigned char *bytes;
     void *memory; /* of both arrays */
@@ -111,6 +114,13 @@ static int target_open(struct copy *copy, const char *path)
     return file_use(copy->fd, 0) == 0 ? copy_begin_mark(copy) : -1;
 }
 
+static int target_begin(struct copy *copy, const char *path)
+{
+    int failed = target_open(copy, path);
+    copy->in_memory = copy->fd >= 0 && reserve_takes_memory(copy->fd);
+    return failed;
+}
+
 /* Syncs the file, then gives it its name. */
 static int target_publish(const struct copy *copy, const char *path)
 {
@@ -162,10 +172,14 @@ static int copy_room_make(struct copy *copy)
     return 0;
 }
 
-/* Writes the pages put aside, neighbours in one call. 0, or -1 with errno. */
+/* Writes the pages put aside, neighbours in one call. 0, or -1 with errno. Checks the memory for a
+ * file in memory first: where a control group has none left, the kernel kills the process that
+ * writes. */
 static int changed_write(struct copy *copy)
 {
     const struct changed *changed = copy->changed;
+    if (copy->in_memory && copy->count != 0 && memory_suffices(copy->count * IMAGE_PAGE) != 0)
+        return -1;
     for (uint64_t i = 0, run; i < copy->count; i += run) {
         for (run = 1; i + run < copy->count && changed[i + run].number == changed[i].number + run;
              run++)
@@ -180,12 +194,16 @@ static int changed_write(struct copy *copy)
     return 0;
 }
 
-/* Returns 1: there is no more room. */
+/* Returns 0; 1: there is no more room; or minus an errno value. Under the lock all pages are put
+ * aside, which takes memory. */
 static int page_put_aside(const struct image_page *page, void *context)
 {
     struct copy *copy = context;
     if (copy->count == copy->room)
         return 1;
+    if (copy->still && copy->count % FLUSH_PAGES == 0 &&
+        memory_suffices(FLUSH_PAGES * IMAGE_PAGE) != 0)
+        return -ENOMEM;
     memcpy(copy->bytes + copy->count * IMAGE_PAGE, page->words, IMAGE_PAGE);
     if (page->number == 0)
         memcpy(copy->bytes + copy->count * IMAGE_PAGE, copy->mark, sizeof copy->mark);
@@ -308,8 +326,8 @@ static int copy_fill(struct copy *copy)
 static int copy_to(struct copy *copy, const char *path)
 {
     copy->fd = -1;
-    int made =
-            target_open(copy, path) == 0 && copy_fill(copy) == 0 && target_publish(copy, path) == 0,
+    int made = target_begin(copy, path) == 0 && copy_fill(copy) == 0 &&
+               target_publish(copy, path) == 0,
         reason = errno;
     if (!made)
         target_drop(copy, path);

@@ -42,6 +42,15 @@ static enum file_kind kind_of(uint32_t magic)
     }
 }
 
+int reserve_takes_memory(int fd)
+{
+    struct statfs status;
+    int before = errno, known = fstatfs(fd, &status) == 0;
+    enum file_kind kind = known ? kind_of((uint32_t)status.f_type) : FILE_ELSEWHERE;
+    errno = before;
+    return kind == FILE_IN_MEMORY || kind == FILE_MAYBE_IN_MEMORY;
+}
+
 void reserve_begin(struct shmheap *heap)
 {
     struct statfs status;

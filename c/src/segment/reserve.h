@@ -17,6 +17,10 @@
 
 #include "connection.h"
 
+/* reserve_takes_memory returns 1 where bytes written to fd stay in the machine's memory, or may.
+ * Never fails. */
+int reserve_takes_memory(int fd);
+
 /* reserve_begin stores the file system of heap->fd; all functions below need it. Never fails. */
 void reserve_begin(struct shmheap *heap);
 

@@ -14,6 +14,25 @@
 /* Failures of the system, by --wrap: the k-th pwrite from now on fails with this errno, or is the
  * death of its caller; there is no O_TMPFILE. */
 static int pwrites_to_go, pwrite_errno, no_tmpfile;
+static uint64_t written;
+
+/* The k-th question whether there is memory, from now on, is answered by no. */
+static int questions_to_go;
+static uint64_t granted;
+
+int __real_shmheap_memory_suffices(uint64_t bytes);
+
+int __wrap_shmheap_memory_suffices(uint64_t bytes);
+
+int __wrap_shmheap_memory_suffices(uint64_t bytes)
+{
+    if (questions_to_go != 0 && --questions_to_go == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    granted += bytes;
+    return __real_shmheap_memory_suffices(bytes);
+}
 
 ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t off);
 
@@ -27,6 +46,7 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off)
         errno = pwrite_errno;
         return -1;
     }
+    written += len;
     return __real_pwrite(fd, bytes, len, off);
 }
 
@@ -101,6 +121,35 @@ static void a_full_disk_leaves_nothing_behind(void)
         shmheap_destroy(path, copy);
     }
     no_tmpfile = 0;
+    shmheap_disconnect(mem);
+}
+
+/* The library asks before it writes to a file in memory, and before it puts pages aside: the kernel
+ * kills a process that takes more than its control group has. */
+static void too_little_memory_is_an_error_and_no_death(void)
+{
+    enum { LARGE = 1 << 20, SMALL_PARTS = 64 << 10 }; /* control and slots */
+    shmheap_memory_handle mem = test_anonymous(LEN + 2 * LARGE, 0, 0), copy;
+    const char *path = test_shm_path(test_name());
+    kept_make(mem);
+    test_fill(shmheap_alloc(mem, LARGE), LARGE, 1);
+    int failures = 0;
+    for (;; failures++) {
+        questions_to_go = failures + 1;
+        granted = written = 0;
+        if (shmheap_copy(mem, path) == 0)
+            break;
+        CHECK(errno == ENOSPC || errno == ENOMEM);
+        check_absent(path);
+        CHECK_SOUND(mem);
+    }
+    questions_to_go = 0;
+    CHECK_LE(2, failures);
+    CHECK_LE(written, granted + SMALL_PARTS);
+    copy = open_copy(path, 0);
+    CHECK_SOUND(copy);
+    kept_check(copy);
+    shmheap_destroy(path, copy);
     shmheap_disconnect(mem);
 }
 
@@ -179,6 +228,7 @@ static void the_copier_is_killed(void)
 }
 
 static const struct test tests[] = {TEST(what_is_refused), TEST(a_full_disk_leaves_nothing_behind),
+                                    TEST(too_little_memory_is_an_error_and_no_death),
                                     TEST(a_limit_of_file_sizes_is_an_error_and_no_signal),
                                     TEST(the_copier_is_killed)};
 TEST_MAIN(tests)
