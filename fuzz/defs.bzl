@@ -15,7 +15,7 @@ def fuzz_library(name, **kwargs):
     )
 
 def fuzz_target(name, deps, srcs = [], language = "c", mutate = False, tags = []):
-    """Declares the harness fuzz_NAME.c or fuzz_NAME.cpp: a test that replays its corpus, and a fuzzer.
+    """Declares the harness fuzz_NAME.c or .cpp: a test that replays its corpus, and a fuzzer.
 
     The fuzzer is fuzz_NAME and links only under --config=fuzz. The test is fuzz_NAME_replay and
     runs in every configuration.

@@ -1,7 +1,8 @@
 /* fuzz_crash.c: a process dies during the last of any operations.
  *
  * The death is simulated before each store of that operation in turn; under libFuzzer before each
- * n-th, where the input chooses n. In some inputs the first process that recovers dies as well. The next process recovers and checks all guarantees.
+ * n-th, where the input chooses n. In some inputs the first process that recovers dies as well. The
+ * next process recovers and checks all guarantees.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 

@@ -8,9 +8,9 @@
  * holder by compare-and-swap: a holder may die anywhere. A hostile process can keep the lock from
  * others, and nothing else.
  *
- * The first contents of the object are undefined: an earlier object's. So a second word says whether
- * the lock's word counts: it is the object's handle then, which no earlier contents have. Any
- * process makes the word count, and completes what a process that died began. */
+ * The first contents of the object are undefined: an earlier object's. So a second word says
+ * whether the lock's word counts: it is the object's handle then, which no earlier contents have.
+ * Any process makes the word count, and completes what a process that died began. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,8 +87,9 @@ static int holder_lives(uint64_t word, uint64_t self)
     return start >= 0 && word_of(tid, space, start) == word;
 }
 
-/* Makes the word count. This thread may be late: the cell is ready, and another thread has the lock.
- * So 0 replaces only contents that were there before the thread saw a cell that is not ready. */
+/* Makes the word count. This thread may be late: the cell is ready, and another thread has the
+ * lock. So 0 replaces only contents that were there before the thread saw a cell that is not
+ * ready. */
 static void cell_make_ready(struct cell *cell, uint64_t ready)
 {
     uint64_t state = __atomic_load_n(&cell->state, __ATOMIC_ACQUIRE);

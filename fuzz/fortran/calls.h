@@ -1,4 +1,4 @@
-/* calls.h: makes each call of fortran/c/ShmemHeap.h, and compares its result with the expected state.
+/* calls.h: makes each call of fortran/c/ShmemHeap.h, and compares its result with what is expected.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FUZZ_FORTRAN_CALLS_H
 #define FUZZ_FORTRAN_CALLS_H

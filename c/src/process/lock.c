@@ -7,8 +7,8 @@
  *                      the owner could not recover
  *   thread and slot    the owner died unseen              lock_seize; it gets LOCK_DIED
  *
- * A waiter spins, then sleeps on the futex. After each slice (lock_slice_ms) its caller tests whether
- * the owner lives. After LOCK_STARVING_MS the waiter starves. So a process that unlocks and locks
+ * A waiter spins, then sleeps on the futex. After each lock_slice_ms its caller tests whether the
+ * owner lives. After LOCK_STARVING_MS the waiter starves. So a process that unlocks and locks
  * again at once cannot keep the lock from it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "lock.h"
