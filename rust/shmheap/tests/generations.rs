@@ -1,4 +1,4 @@
-//! Objects that change between the look and the claim, since generations repeat.
+//! Objects that change between the inspection and the claim, since generations repeat.
 mod support;
 
 use shmheap::{ArcHandle, Error, Handle, Heap};
