@@ -40,7 +40,7 @@ fi
 step cargo test --locked --workspace
 # Apart from the workspace; what they need besides was fetched too.
 step cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features
-step cargo check --locked --manifest-path bench/Cargo.toml --benches
+step cargo check --locked --manifest-path bench/Cargo.toml --benches --examples
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
 # Without the crates that only tests need, which require newer compilers.
 msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

@@ -38,8 +38,8 @@ pub trait Content: sealed::Sealed {
     /// The same in memory of the process's own: `T`, `Vec<T>` or `String`.
     type Owned;
 
-    /// Made of its elements: one for a value, any number for a slice, bytes that are UTF-8 for text.
-    /// What [`take`](crate::Heap::take) and [`peek`](crate::Heap::peek) end with.
+    /// Made of its elements: one for a value, any number for a slice, bytes of UTF-8 for text. What
+    /// [`take`](crate::Heap::take) and [`peek`](crate::Heap::peek) end with.
     fn owned(elements: Vec<Self::Element>) -> Result<Self::Owned, std::str::Utf8Error>;
 }
 

@@ -224,8 +224,10 @@ fn boxes_of_two_heaps_change_places() {
     assert_eq!((&a[..], &b[..]), (&[2; 9][..], &[1][..]));
 }
 
+type Kept = (Mutex<ShmBox<u64>>, ShmArc<AtomicU64>, Root<AtomicU64>);
+
 /// Never dropped.
-static KEPT: OnceLock<(Mutex<ShmBox<u64>>, ShmArc<AtomicU64>, Root<AtomicU64>)> = OnceLock::new();
+static KEPT: OnceLock<Kept> = OnceLock::new();
 
 #[test]
 fn what_is_leaked_stays() {

@@ -1,7 +1,7 @@
 #!/bin/bash
-# book_test.sh [RUSTC]: the book of the pages is built without a warning, all of its links and anchors
-# lead somewhere, every page of docs/ is in its navigation, and the references have every call of the
-# header and the crate's types. Links to other hosts are not followed.
+# book_test.sh [RUSTC]: the book of the pages is built without a warning, all of its links and
+# anchors lead somewhere, every page of docs/ is in its navigation, and the references have every
+# call of the header and the crate's types. Links to other hosts are not followed.
 set -u
 command -v mkdocs >/dev/null || { echo "skipped: there is no mkdocs"; exit 0; }
 python3 -c 'import sys; from importlib.metadata import entry_points as found
