@@ -5,7 +5,7 @@
 enum { SIZE = 240, BYTES = 520 };
 
 /* Longer than the time limits within, as often as a plan lets them pass early. Where an actor dies,
- * the others sleep it to the end. */
+ * the other actors sleep to its end. */
 static int limit_ms(void) { return scenario->flags & DIES ? 5000 : 60000; }
 
 /* Actor 0 takes the whole heap. */
