@@ -1,9 +1,9 @@
 /* system.c: the system calls by which the core waits, replaced for actors by turns on the stage.
  *
- * An actor never waits in the kernel for another one: the stage knows which actor sleeps on which word, in
- * the order of the kernel's queue. Time is virtual. Each reading of the monotonic clock takes READ_NS,
- * which ends a spin after one round. A time limit passes where the plan says so, or where no actor
- * can go on otherwise.
+ * An actor never waits in the kernel for another one: the stage knows which actor sleeps on which
+ * word, in the order of the kernel's queue. Time is virtual. Each reading of the monotonic clock
+ * takes READ_NS, which ends a spin after one round. A time limit passes where the plan says so, or
+ * where no actor can go on otherwise.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <sched.h>
