@@ -18,8 +18,8 @@ COLD int error_cause(int error, enum cause cause, uint64_t first, uint64_t secon
     return -1;
 }
 
-/* The cause comes in registers: a load of words that were stored just before would wait. Not COLD: a
- * program may poll a full heap, and gcc copies the name by a slow instruction where it saves
+/* The cause comes in registers: a load of words that were stored just before would wait. Not COLD:
+ * a program may poll a full heap, and gcc copies the name by a slow instruction where it saves
  * bytes. */
 NOINLINE int error_note_cause(unsigned call, const char *heap, int error, enum cause cause,
                               uint64_t first, uint64_t second)

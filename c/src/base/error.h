@@ -79,7 +79,7 @@ enum argument {
 
 enum {
     ERROR_NAME = 40,  /* bytes of a noted name, with its NUL */
-    ERROR_TEXT = 400, /* bytes of the text, with its NUL; //tests/unit/calls:error_text_test */
+    ERROR_TEXT = 400, /* bytes of the text, with its NUL; //tests/unit/errors:sentences_test */
     ERROR_NUMBERS = 2
 };
 
