@@ -3,7 +3,8 @@
  * shmheap_mpi_open and shmheap_mpi_close are collective. One thread of each rank calls them at a
  * time, between MPI_Init and MPI_Finalize. Ranks agree: a call that fails on one rank fails on all,
  * with one errno (the greatest of several), and no rank waits for a failed one. If MPI fails, its
- * error handler runs: by default it ends the job; if it returns, errno is EIO.
+ * error handler runs: by default it ends the job; if it returns, errno is EIO. On the ranks where a
+ * call of shmheap.h failed, shmheap_error_text says why; on the other ranks its text stays.
  *
  * Death. Most starters end the whole job when a rank dies. The heap then stays in /dev/shm until
  * the next job that opens the name replaces it; nothing needs cleaning up. Where ranks survive a

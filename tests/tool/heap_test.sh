@@ -102,8 +102,8 @@ refused 1 'not sound: rule [0-9]* .*offset' check --file "$work/bad.heap"
 # Of another version of the format: the library's own text.
 cp "$work/copy.heap" "$work/later.heap"
 printf '\177\0\0\0' | dd of="$work/later.heap" bs=1 seek=8 conv=notrunc status=none
-refused 1 'shmheap_open("[^"]*later.heap"): .*another version of the format (EPROTONOSUPPORT); use' \
-    stat --file "$work/later.heap"
+words='shmheap_open("[^"]*later.heap"): .*another version of the format (EPROTONOSUPPORT); use'
+refused 1 "$words" stat --file "$work/later.heap"
 
 # A name whose creator died before it was done.
 : >"/dev/shm/$heap"

@@ -16,11 +16,11 @@
 #include "shortage.h"
 
 /* Lock held. Takes the size for the note of a failure. */
-static COLD int64_t alloc_shortage(struct shmheap *heap, size_t sz)
+static COLD int64_t alloc_shortage(enum error_call call, struct shmheap *heap, size_t sz)
 {
     int64_t granule = shortage_alloc(heap, block_granules(heap, sz), ATTEMPT_FIRST);
     if (granule == FIT_NONE)
-        shortage_note(heap, sz);
+        shortage_refused(call, heap, sz);
     return granule;
 }
 
@@ -31,13 +31,14 @@ static ALWAYS_INLINE int64_t alloc_now(struct shmheap *heap, size_t sz, int cach
     int64_t granule = UNLIKELY(need == 0) ? FIT_NONE
                       : cached            ? fit_one(heap, need)
                                           : heap->fit->alloc(heap, need);
-    return LIKELY(granule != FIT_NONE) ? granule : alloc_shortage(heap, sz);
+    return LIKELY(granule != FIT_NONE) ? granule : alloc_shortage(CALL_ALLOC, heap, sz);
 }
 
+/* FIT_NONE: shortage_refused has noted the failure. */
 static COLD void *alloc_failed(enum error_call call, const struct shmheap *heap, int64_t result)
 {
     errno = result != FIT_NO_LOCK ? fit_errno(result) : errno;
-    return null(call_failed(call, heap));
+    return result != FIT_NONE ? null(call_failed(call, heap)) : NULL;
 }
 
 /* Unlocks. */
@@ -106,7 +107,7 @@ static int64_t alloc_batch(struct shmheap *heap, size_t sz, unsigned count, void
         return FIT_NO_LOCK;
     int64_t got = fit_many(heap, need != 0 ? need : HEADER_SIZE_MASK, count, granules);
     if (got == FIT_NONE) {
-        int64_t granule = alloc_shortage(heap, sz);
+        int64_t granule = alloc_shortage(CALL_ALLOC_MANY, heap, sz);
         granules[0] = granule >= 0 ? (uint64_t)granule : 0;
         got = granule >= 0 ? 1 : granule;
     }
@@ -216,6 +217,6 @@ void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t 
     int64_t granule = alloc_aligned(heap, need, alignment);
     process_cancel_restore(cancel_state);
     if (granule == FIT_NONE)
-        shortage_note(heap, size);
+        shortage_refused(CALL_ALIGNED_ALLOC, heap, size);
     return alloc_done(CALL_ALIGNED_ALLOC, heap, granule);
 }

@@ -2,27 +2,29 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
-COLD int call_failed(enum error_call call, const struct shmheap *heap)
+/* A closed connection's entry may become another connection's at any time. */
+static const char *label_of(const struct shmheap *heap)
 {
     static const char none[ERROR_NAME];
-    /* A closed connection's entry may become another connection's at any time. */
-    error_note(call, heap != NULL && heap->open ? heap->label : none);
-    return -1;
+    return heap != NULL && heap->open ? heap->label : none;
+}
+
+COLD int call_failed(enum error_call call, const struct shmheap *heap)
+{
+    return error_note(call, label_of(heap));
 }
 
 COLD int call_failed_named(enum error_call call, const char *name)
 {
     char label[ERROR_NAME];
     error_name(label, name);
-    error_note(call, label);
-    return -1;
+    return error_note(call, label);
 }
 
 COLD int call_refused(enum error_call call, const struct shmheap *heap, int error, enum cause cause,
                       uint64_t first, uint64_t second)
 {
-    error_cause(error, cause, first, second);
-    return call_failed(call, heap);
+    return error_note_cause(call, label_of(heap), error, cause, first, second);
 }
 
 COLD int call_not_open(enum error_call call)

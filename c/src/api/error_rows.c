@@ -1,6 +1,6 @@
 /* error_rows.c: the sentences of shmheap_error_text.
  *
- * docs/troubleshooting.md has the same rows; //tests/unit/calls:error_text_test compares them, and
+ * docs/troubleshooting.md has the same rows; //tests/unit/errors:sentences_test compares them, and
  * prints the rows that the page lacks. In commands, NAME is the heap's name.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "error_rows.h"

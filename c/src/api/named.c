@@ -45,10 +45,13 @@ static COLD void *named_refused(enum error_call call, const struct shmheap *heap
 {
     errno = fit_errno(result);
     if (result == FIT_NONE)
-        shortage_note(heap, size);
+        shortage_refused(call, heap, size);
     else if (result == NAMES_TOO_SHORT)
-        error_cause(EINVAL, CAUSE_NAME_SHORTER, size, 0);
-    return null(named_failed(call, heap, name));
+        call_refused(call, heap, EINVAL, CAUSE_NAME_SHORTER, size, 0);
+    else
+        call_failed(call, heap);
+    error_note_object(name);
+    return NULL;
 }
 
 static void *named_alloc(enum error_call call, shmheap_memory_handle mem, const char *name,

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "../base/error.h"
 #include "../cache/reclaim.h"
 #include "../heap/grow.h"
 #include "../os/process.h"
@@ -18,11 +17,11 @@ COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
     return found + reap_cache_lines(heap, attempt == ATTEMPT_AGAIN) > 0;
 }
 
-COLD void shortage_note(const struct shmheap *heap, size_t bytes)
+COLD int shortage_refused(enum error_call call, const struct shmheap *heap, size_t bytes)
 {
     int never = shortage_is_permanent(heap, block_granules(heap, bytes));
-    error_cause(ENOMEM, never ? CAUSE_TOO_LARGE : CAUSE_NO_SPACE, bytes,
-                never ? heap->layout.max_len : load_u64(&heap->len_known));
+    return call_refused(call, heap, ENOMEM, never ? CAUSE_TOO_LARGE : CAUSE_NO_SPACE, bytes,
+                        never ? heap->layout.max_len : load_u64(&heap->len_known));
 }
 
 COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt)

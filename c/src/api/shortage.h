@@ -7,6 +7,7 @@
 #define SHMHEAP_SHORTAGE_H
 
 #include "../heap/fit.h"
+#include "call.h"
 
 /* ATTEMPT_AGAIN: a waiting thread retries. It may leave the reclaiming to another thread that
  * waits. */
@@ -49,7 +50,8 @@ int shortage_reclaim(struct shmheap *heap, enum attempt attempt);
  * Counts the failure. errno stays. */
 int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt);
 
-/* shortage_note gives a failed allocation of so many bytes its cause, for error_note. */
-void shortage_note(const struct shmheap *heap, size_t bytes);
+/* shortage_refused is call_refused of an allocation of so many bytes, for which shortage_alloc has
+ * found nothing. */
+int shortage_refused(enum error_call call, const struct shmheap *heap, size_t bytes);
 
 #endif

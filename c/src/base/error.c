@@ -18,19 +18,34 @@ COLD int error_cause(int error, enum cause cause, uint64_t first, uint64_t secon
     return -1;
 }
 
-COLD void error_note(unsigned call, const char *heap)
+/* The cause comes in registers: a load of words that were stored just before would wait. Not COLD:
+ * a program may poll a full heap, and gcc copies the name by a slow instruction where it saves
+ * bytes. */
+NOINLINE int error_note_cause(unsigned call, const char *heap, int error, enum cause cause,
+                              uint64_t first, uint64_t second)
 {
     struct error_state *state = &error_state;
     struct error_record *record = &state->record;
-    if (state->muted)
-        return;
+    if (UNLIKELY(state->muted))
+        return error_cause(error, cause, first, second);
     record->call = (uint16_t)call;
-    record->error = errno;
-    record->cause = state->error == errno ? state->cause : CAUSE_NONE;
-    memcpy(record->numbers, state->numbers, sizeof record->numbers);
+    record->cause = (uint16_t)cause;
+    record->error = error;
+    record->numbers[0] = first;
+    record->numbers[1] = second;
     memcpy(record->heap, heap, ERROR_NAME);
     record->object[0] = 0;
     state->error = 0;
+    errno = error;
+    return -1;
+}
+
+COLD int error_note(unsigned call, const char *heap)
+{
+    const struct error_state *state = &error_state;
+    int error = errno;
+    return error_note_cause(call, heap, error, state->error == error ? state->cause : CAUSE_NONE,
+                            state->numbers[0], state->numbers[1]);
 }
 
 COLD void error_note_object(const char *name)

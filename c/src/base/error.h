@@ -79,7 +79,7 @@ enum argument {
 
 enum {
     ERROR_NAME = 40,  /* bytes of a noted name, with its NUL */
-    ERROR_TEXT = 400, /* bytes of the text, with its NUL; //tests/unit/calls:error_text_test */
+    ERROR_TEXT = 400, /* bytes of the text, with its NUL; //tests/unit/errors:sentences_test */
     ERROR_NUMBERS = 2
 };
 
@@ -95,7 +95,7 @@ struct error_record {
 };
 
 /* struct error_state is private to the thread. error is 0 where no cause waits for error_note.
- * While muted is 1, a call within another call notes nothing. */
+ * While muted is 1, a call within another call leaves its cause to that one, and notes nothing. */
 struct error_state {
     struct error_record record;
     int32_t error;
@@ -112,8 +112,11 @@ static inline void error_forget(void) { error_state.error = 0; }
 /* error_cause sets errno and its cause, for error_note. Returns -1. */
 int error_cause(int error, enum cause cause, uint64_t first, uint64_t second);
 
-/* error_note notes that this call failed with errno, on a heap of this name (ERROR_NAME bytes). */
-void error_note(unsigned call, const char *heap);
+/* error_note notes that this call failed with errno, on a heap of this name (ERROR_NAME bytes).
+ * error_note_cause does as error_cause before it. Both return -1. */
+int error_note(unsigned call, const char *heap);
+int error_note_cause(unsigned call, const char *heap, int error, enum cause cause, uint64_t first,
+                     uint64_t second);
 
 /* error_note_object adds another name to the note. */
 void error_note_object(const char *name);

@@ -58,6 +58,7 @@
 #define error_errno_name shmheap_error_errno_name
 #define error_name shmheap_error_name
 #define error_note shmheap_error_note
+#define error_note_cause shmheap_error_note_cause
 #define error_note_object shmheap_error_note_object
 #define error_row_at shmheap_error_row_at
 #define error_row_of shmheap_error_row_of
@@ -289,7 +290,7 @@
 #define segment_region_fitting shmheap_segment_region_fitting
 #define segment_unmap shmheap_segment_unmap
 #define shortage_alloc shmheap_shortage_alloc
-#define shortage_note shmheap_shortage_note
+#define shortage_refused shmheap_shortage_refused
 #define shortage_reclaim shmheap_shortage_reclaim
 #define slot_alive shmheap_slot_alive
 #define slot_announce_leaving shmheap_slot_announce_leaving
