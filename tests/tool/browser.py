@@ -1,6 +1,6 @@
 """browser.py: a headless Chromium for tests, by Selenium and the DevTools protocol.
 
-It prints `skipped: ` and why, and ends the program, where there is no browser that runs.
+It prints `skipped: ` and why, and ends the program with status 77, where no browser runs.
 """
 
 import base64
@@ -8,17 +8,17 @@ import os
 import shutil
 import sys
 
-WAIT_S = 60
+WAIT_S, SKIPPED = 60, 77
 
 
 def skip(why):
     """Ends the test as one that cannot run here."""
     print(f"skipped: {why}")
-    sys.exit(0)
+    sys.exit(SKIPPED)
 
 
 def start(folder):
-    """A browser whose files lie in the folder."""
+    """A browser whose files lie in the folder. Its path is short: a socket lies there, too."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
     if not chromium or not chromedriver:

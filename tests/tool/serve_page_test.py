@@ -79,12 +79,18 @@ def check_sort(page):
     expect(page.run(f"return {size}.parentNode.getAttribute('aria-sort')") == "ascending", "aria")
 
 
+def point_at_plot(page):
+    """Moves the pointer to the newest sample of the first chart; returns its caption's value."""
+    over = page.run("return document.querySelector('#plots figure .u-over')")
+    x = page.run("return plots.plots[0].uplot.valToPos(history_.times.at(-1), 'x')")
+    page.point(over, x, 40)
+    return page.run("return document.querySelector('#plots figcaption span').textContent")
+
+
 def check_readout(page):
     """The pointer over a chart shows a value."""
-    over = page.run("return document.querySelector('#plots figure .u-over')")
-    page.point(over, 3, 40)
-    page.wait("[...arguments].some(name => document.querySelector('#plots figcaption span')"
-              ".textContent.endsWith(': ' + name))", "a value under the pointer", BUSY, CALM)
+    page.until(lambda: point_at_plot(page).endswith((": " + BUSY, ": " + CALM)),
+               "a value under the pointer")
 
 
 def check_heap(page, label):
