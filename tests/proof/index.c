@@ -38,7 +38,7 @@ static void connect(void)
 
 /* The bins ------------------------------------------------------------------------------------- */
 
-static shared_u64 bin_0[GROUPS * BINS], bin_1[BINS];
+static shared_u64 bin_0[GROUPS * BINS], bin_1[BINS], spare[BINS];
 
 /* Where the bin of this size begins, by the words of level 0. */
 static uint32_t first_by_words(uint64_t size)
@@ -75,14 +75,14 @@ static void bin_is_sound(uint64_t size)
 }
 
 /* The bin of this size has any chunks. A connection to a heap of two levels writes level 2, which
- * the heap lacks, into spare_bin. */
+ * the heap lacks, into spare. */
 static void bin_any(uint64_t size)
 {
     connect();
     our_heap.bin[0] = bin_0;
     our_heap.bin[1] = bin_1;
     for (unsigned level = 2; level < BIN_LEVELS_MAX; level++)
-        our_heap.bin[level] = our_heap.spare_bin;
+        our_heap.bin[level] = spare;
     our_heap.layout.bin_levels = 2;
     our_heap.layout.bin_len[0] = GROUPS;
     our_heap.layout.bin_len[1] = 1;
@@ -90,7 +90,7 @@ static void bin_any(uint64_t size)
         bin_0[group * BINS + size] = any_bool() ? any_u64() : 0;
     bin_1[size] = level_1_by_words(size);
     our_control.first[size] = first_by_words(size);
-    our_heap.spare_bin[size] = any_bool();
+    spare[size] = any_bool();
 }
 
 PROOF(bins_put)
@@ -121,7 +121,7 @@ PROOF(bins_take)
 /* The search among the sizes: the lowest chunk of any bin from need on. */
 PROOF(bins_first)
 {
-    uint64_t need = any_in(1, BINS), any = any_in(0, BINS - 1), which;
+    uint64_t need = ANY_SIZE, any = any_in(0, BINS - 1), which;
     connect();
     for (unsigned size = 1; size < BINS; size++)
         our_control.first[size] = (uint32_t)any_in(0, 15); /* they are compared, no more */
