@@ -22,7 +22,8 @@ void (*shmheap_store_hook)(void);
 enum {
     GROUPS = 2, /* of 64 chunks */
     CHUNKS = GROUPS * 64,
-    TREE_CHUNKS = 32 /* two nodes of level 0 */
+    TREE_CHUNKS = 32, /* two nodes of level 0 */
+    SIZE_MOST = 7     /* of a block in the tree */
 };
 
 static struct control our_control;
@@ -37,7 +38,7 @@ static void connect(void)
 
 /* The bins ------------------------------------------------------------------------------------- */
 
-static shared_u64 bin_0[GROUPS * BINS], bin_1[BINS];
+static shared_u64 bin_0[GROUPS * BINS], bin_1[BINS], spare[BINS];
 
 /* Where the bin of this size begins, by the words of level 0. */
 static uint32_t first_by_words(uint64_t size)
@@ -56,21 +57,32 @@ static uint64_t level_1_by_words(uint64_t size)
     return word;
 }
 
+static int bin_has(uint64_t size, uint64_t chunk)
+{
+    return bin_0[chunk / 64 * BINS + size] >> chunk % 64 & 1;
+}
+
+/* The first chunk is one of the bin, and no chunk of the bin is lower. */
 static void bin_is_sound(uint64_t size)
 {
-    HOLDS(bin_1[size] == level_1_by_words(size));
-    HOLDS(our_control.first[size] == first_by_words(size));
+    uint32_t first = our_control.first[size];
+    uint64_t any = any_in(0, CHUNKS - 1), level_1 = level_1_by_words(size);
+    HOLDS(bin_1[size] == level_1);
+    HOLDS((first != 0) == (level_1 != 0));
+    if (first != 0)
+        HOLDS(chunk_of_first(first) < CHUNKS && bin_has(size, chunk_of_first(first)));
+    HOLDS(!bin_has(size, any) || chunk_of_first(first) <= any);
 }
 
 /* The bin of this size has any chunks. A connection to a heap of two levels writes level 2, which
- * the heap lacks, into spare_bin. */
+ * the heap lacks, into spare. */
 static void bin_any(uint64_t size)
 {
     connect();
     our_heap.bin[0] = bin_0;
     our_heap.bin[1] = bin_1;
     for (unsigned level = 2; level < BIN_LEVELS_MAX; level++)
-        our_heap.bin[level] = our_heap.spare_bin;
+        our_heap.bin[level] = spare;
     our_heap.layout.bin_levels = 2;
     our_heap.layout.bin_len[0] = GROUPS;
     our_heap.layout.bin_len[1] = 1;
@@ -78,12 +90,7 @@ static void bin_any(uint64_t size)
         bin_0[group * BINS + size] = any_bool() ? any_u64() : 0;
     bin_1[size] = level_1_by_words(size);
     our_control.first[size] = first_by_words(size);
-    our_heap.spare_bin[size] = any_bool();
-}
-
-static int bin_has(uint64_t size, uint64_t chunk)
-{
-    return bin_0[chunk / 64 * BINS + size] >> chunk % 64 & 1;
+    spare[size] = any_bool();
 }
 
 PROOF(bins_put)
@@ -114,10 +121,10 @@ PROOF(bins_take)
 /* The search among the sizes: the lowest chunk of any bin from need on. */
 PROOF(bins_first)
 {
-    uint64_t need = any_in(1, BINS), any = any_in(0, BINS - 1), which;
+    uint64_t need = ANY_SIZE, any = any_in(0, BINS - 1), which;
     connect();
     for (unsigned size = 1; size < BINS; size++)
-        our_control.first[size] = (uint32_t)any_in(0, FIRST_BASE);
+        our_control.first[size] = (uint32_t)any_in(0, 15); /* they are compared, no more */
     uint32_t first = bins_first(&our_heap, need, &which);
     int is_one = 0;
     for (unsigned size = 1; size < BINS; size++)
@@ -138,7 +145,8 @@ static uint32_t greatest(const uint32_t *node)
     return most;
 }
 
-/* A tree of any sizes below MAXIMUM_CAP, and the maxima above them. */
+/* A tree of any sizes, and the maxima above them. The tree only compares sizes, so a few are
+ * enough. */
 static void tree_any(void)
 {
     connect();
@@ -151,7 +159,7 @@ static void tree_any(void)
     our_heap.layout.chunks_max = TREE_CHUNKS;
     our_heap.end = TREE_CHUNKS * CHUNK_GRANULES;
     for (unsigned chunk = 0; chunk < TREE_CHUNKS; chunk++)
-        tree_0[chunk] = any_bool() ? (uint32_t)any_in(BINS, MAXIMUM_CAP) : 0;
+        tree_0[chunk] = any_bool() ? (uint32_t)any_in(1, SIZE_MOST) : 0;
     for (unsigned node = 0; node < NODE_CHILDREN; node++)
         tree_1[node] =
             node < TREE_CHUNKS / NODE_CHILDREN ? greatest(tree_0 + node * NODE_CHILDREN) : 0;
@@ -161,7 +169,7 @@ static void tree_any(void)
 
 PROOF(tree_put)
 {
-    uint64_t chunk = any_in(0, TREE_CHUNKS - 1), size = any_bool() ? any_in(BINS, MAXIMUM_CAP) : 0,
+    uint64_t chunk = any_in(0, TREE_CHUNKS - 1), size = any_bool() ? any_in(1, SIZE_MOST) : 0,
              any = any_in(0, TREE_CHUNKS - 1), node = any_in(0, TREE_CHUNKS / NODE_CHILDREN - 1);
     tree_any();
     uint32_t was = tree_0[any];
@@ -173,7 +181,7 @@ PROOF(tree_put)
 
 PROOF(tree_find)
 {
-    uint32_t need = (uint32_t)any_in(1, MAXIMUM_CAP);
+    uint32_t need = (uint32_t)any_in(1, SIZE_MOST);
     uint64_t any = any_in(0, TREE_CHUNKS - 1), from = any_in(0, TREE_CHUNKS - 1);
     tree_any();
     uint64_t lowest = tree_find(&our_heap, need, our_heap.end - 1);
