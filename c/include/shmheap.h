@@ -29,11 +29,12 @@
  *                           in a debugger?), or far too many processes want it;
  *                EAGAIN     after fork(): no slot (entry of a connection) is free for the child.
  *   Readers    On a read-only connection, the calls that inspect a heap may fail with EAGAIN: the
- *              heap changes too fast to read, or a process died in it and no writer came since.
+ *              heap changes too fast, a process in it is stopped, or died and no writer came since.
  *   Threads    Any thread of any process may make any call at any time, except: on a connection
  *              during and after its shmheap_disconnect or shmheap_destroy; in a signal handler;
- *              between vfork() and exec. A thread in a call must not be cancelled asynchronously;
- *              deferred cancellation has no effect there. A stack of 32 KiB suffices.
+ *              between vfork() and exec. A thread must not leave a call by asynchronous
+ *              cancellation, or by longjmp() or an exception from a signal handler. Deferred
+ *              cancellation has no effect in a call. A stack of 32 KiB suffices.
  *   Waiting    Every wait has a limit. No wait for one heap delays fork() or another heap.
  *   Death      A process may be killed at any instruction. Its call is then done or not done. The
  *              next caller detects the death, repairs the heap from the blocks' headers, goes on.
@@ -56,8 +57,8 @@
  *              held while a child of it, or its child, lives connected and without exec. (4) If the
  *              library never opened a heap with SHMHEAP_CACHED. Else it stays loaded, and open.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Its first
- *              call that takes the lock takes a slot for it, and may fail with EMFILE, EACCES
- *              (setuid, or the file's mode), ENOENT (no /proc) or EBADF (see Closed). The child
+ *              call that takes the lock takes a slot for it, and may fail with EMFILE, ENOMEM,
+ *              EACCES (setuid, the file's mode), ENOENT (no /proc), EBADF (see Closed). The child
  *              holds none of its parent's objects, so it cannot send them (EPERM), and none of its
  *              uses of names: it calls shmheap_alloc_named itself.
  *   Closed     A program may close a connection's descriptors (closefrom), which are close-on-exec.
@@ -66,7 +67,7 @@
  *              its children's calls that take the lock fail with EBADF.
  *   Trust      A buggy or hostile peer may write anything into the memory: no call accesses memory
  *              outside the heap, loops forever or aborts. A process that truncates the file raises
- *              SIGBUS in its users; a memfd heap is sealed against that.
+ *              SIGBUS in its users, also at exit; a memfd heap is sealed against that.
  *   Memory     Without SHMHEAP_SPARSE the library reserves memory before it uses it, within the
  *              limits of file system, RLIMIT_FSIZE, machine and control groups. A call that cannot
  *              get it fails with an errno, and no later access raises SIGBUS. docs/behaviour.md
@@ -117,7 +118,7 @@ enum shmheap_flags {
     SHMHEAP_EXCLUSIVE = 1 << 1, /* with SHMHEAP_CREATE: EEXIST if a heap has that name */
     SHMHEAP_READ_ONLY = 1 << 2, /* handles resolve, inspecting works, changes fail with EACCES */
     /* For this connection: each thread caches free blocks of up to 2.5 KiB (alignment 8) or 5 KiB
-     * (16), at most 1 MiB or 1/4 of the heap. Much faster, but placement is not first fit: an
+     * (16), at most 1 MiB or 1/2 of the heap. Much faster, but placement is not first fit: an
      * object comes from the cache, or from the best-fitting free block, and its block may be an
      * eighth larger. Blocks go back when the thread ends, when the connection closes, and before an
      * allocation of any process fails, except 128 bytes for each caching thread. Racing misuse of
@@ -156,7 +157,7 @@ typedef struct shmheap_options {
     size_t max_len;      /* bytes to which the region may grow by itself (0: it never grows) */
     size_t alignment;    /* of every object: 8 or 16 (0: 16) */
     unsigned flags;      /* enum shmheap_flags, or'ed */
-    unsigned mode;       /* permission bits of a new heap, exactly, whatever the umask (0: 0600) */
+    unsigned mode;       /* permission bits of a new heap, whatever the umask (0: 0600) */
     unsigned timeout_ms; /* how long to wait for a heap that is still being created (0: 2000) */
 } shmheap_options;
 
@@ -196,13 +197,13 @@ SHMHEAP_API shmheap_memory_handle shmheap_connect(const char *name);
 
 /* shmheap_open creates or connects, as options say (NULL: all defaults, that is, connect). With
  * SHMHEAP_CREATE alone it creates, or connects to an existing heap, whose sizes and alignment then
- * hold. With SHMHEAP_ANONYMOUS name may be NULL; it shows in /proc only.
+ * hold. With SHMHEAP_ANONYMOUS name may be NULL; it shows in /proc only (249 bytes at most).
  *   Errors   of shmheap_create and shmheap_connect, and
  *            EINVAL  out NULL, alignment not 8 or 16, max_len below len, mode above 07777, flags
  *                    that are unknown or contradict (SHMHEAP_CREATE with _READ_ONLY, or _EXCLUSIVE,
- *                    _TAKE_OVER or _ANONYMOUS without it; _ANONYMOUS with _FILE or _SOCKET);
+ *                    _TAKE_OVER or _ANONYMOUS without; _ANONYMOUS with _FILE, _SOCKET, _TAKE_OVER);
  *            EBUSY   with SHMHEAP_CREATE: for timeout_ms, other processes made and removed the
- *                    name, or it is a symbolic link that leads nowhere. */
+ *                    name, or it is a path and a symbolic link that leads nowhere. */
 SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name,
                              const shmheap_options *options);
 
@@ -221,13 +222,13 @@ SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller: an array, a segment of another
- * library, an MPI window. The memory stays the caller's and must outlive all connections. Its
- * contents are lost. With len 0 the region takes all bytes after control data and index.
+ * library, an MPI window. The memory is writable, stays the caller's and outlives all connections.
+ * Its contents are lost. With len 0 the region takes all bytes after control data and index.
  *   memory   aligned to 16 (to 8 with alignment 8), of bytes bytes, about 2 KiB at least.
  *   options  of the flags, SHMHEAP_CACHED and SHMHEAP_REAP only.
  *   Errors   EINVAL (memory NULL, misaligned, or not mapped as far as bytes), ENOMEM (too few).
- *   Death    is told by pid and start time: exec is not noticed, and a process in another PID
- *            namespace is never taken for dead. Processes of its own namespace reap it. */
+ *   Death    is told by pid and start time: exec is not noticed, and a process in another PID or
+ *            time namespace is never taken for dead. Processes of its own namespaces reap it. */
 SHMHEAP_API int shmheap_create_at(shmheap_memory_handle *out, void *memory, size_t bytes,
                                   const shmheap_options *options);
 

@@ -124,8 +124,8 @@ static void a_full_disk_leaves_nothing_behind(void)
     shmheap_disconnect(mem);
 }
 
-/* The library asks before it writes to a file in memory, and before it puts pages aside: the kernel
- * kills a process that takes more than its control group has. */
+/* The library tests for memory before it writes to a file in memory, and before it puts pages
+ * aside: the kernel kills a process that takes more than its control group has. */
 static void too_little_memory_is_an_error_and_no_death(void)
 {
     enum { LARGE = 1 << 20, SMALL_PARTS = 64 << 10 }; /* control and slots */
