@@ -28,18 +28,20 @@ static COLD int inspect_not_entered(void)
     return error_state.error == errno ? -1 : inspect_fail(errno);
 }
 
-enum { INSPECT_TRIES = 200, SETTLE_YIELDS = 10, SETTLE_MS = 1000 };
+enum { INSPECT_TRIES = 200, SETTLE_YIELDS = 2000, SETTLE_MS = 1000 };
 
 /* Waits until the sequence is even: no owner changes the heap. Returns it, or an odd one at the
- * limit. Time bounds the wait: on a busy machine a yield may last as long as a hundred slices. */
-static uint64_t sequence_settled(const struct shmheap *heap, struct pause *limit)
+ * limit. A yield lasts less than a microsecond where other processors are idle, but on a busy
+ * machine as long as a hundred slices: so time bounds the wait, too. It does not sleep: a reader
+ * of a busy heap would miss each moment at which the sequence is even. */
+static uint64_t sequence_settled(const struct shmheap *heap, const struct pause *limit)
 {
     uint64_t sequence;
-    for (int k = 0; (sequence = load_acquire(&heap->control->sequence)) & 1; k++)
-        if (k < SETTLE_YIELDS)
-            sched_yield();
-        else if (!pause_sleep(limit))
+    for (int i = 0; (sequence = load_acquire(&heap->control->sequence)) & 1; i++) {
+        if (i == SETTLE_YIELDS || pause_left_ms(limit) == 0)
             break;
+        sched_yield();
+    }
     return sequence;
 }
 
