@@ -70,7 +70,7 @@ static const struct error_row rows[] = {
     {CAUSE_SLOTS_TAKEN, KIND_ANY, EAGAIN, "all %u slots for connections are taken",
      "close connections; 'shmheap ls --processes' lists them"},
     {CAUSE_READ_CHANGES, KIND_ANY, EAGAIN,
-     "the heap changes too fast to read, or a process died in it and no writer came since",
+     "the heap changes too fast, or a process in it is stopped, or died and no writer came since",
      "try again, or make any change on a connection that can write"},
     {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass a valid one"},
     {CAUSE_FLAGS_UNKNOWN, KIND_OPEN, EINVAL, "the flags have unknown bits: %x",
