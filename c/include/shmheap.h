@@ -558,7 +558,7 @@ typedef struct shmheap_process_info {
 
 /* shmheap_processes calls visit for each taken slot, and otherwise does as shmheap_walk. A
  * read-only connection has no slot. Cost: a walk over the blocks for each 128 slots, which releases
- * the heap's lock every 16,384 blocks: a block that changes may count for another holder. */
+ * the heap's lock every 16,384 blocks: one that changes may count for another holder or size. */
 SHMHEAP_API int shmheap_processes(shmheap_memory_handle mem,
                                   int (*visit)(const shmheap_process_info *process, void *context),
                                   void *context);

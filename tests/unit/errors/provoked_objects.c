@@ -193,8 +193,8 @@ void inspecting(void)
     /* A writer is in the middle of a change of names. */
     store_u64(&mem.heap->control->names_changes, load_u64(&mem.heap->control->names_changes) | 1);
     FAILS(shmheap_find(other, "n", NULL) == NULL, EAGAIN,
-          "shmheap_find(\"n\"): the heap changes too fast to read, or a process died in it and no "
-          "writer came since");
+          "shmheap_find(\"n\"): the heap changes too fast, or a process in it is stopped, or died "
+          "and no writer came since");
     store_u64(&mem.heap->control->names_changes,
               load_u64(&mem.heap->control->names_changes) & ~UINT64_C(1));
     /* What a visitor returns is not the library's failure. */

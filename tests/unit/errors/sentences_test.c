@@ -5,7 +5,7 @@
 
 enum { PAGE_ROOM = 1 << 18, TEXT_ROOM = 4 * ERROR_TEXT };
 
-/* A call of one of these kinds; CALLS: there is none. */
+/* A call of one of the kinds; CALLS: there is none. */
 static unsigned call_of(unsigned kinds)
 {
     static const struct {

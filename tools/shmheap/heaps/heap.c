@@ -106,8 +106,8 @@ static const char *reason_again(const struct heap_ref *ref)
                       stats.slots, ref->text, stats.processes, stats.dead,
                       ref->is_file ? "--file " : "", ref->text);
     return reason(
-        "cannot read the heap '%s' now: it changes too fast, or a process died in it and you "
-        "may not write it; try again, or as its owner",
+        "cannot read the heap '%s' now: it changes too fast, or a process in it is stopped, or "
+        "died and you may not write it; try again, or as its owner",
         ref->text);
 }
 

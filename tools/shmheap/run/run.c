@@ -92,8 +92,8 @@ static int find_owner(shmheap_memory_handle mem, void *context)
     return shmheap_processes(mem, visit_process, context);
 }
 
-/* Removes the heap of a descendant that did not do so: it was killed, or called _exit. Another
- * program's heap may have such a name, but no process of that pid. */
+/* Removes the heap of a descendant that did not do so: it was killed, called _exit, or still runs.
+ * Another program's heap may have such a name, but no process of that pid. */
 static int remove_child(const char *name, const struct stat *status, int readable, void *context)
 {
     const struct run *run = context;
@@ -211,8 +211,9 @@ const struct command command_run = {
     "                   small objects, but placement is not first fit, and counters of\n"
     "                   operations miss what the caches serve\n"
     "  -C, --children   each descendant of the program has a heap of its own, NAME.PID,\n"
-    "                   that is removed when it exits. Without the option a child uses\n"
-    "                   the C library's malloc after fork() or exec\n"
+    "                   that is removed when it exits, or when shmheap run ends. Without\n"
+    "                   the option a child uses the C library's malloc after fork() or\n"
+    "                   exec\n"
     "  -k, --keep       leave the heaps at the end; remove them by shmheap rm NAME\n"
     "  -f, --file       NAME is the path of a file, not a name in shared memory\n"
     "      --help       print this text\n"
