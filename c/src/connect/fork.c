@@ -14,7 +14,8 @@
 #include "../segment/segment.h"
 #include "register.h"
 
-/* How long exit() waits for the lock of each heap, and fork() for the list of connections. */
+/* How long exit() waits for the list of connections and for the lock of each heap, and fork() for
+ * the list. */
 enum { LEAVING_LIMIT_MS = 1000, FORK_LIMIT_MS = 100 };
 
 /* Runs in a child. told: a fork handler runs it. Else the child may have closed the parent's
@@ -117,26 +118,30 @@ void fork_watch(void)
 
 /* The process's end, whenever it comes, counts as an orderly departure from this heap. Under the
  * register's mutex no other thread unmaps the heap. The wait for it has a limit: a signal handler
- * may call exit() inside a call that has the mutex. */
-static void leave_at_end(struct shmheap *heap)
+ * may call exit() inside a call that has the mutex. Returns 0 when the limit has passed. */
+static int leave_at_end(struct shmheap *heap, unsigned limit_ms)
 {
-    int locked = register_lock(LEAVING_LIMIT_MS);
+    int locked = register_lock(limit_ms);
     if (heap->open && load_acquire_u32(&heap->ready) && segment_is_there(heap)) {
         slot_announce_leaving(heap);
         cache_give_back(heap, LEAVING_LIMIT_MS);
     }
     if (locked)
         register_unlock();
+    return locked;
 }
 
 /* The program ends, or unloads the library. Other threads may continue, also to open and close
- * heaps, so the connections stay open until the process ends. */
+ * heaps, so the connections stay open until the process ends. One wait for the register's mutex is
+ * enough, however many connections there were. */
 __attribute__((destructor)) static void library_end(void)
 {
     if (register_first() == NULL)
         return;
     process_notice_fork();
+    unsigned limit_ms = LEAVING_LIMIT_MS;
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next)
-        leave_at_end(heap);
+        if (!leave_at_end(heap, limit_ms))
+            limit_ms = 0;
     cache_end_of_library();
 }
