@@ -17,6 +17,7 @@ static const unsigned char *closed_base;
 static sem_t go;
 static int closes, is_closed, ends;
 static pid_t closer;
+static int *met; /* shared: the end has loaded from the heap that the thread closes */
 
 void (*shmheap_load_hook)(const void *word);
 
@@ -41,6 +42,7 @@ static void close_beside(const void *word)
     if (!ends || (uintptr_t)word - (uintptr_t)closed_base >= LEN)
         return;
     ends = 0;
+    *met = 1;
     CHECK_EQ(sem_post(&go), 0);
     for (unsigned asleep = 0;
          asleep < ASLEEP_FOR && !__atomic_load_n(&is_closed, __ATOMIC_ACQUIRE);) {
@@ -77,7 +79,10 @@ static void hold_and_exit(void *context)
 static void exit_beside(unsigned flags)
 {
     struct heaps heaps = {test_anonymous(LEN, 0, 0), test_anonymous(LEN, 0, 0), flags};
+    met = test_shared(sizeof *met);
     test_in_child(hold_and_exit, &heaps);
+    CHECK_EQ(*met, 1);
+    test_unshare(met, sizeof *met);
     CHECK_EQ(shmheap_reap(heaps.held, 0), 0);
     CHECK_EQ(test_stat(heaps.held).used_blocks, HELD);
     CHECK_EQ(test_stat(heaps.closed).dead, 0);
