@@ -94,6 +94,7 @@ static const struct error_row rows[] = {
      "give 07777 at most, in octal"},
     {CAUSE_NAME_MISSING, KIND_ANY, EINVAL, "the name is NULL or empty",
      "give a name: \"/name\", or a path for a file"},
+    {CAUSE_NAME_LONG, KIND_OPEN, EINVAL, "the name has more than %u bytes", "give a shorter one"},
     {CAUSE_MEMORY, KIND_OPEN, EINVAL,
      "the memory at %x is NULL, misaligned, or not mapped as far as %u bytes",
      "pass mapped memory, aligned to 16 (to 8 with alignment 8)"},
@@ -154,8 +155,8 @@ static const struct error_row rows[] = {
      "open it without SHMHEAP_EXCLUSIVE; SHMHEAP_TAKE_OVER replaces a heap that no process uses; "
      "'shmheap rm NAME' removes it"},
     {CAUSE_NONE, KIND_OPEN, ENOENT, "no heap has that name",
-     "start the process that makes it first, or open with SHMHEAP_CREATE; 'shmheap ls' lists the "
-     "heaps"},
+     "start the process that makes it first, or open with SHMHEAP_CREATE, a path in a folder that "
+     "exists; 'shmheap ls' lists the heaps"},
     {CAUSE_NONE, KIND_OPEN | KIND_REMOVE | KIND_FILE, EACCES, "no permission for the file",
      "run as its owner, or have it made with a wider mode"},
     {CAUSE_NONE, KIND_OPEN | KIND_REMOVE, EPERM, "the system does not permit it",

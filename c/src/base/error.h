@@ -36,6 +36,7 @@ enum cause {
     CAUSE_ALIGNMENT,      /* alignment */
     CAUSE_MODE,           /* mode */
     CAUSE_NAME_MISSING,
+    CAUSE_NAME_LONG,  /* the most bytes */
     CAUSE_MEMORY,     /* address, bytes */
     CAUSE_MEMORY_FEW, /* bytes */
     CAUSE_SEAL_MISSING,

@@ -14,6 +14,8 @@
 #include "options.h"
 #include "register.h"
 
+enum { MEMFD_NAME_MOST = 249 }; /* bytes, memfd_create(2) */
+
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x10 /* Linux 5.1; older kernels refuse it */
 #endif
@@ -159,6 +161,10 @@ struct shmheap *make_from_existing(int fd, const char *name, const shmheap_optio
 struct shmheap *make_anonymous(const char *name, const struct segment_plan *plan,
                                const shmheap_options *options)
 {
+    if (name != NULL && strlen(name) > MEMFD_NAME_MOST) {
+        error_cause(EINVAL, CAUSE_NAME_LONG, MEMFD_NAME_MOST, 0);
+        return NULL;
+    }
     int fd = file_memory(name != NULL && name[0] != 0 ? name : "shmheap");
     struct shmheap *heap = fd >= 0 ? register_take(options) : NULL;
     if (heap == NULL) {

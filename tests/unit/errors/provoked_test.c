@@ -67,6 +67,15 @@ static void options_that_contradict(void)
     FAILS(shmheap_open(&mem, "", NULL) == -1, EINVAL, "shmheap_open: the name is NULL or empty");
     FAILS((mem = shmheap_connect("/a/b")).heap == NULL, EINVAL,
           "shmheap_connect(\"/a/b\"): shm_open() refuses the name");
+    const shmheap_options anonymous = {.flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    char name[251];
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    FAILS(shmheap_open(&mem, name, &anonymous) == -1, EINVAL,
+          "shmheap_open(\"...%.36s\"): the name has more than 249 bytes", name);
+    name[249] = 0;
+    CHECK_EQ(shmheap_open(&mem, name, &anonymous), 0);
+    shmheap_disconnect(mem);
 }
 
 static void names_and_descriptors(void)

@@ -134,7 +134,8 @@ static void detail_drop(struct detail *detail)
     memset(detail, 0, sizeof *detail);
 }
 
-/* The detail of that heap, else an unused or the oldest one, emptied. */
+/* The detail of that heap, else an unused or the oldest one, emptied. NULL: a page showed each of
+ * them within the last seconds. */
 static struct detail *detail_place(struct server *server, const char *label)
 {
     struct detail *oldest = server->details;
@@ -145,6 +146,8 @@ static struct detail *detail_place(struct server *server, const char *label)
         if (detail->read_ms < oldest->read_ms)
             oldest = detail;
     }
+    if (oldest->label && serve_now_ms() - oldest->wanted_ms < RECENT_MS)
+        return NULL;
     detail_drop(oldest);
     return oldest;
 }
@@ -172,8 +175,10 @@ static void detail_fill(struct detail *detail, const struct heap_ref *ref, const
 {
     uint64_t start = serve_now_ms();
     json_t *object = detail_read(ref, label);
+    int error = errno;
     detail_drop(detail);
-    detail->status = object ? HTTP_OK : errno == ENOENT ? HTTP_NOT_FOUND : HTTP_UNAVAILABLE;
+    errno = error; /* for heap_reason */
+    detail->status = object ? HTTP_OK : error == ENOENT ? HTTP_NOT_FOUND : HTTP_UNAVAILABLE;
     detail->text = object ? text_of(object) : data_error(heap_reason(ref));
     detail->label = strdup(label);
     detail->read_ms = detail->wanted_ms = serve_now_ms();
@@ -191,6 +196,10 @@ char *data_heap(struct server *server, const char *label, unsigned *status)
         return data_error(heap_reason(&none));
     }
     struct detail *detail = detail_place(server, label);
+    if (!detail) {
+        *status = HTTP_UNAVAILABLE;
+        return data_error("pages show too many heaps at once; close some");
+    }
     if (!detail_is_fresh(server, detail))
         detail_fill(detail, &heap->ref, label);
     *status = detail->status;
