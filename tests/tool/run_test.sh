@@ -101,6 +101,16 @@ read -r line <&4
 finish 5
 gone 'HUP, passed on'
 
+# The heap lost its name, and the name went to another file: that file stays.
+start -- sh -c 'rm "/dev/shm/$1"; echo of another program >"/dev/shm/$1"; echo; read -r word' \
+    sh "$heap"
+finish 1
+[ "$(cat "/dev/shm/$heap")" = 'of another program' ] || fail "another program's file is gone"
+rm "/dev/shm/$heap"
+run 0 run --file --name taken -- sh -c 'rm taken; echo of another program >taken'
+[ "$(cat taken)" = 'of another program' ] || fail "another program's file is gone"
+rm taken
+
 # At a terminal, run stops and continues with its program.
 python3 "$job" "$tool" run --name "$heap" -- sh -c 'echo ready; while :; do read -r word; done' \
     >"$work/out" </dev/null || fail "the job"

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tools/shmheap/heaps/holder.h"
+#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/say.h"
 
 enum { WAIT_MS = 200 };
@@ -97,9 +99,26 @@ static __attribute__((format(printf, 1, 2))) const char *reason(const char *form
     return text;
 }
 
+/* The library tells the slot of a holder. The user needs the process. NULL: there is none. */
+static const char *reason_held(const struct heap_ref *ref)
+{
+    struct holder holder;
+    char name[4 * sizeof holder.name];
+    if (!holder_find(ref, &holder))
+        return NULL;
+    int is_stopped = holder.state == 'T' || holder.state == 't';
+    return reason("process %lld (%s) holds the lock of the heap '%s'%s end it", holder.pid,
+                  escape_printable(name, sizeof name, holder.name), ref->text,
+                  is_stopped ? ", and is stopped; continue it with 'kill -CONT', or"
+                             : "; wait, or");
+}
+
 static const char *reason_again(const struct heap_ref *ref)
 {
     shmheap_stats stats;
+    const char *held = reason_held(ref);
+    if (held)
+        return held;
     if (slots_full(ref, &stats))
         return reason("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
                       "ones; end a process that 'shmheap stat %s%s' lists",
@@ -113,7 +132,7 @@ static const char *reason_again(const struct heap_ref *ref)
 
 const char *heap_reason(const struct heap_ref *ref)
 {
-    const char *text = ref->text;
+    const char *text = ref->text, *held;
     switch (errno) {
         case ENOENT:
             return reason("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
@@ -122,9 +141,11 @@ const char *heap_reason(const struct heap_ref *ref)
             return reason("no permission for the heap '%s'; run as the user that created it", text);
         case EBADMSG:
             return reason("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
-        case EPROTONOSUPPORT:
-        case ETIMEDOUT: /* both are the library's alone */
+        case EPROTONOSUPPORT: /* the library's alone */
             return shmheap_error_text();
+        case ETIMEDOUT:
+            held = reason_held(ref);
+            return held ? held : shmheap_error_text();
         case EAGAIN:
             return reason_again(ref);
         case EBUSY:
@@ -164,10 +185,15 @@ static int inspect_with(const struct heap_ref *ref, unsigned flags,
 int heap_inspect(const struct heap_ref *ref, int (*inspect)(shmheap_memory_handle, void *),
                  void *context)
 {
+    struct holder holder;
     int result = inspect_with(ref, SHMHEAP_READ_ONLY, inspect, context);
-    if (result == -1 && errno == EAGAIN)
-        result = inspect_with(ref, 0, inspect, context);
-    return result;
+    if (result != -1 || errno != EAGAIN)
+        return result;
+    if (holder_find(ref, &holder)) {
+        errno = ETIMEDOUT; /* a connection that may write would wait, and take a slot */
+        return -1;
+    }
+    return inspect_with(ref, 0, inspect, context);
 }
 
 const char *state_text(enum shmheap_state state)

@@ -46,7 +46,7 @@ int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less);
 /* heap_inspect calls inspect(mem, context) on a read-only connection. If that returns -1 with
  * EAGAIN, heap_inspect repeats it on a connection that may write: a process died in the heap, or
  * the heap changes too fast to be read without its lock. Returns what inspect returned, or -1 with
- * errno. */
+ * errno: ETIMEDOUT where a process keeps the lock. */
 int heap_inspect(const struct heap_ref *ref,
                  int (*inspect)(shmheap_memory_handle mem, void *context), void *context);
 

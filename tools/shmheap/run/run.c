@@ -7,10 +7,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/runner/settings.h"
@@ -28,6 +31,7 @@ struct run {
     struct heap_ref ref;
     const char *name; /* as given; NULL: the default */
     uint64_t len;
+    struct stat made; /* the heap's file */
     int is_file, cached, children, keep;
     char text[PATH_MAX], library[PATH_MAX], value[2 * PATH_MAX];
 };
@@ -68,10 +72,25 @@ static int make_heap(struct run *run, unsigned flags)
     shmheap_memory_handle mem;
     if (shmheap_open(&mem, name, &options))
         return heap_make_fail(&run->ref, run->len, "--len");
+    fstat(shmheap_fd(mem), &run->made);
     shmheap_disconnect(mem);
     snprintf(run->value, sizeof run->value, RUN_FORMAT, (long long)getpid(), flags,
              (unsigned long long)run->len, name);
     return 0;
+}
+
+/* Removes the heap, if the name still is its name: the user may have removed it, and another
+ * program may have given the name to a file of its own. */
+static void remove_own(const struct run *run)
+{
+    struct stat now;
+    int fd =
+        run->is_file ? open(run->text, O_RDONLY | O_CLOEXEC) : shm_open(run->ref.name, O_RDONLY, 0);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &now) == 0 && now.st_dev == run->made.st_dev && now.st_ino == run->made.st_ino)
+        heap_ref_unlink(&run->ref);
+    close(fd);
 }
 
 /* struct owner is a search for the process that made a heap NAME.PID. */
@@ -140,7 +159,7 @@ static int run_program(struct run *run)
     if (!failed)
         warn_if_unused(run);
     if (failed || !run->keep)
-        heap_ref_unlink(&run->ref);
+        remove_own(run);
     if (run->children && !run->keep)
         shm_folder_each(remove_child, run);
     return failed ? failed : status;

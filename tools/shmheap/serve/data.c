@@ -189,6 +189,8 @@ char *data_heap(struct server *server, const char *label, unsigned *status)
 {
     wake(server);
     const struct live_heap *heap = heap_find(&server->live, label);
+    if (!heap && label[0] == '/') /* as names are written elsewhere */
+        heap = heap_find(&server->live, ++label);
     if (!heap) {
         struct heap_ref none = {.text = label};
         errno = ENOENT;
