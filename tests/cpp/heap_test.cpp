@@ -42,8 +42,8 @@ void errors_name_the_call_and_the_heap()
         CHECK(error.what() ==
               std::string("shmheap: open \"/shmheap-test-there-is-none\": no heap has that name "
                           "(ENOENT); start the process that makes it first, or open with "
-                          "SHMHEAP_CREATE; 'shmheap ls' lists the heaps: No such file or "
-                          "directory"));
+                          "SHMHEAP_CREATE, a path in a folder that exists; 'shmheap ls' lists the "
+                          "heaps: No such file or directory"));
         CHECK(error.code().category() == std::generic_category());
     }
     std::string name = test_name();
