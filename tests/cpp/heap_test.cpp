@@ -59,18 +59,6 @@ void errors_name_the_call_and_the_heap()
     heap::remove(name);
 }
 
-// What a call says when it throws.
-template <class Call>
-std::string words_of(const Call &call)
-{
-    try {
-        call();
-    } catch (const std::system_error &error) {
-        return error.what();
-    }
-    return "nothing";
-}
-
 void errors_have_the_words_of_c()
 {
     heap in = heap::anonymous(options_of(1 << 16));

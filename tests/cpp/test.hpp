@@ -32,6 +32,18 @@ extern "C" {
         CHECK_EQ(found_, number);                                                                  \
     } while (0)
 
+// What a call says when it throws.
+template <class Call>
+std::string words_of(const Call &call)
+{
+    try {
+        call();
+    } catch (const std::system_error &error) {
+        return error.what();
+    }
+    return "nothing";
+}
+
 inline shmheap::options options_of(std::size_t len)
 {
     shmheap::options how;

@@ -68,18 +68,6 @@ void another_size_is_an_error()
     CHECK_THROWS(in.find_or_construct<point>("short")(1, 2), EINVAL);
 }
 
-// What a call says when it throws.
-template <class Call>
-std::string words_of(const Call &call)
-{
-    try {
-        call();
-    } catch (const std::system_error &error) {
-        return error.what();
-    }
-    return "nothing";
-}
-
 void errors_say_what_is_wrong()
 {
     struct huge {

@@ -1,7 +1,7 @@
 /* calls.c: the allocating calls of the C library, on the heap of `shmheap run`. For LD_PRELOAD.
  *
  * The files of this folder: mirror.c has the memory, objects.c the objects in it, process.c the
- * heap of the process and what fork() changes, resize.c a call that the public interface lacks.
+ * heap of the process and what fork() changes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "c/src/api/call.h"
 #include "process.h"
-#include "resize.h"
 #include "settings.h"
 
 enum { WORD = 8, GRANULE = 16 };
@@ -166,12 +166,12 @@ int object_resize(struct mirror *mirror, void *object, size_t size)
     if (*word_of(object) & 1 || !is_own(mirror) || size > PTRDIFF_MAX)
         return 0;
     process_inside = 1;
-    int failed = resize_in_place(process_heap, (char *)object + mirror->to_region, size);
+    int result = resize_in_place(process_heap.heap, (char *)object + mirror->to_region, size);
     process_inside = 0;
-    if (failed && errno == EINVAL)
+    if (result == FIT_UNKNOWN)
         no_object(object);
     errno = saved;
-    if (failed)
+    if (result != 0)
         return 0;
     *word_of(object) = usable_for(size) << 1;
     note_end(mirror, object, usable_for(size));

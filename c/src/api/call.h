@@ -130,6 +130,11 @@ static inline int call_end_named(const struct call *call, int result, const char
 /* Beside the results of fit.h: the lock was not acquired, errno says why. */
 enum { FIT_NO_LOCK = -10 };
 
+/* resize_in_place resizes the object at ptr where it lies: 0; FIT_NONE where it would have to move;
+ * FIT_UNKNOWN where there is no object; FIT_BAD; FIT_NO_LOCK. For shmheap_realloc, and for
+ * tools/runner, whose objects have their bytes elsewhere. */
+int resize_in_place(struct shmheap *heap, void *ptr, size_t size);
+
 static inline int fit_errno(int64_t result)
 {
     return result == FIT_BAD         ? EBADMSG

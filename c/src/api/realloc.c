@@ -72,19 +72,27 @@ static COLD void *realloc_refused(struct shmheap *heap, void *ptr, int result)
                                       : call_failed(CALL_REALLOC, heap));
 }
 
-void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
+int resize_in_place(struct shmheap *heap, void *ptr, size_t size)
 {
-    struct shmheap *heap = mem.heap;
-    if (ptr == NULL)
-        return call_renamed(CALL_REALLOC, shmheap_alloc(mem, size));
     if (heap_lock(heap) != 0)
-        return null(call_failed(CALL_REALLOC, heap));
+        return FIT_NO_LOCK;
     uint64_t need = block_granules(heap, size), granule = block_of_pointer(heap, ptr);
     int result = granule == GRANULE_NONE
                      ? FIT_UNKNOWN
                      : heap->fit->resize(heap, granule, need != 0 ? need : HEADER_SIZE_MASK);
     heap_unlock_freed(heap);
+    return result;
+}
+
+void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    if (ptr == NULL)
+        return call_renamed(CALL_REALLOC, shmheap_alloc(mem, size));
+    int result = resize_in_place(heap, ptr, size);
     if (result == 0)
         return ptr;
+    if (result == FIT_NO_LOCK)
+        return null(call_failed(CALL_REALLOC, heap));
     return result == FIT_NONE ? realloc_moved(mem, ptr, size) : realloc_refused(heap, ptr, result);
 }

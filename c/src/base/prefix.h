@@ -277,6 +277,7 @@
 #define reserve_region shmheap_reserve_region
 #define reserve_slots shmheap_reserve_slots
 #define reserve_takes_memory shmheap_reserve_takes_memory
+#define resize_in_place shmheap_resize_in_place
 #define run_masks shmheap_run_masks
 #define segment_announce shmheap_segment_announce
 #define segment_await shmheap_segment_await

@@ -42,24 +42,28 @@ static enum file_kind kind_of(uint32_t magic)
     }
 }
 
-int reserve_takes_memory(int fd)
+/* The kind of fd's file system, and the size of its pages. Keeps errno. */
+static enum file_kind kind_of_file(int fd, uint64_t *page)
 {
     struct statfs status;
     int before = errno, known = fstatfs(fd, &status) == 0;
     enum file_kind kind = known ? kind_of((uint32_t)status.f_type) : FILE_ELSEWHERE;
+    *page = kind == FILE_IN_HUGE_PAGES ? (uint64_t)status.f_bsize : (uint64_t)sysconf(_SC_PAGESIZE);
     errno = before;
+    return kind;
+}
+
+int reserve_takes_memory(int fd)
+{
+    uint64_t page;
+    enum file_kind kind = kind_of_file(fd, &page);
     return kind == FILE_IN_MEMORY || kind == FILE_MAYBE_IN_MEMORY;
 }
 
 void reserve_begin(struct shmheap *heap)
 {
-    struct statfs status;
-    int before = errno, known = fstatfs(heap->fd, &status) == 0;
-    heap->file_kind = known ? kind_of((uint32_t)status.f_type) : FILE_ELSEWHERE;
-    heap->file_page = heap->file_kind == FILE_IN_HUGE_PAGES ? (uint64_t)status.f_bsize
-                                                            : (uint64_t)sysconf(_SC_PAGESIZE);
+    heap->file_kind = kind_of_file(heap->fd, &heap->file_page);
     heap->file_zeros = 0;
-    errno = before;
 }
 
 /* A file system that copies on write needs new blocks for each change. btrfs changes a file in

@@ -7,12 +7,10 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,8 +82,7 @@ static int make_heap(struct run *run, unsigned flags)
 static void remove_own(const struct run *run)
 {
     struct stat now;
-    int fd =
-        run->is_file ? open(run->text, O_RDONLY | O_CLOEXEC) : shm_open(run->ref.name, O_RDONLY, 0);
+    int fd = heap_ref_fd(&run->ref);
     if (fd < 0)
         return;
     if (fstat(fd, &now) == 0 && now.st_dev == run->made.st_dev && now.st_ino == run->made.st_ino)
