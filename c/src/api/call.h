@@ -42,7 +42,7 @@ static inline void *null(int failed)
 
 static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
 
-/* struct call is private: the state that call_end restores. */
+/* struct call is the state that call_end restores. */
 struct call {
     enum error_call which;
     int error, cancel_state;

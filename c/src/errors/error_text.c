@@ -1,11 +1,11 @@
-/* error_text.c: shmheap_error_text.
+/* error_text.c: shmheap_error_text makes a sentence from the note of a failed call.
  *
  * No lock, no allocation, no function of the C library that may do so: the call may be made in a
  * signal handler. Each call makes the text anew.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "error_rows.h"
 
-/* struct line is private: a text of bounded length in the making. */
+/* struct line is a text of bounded length in the making. */
 struct line {
     char *at, *end; /* end: where the NUL has room at last */
 };
