@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_ERRORS_PROVOKED_H
 #define TESTS_UNIT_ERRORS_PROVOKED_H
 
+#include "c/src/api/call.h"
 #include "c/src/errors/error_rows.h"
 #include "tests/support/test.h"
 
