@@ -1,5 +1,5 @@
-/* refill.c: attaches a cache to its line, answers requests, decides how much a cache holds, moves
- * blocks between the heap and the stacks.
+/* refill.c: the way between heap and cache: it attaches a cache to its line, answers requests,
+ * decides how much a cache holds, and moves blocks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "refill.h"
 

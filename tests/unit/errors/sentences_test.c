@@ -1,6 +1,6 @@
 /* The sentences of shmheap_error_text: each is whole, printable, and on the page for errors.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/api/error_rows.h"
+#include "c/src/errors/error_rows.h"
 #include "tests/support/test.h"
 
 enum { PAGE_ROOM = 1 << 18, TEXT_ROOM = 4 * ERROR_TEXT };
