@@ -15,7 +15,8 @@ by_find_package "$here/moved"
 if [ -n "${1-}" ]; then
     quiet "$1" --prefix "$here/bazel"
     list() { (cd "$1" && find . ! -type d | grep -v 'shmheapTargets-' | LC_ALL=C sort); }
-    diff <(list "$here/bazel") <(list "$here/moved") || { echo "Bazel installs <, CMake >"; exit 1; }
+    diff <(list "$here/bazel") <(list "$here/moved") ||
+        { echo "Bazel installs <, CMake >"; exit 1; }
 fi
 # add_subdirectory, which FetchContent calls. The other languages are on where a project asks.
 by_find_package / -DSHMHEAP_SOURCE="$(readlink -f CMakeLists.txt | xargs dirname)" \

@@ -36,7 +36,8 @@ ranks() (
     name=/install-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
     quiet timeout 120 mpirun -n 2 "$1" "$name"
     for rank in 0 1; do
-        grep -q "rank $rank of 2: sum" "$here/log" || { cat "$here/log"; echo "no rank $rank"; exit 1; }
+        grep -q "rank $rank of 2: sum" "$here/log" ||
+            { cat "$here/log"; echo "no rank $rank"; exit 1; }
     done
     [ ! -e "/dev/shm$name" ] || { echo "$1 left its heap"; rm -f "/dev/shm$name"; exit 1; }
     echo "ran: $1, two ranks"
@@ -49,6 +50,17 @@ copied() {
         "$repository"/mpi/examples/{table.c,field.f90} "$1"
 }
 
+# versioned FOLDER PROGRAM: the file of the library has its soname as name, the linker's name is a
+# link to it, and the program asks the loader for the soname.
+versioned() {
+    local soname
+    soname=$(readelf -d "$1/libshmheap.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+    [[ $soname =~ ^libshmheap\.so\.[0-9]+$ ]] || { echo "soname: $soname"; exit 1; }
+    [ "$(readlink "$1/libshmheap.so")" = "$soname" ] && [ ! -L "$1/$soname" ] ||
+        { ls -l "$1"; exit 1; }
+    readelf -d "$2" | grep -q "(NEEDED).*\[$soname\]" || { readelf -d "$2"; exit 1; }
+}
+
 # by_pkg_config PREFIX: compiles the programs with what pkg-config says, and runs them.
 by_pkg_config() {
     export PKG_CONFIG_PATH=$1/lib/pkgconfig LD_LIBRARY_PATH=$1/lib
@@ -58,6 +70,7 @@ by_pkg_config() {
     # shellcheck disable=SC2046
     quiet cc -O2 -std=c99 greet.c -o greet $(pkg-config --cflags --libs shmheap)
     shares ./greet
+    versioned "$1/lib" ./greet
     # shellcheck disable=SC2046
     quiet cc -O2 -std=c99 greet.c -o greet_static $(pkg-config --cflags shmheap) \
         -Wl,-Bstatic $(pkg-config --libs shmheap) -Wl,-Bdynamic -lpthread -lrt
