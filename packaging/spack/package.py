@@ -1,5 +1,5 @@
-"""The Spack recipe, for Spack 1 and newer: put this folder's package.py into a repository of packages
-as packages/shmheap/package.py, then spack develop or spack install."""
+"""The Spack recipe, for Spack 1 and newer: put this folder's package.py into a repository of
+packages as packages/shmheap/package.py, then spack develop or spack install."""
 
 from spack_repo.builtin.build_systems.cmake import CMakePackage
 
