@@ -17,9 +17,9 @@ enum error_kind {
 };
 
 /* struct error_row is a failure with this errno, of calls whose kind is in kinds.
- * what and next may have, for the numbers of the note in turn: %u decimal; %x in base 16; %e the name
- * of an errno; %t the name of an argument. Without a number: %n the heap, as a command of the tool
- * takes it; %a what to pass as the argument that the first number tells. */
+ * what and next may have, for the numbers of the note in turn: %u decimal; %x in base 16; %e the
+ * name of an errno; %t the name of an argument. Without a number: %n the heap, as a command of the
+ * tool takes it; %a what to pass as the argument that the first number tells. */
 struct error_row {
     enum cause cause;
     unsigned kinds;
