@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "tools/shmheap/processes/holder.h"
-#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/command_line/say.h"
 
 enum { WAIT_MS = 200 };
