@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn what_others_named_is_left_alone() {
         let heap = heap();
-        for size in [0, 8, 24, 40, 48, 4000] {
+        for size in [0, 8, 24, 40, 41, 48, 4000] {
             let name = c"theirs";
             let theirs = connection(&heap).alloc_named(name, size).unwrap().unwrap();
             for _ in 0..2 {
