@@ -23,7 +23,7 @@ fn is_other_root<T>(found: Result<T, Error>) -> bool {
     matches!(found, Err(Error::OtherRoot { .. }))
 }
 
-/// Asks for the name as numbers, or as atomics.
+/// Requests the name as numbers, or as atomics.
 fn wants(heap: &Heap, name: &str, i: u64) -> Result<(), Error> {
     if i % 2 == 0 {
         let root = heap.root_with(name, || [i; 3])?;
@@ -148,7 +148,8 @@ fn shares_that_threads_pass_on_while_they_reap() {
     }
 }
 
-/// The generation of a handle has 15 bits: each of these handles is good again, of another type.
+/// The generation of a handle has 15 bits: a stale handle is good again, of an object of another
+/// type.
 #[test]
 #[cfg_attr(miri, ignore)] // Miri's heap has handles of another form
 fn handles_that_come_round() {

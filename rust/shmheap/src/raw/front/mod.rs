@@ -157,8 +157,8 @@ impl<T: Shareable> Shared<T> {
         let Some(place) = connection(&heap).at(offset, FRONT_LEN + 8)? else {
             return Ok(false);
         };
-        // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, only used as atomics;
-        // the object lives while the caller has the ticket (rule 2).
+        // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, and are only used as
+        // atomics; the object lives while the caller has the ticket (rule 2).
         let (label, second) =
             unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(SECOND_AT))) };
         Ok(label == Self::LABEL && second != Self::SECOND)
