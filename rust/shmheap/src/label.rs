@@ -9,7 +9,11 @@
 //! inside of a ShmArc    [ front ][ value ][ ... ][ INSIDE ]
 //! ```
 //!
-//! A label is 64 bits of a hash: of the kind of object and of its type's fingerprint.
+//! A label is 64 bits of a hash: of the kind of object and of its type's fingerprint. What is in a
+//! box is checked besides: its length, and that its bytes are a value. So a box whose label was
+//! forged, by a type made to have the same one, is still a box with a value in it. Of a value that
+//! is shared no check says what may change under a reader. Beside its label lies a second one, of
+//! 64 bits more, in the front of a ShmArc and behind the value of a root.
 use crate::raw::{mix, Shm};
 
 /// Bytes of the words at the end of an object, at most.
@@ -39,7 +43,12 @@ pub enum Kind {
 
 /// The label of an object that holds T in this way.
 pub(crate) const fn label<T: Shm>(kind: Kind) -> u64 {
-    mix(T::SHAPE.fingerprint(), kind as u64)
+    mix(0, &[T::SHAPE.print()[0], kind as u64])
+}
+
+/// The second label of an object that holds a shared T in this way.
+pub(crate) const fn second_label<T: Shm>(kind: Kind) -> u64 {
+    mix(0, &[T::SHAPE.print()[1], kind as u64])
 }
 
 /// For messages.

@@ -111,7 +111,7 @@ impl<T: Shareable + fmt::Debug> fmt::Debug for Root<T> {
 pub struct NameInfo {
     /// Its bytes, 1 to 255.
     pub name: Vec<u8>,
-    /// Bytes of its object. This crate adds up to 24 to a value's size, and what an alignment above
+    /// Bytes of its object. This crate adds up to 32 to a value's size, and what an alignment above
     /// the heap's needs.
     pub len: u64,
     /// Uses that were not given back: one for each [`Root`] but clones. Too many where a process

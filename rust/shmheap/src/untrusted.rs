@@ -189,7 +189,7 @@ impl UntrustedHeap {
     }
 }
 
-/// As that of [`Heap`]: for reading.
+/// As that of [`Heap`]: for reading, unless a process opens the file anew.
 impl AsFd for UntrustedHeap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.heap.as_fd()

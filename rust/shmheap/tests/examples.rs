@@ -68,6 +68,6 @@ fn crash() {
 fn mailbox() {
     let said = said(example("mailbox").output().unwrap());
     let expected =
-        "another process wrote\nfound by name alone\nmailbox: 25 bytes, 1 user\n0 names left\n";
+        "another process wrote\nfound by name alone\nmailbox: 33 bytes, 1 user\n0 names left\n";
     assert_eq!(said, expected);
 }

@@ -187,7 +187,7 @@ fn what_is_in_use_is_not_reaped() {
     let place = &raw const *boxed as usize;
     let known = (boxed.send().unwrap().bits(), place);
     let arc = heap.arc([1u64; 4]).unwrap();
-    let inside = arc.as_ptr() as usize - 24;
+    let inside = arc.as_ptr() as usize - 32;
     let share = arc.share().unwrap();
     drop(arc);
     let ticket = place_of(share.bits(), known);
@@ -209,7 +209,7 @@ fn each_share_has_a_version_of_its_own() {
     let words: std::collections::BTreeSet<u64> = (0..1000)
         .map(|_| {
             let arc = heap.arc([1u64; 4]).unwrap();
-            let word = arc.as_ptr() as usize - 24;
+            let word = arc.as_ptr() as usize - 32;
             let first = gone_round::swap(word, 0);
             gone_round::swap(word, first);
             first

@@ -174,7 +174,9 @@ impl Heap {
 
 /// A descriptor of the file below the heap that can be read and not written, a description of its
 /// own: nothing that is done with it, locks included, has to do with the heap's own. Processes that
-/// get it open the heap [`read_only`](HeapOptions::read_only).
+/// get it open the heap [`read_only`](HeapOptions::read_only). Of a heap that is not sealed, a
+/// process can open the file anew for writing, by `/proc/self/fd`, where the file's permissions let
+/// it; [`open_fd`](HeapOptions::open_fd) does so.
 impl AsFd for Heap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.fd().expect("a heap that this process opened has a file")

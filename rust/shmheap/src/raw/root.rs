@@ -1,7 +1,7 @@
 //! An object with a name, in use by this process, and the value in it.
 //!
 //! ```text
-//! object   [ pad ][ value ][ pad ][ mark ][ label ][ 1 byte ]
+//! object   [ pad ][ value ][ pad ][ mark ][ label ][ second label ][ 1 byte ]
 //! mark     the object's handle: the value is there, and stays
 //!          a claim (32 bits of the handle's hash, 32 of a process's identity): that process is
 //!          writing the value
@@ -28,14 +28,14 @@ use std::time::{Duration, Instant};
 use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
-use crate::label::{label, Kind};
+use crate::label::{label, second_label, Kind};
 use crate::raw::{words, Held};
 
 /// As long as the heap's own lock waits for a live process that does not go on.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes behind the value: mark, label, and the odd one.
-const BEHIND: usize = 8 + 8 + 1;
+/// Bytes behind the value: mark, two labels, and the odd one.
+const BEHIND: usize = 8 + 8 + 8 + 1;
 
 /// The most that an alignment can be: the region begins on a page in every process.
 const PAGE: usize = 4096;
@@ -85,7 +85,7 @@ fn claim(handle: u64, identity: u32) -> u64 {
 }
 
 impl<T: Shareable> Used<T> {
-    const LABEL: u64 = label::<T>(Kind::Root);
+    const LABELS: [u64; 2] = [label::<T>(Kind::Root), second_label::<T>(Kind::Root)];
 
     /// The value of this name; made of zero bytes where there is none.
     pub(crate) fn zeroed(heap: &Heap, name: &CStr) -> Result<Self> {
@@ -171,8 +171,11 @@ impl<T: Shareable> Used<T> {
     /// mark is the handle.
     fn finish(&self, write: impl FnOnce(NonNull<T>)) {
         write(self.value);
-        // SAFETY: invariant 2; the label is only used as an atomic.
-        unsafe { words::store(self.place.add(self.behind + 8), Self::LABEL) };
+        // SAFETY: invariant 2; the labels are only used as atomics.
+        unsafe {
+            words::store(self.place.add(self.behind + 8), Self::LABELS[0]);
+            words::store(self.place.add(self.behind + 16), Self::LABELS[1]);
+        }
         self.mark().store(self.handle, Ordering::Release);
     }
 
@@ -207,8 +210,12 @@ impl<T: Shareable> Used<T> {
     }
 
     fn checked(self) -> Result<Self> {
-        // SAFETY: invariant 2: 8 bytes at a multiple of 8; the label is only used as an atomic.
-        if unsafe { words::load(self.place.add(self.behind + 8)) } != Self::LABEL {
+        // SAFETY: invariant 2: 16 bytes at a multiple of 8; the labels are only used as atomics.
+        let labels = unsafe {
+            let place = self.place.add(self.behind);
+            [words::load(place.add(8)), words::load(place.add(16))]
+        };
+        if labels != Self::LABELS {
             return Err(Error::OtherRoot { found: "of another type" });
         }
         if !T::SHAPE.any_bytes() {
@@ -313,7 +320,7 @@ mod tests {
     #[test]
     fn what_others_named_is_left_alone() {
         let heap = heap();
-        for size in [0, 8, 24, 40, 48, 4000] {
+        for size in [0, 8, 24, 40, 41, 48, 4000] {
             let name = c"theirs";
             let theirs = connection(&heap).alloc_named(name, size).unwrap().unwrap();
             for _ in 0..2 {
@@ -337,7 +344,9 @@ mod tests {
         // SAFETY: (put) room for three bytes; the label lies behind them.
         unsafe {
             words::put([0u8, 1, 2], theirs.value.cast());
-            words::store(theirs.place.add(theirs.behind + 8), Used::<[bool; 3]>::LABEL);
+            let [label, second] = Used::<[bool; 3]>::LABELS;
+            words::store(theirs.place.add(theirs.behind + 8), label);
+            words::store(theirs.place.add(theirs.behind + 16), second);
         }
         theirs.mark().store(theirs.handle, Ordering::Release);
         for _ in 0..2 {

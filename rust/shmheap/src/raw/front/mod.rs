@@ -2,7 +2,7 @@
 //! each process that has a share and one for each share in transit.
 //!
 //! ```text
-//! object   [ word ][ label ][ own ][ pad ][ value ][ pad ][ INSIDE ]
+//! object   [ word ][ label ][ second label ][ own ][ pad ][ value ][ pad ][ INSIDE ]
 //! word     count 0-31, version 32-63
 //! ticket   [ pad ][ tag, offset of the object ][ label ][ TICKET ]       40 bytes at most
 //! ```
@@ -29,7 +29,7 @@ use std::sync::OnceLock;
 use crate::content::{Refuse, Shareable};
 use crate::error::{Error, Result};
 use crate::heap::{connection, Heap};
-use crate::label::{self, label, Kind, INSIDE};
+use crate::label::{self, label, second_label, Kind, INSIDE};
 use crate::raw::words;
 
 mod burial;
@@ -42,10 +42,11 @@ pub(crate) use burial::{bury, discard_share, FrontCopy};
 pub(crate) use ticket::ticket_names;
 use ticket::{look_at_ticket, Ticket};
 
-/// Bytes before the value: word, label, own handle.
-pub(crate) const FRONT_LEN: usize = 24;
+/// Bytes before the value: word, labels, own handle.
+pub(crate) const FRONT_LEN: usize = 32;
 const LABEL_AT: usize = 8;
-const OWN_AT: usize = 16;
+const SECOND_AT: usize = 16;
+const OWN_AT: usize = 24;
 
 const COUNT: u64 = u32::MAX as u64;
 const VERSION: u64 = 1 << 32;
@@ -92,6 +93,7 @@ fn size_of_inside<T>() -> Option<usize> {
 
 impl<T: Shareable> Shared<T> {
     const LABEL: u64 = label::<T>(Kind::Arc);
+    const SECOND: u64 = second_label::<T>(Kind::Arc);
 
     pub(crate) fn new(heap: &Heap, value: T) -> Result<Self> {
         let () = Refuse::<T>::UNFIT;
@@ -109,6 +111,7 @@ impl<T: Shareable> Shared<T> {
             words::put(value, target);
             words::store(place, first_version() | 1);
             words::store(place.add(LABEL_AT), Self::LABEL);
+            words::store(place.add(SECOND_AT), Self::SECOND);
             words::store(place.add(OWN_AT), 0);
             words::store(place.add(end - 8), INSIDE);
             ticket.map(|ticket| Shared { place, value: target.cast(), ticket })
@@ -136,11 +139,29 @@ impl<T: Shareable> Shared<T> {
         let () = Refuse::<T>::UNFIT;
         let expected = std::any::type_name::<T>();
         let seen = look_at_ticket(connection(&heap), bits, expected)?;
+        let wrong = Error::WrongType { expected, found: "a share in a value of another type" };
         if seen.label != Self::LABEL {
-            return Err(Error::WrongType { expected, found: "a share in a value of another type" });
+            return Err(wrong);
         }
-        let ticket = Ticket::receive(heap, bits, &seen)?;
+        let check = || match Self::is_of_a_twin(heap, seen.offset)? {
+            true => Err(wrong),
+            false => Ok(()),
+        };
+        let ticket = Ticket::receive(heap, bits, &seen, check)?;
         Self::entered(heap, ticket, seen.offset)
+    }
+
+    /// Whether the inside that lies there holds a value of another type, whose first label is that
+    /// of T. The caller has a ticket that names it.
+    fn is_of_a_twin(heap: &Heap, offset: u64) -> Result<bool> {
+        let Some(place) = connection(&heap).at(offset, FRONT_LEN + 8)? else {
+            return Ok(false);
+        };
+        // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, and are only used as
+        // atomics; the object lives while the caller has the ticket (rule 2).
+        let (label, second) =
+            unsafe { (words::load(place.add(LABEL_AT)), words::load(place.add(SECOND_AT))) };
+        Ok(label == Self::LABEL && second != Self::SECOND)
     }
 
     /// The share of a ticket of ours, whose object no process frees while we have the ticket (rule

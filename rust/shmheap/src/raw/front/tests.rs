@@ -2,7 +2,7 @@
 
 use super::ticket::TICKET_OFFSET;
 use super::*;
-use crate::{ArcHandle, Handle};
+use crate::{ArcHandle, Handle, Shape, Shm};
 
 fn send_ticket(heap: &Heap, object: u64) -> u64 {
     Ticket::new(heap, object, Shared::<u64>::LABEL).unwrap().send().unwrap()
@@ -93,4 +93,48 @@ fn a_full_heap_makes_no_share() {
     }
     drop(arc);
     assert_eq!(heap.stats().unwrap().used_blocks, 0);
+}
+
+/// Two types of one fingerprint, as a program finds that tries 2^32 versions of two types: one of
+/// which the bytes do not change under a reader, and one that changes them.
+struct Frozen(u64);
+struct Moving(AtomicU64);
+
+// SAFETY: a u64 and nothing else, but for the fingerprint.
+unsafe impl Shm for Frozen {
+    const SHAPE: Shape = u64::SHAPE.with_print([7, 1]);
+    unsafe fn is_valid(_: *const Self) -> bool {
+        true
+    }
+}
+
+// SAFETY: as above, of an AtomicU64.
+unsafe impl Shm for Moving {
+    const SHAPE: Shape = AtomicU64::SHAPE.with_print([7, 2]);
+    unsafe fn is_valid(_: *const Self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn types_of_one_fingerprint_are_told_apart_where_they_are_shared() {
+    assert_eq!(Frozen::SHAPE.fingerprint(), Moving::SHAPE.fingerprint());
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let arc = heap.arc(Frozen(5)).unwrap();
+    let share = arc.share().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(
+            heap.receive_arc(share.cast::<Moving>()),
+            Err(Error::WrongType { found: "a share in a value of another type", .. })
+        ));
+        assert_eq!(arc.shares(), 2);
+    }
+    assert_eq!(heap.receive_arc(share).unwrap().0, 5);
+    let root = heap.root_with("a", || Moving(AtomicU64::new(1))).unwrap();
+    assert!(matches!(heap.find_root::<Frozen>("a"), Err(Error::OtherRoot { .. })));
+    assert!(matches!(heap.root::<Frozen>("a"), Err(Error::OtherRoot { .. })));
+    root.0.store(2, Ordering::Relaxed);
+    // One owner: what is in the box is a value of either type.
+    let boxed = heap.boxed(Frozen(6)).unwrap().send().unwrap();
+    assert_eq!(heap.receive(boxed.cast::<Moving>()).unwrap().0.load(Ordering::Relaxed), 6);
 }

@@ -77,14 +77,21 @@ impl Ticket {
         unsafe { self.place.add(self.end - before_end * 8) }
     }
 
-    /// Claims a ticket that was looked at, where it is still the same.
-    pub(super) fn receive(heap: &Heap, bits: u64, seen: &Named) -> Result<Self> {
+    /// Claims a ticket that was looked at, where it is still the same and, once it is claimed,
+    /// `check` accepts what it names. Refused, it is in transit as before.
+    pub(super) fn receive(
+        heap: &Heap,
+        bits: u64,
+        seen: &Named,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<Self> {
         let claim = Claim::new(connection(&heap), bits, seen.len, TICKET)?;
         if claim.word(2) != Some(seen.label)
             || claim.word(3).and_then(ticket_names) != Some(seen.offset)
         {
             return Err(Error::Stale);
         }
+        check()?;
         Ok(Ticket { place: claim.keep(), end: seen.len & !7, heap: Held::of(heap) })
     }
 

@@ -13,7 +13,8 @@ use super::Shm;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    fingerprint: u64,
+    /// The hash of all words so far.
+    print: Print,
     size: usize,
     /// Bytes of the fields so far.
     covered: usize,
@@ -27,7 +28,7 @@ pub struct Shape {
 
 /// What a fingerprint begins with. In a format of its own: changes with the way fingerprints are
 /// made.
-const SEED: u64 = u64::from_le_bytes(*b"shmheap1");
+const SEED: u64 = u64::from_le_bytes(*b"shmheap2");
 
 /// Each marks the words that follow it in a fingerprint: no offset of a field equals a mark.
 const VERSION: u64 = u64::MAX;
@@ -56,8 +57,12 @@ pub(super) enum Leaf {
     OptionNonZeroSigned,
 }
 
-/// SipHash-2-4 of two words, under a fixed key: 64 bits in which each bit of both has its part.
-pub(crate) const fn mix(first: u64, second: u64) -> u64 {
+/// A hash of 128 bits. As wide between the words as at the end: else a program that finds types
+/// with equal 64 bits could make many of them, and among those two that are equal in all.
+pub(crate) type Print = [u64; 2];
+
+/// SipHash-2-4 of some words: 64 bits in which each bit of the words and of the key has its part.
+pub(crate) const fn mix(key: u64, words: &[u64]) -> u64 {
     const fn rounds(mut v: [u64; 4], mut count: u32) -> [u64; 4] {
         while count > 0 {
             v[0] = v[0].wrapping_add(v[1]);
@@ -75,17 +80,17 @@ pub(crate) const fn mix(first: u64, second: u64) -> u64 {
         v
     }
     let mut v = [
-        0x736f_6d65_7073_6575,
+        0x736f_6d65_7073_6575 ^ key,
         0x646f_7261_6e64_6f6d,
-        0x6c79_6765_6e65_7261,
+        0x6c79_6765_6e65_7261 ^ key,
         0x7465_6462_7974_6573,
     ];
-    let words = [first, second, 16 << 56];
     let mut i = 0;
-    while i < words.len() {
-        v[3] ^= words[i];
+    while i <= words.len() {
+        let word = if i < words.len() { words[i] } else { (words.len() as u64 * 8) << 56 };
+        v[3] ^= word;
         v = rounds(v, 2);
-        v[0] ^= words[i];
+        v[0] ^= word;
         i += 1;
     }
     v[2] ^= 0xff;
@@ -93,14 +98,19 @@ pub(crate) const fn mix(first: u64, second: u64) -> u64 {
     v[0] ^ v[1] ^ v[2] ^ v[3]
 }
 
+const fn mixed(print: Print, word: u64) -> Print {
+    let words = [print[0], print[1], word];
+    [mix(0, &words), mix(1, &words)]
+}
+
 impl Shape {
     pub(super) const fn leaf<T>(leaf: Leaf, any_bytes: bool, zero: bool) -> Shape {
         let atomic = matches!(leaf, Leaf::Atomic | Leaf::AtomicSigned | Leaf::AtomicBool);
         let size = std::mem::size_of::<T>();
-        let fingerprint =
-            mix(mix(mix(SEED, leaf as u64), size as u64), std::mem::align_of::<T>() as u64);
+        let print =
+            mixed(mixed([SEED, leaf as u64], size as u64), std::mem::align_of::<T>() as u64);
         Shape {
-            fingerprint,
+            print,
             size,
             covered: size,
             in_order: true,
@@ -117,12 +127,16 @@ impl Shape {
     }
 
     pub(super) const fn with(mut self, word: u64) -> Shape {
-        self.fingerprint = mix(self.fingerprint, word);
+        self.print = mixed(self.print, word);
         self
     }
 
+    const fn with_shape(self, other: &Shape) -> Shape {
+        self.with(other.print[0]).with(other.print[1])
+    }
+
     pub(super) const fn array<T>(of: &Shape, count: usize) -> Shape {
-        let shape = Shape::whole::<T>(Leaf::Array).with(count as u64).with(of.fingerprint);
+        let shape = Shape::whole::<T>(Leaf::Array).with(count as u64).with_shape(of);
         let empty = count == 0;
         Shape {
             covered: shape.size,
@@ -145,13 +159,13 @@ impl Shape {
     pub const fn of_enum<T, I: Shm>() -> Shape {
         let shape = Shape::whole::<T>(Leaf::Enum);
         Shape { covered: I::SHAPE.size, any_bytes: false, zero: false, atomic: false, ..shape }
-            .with(I::SHAPE.fingerprint)
+            .with_shape(&I::SHAPE)
     }
 
     /// For the derive.
     #[doc(hidden)]
     pub const fn field(mut self, offset: usize, field: &Shape) -> Shape {
-        self = self.with(offset as u64).with(field.size as u64).with(field.fingerprint);
+        self = self.with(offset as u64).with(field.size as u64).with_shape(field);
         self.in_order &= field.size == 0 || offset == self.covered;
         self.covered += field.size;
         self.any_bytes &= field.any_bytes;
@@ -238,7 +252,18 @@ impl Shape {
 
     /// 64 bits that tell it from types of another structure.
     pub const fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        self.print[0]
+    }
+
+    /// The same, with this fingerprint and these 64 bits more.
+    #[cfg(test)]
+    pub(crate) const fn with_print(self, print: Print) -> Shape {
+        Shape { print, ..self }
+    }
+
+    /// The fingerprint, and 64 bits more.
+    pub(crate) const fn print(&self) -> Print {
+        self.print
     }
 
     /// Whether a part of it may change while a reader looks: an atomic.

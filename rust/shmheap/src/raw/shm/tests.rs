@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 #[allow(deprecated)]
 fn mix_is_siphash_2_4() {
     use std::hash::{Hasher, SipHasher};
-    for (first, second) in [(0, 0), (1, 0), (0, 1), (u64::MAX, 0x0123_4567_89ab_cdef)] {
-        let mut hasher = SipHasher::new();
-        hasher.write_u64(first);
-        hasher.write_u64(second);
-        assert_eq!(mix(first, second), hasher.finish());
+    for key in [0, 1, u64::MAX] {
+        for words in [&[] as &[u64], &[0], &[1, 0], &[0, 1], &[u64::MAX, 0x0123_4567_89ab_cdef, 5]]
+        {
+            let mut hasher = SipHasher::new_with_keys(key, 0);
+            words.iter().for_each(|&word| hasher.write_u64(word));
+            assert_eq!(mix(key, words), hasher.finish());
+        }
     }
 }
 
