@@ -51,7 +51,7 @@ copied() {
 }
 
 # versioned FOLDER PROGRAM: the file of the library has its soname as name, the linker's name is a
-# link to it, and the program requests of the loader the soname.
+# link to it, and the loader looks for the soname.
 versioned() {
     local soname
     soname=$(readelf -d "$1/libshmheap.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
