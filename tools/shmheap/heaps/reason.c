@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "tools/shmheap/heaps/heap.h"
-#include "tools/shmheap/heaps/holder.h"
+#include "tools/shmheap/processes/holder.h"
 #include "tools/shmheap/text/escape.h"
 
 /* What a file is that could not be opened as a heap. */
