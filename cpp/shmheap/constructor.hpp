@@ -45,9 +45,8 @@ private:
     {
         if (error == detail::error_of(EEXIST))
             return "an object of that name is there: find it, or destroy it first";
-        if (error == detail::error_of(EINVAL))
-            return heap_->type_cause(name_, error);
-        return detail::space_cause(heap_->c_handle(), sizeof(T), error);
+        std::string known = heap_->type_cause(name_, error);
+        return known.empty() ? detail::space_cause(heap_->c_handle(), sizeof(T), error) : known;
     }
 
     template <class... Arguments>

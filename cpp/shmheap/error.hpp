@@ -73,6 +73,11 @@ inline std::string space_cause(shmheap_memory_handle mem, std::size_t bytes,
     shmheap_stats stats{};
     if (error != error_of(ENOMEM) || shmheap_stat(mem, &stats) != 0)
         return {};
+    // The heap may grow, and the system refused it memory: the C call tells why.
+    std::string cause = last_cause();
+    if (cause.find("the heap cannot grow: ") != cause.npos ||
+        cause.find("growing the heap failed") != cause.npos)
+        return cause;
     return "no space for " + std::to_string(bytes) + " bytes; the largest that fits has " +
            std::to_string(stats.largest_free) +
            "; free objects, or make the heap with a larger len or max_len";
@@ -85,6 +90,27 @@ inline std::string type_cause(const std::error_code &error)
         return {};
     return "the object is of another type, or no C++ object: use the type that constructed it, or "
            "another name";
+}
+
+// Why a call with the name of an object failed, and what to do; empty where errno says it.
+inline std::string named_cause(shmheap_memory_handle mem, std::string_view name,
+                               const std::error_code &error)
+{
+    if (shmheap_valid(mem) == 0)
+        return "the heap is not open: open or create it first";
+    if (name.empty() || name.size() > 255)
+        return "a name has 1 to 255 bytes";
+    if (has_nul(name))
+        return "a name cannot hold a NUL";
+    if (error == error_of(EACCES))
+        return "the connection is read-only, or a child of fork() may not open the heap's file: "
+               "open the heap without read_only";
+    if (error == error_of(ENOTSUP))
+        return "the heap has no file: make it with a name, or as an anonymous one";
+    if (error == error_of(ETIMEDOUT))
+        return "a thread or process that constructs or destroys it did not finish: continue it, or "
+               "end it";
+    return type_cause(error);
 }
 
 // For allocators, when a C call has failed: containers expect std::bad_alloc if there is no space.

@@ -99,7 +99,7 @@ public:
     {
         std::error_code error;
         if (!shmheap_valid(mem) || detail::connection_at(shmheap_underlying(mem)) != nullptr)
-            detail::throw_if(detail::error_of(EINVAL), "adopt");
+            detail::throw_if(detail::error_of(EINVAL), "adopt", {}, "the handle is not open");
         heap result = taken(mem, 0, error);
         detail::throw_if_c(error, "adopt");
         return result;
@@ -345,7 +345,7 @@ private:
     {
         std::error_code error;
         heap result = opened(name, how, flags, error);
-        if (error == detail::error_of(EEXIST))
+        if (error == detail::error_of(EEXIST) && !how.take_over)
             detail::throw_if(error, call, name,
                              "a heap of that name is there: open it, choose another name, or "
                              "remove it");
@@ -376,8 +376,7 @@ private:
     }
     std::string type_cause(std::string_view name, const std::error_code &error) const
     {
-        std::error_code of_name;
-        return name_check(name, of_name) ? detail::type_cause(error) : std::string();
+        return detail::named_cause(c_handle(), name, error);
     }
     bool name_check(std::string_view name, std::error_code &error) const noexcept
     {

@@ -77,11 +77,8 @@ void *block_alloc(shmem_heap *heap, size_t num_bytes, int32_t timeout_ms)
 {
     if (!table_valid(heap))
         return NULL;
-    if (num_bytes > SIZE_MAX - sizeof(struct note)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return alloc_wait(heap, num_bytes + sizeof(struct note), timeout_ms);
+    size_t more = sizeof(struct note), most = SIZE_MAX - more;
+    return alloc_wait(heap, num_bytes <= most ? num_bytes + more : SIZE_MAX, timeout_ms);
 }
 
 void *ShmemHeap_alloc_block_wait(shmem_heap *heap, size_t num_bytes, int32_t safe,

@@ -87,9 +87,9 @@ static int holder_lives(uint64_t word, uint64_t self)
     return start >= 0 && word_of(tid, space, start) == word;
 }
 
-/* Makes the word count. This thread may be late: the cell is ready, and another thread has the
- * lock. So 0 replaces only contents that were there before the thread saw a cell that is not
- * ready. */
+/* Makes the word count, if it does not yet: to "being made", word to 0, to "ready". The thread may
+ * be late: meanwhile the cell is ready, and another thread has the lock. So it reads word before it
+ * looks whether the cell is still being made, and 0 replaces just what it read. */
 static void cell_make_ready(struct cell *cell, uint64_t ready)
 {
     uint64_t state = __atomic_load_n(&cell->state, __ATOMIC_ACQUIRE);

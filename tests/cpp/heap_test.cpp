@@ -82,7 +82,41 @@ void errors_have_the_words_of_c()
     // A text of an earlier failure is not that of a call which C never saw.
     CHECK(words_of([&] { heap::create(std::string_view("/a\0b", 4)); }).find("cannot hold a NUL") !=
           std::string::npos);
-    CHECK(words_of([&] { heap::adopt({}); }) == "shmheap: adopt: Invalid argument");
+    CHECK(words_of([&] { heap::adopt({}); }) ==
+          "shmheap: adopt: the handle is not open: Invalid argument");
+}
+
+// A name and a connection that the call refuses: no C call has said why.
+void errors_of_names_have_a_cause()
+{
+    auto has = [](const std::string &text, const char *with) {
+        return text.find(with) != std::string::npos;
+    };
+    std::string name = test_name(), long_name(300, 'x');
+    shmheap::options how = options_of(1 << 16);
+    heap in = heap::create(name, how);
+    how.read_only = true;
+    heap reader = heap::open(name, how);
+    std::string too_long = words_of([&] { in.find<int>(long_name); });
+    CHECK(has(too_long, "a name has 1 to 255 bytes: File name too long"));
+    CHECK(has(words_of([&] { in.find<int>(""); }), "shmheap: find: a name has 1 to 255 bytes"));
+    CHECK(has(words_of([&] { in.destroy<int>(long_name); }), "a name has 1 to 255 bytes"));
+    CHECK(has(words_of([&] { in.construct<int>(long_name)(1); }), "a name has 1 to 255 bytes"));
+    CHECK(has(words_of([&] { in.find<int>(std::string_view("a\0b", 3)); }), "cannot hold a NUL"));
+    CHECK(has(words_of([&] { heap().find<int>("i"); }), "the heap is not open: open or create"));
+    CHECK(has(words_of([&] { reader.construct<int>("i")(1); }), "the connection is read-only"));
+    CHECK(has(words_of([&] { reader.destroy<int>("i"); }), "the connection is read-only"));
+    how = options_of(1 << 16);
+    how.take_over = true;
+    CHECK(has(words_of([&] { heap::create(name, how); }), "a process uses the heap of that name"));
+    heap::remove(name);
+    if (sizeof(void *) == 8) {
+        how.max_len = std::size_t(1) << 39;
+        how.take_over = false;
+        heap grows = heap::anonymous(how);
+        CHECK(has(words_of([&] { grows.allocate(std::size_t(1) << 38); }),
+                  "the heap cannot grow: the machine or a control group has "));
+    }
 }
 
 void bad_names_are_refused()
@@ -211,15 +245,11 @@ void memory_resource_serves_pmr()
 }
 
 const struct test tests[] = {
-    TEST(opens_creates_and_removes),
-    TEST(errors_name_the_call_and_the_heap),
-    TEST(errors_have_the_words_of_c),
-    TEST(bad_names_are_refused),
-    TEST(anonymous_file_and_flags),
-    TEST(moves_and_closes),
-    TEST(foreign_pointers_are_refused),
-    TEST(no_space_is_told),
-    TEST(adopts_from_c),
+    TEST(opens_creates_and_removes),  TEST(errors_name_the_call_and_the_heap),
+    TEST(errors_have_the_words_of_c), TEST(errors_of_names_have_a_cause),
+    TEST(bad_names_are_refused),      TEST(anonymous_file_and_flags),
+    TEST(moves_and_closes),           TEST(foreign_pointers_are_refused),
+    TEST(no_space_is_told),           TEST(adopts_from_c),
     TEST(memory_resource_serves_pmr),
 };
 

@@ -266,18 +266,22 @@ static void explore_both(void)
     tell_figures(CHANGES_MAX);
 }
 
-void explore(const struct scenario *its)
+int explore_is_asked(const struct scenario *its, const char *plan)
 {
     size_t length = strlen(its->name);
+    return strncmp(plan, its->name, length) == 0 && (plan[length] == 0 || plan[length] == ' ');
+}
+
+void explore(const struct scenario *its)
+{
     options_read(its);
-    if (options.replay != NULL && (strncmp(options.replay, its->name, length) != 0 ||
-                                   (options.replay[length] != 0 && options.replay[length] != ' ')))
+    if (options.replay != NULL && !explore_is_asked(its, options.replay))
         return;
     memset(&seen, 0, sizeof seen);
     clock_gettime(CLOCK_MONOTONIC_RAW, &begin);
     director_begin(its);
     if (options.replay != NULL)
-        replay(options.replay + length);
+        replay(options.replay + strlen(its->name));
     explore_both();
     director_end();
 }

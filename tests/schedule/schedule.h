@@ -186,4 +186,7 @@ void aftermath_empty(void);
 /* Exploring --------------------------------------------------------------- */
 void explore(const struct scenario *scenario);
 
+/* explore_is_asked returns 1 if the plan, a text, is one of this scenario. */
+int explore_is_asked(const struct scenario *scenario, const char *plan);
+
 #endif

@@ -42,6 +42,17 @@ static int64_t alloc_waiting(struct shmheap *heap, uint64_t need, uint64_t limit
     }
 }
 
+/* Where the system refused the heap memory, the text says that instead of the time. */
+static COLD void *wait_timed_out(const struct shmheap *heap, size_t sz, int timeout_ms)
+{
+    if (error_state.error == 0)
+        return null(call_refused(CALL_ALLOC_WAIT, heap, ETIMEDOUT, CAUSE_NO_SPACE_TIME, sz,
+                                 (unsigned)timeout_ms));
+    shortage_refused(CALL_ALLOC_WAIT, heap, sz);
+    error_state.record.error = errno = ETIMEDOUT;
+    return NULL;
+}
+
 void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
 {
     int before = errno;
@@ -61,8 +72,7 @@ void *shmheap_alloc_wait(shmheap_memory_handle mem, size_t sz, int timeout_ms)
         return block_payload(mem.heap, (uint64_t)granule);
     }
     if (granule == FIT_NONE)
-        return null(call_refused(CALL_ALLOC_WAIT, mem.heap, ETIMEDOUT, CAUSE_NO_SPACE_TIME, sz,
-                                 (unsigned)timeout_ms));
+        return wait_timed_out(mem.heap, sz, timeout_ms);
     errno = granule != FIT_NO_LOCK ? fit_errno(granule) : errno;
     return null(call_failed(CALL_ALLOC_WAIT, mem.heap));
 }

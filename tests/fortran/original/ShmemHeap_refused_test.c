@@ -3,8 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <sys/mman.h>
+#include <string.h>
 
 #include "ShmemHeap.h"
+#include "shmheap.h"
 #include "tests/fortran/original/ShmemHeap_memory.h"
 #include "tests/support/test.h"
 
@@ -30,6 +32,7 @@ static void what_is_no_block_is_refused(void)
         CHECK_EQ(ShmemHeap_block_size_from_offset(heap, wrong_offsets[i]), 0);
     }
     CHECK_PTR(ShmemHeap_alloc_block(heap, SIZE_MAX, 1), NULL);
+    CHECK(strstr(shmheap_error_text(), " bytes never fit: the region has at most ") != NULL);
     CHECK_PTR(ShmemHeap_alloc_block(heap, SIZE_MAX - 8, 1), NULL);
     CHECK_EQ(ShmemHeap_free_block(heap, block), 0);
     check_empty(heap);

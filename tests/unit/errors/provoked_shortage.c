@@ -95,6 +95,11 @@ static void a_limit_on_files(void)
           "shmheap_alloc(\"a\"): no free block has room for %d bytes, and the heap cannot grow: "
           "RLIMIT_FSIZE is %d bytes",
           16 * LEN, 8 * LEN);
+    FAILS(
+        shmheap_alloc_wait(mem, 16 * LEN, 3) == NULL, ETIMEDOUT,
+        "shmheap_alloc_wait(\"a\"): no free block has room for %d bytes, and the heap cannot grow: "
+        "RLIMIT_FSIZE is %d bytes",
+        16 * LEN, 8 * LEN);
     options.len = 16 * LEN;
     shmheap_memory_handle other;
     CHECK_REFUSED(shmheap_open(&other, "b", &options) == -1, EFBIG);

@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tools/shmheap/processes/holder.h"
 #include "tools/shmheap/command_line/say.h"
+#include "tools/shmheap/processes/holder.h"
 
 enum { WAIT_MS = 200 };
 

@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "tools/shmheap/heaps/process_name.h"
+#include "tools/shmheap/processes/process_name.h"
 
 enum { LINE_ROOM = 4352, PATH_ROOM = 320 };
 

@@ -11,7 +11,7 @@
 
 #include "c/src/process/lock.h"
 #include "c/src/process/slot.h"
-#include "tools/shmheap/heaps/process_name.h"
+#include "tools/shmheap/processes/process_name.h"
 
 enum { SAMPLES = 10 };
 static const struct timespec between = {.tv_nsec = 10 * 1000 * 1000};

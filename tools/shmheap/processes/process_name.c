@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "tools/shmheap/heaps/process_name.h"
+#include "tools/shmheap/processes/process_name.h"
 
 #include <stdio.h>
 #include <string.h>
