@@ -12,7 +12,7 @@
 enum {
     /* The most that a cache holds: so many bytes, the part LIMIT_SHARE of the heap, its share of
      * what is free. A cache may hold the part LEAST_SHARE of the heap in any case. */
-    LIMIT_BYTES = 1 << 20,
+    LIMIT_BYTES = 1 << 21,
     LIMIT_SHARE = 2,
     LEAST_SHARE = 64,
     /* Fills and flushes between two counts of the threads that cache: counting costs a load for

@@ -89,6 +89,16 @@ static void free_flushing(struct scene *scene)
 {
     shmheap_free(scene->own, scene->ptrs[frees_until_flush]);
 }
+
+/* In between the old object and the new one are there. */
+static void grow_first(struct scene *scene)
+{
+    if (scene_whole(scene))
+        shmheap_realloc(scene->own, scene->ptrs[0], OTHER);
+    else
+        get(scene, OTHER);
+}
+
 static void disconnect(struct scene *scene) { shmheap_disconnect(scene->own); }
 static void alloc_asking(struct scene *scene)
 {
@@ -157,6 +167,12 @@ static const struct scene_call calls[] = {
      .prepare = has_some,
      .operate = free_first,
      .len = LEN,
+     .without_lock = 1},
+    {.text = "cached realloc, into the cache's block",
+     .prepare = has_some,
+     .operate = grow_first,
+     .len = LEN,
+     .stages = 2,
      .without_lock = 1},
     {.text = "ptr_to_handle, of an object from the cache",
      .prepare = has_some,
