@@ -14,6 +14,11 @@ enum { LIVE = 2000, ROUNDS = 4000, SIZES = 40, LEN = 1 << 20 };
 static void *live[LIVE];
 static shmheap_memory_handle mem;
 
+/* Not static: so each keeps its name. */
+void *measured_alloc(size_t size);
+int measured_free(void *ptr);
+void *measured_recovery(void);
+
 NOINLINE void *measured_alloc(size_t size) { return shmheap_alloc(mem, size); }
 
 NOINLINE int measured_free(void *ptr) { return shmheap_try_free(mem, ptr); }

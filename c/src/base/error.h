@@ -79,7 +79,7 @@ enum argument {
     ARGUMENTS
 };
 
-/* The public calls. CALLS: how many there are. errors/error_rows.c has their names. */
+/* The public calls. ERROR_CALLS: how many there are. errors/error_rows.c has their names. */
 enum error_call {
     CALL_NONE,
     CALL_CREATE,
@@ -127,7 +127,7 @@ enum error_call {
     CALL_PROCESSES,
     CALL_CHECK,
     CALL_COPY,
-    CALLS
+    ERROR_CALLS
 };
 
 enum {

@@ -12,7 +12,7 @@ struct call_entry {
     unsigned kinds;
 };
 
-static const struct call_entry calls[CALLS] = {
+static const struct call_entry calls[ERROR_CALLS] = {
     [CALL_NONE] = {"", 0},
     [CALL_CREATE] = {"shmheap_create", KIND_OPEN},
     [CALL_CONNECT] = {"shmheap_connect", KIND_OPEN},
@@ -289,7 +289,7 @@ const struct error_row *error_row_at(unsigned i)
 
 const struct error_row *error_row_of(const struct error_record *note)
 {
-    unsigned kinds = note->call < CALLS ? calls[note->call].kinds : 0;
+    unsigned kinds = note->call < ERROR_CALLS ? calls[note->call].kinds : 0;
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (note->cause != CAUSE_NONE ? rows[i].cause == note->cause
                                       : rows[i].cause == CAUSE_NONE && (rows[i].kinds & kinds) &&
@@ -307,7 +307,7 @@ const char *error_argument_name(uint64_t argument)
     return argument < ARGUMENTS ? arguments[argument] : "";
 }
 
-const char *error_call_name(unsigned call) { return call < CALLS ? calls[call].name : ""; }
+const char *error_call_name(unsigned call) { return call < ERROR_CALLS ? calls[call].name : ""; }
 
 const char *error_errno_name(int error)
 {

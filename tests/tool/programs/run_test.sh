@@ -2,7 +2,7 @@
 # run: a program that checks its malloc, with threads, children and exec; what a heap shows while
 # the program is at work; that no heap stays; what cannot be run.
 source tests/tool/lib.sh
-allocate=$PWD/$2 hold=$PWD/$3 job=$PWD/tests/tool/job.py
+allocate=$PWD/$2 hold=$PWD/$3 job=$PWD/tests/tool/programs/job.py
 cd "$work" || exit 1
 
 # gone: no heap of this test is left.
