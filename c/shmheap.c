@@ -66,7 +66,7 @@
 #include "src/api/shortage.c"
 #include "src/api/open.c"
 #include "src/api/alloc.c"
-#include "src/api/alloc_wait.c"
+#include "src/api/alloc_more.c"
 #include "src/api/free.c"
 #include "src/api/realloc.c"
 #include "src/api/handles.c"

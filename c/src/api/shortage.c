@@ -56,3 +56,17 @@ COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt at
     errno = before; /* the caller sets the errno of the call */
     return granule;
 }
+
+COLD int64_t shortage_object(enum error_call call, struct shmheap *heap, size_t bytes)
+{
+    int64_t granule = shortage_alloc(heap, block_granules(heap, bytes), ATTEMPT_FIRST);
+    if (granule == FIT_NONE)
+        shortage_refused(call, heap, bytes);
+    return granule;
+}
+
+COLD void *shortage_failed(enum error_call call, const struct shmheap *heap, int64_t result)
+{
+    errno = result != FIT_NO_LOCK ? fit_errno(result) : errno;
+    return result != FIT_NONE ? null(call_failed(call, heap)) : NULL;
+}

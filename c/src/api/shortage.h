@@ -1,4 +1,4 @@
-/* shortage.h: what an allocation does when the search finds no free block.
+/* shortage.h: what an allocation does when the search finds no free block, and how it ends.
  *
  * It grows the region, then reclaims: blocks in threads' caches, and in heaps made with
  * SHMHEAP_REAP the objects of dead processes. Then it searches once more. All calls need the lock.
@@ -7,6 +7,8 @@
 #define SHMHEAP_SHORTAGE_H
 
 #include "../heap/fit.h"
+#include "../recovery/recover.h"
+#include "../segment/huge.h"
 #include "call.h"
 
 /* ATTEMPT_AGAIN: a waiting thread retries. It may leave the reclaiming to another thread that
@@ -53,5 +55,22 @@ int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt
 /* shortage_refused is call_refused of an allocation of so many bytes, for which shortage_alloc has
  * found nothing. */
 int shortage_refused(enum error_call call, const struct shmheap *heap, size_t bytes);
+
+/* shortage_object is shortage_alloc for an object of so many bytes. It notes the failure. */
+int64_t shortage_object(enum error_call call, struct shmheap *heap, size_t bytes);
+
+/* shortage_failed sets errno for a result below 0, and notes it, except FIT_NONE, which
+ * shortage_refused has noted. Returns NULL. */
+void *shortage_failed(enum error_call call, const struct shmheap *heap, int64_t result);
+
+/* alloc_done unlocks, and returns the new object, or fails. */
+static ALWAYS_INLINE void *alloc_done(enum error_call call, struct shmheap *heap, int64_t granule)
+{
+    heap_unlock(heap);
+    if (UNLIKELY(granule < 0))
+        return shortage_failed(call, heap, granule);
+    huge_touch(heap, (uint64_t)granule);
+    return block_payload(heap, (uint64_t)granule);
+}
 
 #endif

@@ -293,6 +293,8 @@
 #define segment_unmap shmheap_segment_unmap
 #define shortage_alloc shmheap_shortage_alloc
 #define shortage_refused shmheap_shortage_refused
+#define shortage_failed shmheap_shortage_failed
+#define shortage_object shmheap_shortage_object
 #define shortage_reclaim shmheap_shortage_reclaim
 #define slot_alive shmheap_slot_alive
 #define slot_announce_leaving shmheap_slot_announce_leaving

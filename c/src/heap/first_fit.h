@@ -110,7 +110,7 @@ static ALWAYS_INLINE int64_t take_front(struct shmheap *heap, uint64_t form,
 {
     shared_u64 unused;
     uint64_t granule = block->granule, size = block->size, rest = size - need;
-    rest &= (uint64_t) - (int64_t)(rest >= heap->block_min);
+    rest &= (uint64_t) - (int64_t)(rest >= heap->block_min); /* 0 where it is too short */
     uint64_t taken = size - rest;
     shared_u64 *rest_header = block_header(heap, granule + taken);
     shared_u64 *rest_place =
