@@ -8,6 +8,7 @@
 
 #include "fuzz/world/arena.h"
 #include "fuzz/world/contents.h"
+#include "fuzz/driver/kernel.h"
 
 int world_printing;
 static const uint8_t *input_bytes;
@@ -21,6 +22,7 @@ void world_input(const uint8_t *bytes, size_t len)
     done = 1;
     input_bytes = bytes;
     input_len = len;
+    kernel_forget();
 }
 
 void world_fail(const char *file, int line, const char *text)

@@ -1,9 +1,9 @@
 /* error.h: what this thread's last failed call notes for shmheap_error_text.
  *
  * A failed call notes numbers and two short names, and makes no text: a program may poll a full
- * heap. api/error_text.c makes the text when the program requests it. A function of a lower layer
- * that knows more than errno tells calls error_cause. The public call then calls error_note, which
- * takes the cause if errno still is the cause's. A success stores nothing.
+ * heap. errors/error_text.c makes the text when the program requests it. A function of a lower
+ * layer that knows more than errno tells calls error_cause. The public call then calls error_note,
+ * which takes the cause if errno still is the cause's. A success stores nothing.
  *
  * The state is static memory of the thread, without malloc: initial-exec, so a library that is
  * loaded by dlopen() takes it from what the C library reserves for that. Keep it small.
@@ -15,7 +15,8 @@
 
 #include "platform.h"
 
-/* Why a call failed, where the call and its errno do not tell. api/error_rows.c has the texts. */
+/* Why a call failed, where the call and its errno do not tell. errors/error_rows.c has the
+ * texts. */
 enum cause {
     CAUSE_NONE,
     /* any call */
@@ -23,8 +24,17 @@ enum cause {
     CAUSE_READ_ONLY,
     CAUSE_LOCK_HELD,     /* slot of the owner, ms */
     CAUSE_SLOTS_TAKEN,   /* slots */
+    CAUSE_SLOTS_MEMORY,  /* slots that the table has now */
     CAUSE_READ_CHANGES,  /* a read-only connection */
     CAUSE_ARGUMENT_NULL, /* enum argument */
+    /* memory for a file; the second of each: of a heap that should grow for so many bytes */
+    CAUSE_MEMORY_LEFT,  /* bytes needed, bytes that machine and control groups have left */
+    CAUSE_DISK_LEFT,    /* bytes needed, bytes that the file system has left */
+    CAUSE_FILE_LIMIT,   /* bytes of the file, RLIMIT_FSIZE */
+    CAUSE_GROW_MEMORY,  /* bytes, bytes left */
+    CAUSE_GROW_DISK,    /* bytes, bytes left */
+    CAUSE_GROW_LIMIT,   /* bytes, RLIMIT_FSIZE */
+    CAUSE_GROW_REFUSED, /* bytes, errno of the growth */
     /* opening */
     CAUSE_FLAGS_UNKNOWN, /* the unknown bits */
     CAUSE_FLAGS_OF_CREATE,
@@ -36,9 +46,12 @@ enum cause {
     CAUSE_ALIGNMENT,      /* alignment */
     CAUSE_MODE,           /* mode */
     CAUSE_NAME_MISSING,
-    CAUSE_NAME_LONG,  /* the most bytes */
-    CAUSE_MEMORY,     /* address, bytes */
-    CAUSE_MEMORY_FEW, /* bytes */
+    CAUSE_NAME_LONG,    /* the most bytes */
+    CAUSE_NAME_KEPT,    /* SHMHEAP_TAKE_OVER found the heap in use */
+    CAUSE_MEMORY,       /* address, bytes */
+    CAUSE_MEMORY_FEW,   /* bytes */
+    CAUSE_MEMORY_SHORT, /* bytes needed, bytes of the memory */
+    CAUSE_MAP,          /* bytes */
     CAUSE_SEAL_MISSING,
     CAUSE_SEAL_LATE,
     CAUSE_NO_TOPOLOGY,
@@ -49,10 +62,11 @@ enum cause {
     CAUSE_NO_SPACE_TIME,    /* bytes, ms */
     CAUSE_OBJECT_ALIGNMENT, /* alignment */
     CAUSE_MEMORY_ALIGNMENT, /* alignment, address */
-    CAUSE_NO_OBJECT,        /* address */
-    CAUSE_NAMED,            /* address */
-    CAUSE_NO_USE,           /* address */
-    CAUSE_NOT_ALL_FREED,    /* entries refused, entries */
+    CAUSE_POINTER_NULL,
+    CAUSE_NO_OBJECT,     /* address */
+    CAUSE_NAMED,         /* address */
+    CAUSE_NO_USE,        /* address */
+    CAUSE_NOT_ALL_FREED, /* entries refused, entries */
     /* handles and names */
     CAUSE_HANDLE_NULL,
     CAUSE_HANDLE_FOREIGN,
@@ -65,7 +79,7 @@ enum cause {
     CAUSES
 };
 
-/* Arguments that may not be NULL, or 0. api/error_rows.c has their names. */
+/* Arguments that may not be NULL, or 0. errors/error_rows.c has their names. */
 enum argument {
     ARGUMENT_OUT,
     ARGUMENT_PTRS,
@@ -76,6 +90,57 @@ enum argument {
     ARGUMENT_COUNT,
     ARGUMENT_BUFFER,
     ARGUMENTS
+};
+
+/* The public calls. ERROR_CALLS: how many there are. errors/error_rows.c has their names. */
+enum error_call {
+    CALL_NONE,
+    CALL_CREATE,
+    CALL_CONNECT,
+    CALL_OPEN,
+    CALL_CREATE_SEALED,
+    CALL_OPEN_FD,
+    CALL_CREATE_AT,
+    CALL_ATTACH_AT,
+    CALL_SOCKET,
+    CALL_DISCONNECT,
+    CALL_DESTROY,
+    CALL_UNLINK,
+    CALL_UNLINK_UNUSED,
+    CALL_IN_USE,
+    CALL_FD,
+    CALL_FD_WRITABLE,
+    CALL_UNDERLYING,
+    CALL_ALLOC,
+    CALL_ALLOC_WAIT,
+    CALL_ALLOC_MANY,
+    CALL_CALLOC,
+    CALL_ALIGNED_ALLOC,
+    CALL_REALLOC,
+    CALL_FREE,
+    CALL_FREE_MANY,
+    CALL_USABLE_SIZE,
+    CALL_PTR_TO_HANDLE,
+    CALL_HANDLE_TO_PTR,
+    CALL_SEND,
+    CALL_RECEIVE,
+    CALL_SEND_LABELLED,
+    CALL_RECEIVE_LABELLED,
+    CALL_PUT_BACK,
+    CALL_PEEK,
+    CALL_REAP,
+    CALL_ALLOC_NAMED,
+    CALL_ALLOC_KEPT,
+    CALL_NAME_KEEP,
+    CALL_NAME_REMOVE,
+    CALL_FIND,
+    CALL_NAMES,
+    CALL_WALK,
+    CALL_STAT,
+    CALL_PROCESSES,
+    CALL_CHECK,
+    CALL_COPY,
+    ERROR_CALLS
 };
 
 enum {

@@ -1,10 +1,12 @@
-/* grow.c: tries a long step, and after a refusal the shortest step that serves.
+/* grow.c: the growth of the region: it tries a long step, and after a refusal the shortest step
+ * that serves.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "grow.h"
 
 #include <errno.h>
 
 #include "fit.h"
+#include "../base/error.h"
 #include "../segment/reserve.h"
 #include "../segment/segment.h"
 
@@ -16,6 +18,8 @@ static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
     if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
+        if (errno != error_state.error && end >= heap->end + heap->block_min)
+            error_cause(errno, CAUSE_NONE, 0, 0);
         errno = ENOMEM;
         return -1;
     }
@@ -39,6 +43,7 @@ static int grow_step_adjust(struct shmheap *heap, uint64_t step, int refused)
 int grow_for(struct shmheap *heap, uint64_t need)
 {
     uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
+    error_forget();
     uint64_t top = load_u64(&heap->control->top), end = heap->end;
     if (len == max || top > end || need > heap->layout.granules_max) {
         errno = ENOMEM;

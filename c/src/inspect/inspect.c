@@ -22,10 +22,11 @@ static int inspect_fail(int reason)
     return error_cause(reason, reason == EAGAIN ? CAUSE_READ_CHANGES : CAUSE_NONE, 0, 0);
 }
 
-/* heap_lock or segment_refresh failed. It may have given its cause. */
+/* heap_lock or segment_refresh failed. It may have given its cause. Not inspect_fail: EAGAIN of
+ * heap_lock says that there is no slot. */
 static COLD int inspect_not_entered(void)
 {
-    return error_state.error == errno ? -1 : inspect_fail(errno);
+    return error_state.error == errno ? -1 : error_cause(errno, CAUSE_NONE, 0, 0);
 }
 
 enum { INSPECT_TRIES = 200, SETTLE_YIELDS = 2000, SETTLE_MS = 1000 };
@@ -142,7 +143,7 @@ int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
 
 enum { BATCH_BLOCKS = 128 };
 
-/* struct batch is private: consecutive blocks. */
+/* struct batch holds consecutive blocks. */
 struct batch {
     uint64_t from; /* the first granule not shown yet */
     uint64_t next; /* the first granule of the next batch */
@@ -202,7 +203,7 @@ enum { PIECE_BLOCKS = 1 << 14 }; /* blocks after which a walk over all blocks un
 
 enum { BATCH_NAMES = 32 };
 
-/* struct names is private: consecutive names. */
+/* struct names holds consecutive names. */
 struct names {
     uint64_t from, next; /* as in struct batch */
     int is_end;          /* the walk has reached the end of the region */
@@ -274,7 +275,7 @@ int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, 
 
 enum { BATCH_SLOTS = 128 };
 
-/* struct held is private: what some slots own, those in use from one slot on. */
+/* struct held counts what some slots own, those in use from one slot on. */
 struct held {
     unsigned slot_next, count;                 /* the slot behind them; how many they are */
     unsigned char place[HEADER_SLOT_MASK + 1]; /* index in `by`, plus 1; 0: another slot */
@@ -357,9 +358,10 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
 {
     int before = errno;
     for (unsigned slot = from; slot < held->slot_next; slot++) {
+        if (held->place[slot] == 0)
+            continue;
         shmheap_process_info info;
-        int cancel_state = process_cancel_off(),
-            taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        int cancel_state = process_cancel_off(), taken = slot_is_taken(heap, slot);
         if (taken)
             process_describe(heap, slot, held, &info);
         process_cancel_restore(cancel_state);

@@ -1,4 +1,5 @@
-/* memory.c: reads /proc and the files of control groups into buffers on the stack, without malloc.
+/* memory.c: how much memory is left: it reads /proc and the files of control groups into buffers on
+ * the stack, without malloc.
  *
  * memory_left is the minimum over the machine, the groups of the process and the groups above
  * them, in both versions of control groups. memory_suffices reads them only when the surplus of
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/shared.h"
 
 /* Sizes of buffers, for small stacks. The library does not see the limits of a longer path. */
@@ -343,6 +345,6 @@ int memory_suffices(uint64_t bytes)
         return 0;
     uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
     budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
-    errno = left >= need ? before : ENOSPC;
-    return left >= need ? 0 : -1;
+    errno = before;
+    return left >= need ? 0 : error_cause(ENOSPC, CAUSE_MEMORY_LEFT, need, left);
 }

@@ -3,7 +3,8 @@
 #ifndef TESTS_UNIT_ERRORS_PROVOKED_H
 #define TESTS_UNIT_ERRORS_PROVOKED_H
 
-#include "c/src/api/error_rows.h"
+#include "c/src/api/call.h"
+#include "c/src/errors/error_rows.h"
 #include "tests/support/test.h"
 
 enum { LEN = 65536 };
@@ -20,6 +21,7 @@ void provoked_check(const char *file, int line, int failed, int error, const cha
 /* A heap of LEN bytes without a name; texts call it "a". */
 shmheap_memory_handle provoked_heap(void);
 
+void lacking_memory(void);
 void allocating(void);
 void freeing(void);
 void giving_handles(void);

@@ -9,9 +9,9 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
-#include "tools/shmheap/map/picture.h"
-#include "tools/shmheap/map/terminal.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/picture/picture.h"
+#include "tools/shmheap/picture/terminal.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/screen.h"
 
 enum picture { PICTURE_SVG, PICTURE_HTML };
@@ -23,7 +23,7 @@ static int write_file(const char *path, enum picture picture, const char *name,
     int is_stdout = !strcmp(path, "-");
     FILE *file = is_stdout ? stdout : fopen(path, "we");
     if (!file)
-        return fail("cannot create '%s': %s", path, strerror(errno));
+        return create_fail(path);
     if (picture == PICTURE_SVG)
         svg_write(file, name, snapshot);
     else

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/shmheap/heaps/process_table.h"
-#include "tools/shmheap/map/picture.h"
+#include "tools/shmheap/processes/process_table.h"
+#include "tools/shmheap/picture/picture.h"
 #include "tools/shmheap/serve/serve.h"
 #include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/figures.h"
@@ -192,7 +192,7 @@ char *data_heap(struct server *server, const char *label, unsigned *status)
     if (!heap && label[0] == '/') /* as names are written elsewhere */
         heap = heap_find(&server->live, ++label);
     if (!heap) {
-        struct heap_ref none = {.text = label};
+        struct heap_ref none = {.text = label, .is_file = server->live.is_file};
         errno = ENOENT;
         *status = HTTP_NOT_FOUND;
         return data_error(heap_reason(&none));

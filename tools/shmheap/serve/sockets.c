@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tools/shmheap/serve/serve.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { BACKLOG = 64 };
 
@@ -55,6 +55,14 @@ static int listen_at(int family, unsigned *port)
     }
     *port = ntohs(family == AF_INET ? address.four.sin_port : address.six.sin6_port);
     return fd;
+}
+
+const char *socket_host(int socket)
+{
+    union address address = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    int is_six = getsockname(socket, &address.any, &len) == 0 && address.any.sa_family == AF_INET6;
+    return is_six ? "[::1]" : "127.0.0.1";
 }
 
 /* Whether this machine has no address of that family. */
