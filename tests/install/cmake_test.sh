@@ -18,6 +18,7 @@ if [ -n "${1-}" ]; then
     diff <(list "$here/bazel") <(list "$here/moved") ||
         { echo "Bazel installs <, CMake >"; exit 1; }
 fi
-# add_subdirectory, which FetchContent calls. A project may turn on the other languages.
+# add_subdirectory, which FetchContent calls. The other languages are built where a project
+# requests them.
 by_find_package / -DSHMHEAP_SOURCE="$(readlink -f CMakeLists.txt | xargs dirname)" \
     -DSHMHEAP_FORTRAN=AUTO -DSHMHEAP_MPI=AUTO

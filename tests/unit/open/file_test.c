@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -96,7 +97,17 @@ static void create_connects_to_what_is_there(void)
     shmheap_destroy(path, b);
 }
 
-/* The file that a dead machine left behind has the lock of one that is no more. */
+/* On overlayfs, as in most containers, the pid alone tells whether a process lives
+ * (docs/behaviour.md). */
+static int pid_tells(const char *path)
+{
+    struct statfs system;
+    CHECK_EQ(statfs(path, &system), 0);
+    return system.f_type == 0x794c7630; /* OVERLAYFS_SUPER_MAGIC */
+}
+
+/* The file that a dead machine left behind has the lock of one that is no more. Where the pid tells,
+ * the process that the copy names is this one, which lives. */
 static void a_copy_is_another_heap_with_the_same_objects(void)
 {
     const char *path = test_path(), *copy = test_path();
@@ -110,8 +121,9 @@ static void a_copy_is_another_heap_with_the_same_objects(void)
     CHECK_EQ(system(command), 0);
     CHECK_EQ(shmheap_open(&copied, copy, &open_file), 0);
     CHECK(test_filled(shmheap_handle_to_ptr(copied, handle), 1000, 9));
-    CHECK_EQ(test_stat(copied).processes, 1);
-    CHECK_EQ(test_stat(copied).dead, 1);
+    int pid = pid_tells(copy);
+    CHECK_EQ(test_stat(copied).processes, pid ? 2 : 1);
+    CHECK_EQ(test_stat(copied).dead, pid ? 0 : 1);
     CHECK_SOUND(copied);
     shmheap_free(copied, shmheap_handle_to_ptr(copied, handle));
     test_check_empty(copied);
