@@ -19,6 +19,13 @@ NO_CHECKERS = [
     "no-valgrind",
 ]
 
+# ThreadSanitizer's runtime has threads and instructions of its own, which a debugger would step
+# through; qemu-user has no ptrace.
+STEPPED = [
+    "no-qemu",
+    "no-tsan",
+]
+
 def c_test(
         name,
         srcs = None,

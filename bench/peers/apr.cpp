@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <optional>
 
-#include "bench/peers/library.h"
+#include "bench/shared/library.h"
 #include "bench/peers/peer.h"
-#include "bench/peers/shm.h"
+#include "bench/shared/shm.h"
 
 namespace bench
 {

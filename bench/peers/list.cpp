@@ -4,8 +4,8 @@
 #include <new>
 
 #include "bench/peers/peer.h"
-#include "bench/peers/robust_mutex.h"
-#include "bench/peers/shm.h"
+#include "bench/shared/robust_mutex.h"
+#include "bench/shared/shm.h"
 
 namespace bench
 {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <unistd.h>
 
-#include "bench/peers/library.h"
+#include "bench/shared/library.h"
 #include "bench/peers/peer.h"
 
 namespace bench

@@ -1,7 +1,7 @@
 // The driver's own cost, measured with an allocator that does nothing.
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/peers/peer.h"
-#include "bench/peers/shm.h"
+#include "bench/shared/shm.h"
 
 namespace bench
 {

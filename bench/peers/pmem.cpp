@@ -4,7 +4,7 @@
 #include <optional>
 #include <sys/types.h>
 
-#include "bench/peers/library.h"
+#include "bench/shared/library.h"
 #include "bench/peers/peer.h"
 
 namespace bench

@@ -334,8 +334,8 @@ SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignm
 
 /* shmheap_realloc makes the object at ptr size bytes long. It resizes in place when the object
  * shrinks or the free space behind it suffices; its handles then stay valid, and so does its
- * holder. Else it moves the object; old handles are stale, and the caller holds the new object. So
- * take a handle of an object that another process resizes. Contents stay up to the lesser length.
+ * holder. Else, or where a cache has the space for a growing one, it moves the object; old handles
+ * are stale, and the caller holds the new object. Contents stay up to the lesser length.
  * ptr NULL: shmheap_alloc. size 0: the smallest object.
  *   Errors   ENOMEM, and EINVAL as shmheap_free.
  *   Death    leaves the old object, the new one, or (between copying and freeing) both; when

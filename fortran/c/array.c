@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "block.h"
 #include "shmheap.h"
 #include "table.h"
 

@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include "block.h"
 #include "shmheap.h"
 #include "table.h"
 

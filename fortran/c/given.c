@@ -5,7 +5,7 @@
  * that is 24 bytes or more, a note there says how many bytes were given:
  *
  *     memory [ skip ][ segment: control, index, blocks ][ note ][ unused ] */
-#include "given.h"
+#include "table.h"
 
 #include <stdint.h>
 

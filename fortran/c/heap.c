@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "ShmemHeap.h"
-#include "given.h"
 #include "mapping.h"
 #include "shmheap.h"
 #include "table.h"

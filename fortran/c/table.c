@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "given.h"
-
 /* A process connects to its own heaps and to those of its node: one for each process there. */
 enum { HEAPS_MAX = 4096 };
 static struct entry table[HEAPS_MAX];

@@ -1,8 +1,11 @@
-/* table.h: the connections of this process, each a shmem_heap.
+/* table.h: the connections of this process, each a shmem_heap, and the other calls that the files
+ * of this folder make of one another.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FORTRAN_C_TABLE_H
 #define FORTRAN_C_TABLE_H
+
+#include <stddef.h>
 
 #include "ShmemHeap.h"
 #include "io-server/shmem_heap.h"
@@ -48,5 +51,25 @@ int table_known(shmem_heap *heap);
 
 /* Removes a known entry and ends its connection. Returns its name, which the caller frees. */
 char *table_remove(shmem_heap *heap);
+
+/* given.c: the bytes of the caller's memory that a heap was made with. */
+
+/* Notes the bytes from memory on, for processes that connect later. skip bytes of them lie before
+ * the heap. */
+void given_write(shmheap_memory_handle mem, void *memory, size_t skip, size_t bytes);
+
+/* Returns the noted bytes, or, without a note, the bytes up to the end of the heap's segment. reach
+ * bytes from memory on can be read. */
+size_t given_read(shmheap_memory_handle mem, const void *memory, size_t skip, size_t reach);
+
+/* block.c: the calls on blocks that array.c makes. */
+
+/* Does as ShmemHeap_alloc_block_wait, but writes no note: the block's old contents may look like
+ * one. */
+void *block_alloc(shmem_heap *heap, size_t num_bytes, int32_t timeout_ms);
+
+/* Keeps len bytes in the block at ptr, which the caller has just allocated:
+ * ShmemHeap_set_block_meta without checks. handle is the block's. 0, or -1: too small. */
+int block_keep(shmem_heap *heap, void *ptr, const void *bytes, uint32_t len, uint64_t handle);
 
 #endif

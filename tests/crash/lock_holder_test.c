@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 
 #include "c/src/process/lock.h"
-#include "tests/crash/stepper.h"
+#include "tests/crash/scene/stepper.h"
 #include "tests/support/test.h"
 
 enum { DEATHS = 50, INSTRUCTIONS_MAX = 200000 };

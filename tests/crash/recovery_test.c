@@ -1,7 +1,7 @@
 /* A heap of a million blocks after a death inside the lock: every block is as it was.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/process/lock.h"
-#include "tests/crash/stepper.h"
+#include "tests/crash/scene/stepper.h"
 #include "tests/support/test.h"
 
 enum { BLOCKS = 1000000, INSTRUCTIONS_MAX = 200000 };

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "c/src/base/layout.h"
-#include "tests/misuse/victim.h"
+#include "tests/misuse/victim/victim.h"
 
 enum { LEN = 4096, CALLS = 40, GARBAGE_ROUNDS = 2000, CONTROL_PAGE = 4096 };
 

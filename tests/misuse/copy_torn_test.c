@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "c/src/block/block.h"
-#include "tests/misuse/victim.h"
+#include "tests/misuse/victim/victim.h"
 
 enum { ROUNDS = 1500, LEN = 1 << 16, MAX_LEN = 1 << 18, OBJECTS = 60, RATES = 12 };
 

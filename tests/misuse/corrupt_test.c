@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/misuse/arena.h"
+#include "tests/misuse/victim/arena.h"
 
 enum { ROUNDS = 100000, CALLS = 30, SCRIBBLED_ROUNDS = 5000, SCRIBBLED_CALLS = 100 };
 

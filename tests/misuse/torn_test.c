@@ -6,7 +6,7 @@
  * between them it seldom parts. Here the library calls shmheap_load_hook before each of its loads,
  * and the hook is the peer. */
 #include "c/src/block/block.h"
-#include "tests/misuse/arena.h"
+#include "tests/misuse/victim/arena.h"
 
 enum {
     ROUNDS = 60000,

@@ -2,9 +2,9 @@
  *
  * A search is compared with the plain definition: each bit after the other.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "proof.h"
+#include "frame/proof.h"
 
-#include "core.h"
+#include "frame/core.h"
 
 #include "c/src/block/bits.c"
 #include "c/src/free_set/free_set.h"

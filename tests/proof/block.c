@@ -1,6 +1,6 @@
 /* block.c: headers, granules and pointers, alignment, and the walk over any bytes at all.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "scene.h"
+#include "frame/scene.h"
 
 #include "c/src/block/bits.c"
 

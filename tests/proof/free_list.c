@@ -2,9 +2,9 @@
  *
  * The numbers are any: the functions must also leave a list alone that a peer has written.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "proof.h"
+#include "frame/proof.h"
 
-#include "core.h"
+#include "frame/core.h"
 
 #include "c/src/block/bits.c"
 #include "c/src/free_set/free_list.h"

@@ -4,9 +4,9 @@
  * that size sound, in any number and order. After a death before any store the headers lead to the
  * end, and blocks of other callers are as they were.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "scene.h"
+#include "frame/scene.h"
 
-#include "free_set_model.h"
+#include "frame/free_set_model.h"
 
 #include "c/src/block/bits.c"
 #include "c/src/heap/fit_portable.c"

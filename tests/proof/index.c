@@ -2,9 +2,9 @@
  *
  * Each proof begins with any bin, or any tree, that is as FORMAT.md says, and ends with such a one.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "proof.h"
+#include "frame/proof.h"
 
-#include "core.h"
+#include "frame/core.h"
 
 #include "c/src/block/bits.c"
 #include "c/src/free_set/large_tree.c"

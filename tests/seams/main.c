@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/seams/cover.h"
+#include "tests/seams/cover/cover.h"
 #include "tests/seams/events/events.h"
 #include "tests/seams/seams.h"
 
@@ -231,8 +231,8 @@ static void usage(void)
          "[--strength 2|3] [--long] [--seconds S]\n"
          "                  [--triples N] [--library LIBSHMHEAP.SO] [--limit S] [--list] "
          "[--verbose]\n"
-         "Runs the rows that cover all pairs of the table (tests/seams/table.c), or all triples, "
-         "each with real\n"
+         "Runs the rows that cover all pairs of the table (cover/table.c), or all triples, each with "
+         "real\n"
          "processes. --row: that one alone. --situation: \"size=1MiB flags=none ...\", as rows are "
          "printed. --long:\n"
          "also the values that take long. --seconds: goes on, pairs first, then triples, then with "

@@ -1,6 +1,6 @@
 /* What participants do with the heap: objects with contents, of which the stage keeps an account.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "tests/seams/cover.h"
+#include "tests/seams/cover/cover.h"
 #include "tests/seams/seams.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Where a row's heap lies: names that no other row has, folders, the caller's memory, and the
  * proof that nothing of it is left at the end.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "tests/seams/cover.h"
+#include "tests/seams/cover/cover.h"
 #include "tests/seams/seams.h"
 
 #include <dirent.h>

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "c/include/shmheap.h"
-#include "tests/seams/table.h"
+#include "tests/seams/cover/table.h"
 
 enum {
     CROWD_MAX = 1000, /* participants of a row without those that an event adds */

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "tools/shmheap/commands/commands.h"
-#include "tools/shmheap/text/say.h"
-#include "tools/shmheap/text/similar.h"
+#include "tools/shmheap/command_line/say.h"
+#include "tools/shmheap/command_line/similar.h"
 
 #define VERSION "0.1.0"
 

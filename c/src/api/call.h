@@ -14,57 +14,6 @@
 #include "../os/process.h"
 #include "../segment/segment.h"
 
-/* The public calls, for error_note. CALLS: how many there are. error_rows.c has their names. */
-enum error_call {
-    CALL_NONE,
-    CALL_CREATE,
-    CALL_CONNECT,
-    CALL_OPEN,
-    CALL_CREATE_SEALED,
-    CALL_OPEN_FD,
-    CALL_CREATE_AT,
-    CALL_ATTACH_AT,
-    CALL_SOCKET,
-    CALL_DISCONNECT,
-    CALL_DESTROY,
-    CALL_UNLINK,
-    CALL_UNLINK_UNUSED,
-    CALL_IN_USE,
-    CALL_FD,
-    CALL_FD_WRITABLE,
-    CALL_UNDERLYING,
-    CALL_ALLOC,
-    CALL_ALLOC_WAIT,
-    CALL_ALLOC_MANY,
-    CALL_CALLOC,
-    CALL_ALIGNED_ALLOC,
-    CALL_REALLOC,
-    CALL_FREE,
-    CALL_FREE_MANY,
-    CALL_USABLE_SIZE,
-    CALL_PTR_TO_HANDLE,
-    CALL_HANDLE_TO_PTR,
-    CALL_SEND,
-    CALL_RECEIVE,
-    CALL_SEND_LABELLED,
-    CALL_RECEIVE_LABELLED,
-    CALL_PUT_BACK,
-    CALL_PEEK,
-    CALL_REAP,
-    CALL_ALLOC_NAMED,
-    CALL_ALLOC_KEPT,
-    CALL_NAME_KEEP,
-    CALL_NAME_REMOVE,
-    CALL_FIND,
-    CALL_NAMES,
-    CALL_WALK,
-    CALL_STAT,
-    CALL_PROCESSES,
-    CALL_CHECK,
-    CALL_COPY,
-    CALLS
-};
-
 /* How a call fails: each sets or keeps errno, notes it for shmheap_error_text, and returns -1.
  *   call_failed         errno is set; also its cause, where errno does not tell
  *   call_failed_named   the same, for a call without a connection: name is the heap's
@@ -93,7 +42,7 @@ static inline void *null(int failed)
 
 static inline int usable(shmheap_memory_handle mem) { return mem.heap != NULL && mem.heap->open; }
 
-/* struct call is private: the state that call_end restores. */
+/* struct call is the state that call_end restores. */
 struct call {
     enum error_call which;
     int error, cancel_state;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../cache/cache.h"
 #include "../free_set/index.h"
 #include "../recovery/recover.h"
 
@@ -38,20 +39,24 @@ size_t shmheap_usable_size(shmheap_memory_handle mem, const void *ptr)
     return len != 0 ? len : named;
 }
 
-/* Moves the bytes without the lock. A death in here leaves both objects, each whole. */
-static void *realloc_elsewhere(shmheap_memory_handle mem, void *ptr, size_t size)
+/* Moves len bytes into the object moved and frees ptr: moved, or NULL where that fails. Without the
+ * lock. A death in here leaves both objects, each whole. */
+static void *realloc_into(shmheap_memory_handle mem, void *moved, void *ptr, size_t len)
 {
-    size_t old = usable_len(mem.heap, ptr);
-    void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
-    if (moved == NULL)
-        return NULL;
-    memmove(moved, ptr, old < size ? old : size); /* in a damaged heap they may overlap */
+    memmove(moved, ptr, len); /* in a damaged heap they may overlap */
     if (shmheap_try_free(mem, ptr) == 0)
         return moved;
     int reason = errno;
     shmheap_free(mem, moved);
     errno = reason;
     return NULL;
+}
+
+static void *realloc_elsewhere(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    size_t old = usable_len(mem.heap, ptr);
+    void *moved = old != 0 ? shmheap_alloc(mem, size) : NULL;
+    return moved != NULL ? realloc_into(mem, moved, ptr, old < size ? old : size) : NULL;
 }
 
 static void *realloc_moved(shmheap_memory_handle mem, void *ptr, size_t size)
@@ -84,11 +89,33 @@ int resize_in_place(struct shmheap *heap, void *ptr, size_t size)
     return result;
 }
 
+/* Grows a small object without the lock: it stays where its block suffices, else it moves into a
+ * block of the thread's cache, which for so few bytes is faster than growing in place under the
+ * lock. NULL: the cache has no such block, or the object is not a small one. */
+static void *realloc_cached(shmheap_memory_handle mem, void *ptr, size_t size)
+{
+    struct shmheap *heap = mem.heap;
+    struct cache *cache = cache_mine;
+    uint64_t granule = block_of_pointer(heap, ptr), need = block_granules(heap, size);
+    if (granule >= cache->limit)
+        return NULL;
+    uint64_t old = header_size(bits_live_header(heap, granule));
+    if (old == 0 || need < old || need >= CACHE_SIZES)
+        return NULL;
+    void *moved = need != old ? cache_take(cache, size) : ptr;
+    return moved == NULL || moved == ptr
+               ? moved
+               : realloc_into(mem, moved, ptr, (size_t)block_payload_len(heap, old));
+}
+
 void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)
 {
     struct shmheap *heap = mem.heap;
+    void *cached;
     if (ptr == NULL)
         return call_renamed(CALL_REALLOC, shmheap_alloc(mem, size));
+    if (cache_is_of(cache_mine, heap) && (cached = realloc_cached(mem, ptr, size)) != NULL)
+        return cached;
     int result = resize_in_place(heap, ptr, size);
     if (result == 0)
         return ptr;

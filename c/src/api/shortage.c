@@ -1,4 +1,4 @@
-/* shortage.c: growing and reclaiming.
+/* shortage.c: what an allocation does when the search finds nothing: growing and reclaiming.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "shortage.h"
 

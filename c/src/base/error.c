@@ -1,4 +1,4 @@
-/* error.c: notes why a call failed.
+/* error.c: notes in the thread why a call failed.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "error.h"
 

@@ -1,9 +1,9 @@
 /* error.h: what this thread's last failed call notes for shmheap_error_text.
  *
  * A failed call notes numbers and two short names, and makes no text: a program may poll a full
- * heap. api/error_text.c makes the text when the program requests it. A function of a lower layer
- * that knows more than errno tells calls error_cause. The public call then calls error_note, which
- * takes the cause if errno still is the cause's. A success stores nothing.
+ * heap. errors/error_text.c makes the text when the program requests it. A function of a lower
+ * layer that knows more than errno tells calls error_cause. The public call then calls error_note,
+ * which takes the cause if errno still is the cause's. A success stores nothing.
  *
  * The state is static memory of the thread, without malloc: initial-exec, so a library that is
  * loaded by dlopen() takes it from what the C library reserves for that. Keep it small.
@@ -15,7 +15,8 @@
 
 #include "platform.h"
 
-/* Why a call failed, where the call and its errno do not tell. api/error_rows.c has the texts. */
+/* Why a call failed, where the call and its errno do not tell. errors/error_rows.c has the
+ * texts. */
 enum cause {
     CAUSE_NONE,
     /* any call */
@@ -65,7 +66,7 @@ enum cause {
     CAUSES
 };
 
-/* Arguments that may not be NULL, or 0. api/error_rows.c has their names. */
+/* Arguments that may not be NULL, or 0. errors/error_rows.c has their names. */
 enum argument {
     ARGUMENT_OUT,
     ARGUMENT_PTRS,
@@ -76,6 +77,57 @@ enum argument {
     ARGUMENT_COUNT,
     ARGUMENT_BUFFER,
     ARGUMENTS
+};
+
+/* The public calls. ERROR_CALLS: how many there are. errors/error_rows.c has their names. */
+enum error_call {
+    CALL_NONE,
+    CALL_CREATE,
+    CALL_CONNECT,
+    CALL_OPEN,
+    CALL_CREATE_SEALED,
+    CALL_OPEN_FD,
+    CALL_CREATE_AT,
+    CALL_ATTACH_AT,
+    CALL_SOCKET,
+    CALL_DISCONNECT,
+    CALL_DESTROY,
+    CALL_UNLINK,
+    CALL_UNLINK_UNUSED,
+    CALL_IN_USE,
+    CALL_FD,
+    CALL_FD_WRITABLE,
+    CALL_UNDERLYING,
+    CALL_ALLOC,
+    CALL_ALLOC_WAIT,
+    CALL_ALLOC_MANY,
+    CALL_CALLOC,
+    CALL_ALIGNED_ALLOC,
+    CALL_REALLOC,
+    CALL_FREE,
+    CALL_FREE_MANY,
+    CALL_USABLE_SIZE,
+    CALL_PTR_TO_HANDLE,
+    CALL_HANDLE_TO_PTR,
+    CALL_SEND,
+    CALL_RECEIVE,
+    CALL_SEND_LABELLED,
+    CALL_RECEIVE_LABELLED,
+    CALL_PUT_BACK,
+    CALL_PEEK,
+    CALL_REAP,
+    CALL_ALLOC_NAMED,
+    CALL_ALLOC_KEPT,
+    CALL_NAME_KEEP,
+    CALL_NAME_REMOVE,
+    CALL_FIND,
+    CALL_NAMES,
+    CALL_WALK,
+    CALL_STAT,
+    CALL_PROCESSES,
+    CALL_CHECK,
+    CALL_COPY,
+    ERROR_CALLS
 };
 
 enum {

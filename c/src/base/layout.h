@@ -20,12 +20,12 @@ enum {
     REGION_LEN_MIN = 128,
     REGION_LEAD = 8, /* bytes before the first header: headers at 8 modulo 16, payloads at 16 */
     HEADER_SIZE = 8,
-    WORD_BITS = 64,      /* granules, chunks, or words of the level below that a word covers */
+    WORD_BITS = 64,      /* what one word of the index covers: a bit each for 64 things */
     CHUNK_GRANULES = 64, /* one word of start bits for each chunk */
     NODE_CHILDREN = 16,
     LEVELS_MIN = 3, /* of the tree: the lowest are updated without a test that they exist */
     LEVELS_MAX = 8,
-    BINS = 64,          /* of small free blocks, by granules: 1 to 63; bin 0 stays empty */
+    BINS = 64,          /* sizes of small free blocks: 1 to 63 granules; bin 0 stays empty */
     BIN_LEVELS_MIN = 3, /* written without a test that they exist */
     BIN_LEVELS_MAX = 5,
     LIST_MAX = 64,    /* free blocks that the free list holds at most */
@@ -33,9 +33,11 @@ enum {
     FILE_ALIGN = 64,  /* least alignment of a region in a file; less only in the caller's memory */
     CONTROL_SIZE = 768
 };
+/* WORD_BITS counts bits, BINS counts sizes; both are 64, and the index relies on it. Of the start
+ * bits, a word covers one chunk. Of the bins, a word covers WORD_BITS chunks, and a group is one
+ * such word for each of the BINS sizes, next to each other: [ size 0 ][ size 1 ] ... [ size 63 ]
+ * As many words as chunks: so the group of chunk c begins at word c, rounded down to 64. */
 STATIC_ASSERT(CHUNK_GRANULES == WORD_BITS, a_word_has_a_bit_for_each_granule_of_a_chunk);
-/* A group has one word for each bin, and covers WORD_BITS chunks. So the group of chunk c begins at
- * the word whose number is c, rounded down. */
 STATIC_ASSERT(BINS == WORD_BITS, a_group_begins_at_its_first_chunk);
 
 /* Slots. SLOT_GONE, SLOT_DEPARTED and SLOT_COLLECTOR are labels, and no entries of the table. */
@@ -146,7 +148,7 @@ struct control {
 };
 STATIC_ASSERT(sizeof(struct control) <= CONTROL_SIZE, control_fits);
 
-/* struct fixed is private: a copy of the fixed fields. The process checks it and then uses it. */
+/* struct fixed is a copy of the fixed fields. The process checks it and then uses it. */
 struct fixed {
     uint64_t magic;
     uint32_t version, shift;
@@ -289,7 +291,7 @@ struct chunk_bits {
 };
 STATIC_ASSERT(sizeof(struct chunk_bits) == 16, four_chunks_a_line);
 
-/* struct layout is private: the offsets in a segment, computed from the fixed fields alone. */
+/* struct layout holds the offsets in a segment, computed from the fixed fields alone. */
 struct layout {
     uint64_t max_len, granules_max, chunks_max;
     uint64_t slots_off, bits_off, region_off, segment_len;

@@ -18,7 +18,7 @@
 #include "../segment/connection.h"
 #include "shmheap.h"
 
-/* struct block is private: a header, taken apart. */
+/* struct block is a header, taken apart. */
 struct block {
     uint64_t size; /* granules */
     unsigned state, slot, generation;
@@ -179,7 +179,7 @@ static inline int block_republish(const struct shmheap *heap, uint64_t granule, 
     return compare_exchange(block_header(heap, granule), seen, header);
 }
 
-/* struct block_step is private: a walk over the headers.
+/* struct block_step is a walk over the headers.
  *   [ block ][ block ]...[ block ] end
  * It ends: each step is at least block_min granules long. */
 struct block_step {
@@ -206,7 +206,7 @@ static inline int header_state_known(uint64_t header)
     return header_state(header) <= SHMHEAP_STATE_NAMED;
 }
 
-/* struct free_block is private: a free block as the free set reports it. size 0: there is none at
+/* struct free_block is a free block as the free set reports it. size 0: there is none at
  * granule. The last two members spare the set a search when it takes the block out. */
 enum others { OTHERS_NONE, OTHERS_SOME, OTHERS_UNKNOWN };
 struct free_block {

@@ -23,13 +23,13 @@ enum {
     CACHE_RECENT = 8         /* blocks freed last, not on their stacks yet */
 };
 
-/* struct cache_entry is private: a cached block, and the header that turns it into an object. */
+/* struct cache_entry is a cached block, and the header that turns it into an object. */
 struct cache_entry {
     unsigned char *payload;
     uint64_t header;
 };
 
-/* struct cache_stack is private: the cached blocks of one size. An entry of zeros lies below the
+/* struct cache_stack holds the cached blocks of one size. An entry of zeros lies below the
  * lowest. The stack has room for as many blocks as a cache may hold of this size alone. */
 struct cache_stack {
     struct cache_entry *bottom; /* the lowest */

@@ -1,4 +1,5 @@
-/* reclaim.c: post a request in each line, wait for active threads, free the blocks in state cached.
+/* reclaim.c: the reclaim of cached blocks: it posts a request in each line, waits for active
+ * threads and frees the blocks in state cached.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "reclaim.h"
 
@@ -19,7 +20,7 @@ enum {
     LINES_MAX = 1 << 16 /* a longer list is a ring that a peer made */
 };
 
-/* struct reclaim_request is private. */
+/* struct reclaim_request is one call of this file: what it shall reclaim, and until when. */
 struct reclaim_request {
     const struct shmheap *heap;
     uint64_t limit; /* until when to wait for active threads; monotonic clock, ns */

@@ -31,7 +31,7 @@ int reclaim_is_line(const struct shmheap *heap, const struct block_step *step);
 void reclaim_line_add(struct shmheap *heap, uint64_t granule);
 void reclaim_line_drop(struct shmheap *heap, uint64_t granule);
 
-/* struct reclaim_owners is private: the slots that have lines in the list (bits), and the number
+/* struct reclaim_owners names the slots that have lines in the list (bits), and the number
  * of lines. */
 struct reclaim_owners {
     uint64_t slots[SLOT_SET_WORDS];

@@ -1,5 +1,5 @@
-/* refill.c: attaches a cache to its line, answers requests, decides how much a cache holds, moves
- * blocks between the heap and the stacks.
+/* refill.c: the way between heap and cache: it attaches a cache to its line, answers requests,
+ * decides how much a cache holds, and moves blocks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "refill.h"
 
@@ -12,7 +12,7 @@
 enum {
     /* The most that a cache holds: so many bytes, the part LIMIT_SHARE of the heap, its share of
      * what is free. A cache may hold the part LEAST_SHARE of the heap in any case. */
-    LIMIT_BYTES = 1 << 20,
+    LIMIT_BYTES = 1 << 21,
     LIMIT_SHARE = 2,
     LEAST_SHARE = 64,
     /* Fills and flushes between two counts of the threads that cache: counting costs a load for

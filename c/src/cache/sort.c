@@ -1,4 +1,4 @@
-/* sort.c: insertion sort for few entries, radix sort for many.
+/* sort.c: the sort of cached blocks: insertion sort for few entries, radix sort for many.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sort.h"
 

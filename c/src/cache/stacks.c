@@ -1,4 +1,4 @@
-/* stacks.c: flushing, room, and the size of batches.
+/* stacks.c: the slow paths of a cache's stacks: flushing, room, and the size of batches.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "stacks.h"
 

@@ -1,4 +1,4 @@
-/* threads.c: lists of caches, by thread and by connection.
+/* threads.c: the lists of caches, by thread and by connection.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "threads.h"
 

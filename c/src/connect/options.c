@@ -1,4 +1,4 @@
-/* options.c: checks of options, and defaults.
+/* options.c: the checks of a caller's options, and their defaults.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 

@@ -1,4 +1,4 @@
-/* register.c: the list of connections.
+/* register.c: the list of the connections of this process.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "register.h"
 

@@ -1,4 +1,5 @@
-/* aligned_search.c: two walks in address order, over chunks with small and with large free blocks.
+/* aligned_search.c: the search for aligned room, by two walks in address order: over chunks with
+ * small and with large free blocks.
  *
  * The walk of small blocks reads the words of all bins from need on as one; the walk of large
  * blocks reads the tree. Each step tests the lower of the two chunks: its small blocks on bit
@@ -9,7 +10,7 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-/* struct wanted is private: the object that the search is for. All in granules. */
+/* struct wanted is the object that the search is for. All in granules. */
 struct wanted {
     const struct shmheap *heap;
     uint64_t need, alignment;
@@ -68,7 +69,7 @@ static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
     return UINT64_MAX;
 }
 
-/* struct small_chunks is private: a walk over the chunks in which a small block of need granules or
+/* struct small_chunks is a walk over the chunks in which a small block of need granules or
  * more begins. */
 struct small_chunks {
     uint64_t i, left; /* a word of level 0, and its bits that are still to be visited */
@@ -100,7 +101,7 @@ static uint64_t small_next(const struct wanted *wanted, struct small_chunks *chu
     return chunk * CHUNK_GRANULES < wanted->top ? chunk : CHUNK_NONE;
 }
 
-/* struct large_chunks is private: a walk over the chunks in which a large block of need or more
+/* struct large_chunks is a walk over the chunks in which a large block of need or more
  * begins. */
 struct large_chunks {
     uint64_t node; /* the first of NODE_CHILDREN chunks */

@@ -27,7 +27,7 @@ uint64_t binned_large_size(const struct shmheap *heap, uint64_t granule)
 
 /* From one form to the other ------------------------------------------------------------------- */
 
-/* struct collected is private: free blocks, out of one form and not yet in the other. */
+/* struct collected holds free blocks that are out of one form and not yet in the other. */
 struct collected {
     uint64_t count;
     struct {

@@ -1,4 +1,4 @@
-/* index.c: describes the index chunk by chunk from the headers, for the checker and recovery.
+/* index.c: describes the whole index chunk by chunk from the headers, for the checker and recovery.
  *
  * The checker compares the description (struct index_expected) with the index, recovery stores it.
  * So recovery leaves the index that the checker demands.

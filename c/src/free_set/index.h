@@ -33,7 +33,7 @@ uint64_t index_largest(const struct shmheap *heap);
 /* The size of the largest free block, top block included, by the index; at most the region's. */
 uint64_t index_largest_of_all(const struct shmheap *heap);
 
-/* struct index_expected is private: a walk over the headers, chunk after chunk, and what the index
+/* struct index_expected is a walk over the headers, chunk after chunk, and what the index
  * has to say about each, in the binned form of the free set. */
 struct index_expected {
     const struct shmheap *heap;

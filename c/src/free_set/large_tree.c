@@ -1,4 +1,4 @@
-/* large_tree.c: the searches that begin at a chunk, backwards and forwards.
+/* large_tree.c: the searches in the tree that begin at a chunk, backwards and forwards.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "large_tree.h"
 

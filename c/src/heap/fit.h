@@ -13,7 +13,7 @@
  * has changed anything. */
 enum { FIT_NONE = -1, FIT_BAD = -2, FIT_UNKNOWN = -3 };
 
-/* struct fit_calls is private: first fit as compiled for a processor (fit_choose.h). */
+/* struct fit_calls is first fit as compiled for a processor (fit_choose.h). */
 struct fit_calls {
     /* alloc makes a used block of need granules or a few more, in the lowest free block with room.
      * Returns its granule, FIT_NONE or FIT_BAD. */

@@ -1,4 +1,4 @@
-/* fit_avx2.c: the same calls compiled for AVX2, BMI and LZCNT, whatever flags the build has.
+/* fit_avx2.c: first fit compiled for AVX2, BMI and LZCNT, whatever flags the build has.
  * SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 

@@ -5,7 +5,7 @@
 
 #include "fit.h"
 
-/* struct fit_cpu is private: what the processor and the kernel report. x86-64 only. */
+/* struct fit_cpu is what the processor and the kernel report. x86-64 only. */
 struct fit_cpu {
     uint32_t leaf_1_ecx, leaf_7_ebx, leaf_extended_ecx; /* of cpuid; extended: leaf 0x80000001 */
     uint32_t xcr0; /* lower half; 0: the kernel saves none of the vector registers */

@@ -1,4 +1,4 @@
-/* fit_portable.c: the calls of fit.h compiled for any processor, and what no other variant has.
+/* fit_portable.c: first fit compiled for any processor, and the calls that no other variant has.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fit.h"
 

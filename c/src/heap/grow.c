@@ -1,4 +1,5 @@
-/* grow.c: tries a long step, and after a refusal the shortest step that serves.
+/* grow.c: the growth of the region: it tries a long step, and after a refusal the shortest step
+ * that serves.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "grow.h"
 

@@ -1,4 +1,4 @@
-/* check.c: the rules in their order, each against the bytes.
+/* check.c: the checker: the rules of layout.h in their order, each against the bytes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 

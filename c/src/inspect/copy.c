@@ -34,13 +34,13 @@
 
 enum { ROUNDS_AHEAD = 3, ROUNDS_MAX = 32, FLUSH_PAGES = 64, CHANGED_MIN = 256 };
 
-/* struct changed is private: a page put aside; its bytes are in copy.bytes. */
+/* struct changed is a page put aside; its bytes are in copy.bytes. */
 struct changed {
     uint64_t number;
     struct image_sum sum;
 };
 
-/* struct copy is private: a copy in the making. */
+/* struct copy is a copy in the making. */
 struct copy {
     struct shmheap *heap;
     struct image image;

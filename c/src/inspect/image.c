@@ -1,4 +1,4 @@
-/* image.c: builds the pages of the image one after the other, along a walk over the blocks.
+/* image.c: builds the pages of a copy's file one after the other, along a walk over the blocks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "image.h"
 

@@ -13,19 +13,19 @@
 
 enum { IMAGE_PAGE = 4096, IMAGE_WORDS = IMAGE_PAGE / 8 };
 
-/* struct image_sum is private; 0: a page of zeros. */
+/* struct image_sum is a checksum of a page; 0: of a page of zeros. */
 struct image_sum {
     uint64_t a, b;
 };
 
-/* struct image_page is private: a page and its number. */
+/* struct image_page is a page and its number. */
 struct image_page {
     uint64_t number;
     struct image_sum sum;
     uint64_t words[IMAGE_WORDS];
 };
 
-/* struct image is private: what the copy's file holds so far, and how to compare it with the heap.
+/* struct image is what the copy's file holds so far, and how to compare it with the heap.
  * 1  sums[p] is the sum of page p of the copy's file
  * 2  bit p of written is set where the copy's file has page p; the other pages are holes, their
  *    sums 0 */

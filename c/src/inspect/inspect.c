@@ -142,7 +142,7 @@ int inspect_stat(struct shmheap *heap, shmheap_stats *stats)
 
 enum { BATCH_BLOCKS = 128 };
 
-/* struct batch is private: consecutive blocks. */
+/* struct batch holds consecutive blocks. */
 struct batch {
     uint64_t from; /* the first granule not shown yet */
     uint64_t next; /* the first granule of the next batch */
@@ -202,7 +202,7 @@ enum { PIECE_BLOCKS = 1 << 14 }; /* blocks after which a walk over all blocks un
 
 enum { BATCH_NAMES = 32 };
 
-/* struct names is private: consecutive names. */
+/* struct names holds consecutive names. */
 struct names {
     uint64_t from, next; /* as in struct batch */
     int is_end;          /* the walk has reached the end of the region */
@@ -274,7 +274,7 @@ int inspect_names(struct shmheap *heap, int (*visit)(const shmheap_name_info *, 
 
 enum { BATCH_SLOTS = 128 };
 
-/* struct held is private: what some slots own, those in use from one slot on. */
+/* struct held counts what some slots own, those in use from one slot on. */
 struct held {
     unsigned slot_next, count;                 /* the slot behind them; how many they are */
     unsigned char place[HEADER_SLOT_MASK + 1]; /* index in `by`, plus 1; 0: another slot */

@@ -1,4 +1,4 @@
-/* departed.c: walks over all records.
+/* departed.c: cleans up names after deaths and departures, by walks over all records.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "departed.h"
 

@@ -11,7 +11,7 @@
 
 #define GENERATION_BITS (~UINT64_C(0) << HEADER_GENERATION_SHIFT)
 
-/* struct name is private: a name as a caller gave it, padded with zeros. */
+/* struct name is a name as a caller gave it, padded with zeros. */
 struct name {
     uint64_t words[(NAME_LEN_MAX + 1) / 8];
     uint64_t len, hash;

@@ -1,4 +1,4 @@
-/* table.c: linear probing; deletion moves entries up.
+/* table.c: the hash table of names: linear probing; a deletion moves entries up.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 

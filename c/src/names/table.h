@@ -9,7 +9,7 @@
 
 enum { ENTRY_HASH_SHIFT = HEADER_SIZE_BITS };
 
-/* struct table is private: the table as it is now. entries NULL: there is none. */
+/* struct table is the table as it is now. entries NULL: there is none. */
 struct table {
     shared_u64 *entries;
     uint64_t mask, granule;

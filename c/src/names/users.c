@@ -1,4 +1,4 @@
-/* users.c: a record's own words first, then chained blocks.
+/* users.c: the list of a name's users: a record's own words first, then chained blocks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "users.h"
 

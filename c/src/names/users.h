@@ -11,7 +11,7 @@ enum { CHAIN_MAX = 64, USER_COUNT_SHIFT = 32 };
 static inline unsigned user_slot(uint64_t word) { return (uint32_t)word; }
 static inline uint64_t user_count(uint64_t word) { return word >> USER_COUNT_SHIFT; }
 
-/* struct users is private: a walk over the words of a record's users. */
+/* struct users is a walk over the words of a record's users. */
 struct users {
     const struct shmheap *heap;
     shared_u64 *words;

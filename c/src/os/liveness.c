@@ -1,4 +1,5 @@
-/* liveness.c: a mapping of one page keeps a description, or a descriptor where mappings fail.
+/* liveness.c: locks that live as long as the process: a mapping of one page keeps their
+ * description, or a descriptor where mappings fail.
  *
  * fork() waits at a mutex, the gate, while a new descriptor is not yet stored in its struct: a
  * child closes the descriptors that it finds there. An unknown one would keep the locks after the

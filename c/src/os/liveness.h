@@ -20,7 +20,7 @@
 
 #include "../base/prefix.h"
 
-/* struct liveness is private: a description and what keeps it. page NULL: none. */
+/* struct liveness is a description and what keeps it. page NULL: none. */
 struct liveness {
     void *page;
     size_t len;
@@ -36,7 +36,7 @@ struct liveness {
         NULL, 0, -1, 0, 0, 0, 0                                                                    \
     }
 
-/* struct liveness_file is private: which file. name (or NULL) serves where there is no /proc. */
+/* struct liveness_file names a file. name (or NULL) serves where there is no /proc. */
 struct liveness_file {
     int fd;
     const char *name;

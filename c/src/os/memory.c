@@ -1,4 +1,5 @@
-/* memory.c: reads /proc and the files of control groups into buffers on the stack, without malloc.
+/* memory.c: how much memory is left: it reads /proc and the files of control groups into buffers on
+ * the stack, without malloc.
  *
  * memory_left is the minimum over the machine, the groups of the process and the groups above
  * them, in both versions of control groups. memory_suffices reads them only when the surplus of

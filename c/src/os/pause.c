@@ -1,4 +1,4 @@
-/* pause.c: random lengths below a limit that doubles, by the monotonic clock.
+/* pause.c: pauses of random length below a limit that doubles, by the monotonic clock.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "pause.h"
 

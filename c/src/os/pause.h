@@ -7,9 +7,9 @@
 
 #include "../base/prefix.h"
 
-/* struct pause is private. Each pause is up to twice as long as the one before, from 0.1 ms to 100
- * ms, and of random length. So a thousand processes that begin to wait at once neither keep the
- * processors busy nor poll at the same instant. */
+/* struct pause is the state of one wait. Each pause is up to twice as long as the one before, from
+ * 0.1 ms to 100 ms, and of random length. So a thousand processes that begin to wait at once
+ * neither keep the processors busy nor poll at the same instant. */
 struct pause {
     uint64_t limit; /* of the monotonic clock, ns */
     uint64_t next;  /* ns */

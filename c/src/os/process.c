@@ -1,4 +1,5 @@
-/* process.c: processes by /proc/PID/task/PID/stat, memory by mremap and msync, a wiped page.
+/* process.c: this and other processes: by /proc/PID/task/PID/stat; memory by mremap and msync, a
+ * wiped page.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "process.h"
 
@@ -105,7 +106,7 @@ void process_notice_fork(void)
 
 /* Pids ----------------------------------------------------------------- */
 
-/* struct pid_stat is private: fields of /proc/PID/stat. start 0: unknown. */
+/* struct pid_stat has fields of /proc/PID/stat. start 0: unknown. */
 struct pid_stat {
     char state;
     unsigned threads;

@@ -1,4 +1,4 @@
-/* topology.c: sockets and nodes from sysfs, placement by mbind(2).
+/* topology.c: sockets and NUMA nodes from sysfs, and the placement of memory by mbind(2).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "topology.h"
 

@@ -16,7 +16,7 @@ enum {
 /* The system's description of its processors. */
 #define TOPOLOGY_CPU_FOLDER "/sys/devices/system/cpu"
 
-/* struct topology is private. */
+/* struct topology is where a thread runs: its socket and that one's NUMA nodes. */
 struct topology {
     int socket; /* the package's id */
     /* NUMA nodes of the processors, as bits; none: unknown */

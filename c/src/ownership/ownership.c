@@ -1,4 +1,4 @@
-/* ownership.c: transfers by compare-and-swap of one header.
+/* ownership.c: the transfer of objects, by compare-and-swap of one header.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "ownership.h"
 

@@ -38,7 +38,7 @@ int ownership_put_back(const struct shmheap *heap, uint64_t granule, unsigned ge
  * its header, or 0 with errno ESTALE. Of several concurrent receivers one succeeds. */
 uint64_t ownership_receive(struct shmheap *heap, uint64_t granule, unsigned generation);
 
-/* struct ownership_part is private: a range of an object's bytes, and where to copy them.
+/* struct ownership_part is a range of an object's bytes, and where to copy them.
  * from_end: offset counts back from the end. */
 struct ownership_part {
     uint64_t offset;

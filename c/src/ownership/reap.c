@@ -1,4 +1,4 @@
-/* reap.c: one walk over the blocks frees what dead slots own; hints decide when it is due.
+/* reap.c: reaping: one walk over the blocks frees what dead slots own; hints decide when it is due.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "reap.h"
 
@@ -22,7 +22,7 @@ enum { PROBE_ALWAYS = 16, PROBE_PACE_NS = 64 };
  * allocation pays less for the inspections than for its own work. */
 enum { LINES_PACE_MOST = 63, LINES_PACE_OWNER = 64 };
 
-/* struct dead is private: the slots to reap. */
+/* struct dead holds the slots to reap. */
 struct dead {
     uint64_t slots[SLOT_SET_WORDS]; /* slot_reapable, and SLOT_GONE */
     /* Of processes that departed in order. Blocks that their threads cached even then are to be

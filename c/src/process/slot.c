@@ -1,4 +1,4 @@
-/* slot.c: the entries of the slot table; a locked byte or a pid shows whether a holder lives.
+/* slot.c: the slot table: its entries, and how a locked byte or a pid shows whether a holder lives.
  *
  * The word of an entry decides. A process takes it by one compare-exchange and then fills in the
  * other fields.

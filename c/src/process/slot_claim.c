@@ -1,4 +1,5 @@
-/* slot_claim.c: finds claims by locked bytes, or in memory by the parents that entries name.
+/* slot_claim.c: finds claims of children: by locked bytes, or in memory by the parents that entries
+ * name.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "slot_claim.h"
 

@@ -1,4 +1,5 @@
-/* wait.c: one futex for all sleepers; the bits of FUTEX_WAIT_BITSET are their size classes.
+/* wait.c: waiting for free memory: one futex for all sleepers, whose size classes are the bits of
+ * FUTEX_WAIT_BITSET.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "wait.h"
 

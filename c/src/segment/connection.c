@@ -1,4 +1,5 @@
-/* connection.c: renews descriptors: those that the program has closed, and those of a child.
+/* connection.c: renews the descriptors of a connection: those that the program has closed, and
+ * those of a child.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "connection.h"
 
@@ -53,7 +54,7 @@ struct liveness_file connection_file(const struct shmheap *heap)
     return file;
 }
 
-/* struct inherited is private: `use` of a parent, in a mapping of its own. A child does not call
+/* struct inherited holds `use` of a parent, in a mapping of its own. A child does not call
  * malloc() before its first change: after _Fork(), a thread that does not exist here may hold
  * malloc's lock. */
 struct inherited {

@@ -1,4 +1,5 @@
-/* huge.c: huge pages by MADV_COLLAPSE, within time limits where the caller did not request them.
+/* huge.c: requests huge pages by MADV_COLLAPSE, within time limits where the caller did not request
+ * them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "huge.h"
 

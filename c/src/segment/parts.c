@@ -1,4 +1,5 @@
-/* parts.c: computes parts from layout and length; a growth adds the difference of two lengths.
+/* parts.c: computes the pages that a region needs, from layout and length; a growth adds the
+ * difference of two lengths.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "parts.h"
 

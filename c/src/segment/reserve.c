@@ -1,4 +1,5 @@
-/* reserve.c: checks all limits, reserves by fallocate(2) or zeros, and undoes it after a failure.
+/* reserve.c: reserves a file's memory: it checks all limits, allocates by fallocate(2) or zeros,
+ * and undoes it after a failure.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "reserve.h"
 

@@ -1,4 +1,5 @@
-/* segment.c: fills a new heap, checks the fixed fields of an existing one, follows its growth.
+/* segment.c: the segment of a heap: it fills a new one, checks the fixed fields of an existing one,
+ * and follows its growth.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "segment.h"
 

@@ -8,7 +8,7 @@
 #include "heap_file.h"
 #include "shmheap.h"
 
-/* struct segment_plan is private: a heap to be made. */
+/* struct segment_plan is a heap to be made. */
 struct segment_plan {
     uint64_t len, max_len, flags;
     unsigned shift;

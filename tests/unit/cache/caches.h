@@ -12,7 +12,7 @@ enum {
     ROUNDS = 200000,
     HELD = 400,
     MAILBOXES = 256,
-    KEPT_MOST = 1 << 20,
+    KEPT_MOST = 1 << 21,
     HEAP_PART = 4
 };
 

@@ -3,7 +3,8 @@
 #ifndef TESTS_UNIT_ERRORS_PROVOKED_H
 #define TESTS_UNIT_ERRORS_PROVOKED_H
 
-#include "c/src/api/error_rows.h"
+#include "c/src/api/call.h"
+#include "c/src/errors/error_rows.h"
 #include "tests/support/test.h"
 
 enum { LEN = 65536 };

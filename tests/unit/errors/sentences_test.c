@@ -1,11 +1,11 @@
 /* The sentences of shmheap_error_text: each is whole, printable, and on the page for errors.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "c/src/api/error_rows.h"
+#include "c/src/errors/error_rows.h"
 #include "tests/support/test.h"
 
 enum { PAGE_ROOM = 1 << 18, TEXT_ROOM = 4 * ERROR_TEXT };
 
-/* A call of one of the kinds; CALLS: there is none. */
+/* A call of one of the kinds; ERROR_CALLS: there is none. */
 static unsigned call_of(unsigned kinds)
 {
     static const struct {
@@ -17,7 +17,7 @@ static unsigned call_of(unsigned kinds)
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
         if (kinds & calls[i].kind)
             return calls[i].longest;
-    return CALLS;
+    return ERROR_CALLS;
 }
 
 /* Notes a failure with the longest names and these numbers. */
@@ -100,7 +100,7 @@ static void each_cause_has_a_row(void)
         const struct error_row *row = error_row_of(&note);
         CHECK(row != NULL && row->cause == cause);
     }
-    for (unsigned call = CALL_NONE + 1; call < CALLS; call++)
+    for (unsigned call = CALL_NONE + 1; call < ERROR_CALLS; call++)
         CHECK(strncmp(error_call_name(call), "shmheap_", 8) == 0);
     for (unsigned argument = 0; argument < ARGUMENTS; argument++)
         CHECK(error_argument_name(argument)[0] != 0);
@@ -139,7 +139,7 @@ static void any_note_makes_a_bounded_printable_text(void)
             bytes[i] = (unsigned char)test_random_next(&random);
         memcpy(&error_state.record, bytes, sizeof bytes);
         if (round % 2 == 0) { /* numbers that mean something */
-            error_state.record.call = (uint16_t)test_random_below(&random, CALLS + 1);
+            error_state.record.call = (uint16_t)test_random_below(&random, ERROR_CALLS + 1);
             error_state.record.cause = (uint16_t)test_random_below(&random, CAUSES + 1);
         }
         const char *text = shmheap_error_text();

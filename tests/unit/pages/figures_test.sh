@@ -1,6 +1,6 @@
 #!/bin/bash
 # figures_test.sh TOOL PAGE: the sums in docs/proof.md are those of its rows, and
-# tools/check_figures finds each kind of difference between the page and logs, which are made from
+# tools/book/check_figures finds each kind of difference between the page and logs, which are made from
 # the page here.
 set -euo pipefail
 tool=$PWD/$1 page=$PWD/$2

@@ -11,7 +11,7 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/json.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 /* The statistics are read after the check. If another process changes the heap in between, they
  * differ from the report. */

@@ -5,7 +5,7 @@
 #ifndef SHMHEAP_TOOL_COMMANDS_H
 #define SHMHEAP_TOOL_COMMANDS_H
 
-#include "tools/shmheap/text/args.h"
+#include "tools/shmheap/command_line/args.h"
 
 extern const struct command command_ls;
 extern const struct command command_stat;

@@ -14,7 +14,7 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 /* struct copying is the source and the destination. */
 struct copying {

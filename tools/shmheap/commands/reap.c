@@ -10,7 +10,7 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/json.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 static int reap(const struct heap_ref *ref, unsigned flags, long *blocks)
 {

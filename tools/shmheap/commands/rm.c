@@ -10,7 +10,7 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/commands/rm_stale.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/heaps/stale.h"
 
 static int fail_in_use(const struct heap_ref *ref, const struct stale_report *report)

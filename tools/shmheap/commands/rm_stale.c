@@ -13,7 +13,7 @@
 
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/text/json.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/heaps/shm_folder.h"
 #include "tools/shmheap/heaps/stale.h"
 

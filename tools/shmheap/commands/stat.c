@@ -13,8 +13,8 @@
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/text/figures.h"
 #include "tools/shmheap/heaps/heap.h"
-#include "tools/shmheap/heaps/process_table.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/processes/process_table.h"
+#include "tools/shmheap/command_line/say.h"
 
 struct stat_view {
     shmheap_stats stats;

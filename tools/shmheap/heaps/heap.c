@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tools/shmheap/heaps/holder.h"
+#include "tools/shmheap/processes/holder.h"
 #include "tools/shmheap/text/escape.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { WAIT_MS = 200 };
 

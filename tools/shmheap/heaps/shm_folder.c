@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 const char shm_folder[] = "/dev/shm"; /* on Linux */
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "c/src/base/layout.h"
-#include "tools/shmheap/heaps/file_users.h"
+#include "tools/shmheap/processes/file_users.h"
 
 enum { WAIT_MS = 1 };
 

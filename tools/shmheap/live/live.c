@@ -11,7 +11,7 @@
 
 #include "tools/shmheap/heaps/shm_folder.h"
 #include "tools/shmheap/live/pressure.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { PROBE_MS = 50 };
 

@@ -9,7 +9,7 @@
 #include "tools/shmheap/live/live.h"
 #include "tools/shmheap/live/prometheus.h"
 #include "tools/shmheap/text/escape.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/screen.h"
 #include "tools/shmheap/text/table.h"
 

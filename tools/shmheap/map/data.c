@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "tools/shmheap/map/picture.h"
+#include "tools/shmheap/picture/picture.h"
 #include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/json.h"
 

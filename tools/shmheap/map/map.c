@@ -9,9 +9,9 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/heaps/heap.h"
-#include "tools/shmheap/map/picture.h"
-#include "tools/shmheap/map/terminal.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/picture/picture.h"
+#include "tools/shmheap/picture/terminal.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/screen.h"
 
 enum picture { PICTURE_SVG, PICTURE_HTML };

@@ -16,7 +16,7 @@
 #include "tools/shmheap/text/json.h"
 #include "tools/shmheap/run/library.h"
 #include "tools/shmheap/run/program.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/recorder/raw.h"
 
 enum { MOST_SHOWN = 8 };

@@ -19,7 +19,7 @@
 
 #include "tools/shmheap/worker/clock.h"
 #include "tools/shmheap/replay/progress.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { REDRAW_NS = 100 * 1000 * 1000 };
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "tools/shmheap/text/figures.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 static const char *const timed_texts[TIMED_KINDS] = {"alloc", "realloc", "free"};
 

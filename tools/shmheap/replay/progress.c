@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/screen.h"
 
 enum { BAR = 32 };

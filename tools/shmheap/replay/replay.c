@@ -16,7 +16,7 @@
 #include "tools/shmheap/trace/load.h"
 #include "tools/shmheap/replay/outcome.h"
 #include "tools/shmheap/replay/progress.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { STRIDE = 7, KILL_STEPS = 40, SLACK = 1 << 16, GROWTH = 16 };
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 static int try(char *path, size_t room, const char *joined)
 {

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { NOT_FOUND = 127, NOT_EXECUTABLE = 126 };
 

@@ -20,7 +20,7 @@
 #include "tools/shmheap/heaps/shm_folder.h"
 #include "tools/shmheap/run/library.h"
 #include "tools/shmheap/run/program.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { LEAST_LEN = 1 << 16, MOST_OF_PROGRAM = 200 };
 

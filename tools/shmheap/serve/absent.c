@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tools/shmheap/commands/commands.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 static int serve_run(const struct command *command, int argc, char **argv)
 {

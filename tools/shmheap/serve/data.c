@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/shmheap/heaps/process_table.h"
-#include "tools/shmheap/map/picture.h"
+#include "tools/shmheap/processes/process_table.h"
+#include "tools/shmheap/picture/picture.h"
 #include "tools/shmheap/serve/serve.h"
 #include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/text/figures.h"

@@ -8,7 +8,7 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/serve/serve.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { DEFAULT_PORT = 8474, PROBE_MS = 50, IDLE_MS = 10000, IDLE_WAIT_MS = 1000 };
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tools/shmheap/serve/serve.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 enum { BACKLOG = 64 };
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 void json_set_count(json_t *object, const char *key, uint64_t value)
 {

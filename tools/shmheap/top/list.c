@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "tools/shmheap/text/escape.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/table.h"
 #include "tools/shmheap/top/top.h"
 

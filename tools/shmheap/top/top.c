@@ -12,7 +12,7 @@
 
 #include "tools/shmheap/commands/commands.h"
 #include "tools/shmheap/map/shade.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/text/screen.h"
 #include "tools/shmheap/top/top.h"
 

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "tools/shmheap/heaps/cells.h"
-#include "tools/shmheap/heaps/process_table.h"
+#include "tools/shmheap/processes/process_table.h"
 #include "tools/shmheap/map/shade.h"
 #include "tools/shmheap/text/escape.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 #include "tools/shmheap/top/top.h"
 
 enum { HEAD_LINES = 5, GUTTER = 11, MOST_MAP_LINES = 16 };

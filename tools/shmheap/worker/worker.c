@@ -14,7 +14,7 @@
 #include "tools/shmheap/worker/clock.h"
 #include "tools/shmheap/worker/pattern.h"
 #include "tools/shmheap/worker/plan.h"
-#include "tools/shmheap/text/say.h"
+#include "tools/shmheap/command_line/say.h"
 
 struct object {
     unsigned char *memory; /* NULL: not alive */
