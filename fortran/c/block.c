@@ -4,7 +4,10 @@
  *
  * The note, the last 16 bytes of a block, says how many bytes are kept. It lies in shared memory,
  * where any process can write. So each call copies it, checks it against the size that the core
- * vouches for, and only then uses it. */
+ * vouches for, and only then uses it. Objects with a name, and those that a program of C allocates,
+ * have no note: their last bytes are theirs. An earlier block may have left a note there. So a note
+ * says of which allocation it is: by the block's handle or, where nothing is kept, by the
+ * generation that is in it. To take a handle would share the block, and reaping spare it. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -16,10 +19,16 @@
 struct note {
     uint32_t magic;
     uint32_t kept;   /* bytes */
-    uint64_t handle; /* of the block when something was kept, else 0: an earlier block's note is no
-                        good */
+    uint64_t handle; /* of the block when something is kept, else its generation */
 };
 enum { NOTE_MAGIC = 0x45544f4e };
+
+/* The generation of a live block, never 0: bits 49 to 63 of its header, the word before it
+ * (FORMAT.md). A handle has the same bits. */
+static uint64_t generation(const void *ptr)
+{
+    return __atomic_load_n((const uint64_t *)ptr - 1, __ATOMIC_RELAXED) >> 49;
+}
 
 /* Reads the note of the block at ptr, of usable bytes. 0: there is none. */
 static int note_read(shmem_heap *heap, const void *ptr, size_t usable, struct note *note)
@@ -29,13 +38,14 @@ static int note_read(shmem_heap *heap, const void *ptr, size_t usable, struct no
     memcpy(note, (const char *)ptr + usable - sizeof *note, sizeof *note);
     if (note->magic != NOTE_MAGIC || note->kept > usable - sizeof *note)
         return 0;
-    return note->kept == 0 ||
-           note->handle == shmheap_ptr_to_handle(mem_of(heap), (void *)(uintptr_t)ptr).bits;
+    return note->handle == (note->kept == 0
+                                ? generation(ptr)
+                                : shmheap_ptr_to_handle(mem_of(heap), (void *)(uintptr_t)ptr).bits);
 }
 
 static void note_write(void *ptr, size_t usable, uint32_t kept, uint64_t handle)
 {
-    struct note note = {NOTE_MAGIC, kept, handle};
+    struct note note = {NOTE_MAGIC, kept, kept != 0 ? handle : generation(ptr)};
     memcpy((char *)ptr + usable - sizeof note, &note, sizeof note);
 }
 

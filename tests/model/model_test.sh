@@ -1,7 +1,8 @@
 #!/bin/bash
 # model_test.sh MODEL SOURCE...: Spin tries every order of steps of the model; its inlines are
-# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1, as tools/matrix sets it:
-# also the large searches, of three processes and three rounds, which take minutes and a gigabyte.
+# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1, as tools/matrix sets
+# it: also the large searches, of three processes and three rounds, which take minutes and a
+# gigabyte.
 set -euo pipefail
 model=$(realpath "$1")
 shift

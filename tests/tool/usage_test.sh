@@ -29,7 +29,9 @@ refused 2 "did you mean 'stat'" statt
 refused 2 "did you mean 'rm'" mr
 refused 2 'did you mean --json' ls --jsno
 refused 2 'did you mean --processes' replay --proceses=4 x
-refused 2 'is not an option, is' ls --unlike
+refused 2 '--unlike is not an option' ls --unlike
+refused 2 'more than one begins so' rm --f x
+refused 2 '--json takes no value' ls --json=yes
 refused 2 'no argument' ls extra
 refused 2 'use one of them' watch --json --prometheus
 refused 2 'no --count' watch --prometheus --count 2
@@ -40,6 +42,22 @@ for command in stat check map; do
     refused 2 'no heap.s name' "$command" ''
     refused 1 'there is no heap' "$command" "$heap"
     refused 1 'there is no heap' "$command" --file "$work/none"
+done
+# A path that is no heap: each says why, and what to do.
+: >"$work/empty"
+mkfifo "$work/pipe"
+long=$(printf '%300s' '' | tr ' ' x)
+for command in stat map names check reap; do
+    refused 2 "it is empty; 'shmheap ls' lists names" "$command" ''
+    refused 2 'path of a heap cannot be empty' "$command" --file ''
+    refused 1 "is empty, and so no heap yet.*'shmheap rm --force --file $work/empty'" \
+        "$command" --file "$work/empty"
+    refused 1 'is a folder, and so no heap; add' "$command" --file "$work"
+    refused 1 'it is a pipe, a socket or a device' "$command" --file "$work/pipe"
+    refused 1 "compare the path with 'ls'" "$command" --file "$work/none"
+    refused 1 'a part of the path is no folder' "$command" --file "$work/empty/none"
+    refused 1 'path .*is too long' "$command" --file "$work/$long"
+    refused 2 'at most 255 characters' "$command" "$long"
 done
 refused 2 'name of a heap' rm
 refused 1 'there is no heap' rm "$heap"

@@ -184,6 +184,7 @@ static int never_fits_aligned(const struct shmheap *heap, uint64_t need, size_t 
 
 static int64_t alloc_aligned(struct shmheap *heap, uint64_t need, size_t alignment)
 {
+    error_forget();
     if (never_fits_aligned(heap, need, alignment)) {
         shortage_count(heap);
         return FIT_NONE;

@@ -35,6 +35,8 @@ COLD int call_not_open(enum error_call call)
 COLD int call_no_object(enum error_call call, const struct shmheap *heap, const void *ptr)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
+    if (ptr == NULL)
+        return call_refused(call, heap, EINVAL, CAUSE_POINTER_NULL, 0, 0);
     int named = granule != GRANULE_NONE && bits_is_start(heap, granule) &&
                 header_state(block_load(heap, granule)) == SHMHEAP_STATE_NAMED;
     return call_refused(call, heap, EINVAL, named ? CAUSE_NAMED : CAUSE_NO_OBJECT, (uintptr_t)ptr,

@@ -10,6 +10,7 @@
 static int64_t named_use(struct shmheap *heap, const struct name *name, size_t size)
 {
     int before = errno, cancel_state = process_cancel_off();
+    error_forget();
     int64_t granule = names_use(heap, name, size);
     if (granule == FIT_NONE && !shortage_is_permanent(heap, block_granules(heap, size))) {
         if (grow_for(heap, names_space_needed(heap, name, size)) == 0)

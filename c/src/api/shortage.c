@@ -17,9 +17,23 @@ COLD int shortage_reclaim(struct shmheap *heap, enum attempt attempt)
     return found + reap_cache_lines(heap, attempt == ATTEMPT_AGAIN) > 0;
 }
 
+/* grow_for failed, and left why it got no memory. */
+static COLD int growth_refused(enum error_call call, const struct shmheap *heap, size_t bytes)
+{
+    const struct error_state *state = &error_state;
+    enum cause cause = state->cause == CAUSE_MEMORY_LEFT  ? CAUSE_GROW_MEMORY
+                       : state->cause == CAUSE_DISK_LEFT  ? CAUSE_GROW_DISK
+                       : state->cause == CAUSE_FILE_LIMIT ? CAUSE_GROW_LIMIT
+                                                          : CAUSE_GROW_REFUSED;
+    uint64_t second = cause != CAUSE_GROW_REFUSED ? state->numbers[1] : (unsigned)state->error;
+    return call_refused(call, heap, ENOMEM, cause, bytes, second);
+}
+
 COLD int shortage_refused(enum error_call call, const struct shmheap *heap, size_t bytes)
 {
     int never = shortage_is_permanent(heap, block_granules(heap, bytes));
+    if (!never && error_state.error != 0)
+        return growth_refused(call, heap, bytes);
     return call_refused(call, heap, ENOMEM, never ? CAUSE_TOO_LARGE : CAUSE_NO_SPACE, bytes,
                         never ? heap->layout.max_len : load_u64(&heap->len_known));
 }
@@ -28,6 +42,7 @@ COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt at
 {
     int before = errno, cancel_state = process_cancel_off();
     int64_t granule = FIT_NONE;
+    error_forget();
     if (!shortage_is_permanent(heap, need)) {
         granule = grow_for(heap, need) == 0 ? fit_one(heap, need)
                   : errno == EBADMSG        ? FIT_BAD

@@ -24,8 +24,17 @@ enum cause {
     CAUSE_READ_ONLY,
     CAUSE_LOCK_HELD,     /* slot of the owner, ms */
     CAUSE_SLOTS_TAKEN,   /* slots */
+    CAUSE_SLOTS_MEMORY,  /* slots that the table has now */
     CAUSE_READ_CHANGES,  /* a read-only connection */
     CAUSE_ARGUMENT_NULL, /* enum argument */
+    /* memory for a file; the second of each: of a heap that should grow for so many bytes */
+    CAUSE_MEMORY_LEFT,  /* bytes needed, bytes that machine and control groups have left */
+    CAUSE_DISK_LEFT,    /* bytes needed, bytes that the file system has left */
+    CAUSE_FILE_LIMIT,   /* bytes of the file, RLIMIT_FSIZE */
+    CAUSE_GROW_MEMORY,  /* bytes, bytes left */
+    CAUSE_GROW_DISK,    /* bytes, bytes left */
+    CAUSE_GROW_LIMIT,   /* bytes, RLIMIT_FSIZE */
+    CAUSE_GROW_REFUSED, /* bytes, errno of the growth */
     /* opening */
     CAUSE_FLAGS_UNKNOWN, /* the unknown bits */
     CAUSE_FLAGS_OF_CREATE,
@@ -37,9 +46,12 @@ enum cause {
     CAUSE_ALIGNMENT,      /* alignment */
     CAUSE_MODE,           /* mode */
     CAUSE_NAME_MISSING,
-    CAUSE_NAME_LONG,  /* the most bytes */
-    CAUSE_MEMORY,     /* address, bytes */
-    CAUSE_MEMORY_FEW, /* bytes */
+    CAUSE_NAME_LONG,    /* the most bytes */
+    CAUSE_NAME_KEPT,    /* SHMHEAP_TAKE_OVER found the heap in use */
+    CAUSE_MEMORY,       /* address, bytes */
+    CAUSE_MEMORY_FEW,   /* bytes */
+    CAUSE_MEMORY_SHORT, /* bytes needed, bytes of the memory */
+    CAUSE_MAP,          /* bytes */
     CAUSE_SEAL_MISSING,
     CAUSE_SEAL_LATE,
     CAUSE_NO_TOPOLOGY,
@@ -50,10 +62,11 @@ enum cause {
     CAUSE_NO_SPACE_TIME,    /* bytes, ms */
     CAUSE_OBJECT_ALIGNMENT, /* alignment */
     CAUSE_MEMORY_ALIGNMENT, /* alignment, address */
-    CAUSE_NO_OBJECT,        /* address */
-    CAUSE_NAMED,            /* address */
-    CAUSE_NO_USE,           /* address */
-    CAUSE_NOT_ALL_FREED,    /* entries refused, entries */
+    CAUSE_POINTER_NULL,
+    CAUSE_NO_OBJECT,     /* address */
+    CAUSE_NAMED,         /* address */
+    CAUSE_NO_USE,        /* address */
+    CAUSE_NOT_ALL_FREED, /* entries refused, entries */
     /* handles and names */
     CAUSE_HANDLE_NULL,
     CAUSE_HANDLE_FOREIGN,

@@ -53,6 +53,7 @@
 #define entries_are_runs shmheap_entries_are_runs
 #define entries_sort shmheap_entries_sort
 #define error_argument_name shmheap_error_argument_name
+#define error_argument_valid shmheap_error_argument_valid
 #define error_call_name shmheap_error_call_name
 #define error_cause shmheap_error_cause
 #define error_errno_name shmheap_error_errno_name

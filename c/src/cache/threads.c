@@ -18,6 +18,10 @@ enum { ENTRIES_SHARE = 7, PADDING = 4, THREAD_END_MS = 100 };
 
 static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
 
+/* 1: this thread has emptied its caches and ends. It makes none again: destructors of other
+ * libraries may still allocate, and after their last round nothing would empty the new one. */
+static __thread int cache_thread_ends;
+
 /* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock
  * while it holds the mutex. A thread that needs both first takes the cache off its list
  * (CACHE_EMPTYING). Another thread that wants the same cache meanwhile waits for cache_emptied,
@@ -107,6 +111,7 @@ static void caches_of_thread_end(void *list)
     int cancel_state = process_cancel_off();
     cache_mine = &cache_none;
     cache_all = NULL;
+    cache_thread_ends = 1;
     for (struct cache *cache = list, *next; cache != NULL; cache = next) {
         next = cache->next_of_thread;
         cache_of_thread_end(cache);
@@ -156,7 +161,7 @@ static struct cache *cache_adopt(struct shmheap *heap)
 static struct cache *cache_new(struct shmheap *heap)
 {
     pthread_once(&cache_once, cache_key_make);
-    if (!cache_key_made)
+    if (!cache_key_made || cache_thread_ends)
         return NULL;
     pthread_mutex_lock(&cache_mutex);
     cache_mine = &cache_none;

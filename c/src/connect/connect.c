@@ -61,7 +61,8 @@ static struct shmheap *open_once(const char *name, const struct segment_plan *pl
     if (heap != NULL || errno != EEXIST)
         return heap;
     if (abandoned || (options->flags & SHMHEAP_EXCLUSIVE)) {
-        errno = abandoned ? EOWNERDEAD : EEXIST;
+        int in_use = !abandoned && (options->flags & SHMHEAP_TAKE_OVER);
+        error_cause(abandoned ? EOWNERDEAD : EEXIST, in_use ? CAUSE_NAME_KEPT : CAUSE_NONE, 0, 0);
         return NULL;
     }
     heap = make_from_existing(existing_open(name, options), name, options, timeout_ms, 1);

@@ -1,7 +1,8 @@
 /* error_rows.c: the sentences of shmheap_error_text.
  *
  * docs/troubleshooting.md has the same rows; //tests/unit/errors:sentences_test compares them, and
- * prints the rows that the page lacks. In commands, NAME is the heap's name.
+ * prints the rows that the page lacks. %n is the heap, as a command of the
+ * tool takes it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "error_rows.h"
 
@@ -68,13 +69,39 @@ static const struct error_row rows[] = {
     {CAUSE_READ_ONLY, KIND_ANY, EACCES, "the connection is read-only",
      "open the heap without SHMHEAP_READ_ONLY"},
     {CAUSE_LOCK_HELD, KIND_ANY, ETIMEDOUT, "the heap's lock stayed taken, by slot %u, for %u ms",
-     "'shmheap stat NAME' names the process; continue it or end it"},
+     "'shmheap stat %n' names the process; continue it or end it"},
     {CAUSE_SLOTS_TAKEN, KIND_ANY, EAGAIN, "all %u slots for connections are taken",
      "close connections; 'shmheap ls --processes' lists them"},
     {CAUSE_READ_CHANGES, KIND_ANY, EAGAIN,
      "the heap changes too fast, or a process in it is stopped, or died and no writer came since",
      "try again, or make any change on a connection that can write"},
-    {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass a valid one"},
+    {CAUSE_SLOTS_MEMORY, KIND_ANY, EAGAIN,
+     "all %u slots for connections are taken, and there is no memory for more",
+     "close connections ('shmheap ls --processes'), or free memory ('df', 'free')"},
+    {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass %a"},
+    {CAUSE_MEMORY_LEFT, KIND_ANY, ENOSPC,
+     "%u bytes are needed, and the machine or a control group has %u left",
+     "end programs, raise the group's limit, or make a smaller heap with a max_len; 'free' shows "
+     "the machine's memory"},
+    {CAUSE_DISK_LEFT, KIND_ANY, ENOSPC, "%u bytes are needed, and the file system has %u left",
+     "remove files there ('df' lists file systems; /dev/shm: 'shmheap ls'), or make a smaller heap "
+     "with a max_len"},
+    {CAUSE_FILE_LIMIT, KIND_ANY, EFBIG, "the file needs %u bytes, and RLIMIT_FSIZE allows %u",
+     "raise 'ulimit -f', or make a smaller heap"},
+    {CAUSE_GROW_MEMORY, KIND_USE, ENOMEM,
+     "no free block has room for %u bytes, and the heap cannot grow: the machine or a control "
+     "group has %u bytes left",
+     "free objects, end programs, or raise the group's limit; 'free' shows the machine's memory"},
+    {CAUSE_GROW_DISK, KIND_USE, ENOMEM,
+     "no free block has room for %u bytes, and the heap cannot grow: its file system has %u bytes "
+     "left",
+     "free objects, or remove files there; 'df' lists file systems"},
+    {CAUSE_GROW_LIMIT, KIND_USE, ENOMEM,
+     "no free block has room for %u bytes, and the heap cannot grow: RLIMIT_FSIZE is %u bytes",
+     "raise 'ulimit -f', or free objects"},
+    {CAUSE_GROW_REFUSED, KIND_USE, ENOMEM,
+     "no free block has room for %u bytes, and growing the heap failed with %e",
+     "free objects; docs/troubleshooting.md says what prevents the growth"},
     {CAUSE_FLAGS_UNKNOWN, KIND_OPEN, EINVAL, "the flags have unknown bits: %x",
      "compare with enum shmheap_flags; zero-initialise shmheap_options"},
     {CAUSE_FLAGS_OF_CREATE, KIND_OPEN, EINVAL,
@@ -97,11 +124,19 @@ static const struct error_row rows[] = {
     {CAUSE_NAME_MISSING, KIND_ANY, EINVAL, "the name is NULL or empty",
      "give a name: \"/name\", or a path for a file"},
     {CAUSE_NAME_LONG, KIND_OPEN, EINVAL, "the name has more than %u bytes", "give a shorter one"},
+    {CAUSE_NAME_KEPT, KIND_OPEN, EEXIST, "a process uses the heap of that name",
+     "close it there ('shmheap ls --processes' lists connections), or open it without "
+     "SHMHEAP_EXCLUSIVE"},
     {CAUSE_MEMORY, KIND_OPEN, EINVAL,
      "the memory at %x is NULL, misaligned, or not mapped as far as %u bytes",
      "pass mapped memory, aligned to 16 (to 8 with alignment 8)"},
     {CAUSE_MEMORY_FEW, KIND_OPEN, ENOMEM, "%u bytes of memory are too few for any region",
      "pass about 2 KiB or more"},
+    {CAUSE_MEMORY_SHORT, KIND_OPEN, ENOMEM,
+     "a heap of that length needs %u bytes, and the memory has %u",
+     "pass more memory, or leave len 0: the region then fills the memory"},
+    {CAUSE_MAP, KIND_ANY, ENOMEM, "the kernel refuses to map %u bytes",
+     "raise 'ulimit -v' (after mlockall() 'ulimit -l'), or give a smaller max_len"},
     {CAUSE_SEAL_MISSING, KIND_OPEN, ENOTSUP, "the kernel has no seal against future writes",
      "Linux 5.1 has it; or make the heap with SHMHEAP_ANONYMOUS"},
     {CAUSE_SEAL_LATE, KIND_OPEN, EBUSY, "another thread connected to the heap before it was sealed",
@@ -111,7 +146,7 @@ static const struct error_row rows[] = {
      "mount /sys, or leave SHMHEAP_SOCKET out"},
     {CAUSE_NO_SPACE, KIND_USE, ENOMEM,
      "no free block has room for %u bytes, and the region of %u bytes cannot grow",
-     "free objects, reap, or make the heap with a larger len or max_len; 'shmheap map NAME' shows "
+     "free objects, reap, or make the heap with a larger len or max_len; 'shmheap map %n' shows "
      "what fills it"},
     {CAUSE_TOO_LARGE, KIND_USE, ENOMEM, "%u bytes never fit: the region has at most %u",
      "make the heap with a larger len or max_len"},
@@ -125,6 +160,8 @@ static const struct error_row rows[] = {
     {CAUSE_MEMORY_ALIGNMENT, KIND_USE, EINVAL,
      "the alignment %u is more than that of the heap's memory, which begins at %x",
      "pass memory with that alignment to shmheap_create_at"},
+    {CAUSE_POINTER_NULL, KIND_USE, EINVAL, "the pointer is NULL",
+     "check the call that made it: it failed, or the pointer was never stored"},
     {CAUSE_NO_OBJECT, KIND_USE, EINVAL,
      "no live object begins at %x: it was freed or sent, or lies elsewhere",
      "look for a second free of one object; pass the pointer that the allocation returned"},
@@ -138,34 +175,35 @@ static const struct error_row rows[] = {
     {CAUSE_HANDLE_NULL, KIND_HANDLE, EINVAL, "the handle is null",
      "check the call that made it: it failed, or the handle was never stored"},
     {CAUSE_HANDLE_FOREIGN, KIND_HANDLE, EINVAL, "%x is a handle of another heap, or no handle",
-     "open the same heap in both processes: compare id in 'shmheap stat NAME'"},
+     "open the same heap in both processes: compare id in 'shmheap stat %n'"},
     {CAUSE_UNSHARED, KIND_USE, EACCES,
      "the connection is read-only, and no handle of the object at %x was taken yet",
      "take the first handle on a connection that can write"},
     {CAUSE_NO_ROOM, KIND_HANDLE, EBADMSG,
      "the object is too short for %u words, or its header is damaged",
-     "allocate 8 bytes more for each word; else 'shmheap check NAME' names the place"},
+     "allocate 8 bytes more for each word; else 'shmheap check %n' names the place"},
     {CAUSE_REAP_FLAGS, KIND_USE, EINVAL, "the flags have unknown bits: %x",
      "pass 0 or SHMHEAP_REAP_SHARED"},
     {CAUSE_NAME_EMPTY, KIND_USE, EINVAL, "the object's name is NULL or empty",
      "give a name of 1 to 255 bytes"},
     {CAUSE_NAME_UNKNOWN, KIND_USE, ENOENT, "no object has that name",
-     "make it with shmheap_alloc_named; 'shmheap names NAME' lists the names"},
+     "make it with shmheap_alloc_named; 'shmheap names %n' lists the names"},
     {CAUSE_NAME_SHORTER, KIND_USE, EINVAL, "the object of that name has fewer than %u bytes",
      "request the size that it was made with, or use another name"},
     {CAUSE_NONE, KIND_OPEN, EEXIST, "something has that name already",
      "open it without SHMHEAP_EXCLUSIVE; SHMHEAP_TAKE_OVER replaces a heap that no process uses; "
-     "'shmheap rm NAME' removes it"},
+     "'shmheap rm %n' removes it"},
     {CAUSE_NONE, KIND_OPEN, ENOENT, "no heap has that name",
      "start the process that makes it first, or open with SHMHEAP_CREATE, a path in a folder that "
      "exists; 'shmheap ls' lists the heaps"},
     {CAUSE_NONE, KIND_OPEN | KIND_REMOVE | KIND_FILE, EACCES, "no permission for the file",
      "run as its owner, or have it made with a wider mode"},
-    {CAUSE_NONE, KIND_OPEN | KIND_REMOVE, EPERM, "the system does not permit it",
-     "run as the owner of the file"},
+    {CAUSE_NONE, KIND_OPEN | KIND_REMOVE, EPERM,
+     "the system does not permit it: the file may be another user's",
+     "run as the owner of the file; in /dev/shm only the owner removes it"},
     {CAUSE_NONE, KIND_OPEN | KIND_REMOVE, EBADMSG,
      "this is no heap, or one that was cut short or damaged",
-     "'shmheap check NAME' tells; remove it if it is yours, and make it anew"},
+     "'shmheap check %n' tells; remove it if it is yours, and make it anew"},
     {CAUSE_NONE, KIND_OPEN | KIND_REMOVE, EPROTONOSUPPORT,
      "the heap has another version of the format",
      "use one version of shmheap in all processes, or make the heap anew"},
@@ -177,7 +215,10 @@ static const struct error_row rows[] = {
      "begin it with '/', without another '/'; for a path, SHMHEAP_FILE"},
     {CAUSE_NONE, KIND_REMOVE, EINVAL, "shm_unlink() refuses the name",
      "begin it with '/', without another '/'"},
-    {CAUSE_NONE, KIND_ANY, ENAMETOOLONG, "the name is longer than 255 bytes", "give a shorter one"},
+    {CAUSE_NONE, KIND_USE, ENAMETOOLONG, "the name is longer than 255 bytes", "give a shorter one"},
+    {CAUSE_NONE, KIND_ANY, ENAMETOOLONG,
+     "the name, or a part of the path, has more than 255 bytes, or the path more than 4095",
+     "give a shorter one"},
     {CAUSE_NONE, KIND_OPEN, EBUSY,
      "other processes make and remove the name all the time, or it is a link that leads nowhere",
      "let one process make the heap; look at 'ls -l /dev/shm'"},
@@ -186,8 +227,9 @@ static const struct error_row rows[] = {
     {CAUSE_NONE, KIND_REMOVE, ENOENT, "no heap has that name", "nothing is left to remove"},
     {CAUSE_NONE, KIND_REMOVE, ESTALE, "another heap has the name now, and keeps it",
      "remove that heap by its own connection"},
-    {CAUSE_NONE, KIND_OPEN | KIND_FILE, ENOSPC,
-     "file system, machine or control group lack the memory",
+    {CAUSE_NONE, KIND_FILE, ENOSPC, "the file system of the path is full",
+     "remove files there ('df' lists file systems), or choose another path"},
+    {CAUSE_NONE, KIND_OPEN, ENOSPC, "file system, machine or control group lack the memory",
      "free some ('df /dev/shm', 'free'), or make a smaller heap with a max_len"},
     {CAUSE_NONE, KIND_OPEN | KIND_FILE, EDQUOT, "the user's quota on the file system is used up",
      "free some space, or have it raised"},
@@ -210,19 +252,27 @@ static const struct error_row rows[] = {
      "leave the call out, or make the heap with a name"},
     {CAUSE_NONE, KIND_OPEN | KIND_FILE, EROFS, "the file system is read-only",
      "open with SHMHEAP_READ_ONLY, or choose another place"},
+    {CAUSE_NONE, KIND_OPEN | KIND_REMOVE | KIND_FILE, ENOTDIR, "a part of the path is no folder",
+     "compare the path with 'ls'"},
+    {CAUSE_NONE, KIND_OPEN | KIND_REMOVE | KIND_FILE, EISDIR, "the path is that of a folder",
+     "add the name of a file"},
+    {CAUSE_NONE, KIND_OPEN | KIND_REMOVE | KIND_FILE, ELOOP,
+     "the path has too many symbolic links, or they lead in a circle", "look at 'ls -l'"},
+    {CAUSE_NONE, KIND_ANY, EIO, "the storage reported an error",
+     "look at the kernel's log ('dmesg'); make the heap anew in another place"},
     {CAUSE_NONE, KIND_ANY, EMFILE, "this process has no descriptor left",
      "close some, or raise 'ulimit -n'"},
     {CAUSE_NONE, KIND_ANY, ENFILE, "this machine has no descriptor left",
      "close some, or raise fs.file-max"},
-    {CAUSE_NONE, KIND_FILE, EEXIST, "the path exists", "choose another path"},
+    {CAUSE_NONE, KIND_FILE, EEXIST, "the path exists", "remove that file, or choose another path"},
     {CAUSE_NONE, KIND_FILE, ENOENT, "the path's folder does not exist", "make the folder first"},
     {CAUSE_NONE, KIND_USE | KIND_FILE, EBADF,
      "the program closed the heap's descriptors, and no name leads to its file",
      "do not close them (closefrom), or use a heap with a name"},
     {CAUSE_NONE, KIND_USE, ETIMEDOUT, "the heap's lock stayed taken",
-     "'shmheap stat NAME' names its owner; continue that process or end it"},
+     "'shmheap stat %n' names its owner; continue that process or end it"},
     {CAUSE_NONE, KIND_USE | KIND_FILE, EBADMSG, "the memory is damaged, and was left as it was",
-     "'shmheap check NAME' names the place; run the writers under AddressSanitizer; make the heap "
+     "'shmheap check %n' names the place; run the writers under AddressSanitizer; make the heap "
      "anew"},
     {CAUSE_NONE, KIND_USE | KIND_FILE, EAGAIN,
      "no slot is free for this process, or the heap changes too fast to read",
@@ -305,6 +355,20 @@ const char *error_argument_name(uint64_t argument)
         [ARGUMENT_STATS] = "stats", [ARGUMENT_PATH] = "path",    [ARGUMENT_WORDS] = "words",
         [ARGUMENT_COUNT] = "count", [ARGUMENT_BUFFER] = "buffer"};
     return argument < ARGUMENTS ? arguments[argument] : "";
+}
+
+const char *error_argument_valid(uint64_t argument)
+{
+    static const char *const values[ARGUMENTS] = {
+        [ARGUMENT_OUT] = "the address of a shmheap_memory_handle",
+        [ARGUMENT_PTRS] = "an array of count pointers",
+        [ARGUMENT_VISIT] = "a function",
+        [ARGUMENT_STATS] = "the address of a shmheap_stats",
+        [ARGUMENT_PATH] = "the path of the new file",
+        [ARGUMENT_WORDS] = "an array of count words",
+        [ARGUMENT_COUNT] = "1 or more",
+        [ARGUMENT_BUFFER] = "room for that many bytes"};
+    return argument < ARGUMENTS ? values[argument] : "";
 }
 
 const char *error_call_name(unsigned call) { return call < ERROR_CALLS ? calls[call].name : ""; }

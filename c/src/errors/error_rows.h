@@ -18,8 +18,9 @@ enum error_kind {
 };
 
 /* struct error_row is a failure with this errno, of calls whose kind is in kinds.
- * what and next may have, for the numbers of the note in turn: %u decimal; %x in base 16; %t the
- * name of an argument. */
+ * what and next may have, for the numbers of the note in turn: %u decimal; %x in base 16; %e the
+ * name of an errno; %t the name of an argument. Without a number: %n the heap, as a command of the
+ * tool takes it; %a what to pass as the argument that the first number tells. */
 struct error_row {
     enum cause cause;
     unsigned kinds;
@@ -36,6 +37,9 @@ const struct error_row *error_row_at(unsigned i);
 
 /* error_argument_name is the name of an argument; "" for another number. */
 const char *error_argument_name(uint64_t argument);
+
+/* error_argument_valid says what to pass as an argument; "" for another number. */
+const char *error_argument_valid(uint64_t argument);
 
 /* error_call_name is the name of a call; "" for another number. */
 const char *error_call_name(unsigned call);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "fit.h"
+#include "../base/error.h"
 #include "../segment/reserve.h"
 #include "../segment/segment.h"
 
@@ -17,6 +18,8 @@ static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
     if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
+        if (errno != error_state.error && end >= heap->end + heap->block_min)
+            error_cause(errno, CAUSE_NONE, 0, 0);
         errno = ENOMEM;
         return -1;
     }
@@ -40,6 +43,7 @@ static int grow_step_adjust(struct shmheap *heap, uint64_t step, int refused)
 int grow_for(struct shmheap *heap, uint64_t need)
 {
     uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
+    error_forget();
     uint64_t top = load_u64(&heap->control->top), end = heap->end;
     if (len == max || top > end || need > heap->layout.granules_max) {
         errno = ENOMEM;

@@ -22,10 +22,11 @@ static int inspect_fail(int reason)
     return error_cause(reason, reason == EAGAIN ? CAUSE_READ_CHANGES : CAUSE_NONE, 0, 0);
 }
 
-/* heap_lock or segment_refresh failed. It may have given its cause. */
+/* heap_lock or segment_refresh failed. It may have given its cause. Not inspect_fail: EAGAIN of
+ * heap_lock says that there is no slot. */
 static COLD int inspect_not_entered(void)
 {
-    return error_state.error == errno ? -1 : inspect_fail(errno);
+    return error_state.error == errno ? -1 : error_cause(errno, CAUSE_NONE, 0, 0);
 }
 
 enum { INSPECT_TRIES = 200, SETTLE_YIELDS = 2000, SETTLE_MS = 1000 };

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/layout.h"
 #include "pause.h"
 
@@ -157,8 +158,7 @@ int file_length_check(uint64_t len)
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         len <= limit.rlim_cur)
         return 0;
-    errno = EFBIG;
-    return -1;
+    return error_cause(EFBIG, CAUSE_FILE_LIMIT, len, limit.rlim_cur);
 }
 
 int file_write(int fd, const void *bytes, size_t len, off_t off)

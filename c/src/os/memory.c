@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/shared.h"
 
 /* Sizes of buffers, for small stacks. The library does not see the limits of a longer path. */
@@ -344,6 +345,6 @@ int memory_suffices(uint64_t bytes)
         return 0;
     uint64_t need = sum(sum(bytes, bytes / SPARE_PART), SPARE), left = process_left(need);
     budget_set(left > need ? (left - need) / BUDGET_PART : 0, now);
-    errno = left >= need ? before : ENOSPC;
-    return left >= need ? 0 : -1;
+    errno = before;
+    return left >= need ? 0 : error_cause(ENOSPC, CAUSE_MEMORY_LEFT, need, left);
 }

@@ -231,7 +231,10 @@ int slot_take(struct shmheap *heap)
     if (heap->slot_copy != 0) {
         slot_change(heap, heap->slot_copy, SLOT_STATE_MASK, SLOT_TAKEN); /* was SLOT_HEIR */
     } else if (!slot_take_free(heap, SLOT_TAKEN)) {
-        return error_cause(EAGAIN, CAUSE_SLOTS_TAKEN, heap->slot_count - 1, 0);
+        unsigned there = slot_limit(heap);
+        return error_cause(EAGAIN,
+                           there < heap->slot_count ? CAUSE_SLOTS_MEMORY : CAUSE_SLOTS_TAKEN,
+                           there - 1, 0);
     }
     heap->slot = heap->slot_copy;
     return 0;

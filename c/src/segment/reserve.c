@@ -11,6 +11,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/kernel.h"
 #include "../os/file.h"
 #include "../os/memory.h"
@@ -112,8 +113,20 @@ static int file_system_check(const struct shmheap *heap, uint64_t bytes)
     if (bytes < SMALL || fstatfs(heap->fd, &status) != 0 || status.f_blocks == 0 ||
         status.f_bsize <= 0 || bytes / (uint64_t)status.f_bsize <= status.f_bfree)
         return 0;
-    errno = ENOSPC;
-    return -1;
+    return error_cause(ENOSPC, CAUSE_DISK_LEFT, bytes,
+                       (uint64_t)status.f_bfree * (uint64_t)status.f_bsize);
+}
+
+/* The kernel refused so many bytes, with errno. Returns -1, and tells what the file system has
+ * left, if that is the reason. */
+static int kernel_refused(const struct shmheap *heap, uint64_t bytes)
+{
+    struct statfs status;
+    int reason = errno, known = reason == ENOSPC && fstatfs(heap->fd, &status) == 0 &&
+                                status.f_blocks != 0 && status.f_bsize > 0;
+    uint64_t left = known ? (uint64_t)status.f_bfree * (uint64_t)status.f_bsize : bytes;
+    errno = reason;
+    return left < bytes ? error_cause(ENOSPC, CAUSE_DISK_LEFT, bytes, left) : -1;
 }
 
 /* Checks all limits before `bytes` bytes are reserved. The file has now bytes, and then at least
@@ -185,7 +198,7 @@ static int pieces_reserve(struct shmheap *heap, uint64_t from, uint64_t to, int 
         } else if (errno == EINTR && ++interrupted < INTERRUPTIONS) {
             piece = parts_page_up(heap, piece / 4);
         } else {
-            return -1;
+            return kernel_refused(heap, to - at);
         }
     }
     return 0;

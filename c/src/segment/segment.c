@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/kernel.h"
 #include "../os/file.h"
 #include "../os/process.h"
@@ -59,7 +60,7 @@ static int segment_mmap(struct shmheap *heap)
     void *base =
         process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
     if (base == MAP_FAILED)
-        return -1;
+        return error_cause(errno, errno == ENOMEM ? CAUSE_MAP : CAUSE_NONE, len, 0);
     if (heap->no_dump)
         madvise(base, len, MADV_DONTDUMP);
     heap->base = base;
@@ -163,10 +164,12 @@ int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
                     const struct segment_plan *plan)
 {
     struct fixed fixed;
-    if (fixed_fill(&fixed, heap, plan) != 0 || heap->layout.segment_len > bytes) {
+    if (fixed_fill(&fixed, heap, plan) != 0) {
         errno = ENOMEM;
         return -1;
     }
+    if (heap->layout.segment_len > bytes)
+        return error_cause(ENOMEM, CAUSE_MEMORY_SHORT, heap->layout.segment_len, bytes);
     heap->base = memory;
     heap->map_len = (size_t)bytes;
     memset(memory, 0, (size_t)heap->layout.region_off);

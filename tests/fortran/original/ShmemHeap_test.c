@@ -137,6 +137,37 @@ static void meta_is_kept_in_the_block(void)
     CHECK_EQ(ShmemHeap_get_block_meta(heap, block, back, sizeof back), -1);
 }
 
+/* A block of this name, where a large block lay that held notes from byte skip on. */
+static void reuse_noted_place(shmem_heap *heap, const char *name, size_t bytes, size_t skip)
+{
+    const uint64_t note[2] = {0x45544f4e, 0}; /* nothing kept, no handle */
+    char *block = ShmemHeap_alloc_block(heap, 16 * bytes, 1);
+    CHECK(block != NULL);
+    size_t size = ShmemHeap_block_size_from_pointer(heap, block);
+    for (size_t at = skip; at + sizeof note <= size; at += sizeof note)
+        memcpy(block + at, note, sizeof note);
+    CHECK_EQ(ShmemHeap_free_block(heap, block), 0);
+    char *object = ShmemHeap_alloc_named(heap, name, bytes);
+    CHECK(object >= block && object + bytes <= block + size);
+    CHECK_LE(bytes, ShmemHeap_block_size_from_pointer(heap, object));
+    CHECK_EQ(ShmemHeap_set_block_meta(heap, object, "x", 1), -1);
+    CHECK_EQ(ShmemHeap_get_block_meta(heap, object, object, 1), -1);
+}
+
+/* Objects with a name, and those that C allocates, have no note. Their old contents are no note,
+ * whatever they are: the last bytes are the object's. */
+static void old_contents_are_no_note(void)
+{
+    shmem_heap *heap = heap_new();
+    char name[16];
+    for (size_t bytes = 1000; bytes < 1016; bytes++) {
+        snprintf(name, sizeof name, "%zu", bytes);
+        reuse_noted_place(heap, name, bytes, 0);
+        snprintf(name, sizeof name, "%zu, 8", bytes);
+        reuse_noted_place(heap, name, bytes, 8);
+    }
+}
+
 /* The name was removed, and another job has made a heap of that name. */
 static void destroys_its_own_name_only(void)
 {
@@ -230,6 +261,7 @@ static const struct test tests[] = {TEST(destroys_its_own_name_only),
                                     TEST(clones_share),
                                     TEST(names),
                                     TEST(meta_is_kept_in_the_block),
+                                    TEST(old_contents_are_no_note),
                                     TEST(bounds),
                                     TEST(a_free_ends_the_waiting)};
 TEST_MAIN(tests)

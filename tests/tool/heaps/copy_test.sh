@@ -51,8 +51,13 @@ run 0 check --file "$work/text"
 
 # No heap, no folder, no space.
 refused 1 'there is no heap' copy "$heap.not" "$work/not"
-refused 1 "cannot create '$work/none/copy'" copy "$heap" "$work/none/copy"
+refused 1 "cannot create '$work/none/copy': its folder does not exist; make it first" \
+    copy "$heap" "$work/none/copy"
 refused 1 "cannot create '$work/none/copy'" copy --force "$heap" "$work/none/copy"
+refused 1 "cannot create '$work/text/copy': a part of the path is no folder" \
+    copy "$heap" "$work/text/copy"
+refused 1 "cannot create '$work': it is a folder; add" copy --force "$heap" "$work"
+refused 2 'the path of the copy cannot be empty' copy "$heap" ''
 refused 1 'is no heap' copy --file "$0" "$work/not"
 (ulimit -f 100 && run 1 copy "$heap" "$work/not") || fail "a limit of file sizes"
 grep -q 'exceed the limit of file sizes' "$work/err" || fail "did not say what the limit is"

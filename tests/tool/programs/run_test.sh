@@ -147,6 +147,8 @@ run 0 run --file --name file -- "$allocate" threads
 refused 1 'cannot run' run --name "$heap" -- "$work/none"
 refused 1 'cannot run' run --name "$heap" --keep -- "$work"
 SHMHEAP_RUNNER=$work/none refused 1 'librunner.so' run --name "$heap" -- "$allocate" calls
+refused 1 'cannot create.*its folder does not exist; make it first' \
+    run --file --name "$work/none/x" -- true
 refused 1 'no room for a heap' run --name "$heap" --len 9999999G -- "$allocate" calls
 gone 'not run'
 if echo 'int main(void) { return 7; }' | cc -static -x c -o static - 2>"$work/err"; then
@@ -154,6 +156,17 @@ if echo 'int main(void) { return 7; }' | cc -static -x c -o static - 2>"$work/er
     gone static
 else
     echo "skipped: a statically linked program, which cc cannot make"
+fi
+
+# More libraries in LD_PRELOAD than fit in 12 KiB: all of them stay.
+libm=$(ldd "$(command -v python3)" | sed -n 's/.*libm\.so.* => \([^ ]*\).*/\1/p')
+if [ -n "$libm" ]; then
+    many=$(for ((i = 0; i < 13000; i += ${#libm} + 1)); do printf '%s:' "$libm"; done)
+    LD_PRELOAD=$many run 0 run --name "$heap" -- sh -c 'echo "$LD_PRELOAD"'
+    [[ $(cat "$work/out") == *":$many" ]] || fail "LD_PRELOAD was cut"
+    gone 'many libraries'
+else
+    echo "skipped: python3 has no library libm"
 fi
 refused 2 'needs a program' run
 refused 2 'at least 64K' run --len 5 -- true

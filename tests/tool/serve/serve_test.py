@@ -128,6 +128,9 @@ def check_hosts():
             status, _, body = ask(path, headers={"Host": host})
             expect(status in (400, 403) and CALM.encode() not in body, (host, path, status))
     expect(b" 403 " in raw(b"GET /api/heaps HTTP/1.0\r\n\r\n"), "no Host at all")
+    for second in (b"localhost", b"example.com"):
+        expect(b" 400 " in raw(b"GET /api/heaps HTTP/1.1\r\nHost: localhost\r\nHost: " + second +
+                               b"\r\nConnection: close\r\n\r\n"), "two Hosts")
 
 
 def check_methods():

@@ -64,7 +64,9 @@ says '</svg>$'
 run 0 map --html - "$heap"
 says '</html>$'
 refused 2 'use one of them' map --json --svg "$work/a" "$heap"
-refused 1 'cannot create' map --svg "$work/none/a" "$heap"
+refused 1 'cannot create.*its folder does not exist; make it first' \
+    map --svg "$work/none/a" "$heap"
+refused 1 'cannot create.*it is a folder; add' map --html "$work" "$heap"
 refused 1 'cannot write' map --svg /dev/full "$heap"
 refused 1 'there is no heap' map --svg "$work/a" "$heap.none"
 [ ! -e "$work/a" ] || fail "a picture of no heap"

@@ -1,8 +1,10 @@
 /* When caches give their blocks back: at disconnecting and at the end of a thread, with one heap or
  * several.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <malloc.h>
 
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 #include "tests/unit/cache/caches.h"
 
@@ -149,7 +151,8 @@ static void in_memory_of_ones_own(void)
 
 /* What other libraries do at the end of a thread: destructors of theirs that free and allocate,
  * after the thread's cache has gone. Destructors run in any order; one that sets its value again
- * runs in the next round, when all others have run once. */
+ * runs in the next round, when all others have run once. After the last round nothing would free a
+ * cache that the thread made in it. */
 struct ender {
     shmheap_memory_handle mem;
     pthread_key_t key;
@@ -160,7 +163,7 @@ struct ender {
 static void end_late(void *context)
 {
     struct ender *ender = context;
-    if (ender->rounds++ == 0) {
+    if (++ender->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
         CHECK_EQ(pthread_setspecific(ender->key, ender), 0);
         return;
     }
@@ -183,6 +186,21 @@ static void *use_and_end(void *context)
     return NULL;
 }
 
+static void end_thread_beside_key(void)
+{
+    struct ender ender = {.mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED)};
+    shmheap_memory_handle looker = test_connect_again(ender.mem, 0);
+    CHECK_EQ(pthread_key_create(&ender.key, end_late), 0);
+    test_threads(1, use_and_end, &ender);
+    CHECK_EQ(ender.rounds, PTHREAD_DESTRUCTOR_ITERATIONS);
+    CHECK(ender.mem.heap->caches == NULL);
+    CHECK_EQ(test_cached(looker).bytes, 0);
+    test_check_empty(looker);
+    CHECK_EQ(pthread_key_delete(ender.key), 0);
+    shmheap_disconnect(ender.mem);
+    shmheap_disconnect(looker);
+}
+
 /* Runs first, since then the cache is certain to be a mapping of its own, of which nothing is left
  * when it has been freed. */
 static void destructors_that_come_after_the_cache(void)
@@ -190,16 +208,11 @@ static void destructors_that_come_after_the_cache(void)
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
-    struct ender ender = {.mem = test_anonymous_with(4 << 20, 0, SHMHEAP_CACHED)};
-    shmheap_memory_handle looker = test_connect_again(ender.mem, 0);
-    CHECK_EQ(pthread_key_create(&ender.key, end_late), 0);
-    test_threads(1, use_and_end, &ender);
-    CHECK_EQ(ender.rounds, 2);
-    CHECK_EQ(test_cached(looker).bytes, 0);
-    test_check_empty(looker);
-    CHECK_EQ(pthread_key_delete(ender.key), 0);
-    shmheap_disconnect(ender.mem);
-    shmheap_disconnect(looker);
+    pthread_key_t filler;
+    end_thread_beside_key(); /* makes the library's key: destructors of the test's key run before */
+    CHECK_EQ(pthread_key_create(&filler, NULL), 0); /* takes the number of the first key */
+    end_thread_beside_key();                        /* and here behind those of the library's */
+    CHECK_EQ(pthread_key_delete(filler), 0);
 }
 
 static const struct test tests[] = {TEST(destructors_that_come_after_the_cache),

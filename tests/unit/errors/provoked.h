@@ -21,6 +21,7 @@ void provoked_check(const char *file, int line, int failed, int error, const cha
 /* A heap of LEN bytes without a name; texts call it "a". */
 shmheap_memory_handle provoked_heap(void);
 
+void lacking_memory(void);
 void allocating(void);
 void freeing(void);
 void giving_handles(void);

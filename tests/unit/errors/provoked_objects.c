@@ -60,6 +60,9 @@ void freeing(void)
     FAILS(shmheap_try_free(mem, ptr) == -1, EINVAL, "shmheap_free(\"a\"): " NO_OBJECT, at);
     FAILS(shmheap_realloc(mem, ptr, 10) == NULL, EINVAL, "shmheap_realloc(\"a\"): " NO_OBJECT, at);
     FAILS(shmheap_usable_size(mem, ptr) == 0, EINVAL, "shmheap_usable_size(\"a\"): " NO_OBJECT, at);
+    FAILS(shmheap_ptr_to_handle(mem, NULL).bits == 0, EINVAL,
+          "shmheap_ptr_to_handle(\"a\"): the pointer is NULL");
+    FAILS(shmheap_send(mem, NULL).bits == 0, EINVAL, "shmheap_send(\"a\"): the pointer is NULL");
     FAILS(shmheap_realloc(mem, named, 20) == NULL, EINVAL,
           "shmheap_realloc(\"a\"): the object at 0x%llx has a name, and cannot be resized or sent",
           at_named);

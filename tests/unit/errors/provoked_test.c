@@ -88,6 +88,9 @@ static void names_and_descriptors(void)
     CHECK(shmheap_valid(mem = shmheap_create(name, LEN)));
     FAILS((other = shmheap_create(name, LEN)).heap == NULL, EEXIST,
           "shmheap_create(\"%s\"): something has that name already", name);
+    const shmheap_options anew = {.flags = SHMHEAP_CREATE | SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER};
+    FAILS(shmheap_open(&other, name, &anew) == -1, EEXIST,
+          "shmheap_open(\"%s\"): a process uses the heap of that name", name);
     FAILS(shmheap_unlink_unused(name) == -1, EBUSY,
           "shmheap_unlink_unused(\"%s\"): a process uses the heap", name);
     FAILS(shmheap_open_fd(&other, -1, NULL) == -1, EBADF,
@@ -314,7 +317,10 @@ static void hostile_names_are_printable(void)
     FAILS((mem = shmheap_connect("\x1b[31m\n\xff")).heap == NULL, ENOENT,
           "shmheap_connect(\"?[31m??\"): no heap has that name");
     FAILS((mem = shmheap_connect(name)).heap == NULL, ENAMETOOLONG,
-          "shmheap_connect(\"...%.36s\"): the name is longer than 255 bytes", name);
+          "shmheap_connect(\"...%.36s\"): the name, or a part of the path, has more than 255 "
+          "bytes, or "
+          "the path more than 4095",
+          name);
 }
 
 /* The other two need a kernel without seals, and a thread that is faster than a call: sealed_test
@@ -332,6 +338,7 @@ static const struct test tests[] = {
     TEST(opening_what_is_no_heap),
     TEST(in_the_callers_memory),
     TEST(slots_that_are_taken),
+    TEST(lacking_memory),
     TEST(allocating),
     TEST(freeing),
     TEST(giving_handles),

@@ -20,18 +20,31 @@ static unsigned call_of(unsigned kinds)
     return ERROR_CALLS;
 }
 
-/* Notes a failure with the longest names and these numbers. */
-static const char *text_of(const struct error_row *row, uint64_t first, uint64_t second)
+static const char long_name[] = "/a name that is longer than the longest that fits in a note";
+
+/* Notes a failure on a heap of that name, with a long name of an object and these numbers. */
+static const char *text_of(const struct error_row *row, const char *name, uint64_t first,
+                           uint64_t second)
 {
-    static const char long_name[] = "/a name that is longer than the longest that fits in a note";
     char heap[ERROR_NAME];
-    error_name(heap, long_name);
+    error_name(heap, name);
     if (row->cause != CAUSE_NONE)
         error_cause(row->error, row->cause, first, second);
     errno = row->error;
     error_note(call_of(row->kinds), heap);
     error_note_object(long_name);
     return shmheap_error_text();
+}
+
+static const char *text_of_mark(char mark)
+{
+    static const char *const texts[][2] = {{"x", "0xN"},  {"t", "ARGUMENT"}, {"e", "ERRNO"},
+                                           {"n", "NAME"}, {"a", "VALUE"},    {"u", "N"}};
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i][0][0] == mark)
+            return texts[i][1];
+    test_fail(__FILE__, __LINE__, "no mark: %c", mark);
+    return "";
 }
 
 /* Replaces the marks of a row by texts for the page. */
@@ -43,7 +56,7 @@ static void expand(char *to, const char *from)
             continue;
         }
         from++;
-        to = stpcpy(to, *from == 'x' ? "0xN" : *from == 't' ? "ARGUMENT" : "N");
+        to = stpcpy(to, text_of_mark(*from));
     }
     *to = 0;
 }
@@ -78,16 +91,22 @@ static void each_row_is_on_the_page(void)
 
 static void each_row_is_whole_with_the_longest_names(void)
 {
+    /* The last one is the longest that a command of a text may have. */
+    static const char *const names[] = {long_name, "/tmp/a.path.that.just.fits.in/the.note"};
     const struct error_row *row;
     size_t longest = 0;
     for (unsigned i = 0; (row = error_row_at(i)) != NULL; i++) {
         int has_argument = strstr(row->what, "%t") != NULL;
-        const char *text = text_of(row, has_argument ? ARGUMENT_BUFFER : UINT64_MAX, UINT64_MAX);
-        size_t len = strlen(text), end = strlen(row->next);
-        CHECK(len > end && strcmp(text + len - end, row->next) == 0);
-        CHECK(strstr(text, error_errno_name(row->error)) != NULL);
-        CHECK(strstr(text, "(\"...") != NULL && strchr(text, '%') == NULL);
-        longest = len > longest ? len : longest;
+        uint64_t number = has_argument ? ARGUMENT_BUFFER : UINT64_MAX;
+        for (unsigned name = 0; name < sizeof names / sizeof *names; name++) {
+            const char *text = text_of(row, names[name], number, UINT64_MAX),
+                       *mark = strrchr(row->next, '%'), *end = mark ? mark + 2 : row->next;
+            size_t len = strlen(text), end_len = strlen(end);
+            CHECK(len > end_len && strcmp(text + len - end_len, end) == 0);
+            CHECK(strstr(text, error_errno_name(row->error)) != NULL);
+            CHECK(strstr(text, ", \"...") != NULL && strchr(text, '%') == NULL);
+            longest = len > longest ? len : longest;
+        }
     }
     printf("the longest text has %zu bytes\n", longest);
     CHECK_LE(longest, ERROR_TEXT - 1);
@@ -112,6 +131,36 @@ static void an_errno_without_a_row_is_a_number(void)
     error_note(CALL_STAT, "/a\0......................................");
     CHECK(strcmp(shmheap_error_text(), "shmheap_stat(\"/a\"): the system refused it (errno 71)") ==
           0);
+}
+
+/* A command in a text has the heap's name where a shell takes it as it is. */
+static void a_command_has_the_heaps_name(void)
+{
+    static const struct {
+        const char *name, *command;
+    } names[] = {
+        {"/orders", "'shmheap check /orders'"},
+        {"/tmp/orders.heap", "'shmheap check --file /tmp/orders.heap'"},
+        {"./orders", "'shmheap check --file ./orders'"},
+        {"/tmp/a.path.that.just.fits.in/the.note",
+         "'shmheap check --file /tmp/a.path.that.just.fits.in/the.note'"},
+        {"orders", "'shmheap check NAME'"}, /* of shm_open(), a path, or none at all */
+        {"", "'shmheap check NAME'"},
+        {"/", "'shmheap check NAME'"},
+        {"/it's", "'shmheap check NAME'"},
+        {"/two words", "'shmheap check NAME'"},
+        {"-f/x", "'shmheap check NAME'"},
+        {".../x", "'shmheap check NAME'"},
+        {long_name, "'shmheap check NAME'"},
+    };
+    const struct error_row *row;
+    for (unsigned i = 0; (row = error_row_at(i)) != NULL; i++)
+        if (row->error == EBADMSG && (row->kinds & KIND_OPEN))
+            break;
+    CHECK(row != NULL);
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (strstr(text_of(row, names[i].name, 0, 0), names[i].command) == NULL)
+            test_fail(__FILE__, __LINE__, "%s: %s", names[i].name, shmheap_error_text());
 }
 
 /* A cause that a lower layer left while its call succeeded is not that of a later failure. */
@@ -152,6 +201,7 @@ static void any_note_makes_a_bounded_printable_text(void)
 
 static const struct test tests[] = {TEST(each_row_is_on_the_page),
                                     TEST(each_row_is_whole_with_the_longest_names),
+                                    TEST(a_command_has_the_heaps_name),
                                     TEST(each_cause_has_a_row),
                                     TEST(an_errno_without_a_row_is_a_number),
                                     TEST(a_cause_counts_for_its_errno_alone),

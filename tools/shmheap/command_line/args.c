@@ -34,18 +34,37 @@ static const char *suggestion(const char *word, const struct option *options)
     return best_distance ? best : NULL;
 }
 
+/* How many options begin with a "--word". *exact: one is the word. */
+static int begins(const char *word, const struct option *options, int *exact)
+{
+    size_t len = strcspn(word, "=");
+    int count = 0;
+    *exact = 0;
+    for (; options->name; options++)
+        if (strncmp(options->name, word, len) == 0) {
+            *exact |= options->name[len] == '\0';
+            count++;
+        }
+    return count;
+}
+
 static int refuse(char **argv, int got, const struct option *options)
 {
     const char *word = argv[optind > 1 ? optind - 1 : 1];
     const char *meant = strncmp(word, "--", 2) == 0 ? suggestion(word + 2, options) : NULL;
+    int exact, count = begins(word + (strncmp(word, "--", 2) == 0 ? 2 : 0), options, &exact);
     if (got == ':')
         wrong_usage("%s needs a value", word);
     else if (optopt && optopt < 256 && strncmp(word, "--", 2) != 0)
         wrong_usage("there is no option -%c", optopt);
     else if (meant)
         wrong_usage("%s is not an option; did you mean --%s?", word, meant);
+    else if (count > 1 && !exact)
+        wrong_usage("%s is not an option: more than one begins so", word);
+    else if (count && strchr(word, '='))
+        wrong_usage("%.*s takes no value", (int)strcspn(word, "="), word);
     else
-        wrong_usage("%s is not an option, is ambiguous, or takes no value", word);
+        wrong_usage("%s is not an option", word);
     return ARGS_WRONG;
 }
 

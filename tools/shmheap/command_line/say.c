@@ -4,6 +4,7 @@
  */
 #include "tools/shmheap/command_line/say.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,33 @@ int wrong_usage(const char *format, ...)
     line(format, arguments, ending);
     va_end(arguments);
     return STATUS_USAGE;
+}
+
+int create_fail(const char *file)
+{
+    switch (errno) {
+        case ENOENT:
+            return fail("cannot create '%s': its folder does not exist; make it first", file);
+        case ENOTDIR:
+            return fail("cannot create '%s': a part of the path is no folder", file);
+        case EISDIR:
+            return fail("cannot create '%s': it is a folder; add the name of a file", file);
+        case EACCES:
+        case EPERM:
+            return fail("cannot create '%s': no permission; use another folder, or another user",
+                        file);
+        case EROFS:
+            return fail("cannot create '%s': its file system is read-only; use another", file);
+        case ENAMETOOLONG:
+            return fail("cannot create '%s': the path has more than 4095 bytes, or a part of more "
+                        "than 255",
+                        file);
+        case ENOSPC:
+        case EDQUOT:
+            return fail("no space for '%s'; 'df' shows the space of file systems", file);
+        default:
+            return fail("cannot create '%s': %s", file, strerror(errno));
+    }
 }
 
 static char *next_text(void)

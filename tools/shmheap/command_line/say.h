@@ -16,6 +16,9 @@ void say_command(const char *name);
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* create_fail is fail for a file that cannot be created, from errno: why, and what to do. */
+int create_fail(const char *file);
+
 /* These print into one of several static buffers: enough for the arguments of one printf. */
 const char *size_text(uint64_t bytes);  /* 1.5 MiB */
 const char *count_text(uint64_t count); /* 1,234,567 */

@@ -83,11 +83,13 @@ static int copy_fail(const struct copying *copying)
             return fail("'%s' exists; use another path, or --force to replace it", file);
         case ENOSPC:
         case EDQUOT:
-            return fail("no space for '%s'; the incomplete copy was removed", file);
+            return fail("no space for '%s'; the incomplete copy was removed; 'df' shows the space "
+                        "of file systems",
+                        file);
         case EFBIG:
             return fail("'%s' would exceed the limit of file sizes; see ulimit -f", file);
         default:
-            return fail("cannot create '%s': %s", file, strerror(errno));
+            return create_fail(file);
     }
 }
 
@@ -108,6 +110,8 @@ static int copy_run(const struct command *command, int argc, char **argv)
     if (status)
         return status;
     copying.file = argv[optind + 1];
+    if (!*copying.file)
+        return wrong_usage("the path of the copy cannot be empty");
     return copy(&copying) ? copy_fail(&copying) : 0;
 }
 

@@ -7,14 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "tools/shmheap/processes/holder.h"
-#include "tools/shmheap/text/escape.h"
 #include "tools/shmheap/command_line/say.h"
 
 enum { WAIT_MS = 200 };
@@ -27,7 +25,9 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
     if (is_file)
         return *text ? 0 : wrong_usage("the path of a heap cannot be empty");
     const char *bare = *text == '/' ? text + 1 : text;
-    if (!*bare || strchr(bare, '/') || strlen(bare) > NAME_MAX)
+    if (!*bare)
+        return wrong_usage("'%s' is no heap's name: it is empty; 'shmheap ls' lists names", text);
+    if (strchr(bare, '/') || strlen(bare) > NAME_MAX)
         return wrong_usage(
             "'%s' is no heap's name (at most 255 characters, '/' only as the first); "
             "for a file, use --file",
@@ -78,84 +78,6 @@ int heap_ref_unlink_unused(const struct heap_ref *ref)
     return other ? heap_ref_unlink(ref) : removed;
 }
 
-/* Whether all slots are taken. A read-only connection needs no slot. */
-static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
-{
-    shmheap_memory_handle mem;
-    if (heap_ref_open(ref, SHMHEAP_READ_ONLY, &mem))
-        return 0;
-    int seen = shmheap_stat(mem, stats) == 0;
-    shmheap_disconnect(mem);
-    return seen && stats->processes + stats->dead >= stats->slots;
-}
-
-static __attribute__((format(printf, 1, 2))) const char *reason(const char *format, ...)
-{
-    static char text[PATH_MAX + 512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return text;
-}
-
-/* The library tells the slot of a holder. The user needs the process. NULL: there is none. */
-static const char *reason_held(const struct heap_ref *ref)
-{
-    struct holder holder;
-    char name[4 * sizeof holder.name];
-    if (!holder_find(ref, &holder))
-        return NULL;
-    int is_stopped = holder.state == 'T' || holder.state == 't';
-    return reason("process %lld (%s) holds the lock of the heap '%s'%s end it", holder.pid,
-                  escape_printable(name, sizeof name, holder.name), ref->text,
-                  is_stopped ? ", and is stopped; continue it with 'kill -CONT', or"
-                             : "; wait, or");
-}
-
-static const char *reason_again(const struct heap_ref *ref)
-{
-    shmheap_stats stats;
-    const char *held = reason_held(ref);
-    if (held)
-        return held;
-    if (slots_full(ref, &stats))
-        return reason("all %u slots of the heap '%s' are taken: by %u live connections and %u dead "
-                      "ones; end a process that 'shmheap stat %s%s' lists",
-                      stats.slots, ref->text, stats.processes, stats.dead,
-                      ref->is_file ? "--file " : "", ref->text);
-    return reason(
-        "cannot read the heap '%s' now: it changes too fast, or a process in it is stopped, or "
-        "died and you may not write it; try again, or as its owner",
-        ref->text);
-}
-
-const char *heap_reason(const struct heap_ref *ref)
-{
-    const char *text = ref->text, *held;
-    switch (errno) {
-        case ENOENT:
-            return reason("there is no heap '%s'; 'shmheap ls' lists those that are there", text);
-        case EACCES:
-        case EPERM:
-            return reason("no permission for the heap '%s'; run as the user that created it", text);
-        case EBADMSG:
-            return reason("'%s' is no heap, or a damaged heap; remove it if it is yours", text);
-        case EPROTONOSUPPORT: /* the library's alone */
-            return shmheap_error_text();
-        case ETIMEDOUT:
-            held = reason_held(ref);
-            return held ? held : shmheap_error_text();
-        case EAGAIN:
-            return reason_again(ref);
-        case EBUSY:
-            return reason("a process has just connected to the heap '%s'; 'shmheap stat' lists it",
-                          text);
-        default:
-            return reason("cannot inspect the heap '%s': %s", text, strerror(errno));
-    }
-}
-
 int heap_fail(const struct heap_ref *ref) { return fail("%s", heap_reason(ref)); }
 
 int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less)
@@ -166,6 +88,9 @@ int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less)
                     ref->text);
     if (errno == ENOSPC || errno == ENOMEM || errno == EFBIG)
         return fail("there is no room for a heap of %s; use a smaller %s", size_text(len), less);
+    if (ref->is_file && (errno == ENOENT || errno == ENOTDIR || errno == EISDIR ||
+                         errno == EACCES || errno == EROFS || errno == ENAMETOOLONG))
+        return create_fail(ref->text);
     return fail("%s", shmheap_error_text());
 }
 
@@ -185,11 +110,10 @@ static int inspect_with(const struct heap_ref *ref, unsigned flags,
 int heap_inspect(const struct heap_ref *ref, int (*inspect)(shmheap_memory_handle, void *),
                  void *context)
 {
-    struct holder holder;
     int result = inspect_with(ref, SHMHEAP_READ_ONLY, inspect, context);
     if (result != -1 || errno != EAGAIN)
         return result;
-    if (holder_find(ref, &holder)) {
+    if (holder_find(ref)) {
         errno = ETIMEDOUT; /* a connection that may write would wait, and take a slot */
         return -1;
     }

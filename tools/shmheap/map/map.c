@@ -23,7 +23,7 @@ static int write_file(const char *path, enum picture picture, const char *name,
     int is_stdout = !strcmp(path, "-");
     FILE *file = is_stdout ? stdout : fopen(path, "we");
     if (!file)
-        return fail("cannot create '%s': %s", path, strerror(errno));
+        return create_fail(path);
     if (picture == PICTURE_SVG)
         svg_write(file, name, snapshot);
     else

@@ -9,10 +9,13 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "tools/shmheap/heaps/process_name.h"
 
 enum { LINE_ROOM = 4352, PATH_ROOM = 320 };
 
@@ -62,23 +65,11 @@ static int opens_it(const char *pid, const struct stat *file)
     return found;
 }
 
-static void name_of(const char *pid, char *name, size_t room)
-{
-    char path[PATH_ROOM];
-    snprintf(path, sizeof path, "/proc/%s/comm", pid);
-    FILE *comm = fopen(path, "re");
-    if (!comm || !fgets(name, (int)room, comm))
-        snprintf(name, room, "?");
-    name[strcspn(name, "\n")] = '\0';
-    if (comm)
-        fclose(comm);
-}
-
 static void append(char *text, size_t room, const char *pid)
 {
     char name[32];
     size_t used = strlen(text);
-    name_of(pid, name, sizeof name);
+    process_name(strtoll(pid, NULL, 10), name, sizeof name);
     snprintf(text + used, room - used, "%s%s (%s)", used ? ", " : "", pid, name);
 }
 

@@ -13,9 +13,10 @@ struct holder {
     char state;    /* as /proc says: T is stopped */
 };
 
-/* holder_find returns 1 where one connection holds the heap's lock for a tenth of a second without
- * a change, and fills *holder. It opens the heap read-only, takes no lock and no slot. 0: no such
+/* holder_find returns the holder where one connection holds the heap's lock for a tenth of a second
+ * without a change; valid until the next call. A call that finds the lock as the last call left it
+ * does not sample it again. It opens the heap read-only, takes no lock and no slot. NULL: no such
  * holder, or it is in another PID namespace. Keeps errno. */
-int holder_find(const struct heap_ref *ref, struct holder *holder);
+const struct holder *holder_find(const struct heap_ref *ref);
 
 #endif

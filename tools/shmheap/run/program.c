@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +23,28 @@ void program_hold_signals(struct program *program)
     sigprocmask(SIG_SETMASK, &all, &program->blocked);
 }
 
+/* Puts the library before those that LD_PRELOAD names. Returns 0, or -1 with errno. */
+static int preload(const char *library)
+{
+    const char *others = getenv("LD_PRELOAD");
+    size_t len = others ? strlen(others) : 0, room = strlen(library) + len + 2;
+    char *text = malloc(room);
+    if (!text)
+        return -1;
+    snprintf(text, room, "%s%s%s", library, len ? ":" : "", len ? others : "");
+    int failed = setenv("LD_PRELOAD", text, 1);
+    free(text);
+    return failed;
+}
+
 /* If exec fails, the child sends errno through the pipe report. A successful exec closes it. */
 static void run_child(const struct program *program, int report)
 {
-    char preload[3 * PATH_MAX];
-    const char *others = getenv("LD_PRELOAD");
-    snprintf(preload, sizeof preload, "%s%s%s", program->library, others && *others ? ":" : "",
-             others ? others : "");
-    setenv("LD_PRELOAD", preload, 1);
-    setenv(program->variable, program->value, 1);
+    int failed = preload(program->library) || setenv(program->variable, program->value, 1);
     signal(SIGCHLD, program->on_child);
     sigprocmask(SIG_SETMASK, &program->blocked, NULL);
-    execvp(program->words[0], program->words);
+    if (!failed)
+        execvp(program->words[0], program->words);
     int error = errno;
     ssize_t ignored = write(report, &error, sizeof error);
     (void)ignored;

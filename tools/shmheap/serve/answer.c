@@ -97,11 +97,30 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    (void)kind;
+    (void)value;
+    *(int *)context += strcasecmp(name, "Host") == 0;
+    return MHD_YES;
+}
+
+/* A proxy between may have judged another Host than this server does (RFC 9112, 3.2). */
+static int has_two_hosts(struct MHD_Connection *connection)
+{
+    int count = 0;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &count);
+    return count > 1;
+}
+
 /* Whether the request is refused before its path counts. */
 static int refused(struct MHD_Connection *connection, const char *method, struct answer *answer)
 {
     const char *len = header(connection, "Content-Length");
-    if (!host_is_local(header(connection, "Host")))
+    if (has_two_hosts(connection))
+        *answer = answer_text(MHD_HTTP_BAD_REQUEST, "A request must have one Host.\n");
+    else if (!host_is_local(header(connection, "Host")))
         *answer = answer_text(MHD_HTTP_FORBIDDEN,
                               "This server answers to localhost, 127.0.0.1 and [::1] only.\n");
     else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)

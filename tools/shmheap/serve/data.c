@@ -192,7 +192,7 @@ char *data_heap(struct server *server, const char *label, unsigned *status)
     if (!heap && label[0] == '/') /* as names are written elsewhere */
         heap = heap_find(&server->live, ++label);
     if (!heap) {
-        struct heap_ref none = {.text = label};
+        struct heap_ref none = {.text = label, .is_file = server->live.is_file};
         errno = ENOENT;
         *status = HTTP_NOT_FOUND;
         return data_error(heap_reason(&none));

@@ -71,9 +71,9 @@ static int watch(struct server *server)
     return PROBE_MS;
 }
 
-static void say_ready(const struct server *server, unsigned port)
+static void say_ready(const struct server *server, int socket, unsigned port)
 {
-    printf("http://127.0.0.1:%u/ shows %s; Ctrl+C ends it\n", port,
+    printf("http://%s:%u/ shows %s; Ctrl+C ends it\n", socket_host(socket), port,
            server->live.names ? "these heaps" : "the heaps of this machine");
     fflush(stdout);
 }
@@ -92,7 +92,7 @@ static int serve(struct server *server, unsigned port)
     if (web_start(&web, sockets, count, server))
         status = fail("cannot start the server of HTTP; is there too little memory?");
     else
-        say_ready(server, port);
+        say_ready(server, *sockets, port);
     while (!must_end && !status && !server->failed)
         web_run(&web, watch(server), &waiting);
     web_stop(&web);

@@ -55,6 +55,9 @@ void serve_sample(struct server *server);
  * error. */
 int sockets_open(unsigned *port, int sockets[SOCKETS], int *count);
 
+/* socket_host is the host of a socket's address, as a URL has it: 127.0.0.1 or [::1]. */
+const char *socket_host(int socket);
+
 /* struct web is the servers of HTTP, one for each socket. */
 struct web {
     struct MHD_Daemon *daemons[SOCKETS];

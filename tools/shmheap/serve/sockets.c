@@ -57,6 +57,14 @@ static int listen_at(int family, unsigned *port)
     return fd;
 }
 
+const char *socket_host(int socket)
+{
+    union address address = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    int is_six = getsockname(socket, &address.any, &len) == 0 && address.any.sa_family == AF_INET6;
+    return is_six ? "[::1]" : "127.0.0.1";
+}
+
 /* Whether this machine has no address of that family. */
 static int is_absent(int error)
 {

@@ -1,11 +1,11 @@
-/* kernel.c: what the kernel says of processes, asked once in an execution and then remembered.
+/* kernel.c: what the kernel says of processes, requested once in an execution and then remembered.
  *
  * No process and no namespace changes during an execution. Without this file, a fifth of a run
- * is system calls that ask again: stat() of two files for each inspected slot, and reading
+ * is repeated system calls: stat() of two files for each inspected slot, and reading
  * /proc/PID/task/PID/stat. The functions of the core run for each first question. The linker
  * gives calls to the functions here (--wrap).
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fuzz/world/kernel.h"
+#include "fuzz/driver/kernel.h"
 
 #include <stdint.h>
 
