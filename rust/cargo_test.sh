@@ -62,9 +62,16 @@ fi
 system=$TEST_TMPDIR/system
 mkdir -p "$system/include" "$system/lib" "$system/other"
 cp "$work/c/include/shmheap.h" "$system/include"
+# library FOLDER HEADERS: makes the objects and the library there.
 library() {
-    "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -shared -Wl,-soname,libshmheap.so -I"$2" \
-        -o "$1/libshmheap.so" "$work"/c/src/*/*.c -lpthread -lrt
+    mkdir "$1/objects"
+    (
+        cd "$1/objects"
+        printf '%s\0' "$work"/c/src/*/*.c |
+            xargs -0 -n 8 -P 2 "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$2" -c
+    )
+    "${CC:-gcc}" -shared -Wl,-soname,libshmheap.so -o "$1/libshmheap.so" "$1"/objects/*.o \
+        -lpthread -lrt
 }
 # build FOLDER ARGUMENT...: builds the crate against an installed library, in that target folder.
 build() {
@@ -89,12 +96,8 @@ said=$(SHMHEAP_INCLUDE_DIR=$system/other build system 2>&1) &&
     fail "a header of another version was taken"
 [[ $said == *"is of version Some(990000)"* ]] || fail "another header said: $said"
 # An archive serves as well; without either, the message says what to do.
-mkdir -p "$system/objects" "$system/archive"
-(
-    cd "$system/objects" &&
-        "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$system/include" -c "$work"/c/src/*/*.c &&
-        ar rcs "$system/archive/libshmheap.a" ./*.o
-)
+mkdir -p "$system/archive"
+ar rcs "$system/archive/libshmheap.a" "$system"/lib/objects/*.o
 SHMHEAP_LIB_DIR=$system/archive step build archive --example counter
 step "$CARGO_TARGET_DIR/archive/debug/examples/counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR

@@ -374,8 +374,9 @@ int main(int argc, char **argv)
     struct rlimit none = {0, 0};
     if (argc == 3 && strcmp(argv[1], "--spawned") == 0)
         return spawned_main(argv[2]);
-    for (int asleep = argc == 2 && strcmp(argv[1], "--asleep") == 0; asleep;)
-        pause();
+    if (argc == 2 && strcmp(argv[1], "--asleep") == 0)
+        for (;;)
+            pause();
     if (options_parse(argc, argv) != 0)
         return usage(), 2;
     setrlimit(RLIMIT_CORE, &none);
