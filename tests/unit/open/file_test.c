@@ -106,8 +106,8 @@ static int pid_tells(const char *path)
     return system.f_type == 0x794c7630; /* OVERLAYFS_SUPER_MAGIC */
 }
 
-/* The file that a dead machine left behind has the lock of one that is no more. Where the pid tells,
- * the process that the copy names is this one, which lives. */
+/* The file that a dead machine left behind has the lock of one that is no more. Where the pid
+ * tells, the process that the copy names is this one, which lives. */
 static void a_copy_is_another_heap_with_the_same_objects(void)
 {
     const char *path = test_path(), *copy = test_path();
