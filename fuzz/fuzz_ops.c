@@ -13,11 +13,20 @@ static unsigned checked_every(const uint8_t *bytes, size_t len, const struct hea
     return choices[len > 0 ? bytes[0] >> 5 & 3 : 0] * (shape->cached ? CACHED_FACTOR : 1);
 }
 
+/* Memory of six times 96 KiB has a thousand slots, and visiting them took a third of a run. Without
+ * a file a heap with caches grows by what heaps without caches grow by; with a file, by all. */
+static void grows_less(struct heap_shape *shape)
+{
+    if (shape->cached && !shape->in_file && shape->max_len != 0)
+        shape->max_len = shape->len + 5 * (shape->len - SHAPE_CACHED_LEN);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct input input = {bytes, bytes + len};
     static struct world world;
     struct heap_shape shape = shape_decode(&input);
+    grows_less(&shape);
     const unsigned every = checked_every(bytes, len, &shape);
     world_input(bytes, len);
     if (world_begin(&world, &shape))

@@ -9,7 +9,7 @@ struct heap_shape shape_decode(struct input *input)
                                flags & 1 ? 8 : 16,     (flags & 4) != 0,
                                flags >> 3 == 31,       flags >> 3 & 3};
     if (shape.cached) /* the core uses caches in heaps of 64 KiB and more */
-        shape.len += 96 << 10;
+        shape.len += SHAPE_CACHED_LEN;
     if (flags & 2)
         shape.max_len = 6 * shape.len;
     return shape;

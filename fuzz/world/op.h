@@ -28,7 +28,7 @@ enum op_kind {
     OP_KINDS
 };
 
-enum { OP_LEN = 4, OP_SLOTS = 64, SHAPE_LEN = 2 };
+enum { OP_LEN = 4, OP_SLOTS = 64, SHAPE_LEN = 2, SHAPE_CACHED_LEN = 96 << 10 };
 
 struct op {
     enum op_kind kind;

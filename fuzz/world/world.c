@@ -8,7 +8,7 @@
 
 #include "fuzz/world/arena.h"
 #include "fuzz/world/contents.h"
-#include "fuzz/world/kernel.h"
+#include "fuzz/driver/kernel.h"
 
 int world_printing;
 static const uint8_t *input_bytes;

@@ -1,11 +1,11 @@
-"""The Conan 2 recipe: conan create packaging/conan."""
+"""The Conan 2 recipe; packaging/README.md has the command."""
 
 import os
 
 from conan import ConanFile
 from conan.errors import ConanInvalidConfiguration
 from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
-from conan.tools.files import copy
+from conan.tools.files import copy, rmdir
 
 
 class Shmheap(ConanFile):
@@ -52,13 +52,25 @@ class Shmheap(ConanFile):
         cmake.configure()
         cmake.build()
 
+    # Conan's generators write files for CMake and pkg-config of their own.
     def package(self):
         CMake(self).install()
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
+        rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
+        rmdir(self, os.path.join(self.package_folder, "lib", "pkgconfig"))
 
+    # The targets of find_package(shmheap CONFIG) and the .pc files have the names that an
+    # installation has.
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "shmheap")
-        self.cpp_info.set_property("cmake_target_name", "shmheap::shmheap")
-        self.cpp_info.set_property("pkg_config_name", "shmheap")
-        self.cpp_info.libs = ["shmheap"]
-        self.cpp_info.system_libs = ["pthread", "rt"]
+        self.cpp_info.set_property("cmake_target_name", "shmheap::all")
+        self.cpp_info.set_property("pkg_config_name", "shmheap-all")
+        core = self.cpp_info.components["core"]
+        core.set_property("cmake_target_name", "shmheap::shmheap")
+        core.set_property("pkg_config_name", "shmheap")
+        core.libs = ["shmheap"]
+        core.system_libs = ["pthread", "rt"]
+        cpp = self.cpp_info.components["cpp"]
+        cpp.set_property("cmake_target_name", "shmheap::cpp")
+        cpp.set_property("pkg_config_name", "shmheap-cpp")
+        cpp.requires = ["core"]

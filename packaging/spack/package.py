@@ -1,5 +1,7 @@
-"""The Spack recipe: put this folder's package.py into a repository of packages as
-packages/shmheap/package.py, then spack dev-build or spack install."""
+"""The Spack recipe, for Spack 1 and newer: put this folder's package.py into a repository of
+packages as packages/shmheap/package.py, then spack develop or spack install."""
+
+from spack_repo.builtin.build_systems.cmake import CMakePackage
 
 from spack.package import *
 
@@ -37,5 +39,6 @@ class Shmheap(CMakePackage):
             self.define_from_variant("SHMHEAP_FORTRAN", "fortran"),
             self.define_from_variant("SHMHEAP_MPI", "mpi"),
             self.define_from_variant("SHMHEAP_TOOL", "tool"),
+            self.define_from_variant("SHMHEAP_SERVE", "tool"),
             self.define("SHMHEAP_TESTS", self.run_tests),
         ]

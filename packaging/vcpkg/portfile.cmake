@@ -23,6 +23,13 @@ vcpkg_cmake_config_fixup(PACKAGE_NAME shmheap CONFIG_PATH lib/cmake/shmheap)
 vcpkg_fixup_pkgconfig()
 if("tool" IN_LIST FEATURES)
     vcpkg_copy_tools(TOOL_NAMES shmheap AUTO_CLEAN)
+    # The tool finds these libraries beside itself.
+    foreach(name recorder runner)
+        file(RENAME "${CURRENT_PACKAGES_DIR}/lib/shmheap/lib${name}.so"
+            "${CURRENT_PACKAGES_DIR}/tools/shmheap/lib${name}.so")
+    endforeach()
+    file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/lib/shmheap"
+        "${CURRENT_PACKAGES_DIR}/debug/lib/shmheap")
 endif()
 file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/debug/include" "${CURRENT_PACKAGES_DIR}/debug/share")
 vcpkg_install_copyright(FILE_LIST "${SOURCE_PATH}/LICENSE")

@@ -1,7 +1,8 @@
 #!/bin/bash
 # model_test.sh MODEL SOURCE...: Spin tries every order of steps of the model; its inlines are
-# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1: also searches that take
-# minutes and a gigabyte.
+# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1, as tools/matrix sets
+# it: also the large searches, of three processes and three rounds, which take minutes and a
+# gigabyte.
 set -euo pipefail
 model=$(realpath "$1")
 shift
@@ -36,6 +37,11 @@ done
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/model.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
+all=${SHMHEAP_MODEL_ALL:-0}
+# Small searches spend most of their time in the compiler (-O1) and have room for whole states.
+level=1 states=()
+[ "$all" = 0 ] || level=2 states=(-DCOLLAPSE)
+
 # search NAME LEVEL DEFINITIONS...: the search, compiled at -O LEVEL, is complete; its errors are in
 # the file NAME.
 search() {
@@ -45,7 +51,7 @@ search() {
     (
         cd "$work/$name.d"
         spin -a "$@" "$model" >spin.log || { cat spin.log; exit 1; }
-        gcc -O$level -w -DSAFETY -DNOCLAIM -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
+        gcc "-O$level" -w -DSAFETY -DNOCLAIM ${states[@]+"${states[@]}"} -DMEMLIM=2000 -o pan pan.c
         ./pan -m100000 -w22
     ) >"$work/$name" 2>&1 || { cat "$work/$name"; fail "$*: no result"; }
     ! grep -q "max search depth too small\|out of memory\|reached -DMEMLIM" "$work/$name" ||
@@ -56,7 +62,7 @@ search() {
 errors() { sed -n 's/.*errors: \([0-9]*\)$/\1/p' "$work/$1"; }
 
 holds() {
-    search holds 2 "$@"
+    search holds "$level" "$@"
     [ "$(errors holds)" = 0 ] || { cat "$work/holds"; fail "$*: not true"; }
     echo "holds: $* ($(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$work/holds") states)"
 }
@@ -71,12 +77,14 @@ lock_model() {
     local two="-DPROCESSES=2 -DROUNDS=2 -DDEATHS=1" as mutant
     for as in -DWAKES_LOST=1 -DWAKES_LOST=0; do
         holds $two $as
-        holds -DPROCESSES=2 -DROUNDS=3 -DDEATHS=0 $as
     done
     holds $two -DWAKES_LOST=1 -DKERNEL_MARKS=0
     holds -DPROCESSES=2 -DROUNDS=1 -DDEATHS=2 -DWAKES_LOST=1
-    holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1 -DSTARVING=0
-    if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
+    if [ "$all" != 0 ]; then
+        for as in -DWAKES_LOST=1 -DWAKES_LOST=0; do
+            holds -DPROCESSES=2 -DROUNDS=3 -DDEATHS=0 $as
+        done
+        holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=1 -DSTARVING=0
         holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=0 -DWAKES_LOST=0 -DSTARVING=0
         holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=1 -DSTARVING=0
         holds -DPROCESSES=3 -DROUNDS=1 -DDEATHS=1 -DWAKES_LOST=0 -DSTARVING=0
@@ -103,7 +111,7 @@ claim_model() {
     holds $bounced
     holds $newcomers -DSLOTS=1 -DCALLS=2
     holds -DPROCESSES=2 -DOBJECTS=2 -DCALLS=2 -DDOES_0=19 -DDOES_1=7
-    if [ "${SHMHEAP_MODEL_ALL:-0}" != 0 ]; then
+    if [ "$all" != 0 ]; then
         holds $reaper
         holds $reaper -DIN_MEMORY=1
         holds $short -DIN_MEMORY=1

@@ -4,7 +4,18 @@
 none, or a constraint that no platform meets, so that Bazel skips the test.
 """
 
-_TOOLS = ["cmake", "dh", "dpkg-buildpackage", "fypp", "gfortran", "meson", "ninja", "pkg-config"]
+_TOOLS = [
+    "cmake",
+    "conan",
+    "dh",
+    "dpkg-buildpackage",
+    "fypp",
+    "gfortran",
+    "meson",
+    "ninja",
+    "pkg-config",
+    "python3",
+]
 
 def _host_install_impl(rctx):
     rctx.file("BUILD", """\

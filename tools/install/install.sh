@@ -63,9 +63,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=$(sed -n 's/^#define SHMHEAP_VERSION //p' c/include/shmheap.h)
 version=$((number / 10000)).$((number / 100 % 100)).$((number % 100))
+# Relative to the .pc file's own folder, as there.
+pc_prefix=$prefix
+[ "$prefix" = /usr ] || pc_prefix="\${pcfiledir}/../$(sed 's,[^/][^/]*,..,g' <<< "$libdir")"
 from_template() {
-    sed -e "s,@CMAKE_INSTALL_PREFIX@,$prefix,; s,@CMAKE_INSTALL_FULL_LIBDIR@,$prefix/$libdir," \
-        -e "s,@CMAKE_INSTALL_FULL_INCLUDEDIR@,$prefix/include,; s,@PROJECT_VERSION@,$version,g" \
+    sed -e "s,@SHMHEAP_PC_PREFIX@,$pc_prefix,; s,@SHMHEAP_PC_LIBDIR@,\${prefix}/$libdir," \
+        -e "s,@SHMHEAP_PC_INCLUDEDIR@,\${prefix}/include,; s,@PROJECT_VERSION@,$version,g" \
         "$1" > "$work/filled"
     put 644 "$work/filled" "$2"
 }
@@ -105,6 +108,7 @@ if [ -e "mpi/libshmheap_mpi_$mpi.a" ]; then
     if [ -e mpi/fortran/libshmheap_mpi.a ]; then
         put 644 mpi/fortran/libshmheap_mpi.a "$libdir/libshmheap_mpi_fortran.a"
         modules mpi/fortran/shmheap_mpi.mod
+        pc+=(shmheap-mpi-fortran)
     fi
 else
     echo "install: without MPI: this machine lacks $mpi" >&2

@@ -358,9 +358,10 @@ static int held_show(struct shmheap *heap, unsigned from, const struct held *hel
 {
     int before = errno;
     for (unsigned slot = from; slot < held->slot_next; slot++) {
+        if (held->place[slot] == 0)
+            continue;
         shmheap_process_info info;
-        int cancel_state = process_cancel_off(),
-            taken = held->place[slot] != 0 && slot_is_taken(heap, slot);
+        int cancel_state = process_cancel_off(), taken = slot_is_taken(heap, slot);
         if (taken)
             process_describe(heap, slot, held, &info);
         process_cancel_restore(cancel_state);

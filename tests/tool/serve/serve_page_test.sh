@@ -15,7 +15,8 @@ trap 'stop_all; rm -rf "$folder"' EXIT
 start_server --interval 200 "$busy" "$calm"
 status=0
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/tool/serve /usr/bin/python3 \
-    tests/tool/serve/serve_page_test.py "$url" "$busy" "$calm" "$folder" "$shots" "$server" || status=$?
+    tests/tool/serve/serve_page_test.py "$url" "$busy" "$calm" "$folder" "$shots" "$server" ||
+    status=$?
 [ "$status" != 77 ] || exit 0 # skipped
 [ "$status" = 0 ] || fail "the page is not so"
 wait "$server" || fail "the server did not end with 0: $(cat "$work/server")"

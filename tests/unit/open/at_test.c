@@ -126,6 +126,25 @@ static void at_a_multiple_of_8(void)
     free(memory);
 }
 
+/* The bytes of a heap of alignment 16, copied: at 16 modulo 32 it is one, at 8 modulo 16 none. */
+static void alignment_16_at_a_multiple_of_8(void)
+{
+    enum { LEN = 60000 };
+    char *memory = own_memory(65536), *copy = own_memory(65536);
+    shmheap_options options = {.alignment = 16};
+    shmheap_memory_handle mem, again;
+    CHECK_EQ(shmheap_create_at(&mem, memory, LEN, &options), 0);
+    memcpy(copy + 8, memory, LEN);
+    CHECK_REFUSED(shmheap_attach_at(&again, copy + 8, LEN) == -1, EINVAL);
+    memmove(copy + 16, copy + 8, LEN);
+    CHECK_EQ(shmheap_attach_at(&again, copy + 16, LEN), 0);
+    CHECK_SOUND(again);
+    shmheap_disconnect(again);
+    shmheap_disconnect(mem);
+    free(copy);
+    free(memory);
+}
+
 struct shared_at {
     void *memory;
     shmheap_object_handle from_child;
@@ -336,6 +355,7 @@ static const struct test tests[] = {TEST(in_memory_from_malloc),
                                     TEST(in_few_bytes),
                                     TEST(wrong_arguments_are_refused),
                                     TEST(at_a_multiple_of_8),
+                                    TEST(alignment_16_at_a_multiple_of_8),
                                     TEST(across_fork),
                                     TEST(an_ended_process_is_dead),
                                     TEST(at_another_address),

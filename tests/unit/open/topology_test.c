@@ -1,6 +1,7 @@
 /* Heaps of a socket: which one the caller runs on, by a description made for the test and by this
  * machine's; their names, where their memory lies.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -79,6 +80,24 @@ static void of_processors(void)
             CHECK_EQ(scope.nodes[0], cases[i].nodes);
         }
     }
+    remove_machine(folder);
+}
+
+/* The program may have closed its standard input: the description then has descriptor 0. */
+static void without_standard_input(void)
+{
+    const char *folder = test_path();
+    unsigned long cpus[TOPOLOGY_CPUS / TOPOLOGY_LONG_BITS] = {0xf0};
+    struct topology scope;
+    make_machine(folder);
+    int kept = dup(STDIN_FILENO);
+    CHECK(kept > STDIN_FILENO && close(STDIN_FILENO) == 0);
+    int result = topology_of_cpus(&scope, folder, cpus);
+    CHECK(fcntl(STDIN_FILENO, F_GETFD) == -1); /* closed again */
+    CHECK_EQ(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    close(kept);
+    CHECK_EQ(result, 0);
+    CHECK_EQ(scope.socket, 36);
     remove_machine(folder);
 }
 
@@ -164,7 +183,7 @@ static void memory_lies_on_the_sockets_nodes(void)
     shmheap_destroy(name, mem);
 }
 
-static const struct test tests[] = {TEST(of_processors), TEST(names_of_sockets),
-                                    TEST(a_heap_has_the_name_of_its_socket),
+static const struct test tests[] = {TEST(of_processors), TEST(without_standard_input),
+                                    TEST(names_of_sockets), TEST(a_heap_has_the_name_of_its_socket),
                                     TEST(memory_lies_on_the_sockets_nodes)};
 TEST_MAIN(tests)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # figures_test.sh TOOL PAGE: the sums in docs/proof.md are those of its rows, and
-# tools/book/check_figures finds each kind of difference between the page and logs, which are made from
-# the page here.
+# tools/book/check_figures finds each kind of difference between the page and logs, which are made
+# from the page here.
 set -euo pipefail
 tool=$PWD/$1 page=$PWD/$2
 command -v python3 > /dev/null || { echo "skipped: there is no python3"; exit 0; }
