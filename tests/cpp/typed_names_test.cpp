@@ -81,7 +81,8 @@ void errors_say_what_is_wrong()
     CHECK(words_of([&] { in.destroy<long>("n"); }) == "shmheap: destroy \"n\": " + type);
     CHECK(words_of([&] { in.find_or_construct<long>("n")(1); }) ==
           "shmheap: find_or_construct \"n\": " + type);
-    CHECK(words_of([&] { in.find<int>(""); }) == "shmheap: find: Invalid argument");
+    CHECK(words_of([&] { in.find<int>(""); }) ==
+          "shmheap: find: a name has 1 to 255 bytes: Invalid argument");
     CHECK(words_of([&] { in.construct<int>("n")(1); }) ==
           "shmheap: construct \"n\": an object of that name is there: find it, or destroy it "
           "first: File exists");
