@@ -201,7 +201,7 @@ fn requests_wrongly() {
                 heap.discard(Handle::from_bits(share.bits())).unwrap();
             }
         }
-        let guess = bits ^ 1 << (random >> 32) % 51;
+        let guess = bits ^ (1 << ((random >> 32) % 51));
         let _ = heap.peek(Handle::<[u8]>::from_bits(guess));
         let _ = heap.discard(Handle::from_bits(guess));
         mailboxes[8].fetch_add(1, SeqCst);
