@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use std::num::NonZeroU8;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::SeqCst};
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 
-use shmheap::{ArcHandle, Error, Handle, Heap, Shm, ShmBox};
+use shmheap::{ArcHandle, Error, Handle, Heap, Root, Shm, ShmBox};
 
 fn heap() -> Heap {
     Heap::anonymous(1 << 16).unwrap()
@@ -61,13 +61,15 @@ fn a_name_that_threads_want_as_two_types() {
 #[repr(C, align(32))]
 struct Aligned([u64; 4]);
 
+/// Never dropped, so that the name stays.
+static INNER: OnceLock<Root<AtomicU64>> = OnceLock::new();
+
 #[test]
 fn a_name_that_is_made_as_another_type_meanwhile() {
     let heap = heap();
     let made = heap.root_with("inner", || {
-        let inner = heap.root::<AtomicU64>("inner").unwrap();
+        let inner = INNER.get_or_init(|| heap.root("inner").unwrap());
         inner.store(77, SeqCst);
-        std::mem::forget(inner); // so that the name stays
         5u64
     });
     assert!(is_other_root(made));
