@@ -45,6 +45,23 @@ fn closed(tokens: &TokenStream) -> TokenStream {
     TokenTree::Group(Group::new(Delimiter::None, tokens.clone())).into()
 }
 
+/// A name for a variable or a function of the generated code. A parameter of the type may be called
+/// as the derive likes to call its own, and then the compiler would take one for the other: so the
+/// name begins as none of the parameters does.
+fn own_name(item: &Item, name: &str) -> TokenTree {
+    let is_taken = |prefix: &str| {
+        item.parameters.iter().any(|parameter| {
+            let (Parameter::Type { name, .. } | Parameter::Const { name, .. }) = parameter;
+            name.to_string().starts_with(prefix)
+        })
+    };
+    let mut prefix = String::from("__shm_");
+    while is_taken(&prefix) {
+        prefix.push('_');
+    }
+    Ident::new(&(prefix + name), Span::call_site()).into()
+}
+
 fn words_of(item: &Item) -> Words {
     let mut words = Words::default();
     let (mut declared, mut passed, mut bounds) =
@@ -70,12 +87,17 @@ fn words_of(item: &Item) -> Words {
                 declared.extend(inner.fill("const __N: __B,"));
             }
         }
-        passed.extend(inner.fill("__N,"));
+        // In braces it is no type that has the same name.
+        let is_const = matches!(parameter, Parameter::Const { .. });
+        passed.extend(inner.fill(if is_const { "{ __N }," } else { "__N," }));
     }
     words.set("__DECLARED", declared);
     words.set("__PASSED", passed);
     words.set("__BOUNDS", bounds);
     words.set("__SELF", TokenTree::from(item.name.clone()));
+    for name in ["place", "next", "value", "number", "parts"] {
+        words.set(format!("__{}", name.to_uppercase()), own_name(item, name));
+    }
     words
 }
 
@@ -101,7 +123,7 @@ const IMPL: &str = "
             const SHAPE: __CRATE::Shape = __SHAPE;
             #[inline]
             #[allow(unused_mut, unused_variables, unused_assignments)]
-            unsafe fn is_valid(place: *const Self) -> bool {
+            unsafe fn is_valid(__PLACE: *const Self) -> bool {
                 __VALID
             }
         }
@@ -125,7 +147,6 @@ pub fn implementation(item: &Item) -> Result<TokenStream> {
 /// `__PROOF` compiles only if the type has exactly the fields that the derive read, with the types
 /// that it read: another macro may have changed the type after that.
 fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
-    words.set("__REF", "&'shm".parse::<TokenStream>().expect("a reference"));
     let (mut shape, mut valid) = (TokenStream::new(), TokenStream::new());
     let (mut pattern, mut types, mut values) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
@@ -134,21 +155,23 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
         one.set("__CRATE", words.0["__CRATE"].clone());
         one.set("__F", field.name.clone());
         one.set("__T", closed(&field.of));
-        one.set("__REF", words.0["__REF"].clone());
-        one.set("__V", TokenTree::from(Ident::new(&format!("field_{i}"), Span::call_site())));
+        one.set("__NEXT", words.0["__NEXT"].clone());
+        one.set("__V", own_name(item, &format!("field_{i}")));
         shape.extend(one.fill(
             ".field(__CRATE::__private::core::mem::offset_of!(Self, __F), \
              &<__T as __CRATE::Shm>::SHAPE)",
         ));
         valid.extend(one.fill(
-            "&& unsafe { <__T as __CRATE::Shm>::is_valid(__CRATE::Shape::next_field(&mut next)) }",
+            "&& unsafe {
+                 <__T as __CRATE::Shm>::is_valid(__CRATE::Shape::next_field(&mut __NEXT))
+             }",
         ));
         pattern.extend(one.fill(if named { "__F: __V," } else { "__V," }));
         // Apart from the impl, where no `Self` is known.
         let mut own = Words::default();
         own.set("Self", words.fill("__SELF::<__PASSED>"));
         one.set("__T", closed(&own.replace(field.of.clone())));
-        types.extend(one.fill("__REF __T,"));
+        types.extend(one.fill("&__T,"));
         values.extend(one.fill("__V,"));
     }
     words.set("__FIELDS", shape);
@@ -158,14 +181,14 @@ fn of_struct(words: &mut Words, item: &Item, fields: &[Field], named: bool) {
         words.fill("__CRATE::Shape::of_struct::<Self>() __IDENTITY __FIELDS .complete()"),
     );
     words.set("__CHECKS", valid);
-    words.set("__VALID", words.fill("let mut next = place.cast::<u8>(); true __CHECKS"));
+    words.set("__VALID", words.fill("let mut __NEXT = __PLACE.cast::<u8>(); true __CHECKS"));
     words.set("__PATTERN", pattern);
     words.set("__TYPES", types);
     words.set("__VALUES", values);
     let pattern = if named { "__SELF { __PATTERN }" } else { "__SELF(__PATTERN)" };
     let proof = format!(
-        "fn fields<'shm, __DECLARED>(value: __REF __SELF<__PASSED>) -> (__TYPES) where __BOUNDS {{
-             let {pattern} = value;
+        "fn __PARTS<__DECLARED>(__VALUE: &__SELF<__PASSED>) -> (__TYPES) where __BOUNDS {{
+             let {pattern} = __VALUE;
              (__VALUES)
          }}"
     );
@@ -191,9 +214,10 @@ fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
         let mut one = Words::default();
         one.set("__I", TokenTree::from(integer.clone()));
         one.set("__V", TokenTree::from(variant.clone()));
+        one.set("__NUMBER", words.0["__NUMBER"].clone());
         shape.extend(one.fill(".variant(&Self::__V, Self::__V as __I as i64)"));
         all.extend(one.fill("Self::__V => (),"));
-        valid.extend(one.fill("|| number == Self::__V as __I"));
+        valid.extend(one.fill("|| __NUMBER == Self::__V as __I"));
     }
     words.set("__I", TokenTree::from(integer.clone()));
     words.set("__VARIANTS", shape);
@@ -203,8 +227,8 @@ fn of_enum(words: &mut Words, item: &Item, variants: &[Ident]) -> Result<()> {
     words.set("__SHAPE", words.fill(text));
     words.set("__CHECKS", valid);
     words.set("__ALL", all);
-    let text = "let _ = |value: Self| match value { __ALL };
-                let number = unsafe { place.cast::<__I>().read() };
+    let text = "let _ = |__VALUE: Self| match __VALUE { __ALL };
+                let __NUMBER = unsafe { __PLACE.cast::<__I>().read() };
                 false __CHECKS";
     words.set("__VALID", words.fill(text));
     words.set("__PROOF", TokenStream::new());

@@ -31,6 +31,28 @@ use crate::raw::{Held, Object, Shm};
 /// assert_eq!(*heap.receive(handle)?, [0.0, 2.5, 0.0]);
 /// # Ok::<(), shmheap::Error>(())
 /// ```
+///
+/// It compares, orders and hashes as its value does, and is borrowed as one; a slice is walked over
+/// by reference.
+///
+/// ```
+/// use shmheap::Heap;
+/// use std::collections::{BTreeSet, HashMap};
+///
+/// fn main() -> std::io::Result<()> {
+///     let heap = Heap::anonymous(1 << 16)?; // its errors are `io::Error`s where they have to be
+///     let sorted: BTreeSet<_> = [heap.boxed(2u8)?, heap.boxed(1)?].into();
+///     assert_eq!(sorted.first(), Some(&heap.boxed(1)?));
+///     let ages = HashMap::from([(heap.boxed_str("Ada")?, 36)]);
+///     assert_eq!(ages["Ada"], 36); // Borrow<str>
+///     let mut row = heap.boxed_slice(&[1u32, 2])?;
+///     for element in &mut row {
+///         *element *= 10;
+///     }
+///     assert_eq!((&row).into_iter().sum::<u32>(), 30);
+///     Ok(())
+/// }
+/// ```
 pub struct ShmBox<T: Content + ?Sized, H: HeapRef = Heap> {
     object: Object<T, H>,
 }

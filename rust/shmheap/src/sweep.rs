@@ -6,6 +6,9 @@
 //! live throughout are visited exactly once), or was made after it, and making it changed the word.
 //! (Made from another one, which was there: new tickets come from tickets alone.)
 //!
+//! What looks like a ticket counts as one, also a value that a program made to look so: that keeps
+//! the object, and does no other harm.
+//!
 //! The word is compared once more after the claim. Another object may lie there by then, under the
 //! same handle, since generations repeat. Its word has another version, so the claim is undone. A
 //! process that dies at that very moment leaves it to reaping, as any receiver.

@@ -96,3 +96,66 @@ fn a_field_may_use_a_constant_of_its_type() {
     let heap = Heap::anonymous(1 << 16).unwrap();
     assert_eq!(heap.boxed(Sized { bytes: [1; 4] }).unwrap().bytes, [1; Sized::LEN]);
 }
+
+/// Parameters, constants, statics and functions with the names that the derive's variables have, or
+/// had.
+#[allow(dead_code, non_upper_case_globals, non_camel_case_types)]
+mod variables {
+    const value: usize = 3;
+    const number: u8 = 9;
+    static place: u8 = 0;
+    static next: u8 = 0;
+    pub struct field_0;
+    pub const fn fields() -> usize {
+        2
+    }
+
+    #[derive(shmheap::Shm)]
+    #[repr(C)]
+    pub struct Rows<const place: usize, const next: usize, const field_0: usize> {
+        pub rows: [[bool; place]; next],
+        pub more: [u8; field_0],
+        pub fixed: [u8; fields() + value],
+    }
+
+    #[derive(shmheap::Shm)]
+    #[repr(C)]
+    pub struct Own<const __shm_place: usize, const __shm_next: usize, const __shm_value: usize> {
+        pub rows: [[bool; __shm_place]; __shm_next],
+        pub more: [u8; __shm_value],
+    }
+
+    #[derive(shmheap::Shm)]
+    #[repr(u8)]
+    pub enum Number<const __shm_number: u8> {
+        Nine = number,
+    }
+
+    #[derive(shmheap::Shm)]
+    #[repr(C)]
+    pub struct Calls(pub core::marker::PhantomData<for<'shm> fn(&'shm u8)>);
+
+    pub use std as core;
+}
+
+#[test]
+fn names_of_variables_are_the_derives_own() {
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let rows: variables::Rows<2, 3, 1> =
+        variables::Rows { rows: [[true, false]; 3], more: [7], fixed: [8; 5] };
+    let sent = heap.boxed(rows).unwrap().send().unwrap();
+    let other = sent.cast::<variables::Rows<3, 2, 1>>();
+    assert!(matches!(heap.receive(other), Err(Error::WrongType { .. })));
+    let rows = heap.receive(sent).unwrap();
+    assert_eq!((rows.rows, rows.more, rows.fixed), ([[true, false]; 3], [7], [8; 5]));
+    let own = variables::Own { rows: [[true; 2]; 1], more: [4; 3] };
+    let sent = heap.boxed(own).unwrap().send().unwrap();
+    assert_eq!(heap.receive(sent).unwrap().more, [4; 3]);
+    let sent = heap.boxed(variables::Number::<1>::Nine).unwrap().send().unwrap();
+    assert_eq!(heap.peek(sent).map(|found| found as u8).unwrap(), 9);
+    // What is not its number is refused.
+    let mut bytes = heap.receive_bytes(sent.cast()).unwrap();
+    bytes[0] = 8;
+    assert!(heap.receive(bytes.send().unwrap().cast::<variables::Number<1>>()).is_err());
+    heap.boxed(variables::Calls(std::marker::PhantomData)).unwrap();
+}

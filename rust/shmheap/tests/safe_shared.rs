@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use std::num::NonZeroU8;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::SeqCst};
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 
-use shmheap::{ArcHandle, Error, Handle, Heap, Shm, ShmBox};
+use shmheap::{ArcHandle, Error, Handle, Heap, Root, Shm, ShmBox};
 
 fn heap() -> Heap {
     Heap::anonymous(1 << 16).unwrap()
@@ -61,13 +61,15 @@ fn a_name_that_threads_want_as_two_types() {
 #[repr(C, align(32))]
 struct Aligned([u64; 4]);
 
+/// Never dropped, so that the name stays.
+static INNER: OnceLock<Root<AtomicU64>> = OnceLock::new();
+
 #[test]
 fn a_name_that_is_made_as_another_type_meanwhile() {
     let heap = heap();
     let made = heap.root_with("inner", || {
-        let inner = heap.root::<AtomicU64>("inner").unwrap();
+        let inner = INNER.get_or_init(|| heap.root("inner").unwrap());
         inner.store(77, SeqCst);
-        std::mem::forget(inner); // so that the name stays
         5u64
     });
     assert!(is_other_root(made));
@@ -170,6 +172,56 @@ fn handles_that_come_round() {
         }
     }
     assert!(again > 0 && is_empty(&heap));
+}
+
+/// Threads use handles whose generation comes round, while another thread allocates: what a receive
+/// saw is another object by the time that it claims one, and is put back.
+#[test]
+#[cfg_attr(miri, ignore)] // Miri's heap has handles of another form
+fn handles_that_come_round_under_threads() {
+    let heap = Heap::anonymous(1 << 16).unwrap();
+    let text = "a text of 24 characters.";
+    let send = |i: u32| -> Handle<()> {
+        match i % 3 {
+            0 => heap.boxed_slice(&[true; 24]).unwrap().send().unwrap().cast(),
+            1 => heap.boxed([7u64; 4]).unwrap().send().unwrap().cast(),
+            _ => heap.boxed_str(text).unwrap().send().unwrap().cast(),
+        }
+    };
+    let stale: Vec<_> = (0..3)
+        .map(|i| {
+            let handle = send(i);
+            heap.discard(handle).unwrap();
+            handle
+        })
+        .collect();
+    let (over, received) = (AtomicBool::new(false), AtomicU32::new(0));
+    let discarded = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    for handle in &stale {
+                        let flags = heap.receive(handle.cast::<[bool]>());
+                        let words = heap.receive(handle.cast::<[u64; 4]>());
+                        let found = heap.take(handle.cast::<str>());
+                        assert!(flags.as_ref().map_or(true, |flags| **flags == [true; 24]));
+                        assert!(words.as_ref().map_or(true, |words| **words == [7; 4]));
+                        assert!(found.as_ref().map_or(true, |found| found == text));
+                        let all = [flags.is_ok(), words.is_ok(), found.is_ok()];
+                        received.fetch_add(all.iter().map(|&ok| u32::from(ok)).sum(), SeqCst);
+                    }
+                }
+            });
+        }
+        let discarded = (0..100_000).filter(|&i| heap.discard(send(i)).is_ok()).count();
+        over.store(true, SeqCst);
+        discarded
+    });
+    // A discard may meet the object between a claim and its being put back.
+    let left = heap.in_transit().unwrap();
+    left.iter().for_each(|found| heap.discard(found.handle).unwrap());
+    assert_eq!(discarded + received.into_inner() as usize + left.len(), 100_000);
+    assert!(is_empty(&heap));
 }
 
 #[test]

@@ -62,6 +62,13 @@ impl Heap {
 
     /// As [`boxed_wait`](Self::boxed_wait), for a slice of `len` elements, element `i` being what
     /// `make(i)` gives.
+    ///
+    /// ```
+    /// let heap = shmheap::Heap::anonymous(1 << 16)?;
+    /// let limit = std::time::Duration::from_secs(1);
+    /// assert_eq!(*heap.boxed_slice_wait(3, |i| i as u64, Some(limit))?, [0, 1, 2]);
+    /// # Ok::<(), shmheap::Error>(())
+    /// ```
     pub fn boxed_slice_wait<T: Shm>(
         &self,
         len: usize,
@@ -222,6 +229,15 @@ impl Heap {
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
+    ///
+    /// ```
+    /// use shmheap::{Error, Heap};
+    /// let heap = Heap::anonymous(1 << 16)?;
+    /// let lost = heap.boxed(1u64)?.send()?;
+    /// heap.discard(lost.cast())?;
+    /// assert!(matches!(heap.receive(lost), Err(Error::Stale)));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn discard(&self, handle: Handle<()>) -> Result<()> {
         raw::discard(self, handle.bits())
     }

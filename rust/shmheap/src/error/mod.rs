@@ -1,6 +1,9 @@
-//! What can go wrong, with its cause and what to do about it.
-use std::fmt;
+//! What can go wrong, with its cause and what to do about it. Its folder: `text`, the words.
 use std::io;
+
+mod text;
+
+use text::{in_rust, without_call};
 
 /// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be
 /// tried again.
@@ -174,40 +177,6 @@ impl Error {
         }
     }
 
-    fn variant(&self) -> &'static str {
-        match self {
-            Error::NotFound { .. } => "NotFound",
-            Error::AlreadyExists { .. } => "AlreadyExists",
-            Error::InvalidOption { .. } => "InvalidOption",
-            Error::PermissionDenied { .. } => "PermissionDenied",
-            Error::ReadOnly => "ReadOnly",
-            Error::TooManyProcesses => "TooManyProcesses",
-            Error::TimedOut => "TimedOut",
-            Error::OtherVersion { .. } => "OtherVersion",
-            Error::Corrupt => "Corrupt",
-            Error::OutOfMemory { .. } => "OutOfMemory",
-            Error::TooLarge => "TooLarge",
-            Error::NullHandle => "NullHandle",
-            Error::ForeignHandle => "ForeignHandle",
-            Error::Stale => "Stale",
-            Error::NotHeld => "NotHeld",
-            Error::OtherProcess => "OtherProcess",
-            Error::NoMemory { .. } => "NoMemory",
-            Error::CopyTooLarge { .. } => "CopyTooLarge",
-            Error::WrongType { .. } => "WrongType",
-            Error::NotAValue { .. } => "NotAValue",
-            Error::NotUtf8 { .. } => "NotUtf8",
-            Error::InvalidName(_) => "InvalidName",
-            Error::NoSuchName { .. } => "NoSuchName",
-            Error::OtherRoot { .. } => "OtherRoot",
-            Error::Unsound { .. } => "Unsound",
-            Error::OtherLibrary { .. } => "OtherLibrary",
-            Error::Unsupported => "Unsupported",
-            Error::Call { .. } => "Call",
-            Error::Os(_) => "Os",
-        }
-    }
-
     /// errno of a call on an open heap.
     pub(crate) fn from_change(errno: i32, text: fn() -> Box<str>) -> Self {
         match errno {
@@ -231,179 +200,6 @@ impl Error {
             code::EPERM => Error::Call { errno, text: text() },
             _ => Error::from_errno(errno, text),
         }
-    }
-}
-
-/// What the library says of a call, without the call and its arguments: they end with `: `.
-fn without_call(text: &str) -> &str {
-    text.split_once("): ").or_else(|| text.split_once(": ")).map_or(text, |(_, cause)| cause)
-}
-
-/// The text with the names that the crate has for C's options.
-fn in_rust(text: &str) -> String {
-    let is_edge = |c: char| !c.is_alphanumeric() && c != '_';
-    let rename = |word: &str| {
-        match word.trim_end_matches(is_edge) {
-            "len" => "size",
-            "max_len" => "growable_to",
-            "SHMHEAP_CREATE" => "create",
-            "SHMHEAP_READ_ONLY" => "read_only",
-            "SHMHEAP_FILE" => "open_file",
-            _ => return word.to_owned(),
-        }
-        .to_owned()
-            + &word[word.trim_end_matches(is_edge).len()..]
-    };
-    text.split_inclusive(is_edge).map(rename).collect()
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::NotFound { heap } => {
-                write!(f, "there is no heap {heap:?}: create it first, or use open_or_create")
-            }
-            Error::AlreadyExists { heap } => {
-                write!(
-                    f,
-                    "there is something named {heap:?} already: open it, choose another name, \
-                     or remove it"
-                )
-            }
-            Error::InvalidOption { heap, what } => write!(f, "heap {heap:?}: {what}"),
-            Error::PermissionDenied { heap } => {
-                write!(
-                    f,
-                    "heap {heap:?}: no permission: ask its owner for a wider mode, or try to \
-                     open it read-only"
-                )
-            }
-            Error::ReadOnly => {
-                f.write_str("this heap was opened read-only: open it for writing to change it")
-            }
-            Error::TooManyProcesses => {
-                f.write_str("all slots of the heap are taken: close it in other processes")
-            }
-            Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished making a root or the \
-                 heap (continue or end it), or gave no space back in time",
-            ),
-            Error::OtherVersion { heap } => {
-                write!(
-                    f,
-                    "heap {heap:?} is of another version of the format: use the same version of \
-                     shmheap everywhere"
-                )
-            }
-            Error::Corrupt => {
-                f.write_str("the heap is damaged: check it, then remove it and create it anew")
-            }
-            Error::OutOfMemory { size } => {
-                write!(
-                    f,
-                    "no space for {size} bytes: drop something, reap, or create the heap larger \
-                     or growable"
-                )
-            }
-            Error::TooLarge => {
-                f.write_str("more than a heap can hold, or aligned to more than a page")
-            }
-            Error::NullHandle => {
-                f.write_str("the null handle names nothing: check is_null before receiving")
-            }
-            Error::ForeignHandle => {
-                f.write_str("no handle of this heap: receive it from the heap that it was sent in")
-            }
-            Error::Stale => {
-                f.write_str("received already, or never sent: each handle is good for one receive")
-            }
-            Error::NotHeld => {
-                f.write_str("another process holds it: receive it before sending it on")
-            }
-            Error::OtherProcess => f.write_str(
-                "this connection is the parent's: a child made by fork() opens the heap itself, \
-                 before it uses it",
-            ),
-            Error::NoMemory { bytes } => {
-                write!(
-                    f,
-                    "no memory for a copy of {bytes} bytes: receive the value instead, which \
-                     stays in the heap"
-                )
-            }
-            Error::CopyTooLarge { bytes, limit } => {
-                write!(
-                    f,
-                    "a copy of {bytes} bytes, and this connection copies up to {limit}: discard \
-                     the value, or open the heap with a larger copies_up_to"
-                )
-            }
-            Error::WrongType { expected, found } => {
-                write!(
-                    f,
-                    "asked for {expected}, and it is {found}: receive it as its own type; the \
-                     handle stays good"
-                )
-            }
-            Error::NotAValue { expected, index } => write!(
-                f,
-                "the bytes of element {index} are no value of {expected}: receive them as \
-                 bytes; the handle stays good"
-            ),
-            Error::NotUtf8 { valid_up_to } => {
-                write!(
-                    f,
-                    "not UTF-8 from byte {valid_up_to} on: receive it as bytes; the handle \
-                     stays good"
-                )
-            }
-            Error::InvalidName(how) => {
-                write!(f, "no name for a root: {how}; 1 to 255 bytes other than zero make one")
-            }
-            Error::NoSuchName { name } => {
-                write!(
-                    f,
-                    "no object of the heap has the name {name:?}: make it with root or root_with"
-                )
-            }
-            Error::OtherRoot { found } => {
-                write!(
-                    f,
-                    "that name belongs to another type: it is {found}; ask for its own type, or \
-                     choose another name"
-                )
-            }
-            Error::Unsound { rule, offset, text } => {
-                write!(
-                    f,
-                    "the heap breaks rule {rule} at offset {offset} ({text}): remove it and \
-                     create it anew"
-                )
-            }
-            Error::OtherLibrary { needed, found } => {
-                let version = |version: &u32| {
-                    format!("{}.{}.{}", version / 10000, version / 100 % 100, version % 100)
-                };
-                write!(
-                    f,
-                    "the installed library is version {}, and this program was compiled for {}: \
-                     install that one, or leave the feature `system` out",
-                    version(found),
-                    version(needed)
-                )
-            }
-            Error::Unsupported => f.write_str("not supported here: leave the option out"),
-            Error::Call { text, .. } => f.write_str(text),
-            Error::Os(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-/// What `main` shows when it returns an error: the variant, and what [`Display`](fmt::Display)
-/// says.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {self}", self.variant())
     }
 }
 
@@ -488,7 +284,6 @@ mod tests {
         assert!(matches!(change(code::ESTALE), Error::Stale));
         let invalid = open(code::EINVAL).to_string();
         assert_eq!(invalid, "heap \"/a\": size is 1 (EINVAL); give more");
-        assert_eq!(in_rust("max_len, SHMHEAP_CREATE: a len_"), "growable_to, create: a len_");
         let other = open(5);
         assert!(matches!(&other, Error::Call { errno: 5, .. }));
         assert_eq!(other.to_string(), &*text());
@@ -506,11 +301,5 @@ mod tests {
             io::Error::from(Error::Os(io::Error::from_raw_os_error(5))).raw_os_error(),
             Some(5)
         );
-    }
-
-    #[test]
-    fn wrong_type_names_both() {
-        let text = Error::WrongType { expected: "u64", found: "a share" }.to_string();
-        assert!(text.contains("u64") && text.contains("a share"), "{text}");
     }
 }
