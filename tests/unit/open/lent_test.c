@@ -1,4 +1,5 @@
-/* Two threads request a heap's descriptor at once: both get the same one, and no other stays open.
+/* A heap's descriptor: two threads that request it at once both get the same one, and no other
+ * stays open; a disconnect closes it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <fcntl.h>
@@ -58,5 +59,15 @@ static void asked_for_by_two_threads(void)
     }
 }
 
-static const struct test tests[] = {TEST(asked_for_by_two_threads)};
+static void closed_by_the_disconnect(void)
+{
+    unsigned before = descriptors();
+    shmheap_memory_handle mem = test_anonymous(1 << 16, 0, 0);
+    CHECK_LE(0, shmheap_fd(mem));
+    CHECK_LE(0, shmheap_fd_writable(mem));
+    shmheap_disconnect(mem);
+    CHECK_EQ(descriptors(), before);
+}
+
+static const struct test tests[] = {TEST(asked_for_by_two_threads), TEST(closed_by_the_disconnect)};
 TEST_MAIN(tests)
