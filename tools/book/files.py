@@ -4,7 +4,8 @@ Every page has its path in the repository as its name, so that links between pag
 files mean the same on a code host and in the book. The book has the pages of docs/, the pages of
 the navigation, and each file that they link to: Markdown as a page, other files as text. In the
 book, pages of docs/ lie at the top. The header of the C interface is a page as well, the reference,
-and the crate's lib.rs is what rustdoc makes of it, where there is a Rust compiler.
+and so are the modules of Fortran; the crate's lib.rs is what rustdoc makes of it, where there is a
+Rust compiler.
 """
 
 import posixpath
@@ -17,10 +18,14 @@ from mkdocs.structure.nav import Link
 
 sys.path.insert(0, str(Path(__file__).parent))
 import rustdoc  # noqa: E402
+from fortran_reference import page as fortran_page  # noqa: E402
 from reference import page as reference_page  # noqa: E402
 
 HEADER = "c/include/shmheap.h"
 REFERENCE = "docs/reference.md"  # no such file: it is made
+MODULES = ["fortran/shmem_heap.fypp", "fortran/shmem_heap_arrays.fypp",
+           "fortran/shmem_heap_blocks.fypp", "fortran/block_meta.f90"]
+FORTRAN_REFERENCE = "docs/fortran-reference.md"  # made, too
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 TEXT = {".bzl", ".c", ".f90", ".fypp", ".h", ".hpp", ".cpp", ".rs", ".sh", ".toml", ".yml", ""}
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -73,18 +78,21 @@ def on_files(files, config):
         found[path] = place(config, root, path)
         if path.endswith(".md"):
             waiting += links(root, path)
-    found[REFERENCE] = place(config, root, REFERENCE)
+    for made in (REFERENCE, FORTRAN_REFERENCE):
+        found[made] = place(config, root, made)
     docs = Path(config["docs_dir"]).resolve()
     kept = [file for file in theirs if docs not in Path(file.abs_src_path).resolve().parents]
     return Files(kept + [found[path] for path in sorted(found)])
 
 
 def on_page_read_source(page, config):
-    """The reference, from the header."""
-    if page.file.src_path != REFERENCE:
-        return None
+    """The references, from the header and from the modules."""
     root = Path(config["config_file_path"]).resolve().parent
-    return reference_page((root / HEADER).read_text(encoding="utf-8"))
+    if page.file.src_path == REFERENCE:
+        return reference_page((root / HEADER).read_text(encoding="utf-8"))
+    if page.file.src_path == FORTRAN_REFERENCE:
+        return fortran_page([(root / path).read_text(encoding="utf-8") for path in MODULES])
+    return None
 
 
 def on_page_markdown(markdown, page, config, files):

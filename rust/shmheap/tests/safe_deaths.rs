@@ -225,7 +225,8 @@ fn forged_shares_and_insides_are_values_like_others() {
             place.heap.send_slice(&words).unwrap()
         })
         .collect();
-    // What names every place where the insides of the dead can lie: it keeps them, as a share does.
+    // Values that name every place where an inside of a dead process can lie: they keep the insides,
+    // as a share does.
     let forged = |at: u64| [TAG | at; 3];
     let tickets: Vec<_> = (0..8192).map(|at| place.heap.send(&forged(at)).unwrap()).collect();
     let found = place.heap.reap().unwrap();
@@ -256,7 +257,7 @@ fn has_shares() {
     wait_for_death();
 }
 
-/// What the dead had is given back once, whoever reaps.
+/// What dead processes had is given back once, by any number of threads that reap.
 #[test]
 fn threads_reap_the_same_dead() {
     let place = Place::new("reapers");

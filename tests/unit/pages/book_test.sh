@@ -29,6 +29,16 @@ for call in $calls; do
     grep -q "<h3 id=\"$call\"" "$work/book/reference/index.html" ||
         { echo "FAIL: the reference lacks $call"; failures=1; }
 done
+names='set_default_heap set_alloc_timeout'
+for module in fortran/shmem_heap.fypp fortran/block_meta.f90; do
+    names+=" $(sed -nE 's/^ +procedure, (nopass, )?public :: (.*)/\2/p' $module |
+        tr -d ',&' | sed -E 's/[^ ]*(tag|=>)[^ ]*//g')"
+done
+[ "$(wc -w <<<"$names")" -gt 30 ] || { echo "FAIL: the procedures of Fortran: $names"; failures=1; }
+for name in $names; do
+    grep -q "<h3 id=\"$name" "$work/book/fortran-reference/index.html" ||
+        { echo "FAIL: the reference of Fortran lacks $name"; failures=1; }
+done
 if [ -n "${RUSTC-}" ]; then
     for page in index struct.Heap struct.ShmBox struct.UntrustedHeap trait.Shm derive.Shm; do
         [ -f "$work/book/rustdoc/shmheap/$page.html" ] ||
