@@ -225,8 +225,8 @@ fn forged_shares_and_insides_are_values_like_others() {
             place.heap.send_slice(&words).unwrap()
         })
         .collect();
-    // Values that name every place where an inside of a dead process can lie: they keep the insides,
-    // as a share does.
+    // Values that name every place where an inside of a dead process can lie: they keep the
+    // insides, as a share does.
     let forged = |at: u64| [TAG | at; 3];
     let tickets: Vec<_> = (0..8192).map(|at| place.heap.send(&forged(at)).unwrap()).collect();
     let found = place.heap.reap().unwrap();
