@@ -35,7 +35,8 @@ COLD int shortage_refused(enum error_call call, const struct shmheap *heap, size
     if (!never && error_state.error != 0)
         return growth_refused(call, heap, bytes);
     return call_refused(call, heap, ENOMEM, never ? CAUSE_TOO_LARGE : CAUSE_NO_SPACE, bytes,
-                        never ? heap->layout.max_len : load_u64(&heap->len_known));
+                        never ? block_payload_len(heap, heap->layout.granules_max)
+                              : load_u64(&heap->len_known));
 }
 
 COLD int64_t shortage_alloc(struct shmheap *heap, uint64_t need, enum attempt attempt)

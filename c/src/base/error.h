@@ -57,7 +57,7 @@ enum cause {
     CAUSE_NO_TOPOLOGY,
     /* allocating and freeing */
     CAUSE_NO_SPACE,         /* bytes, bytes of the region */
-    CAUSE_TOO_LARGE,        /* bytes, bytes of the largest region */
+    CAUSE_TOO_LARGE,        /* bytes, bytes of the largest object */
     CAUSE_OVERFLOW,         /* count, size */
     CAUSE_NO_SPACE_TIME,    /* bytes, ms */
     CAUSE_OBJECT_ALIGNMENT, /* alignment */

@@ -148,7 +148,7 @@ static const struct error_row rows[] = {
      "no free block has room for %u bytes, and the region of %u bytes cannot grow",
      "free objects, reap, or make the heap with a larger len or max_len; 'shmheap map %n' shows "
      "what fills it"},
-    {CAUSE_TOO_LARGE, KIND_USE, ENOMEM, "%u bytes never fit: the region has at most %u",
+    {CAUSE_TOO_LARGE, KIND_USE, ENOMEM, "%u bytes never fit: the largest object has %u",
      "make the heap with a larger len or max_len"},
     {CAUSE_OVERFLOW, KIND_USE, ENOMEM, "%u times %u bytes is more than a size_t holds",
      "check the count and the size"},

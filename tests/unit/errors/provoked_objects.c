@@ -16,15 +16,16 @@ void allocating(void)
     static void *ptrs[LEN];
     size_t half = (size_t)1 << (sizeof half * 4);
     FAILS(shmheap_alloc(mem, 100000) == NULL, ENOMEM,
-          "shmheap_alloc(\"a\"): 100000 bytes never fit: the region has at most %d", LEN);
+          "shmheap_alloc(\"a\"): 100000 bytes never fit: the largest object has %d", LEN - 24);
     FAILS(shmheap_calloc(mem, half, half) == NULL, ENOMEM,
           "shmheap_calloc(\"a\"): %zu times %zu bytes is more than a size_t holds", half, half);
     FAILS(shmheap_calloc(mem, 100, 1000) == NULL, ENOMEM,
-          "shmheap_calloc(\"a\"): 100000 bytes never fit: the region has at most %d", LEN);
+          "shmheap_calloc(\"a\"): 100000 bytes never fit: the largest object has %d", LEN - 24);
     FAILS(shmheap_aligned_alloc(mem, 24, 100) == NULL, EINVAL,
           "shmheap_aligned_alloc(\"a\"): the alignment 24 is no power of two up to the page size");
     FAILS(shmheap_aligned_alloc(mem, 8, 100000) == NULL, ENOMEM,
-          "shmheap_aligned_alloc(\"a\"): 100000 bytes never fit: the region has at most %d", LEN);
+          "shmheap_aligned_alloc(\"a\"): 100000 bytes never fit: the largest object has %d",
+          LEN - 24);
     FAILS(shmheap_alloc_many(mem, 10, 1, NULL) == 0, EINVAL,
           "shmheap_alloc_many(\"a\"): the argument ptrs is NULL or 0");
     CHECK(shmheap_alloc(mem, LEN / 2) != NULL);

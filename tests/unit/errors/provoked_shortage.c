@@ -52,8 +52,8 @@ static void a_machine_that_is_too_small(void)
                " bytes left (ENOMEM); ", "free");
     /* A later failure has a cause of its own. */
     FAILS(shmheap_alloc(mem, 4 * HUGE_LEN) == NULL, ENOMEM,
-          "shmheap_alloc(\"a\"): 2199023255552 bytes never fit: the region has at most "
-          "1099511627776");
+          "shmheap_alloc(\"a\"): 2199023255552 bytes never fit: the largest object has "
+          "1099511627752");
     shmheap_disconnect(mem);
 }
 

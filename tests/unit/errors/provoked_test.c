@@ -243,7 +243,7 @@ static void successes_leave_it(void)
     char text[ERROR_TEXT];
     shmheap_memory_handle mem = provoked_heap();
     FAILS(shmheap_alloc(mem, 1 << 20) == NULL, ENOMEM,
-          "shmheap_alloc(\"a\"): 1048576 bytes never fit: the region has at most 65536");
+          "shmheap_alloc(\"a\"): 1048576 bytes never fit: the largest object has 65512");
     strcpy(text, shmheap_error_text());
     void *ptr = shmheap_alloc(mem, 50000);
     CHECK((ptr = shmheap_realloc(mem, ptr, 60000)) != NULL);

@@ -24,6 +24,15 @@ static int fail_in_use(const struct heap_ref *ref, const struct stale_report *re
         ref->text);
 }
 
+/* Returns 0 for a file that may be a heap, perhaps a damaged one, else STATUS_FAILED after printing
+ * why: a mistyped path must not cost another program's file. */
+static int may_be_heap(const struct heap_ref *ref)
+{
+    if (!ref->is_file || stale_begins_as_heap(ref))
+        return 0;
+    return fail("'%s' is no heap; check the path ('rm' removes other files)", ref->text);
+}
+
 /* Returns 0 for an unused heap, else STATUS_FAILED after printing why. */
 static int is_unused(const struct heap_ref *ref, const struct stale_report *report)
 {
@@ -40,6 +49,8 @@ static int is_unused(const struct heap_ref *ref, const struct stale_report *repo
                 "if it has been unused for %d s, --force removes it now",
                 ref->text, STALE_AGE_S);
         case STALE_NO_HEAP:
+            if (may_be_heap(ref))
+                return STATUS_FAILED;
             return fail("'%s' is no heap, or a damaged heap; --force removes it nevertheless",
                         ref->text);
         default:
@@ -58,7 +69,7 @@ static int remove_heap(const struct rm *rm, const struct heap_ref *ref)
     struct stale_report report;
     errno = 0;
     stale_inspect(ref, &report);
-    int status = rm->force ? 0 : is_unused(ref, &report);
+    int status = rm->force ? may_be_heap(ref) : is_unused(ref, &report);
     if (!status && (rm->force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref))) {
         status = heap_fail(ref);
         report.stale = STALE_ERROR;
@@ -119,8 +130,9 @@ const struct command command_rm = {
     "Removes the name of a heap and, with it, the memory. If a process is connected,\n"
     "the command names it and removes nothing. It also refuses what is not a heap.\n"
     "\n"
-    "  -F, --force    remove the name in any case, also of a damaged heap. Connected\n"
-    "                 processes continue; the memory is freed with the last of them\n"
+    "  -F, --force    remove the name also of a damaged heap or of one in use. Connected\n"
+    "                 processes continue; the memory is freed with the last of them.\n"
+    "                 A file that does not begin as a heap stays: remove it by rm(1)\n"
     "  -s, --stale    remove the unused heaps among the names given, or among all\n"
     "                 in shared memory that you may read, and list them. A heap is\n"
     "                 unused if no process is connected, not even read-only. An\n"

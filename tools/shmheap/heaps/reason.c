@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tools/shmheap/heaps/heap.h"
+#include "tools/shmheap/heaps/stale.h"
 #include "tools/shmheap/processes/holder.h"
 #include "tools/shmheap/text/escape.h"
 
@@ -95,6 +96,8 @@ static const char *reason_again(const struct heap_ref *ref)
 static const char *reason_late(const struct heap_ref *ref)
 {
     const char *text = ref->text, *option = option_of(ref);
+    if (ref->is_file && !stale_begins_as_heap(ref))
+        return reason("'%s' is no heap; check the path", text);
     switch (file_kind_of(ref)) {
         case FILE_EMPTY:
             return reason("'%s' is empty, and so no heap yet: the process that makes it has just "
@@ -114,6 +117,8 @@ static const char *reason_late(const struct heap_ref *ref)
 static const char *reason_no_heap(const struct heap_ref *ref)
 {
     const char *text = ref->text;
+    if (ref->is_file && !stale_begins_as_heap(ref))
+        return reason("'%s' is no heap; check the path", text);
     switch (file_kind_of(ref)) {
         case FILE_FOLDER:
             return reason("'%s' is a folder, and so no heap; add the name of a file", text);

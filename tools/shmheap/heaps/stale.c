@@ -41,6 +41,18 @@ static enum stale inspect_beginning(int fd)
     return memcmp(&control, &zeros, sizeof control) == 0 ? STALE_EMPTY : STALE_NO_HEAP;
 }
 
+int stale_begins_as_heap(const struct heap_ref *ref)
+{
+    struct control control;
+    int fd = heap_ref_fd(ref), is_heap = 1;
+    memset(&control, 0, sizeof control);
+    if (fd >= 0 && pread(fd, &control, sizeof control, 0) > 0)
+        is_heap = control.magic == FORMAT_MAGIC || is_beginning_of_heap(&control);
+    if (fd >= 0)
+        close(fd);
+    return is_heap;
+}
+
 static enum stale inspect_unfinished(int fd, const struct stat *status, struct stale_report *found)
 {
     int in_use = shmheap_in_use(fd);

@@ -34,6 +34,10 @@ struct stale_report {
     char users[256]; /* the processes that have the file open and that this user may inspect */
 };
 
+/* stale_begins_as_heap: 0 where the file holds bytes that no heap begins with, not even an
+ * unfinished one: it is another program's. 1 for an empty or unreadable file. */
+int stale_begins_as_heap(const struct heap_ref *ref);
+
 /* stale_inspect inspects the file that ref names. It recovers a heap in which a process died, and
  * changes nothing else. */
 void stale_inspect(const struct heap_ref *ref, struct stale_report *found);
