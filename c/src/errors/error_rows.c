@@ -191,8 +191,8 @@ static const struct error_row rows[] = {
     {CAUSE_NAME_SHORTER, KIND_USE, EINVAL, "the object of that name has fewer than %u bytes",
      "request the size that it was made with, or use another name"},
     {CAUSE_NONE, KIND_OPEN, EEXIST, "something has that name already",
-     "open it without SHMHEAP_EXCLUSIVE; SHMHEAP_TAKE_OVER replaces a heap that no process uses; "
-     "'shmheap rm %n' removes it"},
+     "connect to it, in C without SHMHEAP_EXCLUSIVE; SHMHEAP_TAKE_OVER replaces a heap that no "
+     "process uses; 'shmheap rm %n' removes it"},
     {CAUSE_NONE, KIND_OPEN, ENOENT, "no heap has that name",
      "start the process that makes it first, or open with SHMHEAP_CREATE, a path in a folder that "
      "exists; 'shmheap ls' lists the heaps"},
