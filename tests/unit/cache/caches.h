@@ -13,7 +13,7 @@ enum {
     HELD = 400,
     MAILBOXES = 256,
     KEPT_MOST = 1 << 21,
-    HEAP_PART = 4
+    HEAP_PART = 2
 };
 
 uint64_t most_of_a_thread(shmheap_memory_handle mem);
