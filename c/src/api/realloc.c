@@ -102,10 +102,11 @@ static void *realloc_cached(shmheap_memory_handle mem, void *ptr, size_t size)
     uint64_t old = header_size(bits_live_header(heap, granule));
     if (old == 0 || need < old || need >= CACHE_SIZES)
         return NULL;
-    void *moved = need != old ? cache_take(cache, size) : ptr;
-    return moved == NULL || moved == ptr
-               ? moved
-               : realloc_into(mem, moved, ptr, (size_t)block_payload_len(heap, old));
+    if (need == old)
+        return ptr;
+    void *moved = cache_take(cache, size);
+    return moved != NULL ? realloc_into(mem, moved, ptr, (size_t)block_payload_len(heap, old))
+                         : NULL;
 }
 
 void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t size)

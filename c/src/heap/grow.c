@@ -43,7 +43,6 @@ static int grow_step_adjust(struct shmheap *heap, uint64_t step, int refused)
 int grow_for(struct shmheap *heap, uint64_t need)
 {
     uint64_t max = heap->layout.max_len, len = load_u64(&heap->len_known);
-    error_forget();
     uint64_t top = load_u64(&heap->control->top), end = heap->end;
     if (len == max || top > end || need > heap->layout.granules_max) {
         errno = ENOMEM;

@@ -26,9 +26,9 @@ static int fail_in_use(const struct heap_ref *ref, const struct stale_report *re
 
 /* Returns 0 for a file that may be a heap, perhaps a damaged one, else STATUS_FAILED after printing
  * why: a mistyped path must not cost another program's file. */
-static int may_be_heap(const struct heap_ref *ref)
+static int may_be_heap(const struct heap_ref *ref, const struct stale_report *report)
 {
-    if (!ref->is_file || stale_begins_as_heap(ref))
+    if (!ref->is_file || report->begins_as_heap)
         return 0;
     return fail("'%s' is no heap; check the path ('rm' removes other files)", ref->text);
 }
@@ -49,7 +49,7 @@ static int is_unused(const struct heap_ref *ref, const struct stale_report *repo
                 "if it has been unused for %d s, --force removes it now",
                 ref->text, STALE_AGE_S);
         case STALE_NO_HEAP:
-            if (may_be_heap(ref))
+            if (may_be_heap(ref, report))
                 return STATUS_FAILED;
             return fail("'%s' is no heap, or a damaged heap; --force removes it nevertheless",
                         ref->text);
@@ -69,7 +69,7 @@ static int remove_heap(const struct rm *rm, const struct heap_ref *ref)
     struct stale_report report;
     errno = 0;
     stale_inspect(ref, &report);
-    int status = rm->force ? may_be_heap(ref) : is_unused(ref, &report);
+    int status = rm->force ? may_be_heap(ref, &report) : is_unused(ref, &report);
     if (!status && (rm->force ? heap_ref_unlink(ref) : heap_ref_unlink_unused(ref))) {
         status = heap_fail(ref);
         report.stale = STALE_ERROR;

@@ -17,7 +17,14 @@
 #include "tools/shmheap/text/escape.h"
 
 /* What a file is that could not be opened as a heap. */
-enum file_kind { FILE_UNKNOWN, FILE_FOLDER, FILE_SPECIAL, FILE_EMPTY, FILE_UNFINISHED };
+enum file_kind {
+    FILE_UNKNOWN,
+    FILE_FOLDER,
+    FILE_SPECIAL,
+    FILE_EMPTY,
+    FILE_FOREIGN,
+    FILE_UNFINISHED
+};
 
 /* A heap begins with a number that its maker stores last. */
 static enum file_kind file_kind_of(const struct heap_ref *ref)
@@ -29,9 +36,10 @@ static enum file_kind file_kind_of(const struct heap_ref *ref)
     if (fd < 0)
         return FILE_UNKNOWN;
     if (fstat(fd, &status) == 0)
-        kind = S_ISDIR(status.st_mode)    ? FILE_FOLDER
-               : !S_ISREG(status.st_mode) ? FILE_SPECIAL
-               : status.st_size == 0      ? FILE_EMPTY
+        kind = S_ISDIR(status.st_mode)                     ? FILE_FOLDER
+               : !S_ISREG(status.st_mode)                  ? FILE_SPECIAL
+               : status.st_size == 0                       ? FILE_EMPTY
+               : ref->is_file && !stale_begins_as_heap(fd) ? FILE_FOREIGN
                : pread(fd, &first, sizeof first, 0) == (ssize_t)sizeof first && first == 0
                    ? FILE_UNFINISHED
                    : FILE_UNKNOWN;
@@ -93,16 +101,22 @@ static const char *reason_again(const struct heap_ref *ref)
         ref->text);
 }
 
+/* Another program's file: no advice to remove it. */
+static const char *reason_foreign(const struct heap_ref *ref)
+{
+    return reason("'%s' is no heap; check the path", ref->text);
+}
+
 static const char *reason_late(const struct heap_ref *ref)
 {
     const char *text = ref->text, *option = option_of(ref);
-    if (ref->is_file && !stale_begins_as_heap(ref))
-        return reason("'%s' is no heap; check the path", text);
     switch (file_kind_of(ref)) {
         case FILE_EMPTY:
             return reason("'%s' is empty, and so no heap yet: the process that makes it has just "
                           "begun, or died; try again, or 'shmheap rm --force %s%s' removes it",
                           text, option, text);
+        case FILE_FOREIGN:
+            return reason_foreign(ref);
         case FILE_UNFINISHED:
             return reason("the heap '%s' was never finished: the process that makes it is at work, "
                           "or died; try again, or 'shmheap rm --force %s%s' removes it",
@@ -117,11 +131,11 @@ static const char *reason_late(const struct heap_ref *ref)
 static const char *reason_no_heap(const struct heap_ref *ref)
 {
     const char *text = ref->text;
-    if (ref->is_file && !stale_begins_as_heap(ref))
-        return reason("'%s' is no heap; check the path", text);
     switch (file_kind_of(ref)) {
         case FILE_FOLDER:
             return reason("'%s' is a folder, and so no heap; add the name of a file", text);
+        case FILE_FOREIGN:
+            return reason_foreign(ref);
         case FILE_SPECIAL:
             return reason("'%s' is no heap: it is a pipe, a socket or a device", text);
         default:

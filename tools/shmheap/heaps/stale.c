@@ -29,28 +29,29 @@ static int is_beginning_of_heap(const struct control *control)
            layout.region_off == control->region_off;
 }
 
+/* Reads the control words; those behind the end of the file are 0. As pread. */
+static ssize_t control_read(int fd, struct control *control)
+{
+    memset(control, 0, sizeof *control);
+    return pread(fd, control, sizeof *control, 0);
+}
+
 static enum stale inspect_beginning(int fd)
 {
     static const struct control zeros;
     struct control control;
-    memset(&control, 0, sizeof control);
-    if (pread(fd, &control, sizeof control, 0) < 0)
+    if (control_read(fd, &control) < 0)
         return STALE_ERROR;
     if (is_beginning_of_heap(&control))
         return STALE_UNFINISHED;
     return memcmp(&control, &zeros, sizeof control) == 0 ? STALE_EMPTY : STALE_NO_HEAP;
 }
 
-int stale_begins_as_heap(const struct heap_ref *ref)
+int stale_begins_as_heap(int fd)
 {
     struct control control;
-    int fd = heap_ref_fd(ref), is_heap = 1;
-    memset(&control, 0, sizeof control);
-    if (fd >= 0 && pread(fd, &control, sizeof control, 0) > 0)
-        is_heap = control.magic == FORMAT_MAGIC || is_beginning_of_heap(&control);
-    if (fd >= 0)
-        close(fd);
-    return is_heap;
+    return control_read(fd, &control) <= 0 || control.magic == FORMAT_MAGIC ||
+           is_beginning_of_heap(&control);
 }
 
 static enum stale inspect_unfinished(int fd, const struct stat *status, struct stale_report *found)
@@ -139,6 +140,7 @@ void stale_inspect(const struct heap_ref *ref, struct stale_report *found)
 {
     memset(found, 0, sizeof *found);
     int fd = heap_ref_fd(ref);
+    found->begins_as_heap = fd < 0 || stale_begins_as_heap(fd);
     found->stale = fd >= 0 ? inspect_fd(fd, found) : STALE_ERROR;
     if (fd >= 0) {
         int reason = errno;

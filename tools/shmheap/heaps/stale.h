@@ -25,7 +25,8 @@ enum { STALE_AGE_S = 60 };
 /* struct stale_report is the result of stale_inspect. */
 struct stale_report {
     enum stale stale;
-    int seen; /* stats are valid */
+    int begins_as_heap; /* or could not be read */
+    int seen;           /* stats are valid */
     shmheap_stats stats;
     int counted;         /* objects and kept_names are valid; 0: the heap could not be walked */
     uint64_t objects;    /* without free blocks in caches and the heap's internal blocks */
@@ -36,7 +37,7 @@ struct stale_report {
 
 /* stale_begins_as_heap: 0 where the file holds bytes that no heap begins with, not even an
  * unfinished one: it is another program's. 1 for an empty or unreadable file. */
-int stale_begins_as_heap(const struct heap_ref *ref);
+int stale_begins_as_heap(int fd);
 
 /* stale_inspect inspects the file that ref names. It recovers a heap in which a process died, and
  * changes nothing else. */
