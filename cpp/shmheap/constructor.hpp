@@ -45,7 +45,7 @@ private:
     {
         if (error == detail::error_of(EEXIST))
             return "an object of that name is there: find it, or destroy it first";
-        std::string known = heap_->type_cause(name_, error);
+        std::string known = detail::named_cause(heap_->c_handle(), name_, error);
         return known.empty() ? detail::space_cause(heap_->c_handle(), sizeof(T), error) : known;
     }
 

@@ -244,7 +244,7 @@ public:
     {
         std::error_code error;
         T *object = find<T>(name, error);
-        detail::throw_if(error, "find", name, type_cause(name, error));
+        detail::throw_if(error, "find", name, detail::named_cause(c_handle(), name, error));
         return object;
     }
     template <class T>
@@ -263,7 +263,7 @@ public:
     {
         std::error_code error;
         bool done = destroy<T>(name, error);
-        detail::throw_if(error, "destroy", name, type_cause(name, error));
+        detail::throw_if(error, "destroy", name, detail::named_cause(c_handle(), name, error));
         return done;
     }
     template <class T>
@@ -373,10 +373,6 @@ private:
     {
         error = object != nullptr ? std::error_code() : detail::last_error();
         return object;
-    }
-    std::string type_cause(std::string_view name, const std::error_code &error) const
-    {
-        return detail::named_cause(c_handle(), name, error);
     }
     bool name_check(std::string_view name, std::error_code &error) const noexcept
     {
