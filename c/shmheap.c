@@ -123,6 +123,7 @@
 #define bits_above_or_64 avx2_bits_above_or_64
 #define bits_below avx2_bits_below
 #define bits_is_boundary avx2_bits_is_boundary
+#define bits_is_free_start avx2_bits_is_free_start
 #define bits_is_start avx2_bits_is_start
 #define bits_live_header avx2_bits_live_header
 #define bits_size avx2_bits_size
@@ -179,7 +180,6 @@
 #define greatest_of avx2_greatest_of
 #define header_held avx2_header_held
 #define header_used avx2_header_used
-#define index_is_free_start avx2_index_is_free_start
 #define index_size_checked avx2_index_size_checked
 #define list_at avx2_list_at
 #define list_before avx2_list_before

@@ -17,11 +17,10 @@
  *   Inspecting         walk stat processes check copy
  *
  * Conventions. A call's comment says what differs from them. docs/behaviour.md has the details.
- *   Units      Sizes, lengths and offsets are bytes. A call of type int returns 0, or what it says.
- *   Failure    A call that fails returns NULL, -1, 0 (size_t) or a handle of zero bits, sets errno,
- *              and has changed nothing. A call with a parameter out sets *out to a handle that
- *              shmheap_valid denies. A call that succeeds leaves errno alone. Besides the errors
- *              that its comment lists, each call that changes the heap may fail with
+ *   Units      Sizes, lengths and offsets are bytes. A call of type int returns 0.
+ *   Failure    A call that fails returns NULL, -1, 0 (size_t) or a handle of zero bits (also in a
+ *              parameter out), sets errno, and has changed nothing. A call that succeeds leaves
+ *              errno alone. Besides its own errors, each call that changes the heap may fail with
  *                EINVAL     the connection is not open, or an argument is outside its range;
  *                EACCES     the connection is read-only;
  *                EBADMSG    the memory is damaged, and the call left it as it was;
@@ -35,27 +34,28 @@
  *              between vfork() and exec. A thread must not leave a call by asynchronous
  *              cancellation, or by longjmp() or an exception from a signal handler. Deferred
  *              cancellation has no effect in a call. A stack of 32 KiB suffices.
- *   Waiting    Every wait has a limit. No wait for one heap delays fork() or another heap.
+ *   Waiting    Every wait has a limit, unless shmheap_alloc_wait is called without one. No wait for
+ *              one heap delays fork() or another heap.
  *   Death      A process may be killed at any instruction. Its call is then done or not done. The
  *              next caller detects the death, repairs the heap from the blocks' headers, goes on.
- *   Cost       Logarithmic to allocate and free; linear for aligned ones and 16 GiB and more.
+ *   Cost       Logarithmic to allocate and free; linear for aligned objects, and from 16 GiB on.
  *   Files      A heap with a name of shm_open(), or in a file (SHMHEAP_FILE), lives as long as that
  *              file, also without processes. After kill -9 of every process it opens again: sound,
  *              with all finished calls, its kept names and their objects. It does not survive a
  *              loss of power or a crash of the kernel, and msync() does not help: use shmheap_copy.
- *   Leaving    What becomes of what a process holds, by how the process ends:
- *              how                        its objects       shared (1),  its uses       its caches
- *                                                           sent         of names
- *              shmheap_disconnect, exit,  stay              stay         any process    given back
- *              return, dlclose (4)                                       may free (2)
- *              _exit, quick_exit, exec,   stay until        stay         stay until     free when
- *              abort, a signal (kill -9)  shmheap_reap (3)               shmheap_reap   needed
- *              (1) A handle was taken; shmheap_reap with SHMHEAP_REAP_SHARED frees those of dead
- *              processes. (2) See shmheap_alloc_named. (3) So take a handle of each object that
- *              other processes are to find, even if kept objects lead to it by offsets. With
- *              SHMHEAP_REAP, an allocation reaps, too. Reaping frees nothing that a dead process
- *              held while a child of it, or its child, lives connected and without exec. (4) If the
- *              library never opened a heap with SHMHEAP_CACHED. Else it stays loaded, and open.
+ *   Leaving    A process leaves in order by shmheap_disconnect, return from main, exit, or dlclose
+ *              if that unloads the library (never after SHMHEAP_CACHED was used). It dies by _exit,
+ *              quick_exit, exec, abort or a signal (kill -9). Of what it held,
+ *                              when it left in order    when it died
+ *              objects         stay                     stay until shmheap_reap
+ *              shared objects  stay                     stay (SHMHEAP_REAP_SHARED frees them)
+ *              sent objects    stay                     stay
+ *              uses of names   any process may free     stay until shmheap_reap
+ *              cached blocks   are given back           are freed when an allocation needs them
+ *              An object is shared once a handle of it was taken: so take one of each object that
+ *              other processes are to find, even if a kept object leads to it by an offset. With
+ *              SHMHEAP_REAP an allocation reaps, too. Reaping spares what a dead process held while
+ *              a child of it, or of such a child, lives connected and has not called exec.
  *   fork       A child made by fork(), _Fork() or clone() uses its parent's connections. Its first
  *              call that takes the lock takes a slot for it, and may fail with EMFILE, ENOMEM,
  *              EACCES (setuid, the file's mode), ENOENT (no /proc), EBADF (see Closed). The child
@@ -118,11 +118,11 @@ enum shmheap_flags {
     SHMHEAP_EXCLUSIVE = 1 << 1, /* with SHMHEAP_CREATE: EEXIST if a heap has that name */
     SHMHEAP_READ_ONLY = 1 << 2, /* handles resolve, inspecting works, changes fail with EACCES */
     /* For this connection: each thread caches free blocks of up to 2.5 KiB (alignment 8) or 5 KiB
-     * (16), at most 1 MiB or 1/2 of the heap. Much faster, but placement is not first fit: an
+     * (16), at most 2 MiB or half of the heap. Much faster, but placement is not first fit: an
      * object comes from the cache, or from the best-fitting free block, and its block may be an
      * eighth larger. Blocks go back when the thread ends, when the connection closes, and before an
      * allocation of any process fails, except 128 bytes for each caching thread. Racing misuse of
-     * one object (a double free, or a free or send against taking a handle) may go undetected. Its
+     * one object (a double free; a free or send while a handle is taken) may go undetected. Its
      * memory may then be handed out twice, its handle be stale (ESTALE), or later calls fail with
      * EBADMSG. The block list stays whole. Taking a handle during a resize is safe. No effect
      * before Linux 4.16, in heaps below 64 KiB, with max_len above 64 GiB (alignment 8: 32). */
@@ -133,8 +133,8 @@ enum shmheap_flags {
     /* When creating or growing: do not reserve memory. Faster, but when memory runs out, touching
      * the heap raises SIGBUS, or the kernel kills a process. */
     SHMHEAP_SPARSE = 1 << 5,
-    /* Request huge pages for any heap: small, sparse, or made without. Never an error. Without the
-     * flag, heaps of 16 MiB and more request them too, for a limited time: docs/behaviour.md. */
+    /* Request huge pages for any heap: small, sparse, or made without the flag. Never an error.
+     * Without it, heaps of 16 MiB and more request them, for a limited time: docs/behaviour.md. */
     SHMHEAP_HUGE_PAGES = 1 << 6,
     /* With SHMHEAP_CREATE: a heap without a name, in a memfd that cannot shrink. Other processes
      * get it by fork() or through shmheap_fd(). */
@@ -333,9 +333,9 @@ SHMHEAP_API void *shmheap_calloc(shmheap_memory_handle mem, size_t count, size_t
 SHMHEAP_API void *shmheap_aligned_alloc(shmheap_memory_handle mem, size_t alignment, size_t size);
 
 /* shmheap_realloc makes the object at ptr size bytes long. It resizes in place when the object
- * shrinks or the free space behind it suffices; its handles then stay valid, and so does its
- * holder. Else, or where a cache has the space for a growing one, it moves the object; old handles
- * are stale, and the caller holds the new object. Contents stay up to the lesser length.
+ * shrinks or the free space behind it suffices; handles and holder then stay. Else it moves the
+ * object; old handles are stale, and the caller holds the new object. A growing object may move
+ * into a block of the thread's cache though it could stay. Contents stay up to the lesser length.
  * ptr NULL: shmheap_alloc. size 0: the smallest object.
  *   Errors   ENOMEM, and EINVAL as shmheap_free.
  *   Death    leaves the old object, the new one, or (between copying and freeing) both; when
@@ -346,8 +346,8 @@ SHMHEAP_API void *shmheap_realloc(shmheap_memory_handle mem, void *ptr, size_t s
 
 /* shmheap_free frees an object of any process, and merges it with free neighbours at once. ptr
  * NULL: does nothing. Of an object with a name it gives back one use: see shmheap_alloc_named.
- *   Errors   EINVAL (ptr is not the start of a live object: freed, inside an object, foreign),
- *            EPERM (a named object, and this process has no use to give back). */
+ *   Errors   EINVAL (ptr is not the start of a live object: freed, sent, inside an object, or of
+ *            another heap), EPERM (a named object, and this process has no use to give back). */
 SHMHEAP_API void shmheap_free(shmheap_memory_handle mem, void *ptr);
 
 /* shmheap_try_free is shmheap_free, and returns 0, or -1 with its errno. */
@@ -367,12 +367,12 @@ SHMHEAP_API size_t shmheap_usable_size(shmheap_memory_handle mem, const void *pt
 /* Handles. These calls take no lock ----------------------------------------------------------- */
 
 /* shmheap_ptr_to_handle returns the handle of an object, and marks it as shared. ptr is the pointer
- * that an allocating call or shmheap_handle_to_ptr returned. Errors: EINVAL (ptr NULL, inside an
- * object, freed, foreign), EACCES (a read-only connection, and the object is not yet shared). */
+ * that an allocating call or shmheap_handle_to_ptr returned. Errors: EINVAL (ptr NULL, or as
+ * shmheap_free), EACCES (a read-only connection, and the object is not yet shared). */
 SHMHEAP_API shmheap_object_handle shmheap_ptr_to_handle(shmheap_memory_handle mem, void *ptr);
 
-/* shmheap_handle_to_ptr returns the object's place in this process. Errors: ESTALE (the object was
- * freed; perhaps, if it is being freed), EINVAL (hdl is null, of another heap, or no handle). */
+/* shmheap_handle_to_ptr returns the object's place in this process. Errors: ESTALE (the object is
+ * freed, being freed, or in transit), EINVAL (hdl is null, of another heap, or no handle). */
 SHMHEAP_API void *shmheap_handle_to_ptr(shmheap_memory_handle mem, shmheap_object_handle hdl);
 
 /* Ownership ----------------------------------------------------------------------------------- */
@@ -454,7 +454,7 @@ SHMHEAP_API void *shmheap_alloc_named(shmheap_memory_handle mem, const char *nam
 
 /* shmheap_alloc_kept is shmheap_alloc_named, and keeps the name, new or not: it stays without
  * users, also after all processes end, until shmheap_name_remove. So a heap in a file has roots.
- * The objects that it leads to are not kept: see Leaving (3). The caller counts as a user, too; a
+ * The objects that it leads to are not kept: see Leaving. The caller counts as a user, too; a
  * use that it does not give back does no harm. A new name is kept from its first instant. */
 SHMHEAP_API void *shmheap_alloc_kept(shmheap_memory_handle mem, const char *name, size_t size);
 
@@ -467,9 +467,9 @@ SHMHEAP_API int shmheap_name_keep(shmheap_memory_handle mem, const char *name);
  *   Returns  0: the name is gone; 1: live processes still use it. */
 SHMHEAP_API int shmheap_name_remove(shmheap_memory_handle mem, const char *name);
 
-/* shmheap_find returns the object of this name without adding a use: the caller knows that it
- * stays. *size (or NULL) is the size requested when it was made. Read-only connections, too. Takes
- * no lock, unless names change meanwhile. Errors: see Readers. */
+/* shmheap_find returns the object of this name without adding a use: so another use, or a kept
+ * name, has to make it stay. *size (or NULL): the size requested when it was made. Read-only
+ * connections, too. Takes no lock, unless names change meanwhile. Errors: see Readers. */
 SHMHEAP_API void *shmheap_find(shmheap_memory_handle mem, const char *name, size_t *size);
 
 /* shmheap_name_info is a name as shmheap_names shows it. */

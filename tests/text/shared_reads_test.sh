@@ -29,7 +29,8 @@ compiles() {
         "$TEST_TMPDIR/plain.c" 2>/dev/null
 }
 compiles 'load_u64(&control->len)' || { echo "a load does not compile"; found=1; }
-for read in 'control->len' 'control->first[1] + 1' '(uint64_t)control->few' 'control->len == 0'; do
+for read in 'control->len' 'control->first[1] + 1' '(uint64_t)control->listed' \
+    'control->len == 0'; do
     ! compiles "$read" || { echo "a plain read compiles: $read"; found=1; }
 done
 exit $found

@@ -36,7 +36,7 @@ static COLD void *alloc_not_cached(struct shmheap *heap, size_t sz)
     struct cache *cache = need != 0 && need < CACHE_SIZES ? cache_of(heap) : NULL;
     void *ptr = NULL;
     if (cache != NULL && cache_is_of(cache, heap)) {
-        /* First without settling: each settle makes the next frees find recent empty. */
+        /* First without settling, which empties the ring of recently freed blocks. */
         ptr = cache_take_near(cache, need);
         ptr = ptr != NULL ? ptr : cache_take_settled(cache, need, sz);
         ptr = ptr != NULL ? ptr : cache_take_near(cache, need);

@@ -7,7 +7,8 @@
 #include "../free_set/index.h"
 #include "../recovery/recover.h"
 
-/* Of an object with a name, gives back one use. Lock held. Unlocks. */
+/* First fit has refused. Of an object with a name, gives back one use; else fails. Lock held.
+ * Unlocks. */
 static COLD int free_refused(struct shmheap *heap, void *ptr, int result)
 {
     uint64_t granule = block_of_pointer(heap, ptr);

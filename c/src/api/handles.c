@@ -169,13 +169,11 @@ shmheap_object_handle shmheap_send(shmheap_memory_handle mem, void *ptr)
                                  : handle_make(mem.heap, granule, header);
 }
 
-/* The block may end in memory that another connection has added. */
-static NOINLINE uint64_t send_labelled_again(struct shmheap *heap, uint64_t granule,
-                                             const uint64_t *words, size_t count)
+/* A call has failed with errno: 1 where it should try again, since the object may end in memory
+ * that another connection has added; else 0. */
+static COLD int grown_meanwhile(struct shmheap *heap)
 {
-    return errno == EBADMSG && catch_up(heap) == 0
-               ? ownership_send_labelled(heap, granule, words, count)
-               : 0;
+    return errno == EBADMSG && catch_up(heap) == 0;
 }
 
 static COLD shmheap_object_handle send_labelled_refused(shmheap_memory_handle mem, const void *ptr,
@@ -199,8 +197,8 @@ shmheap_object_handle shmheap_send_labelled(shmheap_memory_handle mem, void *ptr
     if (UNLIKELY(granule == GRANULE_NONE))
         return handle_refused(CALL_SEND_LABELLED, mem, ptr);
     uint64_t header = ownership_send_labelled(mem.heap, granule, words, count);
-    if (UNLIKELY(header == 0))
-        header = send_labelled_again(mem.heap, granule, words, count);
+    if (UNLIKELY(header == 0) && grown_meanwhile(mem.heap))
+        header = ownership_send_labelled(mem.heap, granule, words, count);
     return UNLIKELY(header == 0) ? send_labelled_refused(mem, ptr, count)
                                  : handle_make(mem.heap, granule, header);
 }
@@ -251,8 +249,7 @@ void *shmheap_receive_labelled(shmheap_memory_handle mem, shmheap_object_handle 
     if (!receive_allowed(CALL_RECEIVE_LABELLED, mem, hdl))
         return NULL;
     uint64_t header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
-    /* As in send_labelled_again. */
-    if (UNLIKELY(header == 0 && errno == EBADMSG) && catch_up(mem.heap) == 0)
+    if (UNLIKELY(header == 0) && grown_meanwhile(mem.heap))
         header = ownership_receive_labelled(mem.heap, granule, generation, label, least);
     return LIKELY(header != 0) ? block_payload(mem.heap, granule)
                                : null(call_failed(CALL_RECEIVE_LABELLED, mem.heap));
@@ -287,8 +284,7 @@ size_t shmheap_peek(shmheap_memory_handle mem, shmheap_object_handle hdl, ptrdif
     }
     int before = errno;
     uint64_t len = ownership_peek(heap, granule, generation, &part);
-    /* As in send_labelled_again. */
-    if (UNLIKELY(len == 0 && errno == EBADMSG) && catch_up(heap) == 0)
+    if (UNLIKELY(len == 0) && grown_meanwhile(heap))
         len = ownership_peek(heap, granule, generation, &part);
     if (len != 0)
         errno = before;

@@ -8,56 +8,16 @@
  * On x86-64 a volatile access suffices (as Linux' READ_ONCE): one instruction, never repeated, in
  * order with other volatile accesses, and a release or acquire by the processor's total store
  * order. Unlike the atomic builtins, it does not make gcc reload registers. ThreadSanitizer needs
- * atomics. */
+ * atomics.
+ *
+ * LOAD_HOOK, STORE_HOOK and ACCESS_HOOK are empty, except in builds for tests (hooks.h). */
 #ifndef SHMHEAP_SHARED_H
 #define SHMHEAP_SHARED_H
 
 #include <stdint.h>
 
+#include "hooks.h"
 #include "platform.h"
-
-/* Hooks of test builds ---------------------------------------------------- */
-
-/* SHMHEAP_LOAD_HOOK: the test's function runs before each load, as a peer that writes then. */
-#ifdef SHMHEAP_LOAD_HOOK
-extern void (*shmheap_load_hook)(const void *word);
-#define LOAD_HOOK(word) (shmheap_load_hook ? shmheap_load_hook(word) : (void)0)
-#else
-#define LOAD_HOOK(word) ((void)0)
-#endif
-
-/* SHMHEAP_STORE_HOOK: the test's function runs before each store, and may stop the process
- * there. */
-#ifdef SHMHEAP_STORE_HOOK
-extern void (*shmheap_store_hook)(void);
-#define STORE_HOOK(word) (shmheap_store_hook ? shmheap_store_hook() : (void)0)
-#else
-#define STORE_HOOK(word) ((void)0)
-#endif
-
-/* SHMHEAP_ACCESS_HOOK: the test's function runs before each load and each store, and decides which
- * process goes on. ACCESS_HOOK stands before stores that have no other hook. */
-#ifdef SHMHEAP_ACCESS_HOOK
-extern void (*shmheap_access_hook)(const void *word, int stores);
-#define ACCESS_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 1) : (void)0)
-#undef LOAD_HOOK
-#define LOAD_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 0) : (void)0)
-#undef STORE_HOOK
-#define STORE_HOOK(word) ACCESS_HOOK(word)
-#else
-#define ACCESS_HOOK(word) ((void)0)
-#endif
-
-/* SHMHEAP_HELGRIND: valgrind's checker of threads knows the order that pthread's locks give. These
- * tell it the order that the heap's lock gives. */
-#ifdef SHMHEAP_HELGRIND
-#include <valgrind/helgrind.h>
-#define ORDERS_WHAT_FOLLOWS(word) ANNOTATE_HAPPENS_BEFORE(word)
-#define FOLLOWS_WHAT_WAS_ORDERED(word) ANNOTATE_HAPPENS_AFTER(word)
-#else
-#define ORDERS_WHAT_FOLLOWS(word) ((void)0)
-#define FOLLOWS_WHAT_WAS_ORDERED(word) ((void)0)
-#endif
 
 /* Types ------------------------------------------------------------------- */
 

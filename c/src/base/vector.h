@@ -1,7 +1,7 @@
 /* vector.h: searches in arrays of shared numbers by vector instructions, and insertion and removal.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Each search has variants for AVX2 (in files compiled with INDEX_AVX2), SSE2 and neither.
+ * Each search has variants for AVX2 (where heap/fit_avx2.c defines INDEX_AVX2), SSE2 and neither.
  * Comparisons are signed, as the instructions are: numbers are below 2^31. Results are sets of
  * places, bit i for numbers[i]. */
 #ifndef SHMHEAP_VECTOR_H

@@ -20,7 +20,8 @@
 
 #define SPAN_FAR 65u /* a span of more than 64 granules, the most that two words of bits can tell */
 
-/* The position of the lowest set bit, and how many bits lie above the highest; 64 for word 0. */
+/* The position of the lowest set bit, and how many bits lie above the highest; 64 for word 0.
+ * INDEX_AVX2: heap/fit_avx2.c includes this file (heap/fit.h). */
 #if defined(INDEX_AVX2)
 static inline unsigned bit_lowest_or_64(uint64_t word)
 {
@@ -68,7 +69,7 @@ static inline int bits_is_boundary(const struct shmheap *heap, uint64_t granule)
     return (load_u64(&heap->bits[chunk_of(granule)].boundary) >> granule % CHUNK_GRANULES) & 1;
 }
 
-static inline int index_is_free_start(const struct shmheap *heap, uint64_t granule)
+static inline int bits_is_free_start(const struct shmheap *heap, uint64_t granule)
 {
     const struct chunk_bits *bits = &heap->bits[chunk_of(granule)];
     return ((load_u64(&bits->start) & load_u64(&bits->boundary)) >> granule % CHUNK_GRANULES) & 1;
@@ -138,7 +139,7 @@ static ALWAYS_INLINE unsigned bits_span_back(const struct shmheap *heap, uint64_
 
 /* bits_size where the span is SPAN_FAR: up to the next start, if one lies in the next chunk; else
  * the size in the header. */
-uint64_t index_size_far(const struct shmheap *heap, uint64_t granule, uint64_t header);
+uint64_t bits_size_far(const struct shmheap *heap, uint64_t granule, uint64_t header);
 
 /* The size of the block at granule, read off the start bits, or off the header where they do not
  * tell. Code that uses the size need not wait for the header to come from memory. The caller still
@@ -147,7 +148,7 @@ static ALWAYS_INLINE uint64_t bits_size(const struct shmheap *heap, uint64_t gra
                                         uint64_t header)
 {
     unsigned span = bits_span(heap, granule);
-    return LIKELY(span != SPAN_FAR) ? span : index_size_far(heap, granule, header);
+    return LIKELY(span != SPAN_FAR) ? span : bits_size_far(heap, granule, header);
 }
 
 /* bits_size, where the header agrees and the block ends within the region; else 0. */

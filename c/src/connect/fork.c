@@ -18,22 +18,22 @@
  * the list. */
 enum { LEAVING_LIMIT_MS = 1000, FORK_LIMIT_MS = 100 };
 
-/* Runs in a child. told: a fork handler runs it. Else the child may have closed the parent's
- * descriptors and reused their numbers. */
-static void child_of(struct shmheap *heap, int told)
+/* Runs in a child. in_handler: pthread_atfork() runs it. Else the child may have closed the
+ * parent's descriptors and reused their numbers. */
+static void child_of(struct shmheap *heap, int in_handler)
 {
-    if (!told && !file_is_ours(heap->life.fd, heap->device, heap->inode))
+    if (!in_handler && !file_is_ours(heap->life.fd, heap->device, heap->inode))
         heap->life.fd = -1;
-    if (!told && !file_is_ours(heap->use.fd, heap->device, heap->inode))
+    if (!in_handler && !file_is_ours(heap->use.fd, heap->device, heap->inode))
         heap->use.fd = -1;
-    liveness_forked(&heap->life, LIVENESS_PROCESS, told);
-    liveness_forked(&heap->use, LIVENESS_FAMILY, told);
+    liveness_forked(&heap->life, LIVENESS_PROCESS, in_handler);
+    liveness_forked(&heap->use, LIVENESS_FAMILY, in_handler);
 }
 
 /* The connection stays the parent's until the child has a slot of its own. */
-static void child_of_open(struct shmheap *heap, int told)
+static void child_of_open(struct shmheap *heap, int in_handler)
 {
-    child_of(heap, told);
+    child_of(heap, in_handler);
     heap->use_is_parents = heap->has_file;
     store_u32(&heap->ready, 0);
     heap->slot = 0;
@@ -51,9 +51,9 @@ static void child_of_open(struct shmheap *heap, int told)
 }
 
 /* Another thread of the parent was opening or closing the connection. The child drops it. */
-static void child_of_unfinished(struct shmheap *heap, int told)
+static void child_of_unfinished(struct shmheap *heap, int in_handler)
 {
-    child_of(heap, told);
+    child_of(heap, in_handler);
     liveness_drop(&heap->use);
     segment_unmap(heap);
     file_close(heap->fd, heap->device, heap->inode);
@@ -61,7 +61,7 @@ static void child_of_unfinished(struct shmheap *heap, int told)
     heap->taken = 0;
 }
 
-static void child_begin(int told)
+static void child_begin(int in_handler)
 {
     lock_self_forget();
     lock_register();
@@ -72,9 +72,9 @@ static void child_begin(int told)
     register_fork_child();
     for (struct shmheap *heap = register_first(); heap != NULL; heap = heap->next) {
         if (heap->open)
-            child_of_open(heap, told);
+            child_of_open(heap, in_handler);
         else if (heap->taken)
-            child_of_unfinished(heap, told);
+            child_of_unfinished(heap, in_handler);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "../heap/fit.h"
 #include "../os/file.h"
 #include "../recovery/recover.h"
+#include "../segment/reserve.h"
 #include "options.h"
 #include "register.h"
 
@@ -32,6 +33,7 @@ static int file_adopt(struct shmheap *heap, int fd, const char *name)
     }
     heap->fd = fd;
     register_note_file(heap, status.st_dev, status.st_ino);
+    reserve_begin(heap);
     if (!S_ISREG(status.st_mode)) {
         errno = EBADMSG;
         return -1;
@@ -151,7 +153,7 @@ struct shmheap *make_from_existing(int fd, const char *name, const shmheap_optio
      * replace an unfinished file. */
     int take_over = (options->flags & SHMHEAP_TAKE_OVER) != 0;
     if (file_adopt(heap, fd, name) != 0 ||
-        segment_await(heap, timeout_ms, had_name, take_over) != 0 ||
+        heap_file_await(heap, timeout_ms, had_name, take_over) != 0 ||
         file_mark_used(heap, timeout_ms, name != NULL) != 0 || segment_map(heap) != 0 ||
         (!heap->read_only && recover_take_slot(heap) != 0))
         return register_failed(heap);

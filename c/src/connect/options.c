@@ -76,7 +76,7 @@ static uint32_t slots_for(uint64_t bytes)
 int options_memory_is_fit(const void *memory, uint64_t bytes, unsigned alignment)
 {
     return memory != NULL && (uintptr_t)memory % alignment == 0 &&
-           (bytes == 0 || process_memory_is_there(memory, bytes));
+           (bytes == 0 || process_memory_probe(memory, bytes) != 0);
 }
 
 int options_plan_at(struct segment_plan *plan, void *memory, uint64_t bytes,

@@ -200,7 +200,7 @@ static ALWAYS_INLINE int binned_behind(const struct shmheap *heap, uint64_t next
     *behind = free_block_none(next);
     if (UNLIKELY(next == heap->end))
         return LIKELY(top == next);
-    if (!index_is_free_start(heap, next))
+    if (!bits_is_free_start(heap, next))
         return LIKELY(next != top);
     uint64_t header = block_load(heap, next);
     behind->size = next == top ? heap->end - top : bits_size(heap, next, header);

@@ -142,7 +142,7 @@ void free_set_gather(const struct shmheap *heap)
         list_insert(heap, listed, blocks.blocks[listed].granule, blocks.blocks[listed].size);
 }
 
-/* Seldom changes ------------------------------------------------------------------------------- */
+/* Rare changes --------------------------------------------------------------------------------- */
 
 /* Puts in a block. Size 0: changes nothing. */
 static void set_put(const struct shmheap *heap, uint64_t granule, uint64_t size)

@@ -39,8 +39,7 @@ static ALWAYS_INLINE int free_set_is_list(uint64_t form) { return list_in_use(fo
 
 /* The granule of the lowest free block of at least need granules, by a walk over the headers: for
  * sizes that the saturated entries of the tree do not tell apart (MAXIMUM_CAP and more: 16 GiB with
- * alignment 8, 32 GiB with 16). GRANULE_NONE:
- * there is none; top: the headers are bad. */
+ * alignment 8, 32 GiB with 16). GRANULE_NONE: there is none; top: the headers are bad. */
 COLD uint64_t free_set_find_huge(const struct shmheap *heap, uint64_t need, uint64_t top);
 
 /* The lowest free block of at least need granules below the top block: 1, or 0: there is none.
@@ -100,7 +99,7 @@ static inline int free_set_has(const struct shmheap *heap, uint64_t form, uint64
                                struct free_block *block)
 {
     if (!free_set_is_list(form))
-        return index_is_free_start(heap, block->granule);
+        return bits_is_free_start(heap, block->granule);
     block->place = list_place(heap, form, block->granule);
     return block->place != LIST_MAX || block->granule == top;
 }

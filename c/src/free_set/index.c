@@ -122,7 +122,8 @@ uint32_t expected_first_word(const struct shmheap *heap, unsigned place)
     return chunk != CHUNK_NONE ? first_of_chunk(chunk) : 0;
 }
 
-uint64_t index_largest(const struct shmheap *heap)
+/* The size of the largest free block but the top block, by the free set. */
+static uint64_t largest_in_set(const struct shmheap *heap)
 {
     uint64_t listed = list_count(heap);
     if (list_in_use(listed))
@@ -138,7 +139,7 @@ uint64_t index_largest(const struct shmheap *heap)
 uint64_t index_largest_of_all(const struct shmheap *heap)
 {
     uint64_t end = connection_end(heap), top = load_u64(&heap->control->top),
-             most = index_largest(heap);
+             most = largest_in_set(heap);
     if (top <= end && end - top > most)
         most = end - top;
     return most < end ? most : end;

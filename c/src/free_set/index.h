@@ -27,9 +27,6 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from);
  * none. */
 uint64_t index_start_of(const struct shmheap *heap, uint64_t granule);
 
-/* The size of the largest free block but the top block, by the free set. */
-uint64_t index_largest(const struct shmheap *heap);
-
 /* The size of the largest free block, top block included, by the index; at most the region's. */
 uint64_t index_largest_of_all(const struct shmheap *heap);
 

@@ -34,7 +34,7 @@ static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned l
 }
 
 /* The greatest of the 64 numbers from places[0] on: the lowest chunk as in first, or 0. *which: a
- * bit for each place that has it; 0 where the instructions do not tell. */
+ * bit for each place that has it, or 0, since it takes AVX2 to find these places cheaply. */
 static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
 {
 #if defined(INDEX_AVX2)
@@ -65,7 +65,7 @@ static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *
 }
 
 /* The first chunk in which a free block of at least need granules, 1 to 64, begins, as in first.
- * *which: bit i: in the bin of need + i. */
+ * *which: bit i: in the bin of need + i; or 0, see first_of_bins. */
 static ALWAYS_INLINE uint32_t bins_first(const struct shmheap *heap, uint64_t need, uint64_t *which)
 {
     return first_of_bins(heap->control->first + need, which);

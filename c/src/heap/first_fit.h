@@ -15,8 +15,8 @@
  * Drawings: [ NAME ] is a block in use, [ name ] a free one, | the end of the region. top is the
  * free block that ends there, or the end. form is that of the free set (free_set.h).
  *
- * fit_portable.c and fit_avx2.c both include this file, each for its instructions: so everything
- * here is static. The caller holds the lock. No system call. */
+ * fit_portable.c and fit_avx2.c both include this file (fit.h): so everything here is static. The
+ * caller holds the lock. No system call. */
 #ifndef SHMHEAP_FIRST_FIT_H
 #define SHMHEAP_FIRST_FIT_H
 
@@ -108,13 +108,13 @@ static ALWAYS_INLINE void front_taken(struct shmheap *heap, uint64_t form,
 static ALWAYS_INLINE int64_t take_front(struct shmheap *heap, uint64_t form,
                                         const struct free_block *block, uint64_t need)
 {
-    shared_u64 unused;
+    shared_u64 nowhere; /* gets the header of a rest that is too short */
     uint64_t granule = block->granule, size = block->size, rest = size - need;
     rest &= (uint64_t) - (int64_t)(rest >= heap->block_min); /* 0 where it is too short */
     uint64_t taken = size - rest;
     shared_u64 *rest_header = block_header(heap, granule + taken);
     shared_u64 *rest_place =
-        (shared_u64 *)(uintptr_t)select_u64(rest, (uintptr_t)rest_header, (uintptr_t)&unused);
+        (shared_u64 *)(uintptr_t)select_u64(rest, (uintptr_t)rest_header, (uintptr_t)&nowhere);
     store_u64(rest_place, header_free(rest)); /* as block_prepare: a death leaves block as it was */
     block_publish(heap, granule, header_used(heap, taken));
     front_taken(heap, form, block, taken);
@@ -149,6 +149,7 @@ static ALWAYS_INLINE int64_t take_top(struct shmheap *heap, uint64_t form, uint6
     return (int64_t)top;
 }
 
+/* fit_alloc, compiled for one form of the free set. So is free_in. */
 static ALWAYS_INLINE int64_t alloc_in(struct shmheap *heap, uint64_t form, uint64_t need)
 {
     struct free_block block;
@@ -190,8 +191,9 @@ static ALWAYS_INLINE void generation_catch_up(struct shmheap *heap, uint64_t hea
         store_add(&heap->control->generations, ahead);
 }
 
-/* [ before ][ THESE ][ behind ] => [ before               ]   THESE are the blocks in
- * [ granule, granule + size ), none of them free. Either neighbour may be missing. 0 or FIT_BAD. */
+/* [ before ][ USED ][ behind ] => [ before             ]   Frees the blocks in
+ * [ granule, granule + size ), none of which is free. Either neighbour may be missing. Returns 0 or
+ * FIT_BAD. */
 static ALWAYS_INLINE int free_in(struct shmheap *heap, uint64_t form, uint64_t granule,
                                  uint64_t size, unsigned blocks)
 {

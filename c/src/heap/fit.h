@@ -2,7 +2,16 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * first_fit.h says how alloc and free work. The caller holds the lock, except in fit_format, when
- * no other process knows the heap. No call here takes a lock or makes a system call. */
+ * no other process knows the heap. No call here takes a lock or makes a system call.
+ *
+ * First fit is compiled twice, since AVX2 saves instructions (README.md):
+ *
+ *   fit_portable.c  -- includes --> first_fit.h, carve.h, aligned.h, resize.h
+ *   fit_avx2.c      -- includes --> the same files, with INDEX_AVX2 defined
+ *
+ * So both compile the static functions of the headers below (block/bits.h, base/vector.h and those
+ * of free_set), which have branches for INDEX_AVX2. Each variant ends in a table of calls, and
+ * heap->fit is the table that suits the processor (fit_choose.h). */
 #ifndef SHMHEAP_FIT_H
 #define SHMHEAP_FIT_H
 

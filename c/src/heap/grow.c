@@ -18,6 +18,7 @@ static int grow_to(struct shmheap *heap, uint64_t len)
 {
     uint64_t end = layout_granules(len, heap->shift);
     if (end < heap->end + heap->block_min || reserve_region(heap, len) != 0) {
+        /* Where reserve_region has left no cause, its errno is the cause. */
         if (errno != error_state.error && end >= heap->end + heap->block_min)
             error_cause(errno, CAUSE_NONE, 0, 0);
         errno = ENOMEM;

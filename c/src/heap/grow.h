@@ -9,7 +9,7 @@
  * there is memory for it. Needs the lock. Pointers stay valid in every process. Returns 0, or -1:
  *   ENOMEM    max_len or the system's memory does not allow it
  *   EBADMSG   the heap is damaged
- * Leaves the cause (error_cause) if the caller has called error_forget.
+ * Call error_forget before: then the cause that a failure leaves (base/error.h) is this call's.
  * A death inside leaves the old length, or the new one and two free neighbours (fit_extend). */
 int grow_for(struct shmheap *heap, uint64_t need);
 

@@ -243,18 +243,17 @@ int process_memory_is_private(const void *address)
     return is_private;
 }
 
-int process_memory_is_there(const void *memory, uint64_t bytes)
+int process_memory_probe(const void *memory, uint64_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory & ~(page - 1);
     if (bytes - 1 > UINTPTR_MAX - (uintptr_t)memory)
         return 0;
     int before = errno;
     /* MS_ASYNC writes nothing back; the kernel walks the mappings and reports a gap. */
-    int is_there = msync((void *)first, (size_t)((uintptr_t)memory + (bytes - 1) - first) + 1,
-                         MS_ASYNC) == 0 ||
-                   errno != ENOMEM;
+    size_t len = (size_t)((uintptr_t)memory + (bytes - 1) - first) + 1;
+    int there = msync((void *)first, len, MS_ASYNC) == 0 ? 1 : errno == ENOMEM ? 0 : -1;
     errno = before;
-    return is_there;
+    return there;
 }
 
 /* The library ---------------------------------------------------------- */

@@ -59,9 +59,9 @@ int process_is_alone(void);
  * address, 0 when it shares the page. */
 int process_memory_is_private(const void *address);
 
-/* process_memory_is_there returns 1 when all these bytes, at least one, are mapped, or when the
- * system does not tell; else 0. */
-int process_memory_is_there(const void *memory, uint64_t bytes);
+/* process_memory_probe returns 1 when all these bytes, at least one, are mapped, 0 when they are
+ * not, -1 when the system does not tell. */
+int process_memory_probe(const void *memory, uint64_t bytes);
 
 /* process_keep_library makes dlclose() leave the library loaded: a thread that ends calls it, and
  * nothing tells dlclose() that the thread is about to. */

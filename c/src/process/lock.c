@@ -122,7 +122,7 @@ static int lock_replace(struct shmheap *heap, uint64_t seen, uint64_t bits)
     lock_announce(heap);
     if (compare_exchange(&heap->control->lock, seen,
                          lock_mine(heap) | bits | (seen & LOCK_HANDOFF))) {
-        FOLLOWS_WHAT_WAS_ORDERED(&heap->control->lock);
+        HAPPENS_AFTER(&heap->control->lock);
         lock_mark_changing(heap->control);
         return 1;
     }

@@ -134,7 +134,7 @@ static inline void lock_mark_changed(struct control *control)
     ACCESS_HOOK(&control->sequence);
     __atomic_store_n(SHARED_VALUE(&control->sequence), (load_u64(&control->sequence) | 1) + 1,
                      __ATOMIC_RELEASE);
-    ORDERS_WHAT_FOLLOWS(&control->lock);
+    HAPPENS_BEFORE(&control->lock);
 }
 
 /* lock_try takes the lock if it is free: 1, or 0. It announces only a lock that it has seen free.
@@ -152,7 +152,7 @@ static inline int lock_try(struct shmheap *heap)
         lock_renounce();
         return 0;
     }
-    FOLLOWS_WHAT_WAS_ORDERED(lock);
+    HAPPENS_AFTER(lock);
     lock_mark_changing(heap->control);
     return 1;
 }

@@ -54,11 +54,10 @@ struct shmheap {
     struct chunk_bits *bits;
     shared_u64 len_known; /* any thread raises it */
     uint64_t end;
-    shared_u64
-        huge_next;     /* granule: the memory from here on has small pages and is unused; huge.h */
-    uint32_t cached;   /* 1: threads keep free blocks in caches. Becomes 0 when the program ends,
+    shared_u64 huge_next; /* granule: from here on the memory is unused, in small pages; huge.h */
+    uint32_t cached;      /* 1: threads keep free blocks in caches. Becomes 0 when the program ends,
                         * while threads continue: connection_caches */
-    uint32_t list_max; /* free blocks that the free list may hold, at most LIST_MAX */
+    uint32_t list_max;    /* free blocks that the free list may hold, at most LIST_MAX */
     const struct fit_calls *fit;     /* first fit for this processor */
     uint64_t handle_tag;             /* bits 51-63, in place */
     shared_u64 *bin[BIN_LEVELS_MAX]; /* at least BIN_LEVELS_MIN; a missing level is spare_bin */
@@ -88,8 +87,7 @@ struct shmheap {
     int file_zeros;         /* 1: no fallocate(2), the library writes zeros. Heap's lock */
     uint64_t file_page;     /* bytes that the file system gives at once: a page, or a huge page */
     uint64_t grow_step_max; /* bytes of one growth at most: fewer after a refusal. Heap's lock */
-    /* failed allocs before reap_cache_lines searches again, and the last interval. Heap's
-     * lock */
+    /* failed allocs until reap_cache_lines searches again, and the last interval. Heap's lock */
     unsigned lines_wait, lines_pace;
     int lent_fd[2];   /* of shmheap_fd, shmheap_fd_writable; -1: not lent yet */
     const char *name; /* by which the file was opened: name_text; NULL: none */

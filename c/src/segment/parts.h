@@ -3,8 +3,8 @@
  *
  * A region that may grow needs only the begin of each array of the index:
  *
- *   [control, slots, bits ...|    ][ bins 0 ...|   ] ... [ tree 1 ...|   ][ region ...|    ][ slots
- *    ] part 0                         part 1                part n - 2       part n - 1
+ *   [ control, slots, bits ..|   ][ bins 0 ..|  ] ... [ tree 1 ..|  ][ region ..|  ][ slots ]
+ *     part 0                        part 1              part n - 2      part n - 1
  *
  * Parts consist of whole pages. A page that two parts share belongs to the later one. A page that
  * the region shares with the slots behind it belongs to the region up to the segment's end, but on

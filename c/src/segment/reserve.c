@@ -70,10 +70,9 @@ void reserve_begin(struct shmheap *heap)
 
 /* A file system that copies on write needs new blocks for each change. btrfs changes a file in
  * place if the file was marked while it was empty. */
-void reserve_new(struct shmheap *heap)
+void reserve_without_copies(const struct shmheap *heap)
 {
     int before = errno, flags = 0;
-    reserve_begin(heap);
     if (heap->file_kind == FILE_ON_BTRFS && ioctl(heap->fd, FS_IOC_GETFLAGS, &flags) == 0) {
         flags |= FS_NOCOW_FL;
         ioctl(heap->fd, FS_IOC_SETFLAGS, &flags);

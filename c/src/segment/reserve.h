@@ -24,9 +24,9 @@ int reserve_takes_memory(int fd);
 /* reserve_begin stores the file system of heap->fd; all functions below need it. Never fails. */
 void reserve_begin(struct shmheap *heap);
 
-/* reserve_new does the same for an empty file, and switches copying on write off where it can.
- * Never fails. */
-void reserve_new(struct shmheap *heap);
+/* reserve_without_copies switches copying on write off for an empty file, where it can. Never
+ * fails. */
+void reserve_without_copies(const struct shmheap *heap);
 
 /* reserve_holes_keep tells the kernel not to read ahead in the mapped index and slots of a heap
  * that may still grow. A disk file system may read ahead into one large folio of the page cache. A

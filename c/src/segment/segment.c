@@ -80,16 +80,9 @@ void segment_unmap(struct shmheap *heap)
 
 int segment_is_there(const struct shmheap *heap)
 {
-    if (heap->unmap)
-        return 1;
-    int before = errno;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)heap->base & ~(page - 1);
-    int mapped =
-        msync((void *)first, (size_t)((uintptr_t)heap->base + heap->layout.region_off - first),
-              MS_ASYNC) == 0;
-    errno = before;
-    return mapped && load_u64(&heap->control->magic) == FORMAT_MAGIC &&
-           load_u64(&heap->control->id) == heap->id;
+    return heap->unmap || (process_memory_probe(heap->base, heap->layout.region_off) == 1 &&
+                           load_u64(&heap->control->magic) == FORMAT_MAGIC &&
+                           load_u64(&heap->control->id) == heap->id);
 }
 
 /* Making ---------------------------------------------------------------- */
@@ -133,7 +126,7 @@ static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
 {
     if (file_length_check(FIXED_SIZE) != 0)
         return -1;
-    reserve_new(heap);
+    reserve_without_copies(heap);
     if (heap->file_kind == FILE_IN_HUGE_PAGES)
         return 0; /* hugetlbfs has no write(2): an unfinished heap is all zeros there */
     return file_write(heap->fd, fixed, FIXED_SIZE, 0);
@@ -223,17 +216,11 @@ static int fixed_check(struct shmheap *heap, const struct fixed *fixed)
     return 0;
 }
 
-int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name, int take_over)
-{
-    reserve_begin(heap); /* waiting depends on the file system as well */
-    return heap_file_await(heap, timeout_ms, had_name, take_over);
-}
-
 int segment_map(struct shmheap *heap)
 {
     struct fixed fixed;
     struct stat status;
-    /* A hostile peer may have changed the file since segment_await: then magic is 0 or wrong. */
+    /* A hostile peer may have changed the file since heap_file_await: then magic is 0 or wrong. */
     if (heap_file_read(heap->fd, &fixed) < 0 || fixed_check(heap, &fixed) != 0)
         return -1;
     if (fixed.region_align < FILE_ALIGN) {

@@ -23,10 +23,7 @@ struct segment_plan {
  * Other processes wait until segment_announce. A death inside leaves an abandoned file. */
 int segment_make(struct shmheap *heap, const struct segment_plan *plan);
 
-/* segment_await waits until the heap in the connection's file is finished, as heap_file_await. */
-int segment_await(struct shmheap *heap, unsigned timeout_ms, int had_name, int take_over);
-
-/* segment_map maps the heap in the connection's file, after segment_await: 0, or -1 with errno,
+/* segment_map maps the heap in the connection's file, after heap_file_await: 0, or -1 with errno,
  * EBADMSG when the file no longer holds a heap. It never waits. */
 int segment_map(struct shmheap *heap);
 
