@@ -42,9 +42,12 @@ static void entries_sort_many(struct cache_entry *entries, unsigned count)
         differing |= (uintptr_t)entries[i].payload ^ (uintptr_t)entries[i - 1].payload;
         disorder |= entries[i].payload < entries[i - 1].payload;
     }
-    for (unsigned shift = DIGIT_FIRST;
-         disorder && shift < 8 * sizeof differing && differing >> shift != 0; shift += DIGIT_BITS) {
-        if ((differing >> shift) % DIGITS == 0)
+    if (!disorder)
+        return;
+    differing >>= DIGIT_FIRST;
+    for (unsigned shift = DIGIT_FIRST; differing != 0;
+         shift += DIGIT_BITS, differing >>= DIGIT_BITS) {
+        if (differing % DIGITS == 0)
             continue;
         entries_sort_digit(from, to, count, shift);
         struct cache_entry *sorted = to;

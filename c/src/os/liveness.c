@@ -1,9 +1,9 @@
 /* liveness.c: locks that live as long as the process: a mapping of one page keeps their
  * description, or a descriptor where mappings fail.
  *
- * fork() waits at a mutex, the gate, while a new descriptor is not yet stored in its struct: a
- * child closes the descriptors that it finds there. An unknown one would keep the locks after the
- * end of the process.
+ * fork() waits at a mutex, the gate, while a struct does not have what exists: a new descriptor or
+ * mapping, or one that is about to go. A child drops what it finds in the structs. A descriptor or
+ * mapping that it does not know would keep the locks after the end of the process.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "liveness.h"
 
@@ -21,7 +21,7 @@
 #define FORK_WAITS_NS UINT64_C(100000000)
 #define OPENING_WAITS_NS UINT64_C(10000000)
 
-/* Held from the moment when a descriptor exists until the handlers of fork() know its number. */
+/* Held while a descriptor or a mapping exists that the handlers of fork() cannot find. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 /* By this thread, which forks. Of another thread that forks at the same time it says nothing. */
 static __thread int gate_is_locked __attribute__((tls_model("initial-exec")));
@@ -62,26 +62,19 @@ static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
  * one. So opening does not wait for ever either, and not for its own thread. A fork that began so
  * long ago has copied the descriptors already, or waits for that lock and finds this one
  * recorded. */
-int liveness_open(struct liveness *liveness, const struct liveness_file *file,
-                  enum liveness_kind kind)
+static int gate_enter(void)
 {
-    int locked = !gate_is_locked && mutex_lock_within(&gate, OPENING_WAITS_NS);
-    liveness->page = NULL;
-    liveness->kept = liveness->mapping_fails = 0;
-    liveness->fd = file_reopen(file->fd, file->name, file->is_path, file->read_only);
-    if (locked)
-        pthread_mutex_unlock(&gate);
-    if (liveness->fd < 0)
-        return -1;
-    if (liveness_map(liveness, kind) == 0)
-        return 0;
-    int reason = errno;
-    liveness_settle(liveness);
-    errno = reason;
-    return -1;
+    return !gate_is_locked && mutex_lock_within(&gate, OPENING_WAITS_NS);
 }
 
-void liveness_settle(struct liveness *liveness)
+static void gate_leave(int locked)
+{
+    if (locked)
+        pthread_mutex_unlock(&gate);
+}
+
+/* The caller is in the gate. */
+static void descriptor_settle(struct liveness *liveness)
 {
     int fd = liveness->fd;
     liveness->fd = -1;
@@ -89,6 +82,30 @@ void liveness_settle(struct liveness *liveness)
         liveness->kept = fd + 1;
     else if (fd >= 0)
         close(fd);
+}
+
+int liveness_open(struct liveness *liveness, const struct liveness_file *file,
+                  enum liveness_kind kind)
+{
+    int locked = gate_enter();
+    liveness->page = NULL;
+    liveness->kept = liveness->mapping_fails = 0;
+    liveness->fd = file_reopen(file->fd, file->name, file->is_path, file->read_only);
+    int result = liveness->fd >= 0 ? liveness_map(liveness, kind) : -1, reason = errno;
+    if (result != 0)
+        descriptor_settle(liveness);
+    gate_leave(locked);
+    errno = reason;
+    return result;
+}
+
+void liveness_settle(struct liveness *liveness)
+{
+    if (liveness->fd < 0)
+        return;
+    int locked = gate_enter();
+    descriptor_settle(liveness);
+    gate_leave(locked);
 }
 
 static void kept_close(struct liveness *liveness)
@@ -102,11 +119,15 @@ static void kept_close(struct liveness *liveness)
 void liveness_drop(struct liveness *liveness)
 {
     void *page = liveness->page;
+    if (page == NULL && liveness->fd < 0 && liveness->kept == 0)
+        return;
+    int locked = gate_enter();
     liveness->page = NULL;
     if (page != NULL)
         munmap(page, liveness->len);
-    liveness_settle(liveness);
+    descriptor_settle(liveness);
     kept_close(liveness);
+    gate_leave(locked);
 }
 
 void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler)
