@@ -194,7 +194,7 @@
 #define list_in_use avx2_list_in_use
 #define list_insert avx2_list_insert
 #define list_largest avx2_list_largest
-#define list_of_granule avx2_list_of_granule
+#define list_number avx2_list_number
 #define list_place avx2_list_place
 #define list_place_before avx2_list_place_before
 #define list_set avx2_list_set

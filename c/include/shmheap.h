@@ -118,7 +118,7 @@ enum shmheap_flags {
     SHMHEAP_EXCLUSIVE = 1 << 1, /* with SHMHEAP_CREATE: EEXIST if a heap has that name */
     SHMHEAP_READ_ONLY = 1 << 2, /* handles resolve, inspecting works, changes fail with EACCES */
     /* For this connection: each thread caches free blocks of up to 2.5 KiB (alignment 8) or 5 KiB
-     * (16), at most 2 MiB or half of the heap. Much faster, but placement is not first fit: an
+     * (16), within 2 MiB and half of the heap. Much faster, but placement is not first fit: an
      * object comes from the cache, or from the best-fitting free block, and its block may be an
      * eighth larger. Blocks go back when the thread ends, when the connection closes, and before an
      * allocation of any process fails, except 128 bytes for each caching thread. Racing misuse of

@@ -21,7 +21,8 @@
 #include "../block/bits.h"
 #include "../base/vector.h"
 
-static inline uint32_t list_of_granule(uint64_t granule) { return (uint32_t)granule + 1; }
+/* How the list writes a granule: 0 stands for no block. */
+static inline uint32_t list_number(uint64_t granule) { return (uint32_t)granule + 1; }
 
 static ALWAYS_INLINE uint64_t list_count(const struct shmheap *heap)
 {
@@ -51,8 +52,7 @@ static ALWAYS_INLINE uint64_t list_granule(const struct shmheap *heap, uint64_t 
 static ALWAYS_INLINE uint64_t list_place(const struct shmheap *heap, uint64_t listed,
                                          uint64_t granule)
 {
-    return bit_lowest_or_64(
-        sums_of_64(list_entry(heap, 0), NULL, listed, list_of_granule(granule)));
+    return bit_lowest_or_64(sums_of_64(list_entry(heap, 0), NULL, listed, list_number(granule)));
 }
 
 /* The place of the block that ends before granule: the one whose granule and size add up to it. */
@@ -60,7 +60,7 @@ static ALWAYS_INLINE uint64_t list_place_before(const struct shmheap *heap, uint
                                                 uint64_t granule)
 {
     return bit_lowest_or_64(
-        sums_of_64(list_entry(heap, 0), list_size(heap, 0), listed, list_of_granule(granule)));
+        sums_of_64(list_entry(heap, 0), list_size(heap, 0), listed, list_number(granule)));
 }
 
 /* Fills in the block in this place: 1, or 0 where place is LIST_MAX. */
@@ -156,7 +156,7 @@ static ALWAYS_INLINE int list_behind(const struct shmheap *heap, uint64_t listed
 static ALWAYS_INLINE void list_set(const struct shmheap *heap, uint64_t place, uint64_t granule,
                                    uint64_t size)
 {
-    store_u32(list_entry(heap, place), list_of_granule(granule));
+    store_u32(list_entry(heap, place), list_number(granule));
     store_u32(list_size(heap, place), (uint32_t)size);
 }
 
@@ -172,10 +172,10 @@ static ALWAYS_INLINE void list_drop(const struct shmheap *heap, uint64_t listed,
 static ALWAYS_INLINE void list_insert(const struct shmheap *heap, uint64_t listed, uint64_t granule,
                                       uint64_t size)
 {
-    uint64_t behind = above_of_64(list_entry(heap, 0), listed, list_of_granule(granule));
+    uint64_t behind = above_of_64(list_entry(heap, 0), listed, list_number(granule));
     /* At most listed, whatever a peer has written into the entries. */
     uint64_t place = bit_lowest(behind | UINT64_C(1) << listed);
-    numbers_insert(list_entry(heap, 0), listed, place, list_of_granule(granule));
+    numbers_insert(list_entry(heap, 0), listed, place, list_number(granule));
     numbers_insert(list_size(heap, 0), listed, place, (uint32_t)size);
     store_u64(&heap->control->listed, listed + 1);
 }

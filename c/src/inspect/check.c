@@ -151,7 +151,7 @@ static int check_list(const struct shmheap *heap, shmheap_report *report)
         uint64_t place = blocks++, off = block_payload_off(heap, step.granule);
         if (place >= listed)
             return broken(report, RULE_SIZES, off, blocks, listed);
-        if (check_equal(report, RULE_SIZES, off, list_of_granule(step.granule),
+        if (check_equal(report, RULE_SIZES, off, list_number(step.granule),
                         load_u32(list_entry(heap, place))) ||
             check_equal(report, RULE_SIZES, off, step.size, load_u32(list_size(heap, place))))
             return 1;
