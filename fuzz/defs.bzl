@@ -17,8 +17,8 @@ def fuzz_library(name, **kwargs):
 def fuzz_target(name, deps, srcs = [], language = "c", mutate = False, tags = []):
     """Declares the harness fuzz_NAME.c or .cpp: a test that replays its corpus, and a fuzzer.
 
-    The fuzzer is fuzz_NAME and links only under --config=fuzz. The test is fuzz_NAME_replay and
-    runs in every configuration.
+    The fuzzer is fuzz_NAME and links only under --config=fuzz, as does fuzz_NAME_shorten, which
+    makes kept inputs short. The test is fuzz_NAME_replay and runs in every configuration.
 
     Args:
       name: the harness.
@@ -26,7 +26,7 @@ def fuzz_target(name, deps, srcs = [], language = "c", mutate = False, tags = []
       srcs: further files.
       language: c or cpp.
       mutate: whether the input is a shape and operations (fuzz/world/op.h), which
-        fuzz/driver/mutate.c can mutate.
+        fuzz/driver/mutate.c can mutate and fuzz/driver/shorten_main.c can shorten.
       tags: tags of the test.
     """
     cc_library(
@@ -58,3 +58,11 @@ def fuzz_target(name, deps, srcs = [], language = "c", mutate = False, tags = []
         tags = ["manual"],
         deps = [":fuzz_%s_lib" % name] + (["//fuzz:mutate"] if mutate else []),
     )
+    if mutate:
+        cc_binary(
+            name = "fuzz_%s_shorten" % name,
+            testonly = True,
+            linkstatic = True,
+            tags = ["manual"],
+            deps = [":fuzz_%s_lib" % name, "//fuzz:shorten_main"],
+        )

@@ -5,6 +5,8 @@
 
 #include "fuzz/world/op.h"
 
+enum { TOGETHER_MAX = 16 }; /* operations that are copied or removed at a time */
+
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t len, size_t max_len);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max_len, unsigned seed);
 
@@ -21,6 +23,8 @@ static size_t below(struct program *program, size_t limit)
         program->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (size_t)((program->random >> 33) % limit);
 }
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static uint8_t *at(struct program *program, size_t index) { return program->ops + OP_LEN * index; }
 
@@ -47,26 +51,28 @@ static void insert_new(struct program *program)
         fill_random(program, at(program, index + i));
 }
 
-/* Copies consecutive operations to another place. */
+/* As many operations are removed as are copied, in the mean: inputs do not become longer by chance.
+ * Copies consecutive operations to another place. */
 static void insert_copy(struct program *program)
 {
-    uint8_t copy[OP_LEN * 16];
-    size_t count = 1 + below(program, 16), from, to;
-    if (count > program->count || program->count + count > program->room)
+    uint8_t copy[OP_LEN * TOGETHER_MAX];
+    size_t most = least(least(program->count, program->room - program->count), TOGETHER_MAX);
+    if (most == 0)
         return;
-    from = below(program, program->count - count + 1);
-    to = below(program, program->count + 1);
+    size_t count = 1 + below(program, most), from = below(program, program->count - count + 1),
+           to = below(program, program->count + 1);
     memcpy(copy, at(program, from), OP_LEN * count);
     make_room(program, to, count);
     memcpy(at(program, to), copy, OP_LEN * count);
 }
 
+/* One operation remains. */
 static void remove_some(struct program *program)
 {
-    size_t count = 1 + below(program, 8), index;
-    if (count >= program->count)
+    size_t most = least(program->count - 1, TOGETHER_MAX);
+    if (most == 0)
         return;
-    index = below(program, program->count - count + 1);
+    size_t count = 1 + below(program, most), index = below(program, program->count - count + 1);
     memmove(at(program, index), at(program, index + count),
             OP_LEN * (program->count - index - count));
     program->count -= count;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # figures_test.sh TOOL PAGE: the sums in docs/proof.md are those of its rows, and
-# tools/book/check_figures finds each kind of difference between the page and logs, which are made
-# from the page here.
+# tools/book/check_figures finds each kind of difference between the page and logs of tests and
+# fuzzers, which are made from the page here.
 set -euo pipefail
 tool=$PWD/$1 page=$PWD/$2
 command -v python3 > /dev/null || { echo "skipped: there is no python3"; exit 0; }
@@ -69,3 +69,28 @@ rm -r logs/tests/unit
 expect 2 "//tests/unit/inspect/check_rules_test: no log"
 sed -i 's/^| calloc | [0-9]* /| calloc | 1 /' docs/proof.md
 expect 1 "the last row is"
+
+# The table of fuzzers: a folder of tools/fuzz with the page's figures, then with others.
+expect_fuzz() {
+    local status=0 said
+    said=$("$tool" --fuzz fuzz 2>&1) || status=$?
+    [ "$status" = "$1" ] && [[ $said == *"$2"* ]] && return
+    fail "--fuzz: status $status, expected $1; expected '$2' in: $said"
+}
+number=' ([0-9,]+) \|'
+sed -n '/<!-- figures: fuzz -->/,/^[^|<]/p' docs/proof.md | sed -nE \
+    "s/^\| ([a-z_]+) \|$number$number$number$number$number\$/\1 \2 \3 \4 \5 \6/p" |
+    tr -d , | while read -r target rate kept_edges edges kept findings; do
+    mkdir -p "fuzz/$target"
+    echo "$target 1 $rate 1 $kept_edges $edges $kept 1 $findings" > "fuzz/$target/figures"
+done
+expect_fuzz 0 ", 0 differ"
+cp fuzz/ops/figures ops
+awk '{ $3 *= 3; print }' ops > fuzz/ops/figures
+expect_fuzz 1 "ops: executions"
+awk '{ $7 += 1; print }' ops > fuzz/ops/figures
+expect_fuzz 1 "ops: kept inputs"
+awk '{ $5 = "?"; print }' ops > fuzz/ops/figures
+expect_fuzz 1 "ops: edges of the kept inputs"
+rm fuzz/ops/figures
+expect_fuzz 2 "no fuzz/ops/figures"
