@@ -1,5 +1,8 @@
-/* A heap of a million blocks after a death inside the lock: every block is as it was.
+/* Heaps after a death inside the lock: every block is as it was. One heap has a million blocks. One
+ * is sparse, and gets no memory for the index of what it does not use.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
+
 #include "c/src/process/lock.h"
 #include "tests/crash/scene/stepper.h"
 #include "tests/support/test.h"
@@ -96,5 +99,46 @@ static void of_a_million_blocks(void)
     check_recovery(8);
 }
 
-static const struct test tests[] = {TEST(of_a_million_blocks)};
+static uint64_t memory_of(shmheap_memory_handle mem)
+{
+    struct stat status;
+    CHECK_EQ(fstat(shmheap_fd(mem), &status), 0);
+    return (uint64_t)status.st_blocks * 512;
+}
+
+/* Blocks at the begin, around a large object that nothing is written to, and behind it. Their
+ * index alone has 28 MiB. */
+static void check_sparse(size_t granule)
+{
+    struct scene *scene = test_shared(sizeof *scene);
+    scene->mem = test_anonymous_with((size_t)1 << 30, granule, SHMHEAP_SPARSE);
+    scene->stepper = (struct stepper){.prepare = warm_up, .operate = alloc_large, .context = scene};
+    fill_heap(scene->mem, 1000);
+    CHECK(shmheap_alloc(scene->mem, (size_t)600 << 20) != NULL);
+    fill_heap(scene->mem, 1000);
+    uint64_t memory = memory_of(scene->mem);
+    CHECK_SOUND(scene->mem);
+    CHECK_EQ(memory_of(scene->mem), memory);
+    struct test_blocks before = test_blocks_take(scene->mem);
+    die_inside(scene);
+    struct test_blocks after = test_blocks_take(scene->mem); /* recovers */
+    CHECK_EQ(test_stat(scene->mem).recoveries, 1);
+    check_same(&before, &after);
+    CHECK_LE(memory_of(scene->mem), memory + (64 << 10)); /* the call that died took some, too */
+    memory = memory_of(scene->mem);
+    CHECK_SOUND(scene->mem);
+    CHECK_EQ(memory_of(scene->mem), memory);
+    test_blocks_drop(&before);
+    test_blocks_drop(&after);
+    shmheap_disconnect(scene->mem);
+    test_unshare(scene, sizeof *scene);
+}
+
+static void of_a_sparse_heap(void)
+{
+    check_sparse(16);
+    check_sparse(8);
+}
+
+static const struct test tests[] = {TEST(of_a_million_blocks), TEST(of_a_sparse_heap)};
 TEST_MAIN(tests)

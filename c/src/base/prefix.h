@@ -10,7 +10,6 @@
 
 #define aligned_search shmheap_aligned_search
 #define binned_large_size shmheap_binned_large_size
-#define bins_lowest shmheap_bins_lowest
 #define bins_next_far shmheap_bins_next_far
 #define bins_put_high shmheap_bins_put_high
 #define bits_size_far shmheap_bits_size_far
@@ -66,13 +65,15 @@
 #define error_row_of shmheap_error_row_of
 #define error_state shmheap_error_state
 #define expected_begin shmheap_expected_begin
-#define expected_bin_word shmheap_expected_bin_word
+#define expected_bin_words shmheap_expected_bin_words
 #define expected_bins_complete shmheap_expected_bins_complete
-#define expected_first_word shmheap_expected_first_word
 #define expected_next shmheap_expected_next
+#define expected_tree_entry shmheap_expected_tree_entry
 #define file_above_standard shmheap_file_above_standard
 #define file_close shmheap_file_close
 #define file_create_named shmheap_file_create_named
+#define file_data_begin shmheap_file_data_begin
+#define file_data_search shmheap_file_data_search
 #define file_drop shmheap_file_drop
 #define file_identify shmheap_file_identify
 #define file_in_use shmheap_file_in_use
@@ -128,6 +129,7 @@
 #define image_compare shmheap_image_compare
 #define image_end shmheap_image_end
 #define image_written shmheap_image_written
+#define index_data_begin shmheap_index_data_begin
 #define index_largest_of_all shmheap_index_largest_of_all
 #define index_next_start shmheap_index_next_start
 #define index_rebuild shmheap_index_rebuild

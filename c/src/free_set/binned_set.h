@@ -22,8 +22,6 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-#define LARGE_FIRST BINS /* control->first[LARGE_FIRST] is the first chunk of the large tree */
-
 static inline int binned_is_large(uint64_t size) { return size >= BINS; }
 
 /* The bits of one chunk ------------------------------------------------------------------------ */

@@ -5,11 +5,16 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "index.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "free_list.h"
 #include "size_bins.h"
 #include "large_tree.h"
+
+/* Bytes of region from which on the index may have holes that matter. Below it has less than 256 KiB,
+ * and asking would cost more than reading. */
+#define HOLES_FROM (UINT64_C(8) << 20)
 
 uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
 {
@@ -38,13 +43,34 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
     return heap->end;
 }
 
+void index_data_begin(struct file_data *data, const struct shmheap *heap)
+{
+    int before = errno, asks = heap->has_file && heap->end << heap->shift >= HOLES_FROM;
+    file_data_begin(data, asks ? connection_fd(heap) : -1, heap->base);
+    errno = before;
+}
+
 void expected_begin(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
 {
     memset(expected, 0, sizeof *expected);
     expected->heap = heap;
+    index_data_begin(&expected->ahead, heap);
     expected->end = expected->top = end;
     expected->boundary_later = GRANULE_NONE;
     expected->chunk = CHUNK_NONE;
+}
+
+/* Enters the free block, which is not the top block, at its size. A chunk is described after those
+ * before it, so the first entry stays. */
+static void expect_free(struct index_expected *expected, uint64_t size)
+{
+    uint32_t *first = &expected->first[size < BINS ? size : LARGE_FIRST];
+    if (*first == 0)
+        *first = first_of_chunk(expected->chunk);
+    if (size < BINS)
+        expected->bins[size] |= bit_of(expected->chunk);
+    else
+        expected->large = maximum_of_size(size);
 }
 
 /* Adds the block at step to the description of the chunk. */
@@ -66,10 +92,8 @@ static void expect_block(struct index_expected *expected, uint64_t chunk_end)
         expected->boundary_later = last;
     if (last + 1 == expected->end)
         expected->top = granule;
-    else if (size < BINS)
-        expected->bins[size] |= bit_of(expected->chunk);
     else
-        expected->large = maximum_of_size(size);
+        expect_free(expected, size);
 }
 
 int expected_next(struct index_expected *expected)
@@ -77,7 +101,7 @@ int expected_next(struct index_expected *expected)
     uint64_t chunk_end = (++expected->chunk + 1) * CHUNK_GRANULES;
     if (chunk_end - CHUNK_GRANULES >= expected->end)
         return 0;
-    index_fetch_ahead(expected->heap, expected->chunk, expected->end);
+    index_fetch_ahead(expected->heap, &expected->ahead, expected->chunk, expected->end);
     expected->start = expected->boundary = expected->large = 0;
     if (expected->chunk % WORD_BITS == 0)
         memset(expected->bins, 0, sizeof expected->bins);
@@ -105,21 +129,25 @@ int expected_bins_complete(const struct index_expected *expected)
            (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
-uint64_t expected_bin_word(const struct shmheap *heap, unsigned level, uint64_t group,
-                           uint64_t size, uint64_t count)
+void expected_bin_words(const struct shmheap *heap, struct file_data *below, unsigned level,
+                        uint64_t group, uint64_t count, uint64_t words[BINS])
 {
-    uint64_t word = 0;
-    for (uint64_t i = group * WORD_BITS; i < count && i < (group + 1) * WORD_BITS; i++)
-        word |= (uint64_t)(load_u64(heap->bin[level - 1] + i * BINS + size) != 0) << i % WORD_BITS;
-    return word;
+    uint64_t from = group * WORD_BITS;
+    memset(words, 0, BINS * sizeof *words);
+    for (uint64_t i = from; i < count && i < from + WORD_BITS; i++) {
+        const shared_u64 *row = heap->bin[level - 1] + i * BINS;
+        if (!file_data_has(below, row, BINS * sizeof *row))
+            continue;
+        for (unsigned size = 0; size < BINS; size++)
+            words[size] |= (uint64_t)(index_u64(below, row + size) != 0) << i % WORD_BITS;
+    }
 }
 
-uint32_t expected_first_word(const struct shmheap *heap, unsigned place)
+uint32_t expected_tree_entry(const struct shmheap *heap, struct file_data *below, unsigned level,
+                             uint64_t entry)
 {
-    if (place < BINS)
-        return bins_lowest(heap, place);
-    uint64_t chunk = place == BINS ? tree_find(heap, 1, heap->end) : CHUNK_NONE;
-    return chunk != CHUNK_NONE ? first_of_chunk(chunk) : 0;
+    const shared_u32 *node = heap->level[level - 1] + entry * NODE_CHILDREN;
+    return file_data_has(below, node, NODE_CHILDREN * sizeof *node) ? node_maximum(node) : 0;
 }
 
 /* The size of the largest free block but the top block, by the free set. */
@@ -148,11 +176,17 @@ uint64_t index_largest_of_all(const struct shmheap *heap)
 /* Writes the higher levels of the bins; level 0 has count words of each bin. */
 static void rebuild_bins(struct shmheap *heap, uint64_t count)
 {
+    uint64_t words[BINS];
     for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
         uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
-        for (uint64_t i = 0; i < groups * BINS; i++)
-            store_u64(heap->bin[level] + i,
-                      expected_bin_word(heap, level, i / BINS, i % BINS, count));
+        struct file_data below, here;
+        index_data_begin(&below, heap);
+        here = below;
+        for (uint64_t group = 0; group < groups; group++) {
+            expected_bin_words(heap, &below, level, group, count, words);
+            for (unsigned size = 0; size < BINS; size++)
+                index_set_u64(&here, heap->bin[level] + group * BINS + size, words[size]);
+        }
         count = groups;
     }
 }
@@ -163,14 +197,17 @@ static void rebuild_tree(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 0;; level++) {
         uint64_t filled = round_up(count, NODE_CHILDREN);
+        struct file_data below, here;
+        index_data_begin(&below, heap);
+        here = below;
         for (uint64_t entry = count; entry < filled; entry++)
-            store_u32(heap->level[level] + entry, 0);
+            index_set_u32(&below, heap->level[level] + entry, 0);
         if (level + 1 == heap->layout.levels)
             return;
         count = filled / NODE_CHILDREN;
         for (uint64_t entry = 0; entry < count; entry++)
-            store_u32(heap->level[level + 1] + entry,
-                      node_maximum(heap->level[level] + entry * NODE_CHILDREN));
+            index_set_u32(&here, heap->level[level + 1] + entry,
+                          expected_tree_entry(heap, &below, level + 1, entry));
     }
 }
 
@@ -178,20 +215,25 @@ void index_rebuild(struct shmheap *heap)
 {
     struct control *control = heap->control;
     struct index_expected expected;
+    struct file_data bits, tree, bins;
+    index_data_begin(&bits, heap);
+    tree = bins = bits;
     store_u64(&control->listed, NOT_LISTED);
     expected_begin(&expected, heap, heap->end);
     while (expected_next(&expected)) {
-        store_u64(&heap->bits[expected.chunk].boundary, expected.boundary);
-        store_publish(&heap->bits[expected.chunk].start, expected.start);
-        store_u32(heap->level[0] + expected.chunk, expected.large);
+        struct chunk_bits *chunk = &heap->bits[expected.chunk];
+        index_set_u64(&bits, &chunk->boundary, expected.boundary);
+        if (expected.start != 0 || file_data_has(&bits, chunk, sizeof *chunk))
+            store_publish(&chunk->start, expected.start);
+        index_set_u32(&tree, heap->level[0] + expected.chunk, expected.large);
         for (unsigned i = 0; i < BINS && expected_bins_complete(&expected); i++)
-            store_u64(heap->bin[0] + (expected.chunk & ~(uint64_t)(WORD_BITS - 1)) + i,
-                      expected.bins[i]);
+            index_set_u64(&bins, heap->bin[0] + (expected.chunk & ~(uint64_t)(WORD_BITS - 1)) + i,
+                          expected.bins[i]);
     }
     rebuild_bins(heap, (expected.chunk + WORD_BITS - 1) / WORD_BITS);
     rebuild_tree(heap, expected.chunk);
     for (unsigned place = 0; place < 2 * BINS; place++)
-        store_u32(&control->first[place], expected_first_word(heap, place));
+        store_u32(&control->first[place], expected.first[place]);
     store_u64(&control->top, expected.top);
     store_u64(&control->used_granules, expected.used_granules);
     store_u64(&control->frees, load_u64(&control->allocs) - expected.used_blocks);

@@ -7,14 +7,42 @@
 #define SHMHEAP_INDEX_H
 
 #include "../block/bits.h"
+#include "../os/file.h"
+
+/* Recovery and the checker pass over the whole index. Where the file has no memory, each word is 0:
+ * there they load nothing, and store no 0. So a sparse heap of 8 MiB or more stays sparse.
+ *   index_data_begin  begins a cursor over the index; each part of the index needs one of its own
+ *   index_u64, _u32   the word's value
+ *   index_set_u64 ... stores it */
+void index_data_begin(struct file_data *data, const struct shmheap *heap);
+
+static inline uint64_t index_u64(struct file_data *data, const shared_u64 *word)
+{
+    return file_data_has(data, word, sizeof *word) ? load_u64(word) : 0;
+}
+static inline uint32_t index_u32(struct file_data *data, const shared_u32 *word)
+{
+    return file_data_has(data, word, sizeof *word) ? load_u32(word) : 0;
+}
+static inline void index_set_u64(struct file_data *data, shared_u64 *word, uint64_t value)
+{
+    if (value != 0 || file_data_has(data, word, sizeof *word))
+        store_u64(word, value);
+}
+static inline void index_set_u32(struct file_data *data, shared_u32 *word, uint32_t value)
+{
+    if (value != 0 || file_data_has(data, word, sizeof *word))
+        store_u32(word, value);
+}
 
 /* Prefetches the headers that the start bits name in a chunk some chunks ahead of a walk. Without
  * that the walk waits for each header before it knows where the next one lies. Wrong bits cost time
- * only. */
-static inline void index_fetch_ahead(const struct shmheap *heap, uint64_t chunk, uint64_t end)
+ * only. bits: a cursor over the start bits. */
+static inline void index_fetch_ahead(const struct shmheap *heap, struct file_data *bits,
+                                     uint64_t chunk, uint64_t end)
 {
     chunk += 8;
-    if (chunk * CHUNK_GRANULES < end)
+    if (chunk * CHUNK_GRANULES < end && file_data_has(bits, &heap->bits[chunk], sizeof *heap->bits))
         for (uint64_t starts = load_u64(&heap->bits[chunk].start); starts != 0;
              starts &= starts - 1)
             prefetch(block_header(heap, chunk * CHUNK_GRANULES + bit_lowest(starts)));
@@ -34,6 +62,7 @@ uint64_t index_largest_of_all(const struct shmheap *heap);
  * has to say about each, in the binned form of the free set. */
 struct index_expected {
     const struct shmheap *heap;
+    struct file_data ahead; /* of index_fetch_ahead */
     uint64_t end;
     struct block_step step;
     uint64_t boundary_later; /* the last granule of a free block that ends in a later chunk */
@@ -46,6 +75,7 @@ struct index_expected {
     /* The bins' words of level 0 so far: complete with the last chunk that they cover, and with the
      * last chunk of the region. */
     uint64_t bins[BINS];
+    uint32_t first[2 * BINS]; /* control->first, by the chunks so far */
 };
 
 /* expected_begin begins the walk. */
@@ -58,13 +88,16 @@ int expected_next(struct index_expected *expected);
 /* expected_bins_complete: 1 where the chunk described completes the bins' words. */
 int expected_bins_complete(const struct index_expected *expected);
 
-/* What a word of the bin of this size has to be, from level 1 on: bit i says whether word
- * 64 group + i of the level below, which has count words, is not 0. */
-uint64_t expected_bin_word(const struct shmheap *heap, unsigned level, uint64_t group,
-                           uint64_t size, uint64_t count);
+/* What the words of all bins for this group have to be on a level from 1 on: bit i of words[size]
+ * says whether word 64 group + i of the bin is not 0 on the level below, which has count words of
+ * each bin. below: a cursor over that level. */
+void expected_bin_words(const struct shmheap *heap, struct file_data *below, unsigned level,
+                        uint64_t group, uint64_t count, uint64_t words[BINS]);
 
-/* What control->first[place] has to be. */
-uint32_t expected_first_word(const struct shmheap *heap, unsigned place);
+/* What an entry of the tree has to be, from level 1 on: the maximum of its node on the level
+ * below. */
+uint32_t expected_tree_entry(const struct shmheap *heap, struct file_data *below, unsigned level,
+                             uint64_t entry);
 
 /* index_rebuild writes the whole index from headers that were checked, in the binned form. A death
  * inside is the next lock owner's to mend, by another rebuild. It replaces each word of start bits

@@ -1,4 +1,4 @@
-/* size_bins.c: the slow paths of the bins: levels from 2 on, and a search by level 0 alone.
+/* size_bins.c: the slow paths of the bins: levels from 2 on.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "size_bins.h"
 
@@ -45,17 +45,6 @@ uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size
         if (below == 0)
             return first_of_chunk(at);
         store_and(bin_word(heap, below, at, size), ~(UINT64_C(1) << at % WORD_BITS));
-    }
-    return 0;
-}
-
-uint32_t bins_lowest(const struct shmheap *heap, uint64_t size)
-{
-    for (uint64_t i = 0; i < heap->layout.bin_len[0] && i * WORD_BITS * CHUNK_GRANULES < heap->end;
-         i++) {
-        uint64_t word = load_u64(heap->bin[0] + i * BINS + size);
-        if (word != 0)
-            return first_of_chunk(i * WORD_BITS + bit_lowest(word));
     }
     return 0;
 }

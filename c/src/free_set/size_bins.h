@@ -22,6 +22,7 @@
 #include "../base/vector.h"
 
 #define FIRST_BASE UINT32_C(0x7fffffff) /* above the number of any chunk */
+#define LARGE_FIRST BINS /* control->first[LARGE_FIRST] is the first chunk of the large tree */
 
 static inline uint32_t first_of_chunk(uint64_t chunk) { return FIRST_BASE - (uint32_t)chunk; }
 static inline uint64_t chunk_of_first(uint32_t first) { return FIRST_BASE - first; }
@@ -76,9 +77,6 @@ void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size);
 
 /* The bin's first chunk behind those that this chunk's word of level 1 covers, as in first. */
 uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size);
-
-/* The bin's first chunk by the words of level 0, as in first. Changes nothing. */
-uint32_t bins_lowest(const struct shmheap *heap, uint64_t size);
 
 /* Puts in a block of this size that begins in the chunk. Size 0: changes nothing. */
 static ALWAYS_INLINE void bins_put(const struct shmheap *heap, uint64_t chunk, uint64_t size)

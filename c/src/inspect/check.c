@@ -126,14 +126,14 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
 
 /* Compares the bins' words for the last 64 chunks. list: the free blocks are in the free list,
  * so the words are 0. */
-static int check_bins(const struct shmheap *heap, const struct index_expected *expected, int list,
-                      shmheap_report *report)
+static int check_bins(const struct shmheap *heap, const struct index_expected *expected,
+                      struct file_data *data, int list, shmheap_report *report)
 {
     uint64_t chunk = expected->chunk & ~(uint64_t)(WORD_BITS - 1);
     for (unsigned size = 0; size < BINS; size++)
-        if (check_equal(report, RULE_SIZES,
-                        block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
-                        list ? 0 : expected->bins[size], load_u64(heap->bin[0] + chunk + size)))
+        if (check_equal(
+                report, RULE_SIZES, block_payload_off(heap, chunk * CHUNK_GRANULES) - HEADER_SIZE,
+                list ? 0 : expected->bins[size], index_u64(data, heap->bin[0] + chunk + size)))
             return 1;
     return 0;
 }
@@ -165,54 +165,73 @@ static int check_list(const struct shmheap *heap, shmheap_report *report)
     return 0;
 }
 
-/* Compares chunks and counts. Sets *chunks to the number of chunks. */
-static int check_chunks(const struct shmheap *heap, shmheap_report *report, uint64_t *chunks)
+/* Compares chunks and counts, and leaves in *expected what the headers say. */
+static int check_chunks(const struct shmheap *heap, shmheap_report *report,
+                        struct index_expected *expected)
 {
     const struct control *control = heap->control;
-    struct index_expected expected;
+    struct file_data bits, tree, bins;
     uint64_t listed = list_count(heap);
     int list = list_in_use(listed);
     if (!list && check_equal(report, RULE_SIZES, 0, NOT_LISTED, listed))
         return 1;
-    expected_begin(&expected, heap, heap->end);
-    while (expected_next(&expected)) {
-        const struct chunk_bits *bits = &heap->bits[expected.chunk];
-        uint64_t off = block_payload_off(heap, expected.chunk * CHUNK_GRANULES) - HEADER_SIZE;
-        if (check_equal(report, RULE_START_BITS, off, expected.start, load_u64(&bits->start)) ||
-            check_equal(report, RULE_BOUNDARY_BITS, off, list ? 0 : expected.boundary,
-                        load_u64(&bits->boundary)) ||
-            check_equal(report, RULE_SIZES, off, list ? 0 : expected.large,
-                        load_u32(heap->level[0] + expected.chunk)) ||
-            (expected_bins_complete(&expected) && check_bins(heap, &expected, list, report)))
+    index_data_begin(&bits, heap);
+    tree = bins = bits;
+    expected_begin(expected, heap, heap->end);
+    while (expected_next(expected)) {
+        const struct chunk_bits *chunk = &heap->bits[expected->chunk];
+        uint64_t off = block_payload_off(heap, expected->chunk * CHUNK_GRANULES) - HEADER_SIZE;
+        if (check_equal(report, RULE_START_BITS, off, expected->start,
+                        index_u64(&bits, &chunk->start)) ||
+            check_equal(report, RULE_BOUNDARY_BITS, off, list ? 0 : expected->boundary,
+                        index_u64(&bits, &chunk->boundary)) ||
+            check_equal(report, RULE_SIZES, off, list ? 0 : expected->large,
+                        index_u32(&tree, heap->level[0] + expected->chunk)) ||
+            (expected_bins_complete(expected) && check_bins(heap, expected, &bins, list, report)))
             return 1;
     }
-    *chunks = expected.chunk;
     uint64_t top = load_u64(&control->top);
-    return check_equal(report, RULE_TOP, block_payload_off(heap, expected.top), expected.top,
+    return check_equal(report, RULE_TOP, block_payload_off(heap, expected->top), expected->top,
                        top) ||
-           check_equal(report, RULE_COUNTS, 0, expected.used_granules,
+           check_equal(report, RULE_COUNTS, 0, expected->used_granules,
                        load_u64(&control->used_granules)) ||
-           check_equal(report, RULE_COUNTS, 0, expected.used_blocks,
+           check_equal(report, RULE_COUNTS, 0, expected->used_blocks,
                        load_u64(&control->allocs) - load_u64(&control->frees)) ||
-           check_equal(report, RULE_COUNTS, 0, expected.free_blocks,
+           check_equal(report, RULE_COUNTS, 0, expected->free_blocks,
                        load_u64(&control->free_blocks));
 }
 
-/* Compares the bins' higher levels. From level 2 on a bit may be set though it need not. */
+/* Compares the words of all bins for one group with those wanted. From level 2 on a bit may be set
+ * though it need not: any bit of the left_over ones, those for words that the level below has.
+ * off: of the first header that the group covers. */
+static int check_bin_group(const shared_u64 *found, struct file_data *data, const uint64_t *wanted,
+                           uint64_t left_over, uint64_t off, shmheap_report *report)
+{
+    for (unsigned size = 0; size < BINS; size++) {
+        uint64_t word = index_u64(data, found + size);
+        if (check_equal(report, RULE_HIGHER, off, wanted[size] | (word & left_over), word))
+            return 1;
+    }
+    return 0;
+}
+
+/* Compares the bins' higher levels. */
 static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, uint64_t chunks)
 {
-    uint64_t count = (chunks + WORD_BITS - 1) / WORD_BITS,
+    uint64_t count = (chunks + WORD_BITS - 1) / WORD_BITS, wanted[BINS],
              span = (uint64_t)CHUNK_GRANULES * WORD_BITS * WORD_BITS;
     for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= WORD_BITS) {
         uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
-        for (uint64_t i = 0; i < groups * BINS; i++) {
-            uint64_t wanted = expected_bin_word(heap, level, i / BINS, i % BINS, count),
-                     found = load_u64(heap->bin[level] + i);
-            uint64_t words = count - i / BINS * WORD_BITS,
-                     left_over = words < WORD_BITS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
-            if (check_equal(report, RULE_HIGHER,
-                            block_payload_off(heap, i / BINS * span) - HEADER_SIZE,
-                            level == 1 ? wanted : wanted | (found & left_over), found))
+        struct file_data below, here;
+        index_data_begin(&below, heap);
+        here = below;
+        for (uint64_t group = 0; group < groups; group++) {
+            uint64_t words = count - group * WORD_BITS,
+                     there = words < WORD_BITS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
+            expected_bin_words(heap, &below, level, group, count, wanted);
+            if (check_bin_group(heap->bin[level] + group * BINS, &here, wanted,
+                                level == 1 ? 0 : there,
+                                block_payload_off(heap, group * span) - HEADER_SIZE, report))
                 return 1;
         }
         count = groups;
@@ -220,12 +239,13 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
     return 0;
 }
 
-static int check_firsts(const struct shmheap *heap, shmheap_report *report)
+static int check_firsts(const struct shmheap *heap, const struct index_expected *expected,
+                        shmheap_report *report)
 {
     if (list_in_use(list_count(heap)))
         return 0; /* first holds the free list */
     for (unsigned place = 0; place < 2 * BINS; place++)
-        if (check_equal(report, RULE_HIGHER, 0, expected_first_word(heap, place),
+        if (check_equal(report, RULE_HIGHER, 0, expected->first[place],
                         load_u32(&heap->control->first[place])))
             return 1;
     return 0;
@@ -239,12 +259,14 @@ static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64
         const shared_u32 *entries = heap->level[level];
         uint64_t filled = round_up(count, NODE_CHILDREN),
                  span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
+        struct file_data below, here;
+        index_data_begin(&below, heap);
+        here = below;
         for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
-            uint32_t wanted =
-                entry < count ? node_maximum(heap->level[level - 1] + entry * NODE_CHILDREN) : 0;
+            uint32_t wanted = entry < count ? expected_tree_entry(heap, &below, level, entry) : 0;
             if (check_equal(report, RULE_HIGHER,
                             block_payload_off(heap, entry * span) - HEADER_SIZE, wanted,
-                            load_u32(entries + entry)))
+                            index_u32(&here, entries + entry)))
                 return 1;
         }
         count = filled / NODE_CHILDREN;
@@ -271,12 +293,13 @@ static int check_names(const struct shmheap *heap, shmheap_report *report)
 
 int check_heap(const struct shmheap *heap, shmheap_report *report)
 {
-    uint64_t chunks = 0;
+    struct index_expected expected;
     memset(report, 0, sizeof *report);
     int unsound = check_control(heap, report) || check_blocks(heap, report) ||
-                  check_chunks(heap, report, &chunks) || check_list(heap, report) ||
-                  check_bin_levels(heap, report, chunks) || check_tree(heap, report, chunks) ||
-                  check_firsts(heap, report) || check_names(heap, report);
+                  check_chunks(heap, report, &expected) || check_list(heap, report) ||
+                  check_bin_levels(heap, report, expected.chunk) ||
+                  check_tree(heap, report, expected.chunk) ||
+                  check_firsts(heap, &expected, report) || check_names(heap, report);
     snprintf(report->text, sizeof report->text, "%s", rule_text[report->rule]);
     return unsound;
 }

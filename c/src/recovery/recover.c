@@ -22,12 +22,14 @@
 static int headers_sound(const struct shmheap *heap, int *free_pairs)
 {
     struct block_step step = {0, 0, 0};
+    struct file_data bits;
     uint64_t ahead = 0;
     int was_free = 0;
     *free_pairs = 0;
+    index_data_begin(&bits, heap);
     while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
         for (; ahead <= chunk_of(step.granule); ahead++)
-            index_fetch_ahead(heap, ahead, heap->end);
+            index_fetch_ahead(heap, &bits, ahead, heap->end);
         int is_free = header_is_free(step.header);
         if (!header_state_known(step.header) ||
             (!is_free && header_state(step.header) == SHMHEAP_STATE_FREE))
