@@ -68,6 +68,7 @@
 #define expected_bin_words shmheap_expected_bin_words
 #define expected_bins_complete shmheap_expected_bins_complete
 #define expected_next shmheap_expected_next
+#define expected_skip shmheap_expected_skip
 #define expected_tree_entry shmheap_expected_tree_entry
 #define file_above_standard shmheap_file_above_standard
 #define file_close shmheap_file_close

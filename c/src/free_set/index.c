@@ -123,6 +123,22 @@ int expected_next(struct index_expected *expected)
     return 1;
 }
 
+void expected_skip(struct index_expected *expected, struct file_data *bits, struct file_data *tree,
+                   struct file_data *bins)
+{
+    const struct shmheap *heap = expected->heap;
+    uint64_t chunk = expected->chunk + 1, granule = expected->step.granule;
+    granule = expected->boundary_later < granule ? expected->boundary_later : granule;
+    if (chunk % WORD_BITS != 0)
+        return;
+    while (chunk + WORD_BITS <= chunk_of(granule) &&
+           !file_data_has(bits, &heap->bits[chunk], WORD_BITS * sizeof *heap->bits) &&
+           !file_data_has(tree, heap->level[0] + chunk, WORD_BITS * sizeof *heap->level[0]) &&
+           !file_data_has(bins, heap->bin[0] + chunk, BINS * sizeof *heap->bin[0]))
+        chunk += WORD_BITS;
+    expected->chunk = chunk - 1;
+}
+
 int expected_bins_complete(const struct index_expected *expected)
 {
     return expected->chunk % WORD_BITS == WORD_BITS - 1 ||
@@ -229,6 +245,7 @@ void index_rebuild(struct shmheap *heap)
         for (unsigned i = 0; i < BINS && expected_bins_complete(&expected); i++)
             index_set_u64(&bins, heap->bin[0] + (expected.chunk & ~(uint64_t)(WORD_BITS - 1)) + i,
                           expected.bins[i]);
+        expected_skip(&expected, &bits, &tree, &bins);
     }
     rebuild_bins(heap, (expected.chunk + WORD_BITS - 1) / WORD_BITS);
     rebuild_tree(heap, expected.chunk);

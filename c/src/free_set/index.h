@@ -85,6 +85,12 @@ void expected_begin(struct index_expected *expected, const struct shmheap *heap,
  * bad. */
 int expected_next(struct index_expected *expected);
 
+/* expected_skip passes over the next groups of 64 chunks inside a block, as far as the index has no
+ * memory for them: their words have to be 0, and are. The cursors are over the bits, level 0 of
+ * the tree and level 0 of the bins. */
+void expected_skip(struct index_expected *expected, struct file_data *bits, struct file_data *tree,
+                   struct file_data *bins);
+
 /* expected_bins_complete: 1 where the chunk described completes the bins' words. */
 int expected_bins_complete(const struct index_expected *expected);
 

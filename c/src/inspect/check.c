@@ -189,6 +189,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report,
                         index_u32(&tree, heap->level[0] + expected->chunk)) ||
             (expected_bins_complete(expected) && check_bins(heap, expected, &bins, list, report)))
             return 1;
+        expected_skip(expected, &bits, &tree, &bins);
     }
     uint64_t top = load_u64(&control->top);
     return check_equal(report, RULE_TOP, block_payload_off(heap, expected->top), expected->top,
