@@ -86,10 +86,7 @@ int resize_in_place(struct shmheap *heap, void *ptr, size_t size);
 
 static inline int fit_errno(int64_t result)
 {
-    return result == FIT_BAD         ? EBADMSG
-           : result == FIT_NONE      ? ENOMEM
-           : result == NAMES_NO_USER ? EPERM
-                                     : EINVAL;
+    return result == FIT_BAD ? EBADMSG : result == FIT_NONE ? ENOMEM : EINVAL;
 }
 
 /* Takes note where another connection has grown the region: 0, or -1 with errno. Needs no lock. */

@@ -73,12 +73,12 @@ static void gate_leave(int locked)
         pthread_mutex_unlock(&gate);
 }
 
-/* The caller is in the gate. */
+/* The caller is in the gate. Where there is a page, the descriptor is open. */
 static void descriptor_settle(struct liveness *liveness)
 {
     int fd = liveness->fd;
     liveness->fd = -1;
-    if (fd >= 0 && liveness->page != NULL && liveness->mapping_fails)
+    if (liveness->page != NULL && liveness->mapping_fails)
         liveness->kept = fd + 1;
     else if (fd >= 0)
         close(fd);

@@ -58,8 +58,8 @@ void liveness_drop(struct liveness *liveness);
  * yet. */
 void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler);
 
-/* Around fork(), which waits while a thread opens a description, but at most 100 ms. That
- * thread waits for fork(), but at most 10 ms. */
+/* Around fork(), which waits while a thread opens, settles or drops a description, but at most
+ * 100 ms. That thread waits for fork(), but at most 10 ms. */
 void liveness_fork_prepare(void);
 void liveness_fork_parent(void);
 void liveness_fork_child(void);

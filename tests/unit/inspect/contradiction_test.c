@@ -269,9 +269,25 @@ static void a_list_and_a_header_that_agree(void) { for_all(wrong_hole_and_list);
 static void a_free_block_that_begins_nowhere(void) { for_all(wrong_bits); }
 static void an_object_with_another_length(void) { for_all(wrong_object); }
 
+/* A length that the heap cannot have, or that the file does not have. */
+static void a_length_that_cannot_be(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 4 * LEN, 0);
+    struct control *control = mem.heap->control;
+    uint64_t right = control->len, wrong[] = {0, right - SPAN, 2 * right, 8 * LEN, UINT64_MAX};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        control->len = wrong[i];
+        CHECK_REFUSED(shmheap_find(mem, "a", NULL) == NULL, EBADMSG);
+        control->len = right;
+        CHECK_REFUSED(shmheap_find(mem, "a", NULL) == NULL, ENOENT);
+    }
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {
     TEST(a_top_block_that_is_none),         TEST(a_top_block_where_none_is),
     TEST(a_free_block_with_another_header), TEST(a_list_with_other_blocks),
     TEST(a_list_and_a_header_that_agree),   TEST(headers_after_a_death),
-    TEST(a_free_block_that_begins_nowhere), TEST(an_object_with_another_length)};
+    TEST(a_free_block_that_begins_nowhere), TEST(an_object_with_another_length),
+    TEST(a_length_that_cannot_be)};
 TEST_MAIN(tests)

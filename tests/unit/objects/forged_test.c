@@ -71,5 +71,23 @@ static void in_an_object_of_a_cache(void)
     a_forged_header(SHMHEAP_CACHED, 16);
 }
 
-static const struct test tests[] = {TEST(in_an_object), TEST(in_an_object_of_a_cache)};
+/* An object of a process that departed stays, also where its bytes look like a cache's line. */
+static void an_object_like_the_line_of_a_cache(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0), leaving = test_connect_again(mem, 0);
+    struct cache_line *line = shmheap_alloc(leaving, sizeof *line);
+    CHECK(line != NULL);
+    memset(line, 0, sizeof *line);
+    line->kind = INTERNAL_CACHE;
+    char *there = (char *)shmheap_underlying(mem) + test_offset(leaving, line);
+    shmheap_disconnect(leaving);
+    CHECK_EQ(shmheap_reap(mem, SHMHEAP_REAP_SHARED), 0);
+    CHECK_EQ(shmheap_usable_size(mem, there), sizeof *line);
+    CHECK_EQ(shmheap_try_free(mem, there), 0);
+    test_check_empty(mem);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(in_an_object), TEST(in_an_object_of_a_cache),
+                                    TEST(an_object_like_the_line_of_a_cache)};
 TEST_MAIN(tests)

@@ -262,6 +262,16 @@ static void half_of_the_table_stays_free(void)
     shmheap_disconnect(mem);
 }
 
+static void a_table_with_room_stays(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    CHECK(shmheap_alloc_named(mem, "first", 8) != NULL);
+    uint64_t table = names_table_now(mem.heap).granule;
+    CHECK(shmheap_alloc_named(mem, "second", 8) != NULL);
+    CHECK_EQ(names_table_now(mem.heap).granule, table);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name),
                                     TEST(what_is_refused),
                                     TEST(handles_of_objects_with_names),
@@ -270,5 +280,6 @@ static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name)
                                     TEST(uses_of_departed_processes),
                                     TEST(a_reader_finds),
                                     TEST(threads_name_and_free),
-                                    TEST(half_of_the_table_stays_free)};
+                                    TEST(half_of_the_table_stays_free),
+                                    TEST(a_table_with_room_stays)};
 TEST_MAIN(tests)
