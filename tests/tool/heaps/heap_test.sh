@@ -1,6 +1,5 @@
 #!/bin/bash
-# ls, stat, check, map and rm: on a heap in use, on one without processes, on none, and on files
-# that are no heaps.
+# ls, stat, check, map and rm: on a heap in use, on one without processes, and on none.
 source tests/tool/lib.sh
 hold=$PWD/$2
 
@@ -115,30 +114,4 @@ run 0 rm --force "$heap"
 echo "a text" >"/dev/shm/$heap.text"
 run 0 ls
 grep -q "$heap.text" "$work/out" && fail "ls shows a text as a heap"
-for command in stat check map; do
-    refused 1 'is no heap' "$command" "$heap.text"
-done
-refused 1 'is no heap' rm "$heap.text"
-run 0 rm --force "$heap.text"
-
-# Another program's file at a path: no command removes it, and no text advises to. A disk image may
-# begin with zeros.
-echo "a text" >"$work/text"
-{ head -c 8192 /dev/zero; echo "an image"; } >"$work/image"
-for file in text image; do
-    cp "$work/$file" "$work/before"
-    for command in stat check map; do
-        refused 1 "is no heap; check the path$" "$command" --file "$work/$file"
-    done
-    refused 1 "is no heap; check the path ('rm' removes" rm --force --file "$work/$file"
-    cmp "$work/before" "$work/$file" || fail "rm --force has changed a file that is no heap"
-done
-refused 1 "is no heap; check the path ('rm' removes" rm --file "$work/text"
-# A damaged heap can be removed.
-cp "$work/copy.heap" "$work/damaged"
-head -c 64 /dev/zero | tr '\0' '\377' |
-    dd of="$work/damaged" bs=1 seek=16 conv=notrunc status=none
-refused 1 "damaged heap" stat --file "$work/damaged"
-run 0 rm --force --file "$work/damaged"
-[ ! -e "$work/damaged" ] || fail "--force did not remove a damaged heap"
 exit 0

@@ -133,6 +133,9 @@ grep -q '^shmheap run: the heap is allocate\.[0-9]*$' "$work/err" || fail "which
 run 0 run --name "$heap" --keep -- "$allocate" calls
 run 0 check "$heap"
 refused 1 "already; use another --name, or run 'shmheap rm $heap'" run --name "$heap" -- "$allocate"
+echo "a text" >"/dev/shm/$heap.text"
+refused 1 'already, which is no heap; use another --name$' run --name "$heap.text" -- "$allocate"
+rm "/dev/shm/$heap.text"
 run 0 rm "$heap"
 
 # A file, by a relative path, for a program that changes its folder.

@@ -11,6 +11,7 @@
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/commands/rm_stale.h"
 #include "tools/shmheap/command_line/say.h"
+#include "tools/shmheap/heaps/shm_folder.h"
 #include "tools/shmheap/heaps/stale.h"
 
 static int fail_in_use(const struct heap_ref *ref, const struct stale_report *report)
@@ -24,13 +25,35 @@ static int fail_in_use(const struct heap_ref *ref, const struct stale_report *re
         ref->text);
 }
 
+static int fail_foreign(const struct heap_ref *ref)
+{
+    if (ref->is_file)
+        return fail("'%s' is no heap; check the path ('rm' removes other files)", ref->text);
+    return fail("'%s' is no heap; check the name ('rm %s%s' removes other files)", ref->text,
+                shm_folder, ref->name);
+}
+
 /* Returns 0 for a file that may be a heap, perhaps a damaged one, else STATUS_FAILED after printing
- * why: a mistyped path must not cost another program's file. */
+ * why: a mistyped name or path must not cost another program's file. errno tells why the file is
+ * FILE_UNREADABLE. */
 static int may_be_heap(const struct heap_ref *ref, const struct stale_report *report)
 {
-    if (!ref->is_file || report->begins_as_heap)
-        return 0;
-    return fail("'%s' is no heap; check the path ('rm' removes other files)", ref->text);
+    switch (report->kind) {
+        case FILE_EMPTY:
+        case FILE_UNFINISHED:
+        case FILE_HEAP:
+            return 0;
+        case FILE_FOREIGN:
+            return fail_foreign(ref);
+        case FILE_ZEROS:
+            errno = ETIMEDOUT; /* as where a command waits for the heap's maker */
+            return heap_fail(ref);
+        case FILE_UNREADABLE:
+            return heap_fail(ref);
+        default:
+            errno = EBADMSG;
+            return heap_fail(ref);
+    }
 }
 
 /* Returns 0 for an unused heap, else STATUS_FAILED after printing why. */
@@ -44,6 +67,8 @@ static int is_unused(const struct heap_ref *ref, const struct stale_report *repo
         case STALE_UNFINISHED:
         case STALE_EMPTY:
         case STALE_YOUNG:
+            if (may_be_heap(ref, report))
+                return STATUS_FAILED;
             return fail(
                 "'%s' was never finished: its creator died or is at work; --stale removes it "
                 "if it has been unused for %d s, --force removes it now",
@@ -132,7 +157,8 @@ const struct command command_rm = {
     "\n"
     "  -F, --force    remove the name also of a damaged heap or of one in use. Connected\n"
     "                 processes continue; the memory is freed with the last of them.\n"
-    "                 A file that does not begin as a heap stays: remove it by rm(1)\n"
+    "                 A file that does not begin as a heap stays, also in shared\n"
+    "                 memory: remove it by rm(1). For a file of zeros see --stale\n"
     "  -s, --stale    remove the unused heaps among the names given, or among all\n"
     "                 in shared memory that you may read, and list them. A heap is\n"
     "                 unused if no process is connected, not even read-only. An\n"

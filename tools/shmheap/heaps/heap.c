@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tools/shmheap/command_line/say.h"
+#include "tools/shmheap/heaps/file_kind.h"
 #include "tools/shmheap/processes/holder.h"
 
 enum { WAIT_MS = 200 };
@@ -80,12 +81,20 @@ int heap_ref_unlink_unused(const struct heap_ref *ref)
 
 int heap_fail(const struct heap_ref *ref) { return fail("%s", heap_reason(ref)); }
 
+static int exists_fail(const struct heap_ref *ref)
+{
+    if (file_kind_of_ref(ref) == FILE_FOREIGN)
+        return fail("there is a file '%s' already, which is no heap; use another --name",
+                    ref->text);
+    return fail("there is a %s '%s' already; use another --name, or run 'shmheap rm %s%s'",
+                ref->is_file ? "file" : "heap", ref->text, ref->is_file ? "--file " : "",
+                ref->text);
+}
+
 int heap_make_fail(const struct heap_ref *ref, uint64_t len, const char *less)
 {
     if (errno == EEXIST)
-        return fail("there is a %s '%s' already; use another --name, or run 'shmheap rm %s%s'",
-                    ref->is_file ? "file" : "heap", ref->text, ref->is_file ? "--file " : "",
-                    ref->text);
+        return exists_fail(ref);
     if (errno == ENOSPC || errno == ENOMEM || errno == EFBIG)
         return fail("there is no room for a heap of %s; use a smaller %s", size_text(len), less);
     if (ref->is_file && (errno == ENOENT || errno == ENOTDIR || errno == EISDIR ||

@@ -5,47 +5,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "tools/shmheap/heaps/file_kind.h"
 #include "tools/shmheap/heaps/heap.h"
 #include "tools/shmheap/heaps/stale.h"
 #include "tools/shmheap/processes/holder.h"
 #include "tools/shmheap/text/escape.h"
-
-/* What a file is that could not be opened as a heap. */
-enum file_kind {
-    FILE_UNKNOWN,
-    FILE_FOLDER,
-    FILE_SPECIAL,
-    FILE_EMPTY,
-    FILE_FOREIGN,
-    FILE_UNFINISHED
-};
-
-/* A heap begins with a number that its maker stores last. */
-static enum file_kind file_kind_of(const struct heap_ref *ref)
-{
-    struct stat status;
-    uint64_t first = 1;
-    enum file_kind kind = FILE_UNKNOWN;
-    int fd = heap_ref_fd(ref);
-    if (fd < 0)
-        return FILE_UNKNOWN;
-    if (fstat(fd, &status) == 0)
-        kind = S_ISDIR(status.st_mode)                     ? FILE_FOLDER
-               : !S_ISREG(status.st_mode)                  ? FILE_SPECIAL
-               : status.st_size == 0                       ? FILE_EMPTY
-               : ref->is_file && !stale_begins_as_heap(fd) ? FILE_FOREIGN
-               : pread(fd, &first, sizeof first, 0) == (ssize_t)sizeof first && first == 0
-                   ? FILE_UNFINISHED
-                   : FILE_UNKNOWN;
-    close(fd);
-    return kind;
-}
 
 /* Whether all slots are taken. A read-only connection needs no slot. */
 static int slots_full(const struct heap_ref *ref, shmheap_stats *stats)
@@ -104,17 +71,22 @@ static const char *reason_again(const struct heap_ref *ref)
 /* Another program's file: no advice to remove it. */
 static const char *reason_foreign(const struct heap_ref *ref)
 {
-    return reason("'%s' is no heap; check the path", ref->text);
+    return reason("'%s' is no heap; check the %s", ref->text, ref->is_file ? "path" : "name");
 }
 
 static const char *reason_late(const struct heap_ref *ref)
 {
     const char *text = ref->text, *option = option_of(ref);
-    switch (file_kind_of(ref)) {
+    switch (file_kind_of_ref(ref)) {
         case FILE_EMPTY:
             return reason("'%s' is empty, and so no heap yet: the process that makes it has just "
                           "begun, or died; try again, or 'shmheap rm --force %s%s' removes it",
                           text, option, text);
+        case FILE_ZEROS:
+            return reason("'%s' has only zeros: it is an unfinished heap or another program's "
+                          "file; try again, or, if it is a heap, 'shmheap rm --stale %s%s' removes "
+                          "it when it has been unused for %d s",
+                          text, option, text, STALE_AGE_S);
         case FILE_FOREIGN:
             return reason_foreign(ref);
         case FILE_UNFINISHED:
@@ -131,17 +103,18 @@ static const char *reason_late(const struct heap_ref *ref)
 static const char *reason_no_heap(const struct heap_ref *ref)
 {
     const char *text = ref->text;
-    switch (file_kind_of(ref)) {
+    switch (file_kind_of_ref(ref)) {
         case FILE_FOLDER:
             return reason("'%s' is a folder, and so no heap; add the name of a file", text);
-        case FILE_FOREIGN:
-            return reason_foreign(ref);
         case FILE_SPECIAL:
             return reason("'%s' is no heap: it is a pipe, a socket or a device", text);
-        default:
+        case FILE_UNFINISHED:
+        case FILE_HEAP:
             return reason("'%s' is no heap, or a damaged heap; remove it if it is yours: 'shmheap "
                           "rm --force %s%s'",
                           text, option_of(ref), text);
+        default:
+            return reason_foreign(ref);
     }
 }
 

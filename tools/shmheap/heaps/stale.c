@@ -14,55 +14,31 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "c/src/base/layout.h"
 #include "tools/shmheap/processes/file_users.h"
 
 enum { WAIT_MS = 1 };
 
-/* The creator writes these fields before the magic. */
-static int is_beginning_of_heap(const struct control *control)
+static enum stale inspect_beginning(enum file_kind kind)
 {
-    struct layout layout;
-    return control->magic == 0 && control->version == FORMAT_VERSION &&
-           layout_compute(&layout, control->max_len, control->shift, control->slot_count,
-                          control->region_align) == 0 &&
-           layout.region_off == control->region_off;
-}
-
-/* Reads the control words; those behind the end of the file are 0. As pread. */
-static ssize_t control_read(int fd, struct control *control)
-{
-    memset(control, 0, sizeof *control);
-    return pread(fd, control, sizeof *control, 0);
-}
-
-static enum stale inspect_beginning(int fd)
-{
-    static const struct control zeros;
-    struct control control;
-    if (control_read(fd, &control) < 0)
-        return STALE_ERROR;
-    if (is_beginning_of_heap(&control))
-        return STALE_UNFINISHED;
-    return memcmp(&control, &zeros, sizeof control) == 0 ? STALE_EMPTY : STALE_NO_HEAP;
-}
-
-int stale_begins_as_heap(int fd)
-{
-    struct control control;
-    return control_read(fd, &control) <= 0 || control.magic == FORMAT_MAGIC ||
-           is_beginning_of_heap(&control);
+    return kind == FILE_UNREADABLE                    ? STALE_ERROR
+           : kind == FILE_UNFINISHED                  ? STALE_UNFINISHED
+           : kind == FILE_HEAP                        ? STALE_YOUNG
+           : kind == FILE_EMPTY || kind == FILE_ZEROS ? STALE_EMPTY
+                                                      : STALE_NO_HEAP;
 }
 
 static enum stale inspect_unfinished(int fd, const struct stat *status, struct stale_report *found)
 {
+    if (found->kind == FILE_FOREIGN)
+        return STALE_NO_HEAP;
     int in_use = shmheap_in_use(fd);
     if (in_use < 0)
         return STALE_ERROR;
     if (file_users_find(fd, found->users, sizeof found->users) || in_use ||
         time(NULL) - status->st_mtime < STALE_AGE_S)
         return STALE_YOUNG;
-    return inspect_beginning(fd);
+    /* Once more: the maker may have finished the heap meanwhile. */
+    return inspect_beginning(file_kind_of(fd));
 }
 
 /* Call this after disconnecting: shmheap_in_use would count the own connection. */
@@ -140,7 +116,7 @@ void stale_inspect(const struct heap_ref *ref, struct stale_report *found)
 {
     memset(found, 0, sizeof *found);
     int fd = heap_ref_fd(ref);
-    found->begins_as_heap = fd < 0 || stale_begins_as_heap(fd);
+    found->kind = fd >= 0 ? file_kind_of(fd) : FILE_UNREADABLE;
     found->stale = fd >= 0 ? inspect_fd(fd, found) : STALE_ERROR;
     if (fd >= 0) {
         int reason = errno;

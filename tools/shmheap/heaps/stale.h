@@ -7,6 +7,7 @@
 
 #include <shmheap.h>
 
+#include "tools/shmheap/heaps/file_kind.h"
 #include "tools/shmheap/heaps/heap.h"
 
 enum stale {
@@ -25,8 +26,8 @@ enum { STALE_AGE_S = 60 };
 /* struct stale_report is the result of stale_inspect. */
 struct stale_report {
     enum stale stale;
-    int begins_as_heap; /* or could not be read */
-    int seen;           /* stats are valid */
+    enum file_kind kind; /* when the inspection began */
+    int seen;            /* stats are valid */
     shmheap_stats stats;
     int counted;         /* objects and kept_names are valid; 0: the heap could not be walked */
     uint64_t objects;    /* without free blocks in caches and the heap's internal blocks */
@@ -34,10 +35,6 @@ struct stale_report {
     uint64_t file_len;
     char users[256]; /* the processes that have the file open and that this user may inspect */
 };
-
-/* stale_begins_as_heap: 0 where the file holds bytes that no heap begins with, not even an
- * unfinished one: it is another program's. 1 for an empty or unreadable file. */
-int stale_begins_as_heap(int fd);
 
 /* stale_inspect inspects the file that ref names. It recovers a heap in which a process died, and
  * changes nothing else. */
