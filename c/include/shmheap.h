@@ -209,8 +209,8 @@ SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name,
 
 /* shmheap_create_sealed makes a heap without a name (as SHMHEAP_CREATE | SHMHEAP_ANONYMOUS) that
  * this connection alone can write. The kernel refuses every later write or writable mapping of the
- * file, by any process (F_SEAL_FUTURE_WRITE). Other processes connect with SHMHEAP_READ_ONLY. Bytes
- * that another thread wrote to the file before the seal, through /proc/self/fd, are lost.
+ * file, by any process (F_SEAL_FUTURE_WRITE). Other processes connect with SHMHEAP_READ_ONLY (else
+ * EPERM). Bytes that another thread wrote before the seal, through /proc/self/fd, are lost.
  *   Errors   of shmheap_open; ENOTSUP (before Linux 5.1), EBUSY (a connection before the seal). */
 SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_options *options);
 
@@ -218,7 +218,7 @@ SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_
  * or over a socket, or any open heap. It opens the file anew through /proc, so the caller needs the
  * file's permissions; a read-only fd suffices. It neither keeps nor closes fd.
  *   options  timeout_ms, and the flags SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP.
- *   Errors   of shmheap_connect, EBADF (fd is not open), EINVAL (other flags). */
+ *   Errors   of shmheap_connect, EBADF (fd not open), EINVAL (other flags), EPERM (sealed). */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller: an array, a segment of another

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../base/error.h"
+#include "../base/kernel.h"
 #include "../base/layout.h"
 #include "pause.h"
 
@@ -150,6 +151,13 @@ int file_is_nameless(int fd)
 {
     struct stat status;
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
+}
+
+int file_is_sealed(int fd)
+{
+    int before = errno, seals = fcntl(fd, F_GET_SEALS);
+    errno = before;
+    return seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
 }
 
 int file_length_check(uint64_t len)

@@ -59,8 +59,12 @@ static int segment_mmap(struct shmheap *heap)
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base =
         process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
-    if (base == MAP_FAILED)
-        return error_cause(errno, errno == ENOMEM ? CAUSE_MAP : CAUSE_NONE, len, 0);
+    if (base == MAP_FAILED) {
+        enum cause cause = errno == ENOMEM                              ? CAUSE_MAP
+                           : errno == EPERM && file_is_sealed(heap->fd) ? CAUSE_SEALED
+                                                                        : CAUSE_NONE;
+        return error_cause(errno, cause, len, 0);
+    }
     if (heap->no_dump)
         madvise(base, len, MADV_DONTDUMP);
     heap->base = base;
