@@ -179,7 +179,7 @@ SHMHEAP_API const char *shmheap_error_text(void);
  *            EINVAL  len below 128, or name NULL, empty or no name for shm_open();
  *            ENOMEM  len cannot be mapped (RLIMIT_AS; RLIMIT_MEMLOCK after mlockall(MCL_FUTURE),
  *                    for which max_len counts), or the kernel found no memory;
- *            EFBIG   len exceeds what can be described, RLIMIT_FSIZE or the file system's limit;
+ *            EFBIG   len exceeds 1 TiB, RLIMIT_FSIZE or the file system's limit;
  *            ENOSPC  file system, machine or control group lack the memory (EDQUOT: the quota);
  *            EINTR   signals came faster than the kernel reserves one page;
  *            and those of shm_open(), ftruncate(), mmap() (EACCES, EMFILE, ENAMETOOLONG, ...).

@@ -43,6 +43,7 @@ enum cause {
     CAUSE_FLAGS_NOT_HERE, /* the bits that this call refuses */
     CAUSE_LEN,            /* len, the least */
     CAUSE_MAX_LEN,        /* max_len, len */
+    CAUSE_LEN_MOST,       /* max_len, the most */
     CAUSE_ALIGNMENT,      /* alignment */
     CAUSE_MODE,           /* mode */
     CAUSE_NAME_MISSING,

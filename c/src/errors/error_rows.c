@@ -117,6 +117,8 @@ static const struct error_row rows[] = {
      "give a longer len; 0 in options is the default"},
     {CAUSE_MAX_LEN, KIND_OPEN, EINVAL, "max_len is %u, which is below len, %u",
      "raise max_len, or leave it 0: the heap then never grows"},
+    {CAUSE_LEN_MOST, KIND_OPEN, EFBIG, "len or max_len is %u, and %u bytes are the most",
+     "give a shorter one; alignment 16 allows twice the bytes of 8"},
     {CAUSE_ALIGNMENT, KIND_OPEN, EINVAL, "alignment is %u, and may be 8 or 16",
      "give 8, 16, or 0 for 16"},
     {CAUSE_MODE, KIND_OPEN, EINVAL, "mode has other bits than permissions: %x",
