@@ -79,6 +79,8 @@ static const struct error_row rows[] = {
      "all %u slots for connections are taken, and there is no memory for more",
      "close connections ('shmheap ls --processes'), or free memory ('df', 'free')"},
     {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass %a"},
+    {CAUSE_NO_PROC, KIND_ANY, ENOENT, "/proc is not mounted, and no name leads to the heap's file",
+     "mount /proc, or use a heap with a name that this process can open"},
     {CAUSE_MEMORY_LEFT, KIND_ANY, ENOSPC,
      "%u bytes are needed, and the machine or a control group has %u left",
      "end programs, raise the group's limit, or make a smaller heap with a max_len; 'free' shows "

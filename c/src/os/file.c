@@ -216,12 +216,13 @@ int file_reopen(int fd, const char *name, int is_path, int read_only)
     int oflags = read_only ? O_RDONLY : O_RDWR;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int again = file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (again >= 0 || errno != ENOENT || name == NULL)
+    if (again >= 0 || errno != ENOENT)
         return again;
-    again = reopen_by_name(fd, name, is_path, oflags);
-    if (again < 0)
-        errno = ENOENT; /* the first error: there is no /proc */
-    return again;
+    again = name != NULL ? reopen_by_name(fd, name, is_path, oflags) : -1;
+    if (again >= 0)
+        return again;
+    enum cause cause = access("/proc/self/fd", F_OK) != 0 ? CAUSE_NO_PROC : CAUSE_NONE;
+    return error_cause(ENOENT, cause, 0, 0); /* the first error */
 }
 
 /* Locks ----------------------------------------------------------------- */

@@ -348,6 +348,7 @@ static const struct test tests[] = {
     TEST(options_that_contradict),
     TEST(names_and_descriptors),
     TEST(a_sealed_heap),
+    TEST(opening_anew),
     TEST(opening_what_is_no_heap),
     TEST(in_the_callers_memory),
     TEST(slots_that_are_taken),
