@@ -62,7 +62,7 @@
  *              holds none of its parent's objects, so it cannot send them (EPERM), and none of its
  *              uses of names: it calls shmheap_alloc_named itself.
  *   Closed     A program may close a connection's descriptors (closefrom), which are close-on-exec.
- *              The library then opens the file by its name. Where no name leads to it, a process
+ *              The library then opens the file by its name. Where that is impossible, a process
  *              without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE cannot grow the heap (ENOMEM), and
  *              its children's calls that take the lock fail with EBADF.
  *   Trust      A buggy or hostile peer may write anything into the memory: no call accesses memory

@@ -28,6 +28,7 @@ enum cause {
     CAUSE_READ_CHANGES,  /* a read-only connection */
     CAUSE_ARGUMENT_NULL, /* enum argument */
     CAUSE_NO_PROC,
+    CAUSE_CLOSED, /* the descriptors, and the name's file may not be opened */
     /* memory for a file; the second of each: of a heap that should grow for so many bytes */
     CAUSE_MEMORY_LEFT,  /* bytes needed, bytes that machine and control groups have left */
     CAUSE_DISK_LEFT,    /* bytes needed, bytes that the file system has left */

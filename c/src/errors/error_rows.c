@@ -81,6 +81,9 @@ static const struct error_row rows[] = {
     {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass %a"},
     {CAUSE_NO_PROC, KIND_ANY, ENOENT, "/proc is not mounted, and no name leads to the heap's file",
      "mount /proc, or use a heap with a name that this process can open"},
+    {CAUSE_CLOSED, KIND_ANY, EBADF,
+     "the program closed the heap's descriptors, and has no permission to open its file by name",
+     "do not close them (closefrom), or give the file a wider mode"},
     {CAUSE_MEMORY_LEFT, KIND_ANY, ENOSPC,
      "%u bytes are needed, and the machine or a control group has %u left",
      "end programs, raise the group's limit, or make a smaller heap with a max_len; 'free' shows "
