@@ -62,7 +62,7 @@
  *              holds none of its parent's objects, so it cannot send them (EPERM), and none of its
  *              uses of names: it calls shmheap_alloc_named itself.
  *   Closed     A program may close a connection's descriptors (closefrom), which are close-on-exec.
- *              The library then opens the file by its name. Where no name leads to it, a process
+ *              The library then opens the file by its name. Where that is impossible, a process
  *              without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE cannot grow the heap (ENOMEM), and
  *              its children's calls that take the lock fail with EBADF.
  *   Trust      A buggy or hostile peer may write anything into the memory: no call accesses memory
@@ -179,7 +179,7 @@ SHMHEAP_API const char *shmheap_error_text(void);
  *            EINVAL  len below 128, or name NULL, empty or no name for shm_open();
  *            ENOMEM  len cannot be mapped (RLIMIT_AS; RLIMIT_MEMLOCK after mlockall(MCL_FUTURE),
  *                    for which max_len counts), or the kernel found no memory;
- *            EFBIG   len exceeds what can be described, RLIMIT_FSIZE or the file system's limit;
+ *            EFBIG   len exceeds 1 TiB, RLIMIT_FSIZE or the file system's limit;
  *            ENOSPC  file system, machine or control group lack the memory (EDQUOT: the quota);
  *            EINTR   signals came faster than the kernel reserves one page;
  *            and those of shm_open(), ftruncate(), mmap() (EACCES, EMFILE, ENAMETOOLONG, ...).
@@ -209,8 +209,8 @@ SHMHEAP_API int shmheap_open(shmheap_memory_handle *out, const char *name,
 
 /* shmheap_create_sealed makes a heap without a name (as SHMHEAP_CREATE | SHMHEAP_ANONYMOUS) that
  * this connection alone can write. The kernel refuses every later write or writable mapping of the
- * file, by any process (F_SEAL_FUTURE_WRITE). Other processes connect with SHMHEAP_READ_ONLY. Bytes
- * that another thread wrote to the file before the seal, through /proc/self/fd, are lost.
+ * file, by any process (F_SEAL_FUTURE_WRITE). Other processes connect with SHMHEAP_READ_ONLY (else
+ * EPERM). Bytes that another thread wrote before the seal, through /proc/self/fd, are lost.
  *   Errors   of shmheap_open; ENOTSUP (before Linux 5.1), EBUSY (a connection before the seal). */
 SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_options *options);
 
@@ -218,7 +218,7 @@ SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_
  * or over a socket, or any open heap. It opens the file anew through /proc, so the caller needs the
  * file's permissions; a read-only fd suffices. It neither keeps nor closes fd.
  *   options  timeout_ms, and the flags SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP.
- *   Errors   of shmheap_connect, EBADF (fd is not open), EINVAL (other flags). */
+ *   Errors   of shmheap_connect, EBADF (fd not open), EINVAL (other flags), EPERM (sealed). */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller: an array, a segment of another

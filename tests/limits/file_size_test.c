@@ -182,6 +182,73 @@ static void copying(void)
     test_in_child(copies, (void *)(uintptr_t)path);
 }
 
-static const struct test tests[] = {TEST(creating), TEST(growing), TEST(limits_inside_a_page),
-                                    TEST(connecting), TEST(copying)};
+/* Returns the bytes that the text of the last failure says the file needs. */
+static uint64_t bytes_needed(void)
+{
+    unsigned long long bytes = 0;
+    const char *at = strstr(shmheap_error_text(), "the file needs ");
+    CHECK(at != NULL && sscanf(at, "the file needs %llu bytes", &bytes) == 1);
+    return bytes;
+}
+
+/* struct copied is a heap, filled, with this many connections, and where its copy goes. */
+struct copied {
+    size_t len, max_len;
+    unsigned connections;
+    const char *path;
+};
+
+/* Whatever the limit, the text has the length of the whole copy. The copy fits under that limit,
+ * and not under a lower one. */
+static void copies_at_the_limit_named(void *context)
+{
+    const struct copied *copied = context;
+    const shmheap_options options = {.len = copied->len,
+                                     .max_len = copied->max_len,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
+    shmheap_memory_handle mem, more;
+    struct stat status;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    for (unsigned i = 0; i < copied->connections; i++)
+        CHECK_EQ(shmheap_open_fd(&more, shmheap_fd(mem), NULL), 0);
+    size_t largest = copied->len - 80;
+    char *object = shmheap_alloc(mem, largest);
+    CHECK(object != NULL);
+    test_fill(object, largest, 3);
+    limit_to(100);
+    CHECK_REFUSED(shmheap_copy(mem, copied->path) == -1, EFBIG);
+    uint64_t needed = bytes_needed();
+    const uint64_t limits[] = {4096, copied->len / 2, copied->len, needed - 1};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        limit_to(limits[i]);
+        CHECK_REFUSED(shmheap_copy(mem, copied->path) == -1, EFBIG);
+        CHECK_EQ(bytes_needed(), needed);
+    }
+    limit_to(needed);
+    CHECK_EQ(shmheap_copy(mem, copied->path), 0);
+    CHECK_EQ(stat(copied->path, &status), 0);
+    CHECK_EQ((uint64_t)status.st_size, needed);
+    const shmheap_options connect = {.flags = SHMHEAP_FILE | SHMHEAP_READ_ONLY};
+    CHECK_EQ(shmheap_open(&more, copied->path, &connect), 0);
+    CHECK_SOUND(more);
+    CHECK(test_filled((char *)shmheap_underlying(more) + test_offset(mem, object), largest, 3));
+}
+
+static void copying_names_the_whole_length(void)
+{
+    struct copied kinds[] = {
+        {8 << 20, 0, 0, NULL},
+        {100001, 0, 0, NULL}, /* ends inside a page */
+        {100001, 1 << 20, 0, NULL},
+        {OBJECT, 0, CONNECTIONS, NULL}, /* the table of slots has become longer */
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        kinds[i].path = test_path();
+        test_in_child(copies_at_the_limit_named, &kinds[i]);
+    }
+}
+
+static const struct test tests[] = {
+    TEST(creating),   TEST(growing), TEST(limits_inside_a_page),
+    TEST(connecting), TEST(copying), TEST(copying_names_the_whole_length)};
 TEST_MAIN(tests)

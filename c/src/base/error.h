@@ -27,6 +27,8 @@ enum cause {
     CAUSE_SLOTS_MEMORY,  /* slots that the table has now */
     CAUSE_READ_CHANGES,  /* a read-only connection */
     CAUSE_ARGUMENT_NULL, /* enum argument */
+    CAUSE_NO_PROC,
+    CAUSE_CLOSED, /* the descriptors, and the name's file may not be opened */
     /* memory for a file; the second of each: of a heap that should grow for so many bytes */
     CAUSE_MEMORY_LEFT,  /* bytes needed, bytes that machine and control groups have left */
     CAUSE_DISK_LEFT,    /* bytes needed, bytes that the file system has left */
@@ -43,6 +45,7 @@ enum cause {
     CAUSE_FLAGS_NOT_HERE, /* the bits that this call refuses */
     CAUSE_LEN,            /* len, the least */
     CAUSE_MAX_LEN,        /* max_len, len */
+    CAUSE_LEN_MOST,       /* max_len, the most */
     CAUSE_ALIGNMENT,      /* alignment */
     CAUSE_MODE,           /* mode */
     CAUSE_NAME_MISSING,
@@ -52,6 +55,7 @@ enum cause {
     CAUSE_MEMORY_FEW,   /* bytes */
     CAUSE_MEMORY_SHORT, /* bytes needed, bytes of the memory */
     CAUSE_MAP,          /* bytes */
+    CAUSE_SEALED,       /* shmheap_create_sealed made it */
     CAUSE_SEAL_MISSING,
     CAUSE_SEAL_LATE,
     CAUSE_NO_TOPOLOGY,

@@ -10,6 +10,8 @@
 #endif
 #endif
 
+#include <fcntl.h>
+
 #if defined(KERNEL_HAS_HEADERS)
 #include <linux/futex.h>
 #include <linux/magic.h>
@@ -72,6 +74,11 @@ struct robust_list_head {
 #define FS_IOC_GETFLAGS _IOR('f', 1, long)
 #define FS_IOC_SETFLAGS _IOW('f', 2, long)
 #define FS_NOCOW_FL 0x00800000
+#endif
+
+/* fcntl(2) */
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x10 /* Linux 5.1; older kernels refuse it */
 #endif
 
 /* madvise(2) and mbind(2): newer than some C libraries. A kernel that lacks one refuses it. */

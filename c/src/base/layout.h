@@ -347,14 +347,19 @@ static inline uint64_t layout_index(struct layout *plan, uint64_t off)
     }
 }
 
+/* The longest region: the header of a block has room for so many granules. */
+static inline uint64_t layout_len_most(unsigned shift)
+{
+    return UINT64_C(1) << (HEADER_SIZE_BITS + shift);
+}
+
 /* layout_compute fills *plan: 0, or -1 where no heap has these numbers. */
 static inline int layout_compute(struct layout *plan, uint64_t max_len, unsigned shift,
                                  uint32_t slot_count, uint32_t region_align)
 {
     if ((shift != 3 && shift != 4) || slot_count < 2 || slot_count > SLOTS_MAX ||
         max_len < REGION_LEN_MIN || region_align < 16 || region_align > (1u << 24) ||
-        (region_align & (region_align - 1)) != 0 ||
-        max_len > UINT64_C(1) << (HEADER_SIZE_BITS + shift))
+        (region_align & (region_align - 1)) != 0 || max_len > layout_len_most(shift))
         return -1;
     plan->max_len = max_len;
     plan->granules_max = layout_granules(max_len, shift);

@@ -82,6 +82,7 @@
 #define file_is_lent shmheap_file_is_lent
 #define file_is_nameless shmheap_file_is_nameless
 #define file_is_ours shmheap_file_is_ours
+#define file_is_sealed shmheap_file_is_sealed
 #define file_length_check shmheap_file_length_check
 #define file_lock shmheap_file_lock
 #define file_lock_unused shmheap_file_lock_unused

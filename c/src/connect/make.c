@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/kernel.h"
 #include "../heap/fit.h"
 #include "../os/file.h"
 #include "../recovery/recover.h"
@@ -16,10 +17,6 @@
 #include "register.h"
 
 enum { MEMFD_NAME_MOST = 249 }; /* bytes, memfd_create(2) */
-
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x10 /* Linux 5.1; older kernels refuse it */
-#endif
 
 /* Gives fd to the connection, also on failure: 0, or -1 with errno. */
 static int file_adopt(struct shmheap *heap, int fd, const char *name)

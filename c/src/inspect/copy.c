@@ -90,6 +90,20 @@ static int copy_begin_mark(struct copy *copy)
     return write_at(copy->fd, copy->mark, sizeof copy->mark, 0);
 }
 
+/* Bytes of the file of a copy that has these slots and this image. */
+static uint64_t copy_len(const struct layout *layout, uint64_t slots, uint64_t image_len)
+{
+    return slots != 0 ? layout->more_off + slots * SLOT_SIZE : image_len;
+}
+
+/* Checks the length that the whole copy would have now: 0, or -1 with errno EFBIG. */
+static int copy_len_check(struct shmheap *heap)
+{
+    const struct layout *layout = &heap->layout;
+    return file_length_check(copy_len(layout, slot_limit(heap) - layout->slots_first,
+                                      layout->region_off + load_u64(&heap->len_known)));
+}
+
 /* Opens a file without a name, which vanishes with this process. Where the file system offers
  * none, a file with its name, locked as used. 0, or -1 with errno. */
 static int target_open(struct copy *copy, const char *path)
@@ -99,6 +113,8 @@ static int target_open(struct copy *copy, const char *path)
         errno = EEXIST;
         return -1;
     }
+    if (copy_len_check(copy->heap) != 0)
+        return -1;
     mode_t mode = fstat(copy->image.source, &status) == 0 ? status.st_mode & 0777 : 0600;
     copy->visible = 0;
     copy->fd = access("/proc/self/fd", X_OK) == 0
@@ -184,8 +200,10 @@ static int changed_write(struct copy *copy)
         for (run = 1; i + run < copy->count && changed[i + run].number == changed[i].number + run;
              run++)
             continue;
-        if (write_at(copy->fd, copy->bytes + i * IMAGE_PAGE, run * IMAGE_PAGE,
-                     changed[i].number * IMAGE_PAGE) != 0)
+        uint64_t off = changed[i].number * IMAGE_PAGE, len = run * IMAGE_PAGE;
+        /* Behind the region's end the last page holds zeros. */
+        len = off + len <= copy->image.len ? len : copy->image.len - off;
+        if (write_at(copy->fd, copy->bytes + i * IMAGE_PAGE, len, off) != 0)
             return -1;
         for (uint64_t k = i; k < i + run; k++)
             image_written(&copy->image, changed[k].number, changed[k].sum);
@@ -195,10 +213,13 @@ static int changed_write(struct copy *copy)
 }
 
 /* Returns 0; 1: there is no more room; or minus an errno value. Under the lock all pages are put
- * aside, which takes memory. */
+ * aside, which takes memory. Without it the region may grow inside its last page: that page waits
+ * for the lock, and is written as far as the region reaches. */
 static int page_put_aside(const struct image_page *page, void *context)
 {
     struct copy *copy = context;
+    if (!copy->still && (page->number + 1) * IMAGE_PAGE > copy->image.len)
+        return 0;
     if (copy->count == copy->room)
         return 1;
     if (copy->still && copy->count % FLUSH_PAGES == 0 &&
@@ -224,7 +245,7 @@ static int rounds_ahead(struct copy *copy)
     uint64_t before, wrote;
     copy->still = 0;
     for (unsigned i = 0; i < ROUNDS_AHEAD; i++) {
-        if (segment_refresh(copy->heap) != 0)
+        if (segment_refresh(copy->heap) != 0 || copy_len_check(copy->heap) != 0)
             return -1;
         before = copy->image.writes;
         int result = image_compare(&copy->image, 0, page_put_aside, copy);
@@ -296,7 +317,7 @@ static int head_write(struct copy *copy)
 {
     const struct layout *layout = &copy->heap->layout;
     const uint64_t magic = FORMAT_MAGIC, more_len = (uint64_t)copy->more_slots * SLOT_SIZE;
-    uint64_t len = more_len != 0 ? layout->more_off + more_len : copy->image.len;
+    uint64_t len = copy_len(layout, copy->more_slots, copy->image.len);
     head_settle(copy);
     slots_settle(head_word(copy, layout->slots_off), 1, layout->slots_first);
     slots_settle(copy->more, 0, copy->more_slots);

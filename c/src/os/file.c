@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../base/error.h"
+#include "../base/kernel.h"
 #include "../base/layout.h"
 #include "pause.h"
 
@@ -152,6 +153,13 @@ int file_is_nameless(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
+int file_is_sealed(int fd)
+{
+    int before = errno, seals = fcntl(fd, F_GET_SEALS);
+    errno = before;
+    return seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+}
+
 int file_length_check(uint64_t len)
 {
     struct rlimit limit;
@@ -208,12 +216,13 @@ int file_reopen(int fd, const char *name, int is_path, int read_only)
     int oflags = read_only ? O_RDONLY : O_RDWR;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int again = file_above_standard(open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (again >= 0 || errno != ENOENT || name == NULL)
+    if (again >= 0 || errno != ENOENT)
         return again;
-    again = reopen_by_name(fd, name, is_path, oflags);
-    if (again < 0)
-        errno = ENOENT; /* the first error: there is no /proc */
-    return again;
+    again = name != NULL ? reopen_by_name(fd, name, is_path, oflags) : -1;
+    if (again >= 0)
+        return again;
+    enum cause cause = access("/proc/self/fd", F_OK) != 0 ? CAUSE_NO_PROC : CAUSE_NONE;
+    return error_cause(ENOENT, cause, 0, 0); /* the first error */
 }
 
 /* Locks ----------------------------------------------------------------- */

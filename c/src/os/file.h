@@ -59,6 +59,10 @@ void file_mark_lent(int fd);
 int file_is_lent(int fd, dev_t device, ino_t inode);
 int file_is_nameless(int fd);
 
+/* file_is_sealed returns 1 when a seal keeps processes from mapping the file to write. errno
+ * stays. */
+int file_is_sealed(int fd);
+
 /* file_length_check returns 0 when RLIMIT_FSIZE lets a file be len bytes long, else -1 with EFBIG.
  * The kernel answers a write beyond that limit with SIGXFSZ, which ends the process. */
 int file_length_check(uint64_t len);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../os/file.h"
 
 /* Opens the file by its name or, with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, by the mapping of
@@ -22,10 +23,11 @@ static int open_again(const struct shmheap *heap)
         close(again);
     else if (heap->name != NULL && (errno == EMFILE || errno == ENFILE))
         return -1;
+    int refused = again < 0 && heap->name != NULL && errno == EACCES;
     errno = EBADF;
     again = heap->use.page != NULL ? file_open_mapped(heap->use.page, heap->use.len, oflags) : -1;
     if (again < 0 && errno != EMFILE && errno != ENFILE)
-        errno = EBADF;
+        error_cause(EBADF, refused ? CAUSE_CLOSED : CAUSE_NONE, 0, 0);
     return again;
 }
 

@@ -59,8 +59,12 @@ static int segment_mmap(struct shmheap *heap)
     int protection = heap->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base =
         process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
-    if (base == MAP_FAILED)
-        return error_cause(errno, errno == ENOMEM ? CAUSE_MAP : CAUSE_NONE, len, 0);
+    if (base == MAP_FAILED) {
+        enum cause cause = errno == ENOMEM                              ? CAUSE_MAP
+                           : errno == EPERM && file_is_sealed(heap->fd) ? CAUSE_SEALED
+                                                                        : CAUSE_NONE;
+        return error_cause(errno, cause, len, 0);
+    }
     if (heap->no_dump)
         madvise(base, len, MADV_DONTDUMP);
     heap->base = base;
@@ -100,10 +104,8 @@ static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct se
     fixed->flags = plan->flags;
     fixed->created_ns = clock_ns(CLOCK_REALTIME);
     if (layout_compute(&heap->layout, plan->max_len, plan->shift, plan->slot_count,
-                       plan->region_align) != 0) {
-        errno = EFBIG;
-        return -1;
-    }
+                       plan->region_align) != 0)
+        return error_cause(EFBIG, CAUSE_LEN_MOST, plan->max_len, layout_len_most(plan->shift));
     fixed->region_off = heap->layout.region_off;
     return 0;
 }
@@ -157,10 +159,8 @@ int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
                     const struct segment_plan *plan)
 {
     struct fixed fixed;
-    if (fixed_fill(&fixed, heap, plan) != 0) {
-        errno = ENOMEM;
-        return -1;
-    }
+    if (fixed_fill(&fixed, heap, plan) != 0)
+        return error_cause(ENOMEM, CAUSE_LEN_MOST, plan->max_len, layout_len_most(plan->shift));
     if (heap->layout.segment_len > bytes)
         return error_cause(ENOMEM, CAUSE_MEMORY_SHORT, heap->layout.segment_len, bytes);
     heap->base = memory;
@@ -175,8 +175,7 @@ uint64_t segment_region_fitting(uint64_t bytes, unsigned shift, uint32_t slot_co
                                 uint32_t region_align)
 {
     struct layout layout;
-    uint64_t most = UINT64_C(1) << (HEADER_SIZE_BITS + shift), low = 0,
-             high = bytes < most ? bytes : most;
+    uint64_t most = layout_len_most(shift), low = 0, high = bytes < most ? bytes : most;
     while (low < high) { /* bisect: segment_len grows with len */
         uint64_t middle = low + (high - low + 1) / 2;
         if (middle < REGION_LEN_MIN ||

@@ -9,7 +9,7 @@
 
 enum { LEN = 65536 };
 
-/* Causes that a failure had. */
+/* Causes that a failure had: 1; -1: this system does not let the test provoke it. */
 extern int provoked[CAUSES];
 
 /* The expression says that the call failed; the text is this one, printed, and then the errno. */
@@ -21,6 +21,7 @@ void provoked_check(const char *file, int line, int failed, int error, const cha
 /* A heap of LEN bytes without a name; texts call it "a". */
 shmheap_memory_handle provoked_heap(void);
 
+void opening_anew(void);
 void lacking_memory(void);
 void allocating(void);
 void freeing(void);

@@ -144,6 +144,33 @@ static void memory_that_is_too_short(void)
                " bytes, and the memory has 32768 (ENOMEM); ", "leave len 0");
 }
 
+/* The format has room for 2^36 granules, whatever machine and file system have. */
+static void lengths_that_no_heap_has(void)
+{
+    static uint64_t memory[4096] __attribute__((aligned(64)));
+    const char *name = test_name();
+    const size_t over = 2 * HUGE_LEN + 4096;
+    const shmheap_options options[] = {
+        {.len = over, .flags = SHMHEAP_CREATE | SHMHEAP_SPARSE},
+        {.max_len = over, .flags = SHMHEAP_CREATE},
+        {.max_len = HUGE_LEN + 8, .alignment = 8, .flags = SHMHEAP_CREATE},
+    };
+    shmheap_memory_handle mem;
+    FAILS((mem = shmheap_create(name, over)).heap == NULL, EFBIG,
+          "shmheap_create(\"%s\"): len or max_len is 1099511631872, and 1099511627776 bytes are "
+          "the most",
+          name);
+    for (unsigned i = 0; i < sizeof options / sizeof *options; i++)
+        FAILS(shmheap_open(&mem, name, &options[i]) == -1, EFBIG,
+              "shmheap_open(\"%s\"): len or max_len is %zu, and %zu bytes are the most", name,
+              i < 2 ? over : HUGE_LEN + 8, i < 2 ? 2 * HUGE_LEN : HUGE_LEN);
+    const shmheap_options within = {.len = over};
+    FAILS(shmheap_create_at(&mem, memory, sizeof memory, &within) == -1, ENOMEM,
+          "shmheap_create_at: len or max_len is 1099511631872, and 1099511627776 bytes are the "
+          "most");
+    CHECK_REFUSED(shmheap_unlink(name) == -1, ENOENT);
+}
+
 /* Bytes of this process's address space that are mapped: under AddressSanitizer terabytes. */
 static rlim_t addresses_mapped(void)
 {
@@ -213,6 +240,7 @@ void lacking_memory(void)
         a_machine_that_is_too_small();
         a_file_system_that_is_too_small();
         addresses_that_are_too_few();
+        lengths_that_no_heap_has();
     }
     a_limit_on_files();
     growth_that_fails_otherwise();

@@ -106,6 +106,18 @@ static void names_and_descriptors(void)
     FAILS(shmheap_unlink(NULL) == -1, EINVAL, "shmheap_unlink: the name is NULL or empty");
 }
 
+static void a_sealed_heap(void)
+{
+    shmheap_memory_handle mem, other;
+    const shmheap_options reader = {.flags = SHMHEAP_READ_ONLY};
+    CHECK_EQ(shmheap_create_sealed(&mem, NULL), 0);
+    FAILS(shmheap_open_fd(&other, shmheap_fd(mem), NULL) == -1, EPERM,
+          "shmheap_open_fd: the heap is sealed: the connection that made it alone can write");
+    CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), &reader), 0);
+    shmheap_disconnect(other);
+    shmheap_disconnect(mem);
+}
+
 static void opening_what_is_no_heap(void)
 {
     const char *path = test_path();
@@ -335,6 +347,8 @@ static void each_cause_was_provoked(void)
 static const struct test tests[] = {
     TEST(options_that_contradict),
     TEST(names_and_descriptors),
+    TEST(a_sealed_heap),
+    TEST(opening_anew),
     TEST(opening_what_is_no_heap),
     TEST(in_the_callers_memory),
     TEST(slots_that_are_taken),

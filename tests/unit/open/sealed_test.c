@@ -76,7 +76,9 @@ static void check_used(shmheap_memory_handle mem)
     CHECK_EQ(shmheap_open_fd(&there, shmheap_fd(mem), &options), 0);
     CHECK_SOUND(there);
     shmheap_disconnect(there);
-    CHECK_EQ(shmheap_open_fd(&there, shmheap_fd(mem), NULL), -1);
+    CHECK_REFUSED(shmheap_open_fd(&there, shmheap_fd(mem), NULL) == -1, EPERM);
+    CHECK(strstr(shmheap_error_text(), "the heap is sealed: ") != NULL);
+    CHECK(strstr(shmheap_error_text(), "open it with SHMHEAP_READ_ONLY") != NULL);
     CHECK(test_filled(ptr, 2 * LEN, 5));
     shmheap_free(mem, ptr);
 }
