@@ -4,6 +4,7 @@
 #include "tests/support/test.h"
 
 enum { LEN = 65536, OBJECT_LEN = 100, SENDS = 60, LIVES = 180, SPAN = 3, HANDLES = SPAN * SENDS };
+enum { GENERATIONS = 1 << 15 }; /* generations repeat after so many */
 
 struct scene {
     shmheap_memory_handle mem;
@@ -90,6 +91,34 @@ static void objects_made_one_by_one(void)
     }
 }
 
+struct seen {
+    unsigned blocks, last;
+};
+
+/* The blocks in the order of their addresses, in which they were made. */
+static int follows(const shmheap_block_info *block, void *context)
+{
+    struct seen *seen = context;
+    if (block->state != SHMHEAP_STATE_USED)
+        return 0;
+    CHECK(seen->blocks == 0 || block->generation == (seen->last + 1) % GENERATIONS);
+    seen->last = block->generation;
+    seen->blocks++;
+    return 0;
+}
+
+/* Each allocation takes the next generation, though no block was freed since the last one. */
+static void objects_made_in_a_row(void)
+{
+    shmheap_memory_handle mem = test_anonymous_with(LEN, 0, 0);
+    struct seen seen = {0, 0};
+    for (unsigned i = 0; i < LIVES; i++)
+        CHECK(shmheap_alloc(mem, OBJECT_LEN) != NULL);
+    CHECK_EQ(shmheap_walk(mem, follows, &seen), 0);
+    CHECK_EQ(seen.blocks, LIVES);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(objects_freed_one_by_one), TEST(objects_freed_as_a_span),
-                                    TEST(objects_made_one_by_one)};
+                                    TEST(objects_made_one_by_one), TEST(objects_made_in_a_row)};
 TEST_MAIN(tests)
