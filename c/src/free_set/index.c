@@ -12,8 +12,8 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-/* Bytes of region from which on the index may have holes that matter. Below it has less than 256 KiB,
- * and asking would cost more than reading. */
+/* Bytes of region from which on recovery and the checker look for holes. The index of a shorter one
+ * has less than 256 KiB: a look would cost more than the loads. */
 #define HOLES_FROM (UINT64_C(8) << 20)
 
 uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
