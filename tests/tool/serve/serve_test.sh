@@ -25,7 +25,8 @@ port=${url##*:} && port=${port%/}
 refused 1 "port $port is in use; choose another one with --port" serve --port "$port"
 
 # A heap that is damaged while it is shown, and one that goes away.
-yes | head -c 4096 | dd of="/dev/shm/$heap.copy" conv=notrunc status=none
+yes | head -c 4080 | dd of="/dev/shm/$heap.copy" \
+    bs=16 seek=1 conv=notrunc status=none
 rm "/dev/shm/$calm"
 until [ "$(fetch "api/heap?name=$heap.copy")" = 503 ]; do :; done
 json '"damaged heap" in j["error"]'
@@ -47,6 +48,8 @@ json 'len(j["heaps"]) == 1 and j["heaps"][0]["name"].startswith("/dev/shm/")'
 stop_server TERM
 
 refused 1 'damaged heap' serve --port 0 "$heap.copy"
+yes | head -c 4096 | dd of="/dev/shm/$heap.copy" conv=notrunc status=none
+refused 1 'is no heap; check the name$' serve --port 0 "$heap.copy"
 refused 1 'there is no heap' serve --port 0 "$heap.none"
 refused 2 'from 0 to 65535' serve --port 65536
 refused 2 'from 100 to' serve --interval 5
