@@ -71,6 +71,8 @@ run 0 rm --stale -n
 says "^would remove $heap.named: no process is connected; .*, 10 objects in it"
 says "^kept $heap.kept: .*kept names; 'shmheap names $heap.kept' lists them"
 says "'shmheap names $heap.kept' lists them, 'shmheap rm $heap.kept' removes"
+words="no process is connected, but it may have kept names: it cannot be walked; 'shmheap rm"
+says "^kept $heap.later: $words $heap.later' removes the heap with its names$"
 says ', [1-9][0-9]* kept for their names$'
 says "^would remove $heap.left: no process is connected; .*, 8 objects in it"
 says "^kept $heap.empty: empty, and not open; .*'shmheap rm --stale $heap.empty' removes it"
@@ -108,7 +110,9 @@ run 0 rm --stale "$heap.kept"
 says "^kept $heap.kept: no process is connected, but it has kept names"
 run 0 rm --stale --file "$shm/$heap.kept"
 says "'shmheap rm --file $shm/$heap.kept' removes"
-there kept
+run 0 rm --stale --file "$shm/$heap.later"
+says "walked; 'shmheap rm --file $shm/$heap.later' removes the heap with its names$"
+there kept later
 run 0 rm "$heap.kept" "$heap.later"
 gone kept later
 

@@ -95,10 +95,14 @@ static void show_removed(const struct sweep *sweep, const struct heap_ref *ref,
 
 static void show_kept(const struct heap_ref *ref, const struct stale_report *report)
 {
+    const char *option = ref->is_file ? "--file " : "";
+    int may_have_names = may_have_kept_names(report);
     printf("kept %s: %s", ref->text, reason_of(report));
-    if (may_have_kept_names(report))
-        printf("; 'shmheap names %s%s' lists them, 'shmheap rm %s%s' removes the heap",
-               ref->is_file ? "--file " : "", ref->text, ref->is_file ? "--file " : "", ref->text);
+    if (may_have_names && report->counted)
+        printf("; 'shmheap names %s%s' lists them, 'shmheap rm %s%s' removes the heap", option,
+               ref->text, option, ref->text);
+    else if (may_have_names) /* the command names cannot, either */
+        printf("; 'shmheap rm %s%s' removes the heap with its names", option, ref->text);
     if (*report->users)
         printf(" by %s", report->users);
     if (report->stale == STALE_EMPTY)
