@@ -73,8 +73,6 @@
 #define file_above_standard shmheap_file_above_standard
 #define file_close shmheap_file_close
 #define file_create_named shmheap_file_create_named
-#define file_data_begin shmheap_file_data_begin
-#define file_data_search shmheap_file_data_search
 #define file_drop shmheap_file_drop
 #define file_identify shmheap_file_identify
 #define file_in_use shmheap_file_in_use
@@ -132,6 +130,7 @@
 #define image_end shmheap_image_end
 #define image_written shmheap_image_written
 #define index_data_begin shmheap_index_data_begin
+#define index_data_search shmheap_index_data_search
 #define index_largest_of_all shmheap_index_largest_of_all
 #define index_next_start shmheap_index_next_start
 #define index_rebuild shmheap_index_rebuild

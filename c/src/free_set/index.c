@@ -7,13 +7,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "free_list.h"
 #include "size_bins.h"
 #include "large_tree.h"
 
 /* Bytes of region from which on recovery and the checker look for holes. The index of a shorter one
- * has less than 256 KiB: a look would cost more than the loads. */
+ * has less than 256 KiB: a search for holes would cost more than the loads. */
 #define HOLES_FROM (UINT64_C(8) << 20)
 
 uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
@@ -43,11 +44,28 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
     return heap->end;
 }
 
-void index_data_begin(struct file_data *data, const struct shmheap *heap)
+void index_data_begin(struct index_data *data, const struct shmheap *heap)
 {
-    int before = errno, asks = heap->has_file && heap->end << heap->shift >= HOLES_FROM;
-    file_data_begin(data, asks ? connection_fd(heap) : -1, heap->base);
+    int before = errno, searched = heap->has_file && heap->end << heap->shift >= HOLES_FROM;
+    memset(data, 0, sizeof *data);
+    data->base = heap->base;
+    data->fd = searched ? connection_fd(heap) : -1;
+    data->to = data->fd >= 0 ? 0 : UINT64_MAX; /* without a file all is data */
     errno = before;
+}
+
+int index_data_search(struct index_data *data, uint64_t off, uint64_t len)
+{
+    int before = errno;
+    off_t from = lseek(data->fd, (off_t)off, SEEK_DATA);
+    int none_follows = from < 0 && errno == ENXIO;
+    off_t to = from >= 0 ? lseek(data->fd, from, SEEK_HOLE) : -1;
+    data->hole = off;
+    /* A file system that does not tell: all is data. */
+    data->from = none_follows ? UINT64_MAX : from >= 0 ? (uint64_t)from : off;
+    data->to = to > from ? (uint64_t)to : UINT64_MAX;
+    errno = before;
+    return data->from - off < len;
 }
 
 void expected_begin(struct index_expected *expected, const struct shmheap *heap, uint64_t end)
@@ -123,8 +141,8 @@ int expected_next(struct index_expected *expected)
     return 1;
 }
 
-void expected_skip(struct index_expected *expected, struct file_data *bits, struct file_data *tree,
-                   struct file_data *bins)
+void expected_skip(struct index_expected *expected, struct index_data *bits,
+                   struct index_data *tree, struct index_data *bins)
 {
     const struct shmheap *heap = expected->heap;
     uint64_t chunk = expected->chunk + 1, granule = expected->step.granule;
@@ -132,9 +150,9 @@ void expected_skip(struct index_expected *expected, struct file_data *bits, stru
     if (chunk % WORD_BITS != 0)
         return;
     while (chunk + WORD_BITS <= chunk_of(granule) &&
-           !file_data_has(bits, &heap->bits[chunk], WORD_BITS * sizeof *heap->bits) &&
-           !file_data_has(tree, heap->level[0] + chunk, WORD_BITS * sizeof *heap->level[0]) &&
-           !file_data_has(bins, heap->bin[0] + chunk, BINS * sizeof *heap->bin[0]))
+           !index_has(bits, &heap->bits[chunk], WORD_BITS * sizeof *heap->bits) &&
+           !index_has(tree, heap->level[0] + chunk, WORD_BITS * sizeof *heap->level[0]) &&
+           !index_has(bins, heap->bin[0] + chunk, BINS * sizeof *heap->bin[0]))
         chunk += WORD_BITS;
     expected->chunk = chunk - 1;
 }
@@ -145,25 +163,25 @@ int expected_bins_complete(const struct index_expected *expected)
            (expected->chunk + 1) * CHUNK_GRANULES >= expected->end;
 }
 
-void expected_bin_words(const struct shmheap *heap, struct file_data *below, unsigned level,
+void expected_bin_words(const struct shmheap *heap, struct index_data *below, unsigned level,
                         uint64_t group, uint64_t count, uint64_t words[BINS])
 {
     uint64_t from = group * WORD_BITS;
     memset(words, 0, BINS * sizeof *words);
     for (uint64_t i = from; i < count && i < from + WORD_BITS; i++) {
         const shared_u64 *row = heap->bin[level - 1] + i * BINS;
-        if (!file_data_has(below, row, BINS * sizeof *row))
+        if (!index_has(below, row, BINS * sizeof *row))
             continue;
         for (unsigned size = 0; size < BINS; size++)
             words[size] |= (uint64_t)(index_u64(below, row + size) != 0) << i % WORD_BITS;
     }
 }
 
-uint32_t expected_tree_entry(const struct shmheap *heap, struct file_data *below, unsigned level,
+uint32_t expected_tree_entry(const struct shmheap *heap, struct index_data *below, unsigned level,
                              uint64_t entry)
 {
     const shared_u32 *node = heap->level[level - 1] + entry * NODE_CHILDREN;
-    return file_data_has(below, node, NODE_CHILDREN * sizeof *node) ? node_maximum(node) : 0;
+    return index_has(below, node, NODE_CHILDREN * sizeof *node) ? node_maximum(node) : 0;
 }
 
 /* The size of the largest free block but the top block, by the free set. */
@@ -195,7 +213,7 @@ static void rebuild_bins(struct shmheap *heap, uint64_t count)
     uint64_t words[BINS];
     for (unsigned level = 1; level < heap->layout.bin_levels; level++) {
         uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
-        struct file_data below, here;
+        struct index_data below, here;
         index_data_begin(&below, heap);
         here = below;
         for (uint64_t group = 0; group < groups; group++) {
@@ -213,7 +231,7 @@ static void rebuild_tree(struct shmheap *heap, uint64_t count)
 {
     for (unsigned level = 0;; level++) {
         uint64_t filled = round_up(count, NODE_CHILDREN);
-        struct file_data below, here;
+        struct index_data below, here;
         index_data_begin(&below, heap);
         here = below;
         for (uint64_t entry = count; entry < filled; entry++)
@@ -231,7 +249,7 @@ void index_rebuild(struct shmheap *heap)
 {
     struct control *control = heap->control;
     struct index_expected expected;
-    struct file_data bits, tree, bins;
+    struct index_data bits, tree, bins;
     index_data_begin(&bits, heap);
     tree = bins = bits;
     store_u64(&control->listed, NOT_LISTED);
@@ -239,7 +257,7 @@ void index_rebuild(struct shmheap *heap)
     while (expected_next(&expected)) {
         struct chunk_bits *chunk = &heap->bits[expected.chunk];
         index_set_u64(&bits, &chunk->boundary, expected.boundary);
-        if (expected.start != 0 || file_data_has(&bits, chunk, sizeof *chunk))
+        if (expected.start != 0 || index_has(&bits, chunk, sizeof *chunk))
             store_publish(&chunk->start, expected.start);
         index_set_u32(&tree, heap->level[0] + expected.chunk, expected.large);
         for (unsigned i = 0; i < BINS && expected_bins_complete(&expected); i++)

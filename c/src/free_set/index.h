@@ -7,42 +7,63 @@
 #define SHMHEAP_INDEX_H
 
 #include "../block/bits.h"
-#include "../os/file.h"
 
-/* Recovery and the checker pass over the whole index. Where the file has no memory, each word is 0:
- * there they load nothing, and store no 0. So a sparse heap of 8 MiB or more stays sparse.
- *   index_data_begin  begins a cursor over the index; each part of the index needs one of its own
- *   index_u64, _u32   the word's value
- *   index_set_u64 ... stores it */
-void index_data_begin(struct file_data *data, const struct shmheap *heap);
+/* struct index_data is a cursor over a part of the index. It tells which places have memory. A
+ * sparse heap's file has holes where nothing was ever written: a load from a hole gives 0, but
+ * allocates a page in shared memory, or raises SIGBUS where there is none. So recovery and the
+ * checker, which pass over the whole index, load nothing there and store no 0: a sparse heap of
+ * 8 MiB or more stays sparse.
+ * [hole, from) has no memory, [from, to) has, both as last seen; offsets in the file. */
+struct index_data {
+    int fd;
+    const unsigned char *base;
+    uint64_t hole, from, to;
+};
 
-static inline uint64_t index_u64(struct file_data *data, const shared_u64 *word)
+/* index_data_begin begins a cursor. Each part of the index needs one of its own. */
+void index_data_begin(struct index_data *data, const struct shmheap *heap);
+
+/* index_has returns 0 where none of the len bytes at place has memory, else 1. A call costs a
+ * comparison, or two system calls where it leaves the part that the cursor knows. errno stays. */
+int index_data_search(struct index_data *data, uint64_t off, uint64_t len);
+static inline int index_has(struct index_data *data, const void *place, uint64_t len)
 {
-    return file_data_has(data, word, sizeof *word) ? load_u64(word) : 0;
+    uint64_t off = (uint64_t)((const unsigned char *)place - data->base);
+    if (off >= data->from && off < data->to)
+        return 1;
+    if (off >= data->hole && off < data->from && len <= data->from - off)
+        return 0;
+    return index_data_search(data, off, len);
 }
-static inline uint32_t index_u32(struct file_data *data, const shared_u32 *word)
+
+/* Loads of a word, and stores to it, by way of a cursor. */
+static inline uint64_t index_u64(struct index_data *data, const shared_u64 *word)
 {
-    return file_data_has(data, word, sizeof *word) ? load_u32(word) : 0;
+    return index_has(data, word, sizeof *word) ? load_u64(word) : 0;
 }
-static inline void index_set_u64(struct file_data *data, shared_u64 *word, uint64_t value)
+static inline uint32_t index_u32(struct index_data *data, const shared_u32 *word)
 {
-    if (value != 0 || file_data_has(data, word, sizeof *word))
+    return index_has(data, word, sizeof *word) ? load_u32(word) : 0;
+}
+static inline void index_set_u64(struct index_data *data, shared_u64 *word, uint64_t value)
+{
+    if (value != 0 || index_has(data, word, sizeof *word))
         store_u64(word, value);
 }
-static inline void index_set_u32(struct file_data *data, shared_u32 *word, uint32_t value)
+static inline void index_set_u32(struct index_data *data, shared_u32 *word, uint32_t value)
 {
-    if (value != 0 || file_data_has(data, word, sizeof *word))
+    if (value != 0 || index_has(data, word, sizeof *word))
         store_u32(word, value);
 }
 
 /* Prefetches the headers that the start bits name in a chunk some chunks ahead of a walk. Without
  * that the walk waits for each header before it knows where the next one lies. Wrong bits cost time
  * only. bits: a cursor over the start bits. */
-static inline void index_fetch_ahead(const struct shmheap *heap, struct file_data *bits,
+static inline void index_fetch_ahead(const struct shmheap *heap, struct index_data *bits,
                                      uint64_t chunk, uint64_t end)
 {
     chunk += 8;
-    if (chunk * CHUNK_GRANULES < end && file_data_has(bits, &heap->bits[chunk], sizeof *heap->bits))
+    if (chunk * CHUNK_GRANULES < end && index_has(bits, &heap->bits[chunk], sizeof *heap->bits))
         for (uint64_t starts = load_u64(&heap->bits[chunk].start); starts != 0;
              starts &= starts - 1)
             prefetch(block_header(heap, chunk * CHUNK_GRANULES + bit_lowest(starts)));
@@ -62,7 +83,7 @@ uint64_t index_largest_of_all(const struct shmheap *heap);
  * has to say about each, in the binned form of the free set. */
 struct index_expected {
     const struct shmheap *heap;
-    struct file_data ahead; /* of index_fetch_ahead */
+    struct index_data ahead; /* of index_fetch_ahead */
     uint64_t end;
     struct block_step step;
     uint64_t boundary_later; /* the last granule of a free block that ends in a later chunk */
@@ -88,8 +109,8 @@ int expected_next(struct index_expected *expected);
 /* expected_skip passes over the next groups of 64 chunks inside a block, as far as the index has no
  * memory for them: their words have to be 0, and are. The cursors are over the bits, level 0 of
  * the tree and level 0 of the bins. */
-void expected_skip(struct index_expected *expected, struct file_data *bits, struct file_data *tree,
-                   struct file_data *bins);
+void expected_skip(struct index_expected *expected, struct index_data *bits,
+                   struct index_data *tree, struct index_data *bins);
 
 /* expected_bins_complete: 1 where the chunk described completes the bins' words. */
 int expected_bins_complete(const struct index_expected *expected);
@@ -97,12 +118,12 @@ int expected_bins_complete(const struct index_expected *expected);
 /* What the words of all bins for this group have to be on a level from 1 on: bit i of words[size]
  * says whether word 64 group + i of the bin is not 0 on the level below, which has count words of
  * each bin. below: a cursor over that level. */
-void expected_bin_words(const struct shmheap *heap, struct file_data *below, unsigned level,
+void expected_bin_words(const struct shmheap *heap, struct index_data *below, unsigned level,
                         uint64_t group, uint64_t count, uint64_t words[BINS]);
 
 /* What an entry of the tree has to be, from level 1 on: the maximum of its node on the level
  * below. */
-uint32_t expected_tree_entry(const struct shmheap *heap, struct file_data *below, unsigned level,
+uint32_t expected_tree_entry(const struct shmheap *heap, struct index_data *below, unsigned level,
                              uint64_t entry);
 
 /* index_rebuild writes the whole index from headers that were checked, in the binned form. A death

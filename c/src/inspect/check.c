@@ -127,7 +127,7 @@ static int check_blocks(const struct shmheap *heap, shmheap_report *report)
 /* Compares the bins' words for the last 64 chunks. list: the free blocks are in the free list,
  * so the words are 0. */
 static int check_bins(const struct shmheap *heap, const struct index_expected *expected,
-                      struct file_data *data, int list, shmheap_report *report)
+                      struct index_data *data, int list, shmheap_report *report)
 {
     uint64_t chunk = expected->chunk & ~(uint64_t)(WORD_BITS - 1);
     for (unsigned size = 0; size < BINS; size++)
@@ -170,7 +170,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report,
                         struct index_expected *expected)
 {
     const struct control *control = heap->control;
-    struct file_data bits, tree, bins;
+    struct index_data bits, tree, bins;
     uint64_t listed = list_count(heap);
     int list = list_in_use(listed);
     if (!list && check_equal(report, RULE_SIZES, 0, NOT_LISTED, listed))
@@ -205,7 +205,7 @@ static int check_chunks(const struct shmheap *heap, shmheap_report *report,
 /* Compares the words of all bins for one group with those wanted. From level 2 on a bit may be set
  * though it need not: any bit of the left_over ones, those for words that the level below has.
  * off: of the first header that the group covers. */
-static int check_bin_group(const shared_u64 *found, struct file_data *data, const uint64_t *wanted,
+static int check_bin_group(const shared_u64 *found, struct index_data *data, const uint64_t *wanted,
                            uint64_t left_over, uint64_t off, shmheap_report *report)
 {
     for (unsigned size = 0; size < BINS; size++) {
@@ -223,7 +223,7 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
              span = (uint64_t)CHUNK_GRANULES * WORD_BITS * WORD_BITS;
     for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= WORD_BITS) {
         uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
-        struct file_data below, here;
+        struct index_data below, here;
         index_data_begin(&below, heap);
         here = below;
         for (uint64_t group = 0; group < groups; group++) {
@@ -260,7 +260,7 @@ static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64
         const shared_u32 *entries = heap->level[level];
         uint64_t filled = round_up(count, NODE_CHILDREN),
                  span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
-        struct file_data below, here;
+        struct index_data below, here;
         index_data_begin(&below, heap);
         here = below;
         for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {

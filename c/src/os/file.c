@@ -297,28 +297,6 @@ int file_in_use(int fd)
 
 int file_lock_unused(int fd) { return file_lock(fd, F_WRLCK, 0, USERS_END); }
 
-/* Memory of a file --------------------------------------------------------- */
-
-void file_data_begin(struct file_data *data, int fd, const void *base)
-{
-    const struct file_data begun = {fd, base, 0, 0, fd >= 0 ? 0 : UINT64_MAX};
-    *data = begun;
-}
-
-int file_data_search(struct file_data *data, uint64_t off, uint64_t len)
-{
-    int before = errno;
-    off_t from = lseek(data->fd, (off_t)off, SEEK_DATA);
-    int none_follows = from < 0 && errno == ENXIO;
-    off_t to = from >= 0 ? lseek(data->fd, from, SEEK_HOLE) : -1;
-    data->hole = off;
-    /* A file system that does not tell: all is data. */
-    data->from = none_follows ? UINT64_MAX : from >= 0 ? (uint64_t)from : off;
-    data->to = to > from ? (uint64_t)to : UINT64_MAX;
-    errno = before;
-    return data->from - off < len;
-}
-
 /* Names ----------------------------------------------------------------- */
 
 int file_remove(const char *name, int is_path)

@@ -71,33 +71,6 @@ int file_length_check(uint64_t len);
  * no byte through. */
 int file_write(int fd, const void *bytes, size_t len, off_t off);
 
-/* struct file_data is a cursor over a mapped file. It tells which places have memory. A file has
- * holes where nothing was ever written: a load from a hole of a file in shared memory gives 0, but
- * allocates a page, or raises SIGBUS where there is none.
- * [hole, from) has no memory, [from, to) has, both as last seen. */
-struct file_data {
-    int fd;
-    const unsigned char *base;
-    uint64_t hole, from, to;
-};
-
-/* file_data_begin begins a cursor over the file of fd, mapped at base. fd -1: all places count as
- * ones with memory. */
-void file_data_begin(struct file_data *data, int fd, const void *base);
-
-/* file_data_has returns 0 where none of the len bytes at place has memory, else 1. A call costs a
- * comparison, or two system calls where it leaves the part that the cursor knows. errno stays. */
-int file_data_search(struct file_data *data, uint64_t off, uint64_t len);
-static inline int file_data_has(struct file_data *data, const void *place, uint64_t len)
-{
-    uint64_t off = (uint64_t)((const unsigned char *)place - data->base);
-    if (off >= data->from && off < data->to)
-        return 1;
-    if (off >= data->hole && off < data->from && len <= data->from - off)
-        return 0;
-    return file_data_search(data, off, len);
-}
-
 /* Names ------------------------------------------------------------------- */
 
 int file_remove(const char *name, int is_path);

@@ -22,7 +22,7 @@
 static int headers_sound(const struct shmheap *heap, int *free_pairs)
 {
     struct block_step step = {0, 0, 0};
-    struct file_data bits;
+    struct index_data bits;
     uint64_t ahead = 0;
     int was_free = 0;
     *free_pairs = 0;
