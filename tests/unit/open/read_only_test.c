@@ -191,9 +191,11 @@ static void looking_at_a_busy_heap(void)
     busy->name = test_name();
     shmheap_memory_handle mem = shmheap_create(busy->name, 1 << 20), reader;
     pid_t pid = test_fork(keep_changing, busy);
+    const unsigned pictures = (unsigned)test_rounds(2000);
+    const uint64_t changes = test_rounds(200000);
     unsigned seen = 0, again = 0;
     CHECK_EQ(shmheap_open(&reader, busy->name, &read_only), 0);
-    while (seen < 2000 || busy->changes < 200000) {
+    while (seen < pictures || busy->changes < changes) {
         shmheap_report report;
         shmheap_stats stats;
         int result = seen % 2 ? shmheap_stat(reader, &stats) : shmheap_check(reader, &report);
