@@ -73,6 +73,7 @@
 #define file_above_standard shmheap_file_above_standard
 #define file_close shmheap_file_close
 #define file_create_named shmheap_file_create_named
+#define file_data_next shmheap_file_data_next
 #define file_drop shmheap_file_drop
 #define file_identify shmheap_file_identify
 #define file_in_use shmheap_file_in_use

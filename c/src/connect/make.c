@@ -88,14 +88,10 @@ static int heap_fill(struct shmheap *heap, const struct segment_plan *plan, unsi
 /* Clears the file where it has data, so that the mapping reads as that of a new file. */
 static void file_data_zero(struct shmheap *heap)
 {
-    off_t from = 0, to, end = (off_t)heap->map_len;
-    int before = errno;
-    while ((from = lseek(heap->fd, from, SEEK_DATA)) >= 0 && from < end &&
-           (to = lseek(heap->fd, from, SEEK_HOLE)) > from) {
-        memset(heap->base + from, 0, (size_t)((to < end ? to : end) - from));
-        from = to;
-    }
-    errno = before;
+    const uint64_t end = heap->map_len;
+    struct file_data data = file_data_next(heap->fd, 0);
+    for (; data.from < end; data = file_data_next(heap->fd, data.to))
+        memset(heap->base + data.from, 0, (size_t)((data.to < end ? data.to : end) - data.from));
 }
 
 /* Threads of this process can open the file by /proc/self/fd as soon as it exists. Therefore:

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "free_list.h"
 #include "size_bins.h"
@@ -50,22 +49,15 @@ void index_data_begin(struct index_data *data, const struct shmheap *heap)
     memset(data, 0, sizeof *data);
     data->base = heap->base;
     data->fd = searched ? connection_fd(heap) : -1;
-    data->to = data->fd >= 0 ? 0 : UINT64_MAX; /* without a file all is data */
+    data->part.to = data->fd >= 0 ? 0 : UINT64_MAX; /* without a file all has memory */
     errno = before;
 }
 
 int index_data_search(struct index_data *data, uint64_t off, uint64_t len)
 {
-    int before = errno;
-    off_t from = lseek(data->fd, (off_t)off, SEEK_DATA);
-    int none_follows = from < 0 && errno == ENXIO;
-    off_t to = from >= 0 ? lseek(data->fd, from, SEEK_HOLE) : -1;
     data->hole = off;
-    /* A file system that does not tell: all is data. */
-    data->from = none_follows ? UINT64_MAX : from >= 0 ? (uint64_t)from : off;
-    data->to = to > from ? (uint64_t)to : UINT64_MAX;
-    errno = before;
-    return data->from - off < len;
+    data->part = file_data_next(data->fd, off);
+    return data->part.from - off < len;
 }
 
 void expected_begin(struct index_expected *expected, const struct shmheap *heap, uint64_t end)

@@ -7,17 +7,17 @@
 #define SHMHEAP_INDEX_H
 
 #include "../block/bits.h"
+#include "../os/file.h"
 
-/* struct index_data is a cursor over a part of the index. It tells which places have memory. A
- * sparse heap's file has holes where nothing was ever written: a load from a hole gives 0, but
- * allocates a page in shared memory, or raises SIGBUS where there is none. So recovery and the
- * checker, which pass over the whole index, load nothing there and store no 0: a sparse heap of
- * 8 MiB or more stays sparse.
- * [hole, from) has no memory, [from, to) has, both as last seen; offsets in the file. */
+/* struct index_data is a cursor over a part of the index. It tells which places have memory
+ * (file_data_next). Recovery and the checker pass over the whole index. From a hole they load
+ * nothing, and into one they store no 0: a sparse heap of 8 MiB or more stays sparse.
+ * [hole, part.from) has no memory, part has, both as last seen; offsets in the file. */
 struct index_data {
     int fd;
     const unsigned char *base;
-    uint64_t hole, from, to;
+    uint64_t hole;
+    struct file_data part;
 };
 
 /* index_data_begin begins a cursor. Each part of the index needs one of its own. */
@@ -29,9 +29,9 @@ int index_data_search(struct index_data *data, uint64_t off, uint64_t len);
 static inline int index_has(struct index_data *data, const void *place, uint64_t len)
 {
     uint64_t off = (uint64_t)((const unsigned char *)place - data->base);
-    if (off >= data->from && off < data->to)
+    if (off >= data->part.from && off < data->part.to)
         return 1;
-    if (off >= data->hole && off < data->from && len <= data->from - off)
+    if (off >= data->hole && off < data->part.from && len <= data->part.from - off)
         return 0;
     return index_data_search(data, off, len);
 }

@@ -82,30 +82,19 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
     return until;
 }
 
-/* Finds the next bytes from there on that have memory. Reading a hole would allocate memory, or
- * raise SIGBUS where there is none. Sparse heaps have holes, and so has the index of a heap that
- * may grow. */
-static void data_find(struct image *image, uint64_t from)
-{
-    off_t data = lseek(image->source, (off_t)from, SEEK_DATA);
-    off_t hole = data >= 0 ? lseek(image->source, data, SEEK_HOLE) : -1;
-    image->data_from = data >= 0 ? (uint64_t)data : UINT64_MAX;
-    image->data_to = hole >= 0 ? (uint64_t)hole : UINT64_MAX;
-}
-
-/* Copies the words of the heap's file in [from, to), multiples of 8 in one page. */
+/* Copies the words of the heap's file in [from, to), multiples of 8 in one page. Leaves out holes:
+ * sparse heaps have them, and so has the index of a heap that may grow. */
 static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
 {
-    const struct shmheap *heap = image->heap;
-    if (from < to) {
-        if (from < image->data_from || from >= image->data_to)
-            data_find(image, from);
-        from = from < image->data_from ? round_up(image->data_from, 8) : from;
-        to = to < image->data_to ? to : image->data_to & ~UINT64_C(7);
+    const shared_u64 *words = (const shared_u64 *)(const void *)image->heap->base;
+    while (from < to) {
+        if (from < image->data.from || from >= image->data.to)
+            image->data = file_data_next(image->source, from);
+        uint64_t first = most(from, image->data.from), last = least(to, image->data.to);
+        for (uint64_t at = first / 8; at < last / 8; at++)
+            page->words[at % IMAGE_WORDS] = load_u64(&words[at]);
+        from = last;
     }
-    const shared_u64 *words = (const shared_u64 *)(const void *)heap->base;
-    for (uint64_t at = from / 8; at < to / 8; at++)
-        page->words[at % IMAGE_WORDS] = load_u64(&words[at]);
 }
 
 /* The offset of the block's header in the file. */
@@ -200,7 +189,7 @@ int image_compare(struct image *image, int still, int (*visit)(const struct imag
     struct image_page page;
     int stopped = 0;
     image->len = heap->layout.region_off + load_u64(&heap->len_known);
-    image->data_from = image->data_to = 0;
+    image->data.from = image->data.to = 0;
     for (uint64_t number = heap->layout.bits_off / IMAGE_PAGE;
          number * IMAGE_PAGE < image->len && stopped == 0;) {
         page.number = number;

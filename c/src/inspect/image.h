@@ -9,6 +9,7 @@
 #ifndef SHMHEAP_IMAGE_H
 #define SHMHEAP_IMAGE_H
 
+#include "../os/file.h"
 #include "../segment/connection.h"
 
 enum { IMAGE_PAGE = 4096, IMAGE_WORDS = IMAGE_PAGE / 8 };
@@ -35,9 +36,9 @@ struct image {
     uint64_t len; /* bytes of the file at the last image_compare */
     struct image_sum *sums;
     uint64_t *written;
-    uint64_t writes;             /* pages written so far */
-    struct image_sum zeros;      /* NH of a page of zeros */
-    uint64_t data_from, data_to; /* bytes of the file that have memory, as far as known */
+    uint64_t writes;        /* pages written so far */
+    struct image_sum zeros; /* NH of a page of zeros */
+    struct file_data data;  /* of the file, as far as known */
     uint32_t key[2 * IMAGE_WORDS + 2];
     void *memory;
     uint64_t memory_len;

@@ -297,6 +297,22 @@ int file_in_use(int fd)
 
 int file_lock_unused(int fd) { return file_lock(fd, F_WRLCK, 0, USERS_END); }
 
+/* Memory ---------------------------------------------------------------- */
+
+struct file_data file_data_next(int fd, uint64_t from)
+{
+    int before = errno;
+    off_t data = lseek(fd, (off_t)from, SEEK_DATA);
+    int none_follows = data < 0 && errno == ENXIO;
+    off_t hole = data >= 0 ? lseek(fd, data, SEEK_HOLE) : -1;
+    const struct file_data next = {none_follows ? UINT64_MAX
+                                   : data >= 0  ? (uint64_t)data
+                                                : from,
+                                   hole > data ? (uint64_t)hole : UINT64_MAX};
+    errno = before;
+    return next;
+}
+
 /* Names ----------------------------------------------------------------- */
 
 int file_remove(const char *name, int is_path)

@@ -71,6 +71,19 @@ int file_length_check(uint64_t len);
  * no byte through. */
 int file_write(int fd, const void *bytes, size_t len, off_t off);
 
+/* Memory ------------------------------------------------------------------ */
+
+/* struct file_data is a part of a file that has memory: [from, to). */
+struct file_data {
+    uint64_t from, to;
+};
+
+/* file_data_next returns the first part with memory from this offset on; from is UINT64_MAX where
+ * none follows. A hole is what no process has written. It reads as 0, but a load from it in a
+ * mapping allocates a page of shared memory, or raises SIGBUS where there is none. Where the file
+ * system does not tell, all has memory. errno stays. */
+struct file_data file_data_next(int fd, uint64_t from);
+
 /* Names ------------------------------------------------------------------- */
 
 int file_remove(const char *name, int is_path);

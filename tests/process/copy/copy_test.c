@@ -306,23 +306,31 @@ static void copies_of_a_busy_heap(void)
 
 static void copies_of_a_busy_heap_with_caches(void) { copies_while_writers_work(SHMHEAP_CACHED); }
 
-/* The index of a heap that may grow has holes. A read through the mapping would give them memory,
- * or raise SIGBUS on a full file system. */
-static void a_copy_takes_no_memory_from_the_heap(void)
+static void check_takes_no_memory(const shmheap_options *options, int to_the_end)
 {
-    const shmheap_options options = {
-        .len = 64 << 10, .max_len = 1 << 30, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS};
     shmheap_memory_handle mem;
     struct stat before, after;
     const char *path = copy_path();
-    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
-    CHECK(shmheap_alloc(mem, 1000) != NULL);
+    CHECK_EQ(shmheap_open(&mem, NULL, options), 0);
+    CHECK(shmheap_alloc(mem, to_the_end ? test_stat(mem).largest_free : 1000) != NULL);
     CHECK_EQ(fstat(shmheap_fd(mem), &before), 0);
     CHECK_EQ(shmheap_copy(mem, path), 0);
     CHECK_EQ(fstat(shmheap_fd(mem), &after), 0);
     CHECK_EQ(after.st_blocks, before.st_blocks);
     CHECK_EQ(unlink(path), 0);
     shmheap_disconnect(mem);
+}
+
+/* The index of a heap that may grow has holes, and so has a large object that nothing was written
+ * to, here up to the file's end. A read through the mapping would give them memory, or raise SIGBUS
+ * on a full file system. */
+static void a_copy_takes_no_memory_from_the_heap(void)
+{
+    const unsigned flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS;
+    const shmheap_options grows = {.len = 64 << 10, .max_len = 1 << 30, .flags = flags};
+    const shmheap_options sparse = {.len = 4 << 20, .flags = flags | SHMHEAP_SPARSE};
+    check_takes_no_memory(&grows, 0);
+    check_takes_no_memory(&sparse, 1);
 }
 
 static const struct test tests[] = {TEST(copy_of_a_heap_at_rest),
