@@ -116,6 +116,7 @@
 #define heap_file_announce shmheap_heap_file_announce
 #define heap_file_await shmheap_heap_file_await
 #define heap_file_is_abandoned shmheap_heap_file_is_abandoned
+#define heap_file_is_blank shmheap_heap_file_is_blank
 #define heap_file_read shmheap_heap_file_read
 #define heap_file_remove_unused shmheap_heap_file_remove_unused
 #define heap_lock_grown shmheap_heap_lock_grown

@@ -69,11 +69,7 @@ int heap_file_is_abandoned(int fd)
            is_unfinished_now(fd);
 }
 
-/* Returns 1 when the file has no contents to lose: it is empty, or short and all zeros. On
- * hugetlbfs a maker that dies leaves zeros of any length. On other file systems the maker writes
- * its mark first, so a long file that begins with zeros is another program's, such as a disk
- * image. */
-static int file_is_blank(int fd)
+int heap_file_is_blank(int fd)
 {
     struct statfs status;
     unsigned char bytes[BLANK_STEP];
@@ -94,7 +90,7 @@ static int is_empty_and_unused(int fd)
     struct file_head head;
     /* The lock first: only of an unused file may a mebibyte be read. */
     return file_in_use(fd) == 0 && head_read(fd, &head) >= 0 &&
-           is_unfinished(&head, file_is_blank(fd));
+           is_unfinished(&head, heap_file_is_blank(fd));
 }
 
 /* Waiting for a maker ----------------------------------------------------- */
@@ -184,7 +180,7 @@ static int format_check(int fd)
     ssize_t got = head_read(fd, &head);
     if (got < 0)
         return -1;
-    if (is_unfinished(&head, file_is_blank(fd)))
+    if (is_unfinished(&head, heap_file_is_blank(fd)))
         return 0;
     errno = got < FIXED_SIZE || fixed->magic != FORMAT_MAGIC ? EBADMSG : EPROTONOSUPPORT;
     return errno != EBADMSG && fixed->version == FORMAT_VERSION ? 0 : -1;

@@ -14,6 +14,12 @@ enum { FIXED_SIZE = sizeof(struct fixed) };
 /* heap_file_is_abandoned returns 1 when the file is unfinished and its maker has died, else 0. */
 int heap_file_is_abandoned(int fd);
 
+/* heap_file_is_blank returns 1 when the file has no contents to lose: it is empty, or short and all
+ * zeros. On hugetlbfs a maker that dies leaves zeros of any length. On other file systems the maker
+ * writes its mark first, so a long file that begins with zeros is another program's, such as a disk
+ * image. On hugetlbfs the caller has seen zeros at the file's begin. It may read a mebibyte. */
+int heap_file_is_blank(int fd);
+
 /* heap_file_read copies the fixed fields once: 1; 0 when the heap is unfinished or the file is
  * empty; -1 with errno EBADMSG when the file holds no heap. */
 int heap_file_read(int fd, struct fixed *fixed);

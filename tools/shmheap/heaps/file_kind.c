@@ -11,14 +11,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "c/src/base/kernel.h"
 #include "c/src/base/layout.h"
-
-/* The library takes over a file of zeros up to this length (c/src/segment/heap_file.c). */
-enum { ZEROS_STEP = 4096, ZEROS_MAX = 1 << 20 };
+#include "c/src/segment/heap_file.h"
 
 static int is_beginning_of_heap(const struct control *control)
 {
@@ -29,21 +25,7 @@ static int is_beginning_of_heap(const struct control *control)
            layout.region_off == control->region_off;
 }
 
-static int is_zeros(int fd)
-{
-    struct statfs status;
-    unsigned char bytes[ZEROS_STEP];
-    off_t off = 0;
-    ssize_t got = 0;
-    if (fstatfs(fd, &status) == 0 && (uint32_t)status.f_type == HUGETLBFS_MAGIC)
-        return 1;
-    for (; off <= ZEROS_MAX && (got = pread(fd, bytes, sizeof bytes, off)) > 0; off += got)
-        if (bytes[0] != 0 || memcmp(bytes, bytes + 1, (size_t)got - 1) != 0)
-            return 0;
-    return got == 0 && off <= ZEROS_MAX;
-}
-
-static enum file_kind kind_of_regular(int fd)
+static enum file_contents kind_of_regular(int fd)
 {
     static const struct control zeros;
     struct control control;
@@ -55,11 +37,11 @@ static enum file_kind kind_of_regular(int fd)
         return FILE_HEAP;
     if (is_beginning_of_heap(&control))
         return FILE_UNFINISHED;
-    return memcmp(&control, &zeros, sizeof control) == 0 && is_zeros(fd) ? FILE_ZEROS
-                                                                         : FILE_FOREIGN;
+    return memcmp(&control, &zeros, sizeof control) == 0 && heap_file_is_blank(fd) ? FILE_ZEROS
+                                                                                   : FILE_FOREIGN;
 }
 
-enum file_kind file_kind_of(int fd)
+enum file_contents file_kind_of(int fd)
 {
     struct stat status;
     if (fstat(fd, &status) != 0)
@@ -69,12 +51,12 @@ enum file_kind file_kind_of(int fd)
     return S_ISREG(status.st_mode) ? kind_of_regular(fd) : FILE_SPECIAL;
 }
 
-enum file_kind file_kind_of_ref(const struct heap_ref *ref)
+enum file_contents file_kind_of_ref(const struct heap_ref *ref)
 {
     int fd = heap_ref_fd(ref);
     if (fd < 0) /* open() of a socket fails with ENXIO, of a device without driver with ENODEV */
         return errno == ENXIO || errno == ENODEV ? FILE_SPECIAL : FILE_UNREADABLE;
-    enum file_kind kind = file_kind_of(fd);
+    enum file_contents kind = file_kind_of(fd);
     int reason = errno;
     close(fd);
     errno = reason;

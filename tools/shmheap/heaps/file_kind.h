@@ -7,7 +7,7 @@
 
 #include "tools/shmheap/heaps/heap.h"
 
-enum file_kind {
+enum file_contents {
     FILE_UNREADABLE, /* errno tells why */
     FILE_FOLDER,
     FILE_SPECIAL,    /* a pipe, a socket or a device */
@@ -19,9 +19,9 @@ enum file_kind {
 };
 
 /* file_kind_of reads the first bytes of fd and, if these are zeros, up to a mebibyte. */
-enum file_kind file_kind_of(int fd);
+enum file_contents file_kind_of(int fd);
 
 /* file_kind_of_ref opens the file that ref names. */
-enum file_kind file_kind_of_ref(const struct heap_ref *ref);
+enum file_contents file_kind_of_ref(const struct heap_ref *ref);
 
 #endif

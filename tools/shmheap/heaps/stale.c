@@ -18,7 +18,7 @@
 
 enum { WAIT_MS = 1 };
 
-static enum stale inspect_beginning(enum file_kind kind)
+static enum stale inspect_beginning(enum file_contents kind)
 {
     return kind == FILE_UNREADABLE                    ? STALE_ERROR
            : kind == FILE_UNFINISHED                  ? STALE_UNFINISHED

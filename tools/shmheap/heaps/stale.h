@@ -26,8 +26,8 @@ enum { STALE_AGE_S = 60 };
 /* struct stale_report is the result of stale_inspect. */
 struct stale_report {
     enum stale stale;
-    enum file_kind kind; /* when the inspection began */
-    int seen;            /* stats are valid */
+    enum file_contents kind; /* when the inspection began */
+    int seen;                /* stats are valid */
     shmheap_stats stats;
     int counted;         /* objects and kept_names are valid; 0: the heap could not be walked */
     uint64_t objects;    /* without free blocks in caches and the heap's internal blocks */
