@@ -64,33 +64,52 @@ static void check_same(const struct test_blocks *before, const struct test_block
     }
 }
 
-static void check_recovery(size_t granule)
+static struct scene *scene_begin(shmheap_memory_handle mem)
 {
     struct scene *scene = test_shared(sizeof *scene);
-    size_t blocks = test_rounds(BLOCKS);
-    scene->mem = test_anonymous((size_t)blocks * 128, 0, granule);
+    scene->mem = mem;
     scene->stepper = (struct stepper){.prepare = warm_up, .operate = alloc_large, .context = scene};
+    return scene;
+}
+
+static void scene_end(struct scene *scene)
+{
+    shmheap_disconnect(scene->mem);
+    test_unshare(scene, sizeof *scene);
+}
+
+/* A process dies inside; the next call recovers. Returns the number of blocks. */
+static size_t check_recovers(struct scene *scene)
+{
+    struct test_blocks before = test_blocks_take(scene->mem);
+    die_inside(scene);
+    struct test_blocks after = test_blocks_take(scene->mem);
+    size_t count = after.count;
+    CHECK_EQ(test_stat(scene->mem).recoveries, 1);
+    check_same(&before, &after);
+    test_blocks_drop(&before);
+    test_blocks_drop(&after);
+    return count;
+}
+
+static void check_recovery(size_t granule)
+{
+    size_t blocks = test_rounds(BLOCKS);
+    struct scene *scene = scene_begin(test_anonymous((size_t)blocks * 128, 0, granule));
     fill_heap(scene->mem, blocks);
     CHECK_SOUND(scene->mem);
-    struct test_blocks before = test_blocks_take(scene->mem);
     shmheap_stats stats_before = test_stat(scene->mem);
-    die_inside(scene);
-    struct test_blocks after = test_blocks_take(scene->mem); /* recovers */
+    size_t count = check_recovers(scene);
     shmheap_stats stats = test_stat(scene->mem);
-    CHECK_LE(blocks, before.count);
-    check_same(&before, &after);
+    CHECK_LE(blocks, count);
     CHECK_SOUND(scene->mem);
-    CHECK_EQ(stats.recoveries, 1);
     CHECK_EQ(stats.used_bytes, stats_before.used_bytes);
     CHECK_EQ(stats.used_blocks, stats_before.used_blocks);
     CHECK_EQ(stats.free_blocks, stats_before.free_blocks);
     CHECK_EQ(stats.largest_free, stats_before.largest_free);
-    printf("  alignment %zu, %zu blocks: recovered in %.1f ms\n", granule, after.count,
+    printf("  alignment %zu, %zu blocks: recovered in %.1f ms\n", granule, count,
            (double)stats.last_recovery_ns / 1e6);
-    test_blocks_drop(&before);
-    test_blocks_drop(&after);
-    shmheap_disconnect(scene->mem);
-    test_unshare(scene, sizeof *scene);
+    scene_end(scene);
 }
 
 static void of_a_million_blocks(void)
@@ -110,28 +129,20 @@ static uint64_t memory_of(shmheap_memory_handle mem)
  * index alone has 28 MiB. */
 static void check_sparse(size_t granule)
 {
-    struct scene *scene = test_shared(sizeof *scene);
-    scene->mem = test_anonymous_with((size_t)1 << 30, granule, SHMHEAP_SPARSE);
-    scene->stepper = (struct stepper){.prepare = warm_up, .operate = alloc_large, .context = scene};
+    struct scene *scene =
+        scene_begin(test_anonymous_with((size_t)1 << 30, granule, SHMHEAP_SPARSE));
     fill_heap(scene->mem, 1000);
     CHECK(shmheap_alloc(scene->mem, (size_t)600 << 20) != NULL);
     fill_heap(scene->mem, 1000);
     uint64_t memory = memory_of(scene->mem);
     CHECK_SOUND(scene->mem);
     CHECK_EQ(memory_of(scene->mem), memory);
-    struct test_blocks before = test_blocks_take(scene->mem);
-    die_inside(scene);
-    struct test_blocks after = test_blocks_take(scene->mem); /* recovers */
-    CHECK_EQ(test_stat(scene->mem).recoveries, 1);
-    check_same(&before, &after);
+    check_recovers(scene);
     CHECK_LE(memory_of(scene->mem), memory + (64 << 10)); /* the call that died took some, too */
     memory = memory_of(scene->mem);
     CHECK_SOUND(scene->mem);
     CHECK_EQ(memory_of(scene->mem), memory);
-    test_blocks_drop(&before);
-    test_blocks_drop(&after);
-    shmheap_disconnect(scene->mem);
-    test_unshare(scene, sizeof *scene);
+    scene_end(scene);
 }
 
 static void of_a_sparse_heap(void)
