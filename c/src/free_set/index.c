@@ -199,7 +199,8 @@ uint64_t index_largest_of_all(const struct shmheap *heap)
     return most < end ? most : end;
 }
 
-/* Writes the higher levels of the bins; level 0 has count words of each bin. */
+/* Writes the higher levels of the bins; level 0 has count words of each bin. The cursors begin anew
+ * on each level: the last one has filled holes of the level below. */
 static void rebuild_bins(struct shmheap *heap, uint64_t count)
 {
     uint64_t words[BINS];

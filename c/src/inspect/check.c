@@ -221,11 +221,11 @@ static int check_bin_levels(const struct shmheap *heap, shmheap_report *report, 
 {
     uint64_t count = (chunks + WORD_BITS - 1) / WORD_BITS, wanted[BINS],
              span = (uint64_t)CHUNK_GRANULES * WORD_BITS * WORD_BITS;
+    struct index_data below, here;
+    index_data_begin(&below, heap);
+    here = below;
     for (unsigned level = 1; level < heap->layout.bin_levels; level++, span *= WORD_BITS) {
         uint64_t groups = (count + WORD_BITS - 1) / WORD_BITS;
-        struct index_data below, here;
-        index_data_begin(&below, heap);
-        here = below;
         for (uint64_t group = 0; group < groups; group++) {
             uint64_t words = count - group * WORD_BITS,
                      there = words < WORD_BITS ? (UINT64_C(1) << words) - 1 : UINT64_MAX;
@@ -256,13 +256,13 @@ static int check_firsts(const struct shmheap *heap, const struct index_expected 
  * pad a node. */
 static int check_tree(const struct shmheap *heap, shmheap_report *report, uint64_t count)
 {
+    struct index_data below, here;
+    index_data_begin(&below, heap);
+    here = below;
     for (unsigned level = 0; level < heap->layout.levels; level++) {
         const shared_u32 *entries = heap->level[level];
         uint64_t filled = round_up(count, NODE_CHILDREN),
                  span = CHUNK_GRANULES * (UINT64_C(1) << 4 * level);
-        struct index_data below, here;
-        index_data_begin(&below, heap);
-        here = below;
         for (uint64_t entry = level == 0 ? count : 0; entry < filled; entry++) {
             uint32_t wanted = entry < count ? expected_tree_entry(heap, &below, level, entry) : 0;
             if (check_equal(report, RULE_HIGHER,
