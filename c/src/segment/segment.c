@@ -91,7 +91,9 @@ int segment_is_there(const struct shmheap *heap)
 
 /* Making ---------------------------------------------------------------- */
 
-static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct segment_plan *plan)
+/* 0, or -1 with errno refused: no heap has these numbers. */
+static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct segment_plan *plan,
+                      int refused)
 {
     memset(fixed, 0, sizeof *fixed);
     if (getrandom(&fixed->id, sizeof fixed->id, 0) != sizeof fixed->id)
@@ -105,7 +107,7 @@ static int fixed_fill(struct fixed *fixed, struct shmheap *heap, const struct se
     fixed->created_ns = clock_ns(CLOCK_REALTIME);
     if (layout_compute(&heap->layout, plan->max_len, plan->shift, plan->slot_count,
                        plan->region_align) != 0)
-        return error_cause(EFBIG, CAUSE_LEN_MOST, plan->max_len, layout_len_most(plan->shift));
+        return error_cause(refused, CAUSE_LEN_MOST, plan->max_len, layout_len_most(plan->shift));
     fixed->region_off = heap->layout.region_off;
     return 0;
 }
@@ -137,7 +139,7 @@ static int begin_mark(struct shmheap *heap, const struct fixed *fixed)
 int segment_make(struct shmheap *heap, const struct segment_plan *plan)
 {
     struct fixed fixed;
-    if (fixed_fill(&fixed, heap, plan) != 0 || begin_mark(heap, &fixed) != 0)
+    if (fixed_fill(&fixed, heap, plan, EFBIG) != 0 || begin_mark(heap, &fixed) != 0)
         return -1;
     heap->shift = plan->shift;
     heap->format_flags = plan->flags;
@@ -159,8 +161,8 @@ int segment_make_at(struct shmheap *heap, void *memory, uint64_t bytes,
                     const struct segment_plan *plan)
 {
     struct fixed fixed;
-    if (fixed_fill(&fixed, heap, plan) != 0)
-        return error_cause(ENOMEM, CAUSE_LEN_MOST, plan->max_len, layout_len_most(plan->shift));
+    if (fixed_fill(&fixed, heap, plan, ENOMEM) != 0)
+        return -1;
     if (heap->layout.segment_len > bytes)
         return error_cause(ENOMEM, CAUSE_MEMORY_SHORT, heap->layout.segment_len, bytes);
     heap->base = memory;
