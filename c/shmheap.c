@@ -180,7 +180,7 @@
 #define greatest_of avx2_greatest_of
 #define header_held avx2_header_held
 #define header_used avx2_header_used
-#define index_size_checked avx2_index_size_checked
+#define bits_size_checked avx2_bits_size_checked
 #define list_at avx2_list_at
 #define list_before avx2_list_before
 #define list_behind avx2_list_behind

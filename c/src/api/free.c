@@ -102,7 +102,7 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
             uint64_t granule =
                 ptrs[done] != NULL ? block_of_pointer(heap, ptrs[done]) : GRANULE_NONE;
             uint64_t header = granule != GRANULE_NONE ? bits_live_header(heap, granule) : 0;
-            uint64_t more = header != 0 ? index_size_checked(heap, granule, header) : 0;
+            uint64_t more = header != 0 ? bits_size_checked(heap, granule, header) : 0;
             if (more == 0 || (blocks != 0 && granule != first + size))
                 break;
             first = blocks == 0 ? granule : first;

@@ -152,8 +152,8 @@ static ALWAYS_INLINE uint64_t bits_size(const struct shmheap *heap, uint64_t gra
 }
 
 /* bits_size, where the header agrees and the block ends within the region; else 0. */
-static inline uint64_t index_size_checked(const struct shmheap *heap, uint64_t granule,
-                                          uint64_t header)
+static inline uint64_t bits_size_checked(const struct shmheap *heap, uint64_t granule,
+                                         uint64_t header)
 {
     uint64_t size = bits_size(heap, granule, header);
     return opaque_copy(size) == header_size(header) && size - 1 < heap->end - granule ? size : 0;

@@ -104,7 +104,7 @@ long reclaim_lines_free(struct shmheap *heap, const uint64_t *slots)
             continue;
         }
         store_publish(place, load_u64(&line->next));
-        uint64_t size = index_size_checked(heap, at, block_load(heap, at));
+        uint64_t size = bits_size_checked(heap, at, block_load(heap, at));
         if (size == 0 || heap->fit->free_span(heap, at, size, 1) != 0)
             break;
         freed++;
@@ -189,7 +189,7 @@ static int blocks_free(struct shmheap *heap, const struct reclaim_request *reque
         if (header_state(step.header) == SHMHEAP_STATE_CACHED &&
             request->may_free[header_slot(step.header)]) {
             if (!bits_is_start(heap, step.granule) ||
-                index_size_checked(heap, step.granule, step.header) == 0 ||
+                bits_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
             ++*freed;

@@ -43,7 +43,7 @@ uint64_t names_header_of(const struct shmheap *heap, uint64_t word, unsigned sta
 
 void names_internal_free(struct shmheap *heap, uint64_t granule)
 {
-    uint64_t header = block_load(heap, granule), size = index_size_checked(heap, granule, header);
+    uint64_t header = block_load(heap, granule), size = bits_size_checked(heap, granule, header);
     if (size != 0)
         heap->fit->free_span(heap, granule, size, 1);
 }

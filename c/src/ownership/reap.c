@@ -63,7 +63,7 @@ long reap_objects(struct shmheap *heap, int shared)
         uint64_t next = step.granule + step.size;
         if (block_is_reapable(heap, &step, &dead, shared)) {
             if (!bits_is_start(heap, step.granule) ||
-                index_size_checked(heap, step.granule, step.header) == 0 ||
+                bits_size_checked(heap, step.granule, step.header) == 0 ||
                 heap->fit->free_span(heap, step.granule, step.size, 1) != 0)
                 break;
             /* Not the lines of a departed process, which left in order. */
