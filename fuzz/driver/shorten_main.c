@@ -4,15 +4,16 @@
  * yet, the shortest input that covers it loses operations, as many as the edge lets go. What
  * remains is a new input. So the new inputs cover every edge that the folders' inputs cover.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "fuzz/driver/files.h"
 #include "fuzz/world/op.h"
 
-enum { INPUT_MAX = 1 << 20, INPUTS_MAX = 1 << 16 };
+enum { INPUTS_MAX = 1 << 16 };
+
+static const char program[] = "shorten";
 
 /* The edges of this file do not count. */
 #ifdef __clang__
@@ -48,62 +49,27 @@ void __sanitizer_cov_pcs_init(const uintptr_t *begin, const uintptr_t *end)
     (void)end;
 }
 
-static void die(const char *what, const char *path)
-{
-    fprintf(stderr, "shorten: cannot %s %s\n", what, path);
-    exit(1);
-}
-
-static void *room(size_t len)
-{
-    void *bytes = malloc(len ? len : 1);
-    if (!bytes)
-        die("get", "memory");
-    return bytes;
-}
-
 /* The bytes are copied, so that a sanitizer detects a read beyond their end. */
 static void run(const uint8_t *bytes, size_t len)
 {
-    uint8_t *exact = room(len);
+    uint8_t *exact = files_room(program, len);
     memcpy(exact, bytes, len);
     memset(counters, 0, edge_count);
     LLVMFuzzerTestOneInput(exact, len);
     free(exact);
 }
 
-static void input_read(const char *path)
+static void input_keep(const char *path, const uint8_t *bytes, size_t len)
 {
-    static uint8_t bytes[INPUT_MAX];
-    FILE *file = fopen(path, "rb");
     struct kept *input = &inputs[input_count];
-    if (!file)
-        die("read", path);
     if (++input_count == INPUTS_MAX)
-        die("have so many inputs:", path);
-    input->len = fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    input->bytes = room(input->len);
-    input->edges = room(edge_count);
-    memcpy(input->bytes, bytes, input->len);
-    run(input->bytes, input->len);
+        files_die(program, "have so many inputs:", path);
+    input->len = len;
+    input->bytes = files_room(program, len);
+    input->edges = files_room(program, edge_count);
+    memcpy(input->bytes, bytes, len);
+    run(input->bytes, len);
     memcpy(input->edges, counters, edge_count);
-}
-
-static void folder_read(const char *path)
-{
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    struct stat status;
-    if (!folder)
-        die("open", path);
-    while ((entry = readdir(folder))) {
-        char child[4096];
-        snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
-        if (stat(child, &status) == 0 && S_ISREG(status.st_mode))
-            input_read(child);
-    }
-    closedir(folder);
 }
 
 static int by_len(const void *a, const void *b)
@@ -115,7 +81,7 @@ static int by_len(const void *a, const void *b)
 /* Removes operations, halves of the input first, then less, while it covers the edge. */
 static size_t shorten(uint8_t *bytes, size_t len, size_t edge)
 {
-    static uint8_t less[INPUT_MAX];
+    static uint8_t less[FILES_INPUT_MAX];
     size_t count = len > SHAPE_LEN ? (len - SHAPE_LEN + OP_LEN - 1) / OP_LEN : 0;
     for (size_t chunk = (count + 1) / 2 * OP_LEN; chunk >= OP_LEN;
          chunk = chunk / OP_LEN / 2 * OP_LEN)
@@ -139,7 +105,7 @@ static void input_write(const char *folder, unsigned number, const uint8_t *byte
     snprintf(path, sizeof path, "%s/%u", folder, number);
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(bytes, 1, len, file) != len || fclose(file) != 0)
-        die("write", path);
+        files_die(program, "write", path);
 }
 
 static int covers(const uint8_t *bytes, size_t len, size_t edge)
@@ -153,7 +119,7 @@ static int covers(const uint8_t *bytes, size_t len, size_t edge)
 static void cover(const struct kept *input, size_t edge, uint8_t *covered, const char *folder,
                   unsigned number)
 {
-    uint8_t *bytes = room(input->len);
+    uint8_t *bytes = files_room(program, input->len);
     memcpy(bytes, input->bytes, input->len);
     size_t len = shorten(bytes, input->len, edge);
     run(input->bytes, input->len);
@@ -173,11 +139,11 @@ int main(int argc, char **argv)
 {
     unsigned written = 0;
     if (argc < 3 || !counters)
-        die("run without two folders and counters of edges:", argv[0]);
+        files_die(program, "run without two folders and counters of edges:", argv[0]);
     for (int i = 2; i < argc; i++)
-        folder_read(argv[i]);
+        files_each(program, argv[i], input_keep);
     qsort(inputs, input_count, sizeof *inputs, by_len);
-    uint8_t *covered = room(edge_count);
+    uint8_t *covered = files_room(program, edge_count);
     memset(covered, 0, edge_count);
     for (unsigned i = 0; i < input_count; i++)
         for (size_t edge = 0; edge < edge_count; edge++)
