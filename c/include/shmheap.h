@@ -590,7 +590,7 @@ SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
  *            EAGAIN (see Readers; or the heap changes faster than it can be written), EBADMSG,
  *            ETIMEDOUT, ENOMEM, and those of open(), pwrite(), fsync(), linkat(), getrandom().
  *   Death    leaves no file; without O_TMPFILE, one that is no heap (SHMHEAP_TAKE_OVER helps).
- *   Cost     Other calls wait: tenths of a second for a GiB in use, 60 ms for a GiB of max_len. */
+ *   Cost     Other calls wait: tenths of a second for a GiB in use, whatever max_len is. */
 SHMHEAP_API int shmheap_copy(shmheap_memory_handle mem, const char *path);
 
 #ifdef __cplusplus

@@ -156,8 +156,18 @@ static int page_build(struct image *image, int still, struct image_page *page,
     return 0;
 }
 
-/* An empty block holds zeros. Visits the later pages inside it that differ in the copy. Returns
- * the next page to build; *stopped is what visit returned. */
+/* Where the hole of the index at off ends; off itself where it has memory there. */
+static uint64_t index_hole_end(struct image *image, uint64_t off)
+{
+    if (off >= image->heap->layout.region_off)
+        return off;
+    if (off < image->data.from || off >= image->data.to)
+        image->data = file_data_next(image->source, off);
+    return least(most(off, image->data.from), image->heap->layout.region_off);
+}
+
+/* An empty block holds zeros, and so does a hole of the index. Visits the later pages inside them
+ * that differ in the copy. Returns the next page to build; *stopped is what visit returned. */
 static uint64_t pages_skip(struct image *image, const struct block_step *step,
                            struct image_page *page, int (*visit)(const struct image_page *, void *),
                            void *context, int *stopped)
@@ -169,6 +179,7 @@ static uint64_t pages_skip(struct image *image, const struct block_step *step,
                          ? header_off(heap, step->granule + step->size) / IMAGE_PAGE
                          : next;
     static const struct image_sum none;
+    until = most(until, index_hole_end(image, next * IMAGE_PAGE) / IMAGE_PAGE);
     until = least(until, pages_max(heap));
     memset(page->words, 0, sizeof page->words);
     page->sum = none;
