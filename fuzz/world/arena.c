@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "fuzz/driver/kernel.h"
+
 enum { PAGE = 4096 };
 
 #if defined(__has_feature)
@@ -58,6 +60,8 @@ static void arena_begin(void)
     }
     sides[0] = map_guarded(fd);
     sides[1] = map_guarded(fd);
+    for (unsigned side = 0; side < 2; side++)
+        kernel_mapped(side, sides[side], ARENA_LEN);
     close(fd);
 }
 

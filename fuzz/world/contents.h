@@ -9,5 +9,7 @@
 void contents_fill(unsigned char *object, uint64_t len, uint64_t mark);
 /* Returns 1 if the first least bytes of an object of len bytes are as filled. */
 int contents_same(const unsigned char *object, uint64_t len, uint64_t mark, uint64_t least);
+/* Returns 1 if all len bytes are zero. */
+int contents_zero(const unsigned char *object, uint64_t len);
 
 #endif

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fuzz/world/contents.h"
+
 static void made(struct world *world, const struct op *op, void *ptr)
 {
     FUZZ_CHECK(ptr || errno == ENOMEM);
@@ -29,8 +31,7 @@ void step_make(struct world *world, const struct op *op)
         SAY("at[%u] = off(%u, shmheap_calloc(mem[%u], 1, %lluu));", world->lines, op->side,
             op->side, size);
         unsigned char *ptr = shmheap_calloc(mem, 1, op->size);
-        for (uint64_t i = 0; ptr && i < op->size; i++)
-            FUZZ_CHECK(ptr[i] == 0);
+        FUZZ_CHECK(!ptr || contents_zero(ptr, op->size));
         made(world, op, ptr);
     } else if (op->kind == OP_ALLOC_WAIT) {
         SAY("at[%u] = off(%u, shmheap_alloc_wait(mem[%u], %lluu, 0));", world->lines, op->side,
