@@ -3,6 +3,7 @@
 # declared inputs and without network. CARGO_HOME has the crates that tools/setup fetched.
 set -euo pipefail
 cargo=$1 fetched=$2
+. tests/support/unoptimised.sh
 work=$TEST_TMPDIR/tree
 mkdir -p "$work" "$TEST_TMPDIR/tmp" "$TEST_TMPDIR/cargo/registry"/{index,cache,src}
 cp -rL LICENSE c rust "$work"
@@ -33,13 +34,19 @@ else
     echo "skipped: no rustfmt"
 fi
 if cargo clippy --version >/dev/null 2>&1; then
-    step cargo clippy --locked --workspace --all-targets -- -D warnings
+    # `cargo clippy -- -D warnings` sets these variables for `cargo check`, which would check all
+    # crates of others. Here they are compiled, once, for clippy and for the tests.
+    RUSTC_WORKSPACE_WRAPPER=$(dirname "$cargo")/clippy-driver \
+        CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ \
+        step cargo test --no-run --locked --workspace --all-targets
 else
     echo "skipped: no clippy"
 fi
 step cargo test --locked --workspace
 # Apart from the workspace; what they need besides was fetched too.
 step cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features
+# What follows compiles the core, and hardly runs it.
+unoptimised "$TEST_TMPDIR/compilers"
 step cargo check --locked --manifest-path bench/Cargo.toml --benches --examples
 RUSTDOCFLAGS="-D warnings" step cargo doc --locked --workspace --no-deps
 # Without the crates that only tests need, which require newer compilers.
@@ -73,10 +80,9 @@ library() {
     "${CC:-gcc}" -shared -Wl,-soname,libshmheap.so -o "$1/libshmheap.so" "$1"/objects/*.o \
         -lpthread -lrt
 }
-# build FOLDER ARGUMENT...: builds the crate against an installed library, in that target folder.
-build() {
-    cargo build --locked -p shmheap --features system --target-dir "$CARGO_TARGET_DIR/$1" "${@:2}"
-}
+# build ARGUMENT...: builds the crate against an installed library. In the folder of `cargo test`,
+# which has compiled what an example may use: another folder would need all of it again.
+build() { cargo build --locked -p shmheap --features system "$@"; }
 fail() {
     echo "cargo_test: $*" >&2
     exit 1
@@ -86,22 +92,22 @@ sed 's/^#define SHMHEAP_VERSION .*/#define SHMHEAP_VERSION 990000/' "$system/inc
     >"$system/other/shmheap.h"
 library "$system/other" "$system/other"
 export SHMHEAP_LIB_DIR=$system/lib SHMHEAP_INCLUDE_DIR=$system/include
-step build system --example counter
-counter=$CARGO_TARGET_DIR/system/debug/examples/counter
+step build --example counter
+counter=$CARGO_TARGET_DIR/debug/examples/counter
 LD_LIBRARY_PATH=$system/lib step "$counter"
 said=$(LD_LIBRARY_PATH=$system/other "$counter" 2>&1) &&
     fail "a library of another version was taken"
 [[ $said == *OtherLibrary*99.0.0* ]] || fail "another version said: $said"
-said=$(SHMHEAP_INCLUDE_DIR=$system/other build system 2>&1) &&
+said=$(SHMHEAP_INCLUDE_DIR=$system/other build 2>&1) &&
     fail "a header of another version was taken"
 [[ $said == *"is of version Some(990000)"* ]] || fail "another header said: $said"
 # An archive serves as well; without either, the message says what to do.
 mkdir -p "$system/archive"
 ar rcs "$system/archive/libshmheap.a" "$system"/lib/objects/*.o
-SHMHEAP_LIB_DIR=$system/archive step build archive --example counter
-step "$CARGO_TARGET_DIR/archive/debug/examples/counter"
+SHMHEAP_LIB_DIR=$system/archive step build --example counter
+step "$counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR
-said=$(PKG_CONFIG=false build system 2>&1) &&
+said=$(PKG_CONFIG=false build 2>&1) &&
     fail "no library was taken"
 [[ $said == *"Set SHMHEAP_LIB_DIR to the folder of libshmheap.a"* ]] ||
     fail "no library said: $said"

@@ -19,6 +19,10 @@ NO_CHECKERS = [
     "no-valgrind",
 ]
 
+# Tests that run nothing that a sanitizer's build compiles: they read text, look at symbols, or test
+# a script. The plain build alone runs them.
+NOTHING_COMPILED = ["no-sanitizer"]
+
 # ThreadSanitizer's runtime has threads and instructions of its own, which a debugger would step
 # through; qemu-user has no ptrace.
 STEPPED = [

@@ -23,6 +23,8 @@ for program in mpicc mpifort mpirun; do
 done
 chmod +x "$work"/bin/*
 export PATH=$work/bin:$PATH
+. tests/support/unoptimised.sh
+unoptimised "$work/compilers"
 fortran=1
 if ! mpifort --version >/dev/null 2>&1 || [ ! -x "$work/bin/mpifort" ]; then
     echo "skipped: the Fortran commands of the page ($mpi has no mpifort with a compiler)"

@@ -7,6 +7,8 @@ here=$(mktemp -d)
 name=shmheap-fortran-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 trap 'rm -rf "$here" "/dev/shm/$name"' EXIT
 export HOME=${TEST_TMPDIR:-/tmp} TMPDIR=${TEST_TMPDIR:-/tmp} LC_ALL=C.UTF-8
+. tests/support/unoptimised.sh
+unoptimised "$here/compilers"
 
 # All blocks of that kind, one after the other.
 block() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$page" | grep -v '^```'; }

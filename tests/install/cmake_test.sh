@@ -2,6 +2,8 @@
 # cmake_test.sh: CMakeLists.txt builds, tests and installs; a project fetches the sources.
 . tests/install/lib.sh
 need cc c++ cmake pkg-config
+. tests/support/unoptimised.sh
+unoptimised "$here/compilers"
 quiet cmake -S . -B "$here/build" -DCMAKE_INSTALL_PREFIX="$here/usr" -DCMAKE_INSTALL_LIBDIR=lib
 quiet cmake --build "$here/build" -j 2
 (cd "$here/build" && quiet ctest -j 2)

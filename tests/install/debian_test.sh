@@ -3,6 +3,8 @@
 # program.
 . tests/install/lib.sh
 need cc dpkg-buildpackage dh cmake ninja fypp gfortran
+. tests/support/unoptimised.sh
+unoptimised "$here/compilers"
 mkdir -p "$here/shmheap-0.1.0"
 cp -rL CMakeLists.txt LICENSE c cpp fortran mpi tools tests packaging "$here/shmheap-0.1.0"
 cd "$here/shmheap-0.1.0"

@@ -106,12 +106,12 @@ claim_model() {
         holds $newcomers $as
         holds $claims $as
     done
-    holds $short
-    holds $claims -DDEATHS=2
     holds $bounced
-    holds $newcomers -DSLOTS=1 -DCALLS=2
     holds -DPROCESSES=2 -DOBJECTS=2 -DCALLS=2 -DDOES_0=19 -DDOES_1=7
     if [ "$all" != 0 ]; then
+        holds $short
+        holds $claims -DDEATHS=2
+        holds $newcomers -DSLOTS=1 -DCALLS=2
         holds $reaper
         holds $reaper -DIN_MEMORY=1
         holds $short -DIN_MEMORY=1

@@ -6,14 +6,11 @@
 #include "tests/crash/scene/scene.h"
 #include "tests/crash/scene/scene_heap.h"
 
-/* How much a call may cost, in steps of about 7 microseconds. A death costs so many beside those
- * that lead to it. */
-enum {
-    STEPS_MAX = 300000,
-    STEPS_MAX_SANITIZED = 120000,
-    STEPS_A_DEATH = 80,
-    STEPS_A_DEATH_SANITIZED = 220
-};
+/* How much a call may cost, in steps of about 7 microseconds, a tenth of it under a sanitizer: it
+ * checks what the survivor does, and multiplies the instructions at which the child can die.
+ * `tools/matrix steps` takes every instruction. A death costs so many steps beside those that lead
+ * to it. */
+enum { STEPS_MAX = 100000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 enum {
@@ -276,9 +273,8 @@ static unsigned stride_choose(const struct stepper_trace *trace)
     uint64_t steps = (uint64_t)trace->count * (sanitized ? STEPS_A_DEATH_SANITIZED : STEPS_A_DEATH);
     for (unsigned k = 0; k < trace->count; k++)
         steps += stepper_cost(trace, k);
-    return stride != 0 && stride < trace->count
-               ? (unsigned)stride
-               : (unsigned)(steps / (sanitized ? STEPS_MAX_SANITIZED : STEPS_MAX)) + 1;
+    return stride != 0 && stride < trace->count ? (unsigned)stride
+                                                : (unsigned)(steps / test_rounds(STEPS_MAX)) + 1;
 }
 
 static void sweep_print(const struct sweep *sweep, double seconds)

@@ -2,6 +2,8 @@
 # conan_test.sh: conan create builds the archive and the shared library, and runs test_package.
 . tests/install/lib.sh
 need cc c++ cmake conan
+. tests/support/unoptimised.sh
+unoptimised "$here/compilers"
 export CONAN_HOME=$here/conan
 # Conan writes only into its own folder; the sources are a copy, without Bazel's links.
 mkdir "$here/tree"

@@ -3,6 +3,8 @@
 # builds the archive alone, and the shared library with the tool.
 . tests/install/lib.sh
 need cc cmake
+. tests/support/unoptimised.sh
+unoptimised "$here/compilers"
 stand_ins=$repository/tests/install/recipes/vcpkg.cmake
 SHMHEAP_SOURCE=$(readlink -f CMakeLists.txt | xargs dirname)
 export SHMHEAP_SOURCE

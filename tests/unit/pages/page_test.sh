@@ -21,6 +21,8 @@ work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/page.XXXXXX")
 heap=tour-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 trap 'rm -rf "$work" "/dev/shm/$heap"*' EXIT
 export HOME=$work TMPDIR=$work LC_ALL=C.UTF-8
+. tests/support/unoptimised.sh
+unoptimised "$work/compilers"
 
 # unfold PAGE: lines "title FILE", "text LINE", "run COMMAND" and "show LINE", in the page's order.
 unfold() {

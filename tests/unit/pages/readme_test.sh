@@ -7,6 +7,8 @@ command -v cc > /dev/null || { echo "skipped: there is no cc"; exit 0; }
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/readme.XXXXXX")
 name=greeting-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 trap 'rm -rf "$work" "/dev/shm/$name"' EXIT
+. tests/support/unoptimised.sh
+unoptimised "$work/compilers"
 grep -qF 'cc -O2 -Ic/include program.c c/shmheap.c' "$readme" || { echo "another command"; exit 1; }
 failures=0
 fail() { echo "$*"; failures=$((failures + 1)); }
