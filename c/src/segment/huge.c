@@ -67,7 +67,6 @@ void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *fille
     *filled_from = *filled_to = from;
     if (!is_wanted(heap) || at + HUGE_PAGE > to)
         return;
-    int before = errno;
     int making = load_u64(&heap->len_known) == 0;
     *filled_from = at;
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), each = making ? MAKE_NS : GROW_NS;
@@ -80,7 +79,6 @@ void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *fille
     /* A new heap is filled part by part; the region is the last part. */
     if (making || load_u64(&heap->huge_next) == HUGE_NEVER)
         store_u64(&heap->huge_next, granule_at(heap, at));
-    errno = before;
 }
 
 void huge_touch_first(struct shmheap *heap, uint64_t granule)

@@ -12,7 +12,7 @@
 
 #include "tests/support/test.h"
 
-enum { ANY = -1, UNTOUCHED = 1234, LEN = 1 << 20, LARGE = 80 << 20 };
+enum { ANY = -1, UNTOUCHED = 1234, LEN = 1 << 20, LARGE = 80 << 20, GROWTH = 8 << 20 };
 
 /* 32-bit x86 has newer calls of another name for these. */
 #ifdef SYS_mmap2
@@ -95,9 +95,20 @@ static void use(shmheap_memory_handle mem)
     CHECK_SOUND(mem);
 }
 
+static void grow(shmheap_memory_handle mem, size_t len)
+{
+    errno = UNTOUCHED;
+    void *object = shmheap_alloc(mem, len + LEN);
+    CHECK(object != NULL && test_stat(mem).grows != 0);
+    CHECK_EQ(shmheap_try_free(mem, object), 0);
+    CHECK_EQ(errno, UNTOUCHED);
+    CHECK_SOUND(mem);
+}
+
 static void open_refused(const char *name, unsigned flags, size_t len, int expected)
 {
-    shmheap_options options = {.len = len, .flags = flags};
+    int making = (flags & SHMHEAP_CREATE) != 0;
+    shmheap_options options = {.len = len, .max_len = making ? len + GROWTH : 0, .flags = flags};
     shmheap_memory_handle mem;
     int before = lowest_free_fd();
     errno = UNTOUCHED;
@@ -106,6 +117,8 @@ static void open_refused(const char *name, unsigned flags, size_t len, int expec
         CHECK_EQ(errno, UNTOUCHED);
         CHECK_EQ(result, 0);
         use(mem);
+        if (making)
+            grow(mem, len);
         shmheap_disconnect(mem);
     } else {
         CHECK_EQ(errno, expected);
