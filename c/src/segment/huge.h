@@ -17,8 +17,8 @@ void *huge_address(const struct shmheap *heap);
 
 /* huge_fill reserves huge pages for the bytes [from, to) of the file, which no process has touched,
  * as far as whole huge pages lie within them and the kernel has any. It stores the range that got
- * them in [*filled_from, *filled_to); the caller reserves the rest. errno may change. The segment is
- * mapped and not sparse. */
+ * them in [*filled_from, *filled_to); the caller reserves the rest. The segment is mapped and not
+ * sparse. errno may change. */
 void huge_fill(struct shmheap *heap, uint64_t from, uint64_t to, uint64_t *filled_from,
                uint64_t *filled_to);
 
