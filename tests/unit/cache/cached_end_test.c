@@ -1,5 +1,6 @@
 /* The end of a cache: a thread that closes the connection waits for one that is emptying its cache,
- * and a block that a peer has made its own is not freed.
+ * a block that a peer has made its own is not freed, and an ended thread's cache line leaves the
+ * list. After a reclaim a cache serves again.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
@@ -95,6 +96,94 @@ static void a_block_that_a_peer_took_stays(void)
     shmheap_disconnect(other);
 }
 
-static const struct test tests[] = {TEST(closed_while_a_thread_empties_its_cache),
-                                    TEST(a_block_that_a_peer_took_stays)};
+enum { LINES = 3 };
+static struct test_barrier filled[LINES], ends[LINES];
+
+static void *warm_up_and_wait(void *context)
+{
+    size_t number = *(size_t *)context;
+    warm_up();
+    test_barrier_wait(&filled[number]);
+    test_barrier_wait(&ends[number]);
+    return NULL;
+}
+
+/* The lines of which a reclaim would learn. */
+static unsigned lines_listed(const struct shmheap *heap)
+{
+    unsigned lines = 0;
+    for (uint64_t at = heap->control->cache_lines; at != 0; lines++) {
+        const struct cache_line *line = block_payload(heap, at - 1);
+        CHECK_EQ(header_state(block_load(heap, at - 1)), SHMHEAP_STATE_INTERNAL);
+        CHECK(lines < LINES);
+        at = line->next;
+    }
+    return lines;
+}
+
+/* Amid the list, then at its head, then the last. */
+static void an_ended_threads_line_leaves_the_list(void)
+{
+    static const size_t order[LINES] = {1, 2, 0};
+    static size_t numbers[LINES];
+    pthread_t threads[LINES];
+    shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
+    caching = test_connect_again(other, SHMHEAP_CACHED);
+    for (size_t i = 0; i < LINES; i++) {
+        numbers[i] = i;
+        test_barrier_begin(&filled[i], 2);
+        test_barrier_begin(&ends[i], 2);
+        CHECK_EQ(pthread_create(&threads[i], NULL, warm_up_and_wait, &numbers[i]), 0);
+        test_barrier_wait(&filled[i]);
+        CHECK_EQ(lines_listed(other.heap), i + 1);
+    }
+    for (unsigned i = 0; i < LINES; i++) {
+        test_barrier_wait(&ends[order[i]]);
+        CHECK_EQ(pthread_join(threads[order[i]], NULL), 0);
+        CHECK_EQ(lines_listed(other.heap), LINES - 1 - i);
+    }
+    for (size_t i = 0; i < LINES; i++) {
+        test_barrier_end(&filled[i]);
+        test_barrier_end(&ends[i]);
+    }
+    shmheap_disconnect(caching);
+    test_check_empty(other);
+    shmheap_disconnect(other);
+}
+
+/* 1 where an alloc and a free take no lock: each lock changes sequence. */
+static int needs_no_lock(const struct shmheap *heap)
+{
+    uint64_t before = heap->control->sequence;
+    void *ptr = shmheap_alloc(caching, OBJECT_LEN);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_try_free(caching, ptr), 0);
+    return heap->control->sequence == before;
+}
+
+static void after_a_reclaim_a_cache_serves_again(void)
+{
+    enum { CALLS = 1000000 };
+    static void *ptrs[LEN / OBJECT_LEN];
+    size_t count = 0;
+    shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
+    caching = test_connect_again(other, SHMHEAP_CACHED);
+    warm_up();
+    CHECK(needs_no_lock(other.heap));
+    while ((ptrs[count] = shmheap_alloc(other, OBJECT_LEN)) != NULL)
+        count++;
+    CHECK_EQ(cached_offset(other), 0);
+    CHECK_EQ(shmheap_free_many(other, ptrs, count), count);
+    unsigned calls = 0;
+    while (!needs_no_lock(other.heap))
+        CHECK(++calls < CALLS);
+    CHECK_LE(1, calls); /* it had to ask for the lock, and rested */
+    shmheap_disconnect(caching);
+    test_check_empty(other);
+    shmheap_disconnect(other);
+}
+
+static const struct test tests[] = {
+    TEST(closed_while_a_thread_empties_its_cache), TEST(a_block_that_a_peer_took_stays),
+    TEST(an_ended_threads_line_leaves_the_list), TEST(after_a_reclaim_a_cache_serves_again)};
 TEST_MAIN(tests)
