@@ -278,6 +278,40 @@ static void the_top_block_comes_last_too(void)
     free(rule);
 }
 
+enum { FAR_LEN = 16 << 20, FAR_OBJECT = 1000, FAR_LOW = 100, FAR_ALIGNMENT = 4096 };
+
+/* Where an aligned object fits into the block of this object; NULL: nowhere. */
+static char *fitting(char *object)
+{
+    char *at = object + (-(uintptr_t)object & (FAR_ALIGNMENT - 1));
+    return at + OBJECTS <= object + FAR_OBJECT ? at : NULL;
+}
+
+/* Low free blocks that do not suit, and one that does, so far behind that the index has no word for
+ * both below its second level. */
+static void a_place_far_behind_is_found(void)
+{
+    static char *objects[FAR_LEN / FAR_OBJECT];
+    shmheap_memory_handle mem = test_anonymous(FAR_LEN, 0, 16);
+    size_t count = 0, low = 0, place;
+    while ((objects[count] = shmheap_alloc(mem, FAR_OBJECT)) != NULL)
+        count++;
+    while (shmheap_alloc(mem, 8) != NULL)
+        ;
+    for (size_t i = 0; low < FAR_LOW; i += 2) /* no two neighbours */
+        if (fitting(objects[i]) == NULL) {
+            shmheap_free(mem, objects[i]);
+            low++;
+        }
+    for (place = count * 3 / 4; fitting(objects[place]) == NULL; place++)
+        ;
+    shmheap_free(mem, objects[place]);
+    CHECK_PTR(shmheap_aligned_alloc(mem, FAR_ALIGNMENT, OBJECTS), fitting(objects[place]));
+    CHECK_REFUSED(shmheap_aligned_alloc(mem, FAR_ALIGNMENT, OBJECTS) == NULL, ENOMEM);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size),
                                     TEST(other_alignments_are_refused),
                                     TEST(alignment_holds_in_another_mapping),
@@ -286,5 +320,6 @@ static const struct test tests[] = {TEST(each_power_of_two_up_to_the_page_size),
                                     TEST(growth_for_an_aligned_object),
                                     TEST(random_mixture),
                                     TEST(aligned_objects_come_where_the_rule_says),
-                                    TEST(the_top_block_comes_last_too)};
+                                    TEST(the_top_block_comes_last_too),
+                                    TEST(a_place_far_behind_is_found)};
 TEST_MAIN(tests)
