@@ -177,7 +177,7 @@ static void after_a_reclaim_a_cache_serves_again(void)
     unsigned calls = 0;
     while (!needs_no_lock(other.heap))
         CHECK(++calls < CALLS);
-    CHECK_LE(1, calls); /* it had to ask for the lock, and rested */
+    CHECK_LE(1, calls); /* it had to take the lock, and rested */
     shmheap_disconnect(caching);
     test_check_empty(other);
     shmheap_disconnect(other);
