@@ -1,8 +1,9 @@
 /* The slots of dead processes are given away: their blocks get a label, and an allocation that
- * finds no room still reaps them.
+ * finds no room still reaps them. One process at a time collects slots.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 
+#include "c/src/process/slot.h"
 #include "c/src/recovery/recover.h"
 #include "tests/support/test.h"
 
@@ -25,6 +26,7 @@ static void an_allocation_reaps_what_has_a_label(void)
     CHECK_EQ(heap_lock(mem.heap), 0);
     CHECK_EQ(recover_slots(mem.heap, 1), 1);
     heap_unlock(mem.heap);
+    CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 1);
     CHECK_EQ(test_stat(mem).dead, 0);
     CHECK_EQ(test_stat(mem).used_blocks, 1);
     size_t count = test_take_all(mem, taken, TAKEN_MOST); /* the last of them by reaping */
@@ -33,9 +35,34 @@ static void an_allocation_reaps_what_has_a_label(void)
         bytes += shmheap_usable_size(mem, taken[i]) + sizeof(uint64_t);
     CHECK_EQ(bytes, test_stat(mem).used_bytes); /* the dead process has none */
     CHECK_EQ(test_stat(mem).free_bytes, 0);
+    CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 0); /* later ones need no walk */
     CHECK_SOUND(mem);
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(an_allocation_reaps_what_has_a_label)};
+static void one_process_collects_at_a_time(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0), other = test_connect_again(mem, 0);
+    const uint32_t slot = mem.heap->slot, others_slot = other.heap->slot;
+    other.heap->lock_limit_ms = 0;
+    CHECK_EQ(connection_lockable(mem.heap), 0);
+    CHECK_EQ(connection_lockable(other.heap), 0);
+    CHECK_EQ(slot_collector_begin(mem.heap), 0);
+    CHECK_EQ(mem.heap->slot, SLOT_COLLECTOR);
+    CHECK_REFUSED(slot_collector_begin(other.heap) == -1, ETIMEDOUT);
+    CHECK_EQ(other.heap->slot, others_slot);
+    slot_collector_end(mem.heap);
+    CHECK_EQ(slot_collector_begin(other.heap), 0);
+    slot_collector_end(other.heap);
+    mem.heap->slot = slot;
+    other.heap->slot = others_slot;
+    connection_settle(mem.heap);
+    connection_settle(other.heap);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(other);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(an_allocation_reaps_what_has_a_label),
+                                    TEST(one_process_collects_at_a_time)};
 TEST_MAIN(tests)
