@@ -82,15 +82,21 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
     return until;
 }
 
+/* The first byte of the heap's file from off on that has memory: off, or the end of a hole. */
+static uint64_t data_next(struct image *image, uint64_t off)
+{
+    if (off < image->data.from || off >= image->data.to)
+        image->data = file_data_next(image->source, off);
+    return most(off, image->data.from);
+}
+
 /* Copies the words of the heap's file in [from, to), multiples of 8 in one page. Leaves out holes:
  * sparse heaps have them, and so has the index of a heap that may grow. */
 static void words_copy(struct image *image, struct image_page *page, uint64_t from, uint64_t to)
 {
     const shared_u64 *words = (const shared_u64 *)(const void *)image->heap->base;
     while (from < to) {
-        if (from < image->data.from || from >= image->data.to)
-            image->data = file_data_next(image->source, from);
-        uint64_t first = most(from, image->data.from), last = least(to, image->data.to);
+        uint64_t first = data_next(image, from), last = least(to, image->data.to);
         for (uint64_t at = first / 8; at < last / 8; at++)
             page->words[at % IMAGE_WORDS] = load_u64(&words[at]);
         from = last;
@@ -156,16 +162,6 @@ static int page_build(struct image *image, int still, struct image_page *page,
     return 0;
 }
 
-/* Where the hole of the index at off ends; off itself where it has memory there. */
-static uint64_t index_hole_end(struct image *image, uint64_t off)
-{
-    if (off >= image->heap->layout.region_off)
-        return off;
-    if (off < image->data.from || off >= image->data.to)
-        image->data = file_data_next(image->source, off);
-    return least(most(off, image->data.from), image->heap->layout.region_off);
-}
-
 /* An empty block holds zeros, and so does a hole of the index. Visits the later pages inside them
  * that differ in the copy. Returns the next page to build; *stopped is what visit returned. */
 static uint64_t pages_skip(struct image *image, const struct block_step *step,
@@ -173,13 +169,15 @@ static uint64_t pages_skip(struct image *image, const struct block_step *step,
                            void *context, int *stopped)
 {
     const struct shmheap *heap = image->heap;
-    uint64_t next = page->number + 1, state = header_state(step->header);
+    uint64_t next = page->number + 1, off = next * IMAGE_PAGE, index_end = heap->layout.region_off,
+             state = header_state(step->header);
     int empty = step->size != 0 && (state == SHMHEAP_STATE_FREE || state == SHMHEAP_STATE_CACHED);
     uint64_t until = empty && step->granule < heap->end
                          ? header_off(heap, step->granule + step->size) / IMAGE_PAGE
                          : next;
     static const struct image_sum none;
-    until = most(until, index_hole_end(image, next * IMAGE_PAGE) / IMAGE_PAGE);
+    if (off < index_end)
+        until = least(data_next(image, off), index_end) / IMAGE_PAGE;
     until = least(until, pages_max(heap));
     memset(page->words, 0, sizeof page->words);
     page->sum = none;
