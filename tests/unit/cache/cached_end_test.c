@@ -12,7 +12,6 @@
 enum { LEN = 256 << 10, OBJECTS = 20, OBJECT_LEN = 100 };
 
 static shmheap_memory_handle caching;
-static struct test_barrier warmed;
 
 static void warm_up(void)
 {
@@ -25,10 +24,11 @@ static void warm_up(void)
 
 static void *warm_up_and_end(void *context)
 {
+    struct test_barrier *barrier = context;
     warm_up();
-    test_barrier_wait(&warmed); /* filled */
-    test_barrier_wait(&warmed); /* the lock is taken */
-    return context;
+    test_barrier_wait(barrier); /* filled */
+    test_barrier_wait(barrier); /* may end */
+    return NULL;
 }
 
 /* The offset of a block in state cached, of whatever slot; 0: there is none. */
@@ -50,12 +50,13 @@ static uint64_t cached_offset(shmheap_memory_handle mem)
 static void closed_while_a_thread_empties_its_cache(void)
 {
     pthread_t thread;
+    struct test_barrier warmed;
     shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
     unsigned slot = test_own_slot(other);
     caching = test_connect_again(other, SHMHEAP_CACHED);
     caching.heap->lock_limit_ms = 0;
     test_barrier_begin(&warmed, 2);
-    CHECK_EQ(pthread_create(&thread, NULL, warm_up_and_end, NULL), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, warm_up_and_end, &warmed), 0);
     test_barrier_wait(&warmed);
     uint64_t *lock = &other.heap->control->lock;
     __atomic_store_n(lock, (uint64_t)gettid() | (uint64_t)slot << LOCK_SLOT_SHIFT,
@@ -97,16 +98,6 @@ static void a_block_that_a_peer_took_stays(void)
 }
 
 enum { LINES = 3 };
-static struct test_barrier filled[LINES], ends[LINES];
-
-static void *warm_up_and_wait(void *context)
-{
-    size_t number = *(size_t *)context;
-    warm_up();
-    test_barrier_wait(&filled[number]);
-    test_barrier_wait(&ends[number]);
-    return NULL;
-}
 
 /* The lines of which a reclaim would learn. */
 static unsigned lines_listed(const struct shmheap *heap)
@@ -125,27 +116,23 @@ static unsigned lines_listed(const struct shmheap *heap)
 static void an_ended_threads_line_leaves_the_list(void)
 {
     static const size_t order[LINES] = {1, 2, 0};
-    static size_t numbers[LINES];
+    struct test_barrier barriers[LINES];
     pthread_t threads[LINES];
     shmheap_memory_handle other = test_anonymous(LEN, 0, 0);
     caching = test_connect_again(other, SHMHEAP_CACHED);
     for (size_t i = 0; i < LINES; i++) {
-        numbers[i] = i;
-        test_barrier_begin(&filled[i], 2);
-        test_barrier_begin(&ends[i], 2);
-        CHECK_EQ(pthread_create(&threads[i], NULL, warm_up_and_wait, &numbers[i]), 0);
-        test_barrier_wait(&filled[i]);
+        test_barrier_begin(&barriers[i], 2);
+        CHECK_EQ(pthread_create(&threads[i], NULL, warm_up_and_end, &barriers[i]), 0);
+        test_barrier_wait(&barriers[i]);
         CHECK_EQ(lines_listed(other.heap), i + 1);
     }
     for (unsigned i = 0; i < LINES; i++) {
-        test_barrier_wait(&ends[order[i]]);
+        test_barrier_wait(&barriers[order[i]]);
         CHECK_EQ(pthread_join(threads[order[i]], NULL), 0);
         CHECK_EQ(lines_listed(other.heap), LINES - 1 - i);
     }
-    for (size_t i = 0; i < LINES; i++) {
-        test_barrier_end(&filled[i]);
-        test_barrier_end(&ends[i]);
-    }
+    for (size_t i = 0; i < LINES; i++)
+        test_barrier_end(&barriers[i]);
     shmheap_disconnect(caching);
     test_check_empty(other);
     shmheap_disconnect(other);
