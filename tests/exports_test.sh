@@ -1,7 +1,7 @@
 #!/bin/bash
 # exports_test.sh LIBRARY HEADER ARCHIVE...: the library exports exactly the functions that the
 # header declares with SHMHEAP_API. No symbol of library or archive could be one of a program: all
-# begin with shmheap_.
+# begin with shmheap_. Variables of a thread cost no call.
 set -euo pipefail
 library=$1 header=$2
 shift 2
@@ -40,6 +40,8 @@ done
 complain "$(comm -23 <(echo "$exported" | grep '^shmheap_') <(echo "$api"))" \
     "exported, but not declared with SHMHEAP_API in $header"
 complain "$(comm -13 <(echo "$exported") <(echo "$api"))" "declared in $header, but not exported"
+complain "$(nm -D --undefined-only "$library" | grep -o '__tls_get_addr' || true)" \
+    "called for a __thread variable that has no PER_THREAD (c/src/base/platform.h)"
 complain "$unmarked" "declared in $header without SHMHEAP_API"
 if [ "$(wc -w <<<"$api")" -lt 9 ]; then
     echo "found only these in $header: $api"

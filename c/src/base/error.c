@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-__thread struct error_state error_state;
+__thread struct error_state error_state PER_THREAD;
 
 COLD int error_cause(int error, enum cause cause, uint64_t first, uint64_t second)
 {

@@ -173,8 +173,7 @@ struct error_state {
     uint64_t numbers[ERROR_NUMBERS];
     char text[ERROR_TEXT];
 };
-extern __thread struct error_state error_state
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct error_state error_state PER_THREAD __attribute__((visibility("hidden")));
 
 /* error_forget drops a cause that an earlier call left, which went on to succeed. */
 static inline void error_forget(void) { error_state.error = 0; }

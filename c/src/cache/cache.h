@@ -102,8 +102,7 @@ extern const struct shmheap cache_nothing __attribute__((visibility("hidden")));
 extern struct cache cache_none __attribute__((visibility("hidden")));
 
 /* The cache that this thread used last. Neither it nor its heap is ever NULL. */
-extern __thread struct cache *cache_mine
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct cache *cache_mine PER_THREAD __attribute__((visibility("hidden")));
 
 static inline int cache_is_of(const struct cache *cache, const struct shmheap *heap)
 {

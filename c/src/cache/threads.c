@@ -16,11 +16,12 @@
  * ending thread waits for the lock. */
 enum { ENTRIES_SHARE = 7, PADDING = 4, THREAD_END_MS = 100 };
 
-static __thread struct cache *cache_all; /* of this thread, one for each connection that it used */
+/* Of this thread, one for each connection that it used. */
+static __thread struct cache *cache_all PER_THREAD;
 
 /* 1: this thread has emptied its caches and ends. It makes none again: destructors of other
  * libraries may still allocate, and after their last round nothing would empty the new one. */
-static __thread int cache_thread_ends;
+static __thread int cache_thread_ends PER_THREAD;
 
 /* Guards the lists of caches, for some instructions at a time: no thread waits for a heap's lock
  * while it holds the mutex. A thread that needs both first takes the cache off its list

@@ -24,7 +24,7 @@
 /* Held while a descriptor or a mapping exists that the handlers of fork() cannot find. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 /* By this thread, which forks. Of another thread that forks at the same time it says nothing. */
-static __thread int gate_is_locked __attribute__((tls_model("initial-exec")));
+static __thread int gate_is_locked PER_THREAD;
 
 /* Returns the length of a page, longer on hugetlbfs, and notes whether a mapping keeps the
  * description. */

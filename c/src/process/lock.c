@@ -33,12 +33,12 @@ struct waiter {
 
 int lock_barrier_remote;
 
-__thread struct lock_self lock_self;
+__thread struct lock_self lock_self PER_THREAD;
 
 /* Without robust lists (an emulator), announcements go nowhere, and lock_seize detects dead
  * owners. */
-static __thread struct robust_list *pending_nowhere;
-static __thread struct robust_list_head own_head;
+static __thread struct robust_list *pending_nowhere PER_THREAD;
+static __thread struct robust_list_head own_head PER_THREAD;
 
 void lock_self_fill(void)
 {

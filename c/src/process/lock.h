@@ -52,8 +52,7 @@ struct lock_self {
     long futex_offset;
     struct robust_list **pending; /* list_op_pending of the robust list head */
 };
-extern __thread struct lock_self lock_self
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct lock_self lock_self PER_THREAD __attribute__((visibility("hidden")));
 
 enum lock_result {
     LOCK_TAKEN,  /* taken; the last owner unlocked the heap in order */
