@@ -33,16 +33,18 @@ if cargo fmt --version >/dev/null 2>&1; then
 else
     echo "skipped: no rustfmt"
 fi
+clippy=()
 if cargo clippy --version >/dev/null 2>&1; then
-    # `cargo clippy -- -D warnings` sets these variables for `cargo check`, which would check all
-    # crates of others. Here they are compiled, once, for clippy and for the tests.
-    RUSTC_WORKSPACE_WRAPPER=$(dirname "$cargo")/clippy-driver \
-        CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ \
-        step cargo test --no-run --locked --workspace --all-targets
+    # `cargo clippy -- -D warnings` sets this variable and the wrapper for `cargo check`, which
+    # would check all crates of others. Here clippy's compiler makes the tests that run.
+    export CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+    clippy=(--config "build.rustc-workspace-wrapper='$(dirname "$cargo")/clippy-driver'")
+    step cargo "${clippy[@]}" test --no-run --locked --workspace --all-targets
 else
     echo "skipped: no clippy"
 fi
-step cargo test --locked --workspace
+step cargo ${clippy[@]+"${clippy[@]}"} test --locked --workspace
+unset CLIPPY_ARGS
 # Apart from the workspace; what they need besides was fetched too.
 step cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features
 # What follows compiles the core, and hardly runs it.
@@ -69,15 +71,10 @@ fi
 system=$TEST_TMPDIR/system
 mkdir -p "$system/include" "$system/lib" "$system/other"
 cp "$work/c/include/shmheap.h" "$system/include"
-# library FOLDER HEADERS: makes the objects and the library there.
+# library FOLDER HEADERS: makes the object and the library there.
 library() {
-    mkdir "$1/objects"
-    (
-        cd "$1/objects"
-        printf '%s\0' "$work"/c/src/*/*.c |
-            xargs -0 -n 8 -P 2 "${CC:-gcc}" -std=c99 -O1 -D_GNU_SOURCE -fPIC -I"$2" -c
-    )
-    "${CC:-gcc}" -shared -Wl,-soname,libshmheap.so -o "$1/libshmheap.so" "$1"/objects/*.o \
+    "${CC:-gcc}" -std=c99 -O1 -fPIC -I"$2" -c "$work/c/shmheap.c" -o "$1/shmheap.o"
+    "${CC:-gcc}" -shared -Wl,-soname,libshmheap.so -o "$1/libshmheap.so" "$1/shmheap.o" \
         -lpthread -lrt
 }
 # build ARGUMENT...: builds the crate against an installed library. In the folder of `cargo test`,
@@ -103,7 +100,7 @@ said=$(SHMHEAP_INCLUDE_DIR=$system/other build 2>&1) &&
 [[ $said == *"is of version Some(990000)"* ]] || fail "another header said: $said"
 # An archive serves as well; without either, the message says what to do.
 mkdir -p "$system/archive"
-ar rcs "$system/archive/libshmheap.a" "$system"/lib/objects/*.o
+ar rcs "$system/archive/libshmheap.a" "$system/lib/shmheap.o"
 SHMHEAP_LIB_DIR=$system/archive step build --example counter
 step "$counter"
 unset SHMHEAP_LIB_DIR SHMHEAP_INCLUDE_DIR

@@ -17,28 +17,16 @@ fn main() {
     generate(&include);
 }
 
-/// The entries of a folder.
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    std::fs::read_dir(folder)
-        .unwrap_or_else(|error| {
-            panic!("{}: {error}; is the link c -> ../../c there?", folder.display())
-        })
-        .map(|entry| entry.expect("the folders of c/src can be read").path())
-}
-
-/// Every C file in the folders of c/src, as c/BUILD has it. The AVX2 variant of the search chooses
-/// its instructions by pragma.
+/// `c/shmheap.c` includes all files of c/src, which takes a quarter of the time of one after the
+/// other.
 fn compiled(c: &Path) -> PathBuf {
-    let mut sources: Vec<PathBuf> = entries(&c.join("src"))
-        .filter(|path| path.is_dir())
-        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect();
-    sources.sort();
-    println!("cargo:rerun-if-changed={}", c.join("src").display());
-    println!("cargo:rerun-if-changed={}", c.join("include").display());
+    let core = c.join("shmheap.c");
+    assert!(core.exists(), "{} is missing; is the link c -> ../../c there?", core.display());
+    for source in [&core, &c.join("src"), &c.join("include")] {
+        println!("cargo:rerun-if-changed={}", source.display());
+    }
     let mut build = cc::Build::new();
-    build.files(sources).include(c.join("include"));
+    build.file(core).include(c.join("include"));
     for flag in ["-std=c99", "-D_GNU_SOURCE", "-fvisibility=hidden"] {
         build.flag(flag);
     }

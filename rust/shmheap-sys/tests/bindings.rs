@@ -34,10 +34,9 @@ fn committed_bindings_are_fresh() {
     );
 }
 
-/// build.rs takes every .c file in the folders of c/src and three flags; this holds it to what
-/// c/BUILD and c/copts.bzl say.
+/// build.rs has three flags; this holds them to what c/BUILD and c/copts.bzl say.
 #[test]
-fn same_sources_and_flags_as_bazel() {
+fn same_flags_as_bazel() {
     let build = here().join("c/BUILD");
     let Ok(build) = std::fs::read_to_string(build) else {
         eprintln!("skipped: c/BUILD is in the repository, not in the package");
@@ -45,11 +44,6 @@ fn same_sources_and_flags_as_bazel() {
     };
     let copts = std::fs::read_to_string(here().join("c/copts.bzl"))
         .expect("c/copts.bzl lies beside c/BUILD");
-    let without_space: String = build.split_whitespace().collect();
-    assert!(
-        without_space.contains(r#"SOURCES=glob(["src/*/*.c","src/*/*.h",])"#),
-        "c/BUILD compiles other files than src/*/*.c"
-    );
     let bazel_flags = |text: &str| -> Vec<String> {
         text.split('"').filter(|word| word.starts_with('-')).map(str::to_owned).collect()
     };
