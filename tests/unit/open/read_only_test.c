@@ -1,6 +1,8 @@
 /* Connections without the right to write.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -161,9 +163,11 @@ static void growth_is_seen(void)
 
 struct busy {
     const char *name;
-    volatile int stop;
-    volatile uint64_t changes;
+    volatile int stop, rests; /* rests: the writer waits for a picture after each CHANGES_RUN */
+    volatile uint64_t changes, pictures;
 };
+
+enum { CHANGES_RUN = 50 };
 
 static void keep_changing(void *context)
 {
@@ -177,39 +181,56 @@ static void keep_changing(void *context)
         *object = shmheap_alloc(mem, test_random_below(&random, 1000));
         CHECK(*object != NULL);
         busy->changes++;
+        uint64_t pictures = busy->pictures;
+        while (busy->changes % CHANGES_RUN == 0 && busy->rests && !busy->stop &&
+               busy->pictures == pictures)
+            sched_yield();
     }
     for (size_t i = 0; i < 100; i++)
         shmheap_free(mem, objects[i]);
     shmheap_disconnect(mem);
 }
 
-/* While other threads change the heap without rest, a read-only call gives a true picture or
- * EAGAIN, never a false picture. */
+/* Checks or stats once. Returns 1 for a picture, which is true, and 0 for EAGAIN. */
+static int inspects(shmheap_memory_handle reader, int whole)
+{
+    shmheap_report report;
+    shmheap_stats stats;
+    int result = whole ? shmheap_check(reader, &report) : shmheap_stat(reader, &stats);
+    if (result == 1)
+        CHECK_EQ(report.rule, 0);
+    CHECK(result == 0 || errno == EAGAIN);
+    if (result == 0 && !whole)
+        CHECK_EQ(stats.used_bytes + stats.free_bytes, ((1 << 20) - 8) / 16 * 16);
+    return result == 0;
+}
+
+/* While another process changes the heap, a read-only call gives a true picture or EAGAIN, never a
+ * false picture. First the writer never rests: how many pictures there are depends on the machine,
+ * at worst none. Then it rests, and a call begins among its changes and ends in a rest. */
 static void looking_at_a_busy_heap(void)
 {
     struct busy *busy = test_shared(sizeof *busy);
     busy->name = test_name();
     shmheap_memory_handle mem = shmheap_create(busy->name, 1 << 20), reader;
     pid_t pid = test_fork(keep_changing, busy);
-    const unsigned pictures = (unsigned)test_rounds(2000);
-    const uint64_t changes = test_rounds(200000);
-    unsigned seen = 0, again = 0;
+    const uint64_t calls = test_rounds(500), changes = test_rounds(200000);
+    uint64_t done = 0, again = 0, early;
     CHECK_EQ(shmheap_open(&reader, busy->name, &read_only), 0);
-    while (seen < pictures || busy->changes < changes) {
-        shmheap_report report;
-        shmheap_stats stats;
-        int result = seen % 2 ? shmheap_stat(reader, &stats) : shmheap_check(reader, &report);
-        if (result == 1)
-            CHECK_EQ(report.rule, 0);
-        CHECK(result == 0 || errno == EAGAIN);
-        if (result == 0 && seen % 2)
-            CHECK_EQ(stats.used_bytes + stats.free_bytes, ((1 << 20) - 8) / 16 * 16);
-        ++*(result == 0 ? &seen : &again);
-    }
+    for (; done < calls || busy->changes < changes; done++)
+        busy->pictures += (uint64_t)inspects(reader, done % 2 == 0);
+    early = busy->pictures;
+    busy->rests = 1;
+    for (uint64_t whole = 1; busy->pictures < early + 4 * calls; whole = !whole)
+        if (inspects(reader, (int)whole))
+            busy->pictures++;
+        else
+            again++;
     busy->stop = 1;
     test_join(pid);
-    printf("  %u true pictures, %u times EAGAIN\n", seen, again);
-    CHECK(seen > 0);
+    printf("  %" PRIu64 " of %" PRIu64 " calls beside a writer that never rests; then %" PRIu64
+           " true pictures, %" PRIu64 " times EAGAIN\n",
+           early, done, 4 * calls, again);
     CHECK_SOUND(reader);
     shmheap_disconnect(reader);
     test_check_empty(mem);
