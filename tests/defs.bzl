@@ -129,7 +129,6 @@ def mpi_test(
         program,
         arguments = [],
         expected = "good",
-        tags = [],
         **kwargs):
     """Declares the test that starts a program as an MPI's ranks.
 
@@ -141,7 +140,6 @@ def mpi_test(
       program: its label.
       arguments: of the program; NEW_NAME stands for a heap's name of the test's own.
       expected: how it has to end; tests/ioserver/mpi.sh lists the words.
-      tags: besides the number of processors.
       **kwargs: what sh_test takes.
     """
     shell_test(
@@ -155,6 +153,5 @@ def mpi_test(
             "$(location %s)" % program,
         ] + arguments,
         data = [program],
-        tags = ["cpu:2"] + tags,
         **kwargs
     )
