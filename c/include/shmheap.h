@@ -587,10 +587,10 @@ SHMHEAP_API int shmheap_check(shmheap_memory_handle mem, shmheap_report *report)
  *   path     of the new file. It gets the permissions of the heap's file, less the umask.
  *   Errors   EEXIST (the path exists), EINVAL (mem is not valid, path NULL or empty), EBADF as
  *            shmheap_fd, ENOTSUP (the heap lies in the caller's memory), EFBIG (RLIMIT_FSIZE),
- *            EAGAIN (see Readers; or the heap changes faster than it can be written), EBADMSG,
+ *            EAGAIN (read-only: see Readers; or the heap changes too fast), EBADMSG,
  *            ETIMEDOUT, ENOMEM, and those of open(), pwrite(), fsync(), linkat(), getrandom().
  *   Death    leaves no file; without O_TMPFILE, one that is no heap (SHMHEAP_TAKE_OVER helps).
- *   Cost     Other calls wait: tenths of a second for a GiB in use, whatever max_len is. */
+ *   Cost     Other calls wait: for a GiB in use tenths of a second, of 64 writers a second. */
 SHMHEAP_API int shmheap_copy(shmheap_memory_handle mem, const char *path);
 
 #ifdef __cplusplus

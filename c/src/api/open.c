@@ -164,13 +164,10 @@ int shmheap_unlink_unused(const char *name)
 
 int shmheap_copy(shmheap_memory_handle mem, const char *path)
 {
-    if (!usable(mem) || path == NULL)
+    if (!usable(mem) || path == NULL || path[0] == 0)
         return call_argument_null(CALL_COPY, mem, ARGUMENT_PATH);
     struct call call = call_begin(CALL_COPY);
-    int copied = call_end(&call,
-                          path[0] != 0 ? copy_make(mem.heap, path)
-                                       : error_cause(EINVAL, CAUSE_NAME_MISSING, 0, 0),
-                          mem.heap);
+    int copied = call_end(&call, copy_make(mem.heap, path), mem.heap);
     if (copied != 0)
         error_note_object(path);
     return copied;

@@ -78,7 +78,7 @@ static const struct error_row rows[] = {
     {CAUSE_SLOTS_MEMORY, KIND_ANY, EAGAIN,
      "all %u slots for connections are taken, and there is no memory for more",
      "close connections ('shmheap ls --processes'), or free memory ('df', 'free')"},
-    {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL or 0", "pass %a"},
+    {CAUSE_ARGUMENT_NULL, KIND_ANY, EINVAL, "the argument %t is NULL, 0 or empty", "pass %a"},
     {CAUSE_NO_PROC, KIND_ANY, ENOENT, "/proc is not mounted, and no name leads to the heap's file",
      "mount /proc, or use a heap with a name that this process can open"},
     {CAUSE_CLOSED, KIND_ANY, EBADF,

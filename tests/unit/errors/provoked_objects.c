@@ -27,7 +27,7 @@ void allocating(void)
           "shmheap_aligned_alloc(\"a\"): 100000 bytes never fit: the largest object has %d",
           LEN - 24);
     FAILS(shmheap_alloc_many(mem, 10, 1, NULL) == 0, EINVAL,
-          "shmheap_alloc_many(\"a\"): the argument ptrs is NULL or 0");
+          "shmheap_alloc_many(\"a\"): the argument ptrs is NULL, 0 or empty");
     CHECK(shmheap_alloc(mem, LEN / 2) != NULL);
     FAILS(shmheap_alloc(mem, 40000) == NULL, ENOMEM, "shmheap_alloc(\"a\"): " NO_SPACE(40000));
     FAILS(shmheap_realloc(mem, NULL, 40000) == NULL, ENOMEM,
@@ -57,7 +57,7 @@ void freeing(void)
     FAILS(shmheap_free_many(mem, ptrs, 3) == 2, EINVAL,
           "shmheap_free_many(\"a\"): 1 of 3 entries are no live objects, or occur twice");
     FAILS(shmheap_free_many(mem, NULL, 1) == 0, EINVAL,
-          "shmheap_free_many(\"a\"): the argument ptrs is NULL or 0");
+          "shmheap_free_many(\"a\"): the argument ptrs is NULL, 0 or empty");
     FAILS(shmheap_try_free(mem, ptr) == -1, EINVAL, "shmheap_free(\"a\"): " NO_OBJECT, at);
     FAILS(shmheap_realloc(mem, ptr, 10) == NULL, EINVAL, "shmheap_realloc(\"a\"): " NO_OBJECT, at);
     FAILS(shmheap_usable_size(mem, ptr) == 0, EINVAL, "shmheap_usable_size(\"a\"): " NO_OBJECT, at);
@@ -113,9 +113,9 @@ static void check_sending(shmheap_memory_handle mem, shmheap_memory_handle reade
           "shmheap_send_labelled(\"a\"): the object is too short for 4 words, or its header is "
           "damaged");
     FAILS(shmheap_send_labelled(mem, ptr, NULL, 1).bits == 0, EINVAL,
-          "shmheap_send_labelled(\"a\"): the argument words is NULL or 0");
+          "shmheap_send_labelled(\"a\"): the argument words is NULL, 0 or empty");
     FAILS(shmheap_send_labelled(mem, ptr, words, 0).bits == 0, EINVAL,
-          "shmheap_send_labelled(\"a\"): the argument count is NULL or 0");
+          "shmheap_send_labelled(\"a\"): the argument count is NULL, 0 or empty");
     FAILS(shmheap_send(writer, there).bits == 0, EPERM,
           "shmheap_send: another connection holds the object");
     FAILS(shmheap_send_labelled(writer, there, words, 1).bits == 0, EPERM,
@@ -139,7 +139,7 @@ void handing_over(void)
     FAILS(shmheap_receive(reader, sent) == NULL, EACCES,
           "shmheap_receive: the connection is read-only");
     FAILS(shmheap_peek(mem, sent, 0, NULL, 1) == 0, EINVAL,
-          "shmheap_peek(\"a\"): the argument buffer is NULL or 0");
+          "shmheap_peek(\"a\"): the argument buffer is NULL, 0 or empty");
     FAILS(shmheap_put_back(mem, sent) == -1, ESTALE, "shmheap_put_back(\"a\"): " GONE);
     CHECK_PTR(shmheap_receive(mem, sent), ptr);
     FAILS(shmheap_receive(mem, sent) == NULL, ESTALE, "shmheap_receive(\"a\"): " GONE);
@@ -187,11 +187,13 @@ void inspecting(void)
 {
     shmheap_memory_handle mem = provoked_heap(), other = test_connect_again(mem, SHMHEAP_READ_ONLY);
     FAILS(shmheap_walk(mem, NULL, NULL) == -1, EINVAL,
-          "shmheap_walk(\"a\"): the argument visit is NULL or 0");
+          "shmheap_walk(\"a\"): the argument visit is NULL, 0 or empty");
     FAILS(shmheap_stat(mem, NULL) == -1, EINVAL,
-          "shmheap_stat(\"a\"): the argument stats is NULL or 0");
+          "shmheap_stat(\"a\"): the argument stats is NULL, 0 or empty");
     FAILS(shmheap_copy(mem, NULL) == -1, EINVAL,
-          "shmheap_copy(\"a\"): the argument path is NULL or 0");
+          "shmheap_copy(\"a\"): the argument path is NULL, 0 or empty");
+    FAILS(shmheap_copy(mem, "") == -1, EINVAL,
+          "shmheap_copy(\"a\"): the argument path is NULL, 0 or empty");
     FAILS(shmheap_copy(mem, "/proc") == -1, EEXIST,
           "shmheap_copy(\"a\", \"/proc\"): the path exists");
     /* A writer is in the middle of a change of names. */

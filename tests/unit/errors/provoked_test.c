@@ -61,7 +61,7 @@ static void options_that_contradict(void)
         FAILS(shmheap_open(&mem, "/a", &refusals[i].options) == -1, EINVAL,
               "shmheap_open(\"/a\"): %s", refusals[i].why);
     FAILS(shmheap_open(NULL, "/a", NULL) == -1, EINVAL,
-          "shmheap_open(\"/a\"): the argument out is NULL or 0");
+          "shmheap_open(\"/a\"): the argument out is NULL, 0 or empty");
     FAILS((mem = shmheap_create("/a", 0)).heap == NULL, EINVAL,
           "shmheap_create(\"/a\"): len is 0, and 128 bytes are the least");
     FAILS(shmheap_open(&mem, "", NULL) == -1, EINVAL, "shmheap_open: the name is NULL or empty");
