@@ -205,7 +205,7 @@ static void die_everywhere(unsigned every)
 }
 
 /* In the printed program the parent, which owns the objects, dies; a child survives. The program
- * needs a library built with -DSHMHEAP_STORE_HOOK. */
+ * needs a library built with -DSHMHEAP_HOOKS. */
 static void print_death(const struct op *op)
 {
     printf("    extern void (*shmheap_store_hook)(void);\n    int alive[2];\n    pipe(alive);\n    "

@@ -6,11 +6,8 @@ load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//c:copts.bzl", "C99")
 
-# The library calls a function before each of its stores to shared memory, or before each of its
-# loads, or before both.
-STORE_HOOK = "//c:shmheap_store_hook"
-LOAD_HOOK = "//c:shmheap_load_hook"
-ACCESS_HOOK = "//c:shmheap_access_hook"
+# The library that calls functions of the test before its loads and stores.
+HOOKED = "//c:shmheap_hooked"
 
 # Where the checkers need more of a resource than the test leaves.
 NO_CHECKERS = [

@@ -73,7 +73,7 @@ refused 'there is no test nothing' --list --tests nothing grow.c
 python3 - "$tool" >"$work/sources" <<'END' || fail "the lists of the tests cannot be read"
 import runpy, sys
 mutate = runpy.run_path(sys.argv[1])
-for table in ("MORE_SOURCES", "HOOKS", "SPARSE_FILES"):
+for table in ("MORE_SOURCES", "HOOKED", "SPARSE_FILES"):
     for test in set(mutate[table]) - set(mutate["TESTS"]):
         print("%s, which is in %s alone" % (test, table))
 for test in mutate["TESTS"]:

@@ -15,7 +15,7 @@ enum {
     NOBODY = OBJECTS
 };
 /* A walk waits for the lock with every batch of blocks, behind six processes that never rest. */
-enum { WALKED_EVERY = 20 };
+enum { WALKED_EVERY = 20, YIELDED_EVERY = 16 };
 enum {
     LEN = 1 << 20,
     MAX_LEN = 64 << 20,
@@ -146,6 +146,10 @@ static void work(struct stage *stage, struct ledger *ledger, shmheap_memory_hand
         operate(mem, &ledger->objects[chosen], random);
         ledger->busy = NOBODY;
         raise_to(&ledger->longest_ns, now_ns() - begin);
+        /* A survivor leaves the processor to the victims. A victim does not: it would then mostly
+         * be preempted, and killed, between two operations. */
+        if (ledger >= &stage->ledgers[WORKERS] && ledger->operations % YIELDED_EVERY == 0)
+            sched_yield();
     }
 }
 

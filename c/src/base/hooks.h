@@ -5,34 +5,30 @@
 #ifndef SHMHEAP_HOOKS_H
 #define SHMHEAP_HOOKS_H
 
-/* SHMHEAP_LOAD_HOOK: the test's function runs before each load, as a peer that writes then. */
-#ifdef SHMHEAP_LOAD_HOOK
-extern void (*shmheap_load_hook)(const void *word);
-#define LOAD_HOOK(word) (shmheap_load_hook ? shmheap_load_hook(word) : (void)0)
-#else
-#define LOAD_HOOK(word) ((void)0)
-#endif
+#include <stddef.h>
 
-/* SHMHEAP_STORE_HOOK: the test's function runs before each store, and may stop the process
- * there. */
-#ifdef SHMHEAP_STORE_HOOK
-extern void (*shmheap_store_hook)(void);
-#define STORE_HOOK(word) (shmheap_store_hook ? shmheap_store_hook() : (void)0)
-#else
-#define STORE_HOOK(word) ((void)0)
-#endif
-
-/* SHMHEAP_ACCESS_HOOK: the test's function runs before each load and each store, and decides which
- * process goes on. ACCESS_HOOK stands before stores that have no other hook. */
-#ifdef SHMHEAP_ACCESS_HOOK
-extern void (*shmheap_access_hook)(const void *word, int stores);
-#define ACCESS_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 1) : (void)0)
-#undef LOAD_HOOK
-#define LOAD_HOOK(word) (shmheap_access_hook ? shmheap_access_hook(word, 0) : (void)0)
-#undef STORE_HOOK
-#define STORE_HOOK(word) ACCESS_HOOK(word)
+/* SHMHEAP_HOOKS: functions of a test run before each load and each store. The test defines the
+ * pointers that it uses.
+ *   shmheap_load_hook    before each load: the test is a peer that writes then.
+ *   shmheap_store_hook   before each store: the test may stop the process there.
+ *   shmheap_access_hook  before both: the test decides which process goes on. ACCESS_HOOK stands
+ *                        before stores that have no other hook. */
+#ifdef SHMHEAP_HOOKS
+extern void (*shmheap_load_hook)(const void *word) __attribute__((weak));
+extern void (*shmheap_store_hook)(void) __attribute__((weak));
+extern void (*shmheap_access_hook)(const void *word, int stores) __attribute__((weak));
+/* A weak pointer that the test does not define has no address. */
+#define HAS_HOOK(hook) (&(hook) != NULL && (hook) != NULL)
+#define ACCESS_HOOK(word) (HAS_HOOK(shmheap_access_hook) ? shmheap_access_hook(word, 1) : (void)0)
+#define LOAD_HOOK(word)                                                                            \
+    (HAS_HOOK(shmheap_load_hook)     ? shmheap_load_hook(word)                                     \
+     : HAS_HOOK(shmheap_access_hook) ? shmheap_access_hook(word, 0)                                \
+                                     : (void)0)
+#define STORE_HOOK(word) (HAS_HOOK(shmheap_store_hook) ? shmheap_store_hook() : ACCESS_HOOK(word))
 #else
 #define ACCESS_HOOK(word) ((void)0)
+#define LOAD_HOOK(word) ((void)0)
+#define STORE_HOOK(word) ((void)0)
 #endif
 
 /* SHMHEAP_HELGRIND: valgrind's checker of threads knows the order that pthread's locks give. These
