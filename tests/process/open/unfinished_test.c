@@ -131,6 +131,13 @@ static void wait_together(struct maker *maker)
         test_join(pids[i]);
 }
 
+static void refused(const struct maker *maker, unsigned flags, int error)
+{
+    const shmheap_options options = options_of(maker, SHMHEAP_CREATE | flags, WAIT_MS);
+    shmheap_memory_handle mem;
+    CHECK_REFUSED(shmheap_open(&mem, maker->name, &options) == -1, error);
+}
+
 static void waiting_for_a_maker_that_has_not_begun(void)
 {
     struct maker maker = {.name = test_name()};
@@ -147,6 +154,10 @@ static void waiting_for_a_maker_that_is_stopped(void)
     maker->stores = stores_of(maker) / 2;
     pid_t pid = maker_start(maker);
     wait_together(maker);
+    /* It is alive: what it has begun counts as a heap that is there. */
+    refused(maker, 0, ETIMEDOUT);
+    refused(maker, SHMHEAP_EXCLUSIVE, EEXIST);
+    refused(maker, SHMHEAP_EXCLUSIVE | SHMHEAP_TAKE_OVER, EEXIST);
     test_kill(pid);
     CHECK_EQ(shm_unlink(maker->name), 0);
     test_unshare(maker, sizeof *maker);

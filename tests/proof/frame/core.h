@@ -23,6 +23,11 @@
 
 #pragma GCC diagnostic ignored "-Wunused-function"
 
+/* CBMC gives an address to weak variables, too. Of the hooks of c/src/base/hooks.h only that of the
+ * stores has a function, in scene.h. */
+void (*shmheap_load_hook)(const void *word);
+void (*shmheap_access_hook)(const void *word, int stores);
+
 /* The core selects pointers as numbers, by exclusive or: CBMC would lose what they point to.
  * block.c proves that both functions do the same. */
 #define select_u64 select_u64_of_core
