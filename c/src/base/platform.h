@@ -23,14 +23,14 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((cold, noinline))
+#define NOINLINE __attribute__((noinline))
+#define STATIC_ASSERT(condition, name)                                                             \
+    typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* PER_THREAD follows the name of a __thread variable where it is declared and where it is defined
  * (gcc takes the last one's). A shared library then reaches the variable without a call of
  * __tls_get_addr(), which takes 20 instructions and may allocate memory. */
 #define PER_THREAD __attribute__((tls_model("initial-exec")))
-#define NOINLINE __attribute__((noinline))
-#define STATIC_ASSERT(condition, name)                                                             \
-    typedef char static_assert_##name[(condition) ? 1 : -1] __attribute__((unused))
 
 /* opaque_copy returns value, and hides from the compiler that it is the same. After `a == b` the
  * compiler may use either one. A caller that must not wait for the memory of `b` compares a

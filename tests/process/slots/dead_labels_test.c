@@ -1,6 +1,8 @@
 /* The slots of dead processes are given away: their blocks get a label, and an allocation that
- * finds no room still reaps them. One process at a time collects slots.
+ * finds no room still reaps them. One process at a time collects slots. Numbers beyond the table.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "c/src/process/slot.h"
@@ -63,6 +65,26 @@ static void one_process_collects_at_a_time(void)
     shmheap_disconnect(mem);
 }
 
+/* A peer can write any number where a slot belongs, and lock the byte of that number. */
+static void a_number_that_is_no_slot_is_not_alive(void)
+{
+    const char *name = test_name();
+    shmheap_memory_handle mem = shmheap_create(name, LEN);
+    const unsigned mine = test_own_slot(mem), numbers[] = {0, mem.heap->slot_count};
+    int fd = shm_open(name, O_RDWR, 0); /* its locks are not those of the connection */
+    CHECK(fd >= 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = numbers[i], .l_len = 1};
+        CHECK_EQ(fcntl(fd, F_OFD_SETLK, &lock), 0);
+        CHECK_EQ(slot_alive(mem.heap, numbers[i]), 0);
+    }
+    CHECK_EQ(slot_alive(mem.heap, mine), 1);
+    CHECK_EQ(close(fd), 0);
+    shmheap_destroy(name, mem);
+}
+
 static const struct test tests[] = {TEST(an_allocation_reaps_what_has_a_label),
-                                    TEST(one_process_collects_at_a_time)};
+                                    TEST(one_process_collects_at_a_time),
+                                    TEST(a_number_that_is_no_slot_is_not_alive)};
 TEST_MAIN(tests)
