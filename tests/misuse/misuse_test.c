@@ -1,4 +1,5 @@
-/* What no caller should do: refused with EINVAL, and not a byte of the heap changes.
+/* What no caller should do: refused with EINVAL, and not a byte of the heap changes. A region whose
+ * end a caller has overwritten does not grow.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/test.h"
 
@@ -196,6 +197,18 @@ static void freeing_what_another_process_freed(void)
     shmheap_disconnect(scene.mem);
 }
 
+/* The header of the top block, the free one at the end, is overwritten: the region cannot grow. */
+static void growing_a_heap_whose_end_was_overwritten(void)
+{
+    shmheap_memory_handle mem = test_anonymous(4096, 1 << 20, 16);
+    char *last = shmheap_alloc(mem, 100);
+    CHECK(last != NULL);
+    memset(last + shmheap_usable_size(mem, last), 0, 8);
+    CHECK_REFUSED(shmheap_alloc(mem, 100000) == NULL, EBADMSG);
+    CHECK_EQ(test_stat(mem).len, 4096);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(freeing_twice),
                                     TEST(pointers_into_objects),
                                     TEST(pointers_just_outside_objects),
@@ -203,5 +216,6 @@ static const struct test tests[] = {TEST(freeing_twice),
                                     TEST(foreign_pointers),
                                     TEST(null_is_freed_without_effect),
                                     TEST(random_pointers),
-                                    TEST(freeing_what_another_process_freed)};
+                                    TEST(freeing_what_another_process_freed),
+                                    TEST(growing_a_heap_whose_end_was_overwritten)};
 TEST_MAIN(tests)
