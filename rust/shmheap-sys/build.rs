@@ -17,8 +17,7 @@ fn main() {
     generate(&include);
 }
 
-/// `c/shmheap.c` includes all files of c/src, which takes a quarter of the time of one after the
-/// other.
+/// `c/shmheap.c` includes all files of c/src, which takes less time than one after the other.
 fn compiled(c: &Path) -> PathBuf {
     let core = c.join("shmheap.c");
     assert!(core.exists(), "{} is missing; is the link c -> ../../c there?", core.display());
