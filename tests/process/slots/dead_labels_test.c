@@ -1,5 +1,6 @@
 /* The slots of dead processes are given away: their blocks get a label, and an allocation that
- * finds no room still reaps them. One process at a time collects slots. Numbers beyond the table.
+ * finds no room still reaps them. One process at a time collects slots. What is no slot is not
+ * alive.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/mman.h>
