@@ -90,6 +90,10 @@ int test_main(const struct test *tests, size_t count, int argc, char **argv);
  * slower. */
 size_t test_rounds(size_t plain);
 
+/* test_rounds of the deaths of a test that makes more of them in `tools/matrix full`, each night: a
+ * quarter, or all where SHMHEAP_TEST_ALL is set. */
+size_t test_deaths(size_t all);
+
 /* 1 where the runtime of a checker has threads in this process. */
 #if defined(__SANITIZE_THREAD__)
 #define TEST_HAS_OTHER_THREADS 1

@@ -11,8 +11,8 @@ exceptions='
 .
 cpp/shmheap
 docs
+rust/must-not-compile/programs
 rust/shmheap/tests
-rust/shmheap/tests/compile_fail
 '
 
 # folder_files FOLDER: prints the files that count, one a line. A file of a corpus is an input, and

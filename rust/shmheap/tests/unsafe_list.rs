@@ -74,7 +74,7 @@ fn attacks(page: &str) -> Vec<(&str, &str)> {
                     let is_place = |word: &&str| {
                         word.ends_with(".rs")
                             || word.starts_with("raw::")
-                            || *word == "compile_fail"
+                            || *word == "must-not-compile"
                     };
                     place = part.split([' ', ',']).rfind(is_place).unwrap_or(place);
                 }
@@ -88,13 +88,13 @@ fn attacks(page: &str) -> Vec<(&str, &str)> {
 fn is_there(sources: &BTreeMap<String, String>, place: &str, name: &str) -> bool {
     let paths = match place.strip_prefix("raw::") {
         Some(module) => [format!("{module}/tests.rs"), format!("{module}.rs")],
-        None => [place.to_owned(), format!("compile_fail/{name}.rs")],
+        None => [place.to_owned(), format!("{name}.rs")],
     };
     let has = |path: &String| {
         sources.get(path).is_some_and(|source| source.contains(&format!("fn {name}(")))
     };
     match place {
-        "compile_fail" => sources.contains_key(&paths[1]),
+        "must-not-compile" => sources.contains_key(&paths[1]),
         _ => paths.iter().any(has),
     }
 }
@@ -103,6 +103,7 @@ fn is_there(sources: &BTreeMap<String, String>, place: &str, name: &str) -> bool
 fn each_attack_is_a_test() {
     let mut sources = sources("src/raw");
     sources.extend(self::sources("tests"));
+    sources.extend(self::sources("../must-not-compile/programs"));
     let page = page();
     let all = attacks(&page);
     let missing: Vec<_> =

@@ -10,7 +10,7 @@
  * checks what the survivor does, and multiplies the instructions at which the child can die.
  * `tools/matrix steps` takes every instruction. A death costs so many steps beside those that lead
  * to it. */
-enum { STEPS_MAX = 100000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };
+enum { STEPS_MAX = 50000, STEPS_A_DEATH = 80, STEPS_A_DEATH_SANITIZED = 220 };
 
 enum { STAGE_NONE = SCENE_STAGES_MAX };
 enum {

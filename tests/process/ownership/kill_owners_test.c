@@ -1,5 +1,6 @@
-/* A thousand processes that allocate, free, resize, send and receive are killed at random instants,
- * and what they held is reaped: nothing is lost, and no object ever has two owners.
+/* Processes that allocate, free, resize, send and receive are killed at random instants, 250 or,
+ * with SHMHEAP_TEST_ALL, a thousand, and what they held is reaped: nothing is lost, and no object
+ * ever has two owners.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ static uint64_t reap_the_dead(shmheap_memory_handle mem)
 static uint64_t deaths(struct stage *stage, pid_t *pids, uint32_t *owners)
 {
     struct test_random random = test_random_begin(0x6b696c6c);
-    size_t rounds = test_rounds(DEATHS);
+    size_t rounds = test_deaths(DEATHS);
     uint64_t reaped = 0;
     for (size_t i = 0; i < rounds; i++) {
         unsigned place =
@@ -127,7 +128,7 @@ static void receive_all(struct stage *stage, shmheap_memory_handle mem)
     }
     CHECK_EQ(shmheap_walk(mem, receive_block, &transit), 0);
     CHECK_LE(transit.received,
-             test_rounds(DEATHS)); /* at most one sender a death between sending and telling */
+             test_deaths(DEATHS)); /* at most one sender a death between sending and telling */
     printf("  received at the end: %llu from the ring, %llu that no process had been told\n",
            (unsigned long long)from_ring, (unsigned long long)transit.received);
 }
@@ -151,7 +152,7 @@ static void show(const struct stage *stage, uint64_t reaped)
 {
     printf("  %zu deaths; %llu allocs, %llu batches, %llu refused for want of room, %llu resized "
            "in place, %llu moved\n",
-           test_rounds(DEATHS), (unsigned long long)stage->allocs,
+           test_deaths(DEATHS), (unsigned long long)stage->allocs,
            (unsigned long long)stage->batches, (unsigned long long)stage->refused,
            (unsigned long long)stage->resizes, (unsigned long long)stage->moves);
     printf("  %llu sent, %llu received, %llu claims too late\n", (unsigned long long)stage->sends,
@@ -195,7 +196,7 @@ static void open_stage(struct stage *stage, size_t len, unsigned flags, unsigned
     CHECK_EQ(shmheap_open(&stage->mem, stage->name, &options), 0);
 }
 
-static void a_thousand_deaths_in(size_t len, unsigned flags, unsigned threads)
+static void deaths_in(size_t len, unsigned flags, unsigned threads)
 {
     struct stage *stage = test_shared(sizeof *stage);
     open_stage(stage, len, flags, threads);
@@ -204,22 +205,19 @@ static void a_thousand_deaths_in(size_t len, unsigned flags, unsigned threads)
     test_unshare(stage, sizeof *stage);
 }
 
-static void exact_processes(void) { a_thousand_deaths_in(LEN_AMPLE, 0, 1); }
+static void exact_processes(void) { deaths_in(LEN_AMPLE, 0, 1); }
 
-static void exact_processes_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0, 1); }
+static void exact_processes_in_want(void) { deaths_in(LEN_SHORT, 0, 1); }
 
-static void threads_in_want(void) { a_thousand_deaths_in(LEN_SHORT, 0, 2); }
+static void threads_in_want(void) { deaths_in(LEN_SHORT, 0, 2); }
 
-static void cached_processes(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 1); }
+static void cached_processes(void) { deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 1); }
 
-static void cached_processes_in_want(void) { a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 1); }
+static void cached_processes_in_want(void) { deaths_in(LEN_SHORT, SHMHEAP_CACHED, 1); }
 
-static void threads_with_caches(void) { a_thousand_deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 2); }
+static void threads_with_caches(void) { deaths_in(LEN_AMPLE, SHMHEAP_CACHED, 2); }
 
-static void threads_with_caches_in_want(void)
-{
-    a_thousand_deaths_in(LEN_SHORT, SHMHEAP_CACHED, 2);
-}
+static void threads_with_caches_in_want(void) { deaths_in(LEN_SHORT, SHMHEAP_CACHED, 2); }
 
 static const struct test tests[] = {TEST(exact_processes),
                                     TEST(exact_processes_in_want),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
-const PROGRAMS: &str = "tests/compile_fail/*.rs";
+const PROGRAMS: &str = "programs/*.rs";
 
 /// The compiler whose messages lie beside the programs. Other compilers word them differently.
 const KNOWN: &str = "rustc 1.95.";
@@ -14,7 +14,7 @@ struct Messages(Vec<(PathBuf, String)>);
 
 impl Messages {
     fn read() -> Self {
-        let folder = fs::read_dir("tests/compile_fail").expect("the folder of the programs");
+        let folder = fs::read_dir("programs").expect("the folder of the programs");
         let paths = folder.map(|entry| entry.expect("an entry of the folder").path());
         let of = |path: PathBuf| (path.clone(), fs::read_to_string(path).expect("messages"));
         Messages(
