@@ -17,10 +17,11 @@ cd "$here/program"
 warnings=(-Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wwrite-strings -Wstrict-prototypes
     -Wmissing-prototypes)
 tried=0
+# //c:libshmheap.so is made of c/shmheap.c, without a warning at -O2.
 for compiler in gcc clang; do
     command -v "$compiler" > /dev/null || continue
-    quiet "$compiler" -std=c99 -O2 "${warnings[@]}" -I. -c shmheap.c -o shmheap.o
-    quiet "$compiler" -std=c99 -O2 "${warnings[@]}" -D_GNU_SOURCE -I. greet.c shmheap.o \
+    quiet "$compiler" -std=c99 "${warnings[@]}" -I. -c shmheap.c -o shmheap.o
+    quiet "$compiler" -std=c99 "${warnings[@]}" -D_GNU_SOURCE -I. greet.c shmheap.o \
         -o "greet_$compiler"
     shares "./greet_$compiler"
     SHMHEAP_SIMD=portable shares "./greet_$compiler"

@@ -2,6 +2,7 @@
 #include "tests/crash/scene/stepper.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
@@ -63,12 +64,37 @@ static int wait_for_stop(struct stepper *stepper)
     return WSTOPSIG(status);
 }
 
+/* Keeps debugger and child on the processor where the debugger is: on two, each step would wait for
+ * the other one to wake up, three times as long. Until the child is killed, so that the kernel can
+ * move both between two deaths. A kernel that refuses costs only time. */
+static cpu_set_t allowed;
+
+static void stay_together(pid_t child)
+{
+    cpu_set_t here;
+    int processor = sched_getcpu();
+    if (processor < 0 || processor >= CPU_SETSIZE ||
+        sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    CPU_ZERO(&here);
+    CPU_SET(processor, &here);
+    sched_setaffinity(child, sizeof here, &here);
+    sched_setaffinity(0, sizeof here, &here);
+}
+
+static void part(void)
+{
+    if (CPU_COUNT(&allowed) != 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 pid_t stepper_begin(struct stepper *stepper)
 {
     stepper->done = 0;
     pid_t pid = test_fork(stepped_child, stepper);
     stepper->traced = stepper->in_thread ? 0 : pid;
     CHECK_EQ(wait_for_stop(stepper), SIGSTOP);
+    stay_together(stepper->traced);
     return pid;
 }
 
@@ -90,6 +116,7 @@ void stepper_finish(struct stepper *stepper)
 
 void stepper_kill(struct stepper *stepper, pid_t pid)
 {
+    part();
     CHECK(kill(pid, SIGKILL) == 0);
     if (stepper->traced != pid && !stepper->done) {
         int status = 0;
