@@ -7,7 +7,14 @@
 
 #include "tests/support/test.h"
 
-enum { LEN = 65536, LARGE = 1 << 20, CHILDREN = 600, THREAD_OBJECTS = 20, ROUNDS = 300 };
+enum {
+    LEN = 65536,
+    LARGE = 1 << 20,
+    CHILDREN = 600,
+    THREAD_OBJECTS = 20,
+    ROUNDS = 300,
+    OTHERS = 8
+};
 
 /* ThreadSanitizer has a thread of its own in each process, so none ends alone: the line of its
  * cache stays until an alloc finds no room. */
@@ -80,6 +87,14 @@ __attribute__((destructor(101))) static void after_the_library(void)
     test_barrier_wait(&step);
 }
 
+/* What was on the stack before does not matter to what the library does at the end: here ones. */
+static __attribute__((noinline)) void stack_of_ones(void)
+{
+    volatile unsigned char ones[64 << 10];
+    for (size_t i = 0; i < sizeof ones; i++)
+        ones[i] = 1;
+}
+
 static void end_beside_a_thread(void *unused)
 {
     pthread_t thread;
@@ -91,15 +106,25 @@ static void end_beside_a_thread(void *unused)
     test_barrier_wait(&step);
     CHECK_LE(1, test_cached(shared).blocks);
     threads_go_on = 1;
+    stack_of_ones();
     exit(0);
 }
 
+/* Only its caches are given back, not those of other connections. */
 static void beside_a_thread_that_goes_on(void)
 {
-    shared = test_anonymous(LARGE, 0, 0);
-    shmheap_memory_handle here = shared;
+    shmheap_memory_handle here = test_anonymous(LARGE, 0, 0), others[OTHERS];
+    for (unsigned i = 0; i < OTHERS; i++) {
+        others[i] = test_connect_again(here, SHMHEAP_CACHED);
+        CHECK_EQ(shmheap_try_free(others[i], shmheap_alloc(others[i], 100)), 0);
+    }
     shared = test_connect_again(here, SHMHEAP_CACHED);
+    uint64_t stay = test_cached(here).blocks;
+    CHECK_LE(OTHERS, stay);
     test_in_child(end_beside_a_thread, NULL);
+    CHECK_EQ(test_cached(here).blocks, stay);
+    for (unsigned i = 0; i < OTHERS; i++)
+        shmheap_disconnect(others[i]);
     CHECK_EQ(test_cached(here).blocks, 0);
     CHECK_EQ(test_stat(here).dead, 0);
     CHECK_LE(test_stat(here).used_blocks, 2); /* the lines of the two caches */
