@@ -75,6 +75,15 @@ static void check_resized(const struct death *death, shmheap_memory_handle mem)
                (blocks_have_object(&now, moved.offset) && filled(mem, &moved, least)));
 }
 
+/* The call ends the last use of the name: it frees the object, and a new table of names may begin in
+ * its place as a block in use. */
+static int is_last_use(const struct death *death, unsigned index)
+{
+    const unsigned *users = death->world->names[index].users;
+    return death->op.kind == OP_UNNAME && index == death->target &&
+           users[0] + users[1] + users[2] == 1;
+}
+
 /* Every byte of every object except the call's. The table of names may now lie in the place of a
  * reaped object, so only blocks that hold objects are compared. */
 static void check_contents(const struct death *death, shmheap_memory_handle mem,
@@ -91,10 +100,12 @@ static void check_contents(const struct death *death, shmheap_memory_handle mem,
             FUZZ_CHECK(shmheap_usable_size(mem, (char *)shmheap_underlying(mem) + object->offset) >=
                        object->len);
     }
-    for (unsigned i = 0; i < WORLD_NAMES; i++)
-        if (world->names[i].object.offset &&
-            blocks_have_object(blocks, world->names[i].object.offset))
-            FUZZ_CHECK(filled(mem, &world->names[i].object, world->names[i].object.len));
+    for (unsigned i = 0; i < WORLD_NAMES; i++) {
+        const struct world_object *object = &world->names[i].object;
+        if (object->offset != 0 && !is_last_use(death, i) &&
+            blocks_have_object(blocks, object->offset))
+            FUZZ_CHECK(filled(mem, object, object->len));
+    }
 }
 
 /* A name, except the call's, exists if and only if a living or a disconnected process uses it. */

@@ -67,25 +67,26 @@ static int wait_for_stop(struct stepper *stepper)
 /* Keeps debugger and child on the processor where the debugger is: on two, each step would wait for
  * the other one to wake up, three times as long. Until the child is killed, so that the kernel can
  * move both between two deaths. A kernel that refuses costs only time. */
-static cpu_set_t allowed;
+static cpu_set_t allowed; /* what the debugger may use while no child is there */
+static int together;
 
 static void stay_together(pid_t child)
 {
     cpu_set_t here;
     int processor = sched_getcpu();
     if (processor < 0 || processor >= CPU_SETSIZE ||
-        sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        (!together && sched_getaffinity(0, sizeof allowed, &allowed) != 0))
         return;
     CPU_ZERO(&here);
     CPU_SET(processor, &here);
     sched_setaffinity(child, sizeof here, &here);
-    sched_setaffinity(0, sizeof here, &here);
+    together |= sched_setaffinity(0, sizeof here, &here) == 0;
 }
 
 static void part(void)
 {
-    if (CPU_COUNT(&allowed) != 0)
-        sched_setaffinity(0, sizeof allowed, &allowed);
+    if (together)
+        together = sched_setaffinity(0, sizeof allowed, &allowed) != 0;
 }
 
 pid_t stepper_begin(struct stepper *stepper)
