@@ -75,8 +75,8 @@ static void check_resized(const struct death *death, shmheap_memory_handle mem)
                (blocks_have_object(&now, moved.offset) && filled(mem, &moved, least)));
 }
 
-/* The call ends the last use of the name: it frees the object, and a new table of names may begin in
- * its place as a block in use. */
+/* The call ends the last use of the name: it frees the object, and a new table of names may begin
+ * in its place as a block in use. */
 static int is_last_use(const struct death *death, unsigned index)
 {
     const unsigned *users = death->world->names[index].users;
