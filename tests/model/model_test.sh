@@ -1,6 +1,6 @@
 #!/bin/bash
 # model_test.sh MODEL SOURCE...: Spin tries every order of steps of the model; its inlines are
-# functions of the sources; each mutant of it is found. SHMHEAP_MODEL_ALL=1, as tools/matrix sets
+# functions of the sources; each mutant of it is found. SHMHEAP_TEST_ALL=1, as tools/matrix sets
 # it: also the large searches, of three processes and three rounds, and more of two, which take
 # minutes and a gigabyte.
 set -euo pipefail
@@ -37,7 +37,7 @@ done
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/model.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-all=${SHMHEAP_MODEL_ALL:-0}
+all=${SHMHEAP_TEST_ALL:-0}
 # Small searches take less time than the compiler, at -O1 those of claim.pml; and there is room for
 # whole states.
 level=1 states=()

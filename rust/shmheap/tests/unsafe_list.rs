@@ -88,7 +88,7 @@ fn attacks(page: &str) -> Vec<(&str, &str)> {
 fn is_there(sources: &BTreeMap<String, String>, place: &str, name: &str) -> bool {
     let paths = match place.strip_prefix("raw::") {
         Some(module) => [format!("{module}/tests.rs"), format!("{module}.rs")],
-        None => [place.to_owned(), format!("{name}.rs")],
+        None => [place.to_owned(), format!("must-not-compile/{name}.rs")],
     };
     let has = |path: &String| {
         sources.get(path).is_some_and(|source| source.contains(&format!("fn {name}(")))
@@ -103,7 +103,10 @@ fn is_there(sources: &BTreeMap<String, String>, place: &str, name: &str) -> bool
 fn each_attack_is_a_test() {
     let mut sources = sources("src/raw");
     sources.extend(self::sources("tests"));
-    sources.extend(self::sources("../must-not-compile/programs"));
+    let programs = self::sources("../must-not-compile/programs");
+    sources.extend(
+        programs.into_iter().map(|(name, text)| (format!("must-not-compile/{name}"), text)),
+    );
     let page = page();
     let all = attacks(&page);
     let missing: Vec<_> =
