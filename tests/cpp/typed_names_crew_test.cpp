@@ -21,7 +21,7 @@ struct point {
 
 // Shared by processes: what happened in constructors.
 struct record {
-    std::atomic<int> constructed, pids;
+    std::atomic<int> constructed, pids, calls, calls_wanted;
     struct test_barrier barrier;
 };
 record *log_of_all;
@@ -198,7 +198,7 @@ struct chained {
     }
 };
 
-void constructs_and_destroys(void *)
+void constructs_and_destroys(void *announce)
 {
     struct test_random random = test_random_begin(static_cast<uint64_t>(getpid()));
     heap in = heap::open(crew_name);
@@ -209,7 +209,8 @@ void constructs_and_destroys(void *)
         else
             in.find_or_construct<chained>(name)(
                 static_cast<long>(test_random_below(&random, 1000)));
-        log_of_all->pids++;
+        if (++log_of_all->calls == log_of_all->calls_wanted)
+            CHECK(write(*static_cast<int *>(announce), "", 1) == 1);
     }
 }
 
@@ -218,13 +219,15 @@ void deaths_anywhere_leave_whole_objects()
     log_begin();
     heap in = heap::create(crew_name, options_of(1 << 20));
     struct test_random random = test_random_begin(7);
+    int announced[2];
+    CHECK(pipe(announced) == 0);
     for (size_t round = 0; round < test_rounds(200); round++) {
-        log_of_all->pids = 0;
-        pid_t victims[2] = {test_fork(constructs_and_destroys, nullptr),
-                            test_fork(constructs_and_destroys, nullptr)};
-        int until = static_cast<int>(1 + test_random_below(&random, 40));
-        while (log_of_all->pids < until)
-            sched_yield();
+        log_of_all->calls = 0;
+        log_of_all->calls_wanted = static_cast<int>(1 + test_random_below(&random, 40));
+        pid_t victims[2] = {test_fork(constructs_and_destroys, &announced[1]),
+                            test_fork(constructs_and_destroys, &announced[1])};
+        char byte;
+        CHECK(read(announced[0], &byte, 1) == 1);
         for (pid_t pid : victims)
             test_kill(pid);
         for (int i = 0; i < 4; i++) {
@@ -235,6 +238,8 @@ void deaths_anywhere_leave_whole_objects()
         }
         CHECK(in.reap() >= 0 && in.check().rule == 0);
     }
+    close(announced[0]);
+    close(announced[1]);
 }
 
 // While it comes and goes, and its name with it, an object is found or not, and nothing else.
