@@ -116,6 +116,7 @@
 #define bins_first avx2_bins_first
 #define bins_next avx2_bins_next
 #define bins_put avx2_bins_put
+#define bins_reach avx2_bins_reach
 #define bins_take avx2_bins_take
 #define bins_take_first avx2_bins_take_first
 #define bit_lowest_or_64 avx2_bit_lowest_or_64
@@ -231,6 +232,7 @@
 #define tree_find avx2_tree_find
 #define tree_level_for avx2_tree_level_for
 #define tree_put avx2_tree_put
+#define tree_reaches avx2_tree_reaches
 #define tree_store_entry avx2_tree_store_entry
 #define tree_store_if_more avx2_tree_store_if_more
 #define tree_store_less avx2_tree_store_less

@@ -67,7 +67,7 @@
  *              its children's calls that take the lock fail with EBADF.
  *   Trust      A buggy or hostile peer may write anything into the memory: no call accesses memory
  *              outside the heap, loops forever or aborts. A process that truncates the file raises
- *              SIGBUS in its users, also at exit; a memfd heap is sealed against that.
+ *              SIGBUS in its users, also at exit; a memfd heap is sealed against it (SECURITY.md).
  *   Memory     Without SHMHEAP_SPARSE the library reserves memory before it uses it, within the
  *              limits of file system, RLIMIT_FSIZE, machine and control groups. A call that cannot
  *              get it fails with an errno, and no later access raises SIGBUS. docs/behaviour.md
@@ -218,7 +218,7 @@ SHMHEAP_API int shmheap_create_sealed(shmheap_memory_handle *out, const shmheap_
  * or over a socket, or any open heap. It opens the file anew through /proc, so the caller needs the
  * file's permissions; a read-only fd suffices. It neither keeps nor closes fd.
  *   options  timeout_ms, and the flags SHMHEAP_READ_ONLY, _CACHED, _HUGE_PAGES, _NO_DUMP.
- *   Errors   of shmheap_connect, EBADF (fd not open), EINVAL (other flags), EPERM (sealed). */
+ *   Errors   of shmheap_connect, EBADF, EINVAL (flags), EPERM (sealed, or no F_SEAL_SHRINK). */
 SHMHEAP_API int shmheap_open_fd(shmheap_memory_handle *out, int fd, const shmheap_options *options);
 
 /* shmheap_create_at makes a heap inside memory of the caller: an array, a segment of another

@@ -28,7 +28,30 @@ static void lacks_addresses(void *context)
     }
 }
 
+/* The first change of a child takes a slot, which needs memory of the process. */
+static void child_lacks_addresses(void *context)
+{
+    const struct rlimit limit = {1, 1};
+    const shmheap_memory_handle *mem = context;
+    static const char text[] = "the process gets no memory of its own";
+    shmheap_stats stats;
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    CHECK_REFUSED(shmheap_alloc(*mem, 100) == NULL, ENOMEM);
+    CHECK(strstr(shmheap_error_text(), text) != NULL);
+    CHECK_REFUSED(shmheap_reap(*mem, 0) == -1, ENOMEM);
+    CHECK(strstr(shmheap_error_text(), text) != NULL);
+    CHECK_REFUSED(shmheap_stat(*mem, &stats) == -1, ENOMEM);
+    CHECK(strstr(shmheap_error_text(), text) != NULL);
+}
+
+static void too_few_addresses_in_a_child(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0);
+    test_in_child(child_lacks_addresses, &mem);
+    shmheap_disconnect(mem);
+}
+
 static void too_few_addresses(void) { test_in_child(lacks_addresses, NULL); }
 
-static const struct test tests[] = {TEST(too_few_addresses)};
+static const struct test tests[] = {TEST(too_few_addresses), TEST(too_few_addresses_in_a_child)};
 TEST_MAIN(tests)

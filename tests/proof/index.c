@@ -33,7 +33,6 @@ static void connect(void)
 {
     our_heap.control = &our_control;
     our_heap.end = CHUNKS * CHUNK_GRANULES;
-    our_heap.layout.chunks_max = CHUNKS;
 }
 
 /* The bins ------------------------------------------------------------------------------------- */
@@ -84,8 +83,6 @@ static void bin_any(uint64_t size)
     for (unsigned level = 2; level < BIN_LEVELS_MAX; level++)
         our_heap.bin[level] = spare;
     our_heap.layout.bin_levels = 2;
-    our_heap.layout.bin_len[0] = GROUPS;
-    our_heap.layout.bin_len[1] = 1;
     for (unsigned group = 0; group < GROUPS; group++)
         bin_0[group * BINS + size] = any_bool() ? any_u64() : 0;
     bin_1[size] = level_1_by_words(size);
@@ -154,9 +151,6 @@ static void tree_any(void)
     our_heap.level[1] = tree_1;
     our_heap.level[2] = tree_2;
     our_heap.layout.levels = LEVELS_MIN;
-    our_heap.layout.level_len[0] = TREE_CHUNKS;
-    our_heap.layout.level_len[1] = our_heap.layout.level_len[2] = NODE_CHILDREN;
-    our_heap.layout.chunks_max = TREE_CHUNKS;
     our_heap.end = TREE_CHUNKS * CHUNK_GRANULES;
     for (unsigned chunk = 0; chunk < TREE_CHUNKS; chunk++)
         tree_0[chunk] = any_bool() ? (uint32_t)any_in(1, SIZE_MOST) : 0;

@@ -91,6 +91,7 @@ int main(int argc, char **argv)
     if (!command)
         return refuse(argv[1]);
     say_command(command->name);
+    say_missing_memory();
     int status = command->run(command, argc - 1, argv + 1);
     return fflush(stdout) ? fail("cannot write to standard output") : status;
 }

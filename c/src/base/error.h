@@ -56,6 +56,7 @@ enum cause {
     CAUSE_MEMORY_SHORT, /* bytes needed, bytes of the memory */
     CAUSE_MAP,          /* bytes */
     CAUSE_SEALED,       /* shmheap_create_sealed made it */
+    CAUSE_CAN_BE_CUT,   /* a memfd without F_SEAL_SHRINK */
     CAUSE_SEAL_MISSING,
     CAUSE_SEAL_LATE,
     CAUSE_NO_TOPOLOGY,

@@ -298,10 +298,9 @@ struct layout {
     uint32_t slots_first; /* entries at slots_off */
     uint64_t more_off;    /* the other entries, as far as the file reaches */
     uint64_t map_len;     /* the segment with all entries */
-    uint64_t bin_off[BIN_LEVELS_MAX], bin_len[BIN_LEVELS_MAX]; /* groups of one word for each bin */
+    uint64_t bin_off[BIN_LEVELS_MAX];
     unsigned bin_levels;
     uint64_t level_off[LEVELS_MAX];
-    uint32_t level_len[LEVELS_MAX]; /* entries, a multiple of 16 */
     unsigned levels;
 };
 
@@ -331,7 +330,6 @@ static inline uint64_t layout_index(struct layout *plan, uint64_t off)
     for (plan->bin_levels = 0;; groups = (groups + WORD_BITS - 1) / WORD_BITS) {
         unsigned level = plan->bin_levels++;
         plan->bin_off[level] = off;
-        plan->bin_len[level] = groups;
         off += groups * BINS * sizeof(uint64_t);
         if (groups == 1)
             break;
@@ -340,8 +338,7 @@ static inline uint64_t layout_index(struct layout *plan, uint64_t off)
     for (plan->levels = 0;; entries = (entries + NODE_CHILDREN - 1) / NODE_CHILDREN) {
         unsigned level = plan->levels++;
         plan->level_off[level] = off;
-        plan->level_len[level] = (uint32_t)round_up(entries, NODE_CHILDREN);
-        off += plan->level_len[level] * sizeof(uint32_t);
+        off += round_up(entries, NODE_CHILDREN) * sizeof(uint32_t);
         if (entries <= NODE_CHILDREN && plan->levels >= LEVELS_MIN)
             return off;
     }

@@ -71,6 +71,7 @@
 #define expected_skip shmheap_expected_skip
 #define expected_tree_entry shmheap_expected_tree_entry
 #define file_above_standard shmheap_file_above_standard
+#define file_can_be_cut shmheap_file_can_be_cut
 #define file_close shmheap_file_close
 #define file_create_named shmheap_file_create_named
 #define file_data_next shmheap_file_data_next

@@ -149,6 +149,10 @@ struct shmheap *connect_fd(int fd, const shmheap_options *options)
         errno = EBADMSG;
         return NULL;
     }
+    if (file_can_be_cut(fd)) {
+        error_cause(EPERM, CAUSE_CAN_BE_CUT, 0, 0);
+        return NULL;
+    }
     int own = file_reopen(fd, NULL, 0, (options->flags & SHMHEAP_READ_ONLY) != 0);
     struct shmheap *heap = make_from_existing(own, NULL, options, options_timeout(options),
                                               own >= 0 && !file_is_nameless(own));

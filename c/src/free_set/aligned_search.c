@@ -53,8 +53,8 @@ static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
     const struct layout *layout = &heap->layout;
     unsigned level = 1;
     if (layout->bin_levels == 1)
-        return i < layout->bin_len[0] ? i : UINT64_MAX;
-    while (level < layout->bin_levels && i / WORD_BITS < layout->bin_len[level]) {
+        return bins_reach(heap, 0, i) ? i : UINT64_MAX;
+    while (level < layout->bin_levels && bins_reach(heap, level, i / WORD_BITS)) {
         uint64_t later = bins_any(heap, level, i / WORD_BITS, need) & ~bits_below(i);
         if (later == 0) {
             i = i / WORD_BITS + 1;
@@ -63,7 +63,7 @@ static uint64_t bins_word_from(const struct shmheap *heap, uint64_t i, uint64_t 
         }
         i = (i & ~(uint64_t)(WORD_BITS - 1)) + bit_lowest(later);
         if (--level == 0)
-            return i < layout->bin_len[0] ? i : UINT64_MAX;
+            return bins_reach(heap, 0, i) ? i : UINT64_MAX;
         i *= WORD_BITS;
     }
     return UINT64_MAX;

@@ -12,8 +12,9 @@
 #include "size_bins.h"
 #include "large_tree.h"
 
-/* Bytes of region from which on recovery and the checker look for holes. The index of a shorter one
- * has less than 256 KiB: a search for holes would cost more than the loads. */
+/* Bytes of region from which on recovery and the checker look for holes, in a heap that is not
+ * sparse. The index of a shorter one has less than 256 KiB: a search for holes would cost more than
+ * the loads. */
 #define HOLES_FROM (UINT64_C(8) << 20)
 
 uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
@@ -25,7 +26,7 @@ uint64_t index_start_of(const struct shmheap *heap, uint64_t granule)
     /* No start lies in the chunk before the granule: the block is large, and the last large free
      * block to begin. */
     chunk = tree_find_before(heap, chunk);
-    if (chunk == CHUNK_NONE || chunk >= heap->layout.chunks_max)
+    if (chunk == CHUNK_NONE || chunk * CHUNK_GRANULES >= heap->end)
         return GRANULE_NONE;
     starts = load_u64(&heap->bits[chunk].start);
     return starts != 0 ? chunk * CHUNK_GRANULES + bit_highest(starts) : GRANULE_NONE;
@@ -45,7 +46,8 @@ uint64_t index_next_start(const struct shmheap *heap, uint64_t from)
 
 void index_data_begin(struct index_data *data, const struct shmheap *heap)
 {
-    int before = errno, searched = heap->has_file && heap->end << heap->shift >= HOLES_FROM;
+    int before = errno, searched = heap->has_file && ((heap->format_flags & FORMAT_SPARSE) != 0 ||
+                                                      heap->end << heap->shift >= HOLES_FROM);
     memset(data, 0, sizeof *data);
     data->base = heap->base;
     data->fd = searched ? connection_fd(heap) : -1;

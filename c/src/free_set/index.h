@@ -11,7 +11,7 @@
 
 /* struct index_data is a cursor over a part of the index. It tells which places have memory
  * (file_data_next). Recovery and the checker pass over the whole index. From a hole they load
- * nothing, and into one they store no 0: a sparse heap of 8 MiB or more stays sparse.
+ * nothing, and into one they store no 0: a sparse heap stays sparse.
  * [hole, part.from) has no memory, part has, both as last seen; offsets in the file. */
 struct index_data {
     int fd;

@@ -19,7 +19,7 @@ uint64_t tree_find_before(const struct shmheap *heap, uint64_t chunk)
     }
     while (level-- > 0) {
         uint64_t node = entry * NODE_CHILDREN;
-        if (node >= heap->layout.level_len[level])
+        if (!tree_reaches(heap, level, node))
             return CHUNK_NONE;
         entry = node + bit_highest(node_at_least(heap->level[level] + node, 1) | 1u);
     }
@@ -33,7 +33,7 @@ uint64_t tree_find_from(const struct shmheap *heap, uint32_t need, uint64_t chun
 {
     uint64_t entry = chunk;
     unsigned level = 0;
-    while (level < heap->layout.levels && entry < heap->layout.level_len[level]) {
+    while (level < heap->layout.levels && tree_reaches(heap, level, entry)) {
         uint64_t node = entry & ~(uint64_t)(NODE_CHILDREN - 1);
         unsigned mask =
             node_at_least(heap->level[level] + node, need) & ~((1u << entry % NODE_CHILDREN) - 1);

@@ -66,6 +66,13 @@ static inline uint32_t node_maximum(const shared_u32 *node)
     return node_maximum_without(node, NODE_CHILDREN);
 }
 
+/* 1 where entry `entry` of a level covers a chunk of the region. A heap that may still grow has no
+ * memory for the nodes behind, and a peer may have written an entry that leads to one. */
+static ALWAYS_INLINE int tree_reaches(const struct shmheap *heap, unsigned level, uint64_t entry)
+{
+    return (entry << 4 * level) * CHUNK_GRANULES < heap->end;
+}
+
 /* The lowest level whose first node covers this chunk. A search for chunks up to it begins
  * there. */
 static inline unsigned tree_level_for(const struct shmheap *heap, uint64_t chunk)
@@ -85,9 +92,8 @@ static inline uint64_t tree_find(const struct shmheap *heap, uint32_t need, uint
         return CHUNK_NONE;
     uint64_t entry = bit_lowest(mask);
     while (level-- > 0) {
-        /* An entry above that a peer has written may name a node behind the last one. */
         uint64_t node = entry * NODE_CHILDREN;
-        if (UNLIKELY(node >= heap->layout.level_len[level]))
+        if (UNLIKELY(!tree_reaches(heap, level, node)))
             return CHUNK_NONE;
         mask = node_at_least(heap->level[level] + node, need);
         entry = node + bit_lowest(mask | 1u << 15);

@@ -15,7 +15,7 @@ void bins_put_high(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *i, uint64_t size)
 {
     while (*level > 0) {
-        uint64_t word = *i < heap->layout.bin_len[*level - 1]
+        uint64_t word = bins_reach(heap, *level - 1, *i)
                             ? load_u64(heap->bin[*level - 1] + *i * BINS + size)
                             : 0;
         if (word == 0)
@@ -29,7 +29,8 @@ static void bins_descend(const struct shmheap *heap, unsigned *level, uint64_t *
  * bits as words, but a hostile peer may set new ones: the rounds are counted, so that it ends. */
 uint32_t bins_next_far(const struct shmheap *heap, uint64_t chunk, uint64_t size)
 {
-    uint64_t i = chunk / WORD_BITS / WORD_BITS, rounds = heap->layout.bin_len[0] + BIN_LEVELS_MAX;
+    uint64_t i = chunk / WORD_BITS / WORD_BITS,
+             rounds = chunk_of(heap->end) / WORD_BITS + 1 + BIN_LEVELS_MAX;
     unsigned level = 2;
     while (level < heap->layout.bin_levels && rounds-- > 0) {
         uint64_t later =

@@ -34,6 +34,13 @@ static ALWAYS_INLINE shared_u64 *bin_word(const struct shmheap *heap, unsigned l
     return heap->bin[level] + ((i & ~(uint64_t)(WORD_BITS - 1)) | size);
 }
 
+/* 1 where word i of a level covers a chunk of the region. A heap that may still grow has no memory
+ * for the other words, and a peer may have set a bit that leads to one. */
+static ALWAYS_INLINE int bins_reach(const struct shmheap *heap, unsigned level, uint64_t i)
+{
+    return (i << 6 * (level + 1)) * CHUNK_GRANULES < heap->end;
+}
+
 /* The greatest of the 64 numbers from places[0] on: the lowest chunk as in first, or 0. *which: a
  * bit for each place that has it, or 0, since it takes AVX2 to find these places cheaply. */
 static ALWAYS_INLINE uint32_t first_of_bins(const shared_u32 *places, uint64_t *which)
@@ -105,7 +112,7 @@ static ALWAYS_INLINE uint32_t bins_next(const struct shmheap *heap, uint64_t chu
     if (UNLIKELY(select_u64(here | later, 0, far) != 0))
         return bins_next_far(heap, chunk, size);
     uint64_t ahead = select_u64(later, i + 1 + bit_lowest_or_64(later), i);
-    if (UNLIKELY(ahead >= heap->layout.bin_len[0]))
+    if (UNLIKELY(!bins_reach(heap, 0, ahead)))
         return 0;
     uint64_t there = select_u64(later, load_u64(heap->bin[0] + ahead * BINS + size), 0);
     uint64_t next =

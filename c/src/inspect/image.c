@@ -85,8 +85,10 @@ static uint64_t written_next(const struct image *image, uint64_t page, uint64_t 
 /* The first byte of the heap's file from off on that has memory: off, or the end of a hole. */
 static uint64_t data_next(struct image *image, uint64_t off)
 {
-    if (off < image->data.from || off >= image->data.to)
+    if (off < image->hole || off >= image->data.to) {
+        image->hole = off;
         image->data = file_data_next(image->source, off);
+    }
     return most(off, image->data.from);
 }
 
@@ -162,8 +164,9 @@ static int page_build(struct image *image, int still, struct image_page *page,
     return 0;
 }
 
-/* An empty block holds zeros, and so does a hole of the index. Visits the later pages inside them
- * that differ in the copy. Returns the next page to build; *stopped is what visit returned. */
+/* An empty block holds zeros, and so do holes of the index and of an object. Visits the later pages
+ * inside them that differ in the copy. Returns the next page to build; *stopped is what visit
+ * returned. */
 static uint64_t pages_skip(struct image *image, const struct block_step *step,
                            struct image_page *page, int (*visit)(const struct image_page *, void *),
                            void *context, int *stopped)
@@ -172,13 +175,15 @@ static uint64_t pages_skip(struct image *image, const struct block_step *step,
     uint64_t next = page->number + 1, off = next * IMAGE_PAGE, index_end = heap->layout.region_off,
              state = header_state(step->header);
     int empty = step->size != 0 && (state == SHMHEAP_STATE_FREE || state == SHMHEAP_STATE_CACHED);
-    uint64_t until = empty && step->granule < heap->end
-                         ? header_off(heap, step->granule + step->size) / IMAGE_PAGE
-                         : next;
+    uint64_t block_end = step->size != 0 && step->granule < heap->end
+                             ? header_off(heap, step->granule + step->size)
+                             : off;
     static const struct image_sum none;
     if (off < index_end)
-        until = least(data_next(image, off), index_end) / IMAGE_PAGE;
-    until = least(until, pages_max(heap));
+        block_end = index_end;
+    uint64_t zeros_end =
+        empty && off >= index_end ? block_end : least(data_next(image, off), block_end);
+    uint64_t until = least(zeros_end / IMAGE_PAGE, pages_max(heap));
     memset(page->words, 0, sizeof page->words);
     page->sum = none;
     for (uint64_t at = written_next(image, next, until); at < until && *stopped == 0;
@@ -198,7 +203,7 @@ int image_compare(struct image *image, int still, int (*visit)(const struct imag
     struct image_page page;
     int stopped = 0;
     image->len = heap->layout.region_off + load_u64(&heap->len_known);
-    image->data.from = image->data.to = 0;
+    image->hole = image->data.from = image->data.to = 0;
     for (uint64_t number = heap->layout.bits_off / IMAGE_PAGE;
          number * IMAGE_PAGE < image->len && stopped == 0;) {
         page.number = number;

@@ -38,7 +38,8 @@ struct image {
     uint64_t *written;
     uint64_t writes;        /* pages written so far */
     struct image_sum zeros; /* NH of a page of zeros */
-    struct file_data data;  /* of the file, as far as known */
+    uint64_t hole;          /* [hole, data.from) of the file has no memory, as last seen */
+    struct file_data data;  /* and this part has */
     uint32_t key[2 * IMAGE_WORDS + 2];
     void *memory;
     uint64_t memory_len;

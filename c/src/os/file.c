@@ -160,6 +160,19 @@ int file_is_sealed(int fd)
     return seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
 }
 
+int file_can_be_cut(int fd)
+{
+    static const char memfd[] = "/memfd:";
+    char path[32], target[sizeof memfd];
+    int before = errno;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int is_memfd = readlink(path, target, sizeof target) >= (ssize_t)strlen(memfd) &&
+                   memcmp(target, memfd, strlen(memfd)) == 0;
+    int seals = is_memfd ? fcntl(fd, F_GET_SEALS) : -1;
+    errno = before;
+    return seals >= 0 && (seals & F_SEAL_SHRINK) == 0;
+}
+
 int file_length_check(uint64_t len)
 {
     struct rlimit limit;

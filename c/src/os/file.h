@@ -63,6 +63,10 @@ int file_is_nameless(int fd);
  * stays. */
 int file_is_sealed(int fd);
 
+/* file_can_be_cut returns 1 when fd is that of a memfd which a process can make shorter, so that
+ * its users get SIGBUS. The library makes no such memfd. 0 for other files. errno stays. */
+int file_can_be_cut(int fd);
+
 /* file_length_check returns 0 when RLIMIT_FSIZE lets a file be len bytes long, else -1 with EFBIG.
  * The kernel answers a write beyond that limit with SIGXFSZ, which ends the process. */
 int file_length_check(uint64_t len);

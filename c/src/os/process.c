@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/error.h"
 #include "../base/kernel.h"
 #include "../base/shared.h"
 
@@ -25,8 +26,8 @@ enum { NAMESPACE_MASK = 0xffffff };
 void *process_map(void *address, size_t len, int protection, int flags, int fd)
 {
     void *memory = mmap(address, len, protection, flags, fd, 0);
-    if (memory == MAP_FAILED && errno == EAGAIN)
-        errno = ENOMEM;
+    if (memory == MAP_FAILED && (errno == EAGAIN || errno == ENOMEM))
+        error_cause(ENOMEM, CAUSE_MAP, len, 0);
     return memory;
 }
 

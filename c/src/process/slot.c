@@ -43,6 +43,23 @@ static unsigned entries_mapped(const struct shmheap *heap)
     return there;
 }
 
+/* Returns the entries, of so many that the file is long enough for, whose pages are there: a peer
+ * may make a file longer without reserving memory. A page that holds a process's entry is there. */
+static unsigned entries_reserved(const struct shmheap *heap, unsigned there)
+{
+    unsigned in_page = (unsigned)(heap->file_page / SLOT_SIZE), known = heap->layout.slots_first;
+    if (heap->file_kind != FILE_IN_MEMORY)
+        return there;
+    while (known < there) {
+        unsigned next = there - known < in_page ? there : known + in_page;
+        if (!segment_page_is_there(heap, entries_end(heap, known + 1)) ||
+            !segment_page_is_there(heap, entries_end(heap, next)))
+            break;
+        known = next;
+    }
+    return known;
+}
+
 /* Counts the entries before the index, and those behind the region as far as the file reaches. The
  * file never shrinks. With too low a count, living processes behind it would count as dead: other
  * processes would reap their objects, and seize a lock that one of them holds. */
@@ -56,8 +73,9 @@ static unsigned entries_there(const struct shmheap *heap)
         return entries_mapped(heap);
     uint64_t len = heap->has_file ? (uint64_t)status.st_size : heap->map_len;
     uint64_t more = len > layout->more_off ? (len - layout->more_off) / SLOT_SIZE : 0;
-    return more < heap->slot_count - layout->slots_first ? layout->slots_first + (unsigned)more
-                                                         : heap->slot_count;
+    unsigned most = heap->slot_count - layout->slots_first,
+             there = layout->slots_first + (more < most ? (unsigned)more : most);
+    return heap->has_file ? entries_reserved(heap, there) : there;
 }
 
 unsigned slot_limit(struct shmheap *heap)

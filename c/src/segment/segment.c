@@ -60,10 +60,9 @@ static int segment_mmap(struct shmheap *heap)
     void *base =
         process_map(huge_address(heap), len, protection, MAP_SHARED | MAP_NORESERVE, heap->fd);
     if (base == MAP_FAILED) {
-        enum cause cause = errno == ENOMEM                              ? CAUSE_MAP
-                           : errno == EPERM && file_is_sealed(heap->fd) ? CAUSE_SEALED
-                                                                        : CAUSE_NONE;
-        return error_cause(errno, cause, len, 0);
+        if (errno != EPERM || !file_is_sealed(heap->fd))
+            return -1;
+        return error_cause(EPERM, CAUSE_SEALED, 0, 0);
     }
     if (heap->no_dump)
         madvise(base, len, MADV_DONTDUMP);
@@ -291,13 +290,33 @@ int segment_page_is_there(const struct shmheap *heap, uint64_t off)
     return is_there;
 }
 
-/* Returns 1 when the file reaches to this offset, which the mapping contains. */
-static int file_reaches(const struct shmheap *heap, uint64_t off)
+/* Returns 0 when the file lacks memory at the end of a part, and the system has no more
+ * to give. */
+static int parts_have_memory(const struct shmheap *heap, const struct part *parts, unsigned count)
 {
+    if (heap->file_kind != FILE_IN_MEMORY || (heap->format_flags & FORMAT_SPARSE))
+        return 1;
+    while (count-- > 0)
+        if (parts[count].from < parts[count].to && !segment_page_is_there(heap, parts[count].to))
+            return 0;
+    return 1;
+}
+
+/* Returns 1 when the file has the memory of a region of len bytes. A growth makes the file just so
+ * long. It is longer where it has more slots: then a hole lies between region and slots, and the
+ * length proves nothing. */
+static int file_has(const struct shmheap *heap, uint64_t len)
+{
+    struct part parts[PARTS_MAX];
     struct stat status;
     int fd = connection_fd(heap);
-    return fd >= 0 ? fstat(fd, &status) == 0 && (uint64_t)status.st_size >= off
-                   : segment_page_is_there(heap, off);
+    unsigned count = parts_pages(heap, len, parts);
+    if (fd < 0)
+        return segment_page_is_there(heap, heap->layout.region_off + len) &&
+               parts_have_memory(heap, parts, count);
+    return fstat(fd, &status) == 0 && (uint64_t)status.st_size >= heap->layout.region_off + len &&
+           ((uint64_t)status.st_size <= parts_end(parts, count) ||
+            parts_have_memory(heap, parts, count));
 }
 
 int segment_refresh(struct shmheap *heap)
@@ -306,7 +325,7 @@ int segment_refresh(struct shmheap *heap)
     int before = errno;
     /* The region only grows. A length beyond the file's end would lead to a SIGBUS. */
     if (len < REGION_LEN_MIN || len < load_u64(&heap->len_known) || len > heap->layout.max_len ||
-        (heap->has_file && !file_reaches(heap, heap->layout.region_off + len))) {
+        (heap->has_file && !file_has(heap, len))) {
         errno = EBADMSG;
         return -1;
     }

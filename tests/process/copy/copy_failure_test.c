@@ -16,6 +16,19 @@
 static int pwrites_to_go, pwrite_errno, no_tmpfile;
 static uint64_t written;
 
+/* Calls of lseek. */
+static unsigned seeks;
+
+off_t __real_lseek(int fd, off_t off, int whence);
+
+off_t __wrap_lseek(int fd, off_t off, int whence);
+
+off_t __wrap_lseek(int fd, off_t off, int whence)
+{
+    seeks++;
+    return __real_lseek(fd, off, whence);
+}
+
 /* The k-th question whether there is memory, from now on, is answered by no. */
 static int questions_to_go;
 static uint64_t granted;
@@ -227,8 +240,25 @@ static void the_copier_is_killed(void)
     test_unshare(copier, sizeof *copier);
 }
 
-static const struct test tests[] = {TEST(what_is_refused), TEST(a_full_disk_leaves_nothing_behind),
+/* The copier searches a hole once in each pass over the heap, not once for each of its pages: in
+ * the last pass it holds the lock. */
+static void an_object_without_memory_costs_little(void)
+{
+    enum { HOLE = 1 << 30 };
+    const char *path = copy_path();
+    shmheap_memory_handle mem = test_anonymous_with(HOLE + LEN, 0, SHMHEAP_SPARSE);
+    CHECK(shmheap_alloc(mem, HOLE) != NULL);
+    seeks = 0;
+    CHECK_EQ(shmheap_copy(mem, path), 0);
+    CHECK(seeks > 0);
+    CHECK_LE(seeks, 200);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(what_is_refused),
+                                    TEST(a_full_disk_leaves_nothing_behind),
                                     TEST(too_little_memory_is_an_error_and_no_death),
                                     TEST(a_limit_of_file_sizes_is_an_error_and_no_signal),
-                                    TEST(the_copier_is_killed)};
+                                    TEST(the_copier_is_killed),
+                                    TEST(an_object_without_memory_costs_little)};
 TEST_MAIN(tests)

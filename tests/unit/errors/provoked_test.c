@@ -1,6 +1,8 @@
 /* shmheap_error_text after calls that fail: for each cause a call that has it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "c/src/os/topology.h"
 #include "c/src/recovery/recover.h"
@@ -116,6 +118,11 @@ static void a_sealed_heap(void)
     CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), &reader), 0);
     shmheap_disconnect(other);
     shmheap_disconnect(mem);
+    int fd = memfd_create("cut", 0);
+    FAILS(
+        shmheap_open_fd(&other, fd, NULL) == -1, EPERM,
+        "shmheap_open_fd: a process can make the memfd shorter, which raises SIGBUS in its users");
+    close(fd);
 }
 
 static void opening_what_is_no_heap(void)

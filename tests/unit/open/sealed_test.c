@@ -51,8 +51,32 @@ static void write_a_heap(int fd)
     CHECK_LE(LEN, len);
     kept = opened_again(fd);
     CHECK_EQ(pwrite(kept, image, (size_t)len, 0), len);
+    CHECK_EQ(fcntl(kept, F_ADD_SEALS, F_SEAL_SHRINK), 0);
     CHECK_EQ(shmheap_open_fd(&second, kept, NULL), 0);
     shmheap_disconnect(other);
+}
+
+/* A peer may give a memfd away that it can truncate later. */
+static void a_memfd_that_can_be_cut_is_refused(void)
+{
+    static unsigned char image[1 << 20];
+    static const unsigned flags[] = {0, MFD_ALLOW_SEALING};
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 16), other;
+    ssize_t len = pread(shmheap_fd(mem), image, sizeof image, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = memfd_create("a peer's", flags[i]);
+        CHECK_EQ(pwrite(fd, image, (size_t)len, 0), len);
+        CHECK_REFUSED(shmheap_open_fd(&other, fd, NULL) == -1, EPERM);
+        CHECK(strstr(shmheap_error_text(), "a process can make the memfd shorter") != NULL);
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0) {
+            CHECK_EQ(shmheap_open_fd(&other, fd, NULL), 0);
+            shmheap_disconnect(other);
+        } else {
+            CHECK_EQ(flags[i], 0);
+        }
+        close(fd);
+    }
+    shmheap_disconnect(mem);
 }
 
 static int create(shmheap_memory_handle *mem, void (*what)(int fd))
@@ -166,8 +190,10 @@ static void wrong_options(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(others_cannot_write),
+static const struct test tests[] = {TEST(a_memfd_that_can_be_cut_is_refused),
+                                    TEST(others_cannot_write),
                                     TEST(what_was_written_before_the_seal_is_gone),
                                     TEST(a_connection_made_before_the_seal_is_found),
-                                    TEST(a_closed_connection_is_none), TEST(wrong_options)};
+                                    TEST(a_closed_connection_is_none),
+                                    TEST(wrong_options)};
 TEST_MAIN(tests)

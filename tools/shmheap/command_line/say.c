@@ -5,13 +5,15 @@
 #include "tools/shmheap/command_line/say.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TEXTS = 16, TEXT_ROOM = 32 };
 
-static const char *command = "";
+static const char *command = "", *heap = "";
 
 void say_command(const char *name) { command = name; }
 
@@ -41,6 +43,27 @@ int wrong_usage(const char *format, ...)
     line(format, arguments, ending);
     va_end(arguments);
     return STATUS_USAGE;
+}
+
+void say_heap(const char *name) { heap = name; }
+
+/* In a signal handler, so without stdio. */
+static void end_without_memory(int signal)
+{
+    const char *const parts[] = {
+        "shmheap ", command, ": '", heap,
+        "' has no memory for a page: it is sparse and its file system is full, or its file was cut "
+        "short; see 'df /dev/shm'\n"};
+    (void)signal;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (write(STDERR_FILENO, parts[i], strlen(parts[i])) < 0)
+            break;
+    _exit(STATUS_FAILED);
+}
+
+void say_missing_memory(void)
+{
+    sigaction(SIGBUS, &(struct sigaction){.sa_handler = end_without_memory}, NULL);
 }
 
 int create_fail(const char *file)

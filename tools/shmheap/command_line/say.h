@@ -16,6 +16,12 @@ void say_command(const char *name);
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* say_heap sets the heap that say_missing_memory names. From say_missing_memory on, SIGBUS ends the
+ * tool with such a line: a page of a sparse heap that a full file system cannot provide, or of a
+ * file that was cut short. */
+void say_heap(const char *name);
+void say_missing_memory(void);
+
 /* create_fail is fail for a file that cannot be created, from errno: why, and what to do. */
 int create_fail(const char *file);
 

@@ -44,6 +44,7 @@ static int open_within(const struct heap_ref *ref, unsigned flags, unsigned ms,
 {
     shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
                                .timeout_ms = ms};
+    say_heap(ref->text);
     return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
 }
 
