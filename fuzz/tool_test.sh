@@ -81,20 +81,43 @@ expect_seconds 6000000 "trace" trace 100000
 expect_seconds 7 "ops" --seconds 7 ops
 expect_seconds 7 "ops" ops --seconds 7
 
-# A finding: its bytes and the commands that repeat it.
+# A finding: what failed, its bytes, and the commands that repeat it. The program "finds" one, which
+# fails again; crash-2, of an earlier run, stops in a call, and crash-3 fails no more.
 cat >"$place/bin/fuzz/fuzz_ops" <<'END'
 #!/bin/bash
 for word; do
     [[ $word != -artifact_prefix=* ]] || printf 'a\n\001' >"${word#*=}crash-1"
 done
-echo "stat::average_exec_per_sec: 1"
+case $word in
+    */crash-1)
+        echo '/* shmheap_check: 1, rule 3: no size */'
+        printf 'world.c:1: sound == 0 is false. As a program:\n#define _GNU_SOURCE\n{\n}\n'
+        ;;
+    */crash-2)
+        [ -z "${FUZZ_PRINT_C-}" ] || printf '#define _GNU_SOURCE\n{\n    shmheap_free();\n'
+        echo 'SUMMARY: AddressSanitizer: SEGV' >&2
+        ;;
+esac
+echo "stat::average_exec_per_sec: 1" >&2
 END
 rm -rf "$place/found"
+mkdir -p "$place/found/ops/found"
+touch "$place/found/ops/found/crash-2" "$place/found/ops/found/crash-3"
 said=$(PATH=$place/bin:$PATH "$place/tree/tools/fuzz" ops --seconds 1 --folder "$place/found" 2>&1)
 [ $? = 1 ] || { echo "a finding, but no exit status 1: $said"; failed=1; }
-for words in "$place/found/ops/found/crash-1" "bytes: 610a01" \
-    "repeat: $place/found/bin/fuzz_ops $place/found/ops/found/crash-1" \
-    "//fuzz:fuzz_ops_replay -- $place/found/ops/found/crash-1"; do
+file=$place/found/ops/found/crash-1
+for words in "$file" "what: world.c:1: sound == 0 is false; shmheap_check: 1, rule 3: no size" \
+    "log: $file.log" "bytes: 610a01" "perl -e 'print pack \"H*\", shift' BYTES >FILE" \
+    "repeat: $place/found/bin/fuzz_ops $file" \
+    "build //fuzz:fuzz_ops_replay && bazel-bin/fuzz/fuzz_ops_replay $file" \
+    "as a program: cc -g -Ic/include $file.c c/shmheap.c && ./a.out" \
+    "what: SUMMARY: AddressSanitizer: SEGV" "what: nothing: it does not fail alone"; do
     [[ $said == *"$words"* ]] || { echo "expected '$words' in: $said"; failed=1; }
 done
+[ "$(cat "$file.c")" = $'#define _GNU_SOURCE\n{\n}' ] || { cat "$file.c"; failed=1; }
+[[ $(tail -n 2 "${file%1}2.c") == *"return broken(0) | broken(1);"$'\n}' ]] ||
+    { echo "the program of a call that does not return has no end"; failed=1; }
+[ ! -e "${file%1}3.c" ] || { echo "a program of an input that passes"; failed=1; }
+[ "$(perl -e 'print pack "H*", shift' 610a01 | od -An -tx1)" = "$(od -An -tx1 "$file")" ] ||
+    { echo "the command for BYTES writes another file"; failed=1; }
 exit $failed

@@ -60,6 +60,39 @@ refused 'no C file main.c' --list main.c # of the program shmheap
 refused 'no C file README.md' --list README.md
 refused 'no C file ' --list ''
 
+# FILE:LINE, as the list begins.
+place=$(tail -n 1 <<<"$grow" | cut -d: -f1,2)
+[ "$(list "${place#heap/}")" = "$(grep "^$place:" <<<"$grow")" ] ||
+    fail "$place: not the mutants of this line"
+[ "$(list grow.c:1000 grow.c)" = "$grow" ] || fail "a file and a line of it: not those of the file"
+refused 'heap/grow.c:1 has no mutant; tools/mutate --list heap/grow.c' grow.c:1
+refused 'no C file nothing.c' nothing.c:7
+
+refused 'no file nothing of faults; tests/schedule/faults.txt' --faults nothing
+echo 'grow.c: a fault' >"$work/faults"
+refused "'grow.c: a fault' is no FILE | FUNCTION | WAS -> IS" --faults "$work/faults"
+echo 'heap/none.c | two | a -> b' >"$work/faults"
+refused 'c/src has no C file heap/none.c' --faults "$work/faults"
+
+# A gcc that a signal ends while it links. It is no fault of the test, and no verdict.
+mkdir "$work/gcc"
+cat >"$work/gcc/gcc" <<'END'
+#!/bin/bash
+words=" $* " made=${words##* -o }
+case $words in
+    *" -MM "*) echo "source.o: source.c" ;;
+    *" -c "*) touch "${made%% *}" ;;
+    *) kill -TERM $$ ;;
+esac
+END
+chmod +x "$work/gcc/gcc"
+PATH=$work/gcc:$PATH "$tool" --state "$work/state" --tests unit/calls/errno_test grow.c \
+    >"$work/out" 2>"$work/err"
+[[ $(cat "$work/err") == "mutate: compiling 1 tests, "*$'\nmutate: gcc was ended by signal 15' ]] ||
+    fail "gcc ended by a signal: $(cat "$work/err")"
+[ ! -s "$work/state" ] || fail "gcc ended by a signal: verdicts $(cat "$work/state")"
+rm -f "$work/state"
+
 # Each fault of the scheduler's list is a change of one place, and its test exists.
 faults=$(list --faults tests/schedule/faults.txt)
 [ "$(wc -l <<<"$faults")" -ge 6 ] || fail "few faults: $faults"

@@ -34,6 +34,7 @@ static void connected(struct hostile *hostile, shmheap_memory_handle mem)
 void hostile_begin(struct hostile *hostile, size_t bytes, const shmheap_memory_handle *mem)
 {
     memset(hostile, 0, sizeof *hostile);
+    world_damaged = 1;
     hostile->bytes = bytes;
     for (unsigned side = 0; side < 2; side++) {
         hostile->memory[side] = arena_memory(side, bytes);

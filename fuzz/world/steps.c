@@ -166,11 +166,10 @@ void step_labelled(struct world *world, const struct op *op)
     const uint64_t words[3] = {world->marks, ~world->marks, op->size ^ object->mark};
     size_t count = 1 + op->size % 3;
     uint64_t label = words[2];
-    SAY("{ uint64_t label = %lluu, words[] = {%lluu, %lluu, label};", (unsigned long long)label,
-        (unsigned long long)words[0], (unsigned long long)words[1]);
-    SAY("shmheap_object_handle sent = shmheap_send_labelled(mem[%u], ptr(%u, at[%u]), words + %zu, "
-        "%zu);",
-        op->side, op->side, object->line, 3 - count, count);
+    SAY("words[0] = %lluu, words[1] = %lluu, words[2] = label = %lluu;",
+        (unsigned long long)words[0], (unsigned long long)words[1], (unsigned long long)label);
+    SAY("sent = shmheap_send_labelled(mem[%u], ptr(%u, at[%u]), words + %zu, %zu);", op->side,
+        op->side, object->line, 3 - count, count);
     shmheap_object_handle handle = shmheap_send_labelled(
         world->mem[op->side], world_ptr(world, op->side, object->offset), words + 3 - count, count);
     if (handle.bits != 0) {
@@ -182,7 +181,6 @@ void step_labelled(struct world *world, const struct op *op)
         FUZZ_CHECK((errno == EPERM && object->owner != (int)op->side) ||
                    (errno == EBADMSG && object->len < count * sizeof *words));
     }
-    SAY("}");
 }
 
 static int alive_at(const struct world *world, uint64_t offset)

@@ -10,7 +10,7 @@
 #include "fuzz/world/contents.h"
 #include "fuzz/driver/kernel.h"
 
-int world_printing;
+int world_printing, world_damaged;
 static const uint8_t *input_bytes;
 static size_t input_len;
 
@@ -22,6 +22,7 @@ void world_input(const uint8_t *bytes, size_t len)
     done = 1;
     input_bytes = bytes;
     input_len = len;
+    world_damaged = 0;
     kernel_forget();
 }
 
@@ -32,7 +33,8 @@ void world_fail(const char *file, int line, const char *text)
         world_printing = 1;
         LLVMFuzzerTestOneInput(input_bytes, input_len);
     }
-    printf("    /* here %s is false (%s:%d) */\n    return 0;\n}\n", text, file, line);
+    printf("    /* here %s is false (%s:%d) */\n", text, file, line);
+    world_print_end();
     fflush(NULL);
     abort();
 }
@@ -44,6 +46,7 @@ static const char program_head[] =
     "static void *ptr(int side, long at) { return (char *)shmheap_underlying(mem[side]) + at; }\n"
     "static long off(int side, void *ptr) { return ptr ? (char *)ptr - (char "
     "*)shmheap_underlying(mem[side]) : 0; }\n"
+    "static uint64_t label, words[3];\nstatic shmheap_object_handle sent;\n"
     "static int see(const shmheap_block_info *block, void *context) { return 0; }\n"
     "static int see_name(const shmheap_name_info *name, void *context) { return 0; }\n"
     "static int see_process(const shmheap_process_info *process, void *context) { return 0; }\n"
@@ -51,7 +54,12 @@ static const char program_head[] =
     "    if (what & 1) shmheap_walk(mem, see, NULL);\n    if (what & 2) shmheap_check(mem, NULL);\n"
     "    if (what & 4) shmheap_stat(mem, &stats);\n    if (what & 8) shmheap_names(mem, see_name, "
     "NULL);\n"
-    "    if (what & 16) shmheap_processes(mem, see_process, NULL);\n}\n\nint main(void)\n{\n";
+    "    if (what & 16) shmheap_processes(mem, see_process, NULL);\n}\n"
+    "static int broken(int side)\n{\n    shmheap_report report = {0};\n"
+    "    if (!shmheap_valid(mem[side]) || shmheap_check(mem[side], &report) == 0)\n"
+    "        return 0;\n"
+    "    printf(\"heap %d: rule %u: %s\\n\", side, report.rule, report.text);\n"
+    "    return 1;\n}\n\nint main(void)\n{\n";
 
 void world_print_memory(size_t bytes)
 {
@@ -65,7 +73,7 @@ void world_print_memory(size_t bytes)
 void world_print_end(void)
 {
     if (world_printing)
-        printf("    return 0;\n}\n");
+        printf("    return %s;\n}\n", world_damaged ? "0" : "broken(0) | broken(1)");
 }
 
 const char *world_list_max(const struct world *world, unsigned side)
@@ -185,9 +193,9 @@ void world_check_sound(shmheap_memory_handle mem)
 {
     shmheap_report report;
     int sound = shmheap_check(mem, &report);
-    if (sound)
-        printf("shmheap_check: %d, rule %u: %s, offset %llu, expected %llu, found %llu\n", sound,
-               report.rule, report.text, (unsigned long long)report.offset,
+    if (sound) /* a comment, since it may stand inside a printed program */
+        printf("/* shmheap_check: %d, rule %u: %s, offset %llu, expected %llu, found %llu */\n",
+               sound, report.rule, report.text, (unsigned long long)report.offset,
                (unsigned long long)report.expected, (unsigned long long)report.found);
     FUZZ_CHECK(sound == 0);
 }

@@ -42,12 +42,17 @@ extern int world_printing;
     (world_printing ? (void)(printf("    " __VA_ARGS__), putchar('\n'), fflush(stdout)) : (void)0)
 
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : world_fail(__FILE__, __LINE__, #condition))
+/* Set after world_input by a target whose peer writes into the memory: the printed program then
+ * does not check the heap at its end, since a damaged heap is no finding. */
+extern int world_damaged;
+
 /* Prints the failed condition, runs the input again to print it as a program, and aborts. */
 void world_fail(const char *file, int line, const char *text) __attribute__((noreturn));
 /* The input under test, for world_fail. */
 void world_input(const uint8_t *bytes, size_t len);
 
-/* Print the start and the end of the program, with memory of so many bytes, mapped twice. */
+/* Print the start and the end of the program, with memory of so many bytes, mapped twice. At its
+ * end the program checks the heap through both connections, and returns 1 if it is broken. */
 void world_print_memory(size_t bytes);
 void world_print_end(void);
 

@@ -62,16 +62,26 @@ static const char *plan_text(void)
     return text;
 }
 
+/* Fails on text that it cannot read: without its end the plan would be another plan. */
 static void plan_read(const char *text)
 {
     unsigned step, actor;
     char kind;
     int length;
     for (; sscanf(text, " %u%c%u%n", &step, &kind, &actor, &length) == 3; text += length) {
-        CHECK((kind == '>' || kind == 'x') && actor < ACTORS_MAX &&
-              stage->change_count < CHANGES_MAX);
+        if ((kind != '>' && kind != 'x') || actor >= stage->count)
+            break;
+        CHECK(stage->change_count < CHANGES_MAX);
         stage->changes[stage->change_count++] = (struct change){step, kind == 'x', (uint8_t)actor};
     }
+    text += strspn(text, " ");
+    errno = 0;
+    if (*text != 0)
+        test_fail(
+            __FILE__, __LINE__,
+            "SHMHEAP_SCHEDULE: cannot read '%s'; write 5>1 or 5x0: at step 5 actor 1 goes on, "
+            "or actor 0 dies; %s has %u actors",
+            text, scenario->name, stage->count);
 }
 
 /* Outcomes ---------------------------------------------------------------- */

@@ -310,6 +310,17 @@ static void seed_choose(void)
     printf("SHMHEAP_TEST_SEED=%#llx\n", (unsigned long long)seed);
 }
 
+/* A mistyped filter would run nothing, and the program would pass. */
+static void filter_failed(const struct test *tests, size_t count, const char *filter)
+{
+    fflush(stdout);
+    fprintf(stderr, "no test of this program has '%s' in its name; the names are:", filter);
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", tests[i].name);
+    fputc('\n', stderr);
+    exit(1);
+}
+
 static void run_all(const struct test *tests, size_t count, const char *filter)
 {
     size_t ran = 0;
@@ -323,6 +334,8 @@ static void run_all(const struct test *tests, size_t count, const char *filter)
         tests[i].run();
         ran++;
     }
+    if (ran == 0 && filter)
+        filter_failed(tests, count, filter);
     CHECK(ran > 0);
     exit(0);
 }
