@@ -201,8 +201,8 @@ impl Error {
             }
             Error::WrongType { expected, found } => write!(
                 f,
-                "asked for {expected}, and it is {found}: receive it as its own type; the handle \
-                 stays good"
+                "asked for {expected}, and it is {found}: receive it as its own type, and compare \
+                 the derive of both programs (fields, order, #[shm(name)]); the handle stays good"
             ),
             Error::NotAValue { expected, index } => write!(
                 f,
@@ -286,6 +286,7 @@ mod tests {
     fn wrong_type_names_both() {
         let text = Error::WrongType { expected: "u64", found: "a share" }.to_string();
         assert!(text.contains("u64") && text.contains("a share"), "{text}");
+        assert!(text.contains("(fields, order, #[shm(name)])"), "{text}");
     }
 
     /// One of each variant: `variant` does not compile when one is added, and its list is here.
