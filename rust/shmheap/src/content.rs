@@ -22,6 +22,12 @@ use crate::raw::Shm;
 /// assert!(counters.hits.load(Relaxed) < counters.limit);
 /// # Ok::<(), shmheap::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` cannot be shared in a heap",
+    note = "it has to be a `Shm` type: a struct with `#[derive(shmheap::Shm)] #[repr(C)]`, an \
+            array such as `[u8; 64]` for text",
+    note = "what changes in it has to be an atomic, such as `AtomicU64`, and no `Cell` or `Mutex`"
+)]
 pub trait Shareable: Shm + Sync {}
 impl<T: Shm + Sync> Shareable for T {}
 
@@ -34,6 +40,12 @@ impl<T: Shm + Sync> Shareable for T {}
 /// names_it::<[f32]>();
 /// names_it::<str>();
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a box in shared memory cannot hold a `{Self}`",
+    note = "for text: `str` in the place of `String`, as in `Handle<str>`",
+    note = "for elements: `[T]` in the place of `Vec<T>`, as in `Handle<[u64]>`",
+    note = "for a struct: `#[derive(shmheap::Shm)] #[repr(C)]`"
+)]
 pub trait Content: sealed::Sealed {
     /// The same in memory of the process's own: `T`, `Vec<T>` or `String`.
     type Owned;

@@ -100,9 +100,9 @@ macro_rules! handle {
             }
         }
         impl<T: ?Sized> FromStr for $name<T> {
-            type Err = std::num::ParseIntError;
+            type Err = ParseHandleError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                u64::from_str_radix(text, 16).map(Self::from_bits)
+                u64::from_str_radix(text, 16).map(Self::from_bits).map_err(|_| ParseHandleError(()))
             }
         }
     };
@@ -147,6 +147,24 @@ handle! {
     /// ```
     ArcHandle
 }
+
+/// What parsing a [`Handle`] or an [`ArcHandle`] fails with: the text is no number of at most 16
+/// hexadecimal digits.
+///
+/// ```
+/// let error = "xyz".parse::<shmheap::Handle<u64>>().unwrap_err();
+/// assert_eq!(error.to_string(), "no handle: 16 hexadecimal digits make one");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseHandleError(());
+
+impl fmt::Display for ParseHandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no handle: 16 hexadecimal digits make one")
+    }
+}
+
+impl std::error::Error for ParseHandleError {}
 
 /// A place for a [`Handle`] that several processes change: for rings, mailboxes and lists in a
 /// [`ShmArc`](crate::ShmArc).
@@ -267,8 +285,13 @@ mod tests {
             let handle = Handle::<str>::from_bits(bits);
             assert_eq!(handle.to_string().parse::<Handle<str>>().unwrap(), handle);
         }
-        assert!("no handle".parse::<Handle<u8>>().is_err());
-        assert!("11112222333344445".parse::<Handle<u8>>().is_err());
+        for text in ["no handle", "", "11112222333344445"] {
+            assert_eq!(text.parse::<Handle<u8>>().unwrap_err(), ParseHandleError(()));
+        }
+        // For a main that returns any error, and for threads.
+        let error = "xyz".parse::<ArcHandle<u8>>().unwrap_err();
+        let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+        assert_eq!(error.to_string(), "no handle: 16 hexadecimal digits make one");
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub use arc::ShmArc;
 pub use boxed::ShmBox;
 pub use content::{Content, Shareable};
 pub use error::{Error, Result};
-pub use handle::{ArcHandle, AtomicHandle, Handle};
+pub use handle::{ArcHandle, AtomicHandle, Handle, ParseHandleError};
 pub use heap::{Heap, HeapOptions, HeapRef, Reaped, Stats};
 pub use raw::{Shape, Shm};
 pub use root::{NameInfo, Root};

@@ -3,7 +3,7 @@ use std::io;
 
 mod text;
 
-use text::{in_rust, without_call};
+use text::{in_rust, of_call, with_removal, without_call};
 
 /// Why a call failed. Unless a variant says otherwise nothing has changed, and the call may be
 /// tried again.
@@ -12,7 +12,7 @@ use text::{in_rust, without_call};
 /// use shmheap::{Error, Heap};
 ///
 /// match Heap::options().open("/no-such-heap-here") {
-///     Err(Error::NotFound { heap }) => println!("no process has created {heap} yet"),
+///     Err(Error::NotFound { heap, .. }) => println!("no process has created {heap} yet"),
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
@@ -22,11 +22,15 @@ pub enum Error {
     NotFound {
         /// The heap's name, or its path.
         heap: Box<str>,
+        /// What to do, in the words of the library: opening and removal differ.
+        what: Box<str>,
     },
     /// There is something of that name already.
     AlreadyExists {
         /// The heap's name, or its path.
         heap: Box<str>,
+        /// What to do, in the words of the library.
+        what: Box<str>,
     },
     /// An argument is outside its range.
     InvalidOption {
@@ -48,14 +52,20 @@ pub enum Error {
     /// A live process has held the heap's lock, or has been making a root, for 30 s; or no process
     /// finished creating the heap in time; or no space was given back in the time that the caller
     /// would wait.
-    TimedOut,
+    TimedOut {
+        /// Which heap, which cause, and what to do, in the words of the library.
+        what: Box<str>,
+    },
     /// What is there is no heap of this version of the format.
     OtherVersion {
         /// The heap's name, or its path.
         heap: Box<str>,
     },
-    /// The memory holds what no sound heap can hold.
-    Corrupt,
+    /// The memory holds what no sound heap can hold; or what was to be opened is no heap.
+    Corrupt {
+        /// Which heap, and what to do, in the words of the library.
+        what: Box<str>,
+    },
     /// No free space of that many bytes is left in the heap.
     OutOfMemory {
         /// Bytes requested, with those that the crate adds.
@@ -144,7 +154,7 @@ pub enum Error {
         /// The `errno`.
         errno: i32,
         /// The call, the heap, the reason and what to do, in the words of the library
-        /// (`shmheap_error_text` of `shmheap.h`).
+        /// (`shmheap_error_text` of `shmheap.h`), with the crate's names for options.
         text: Box<str>,
     },
     /// Any other error of the operating system.
@@ -169,11 +179,11 @@ impl Error {
         match errno {
             code::EPERM => Error::NotHeld,
             code::EAGAIN => Error::TooManyProcesses,
-            code::ETIMEDOUT => Error::TimedOut,
-            code::EBADMSG => Error::Corrupt,
+            code::ETIMEDOUT => Error::TimedOut { what: of_call(&text()).into() },
+            code::EBADMSG => Error::Corrupt { what: of_call(&text()).into() },
             code::ESTALE => Error::Stale,
             code::ENOTSUP => Error::Unsupported,
-            _ => Error::Call { errno, text: text() },
+            _ => Error::call(errno, text),
         }
     }
 
@@ -186,20 +196,48 @@ impl Error {
         }
     }
 
-    /// errno of a call that opens or removes this heap.
-    pub(crate) fn from_open(errno: i32, heap: &str, text: fn() -> Box<str>) -> Self {
+    /// errno of a call that opens or removes this heap. is_file: the heap's name is a path.
+    pub(crate) fn from_open(errno: i32, heap: &str, is_file: bool, text: fn() -> Box<str>) -> Self {
         let heap = heap.into();
+        let words = || in_rust(without_call(&text()));
+        let what = || words().into();
+        let named = || format!("heap {heap:?}: {}", words()).into();
         match errno {
-            code::ENOENT => Error::NotFound { heap },
-            code::EEXIST => Error::AlreadyExists { heap },
+            code::ENOENT => Error::NotFound { what: what(), heap },
+            code::EEXIST => {
+                Error::AlreadyExists { what: with_removal(&words(), is_file).into(), heap }
+            }
             code::EACCES => Error::PermissionDenied { heap },
             code::EPROTONOSUPPORT => Error::OtherVersion { heap },
-            code::EINVAL | code::ENAMETOOLONG => {
-                Error::InvalidOption { heap, what: in_rust(without_call(&text())).into() }
-            }
-            code::EPERM => Error::Call { errno, text: text() },
+            code::EINVAL | code::ENAMETOOLONG => Error::InvalidOption { what: what(), heap },
+            code::ETIMEDOUT => Error::TimedOut { what: named() },
+            code::EBADMSG => Error::Corrupt { what: named() },
+            code::EPERM => Error::call(errno, text),
             _ => Error::from_errno(errno, text),
         }
+    }
+
+    fn call(errno: i32, text: fn() -> Box<str>) -> Self {
+        let text = text();
+        let cause = without_call(&text);
+        let call = &text[..text.len() - cause.len()];
+        Error::Call { errno, text: format!("{call}{}", in_rust(cause)).into() }
+    }
+
+    /// Damage that the crate finds itself, in a heap that is open.
+    #[cold]
+    pub(crate) fn corrupt() -> Self {
+        let what = "the heap is damaged: Heap::check or 'shmheap check NAME' names the place; \
+                    remove the heap and create it anew";
+        Error::Corrupt { what: what.into() }
+    }
+
+    /// The process that has claimed a root lives, and does not finish.
+    #[cold]
+    pub(crate) fn unfinished_root() -> Self {
+        let what = "a live process has begun to make the root, and does not finish: continue that \
+                    process or end it";
+        Error::TimedOut { what: what.into() }
     }
 }
 
@@ -215,7 +253,7 @@ impl From<Error> for io::Error {
             | Error::ReadOnly
             | Error::NotHeld
             | Error::OtherProcess => Some(io::ErrorKind::PermissionDenied),
-            Error::TimedOut => Some(io::ErrorKind::TimedOut),
+            Error::TimedOut { .. } => Some(io::ErrorKind::TimedOut),
             Error::OutOfMemory { .. } | Error::NoMemory { .. } => Some(io::ErrorKind::OutOfMemory),
             Error::Unsupported | Error::OtherLibrary { .. } => Some(io::ErrorKind::Unsupported),
             Error::InvalidOption { .. }
@@ -224,7 +262,7 @@ impl From<Error> for io::Error {
             | Error::ForeignHandle
             | Error::TooLarge
             | Error::CopyTooLarge { .. } => Some(io::ErrorKind::InvalidInput),
-            Error::Corrupt
+            Error::Corrupt { .. }
             | Error::Unsound { .. }
             | Error::OtherVersion { .. }
             | Error::WrongType { .. }
@@ -277,17 +315,25 @@ mod tests {
         let change = |errno| Error::from_change(errno, || "shmheap_stat: a cause".into());
         assert!(matches!(change(code::EACCES), Error::ReadOnly));
         let text = || "shmheap_open(\"/a\"): len is 1 (EINVAL); give more".into();
-        let open = |errno| Error::from_open(errno, "/a", text);
+        let open = |errno| Error::from_open(errno, "/a", false, text);
         assert!(matches!(open(code::EACCES), Error::PermissionDenied { heap } if &*heap == "/a"));
-        assert!(matches!(open(code::ENOENT), Error::NotFound { heap } if &*heap == "/a"));
+        assert!(matches!(open(code::ENOENT), Error::NotFound { heap, .. } if &*heap == "/a"));
         assert!(matches!(change(code::EPERM), Error::NotHeld));
         assert!(matches!(change(code::ESTALE), Error::Stale));
         let invalid = open(code::EINVAL).to_string();
         assert_eq!(invalid, "heap \"/a\": size is 1 (EINVAL); give more");
         let other = open(5);
         assert!(matches!(&other, Error::Call { errno: 5, .. }));
-        assert_eq!(other.to_string(), &*text());
+        let words = "shmheap_open(\"/a\"): size is 1 (EINVAL); give more";
+        assert_eq!(other.to_string(), words, "with the call");
+        for errno in [code::ETIMEDOUT, code::EBADMSG, code::ENOENT, code::EEXIST] {
+            assert_eq!(open(errno).to_string(), invalid, "the same words and the heap");
+        }
         assert_eq!(change(5).to_string(), "shmheap_stat: a cause");
+        const ENOSPC: i32 = 28;
+        let text = || "shmheap_open(\"/len\"): no memory (ENOSPC); take a max_len".into();
+        let full = Error::from_open(ENOSPC, "/len", false, text).to_string();
+        assert_eq!(full, "shmheap_open(\"/len\"): no memory (ENOSPC); take a growable_to");
         assert_eq!(io::Error::from(other).kind(), io::Error::from_raw_os_error(5).kind());
     }
 

@@ -3,27 +3,72 @@ use std::fmt;
 
 use super::Error;
 
-/// What the library says of a call, without the call and its arguments: they end with `: `.
+/// What the library says of a call, without the call and its arguments: they end with `: `. They
+/// hold names of heaps and objects, which `in_rust` must not change.
 pub(super) fn without_call(text: &str) -> &str {
     text.split_once("): ").or_else(|| text.split_once(": ")).map_or(text, |(_, cause)| cause)
 }
 
-/// The text with the names that the crate has for C's options.
+/// The same of a call on an open heap: the heap's name, where it has one, and the cause.
+pub(super) fn of_call(text: &str) -> String {
+    let cause = without_call(text);
+    let call = &text[..text.len() - cause.len()];
+    // A process that has opened the heap can check it, too.
+    let words = in_rust(cause).replace("'shmheap check ", "Heap::check or 'shmheap check ");
+    match call.split_once('(') {
+        Some((_, names)) => format!("heap {}: {words}", names.trim_end_matches("): ")),
+        None => words,
+    }
+}
+
+/// What C says of its flags where Rust has calls.
+const PHRASES: &[(&str, &str)] = &[
+    (
+        "open with SHMHEAP_CREATE (an empty file: and SHMHEAP_TAKE_OVER)",
+        "use open_or_create, with take_over if the file is empty or all zeros",
+    ),
+    ("open with SHMHEAP_CREATE", "use open_or_create"),
+    ("connect to it, in C without SHMHEAP_EXCLUSIVE", "open it, or choose another name"),
+    ("open it without SHMHEAP_EXCLUSIVE", "use open or open_or_create"),
+    (
+        "SHMHEAP_TAKE_OVER replaces a heap that no process uses",
+        "HeapOptions::take_over replaces a heap that no process uses, as a killed run leaves it",
+    ),
+    (
+        "SHMHEAP_EXCLUSIVE, _TAKE_OVER and _ANONYMOUS need SHMHEAP_CREATE",
+        "take_over needs create or open_or_create",
+    ),
+    ("add SHMHEAP_CREATE, or leave the flag out", "call one, or leave the option out"),
+];
+
+/// The text that advises a removal by a command, with the call for it.
+pub(super) fn with_removal(text: &str, is_file: bool) -> String {
+    let call = if is_file { "std::fs::remove_file" } else { "Heap::remove" };
+    text.replace("; 'shmheap rm ", &format!("; {call} or 'shmheap rm "))
+}
+
+/// The text with the names that the crate has for C's options. A word with a `/` in it is a heap's
+/// name, and stays.
 pub(super) fn in_rust(text: &str) -> String {
-    let is_edge = |c: char| !c.is_alphanumeric() && c != '_';
-    let rename = |word: &str| {
-        match word.trim_end_matches(is_edge) {
+    let text = PHRASES.iter().fold(text.to_owned(), |text, (c, rust)| text.replace(c, rust));
+    let is_mark = |c: char| "(),;:.'".contains(c);
+    let rename = |part: &str| {
+        let word = part.trim_end().trim_matches(is_mark);
+        let renamed = match word {
             "len" => "size",
             "max_len" => "growable_to",
+            "timeout_ms" => "timeout",
             "SHMHEAP_CREATE" => "create",
             "SHMHEAP_READ_ONLY" => "read_only",
             "SHMHEAP_FILE" => "open_file",
-            _ => return word.to_owned(),
-        }
-        .to_owned()
-            + &word[word.trim_end_matches(is_edge).len()..]
+            "SHMHEAP_ANONYMOUS" => "anonymous",
+            "SHMHEAP_TAKE_OVER" | "_TAKE_OVER" => "take_over",
+            "SHMHEAP_SOCKET" | "_SOCKET" => "of_socket",
+            _ => return part.to_owned(),
+        };
+        part.replacen(word, renamed, 1)
     };
-    text.split_inclusive(is_edge).map(rename).collect()
+    text.split_inclusive(' ').map(rename).collect()
 }
 
 impl Error {
@@ -35,9 +80,9 @@ impl Error {
             Error::PermissionDenied { .. } => "PermissionDenied",
             Error::ReadOnly => "ReadOnly",
             Error::TooManyProcesses => "TooManyProcesses",
-            Error::TimedOut => "TimedOut",
+            Error::TimedOut { .. } => "TimedOut",
             Error::OtherVersion { .. } => "OtherVersion",
-            Error::Corrupt => "Corrupt",
+            Error::Corrupt { .. } => "Corrupt",
             Error::OutOfMemory { .. } => "OutOfMemory",
             Error::TooLarge => "TooLarge",
             Error::NullHandle => "NullHandle",
@@ -64,15 +109,9 @@ impl Error {
     /// Of what stands in the way of a connection; else the next.
     fn of_opening(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotFound { heap } => {
-                write!(f, "there is no heap {heap:?}: create it first, or use open_or_create")
-            }
-            Error::AlreadyExists { heap } => write!(
-                f,
-                "there is something named {heap:?} already: open it, choose another name, or \
-                 remove it"
-            ),
-            Error::InvalidOption { heap, what } => write!(f, "heap {heap:?}: {what}"),
+            Error::NotFound { heap, what }
+            | Error::AlreadyExists { heap, what }
+            | Error::InvalidOption { heap, what } => write!(f, "heap {heap:?}: {what}"),
             Error::PermissionDenied { heap } => write!(
                 f,
                 "heap {heap:?}: no permission: ask its owner for a wider mode, or try to open it \
@@ -103,17 +142,11 @@ impl Error {
             Error::TooManyProcesses => {
                 f.write_str("all slots of the heap are taken: close it in other processes")
             }
-            Error::TimedOut => f.write_str(
-                "a live process holds the heap's lock, or never finished making a root or the \
-                 heap (continue or end it), or gave no space back in time",
-            ),
+            Error::TimedOut { what } | Error::Corrupt { what } => f.write_str(what),
             Error::OtherProcess => f.write_str(
                 "this connection is the parent's: a child made by fork() opens the heap itself, \
                  before it uses it",
             ),
-            Error::Corrupt => {
-                f.write_str("the heap is damaged: check it, then remove it and create it anew")
-            }
             Error::Unsound { rule, offset, text } => write!(
                 f,
                 "the heap breaks rule {rule} at offset {offset} ({text}): remove it and create \
@@ -168,8 +201,8 @@ impl Error {
             }
             Error::WrongType { expected, found } => write!(
                 f,
-                "asked for {expected}, and it is {found}: receive it as its own type; the handle \
-                 stays good"
+                "asked for {expected}, and it is {found}: receive it as its own type, and compare \
+                 the derive of both programs (fields, order, #[shm(name)]); the handle stays good"
             ),
             Error::NotAValue { expected, index } => write!(
                 f,
@@ -234,12 +267,26 @@ mod tests {
     #[test]
     fn options_have_their_names_in_rust() {
         assert_eq!(in_rust("max_len, SHMHEAP_CREATE: a len_"), "growable_to, create: a len_");
+        let name = "'shmheap check /len' tells (len)";
+        assert_eq!(in_rust(name), "'shmheap check /len' tells (size)", "a heap's name stays");
+    }
+
+    #[test]
+    fn a_call_of_use_tells_its_heap() {
+        let of = |call| of_call(&format!("{call}: no room (ETIMEDOUT); give a larger max_len"));
+        let cause = "no room (ETIMEDOUT); give a larger growable_to";
+        assert_eq!(of("shmheap_alloc"), cause);
+        assert_eq!(of("shmheap_alloc(\"/len\")"), format!("heap \"/len\": {cause}"));
+        let damaged = of_call("shmheap_walk: damaged (EBADMSG); 'shmheap check NAME' names it");
+        assert_eq!(damaged, "damaged (EBADMSG); Heap::check or 'shmheap check NAME' names it");
+        assert_eq!(of("shmheap_find(\"/a\", \"b\")"), format!("heap \"/a\", \"b\": {cause}"));
     }
 
     #[test]
     fn wrong_type_names_both() {
         let text = Error::WrongType { expected: "u64", found: "a share" }.to_string();
         assert!(text.contains("u64") && text.contains("a share"), "{text}");
+        assert!(text.contains("(fields, order, #[shm(name)])"), "{text}");
     }
 
     /// One of each variant: `variant` does not compile when one is added, and its list is here.
@@ -247,15 +294,15 @@ mod tests {
     fn each_variant_has_its_words() {
         let heap = || "/heap".into();
         let all = [
-            Error::NotFound { heap: heap() },
-            Error::AlreadyExists { heap: heap() },
+            Error::NotFound { heap: heap(), what: "it is not there".into() },
+            Error::AlreadyExists { heap: heap(), what: "it is there".into() },
             Error::InvalidOption { heap: heap(), what: "size is 1".into() },
             Error::PermissionDenied { heap: heap() },
             Error::ReadOnly,
             Error::TooManyProcesses,
-            Error::TimedOut,
+            Error::unfinished_root(),
             Error::OtherVersion { heap: heap() },
-            Error::Corrupt,
+            Error::corrupt(),
             Error::OutOfMemory { size: 1 },
             Error::TooLarge,
             Error::NullHandle,

@@ -47,7 +47,7 @@ impl Heap {
     /// let heap = Heap::anonymous(4096)?;
     /// let full = heap.boxed_zeroed::<u8>(3000)?;
     /// let soon = Some(Duration::from_millis(1));
-    /// assert!(matches!(heap.boxed_wait([0u8; 3000], soon), Err(Error::TimedOut)));
+    /// assert!(matches!(heap.boxed_wait([0u8; 3000], soon), Err(Error::TimedOut { .. })));
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| drop(full)); // as another process, as a rule
     ///     heap.boxed_wait([0u8; 3000], None).map(|_| ())

@@ -200,7 +200,7 @@ impl<T: Shareable> Used<T> {
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         }
-        Err(Error::TimedOut)
+        Err(Error::unfinished_root())
     }
 
     /// Whether the mark is the claim of a process that lives.

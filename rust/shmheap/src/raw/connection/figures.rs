@@ -132,7 +132,7 @@ impl Connection {
                 found = Some(identity_of(process));
             }
         })?;
-        let identity = found.ok_or(Error::Corrupt)?;
+        let identity = found.ok_or_else(Error::corrupt)?;
         self.identity.store((pid << 32) | u64::from(identity), Ordering::Relaxed);
         Ok(identity)
     }

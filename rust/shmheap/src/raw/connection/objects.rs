@@ -10,7 +10,7 @@ use crate::error::{code, Error, Result};
 fn not_seen() -> Error {
     match errno() {
         code::EACCES => Error::ReadOnly,
-        code::EBADMSG => Error::Corrupt,
+        other @ code::EBADMSG => Error::from_errno(other, error_text),
         _ => Error::Stale,
     }
 }

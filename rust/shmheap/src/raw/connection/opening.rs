@@ -96,7 +96,8 @@ impl Connection {
         check_version()?;
         Place::watch();
         if open(&mut mem) != 0 {
-            return Err(Error::from_open(errno(), name, error_text));
+            let is_file = opening.flags & FILE != 0;
+            return Err(Error::from_open(errno(), name, is_file, error_text));
         }
         // SAFETY: C, shmheap_underlying: mem is open.
         let region = NonNull::new(unsafe { sys::shmheap_underlying(mem) }.cast())
@@ -139,7 +140,7 @@ impl Connection {
         // SAFETY: C, shmheap_unlink: name ends with a zero byte.
         match unsafe { sys::shmheap_unlink(name.as_ptr()) } {
             0 => Ok(()),
-            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), error_text)),
+            _ => Err(Error::from_open(errno(), &name.to_string_lossy(), false, error_text)),
         }
     }
 }

@@ -50,12 +50,12 @@ pub(crate) fn discard_share(heap: &Heap, bits: u64) -> Result<()> {
     let seen = look_at_ticket(connection(&heap), bits, "a share in a ShmArc")?;
     let ticket = Ticket::receive(heap, bits, &seen, || Ok(()))?;
     let connection = connection(&heap);
-    let place = connection.at(seen.offset, FRONT_LEN + 8)?.ok_or(Error::Corrupt)?;
+    let place = connection.at(seen.offset, FRONT_LEN + 8)?.ok_or_else(Error::corrupt)?;
     // SAFETY: FRONT_LEN bytes lie there in the region, at a multiple of 8, only used as atomics;
     // the object lives while our ticket does (rule 2).
     let (word, own) = unsafe {
         if words::load(place.add(LABEL_AT)) != seen.label {
-            return Err(Error::Corrupt);
+            return Err(Error::corrupt());
         }
         (AtomicU64::from_ptr(place.as_ptr().cast()), words::load(place.add(OWN_AT)))
     };

@@ -101,7 +101,7 @@ impl<T: Shareable> Shared<T> {
         let place = connection(&heap).alloc(size, std::mem::align_of::<T>().max(8))?;
         let end = connection(&heap).usable(place) & !7;
         if end < size {
-            return Err(Error::Corrupt); // a process has changed its header: leave it alone
+            return Err(Error::corrupt()); // a process has changed its header: leave it alone
         }
         let ticket = Ticket::new(heap, connection(&heap).offset(place), Self::LABEL);
         // SAFETY: C, shmheap_alloc: the object is ours alone, aligned for T, with room for the
@@ -170,7 +170,7 @@ impl<T: Shareable> Shared<T> {
     fn entered(heap: &Heap, ticket: Ticket, offset: u64) -> Result<Self> {
         let heap = connection(&heap);
         let size = size_of_inside::<T>().ok_or(Error::TooLarge)?;
-        let place = heap.at(offset, size)?.ok_or(Error::Corrupt)?;
+        let place = heap.at(offset, size)?.ok_or_else(Error::corrupt)?;
         // SAFETY: at has found that the object's least bytes lie there in the region; offset is a
         // multiple of 8. Front words are only used as atomics.
         let (label, own) =
@@ -181,7 +181,7 @@ impl<T: Shareable> Shared<T> {
         let aligned = place.as_ptr() as usize % std::mem::align_of::<T>().max(8) == 0;
         if label != Self::LABEL || last[0] != INSIDE || len < Some(size) || !same_place || !aligned
         {
-            return Err(Error::Corrupt);
+            return Err(Error::corrupt());
         }
         // SAFETY: within the object.
         let value = unsafe { place.add(value_at::<T>()) };
@@ -203,7 +203,7 @@ impl<T: Shareable> Shared<T> {
         let changed = self.word().fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COUNT != 0 && word & COUNT != COUNT).then_some(word.wrapping_add(VERSION + 1))
         });
-        changed.map_err(|_| Error::Corrupt)?;
+        changed.map_err(|_| Error::corrupt())?;
         let sent = Ticket::new(heap, connection(&heap).offset(self.place), Self::LABEL).and_then(
             |ticket| {
                 self.word().fetch_add(VERSION, Ordering::AcqRel);

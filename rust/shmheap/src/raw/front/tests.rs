@@ -18,7 +18,9 @@ fn tickets_that_name_anything_are_refused() {
     {
         let bits = send_ticket(&heap, object & (TICKET_OFFSET << 3));
         match Shared::<u64>::receive(&heap, bits) {
-            Err(Error::Corrupt | Error::NullHandle | Error::ForeignHandle | Error::Stale) => {}
+            Err(
+                Error::Corrupt { .. } | Error::NullHandle | Error::ForeignHandle | Error::Stale,
+            ) => {}
             other => panic!("{object}: {:?}", other.map(|shared| *shared.get())),
         }
     }

@@ -109,6 +109,17 @@ pub use shape::Shape;
 ///   alone;
 /// - `is_valid` returns true only where the bytes are a value of the type; where `SHAPE` says that
 ///   any bytes are one, that is so.
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` cannot lie in shared memory",
+    label = "`{Self}` is no `Shm` type",
+    note = "for a struct, also in the place of a tuple: `#[derive(shmheap::Shm)] #[repr(C)]`; for \
+            an enum without fields: `#[derive(shmheap::Shm)] #[repr(u8)]`",
+    note = "for `String`, `&str`, `Vec` and slices: a `Handle<str>` or a `Handle<[T]>` of a value \
+            that was sent, or an array such as `[u8; 64]`",
+    note = "for `Option`: a `bool` beside the value",
+    note = "for a reference, a pointer or a `Box`: a `Handle<T>`; for a `Cell` or a `Mutex`: an \
+            atomic"
+)]
 pub unsafe trait Shm: Sized + Send + 'static {
     /// How a value lies in memory.
     const SHAPE: Shape;
