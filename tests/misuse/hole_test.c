@@ -10,7 +10,7 @@
 #include "c/src/segment/parts.h"
 #include "tests/misuse/victim/victim.h"
 
-enum { LEN = 65536, MAX_LEN = 64 << 20, OBJECTS = 400, CALLS = 12 };
+enum { LEN = 65536, MAX_LEN = 64 << 20, SPARSE_LEN = 4 << 20, OBJECTS = 400, CALLS = 12 };
 
 /* struct holey is a heap with holes, and its bytes before the peer wrote. */
 struct holey {
@@ -149,6 +149,52 @@ static void longer_file(void *context)
     CHECK_REFUSED(shmheap_name_remove(holey->mem, "a") == -1, ENOENT);
 }
 
+/* Takes the access from all pages behind the slots that have no memory. */
+static void holes_protect(shmheap_memory_handle mem)
+{
+    const int fd = shmheap_fd(mem);
+    const struct layout *layout = &mem.heap->layout;
+    for (uint64_t off = parts_page_up(mem.heap, layout->bits_off); off < layout->segment_len;) {
+        off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+        uint64_t hole_end = data >= 0 ? (uint64_t)data : layout->segment_len & ~UINT64_C(4095);
+        if (off < hole_end)
+            CHECK_EQ(mprotect(mem.heap->base + off, hole_end - off, PROT_NONE), 0);
+        if (data < 0)
+            break;
+        off = (uint64_t)lseek(fd, data, SEEK_HOLE);
+    }
+}
+
+static int block_visit(const shmheap_block_info *block, void *context)
+{
+    (void)block;
+    ++*(unsigned *)context;
+    return 0;
+}
+
+/* A sparse heap in a full file system can be inspected: by `shmheap ls`, for example. */
+static void sparse_heap(void *context)
+{
+    struct holey *holey = context;
+    shmheap_options options = {.len = SPARSE_LEN, .flags = SHMHEAP_CREATE | SHMHEAP_SPARSE};
+    unsigned processes = 0, blocks = 0;
+    shmheap_stats stats;
+    CHECK_EQ(shmheap_open(&holey->mem, holey->name, &options), 0);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK(shmheap_alloc(holey->mem, 50) != NULL);
+    holes_protect(holey->mem);
+    victim_round(holey->victim, 1, "nothing");
+    CHECK_EQ(shmheap_stat(holey->mem, &stats), 0);
+    CHECK_EQ(stats.used_blocks, OBJECTS);
+    CHECK_EQ(shmheap_processes(holey->mem, process_visit, &processes), 0);
+    CHECK_EQ(processes, 1);
+    CHECK_EQ(shmheap_walk(holey->mem, block_visit, &blocks), 0);
+    CHECK_EQ(blocks, OBJECTS + 1);
+    CHECK_SOUND(holey->mem);
+    CHECK_EQ(shmheap_reap(holey->mem, 0), 0);
+    CHECK_EQ(shmheap_copy(holey->mem, test_path()), 0);
+}
+
 static void run(void (*rounds)(void *))
 {
     struct victim *victim = test_shared(sizeof *victim);
@@ -167,8 +213,9 @@ static void run(void (*rounds)(void *))
 static void no_word_of_the_index_leads_into_a_hole(void) { run(index_rounds); }
 static void no_length_reaches_over_a_hole(void) { run(length_rounds); }
 static void a_longer_file_has_no_more_slots(void) { run(longer_file); }
+static void inspections_need_no_memory_for_holes(void) { run(sparse_heap); }
 
-static const struct test tests[] = {TEST(no_word_of_the_index_leads_into_a_hole),
-                                    TEST(no_length_reaches_over_a_hole),
-                                    TEST(a_longer_file_has_no_more_slots)};
+static const struct test tests[] = {
+    TEST(no_word_of_the_index_leads_into_a_hole), TEST(no_length_reaches_over_a_hole),
+    TEST(a_longer_file_has_no_more_slots), TEST(inspections_need_no_memory_for_holes)};
 TEST_MAIN(tests)

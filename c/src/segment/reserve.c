@@ -259,6 +259,15 @@ static int file_extend(const struct shmheap *heap, uint64_t len)
     return file_length_check(len) != 0 ? -1 : ftruncate(heap->fd, (off_t)len);
 }
 
+/* Makes the file of a sparse heap so long. A new one gets memory for control data and slots, which
+ * every inspection reads. */
+static int sparse_extend(struct shmheap *heap, uint64_t was, uint64_t end)
+{
+    if (file_extend(heap, end) != 0)
+        return -1;
+    return was != 0 ? 0 : pieces_reserve(heap, 0, parts_page_up(heap, heap->layout.bits_off), 0);
+}
+
 int reserve_region(struct shmheap *heap, uint64_t len)
 {
     struct part parts[PARTS_MAX + 1];
@@ -268,7 +277,7 @@ int reserve_region(struct shmheap *heap, uint64_t len)
     if (was != 0 && connection_fd(heap) < 0) /* stores a descriptor of the file in heap->fd */
         return -1;
     if (heap->format_flags & FORMAT_SPARSE)
-        return file_extend(heap, end);
+        return sparse_extend(heap, was, end);
     unsigned count = parts_added(heap, was, len, parts), done = 0;
     if (file_len(heap, &before) != 0 ||
         limits_check(heap, parts_len(parts, count), before, parts_end(parts, count)) != 0)

@@ -75,7 +75,8 @@ run 0 replay --quiet -p 1 "$work/a.trace"
 refused 1 'cannot run' record -o "$work/b.trace" -- "$work/none"
 refused 1 'cannot run' record -o "$work/b.trace" -- "$work"
 [ ! -e "$work/b.trace" ] || fail "a trace of nothing"
-refused 1 'cannot write' record -o "$work/none/b.trace" -- "$busy" each
+refused 1 'its folder does not exist' record -o "$work/none/b.trace" -- touch "$work/ran"
+[ ! -e "$work/ran" ] || fail "the program ran, though its trace cannot be written"
 SHMHEAP_RECORDER=$work/none refused 1 'librecorder.so' record -- "$busy" each
 TMPDIR=$work/none refused 1 'set TMPDIR' record -- "$busy" each
 [ -z "$(ls -d "$work"/shmheap-record.* 2>/dev/null)" ] || fail "record left folders behind"

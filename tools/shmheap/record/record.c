@@ -23,6 +23,7 @@ enum { MOST_SHOWN = 8 };
 
 struct recording {
     const char *output;
+    int fd, is_new; /* the output, opened before the program runs; it did not exist */
     int json;
     struct program program;
     char library[PATH_MAX];
@@ -49,23 +50,37 @@ static char *join_command(char **words)
     return text;
 }
 
-static int write_all(const char *path, const unsigned char *bytes, size_t len)
+/* Before the program runs, which may take hours. An old trace keeps its contents until then. */
+static int output_open(struct recording *recording)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
+    recording->fd = open(recording->output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    recording->is_new = recording->fd >= 0;
+    if (recording->fd < 0 && errno == EEXIST)
+        recording->fd = open(recording->output, O_WRONLY | O_CLOEXEC);
+    return recording->fd >= 0 ? 0 : create_fail(recording->output);
+}
+
+/* Where nothing was recorded, the output is as before. */
+static int output_close(struct recording *recording, int status)
+{
+    if (status && recording->is_new && !recording->file_len)
+        unlink(recording->output);
+    close(recording->fd);
+    return status;
+}
+
+static int write_all(int fd, const unsigned char *bytes, size_t len)
+{
+    if (ftruncate(fd, 0) && errno != EINVAL) /* EINVAL: a pipe or a device */
         return -1;
     while (len) {
         ssize_t wrote = write(fd, bytes, len);
-        if (wrote < 0 && errno != EINTR) {
-            int error = errno;
-            close(fd);
-            errno = error;
+        if (wrote < 0 && errno != EINTR)
             return -1;
-        }
         bytes += wrote < 0 ? 0 : wrote;
         len -= wrote < 0 ? 0 : (size_t)wrote;
     }
-    return close(fd);
+    return 0;
 }
 
 static int save(struct recording *recording, const struct converted *converted)
@@ -77,7 +92,7 @@ static int save(struct recording *recording, const struct converted *converted)
     free(command);
     if (failed)
         return fail("not enough memory for the trace");
-    failed = write_all(recording->output, bytes, recording->file_len);
+    failed = write_all(recording->fd, bytes, recording->file_len);
     free(bytes);
     return failed ? fail("cannot write '%s': %s; choose another file with -o", recording->output,
                          strerror(errno))
@@ -155,8 +170,8 @@ static int finish(struct recording *recording)
     if (convert_folder(recording->folder, &converted))
         status = fail("cannot read the recorded calls: %s", strerror(errno));
     else if (converted.count == 0)
-        status = fail("'%s' recorded no calls: it is statically linked, has special rights "
-                      "(set-uid), or %s is full",
+        status = fail("'%s' recorded no calls: it allocates nothing, is statically linked, has "
+                      "special rights (set-uid), or %s is full",
                       recording->program.words[0], recording->folder);
     else
         status = save(recording, &converted);
@@ -182,9 +197,11 @@ static int record(struct recording *recording)
     recording->program.library = recording->library;
     recording->program.variable = RAW_FOLDER_VARIABLE;
     recording->program.value = recording->folder;
-    int status = program_run(&recording->program, &recording->status);
-    if (!status)
-        status = finish(recording);
+    int status = output_open(recording);
+    if (!status) {
+        status = program_run(&recording->program, &recording->status);
+        status = output_close(recording, status ? status : finish(recording));
+    }
     convert_remove(recording->folder);
     return status;
 }
