@@ -7,6 +7,9 @@
  * The files come in the order of src/LADDER, the lowest level first. So a name that is static in
  * one of them may not be static in another one. Add a new file in its place here;
  * //tests/install:single_file_test names the one that is missing. */
+#if defined(__cplusplus)
+#error "shmheap.c is C: compile it with a C compiler (cc -c shmheap.c), and link shmheap.o"
+#endif
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
