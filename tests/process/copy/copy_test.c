@@ -333,10 +333,40 @@ static void a_copy_takes_no_memory_from_the_heap(void)
     check_takes_no_memory(&sparse, 1);
 }
 
+/* The offsets of the pages need more than 32 bits. */
+static void a_copy_of_more_than_4_gib(void)
+{
+    enum { BYTES = 5000 };
+    const uint64_t four_gib = UINT64_C(4) << 30, len = four_gib + (64 << 20);
+    if (len > SIZE_MAX) {
+        printf("  skipped: a process of 32 bits cannot map so much\n");
+        return;
+    }
+    const shmheap_options options = {.len = (size_t)len,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_SPARSE};
+    const char *path = copy_path();
+    shmheap_memory_handle mem;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK(shmheap_alloc(mem, (size_t)four_gib) != NULL);
+    void *object = shmheap_alloc(mem, BYTES);
+    CHECK(object != NULL);
+    CHECK_LE(four_gib, test_offset(mem, object));
+    test_fill(object, BYTES, 9);
+    shmheap_object_handle handle = shmheap_ptr_to_handle(mem, object);
+    CHECK_EQ(shmheap_copy(mem, path), 0);
+    shmheap_memory_handle copy = open_copy(path, 0);
+    CHECK_SOUND(copy);
+    object = shmheap_handle_to_ptr(copy, handle);
+    CHECK(object != NULL && test_filled(object, BYTES, 9));
+    shmheap_destroy(path, copy);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(copy_of_a_heap_at_rest),
                                     TEST(copies_of_other_kinds),
                                     TEST(claims_of_children_are_not_copied),
                                     TEST(copies_of_a_busy_heap),
                                     TEST(copies_of_a_busy_heap_with_caches),
-                                    TEST(a_copy_takes_no_memory_from_the_heap)};
+                                    TEST(a_copy_takes_no_memory_from_the_heap),
+                                    TEST(a_copy_of_more_than_4_gib)};
 TEST_MAIN(tests)

@@ -1,6 +1,9 @@
 /* The pid of another namespace, or of one that is not known, tells nothing about a process here:
- * its holder counts as living, also where no process of that number lives. Needs no namespace.
+ * its holder counts as living, also where no process of that number lives. Needs no namespace. Nor
+ * does a process's name tell that it has ended.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "c/src/process/slot.h"
@@ -72,6 +75,46 @@ static void of_a_process_that_began_later(void)
     test_unshare(memory, BYTES);
 }
 
-static const struct test tests[] = {TEST(of_another_namespace),
-                                    TEST(of_a_process_that_began_later)};
+/* struct stage is shared by a process and the child that has a name. */
+struct stage {
+    void *memory;
+    int holds; /* the child has an object */
+};
+
+static void hold_with_a_name(void *context)
+{
+    struct stage *stage = context;
+    shmheap_memory_handle mem;
+    CHECK_EQ(prctl(PR_SET_NAME, "a) Z 1 1"), 0);
+    CHECK_EQ(shmheap_attach_at(&mem, stage->memory, BYTES), 0);
+    CHECK(shmheap_alloc(mem, 100) != NULL);
+    __atomic_store_n(&stage->holds, 1, __ATOMIC_RELEASE);
+    for (;;)
+        pause();
+}
+
+/* In /proc/PID/stat the name stands between brackets, before the state. This one reads as if the
+ * process had ended. */
+static void of_a_process_named_like_a_zombie(void)
+{
+    struct stage *stage = test_shared(sizeof *stage);
+    shmheap_memory_handle mem;
+    stage->memory = test_shared(BYTES);
+    CHECK_EQ(shmheap_create_at(&mem, stage->memory, BYTES, NULL), 0);
+    pid_t child = test_fork(hold_with_a_name, stage);
+    while (!__atomic_load_n(&stage->holds, __ATOMIC_ACQUIRE))
+        sched_yield();
+    CHECK_EQ(test_stat(mem).dead, 0);
+    CHECK_EQ(shmheap_reap(mem, 0), 0);
+    test_kill(child);
+    CHECK_EQ(test_stat(mem).dead, 1);
+    CHECK_EQ(shmheap_reap(mem, 0), 1);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+    test_unshare(stage->memory, BYTES);
+    test_unshare(stage, sizeof *stage);
+}
+
+static const struct test tests[] = {TEST(of_another_namespace), TEST(of_a_process_that_began_later),
+                                    TEST(of_a_process_named_like_a_zombie)};
 TEST_MAIN(tests)

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "c/src/base/layout.h"
 #include "tests/support/test.h"
+#include "tests/support/wrap.h"
 
 enum { LEN = 4096, ROUNDS = 200, TOGETHER = 8, DESCRIPTORS = 64 };
 
@@ -58,6 +60,45 @@ static void the_name_of_another_heap_stays(void)
 {
     name_of_another(test_name(), &by_name);
     name_of_another(test_path(), &by_path);
+}
+
+/* What another process replaces when shmheap_destroy has compared the name with its heap, and
+ * requests the lock that removers take. */
+static struct {
+    const char *name;
+    const shmheap_options *options;
+    shmheap_memory_handle next;
+} replaced;
+
+static int replace_before_lock(int fd, int command, void *argument)
+{
+    const struct flock *lock = argument;
+    if (command == F_OFD_SETLK && lock->l_start == REMOVER_BYTE) {
+        wrap_fcntl = NULL;
+        const char *name = replaced.name;
+        CHECK_EQ(replaced.options->flags & SHMHEAP_FILE ? unlink(name) : shm_unlink(name), 0);
+        replaced.next = make(name, replaced.options);
+    }
+    return wrap_fcntl_real(fd, command, argument);
+}
+
+static void replaced_before_the_lock(const char *name, const shmheap_options *options)
+{
+    shmheap_memory_handle old = make(name, options);
+    replaced.name = name;
+    replaced.options = options;
+    wrap_fcntl = replace_before_lock;
+    int reason = destroy_errno(name, old);
+    CHECK(wrap_fcntl == NULL);
+    CHECK_EQ(reason, ESTALE);
+    CHECK_EQ(id_of(name, options), test_stat(replaced.next).id);
+    CHECK_EQ(destroy_errno(name, replaced.next), 0);
+}
+
+static void the_name_of_a_heap_made_before_the_lock_stays(void)
+{
+    replaced_before_the_lock(test_name(), &by_name);
+    replaced_before_the_lock(test_path(), &by_path);
 }
 
 static void a_text_of_that_name_stays(void)
@@ -203,6 +244,7 @@ static void many_destroy_one_heap_and_another_makes_the_next(void)
 
 static const struct test tests[] = {
     TEST(the_name_of_another_heap_stays),
+    TEST(the_name_of_a_heap_made_before_the_lock_stays),
     TEST(a_text_of_that_name_stays),
     TEST(no_name_is_left),
     TEST(no_descriptor_is_left),

@@ -19,16 +19,21 @@ static void hold_and_die(void *context)
     _exit(0); /* as a death */
 }
 
+/* As a process does that finds all slots taken. */
+static void collect(shmheap_memory_handle mem)
+{
+    CHECK_EQ(heap_lock(mem.heap), 0);
+    CHECK_EQ(recover_slots(mem.heap, 1), 1);
+    heap_unlock(mem.heap);
+}
+
 static void an_allocation_reaps_what_has_a_label(void)
 {
     shmheap_memory_handle mem = test_anonymous_with(LEN, 0, SHMHEAP_REAP);
     void *taken[TAKEN_MOST];
     test_own_slot(mem);
     test_in_child(hold_and_die, &mem);
-    /* What a process does that finds all slots taken. */
-    CHECK_EQ(heap_lock(mem.heap), 0);
-    CHECK_EQ(recover_slots(mem.heap, 1), 1);
-    heap_unlock(mem.heap);
+    collect(mem);
     CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 1);
     CHECK_EQ(test_stat(mem).dead, 0);
     CHECK_EQ(test_stat(mem).used_blocks, 1);
@@ -40,6 +45,55 @@ static void an_allocation_reaps_what_has_a_label(void)
     CHECK_EQ(test_stat(mem).free_bytes, 0);
     CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 0); /* later ones need no walk */
     CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+/* The walk of a reap stops at a damaged header. Behind that header may lie more objects of dead
+ * processes: a later allocation has to reap again. */
+static void a_walk_that_cannot_go_on_is_wanted_again(void)
+{
+    shmheap_memory_handle mem = test_anonymous_with(LEN, 0, SHMHEAP_REAP);
+    test_own_slot(mem);
+    test_in_child(hold_and_die, &mem);
+    uint64_t *last = shmheap_alloc(mem, 100);
+    CHECK(last != NULL);
+    collect(mem);
+    uint64_t *header = last - 1, right = *header;
+    *header = right & ~(uint64_t)HEADER_SIZE_MASK;
+    CHECK_REFUSED(shmheap_reap(mem, 0) == -1, EBADMSG);
+    CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 1);
+    *header = right;
+    CHECK(shmheap_reap(mem, 0) >= 0);
+    CHECK_EQ(connection_hints(mem.heap)->reap_wanted, 0);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void cache_and_die(void *context)
+{
+    enum { OBJECTS = 20 };
+    void *ptrs[OBJECTS];
+    shmheap_memory_handle mem =
+        test_connect_again(*(shmheap_memory_handle *)context, SHMHEAP_CACHED);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK((ptrs[i] = shmheap_alloc(mem, 64)) != NULL);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        CHECK_EQ(shmheap_try_free(mem, ptrs[i]), 0);
+    _exit(0);
+}
+
+/* A slot that is given away has no blocks: neither cached ones nor the line of a cache. */
+static void what_a_cache_had_gets_a_label(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0);
+    test_own_slot(mem);
+    test_in_child(cache_and_die, &mem);
+    CHECK(mem.heap->control->cache_lines != 0);
+    CHECK_LE(1, test_cached(mem).blocks);
+    collect(mem);
+    CHECK_SOUND(mem);
+    CHECK_LE(1, shmheap_reap(mem, 0));
+    test_check_empty(mem);
     shmheap_disconnect(mem);
 }
 
@@ -85,7 +139,8 @@ static void a_number_that_is_no_slot_is_not_alive(void)
     shmheap_destroy(name, mem);
 }
 
-static const struct test tests[] = {TEST(an_allocation_reaps_what_has_a_label),
-                                    TEST(one_process_collects_at_a_time),
-                                    TEST(a_number_that_is_no_slot_is_not_alive)};
+static const struct test tests[] = {
+    TEST(an_allocation_reaps_what_has_a_label), TEST(a_walk_that_cannot_go_on_is_wanted_again),
+    TEST(what_a_cache_had_gets_a_label), TEST(one_process_collects_at_a_time),
+    TEST(a_number_that_is_no_slot_is_not_alive)};
 TEST_MAIN(tests)

@@ -1,11 +1,12 @@
 /* The end of a cache: a thread that closes the connection waits for one that is emptying its cache,
  * a block that a peer has made its own is not freed, and an ended thread's cache line leaves the
- * list. After a reclaim a cache serves again.
+ * list. Each closing thread learns that its wait is over. After a reclaim a cache serves again.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <unistd.h>
 
 #include "c/src/block/block.h"
+#include "c/src/cache/cache.h"
 #include "c/src/process/lock.h"
 #include "tests/support/test.h"
 
@@ -73,6 +74,83 @@ static void closed_while_a_thread_empties_its_cache(void)
     CHECK_SOUND(other);
     test_barrier_end(&warmed);
     shmheap_disconnect(other);
+}
+
+/* struct closing is private: a connection, the thread that ends with a cache of it, and the thread
+ * that closes it meanwhile. */
+struct closing {
+    shmheap_memory_handle mem;
+    pthread_t user, closer;
+    struct test_barrier empties, may_tell; /* the user waits there in CACHE_EMPTYING */
+    pid_t waits;                           /* the closer, once it waits for the cache */
+};
+
+static __thread struct closing *ends, *closes;
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    struct closing *closing = ends;
+    if (closing != NULL && closing->mem.heap->caches->state == CACHE_EMPTYING) {
+        ends = NULL;
+        test_barrier_wait(&closing->empties);
+        test_barrier_wait(&closing->may_tell);
+    }
+    return __real_pthread_mutex_lock(mutex);
+}
+
+int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    if (closes != NULL)
+        __atomic_store_n(&closes->waits, gettid(), __ATOMIC_RELEASE);
+    return __real_pthread_cond_wait(cond, mutex);
+}
+
+static void *use_and_end(void *context)
+{
+    struct closing *closing = context;
+    void *ptr = shmheap_alloc(closing->mem, OBJECT_LEN);
+    CHECK(ptr != NULL);
+    CHECK_EQ(shmheap_try_free(closing->mem, ptr), 0);
+    ends = closing;
+    return NULL;
+}
+
+static void *close_connection(void *context)
+{
+    closes = context;
+    shmheap_disconnect(closes->mem);
+    return NULL;
+}
+
+/* Two threads empty their caches, and the closers of both connections wait, the first one for
+ * longer. The second cache is empty first: its closer goes on. */
+static void each_closing_thread_learns_of_its_cache(void)
+{
+    enum { CONNECTIONS = 2 };
+    static struct closing all[CONNECTIONS];
+    for (struct closing *one = all; one < all + CONNECTIONS; one++) {
+        one->mem = test_anonymous_with(LEN, 0, SHMHEAP_CACHED);
+        test_barrier_begin(&one->empties, 2);
+        test_barrier_begin(&one->may_tell, 2);
+        CHECK_EQ(pthread_create(&one->user, NULL, use_and_end, one), 0);
+        test_barrier_wait(&one->empties);
+        CHECK_EQ(pthread_create(&one->closer, NULL, close_connection, one), 0);
+        pid_t waits;
+        while ((waits = __atomic_load_n(&one->waits, __ATOMIC_ACQUIRE)) == 0 ||
+               test_state(waits) != 'S')
+            sched_yield();
+    }
+    for (struct closing *one = all + CONNECTIONS; one-- > all;) {
+        test_barrier_wait(&one->may_tell);
+        CHECK_EQ(pthread_join(one->closer, NULL), 0);
+        CHECK_EQ(pthread_join(one->user, NULL), 0);
+        test_barrier_end(&one->empties);
+        test_barrier_end(&one->may_tell);
+    }
 }
 
 static void a_block_that_a_peer_took_stays(void)
@@ -171,6 +249,7 @@ static void after_a_reclaim_a_cache_serves_again(void)
 }
 
 static const struct test tests[] = {
-    TEST(closed_while_a_thread_empties_its_cache), TEST(a_block_that_a_peer_took_stays),
-    TEST(an_ended_threads_line_leaves_the_list), TEST(after_a_reclaim_a_cache_serves_again)};
+    TEST(closed_while_a_thread_empties_its_cache), TEST(each_closing_thread_learns_of_its_cache),
+    TEST(a_block_that_a_peer_took_stays), TEST(an_ended_threads_line_leaves_the_list),
+    TEST(after_a_reclaim_a_cache_serves_again)};
 TEST_MAIN(tests)

@@ -1,9 +1,11 @@
 /* A process that waits for a heap in the making, and finds its name gone, waits no longer: the
- * maker has given up.
+ * maker has given up. A maker that gives up removes its own name alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +35,26 @@ int __wrap_fstat(int fd, struct stat *status)
     if (looks_to_go != 0 && --looks_to_go == 0)
         CHECK_EQ(shm_unlink(name_that_goes_at), 0);
     return __real_fstat(fd, status);
+}
+
+static const char *name_of_the_next; /* a file gets it right before the next munmap */
+
+int __real_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len)
+{
+    const char *name = name_of_the_next;
+    int before = errno;
+    name_of_the_next = NULL;
+    if (name != NULL) {
+        if (shm_unlink(name) != 0)
+            CHECK_EQ(errno, ENOENT); /* its maker has removed it */
+        int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        CHECK(fd >= 0);
+        CHECK_EQ(close(fd), 0);
+    }
+    errno = before;
+    return __real_munmap(at, len);
 }
 
 /* The file of a heap whose maker has not begun. */
@@ -97,6 +119,26 @@ static void at_any_moment(void)
         }
 }
 
+/* The file cannot have the heap's length. While the maker gives up its connection, another process
+ * makes a file of the name. */
+static void the_next_of_that_name_stays(void)
+{
+    const char *name = test_name();
+    const shmheap_options options = {.len = 1 << 20, .flags = SHMHEAP_CREATE};
+    struct rlimit before, limit;
+    shmheap_memory_handle mem;
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 100000;
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    name_of_the_next = name;
+    CHECK_REFUSED(shmheap_open(&mem, name, &options) == -1, EFBIG);
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CHECK(name_of_the_next == NULL);
+    CHECK_EQ(shm_unlink(name), 0);
+}
+
 static const struct test tests[] = {TEST(then_there_is_none), TEST(then_it_is_made),
-                                    TEST(at_any_moment)};
+                                    TEST(at_any_moment), TEST(the_next_of_that_name_stays)};
 TEST_MAIN(tests)

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "c/src/connect/register.h"
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
@@ -153,6 +154,29 @@ static void a_connection_made_before_the_seal_is_found(void)
     shmheap_disconnect(mem);
 }
 
+static struct shmheap *opening;
+
+/* As a thread that is about to map the file: its connection is not open yet. */
+static void note_the_file(int fd)
+{
+    static const shmheap_options options;
+    struct stat status;
+    CHECK_EQ(fstat(fd, &status), 0);
+    opening = register_take(&options);
+    CHECK(opening != NULL);
+    register_note_file(opening, status.st_dev, status.st_ino);
+}
+
+static void a_connection_that_is_being_opened_is_found(void)
+{
+    shmheap_memory_handle mem;
+    CHECK_REFUSED(create(&mem, note_the_file) == -1, EBUSY);
+    register_failed(opening);
+    CHECK_EQ(create(&mem, NULL), 0);
+    check_used(mem);
+    shmheap_disconnect(mem);
+}
+
 /* Connections that were closed keep their files' numbers in their entries, of which the next
  * connection uses one again. A later file may have such a number. */
 static shmheap_memory_handle closed[2];
@@ -194,6 +218,7 @@ static const struct test tests[] = {TEST(a_memfd_that_can_be_cut_is_refused),
                                     TEST(others_cannot_write),
                                     TEST(what_was_written_before_the_seal_is_gone),
                                     TEST(a_connection_made_before_the_seal_is_found),
+                                    TEST(a_connection_that_is_being_opened_is_found),
                                     TEST(a_closed_connection_is_none),
                                     TEST(wrong_options)};
 TEST_MAIN(tests)
