@@ -1,10 +1,11 @@
 /* A process that leaves while another looks for dead processes does not count as dead, nor does the
  * process that takes its slot: both calls are made at the kernel's answer whether the slot's holder
- * lives.
+ * lives. Nor does a process that is killed inside exit().
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/test.h"
 #include "tests/support/wrap.h"
@@ -106,9 +107,67 @@ static void a_newcomer_keeps_what_it_received(void)
     }
 }
 
+/* Inside exit() the first store announces that the process leaves; then the caches are given back.
+ * After a death from then on, what the process shared stays. */
+enum { CACHED_OBJECTS = 10 };
+
+void (*shmheap_store_hook)(void);
+
+/* struct ending is shared. */
+struct ending {
+    shmheap_memory_handle mem;
+    uint64_t stores; /* before the death */
+    shmheap_object_handle left;
+};
+
+static uint64_t stores_left;
+
+static void die_at_store(void)
+{
+    if (stores_left-- == 0)
+        kill(getpid(), SIGKILL);
+}
+
+static void exit_and_die(void *context)
+{
+    struct ending *ending = context;
+    shmheap_memory_handle mem = test_connect_again(ending->mem, SHMHEAP_CACHED);
+    void *ptrs[CACHED_OBJECTS];
+    ending->left = shmheap_ptr_to_handle(mem, shmheap_alloc(mem, OBJECT_LEN));
+    for (unsigned i = 0; i < CACHED_OBJECTS; i++)
+        CHECK((ptrs[i] = shmheap_alloc(mem, OBJECT_LEN)) != NULL);
+    for (unsigned i = 0; i < CACHED_OBJECTS; i++)
+        CHECK_EQ(shmheap_try_free(mem, ptrs[i]), 0);
+    CHECK(test_cached(mem).blocks > 0);
+    stores_left = ending->stores;
+    shmheap_store_hook = die_at_store;
+    exit(0);
+}
+
+static void a_death_inside_exit_is_a_departure(void)
+{
+    struct ending *ending = test_shared(sizeof *ending);
+    for (int status = -1; status != 0; ending->stores++) {
+        ending->mem = test_anonymous(1 << 17, 0, 0);
+        status = test_wait(test_fork(exit_and_die, ending));
+        CHECK(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+        int announced = ending->stores > 0;
+        CHECK_EQ(test_stat(ending->mem).dead, !announced);
+        CHECK_LE(0, shmheap_reap(ending->mem, SHMHEAP_REAP_SHARED));
+        CHECK_EQ(shmheap_handle_to_ptr(ending->mem, ending->left) != NULL, announced);
+        CHECK_EQ(test_cached(ending->mem).blocks, 0);
+        CHECK_SOUND(ending->mem);
+        shmheap_disconnect(ending->mem);
+    }
+    CHECK(ending->stores > CACHED_OBJECTS); /* deaths amid the return of the cached blocks, too */
+    printf("  %llu deaths\n", (unsigned long long)ending->stores - 1);
+    test_unshare(ending, sizeof *ending);
+}
+
 static const struct test tests[] = {
     TEST(what_is_left_in_order_stays),
     TEST(a_newcomer_keeps_what_it_received),
+    TEST(a_death_inside_exit_is_a_departure),
 };
 
 TEST_MAIN(tests)

@@ -146,6 +146,51 @@ static void giving_back_from_the_block_of_more(void) { die_everywhere(five_users
 static void reap(struct scene *scene) { CHECK(shmheap_reap(scene->mem, 0) >= 0); }
 static void reaping_five(void) { die_everywhere(five_users, reap, 0); }
 
+/* Users that left in order, whose uses reaping adds up: a death there loses none of them. The uses
+ * of one of both may count twice. */
+enum { USERS = 2 };
+
+static void use_and_leave(void *context)
+{
+    struct scene *scene = context;
+    make(scene);
+    shmheap_disconnect(scene->mem);
+}
+
+static int count_uses(const shmheap_name_info *name, void *context)
+{
+    *(uint64_t *)context = name->users;
+    return 0;
+}
+
+static void adding_up_the_uses_of_departed_processes(void)
+{
+    struct scene *scene = test_shared(sizeof *scene);
+    scene->prepare = nothing;
+    scene->call = reap;
+    for (scene->store = 0; !scene->ended; scene->store++) {
+        uint64_t uses = 0;
+        scene->mem = test_anonymous(1 << 20, 0, 0);
+        for (int i = 0; i < USERS; i++)
+            test_in_child(use_and_leave, scene);
+        int status = test_wait(test_fork(act, scene));
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        CHECK_SOUND(scene->mem);
+        CHECK_EQ(shmheap_names(scene->mem, count_uses, &uses), 0);
+        CHECK_LE(USERS, uses);
+        CHECK_LE(uses, scene->ended ? USERS : USERS + 1);
+        scene->object = shmheap_find(scene->mem, "it", NULL);
+        while (uses-- > 0)
+            release(scene);
+        CHECK_REFUSED(shmheap_find(scene->mem, "it", NULL) == NULL, ENOENT);
+        CHECK_EQ(shmheap_reap(scene->mem, 0), 0);
+        test_check_empty(scene->mem);
+        shmheap_disconnect(scene->mem);
+    }
+    printf("  uses added up: %llu deaths\n", (unsigned long long)scene->store);
+    test_unshare(scene, sizeof *scene);
+}
+
 /* A reader without the lock must be able to tell that names came or went meanwhile: while their
  * number changes the count of changes is odd, and afterwards it is another even number. */
 static const struct control *watched;
@@ -191,5 +236,6 @@ static const struct test tests[] = {TEST(making_the_first_name),
                                     TEST(the_fifth_user),
                                     TEST(giving_back_from_the_block_of_more),
                                     TEST(reaping_five),
+                                    TEST(adding_up_the_uses_of_departed_processes),
                                     TEST(changes_are_announced)};
 TEST_MAIN(tests)

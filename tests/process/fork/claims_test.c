@@ -166,6 +166,53 @@ static void grandchildren(void)
     test_unshare(grandchild, sizeof *grandchild);
 }
 
+/* The peer's child has left, and its slot is free: each of that child's own children claims what
+ * the peer holds. */
+enum { GRANDCHILDREN = 3 };
+static pid_t *several; /* in shared memory */
+
+static void fork_several_and_leave(shmheap_memory_handle mem)
+{
+    for (unsigned i = 0; i < GRANDCHILDREN; i++) {
+        pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            __atomic_store_n(&several[i], getpid(), __ATOMIC_SEQ_CST);
+            for (;;)
+                pause();
+        }
+        while (__atomic_load_n(&several[i], __ATOMIC_SEQ_CST) == 0)
+            sched_yield();
+    }
+    shmheap_disconnect(mem);
+}
+
+static void forks_one_that_forks_and_leaves(struct peer *peer)
+{
+    peer_fork(peer, fork_several_and_leave);
+}
+
+static void grandchildren_of_a_child_that_left(void)
+{
+    for (enum ground_kind kind = 0; kind < GROUND_KINDS; kind++) {
+        several = test_shared(GRANDCHILDREN * sizeof *several);
+        struct ground ground = ground_begin(kind);
+        struct peer *peer = peer_begin(&ground, NULL, forks_one_that_forks_and_leaves);
+        check_reaped(&ground, 0); /* frees the slot */
+        peer_kill(peer);
+        peer_kill_children(peer);
+        for (unsigned i = 0; i < GRANDCHILDREN; i++) {
+            check_reaped(&ground, 0);
+            test_kill(several[i]);
+        }
+        check_reaped(&ground, PEER_OBJECTS);
+        test_check_empty(ground.mem);
+        peer_end(peer);
+        ground_end(&ground);
+        test_unshare(several, GRANDCHILDREN * sizeof *several);
+    }
+}
+
 /* daemon(3) ------------------------------------------------------------- */
 
 struct daemon_scene {
@@ -231,5 +278,6 @@ static const struct test tests[] = {TEST(a_child_that_never_used_the_heap),
                                     TEST(a_child_that_disconnected_has_no_claim),
                                     TEST(a_child_that_called_exec_has_no_claim),
                                     TEST(grandchildren),
+                                    TEST(grandchildren_of_a_child_that_left),
                                     TEST(a_daemon_keeps_the_table_of_its_parent)};
 TEST_MAIN(tests)

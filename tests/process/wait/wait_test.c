@@ -1,5 +1,6 @@
 /* shmheap_alloc_wait: a thread that finds the heap full sleeps until a process frees.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ struct scene {
     void *large, *held[MOST]; /* what fills the heap */
     size_t count, each;
     unsigned got;
+    int timeout_ms; /* of the waiters */
     struct test_barrier filled;
 };
 
@@ -22,6 +24,7 @@ static struct scene *scene_begin(unsigned flags)
     shmheap_options options = {.len = LEN, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     CHECK_EQ(shmheap_open(&scene->mem, NULL, &options), 0);
     scene->each = 5000;
+    scene->timeout_ms = -1;
     scene->large = shmheap_alloc(scene->mem, 2 * scene->each);
     CHECK(scene->large != NULL);
     return scene;
@@ -46,7 +49,7 @@ static void wait_for_object(void *context)
 {
     struct scene *scene = context;
     errno = UNTOUCHED;
-    char *ptr = shmheap_alloc_wait(scene->mem, scene->each, -1);
+    char *ptr = shmheap_alloc_wait(scene->mem, scene->each, scene->timeout_ms);
     CHECK(ptr != NULL);
     CHECK_EQ(errno, UNTOUCHED);
     test_fill(ptr, scene->each, 7);
@@ -142,6 +145,23 @@ static void woken_by_a_newcomer_with_caches(void) { woken_by(0, free_by_a_newcom
 static void woken_by_several_frees(void) { woken_by(0, free_some); }
 static void woken_by_a_realloc(void) { woken_by(0, make_smaller); }
 
+/* Limits of more nanoseconds than 32 bits count: no waiter's time is up before the free. */
+static void woken_long_before_the_time_is_up(void)
+{
+    static const int limits_ms[] = {60000, 3600000, INT_MAX};
+    for (unsigned i = 0; i < sizeof limits_ms / sizeof *limits_ms; i++) {
+        struct scene *scene = scene_begin(0);
+        scene->timeout_ms = limits_ms[i];
+        fill(scene);
+        pid_t waiter = test_fork(wait_for_object, scene);
+        until_a_thread_waits(scene);
+        free_one(scene);
+        test_join(waiter);
+        CHECK_EQ(scene->got, 1);
+        scene_end(scene);
+    }
+}
+
 /* Its objects become free when it dies: no call wakes the waiters then, they inspect the heap again
  * by themselves. */
 static void holds_until_killed(void *context)
@@ -200,6 +220,7 @@ static const struct test tests[] = {TEST(what_cannot_be_had_is_not_waited_for),
                                     TEST(woken_by_a_newcomer_with_caches),
                                     TEST(woken_by_several_frees),
                                     TEST(woken_by_a_realloc),
+                                    TEST(woken_long_before_the_time_is_up),
                                     TEST(what_a_dead_process_held_is_found),
                                     TEST(all_get_their_turn)};
 TEST_MAIN(tests)

@@ -19,6 +19,15 @@ static void fill(void)
     CHECK(scene->count > WAITERS);
 }
 
+/* Until not even the smallest object fits. */
+static void fill_all(void)
+{
+    fill();
+    for (size_t len = EACH / 2; len > 0; len /= 2)
+        while (shmheap_alloc(scene->mem, len) != NULL)
+            continue;
+}
+
 static void wait_for_memory(void *context)
 {
     waiter = *(int *)context;
@@ -149,10 +158,7 @@ static void the_number_of_a_dead_thread_hides_no_need(void)
     scene_begin();
     scene->futex = &scene->mem.heap->control->wait_futex;
     void *neighbour = shmheap_alloc(scene->mem, NEIGHBOUR); /* of the first object that fills */
-    fill();
-    for (size_t len = EACH / 2; len > 0; len /= 2)
-        while (shmheap_alloc(scene->mem, len) != NULL)
-            continue;
+    fill_all();
     sleeper_begin(0, wait_for_least);
     sleeper_begin(1, wait_for_greatest);
     sleeper_begin(2, wait_for_middle);
@@ -170,9 +176,39 @@ static void the_number_of_a_dead_thread_hides_no_need(void)
     scene_end();
 }
 
+/* A thread that needs little has died asleep, and its number stays. A free that suffices for both
+ * wakes the one that lives, in a higher size class: 2 * EACH are more than 512 granules. */
+enum { SMALL = 40 };
+
+static void wait_for_little_memory(void *context)
+{
+    waiter = *(int *)context;
+    CHECK(shmheap_alloc_wait(scene->mem, SMALL, -1) != NULL);
+}
+
+static void wait_for_much_memory(void *context)
+{
+    waiter = *(int *)context;
+    CHECK(shmheap_alloc_wait(scene->mem, 2 * EACH, -1) != NULL);
+}
+
+static void the_number_of_a_dead_thread_hides_no_class(void)
+{
+    scene_begin();
+    scene->futex = &scene->mem.heap->control->wait_futex;
+    fill_all();
+    sleeper_begin(0, wait_for_little_memory);
+    sleeper_begin(1, wait_for_much_memory);
+    test_kill(scene->pids[0]);
+    shmheap_free(scene->mem, scene->large);
+    CHECK_EQ(woken(), 1);
+    test_join(scene->pids[1]);
+    scene_end();
+}
+
 /* The block of a cache's line becomes free at the end of the cache, which is all that is free then.
  * */
-enum { WARM = 20, SMALL = 40, TAKEN_MOST = 4000 };
+enum { WARM = 20, TAKEN_MOST = 4000 };
 
 static struct test_barrier warmed, may_end;
 static shmheap_memory_handle caching;
@@ -192,12 +228,6 @@ static void *warm_up_and_end(void *context)
     test_barrier_wait(&warmed);
     test_barrier_wait(&may_end);
     return context;
-}
-
-static void wait_for_little_memory(void *context)
-{
-    waiter = *(int *)context;
-    CHECK(shmheap_alloc_wait(scene->mem, SMALL, -1) != NULL);
 }
 
 static void the_end_of_a_cache_wakes(void)
@@ -288,8 +318,10 @@ static void memory_that_comes_before_the_sleep_is_noticed(void)
     CHECK(at > 2);
 }
 
-static const struct test tests[] = {
-    TEST(a_call_that_frees_wakes), TEST(a_woken_thread_passes_the_wake_on),
-    TEST(the_number_of_a_dead_thread_hides_no_need), TEST(the_end_of_a_cache_wakes),
-    TEST(memory_that_comes_before_the_sleep_is_noticed)};
+static const struct test tests[] = {TEST(a_call_that_frees_wakes),
+                                    TEST(a_woken_thread_passes_the_wake_on),
+                                    TEST(the_number_of_a_dead_thread_hides_no_need),
+                                    TEST(the_number_of_a_dead_thread_hides_no_class),
+                                    TEST(the_end_of_a_cache_wakes),
+                                    TEST(memory_that_comes_before_the_sleep_is_noticed)};
 TEST_MAIN(tests)

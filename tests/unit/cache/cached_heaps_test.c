@@ -129,6 +129,38 @@ static void a_heap_that_grows(void)
     shmheap_disconnect(looker);
 }
 
+/* A cache that began before the heap grew also keeps blocks of the new part. */
+enum { FIRST_LEN = 1 << 17, LATER = 64, LATER_LEN = 500 };
+
+static int count_cached_later(const shmheap_block_info *block, void *context)
+{
+    if (block->state == SHMHEAP_STATE_CACHED && block->offset >= FIRST_LEN)
+        ++*(unsigned *)context;
+    return 0;
+}
+
+static void blocks_of_the_new_part_are_cached(void)
+{
+    const shmheap_options options = {.len = FIRST_LEN,
+                                     .max_len = 8 << 20,
+                                     .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | SHMHEAP_CACHED};
+    shmheap_memory_handle mem;
+    void *ptrs[LATER];
+    unsigned cached = 0;
+    CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
+    CHECK_EQ(shmheap_try_free(mem, shmheap_alloc(mem, LATER_LEN)), 0);
+    CHECK(test_cached(mem).blocks > 0);
+    CHECK(shmheap_alloc(mem, 4 << 20) != NULL); /* does not fit into the first part */
+    for (unsigned i = 0; i < LATER; i++)
+        CHECK((ptrs[i] = shmheap_alloc(mem, LATER_LEN)) != NULL);
+    CHECK_LE(FIRST_LEN, test_offset(mem, ptrs[LATER - 1]));
+    for (unsigned i = 0; i < LATER; i++)
+        CHECK_EQ(shmheap_try_free(mem, ptrs[i]), 0);
+    CHECK_EQ(shmheap_walk(mem, count_cached_later, &cached), 0);
+    CHECK(cached > 0);
+    shmheap_disconnect(mem);
+}
+
 static void in_memory_of_ones_own(void)
 {
     enum { BYTES = 4 << 20 };
@@ -220,5 +252,6 @@ static const struct test tests[] = {TEST(destructors_that_come_after_the_cache),
                                     TEST(one_heap_after_another),
                                     TEST(many_heaps_at_once),
                                     TEST(a_heap_that_grows),
+                                    TEST(blocks_of_the_new_part_are_cached),
                                     TEST(in_memory_of_ones_own)};
 TEST_MAIN(tests)

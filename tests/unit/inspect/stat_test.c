@@ -161,7 +161,25 @@ static void the_maximum_after_a_recovery(void)
     }
 }
 
-static const struct test tests[] = {TEST(figures_add_up), TEST(largest_free_fits),
-                                    TEST(of_a_new_heap), TEST(what_failed_is_counted),
-                                    TEST(the_maximum_after_a_recovery)};
+/* Growing in place takes other blocks' memory, and counts as an allocation does; shrinking leaves
+ * the maximum. */
+static void the_maximum_after_a_realloc_in_place(void)
+{
+    shmheap_memory_handle mem = test_anonymous(65536, 0, 0);
+    void *ptr = shmheap_alloc(mem, 100);
+    CHECK_PTR(shmheap_realloc(mem, ptr, 20000), ptr);
+    shmheap_stats large = check_figures(mem);
+    CHECK_LE(20000, large.used_bytes);
+    CHECK_EQ(large.high_water_bytes, large.used_bytes);
+    CHECK_PTR(shmheap_realloc(mem, ptr, 100), ptr);
+    CHECK_EQ(check_figures(mem).high_water_bytes, large.high_water_bytes);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(figures_add_up),
+                                    TEST(largest_free_fits),
+                                    TEST(of_a_new_heap),
+                                    TEST(what_failed_is_counted),
+                                    TEST(the_maximum_after_a_recovery),
+                                    TEST(the_maximum_after_a_realloc_in_place)};
 TEST_MAIN(tests)

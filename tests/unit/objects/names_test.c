@@ -272,6 +272,45 @@ static void a_table_with_room_stays(void)
     shmheap_disconnect(mem);
 }
 
+/* The names of NAMES entries whose searches all begin at the last place of the table: the second
+ * entry and the third lie at the table's first places. */
+enum { NAMES_AT_THE_END = 3 };
+
+static void names_at_the_end(shmheap_memory_handle mem, char texts[NAMES_AT_THE_END][32])
+{
+    const uint64_t mask = names_table_now(mem.heap).mask;
+    unsigned count = 0;
+    for (uint64_t i = 0; count < NAMES_AT_THE_END; i++) {
+        struct name name;
+        name_of(texts[count], i);
+        CHECK_EQ(name_set(mem.heap, &name, texts[count]), 0);
+        count += (name.hash >> ENTRY_HASH_SHIFT & mask) == mask;
+    }
+}
+
+/* The removal moves up what lies on the other side of the table's end. */
+static void a_removal_at_the_end_of_the_table(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    char texts[NAMES_AT_THE_END][32];
+    CHECK(shmheap_alloc_named(mem, "makes the table", 8) != NULL);
+    names_at_the_end(mem, texts);
+    for (unsigned removed = 0; removed < NAMES_AT_THE_END; removed++) {
+        void *objects[NAMES_AT_THE_END];
+        for (unsigned i = 0; i < NAMES_AT_THE_END; i++)
+            CHECK((objects[i] = shmheap_alloc_named(mem, texts[i], 8)) != NULL);
+        struct table table = names_table_now(mem.heap);
+        CHECK(table.entries[table.mask] != 0 && table.entries[0] != 0 && table.entries[1] != 0);
+        CHECK_EQ(shmheap_try_free(mem, objects[removed]), 0);
+        CHECK_SOUND(mem);
+        for (unsigned i = 0; i < NAMES_AT_THE_END; i++) {
+            CHECK_PTR(shmheap_find(mem, texts[i], NULL), i != removed ? objects[i] : NULL);
+            CHECK_EQ(shmheap_try_free(mem, objects[i]), i != removed ? 0 : -1);
+        }
+    }
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name),
                                     TEST(what_is_refused),
                                     TEST(handles_of_objects_with_names),
@@ -281,5 +320,6 @@ static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name)
                                     TEST(a_reader_finds),
                                     TEST(threads_name_and_free),
                                     TEST(half_of_the_table_stays_free),
-                                    TEST(a_table_with_room_stays)};
+                                    TEST(a_table_with_room_stays),
+                                    TEST(a_removal_at_the_end_of_the_table)};
 TEST_MAIN(tests)

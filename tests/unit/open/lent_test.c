@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "tests/support/test.h"
 
@@ -69,5 +70,16 @@ static void closed_by_the_disconnect(void)
     CHECK_EQ(descriptors(), before);
 }
 
-static const struct test tests[] = {TEST(asked_for_by_two_threads), TEST(closed_by_the_disconnect)};
+/* A peer that gets shmheap_fd's descriptor can read the heap, and cannot write it. */
+static void readers_get_one_without_writing(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 16, 0, 0);
+    CHECK_EQ(fcntl(shmheap_fd(mem), F_GETFL) & O_ACCMODE, O_RDONLY);
+    CHECK_EQ(fcntl(shmheap_fd_writable(mem), F_GETFL) & O_ACCMODE, O_RDWR);
+    CHECK_REFUSED(write(shmheap_fd(mem), "x", 1) == -1, EBADF);
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {TEST(asked_for_by_two_threads), TEST(closed_by_the_disconnect),
+                                    TEST(readers_get_one_without_writing)};
 TEST_MAIN(tests)

@@ -235,6 +235,21 @@ static void huge_sizes(void)
     sizes_that_the_tree_does_not_tell(16);
 }
 
-static const struct test tests[] = {TEST(over_4_mib), TEST(over_256_mib), TEST(over_16_gib),
-                                    TEST(over_16_gib_checked), TEST(huge_sizes)};
+/* More bytes than 32 bits of granules count. */
+static void bytes_of_allocs_over_64_gib(void)
+{
+    const uint64_t granules = (UINT64_C(1) << 32) + 1000;
+    for (uint64_t granule = 8; granule <= 16; granule += 8) {
+        struct held held;
+        if (!held_begin(&held, (granules + 1000) * granule, granule))
+            return;
+        held_take(&held, granules);
+        CHECK_EQ(test_stat(held.mem).alloc_bytes, granules * granule);
+        held_end(&held);
+    }
+}
+
+static const struct test tests[] = {TEST(over_4_mib),  TEST(over_256_mib),
+                                    TEST(over_16_gib), TEST(over_16_gib_checked),
+                                    TEST(huge_sizes),  TEST(bytes_of_allocs_over_64_gib)};
 TEST_MAIN(tests)
