@@ -10,7 +10,7 @@
 #include "c/src/segment/parts.h"
 #include "tests/misuse/victim/victim.h"
 
-enum { LEN = 65536, MAX_LEN = 64 << 20, SPARSE_LEN = 4 << 20, OBJECTS = 400, CALLS = 12 };
+enum { LEN = 65536, MAX_LEN = 16 << 20, SPARSE_LEN = 4 << 20, OBJECTS = 400, CALLS = 12 };
 
 /* struct holey is a heap with holes, and its bytes before the peer wrote. */
 struct holey {
