@@ -375,7 +375,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--spawned") == 0)
         return spawned_main(argv[2]);
     if (argc == 2 && strcmp(argv[1], "--asleep") == 0)
-        for (;;)
+        for (prctl(PR_SET_NAME, ASLEEP);;)
             pause();
     if (options_parse(argc, argv) != 0)
         return usage(), 2;

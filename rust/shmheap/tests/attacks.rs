@@ -301,6 +301,10 @@ fn a_second_writer_before_the_seal_is_found() {
         let mut image = vec![0; lent.metadata().unwrap().len() as usize];
         lent.read_exact_at(&mut image, 0).unwrap();
         file.write_all_at(&image, 0).unwrap();
+        const F_ADD_SEALS: i32 = 1033;
+        const F_SEAL_SHRINK: i32 = 2;
+        // SAFETY: (fcntl) an open descriptor, and the argument that this command takes.
+        assert_eq!(unsafe { system::fcntl(file.as_raw_fd(), F_ADD_SEALS, F_SEAL_SHRINK) }, 0);
         SECOND.set(Some(Heap::options().open_fd(&file).unwrap()));
     }));
     assert!(Heap::anonymous(1 << 16).is_err());

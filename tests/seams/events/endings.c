@@ -29,13 +29,15 @@ static long act_exec(uint64_t unused)
     return 0;
 }
 
-/* The process lives and is no user of the heap any more. */
+/* The process lives and is no user of the heap any more. The kernel releases the locks of the old
+ * program's descriptors after it has changed the command line, before the new program's first
+ * instruction: so the program says that it runs. */
 void event_exec(void)
 {
-    char line[200] = "";
+    char name[200] = "";
     tell(stage->subject, act_exec, 0);
-    while (strstr(line, "--asleep") == NULL && !stage->ended)
-        proc_read(stage->peers[stage->subject].pid, "cmdline", line, sizeof line);
+    while (strstr(name, ASLEEP) == NULL && !stage->ended)
+        proc_read(stage->peers[stage->subject].pid, "comm", name, sizeof name);
     stage->peers[stage->subject].end = END_DEAD;
 }
 

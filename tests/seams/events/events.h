@@ -5,6 +5,9 @@
 
 #include "tests/seams/seams.h"
 
+/* The name of a process that runs `seams_test --asleep`. */
+#define ASLEEP "seams-asleep"
+
 /* Runs the row's event, after opening. */
 void event_run(void);
 /* Before participant index opens; the event decides whether that concerns it. */
