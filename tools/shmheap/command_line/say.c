@@ -13,7 +13,8 @@
 
 enum { TEXTS = 16, TEXT_ROOM = 32 };
 
-static const char *command = "", *heap = "";
+static const char *command = "";
+static char heap[4096]; /* a copy: the name may be gone when SIGBUS comes */
 
 void say_command(const char *name) { command = name; }
 
@@ -45,7 +46,7 @@ int wrong_usage(const char *format, ...)
     return STATUS_USAGE;
 }
 
-void say_heap(const char *name) { heap = name; }
+void say_heap(const char *name) { snprintf(heap, sizeof heap, "%s", name); }
 
 /* In a signal handler, so without stdio. */
 static void end_without_memory(int signal)

@@ -44,8 +44,9 @@ static int open_within(const struct heap_ref *ref, unsigned flags, unsigned ms,
 {
     shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
                                .timeout_ms = ms};
-    say_heap(ref->text);
-    return shmheap_open(out, ref->is_file ? ref->text : ref->name, &options);
+    const char *name = ref->is_file ? ref->text : ref->name;
+    say_heap(name);
+    return shmheap_open(out, name, &options);
 }
 
 int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
