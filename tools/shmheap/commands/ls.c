@@ -61,6 +61,7 @@ static enum ls_state inspect_heap(struct ls_row *row, int with_processes)
     shmheap_memory_handle mem;
     if (snprintf(path, sizeof path, "/%s", row->name) >= (int)sizeof path)
         return LS_SKIP;
+    say_heap(path);
     if (shmheap_open(&mem, path, &options))
         return errno == EPROTONOSUPPORT ? LS_VERSION : LS_SKIP;
     int seen = inspect(mem, &context) == 0;

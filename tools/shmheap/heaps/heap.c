@@ -61,6 +61,7 @@ int heap_ref_open_now(const struct heap_ref *ref, shmheap_memory_handle *out)
 
 int heap_ref_fd(const struct heap_ref *ref)
 {
+    say_heap(ref->is_file ? ref->text : ref->name);
     if (ref->is_file)
         /* O_NONBLOCK: open() of a pipe would wait for a writer. */
         return open(ref->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
