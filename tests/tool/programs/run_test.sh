@@ -24,13 +24,18 @@ start() {
     read -r line <&4 || fail "run $*: no line"
 }
 
+# ended STATUS: run ends so while its program's input is still open.
+ended() {
+    local status=0
+    wait $! || status=$?
+    exec 3>&- 4<&-
+    [ $status = "$1" ] || fail "run ended with $status, not $1"
+}
+
 # finish STATUS: the program of start gets the end of its input, and run ends so.
 finish() {
-    local status=0
     exec 3>&-
-    wait $! || status=$?
-    exec 4<&-
-    [ $status = "$1" ] || fail "run ended with $status, not $1"
+    ended "$1"
 }
 
 live() { run 0 stat --json "$1"; }
@@ -88,17 +93,17 @@ for signal in KILL SEGV; do
     pid=$line
     read -r line <&4
     kill -s $signal "$pid"
-    finish $((128 + $(kill -l $signal)))
+    ended $((128 + $(kill -l $signal)))
     gone $signal
 done
 start -- "$allocate" hold
 kill -TERM $!
-finish 143
+ended 143
 gone 'TERM, passed on'
 start -- sh -c 'trap "exit 5" HUP; echo "$$"; while read -r word; do :; done; exit 1'
 kill -HUP $!
 read -r line <&4
-finish 5
+ended 5
 gone 'HUP, passed on'
 
 # The heap lost its name, and the name went to another file: that file stays.
