@@ -75,6 +75,26 @@ static void handles_of_objects_with_names(void)
     shmheap_disconnect(mem);
 }
 
+/* Its granule is 0: the record of a long name finds no room in front of it. */
+static void the_first_block_gets_a_name(void)
+{
+    char name[200] = "";
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    void *first = shmheap_alloc(mem, 120);
+    CHECK_PTR(first, block_payload(mem.heap, 0));
+    CHECK(shmheap_alloc_named(mem, "makes the table", 8) != NULL);
+    shmheap_free(mem, first);
+    memset(name, 'x', sizeof name - 1);
+    CHECK_PTR(shmheap_alloc_named(mem, name, 100), first);
+    CHECK_PTR(shmheap_alloc_named(mem, name, 100), first);
+    CHECK_PTR(shmheap_find(mem, name, NULL), first);
+    CHECK_EQ(shmheap_try_free(mem, first), 0);
+    CHECK_EQ(shmheap_try_free(mem, first), 0);
+    CHECK_PTR(shmheap_alloc_kept(mem, name, 100), first);
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
 /* struct seen counts what shmheap_names shows. */
 struct seen {
     uint64_t count, users, bytes;
@@ -314,6 +334,7 @@ static void a_removal_at_the_end_of_the_table(void)
 static const struct test tests[] = {TEST(one_object_for_all_processes_of_a_name),
                                     TEST(what_is_refused),
                                     TEST(handles_of_objects_with_names),
+                                    TEST(the_first_block_gets_a_name),
                                     TEST(many_names),
                                     TEST(uses_of_the_dead_are_given_back),
                                     TEST(uses_of_departed_processes),
