@@ -94,16 +94,16 @@ size_t test_rounds(size_t plain);
  * quarter, or all where SHMHEAP_TEST_ALL is set. */
 size_t test_deaths(size_t all);
 
-/* 1 where the runtime of a checker has threads in this process. */
+/* 1 under ThreadSanitizer, whose runtime has a thread in each process. */
 #if defined(__SANITIZE_THREAD__)
-#define TEST_HAS_OTHER_THREADS 1
+#define TEST_UNDER_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define TEST_HAS_OTHER_THREADS 1
+#define TEST_UNDER_TSAN 1
 #endif
 #endif
-#ifndef TEST_HAS_OTHER_THREADS
-#define TEST_HAS_OTHER_THREADS 0
+#ifndef TEST_UNDER_TSAN
+#define TEST_UNDER_TSAN 0
 #endif
 
 /* Names. A new name for shm_open, and a new path (in TEST_TMPDIR if set), that the guard removes at

@@ -18,7 +18,7 @@ enum {
 
 /* ThreadSanitizer has a thread of its own in each process, so none ends alone: the line of its
  * cache stays until an alloc finds no room. */
-enum { IN_ORDER_MOST = TEST_HAS_OTHER_THREADS ? LEN / 128 : 0 };
+enum { IN_ORDER_MOST = TEST_UNDER_TSAN ? LEN / 128 : 0 };
 
 struct ending {
     shmheap_memory_handle mem;
