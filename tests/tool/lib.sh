@@ -16,6 +16,9 @@ fail() {
     exit 1
 }
 
+# part WHAT: says what comes next and when, so that the log of a slow test shows where.
+part() { echo "$SECONDS s: $*"; }
+
 # run STATUS ARGUMENT...: the tool with these arguments ends with that status.
 run() {
     local wanted=$1 status=0

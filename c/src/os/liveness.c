@@ -130,6 +130,13 @@ void liveness_drop(struct liveness *liveness)
     gate_leave(locked);
 }
 
+/* mincore(2) fails where nothing is mapped. Valgrind reports other calls that probe such a page. */
+static int is_mapped(void *page)
+{
+    unsigned char resident;
+    return mincore(page, 1, &resident) == 0;
+}
+
 void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler)
 {
     liveness_settle(liveness);
@@ -138,7 +145,7 @@ void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_
     if (in_handler)
         kept_close(liveness);
     /* An emulator or a filter of system calls may refuse MADV_DONTFORK. Then the page is here. */
-    if (in_handler && msync(liveness->page, liveness->len, MS_ASYNC) == 0)
+    if (in_handler && is_mapped(liveness->page))
         munmap(liveness->page, liveness->len);
     liveness->page = NULL;
 }

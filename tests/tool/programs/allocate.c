@@ -280,6 +280,17 @@ static void check_signals(void)
     setitimer(ITIMER_REAL, &never, NULL);
 }
 
+/* Says "ready" and waits for SIGHUP, which it holds back before. */
+static int await_hangup(void)
+{
+    sigset_t set;
+    CHECK(sigemptyset(&set) == 0 && sigaddset(&set, SIGHUP) == 0);
+    CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    puts("ready");
+    fflush(stdout);
+    return sigwaitinfo(&set, NULL) == SIGHUP ? 5 : 1;
+}
+
 /* Makes objects, says "ready" and stays until a line or the end of standard input. */
 static void hold(void)
 {
@@ -320,6 +331,8 @@ int main(int argc, char **argv)
         check_signals();
     else if (!strcmp(what, "hold"))
         hold();
+    else if (!strcmp(what, "hangup"))
+        return await_hangup();
     else if (!strcmp(what, "fill"))
         fill();
     else if (!strcmp(what, "exec"))

@@ -45,6 +45,8 @@ live() { run 0 stat --json "$1"; }
 for options in '' --cached '--children --cached'; do
     for what in calls threads fork 'fork threads' clone vfork_exec 'vfork_exec threads' signals; do
         # shellcheck disable=SC2086
+        part $options $what
+        # shellcheck disable=SC2086
         run 0 run $options --name "$heap" -- "$allocate" $what
         gone "$options $what"
     done
@@ -53,6 +55,7 @@ quiet 0 -- "$allocate" fork threads
 quiet 0 --cached --children -- "$allocate" threads
 
 # At work: the heap has its objects, and one process. After exec it has those of the new image.
+part at work
 start -- "$allocate" exec
 live "$heap"
 json "j['used_blocks'] >= 1000 and j['used_bytes'] >= 1008000 and j['allocs'] >= 1000"
@@ -70,6 +73,7 @@ gone exec
 
 # Children: a heap each. One that is killed leaves its heap, which run removes. It leaves alone a
 # heap of another program that has such a name.
+part children
 "$hold" "/$heap.1" 100000 </dev/null >/dev/null || fail "hold"
 start --children -- sh -c '"$0" hold; echo "$?"; read -r word' "$allocate"
 child=
@@ -86,6 +90,7 @@ finish 1
 run 0 rm "$heap.1"
 
 # Ends: the program's status; signals to the program, and to run, which passes them on.
+part ends
 quiet 7 -- sh -c 'exit 7'
 quiet 143 -- sh -c 'kill -TERM $$'
 for signal in KILL SEGV; do
@@ -96,17 +101,19 @@ for signal in KILL SEGV; do
     ended $((128 + $(kill -l $signal)))
     gone $signal
 done
+part TERM
 start -- "$allocate" hold
 kill -TERM $!
 ended 143
 gone 'TERM, passed on'
-start -- sh -c 'trap "exit 5" HUP; echo "$$"; while read -r word; do :; done; exit 1'
+part HUP
+start -- "$allocate" hangup
 kill -HUP $!
-read -r line <&4
 ended 5
 gone 'HUP, passed on'
 
 # The heap lost its name, and the name went to another file: that file stays.
+part another program\'s file
 start -- sh -c 'rm "/dev/shm/$1"; echo of another program >"/dev/shm/$1"; echo; read -r word' \
     sh "$heap"
 finish 1
@@ -117,12 +124,14 @@ run 0 run --file --name taken -- sh -c 'rm taken; echo of another program >taken
 rm taken
 
 # At a terminal, run stops and continues with its program.
+part terminal
 python3 "$job" "$tool" run --name "$heap" -- sh -c 'echo ready; while :; do read -r word; done' \
     >"$work/out" </dev/null || fail "the job"
 for words in 'stopped T T' '^continued' 'ended 130'; do says "$words"; done
 gone 'Ctrl-C'
 
 # A full heap, an object freed twice, a program that closes the heap's descriptors.
+part full
 run 0 run --len 1M --name "$heap" -- "$allocate" fill
 [ "$(wc -l <"$work/err")" = 1 ] || fail "a full heap takes one line"
 grep -q "heap '$heap' is full.*--len above 1048576" "$work/err" || fail "it does not say --len"
@@ -133,6 +142,7 @@ gone twice
 quiet 0 -- python3 -S -c "import os; os.closerange(3, 1000); x = [bytes(600) for i in range(9000)]"
 
 # Names.
+part names
 run 0 run -- "$allocate" calls
 grep -q '^shmheap run: the heap is allocate\.[0-9]*$' "$work/err" || fail "which heap?"
 run 0 run --name "$heap" --keep -- "$allocate" calls
