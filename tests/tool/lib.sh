@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-# part WHAT: says what comes next and when, so that the log of a slow test shows where.
+# part WHAT: prints the time and the name of a part, so that the log of a slow test shows where.
 part() { echo "$SECONDS s: $*"; }
 
 # run STATUS ARGUMENT...: the tool with these arguments ends with that status.

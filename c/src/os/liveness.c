@@ -18,6 +18,8 @@
 #include "file.h"
 #include "process.h"
 
+enum { NO_ADVICE = 1 << 30 }; /* no kernel has it */
+
 #define FORK_WAITS_NS UINT64_C(100000000)
 #define OPENING_WAITS_NS UINT64_C(10000000)
 
@@ -39,6 +41,13 @@ static size_t page_of(struct liveness *liveness)
     return type == HUGETLBFS_MAGIC ? (size_t)status.f_bsize : page;
 }
 
+/* Returns 1 if children made by fork() will not have the page. Filters of system calls refuse the
+ * advice; qemu-user accepts any advice, also one that does not exist, and ignores it. */
+static int leave_out_of_children(void *page, size_t len)
+{
+    return madvise(page, len, MADV_DONTFORK) == 0 && madvise(page, len, NO_ADVICE) != 0;
+}
+
 static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
 {
     size_t len = page_of(liveness);
@@ -51,7 +60,7 @@ static int liveness_map(struct liveness *liveness, enum liveness_kind kind)
     int before = errno;
     madvise(page, len, MADV_DONTDUMP); /* core dumps contain PROT_NONE pages as well */
     if (kind == LIVENESS_PROCESS)
-        madvise(page, len, MADV_DONTFORK); /* if refused: liveness_forked unmaps it */
+        liveness->is_inherited = !leave_out_of_children(page, len);
     errno = before;
     liveness->len = len;
     liveness->page = page;
@@ -130,13 +139,6 @@ void liveness_drop(struct liveness *liveness)
     gate_leave(locked);
 }
 
-/* mincore(2) fails where nothing is mapped. Valgrind reports other calls that probe such a page. */
-static int is_mapped(void *page)
-{
-    unsigned char resident;
-    return mincore(page, 1, &resident) == 0;
-}
-
 void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler)
 {
     liveness_settle(liveness);
@@ -144,8 +146,8 @@ void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_
         return;
     if (in_handler)
         kept_close(liveness);
-    /* An emulator or a filter of system calls may refuse MADV_DONTFORK. Then the page is here. */
-    if (in_handler && is_mapped(liveness->page))
+    /* Elsewhere a handler of the program's may have mapped something at the page's place. */
+    if (liveness->is_inherited)
         munmap(liveness->page, liveness->len);
     liveness->page = NULL;
 }

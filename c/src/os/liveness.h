@@ -25,6 +25,7 @@ struct liveness {
     void *page;
     size_t len;
     int fd;            /* a descriptor of the description, for setting locks; -1: closed */
+    int is_inherited;  /* 1: a child made by fork() has the page, too; of LIVENESS_PROCESS */
     int mapping_fails; /* 1: the file system needs an open descriptor to keep the description */
     int kept;          /* that descriptor plus 1, once settled; 0: none */
     dev_t device;      /* the file of kept, in case the program closes it */
@@ -33,7 +34,7 @@ struct liveness {
 
 #define LIVENESS_NONE                                                                              \
     {                                                                                              \
-        NULL, 0, -1, 0, 0, 0, 0                                                                    \
+        NULL, 0, -1, 0, 0, 0, 0, 0                                                                 \
     }
 
 /* struct liveness_file names a file. name (or NULL) serves where there is no /proc. */
@@ -54,8 +55,8 @@ void liveness_settle(struct liveness *liveness);
 void liveness_drop(struct liveness *liveness);
 
 /* liveness_forked, in a child, closes the descriptor and forgets a mapping of kind
- * LIVENESS_PROCESS. in_handler: pthread_atfork() runs it, so no other mapping can lie at that place
- * yet. */
+ * LIVENESS_PROCESS. in_handler: pthread_atfork() runs it, so the program cannot have closed the
+ * parent's descriptors yet. */
 void liveness_forked(struct liveness *liveness, enum liveness_kind kind, int in_handler);
 
 /* Around fork(), which waits while a thread opens, settles or drops a description, but at most

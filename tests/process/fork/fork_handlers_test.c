@@ -1,19 +1,32 @@
-/* A program's own fork handlers, registered before the library's: they open heaps, or wait for a
- * mutex that another thread holds while it opens one.
+/* A program's own fork handlers, registered before the library's: they open heaps, wait for a mutex
+ * that another thread holds while it opens one, or map memory.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "c/src/base/layout.h"
+#include "c/src/segment/connection.h"
 #include "tests/support/test.h"
 
 enum { LEN = 1 << 16, ROUNDS = 5 };
 
 /* When the handlers act. */
-static enum { NEVER, IN_PREPARE, IN_PARENT, IN_CHILD, WITH_MUTEX } when;
+static enum { NEVER, IN_PREPARE, IN_PARENT, IN_CHILD, WITH_MUTEX, MAPS_IN_CHILD } when;
 static pthread_mutex_t programs = PTHREAD_MUTEX_INITIALIZER;
 static int fork_waits, opener_is_done; /* shared by the threads */
+
+/* Where a handler maps a page, and the page; MAP_FAILED: something is there. */
+static void *place;
+static char *page = MAP_FAILED;
+
+static void map_page(void)
+{
+    page = mmap(place, 4096, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (page != MAP_FAILED)
+        test_fill(page, 4096, 7);
+}
 
 static void open_and_close(void)
 {
@@ -47,6 +60,8 @@ static void in_child(void)
         open_and_close();
     if (when == WITH_MUTEX)
         CHECK_EQ(pthread_mutex_unlock(&programs), 0);
+    if (when == MAPS_IN_CHILD)
+        map_page();
 }
 
 /* Before the first heap is opened, so before the library's handlers. */
@@ -137,6 +152,30 @@ static void closing_beside_fork(void)
     shmheap_disconnect(mem);
 }
 
+static void page_stays(void *context)
+{
+    shmheap_memory_handle mem = *(shmheap_memory_handle *)context;
+    printf("  the handler's page %s\n", page == MAP_FAILED ? "has no place" : "is mapped");
+    CHECK(page == MAP_FAILED || page == place);
+    CHECK(page == MAP_FAILED || test_filled(page, 4096, 7));
+    CHECK(shmheap_alloc(mem, 100) != NULL); /* by a slot of its own */
+    CHECK(page == MAP_FAILED || test_filled(page, 4096, 7));
+    CHECK_SOUND(mem);
+}
+
+/* A lock's page that a child does not inherit leaves a hole, the first place for a new page. */
+static void a_handler_maps_where_a_page_was(void)
+{
+    shmheap_memory_handle mem = test_anonymous(LEN, 0, 0);
+    place = mem.heap->life.page;
+    CHECK(place != NULL);
+    when = MAPS_IN_CHILD;
+    test_in_child(page_stays, &mem);
+    when = NEVER;
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(closing_beside_fork), TEST(handlers_that_open_heaps),
-                                    TEST(a_mutex_that_fork_waits_for)};
+                                    TEST(a_mutex_that_fork_waits_for),
+                                    TEST(a_handler_maps_where_a_page_was)};
 TEST_MAIN(tests)

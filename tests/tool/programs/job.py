@@ -30,7 +30,7 @@ def shell(command):
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         os.tcsetpgrp(0, os.getpid())
         signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the test runs in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in a script's background
         os.execv(command[0], command)
     _, status = os.waitpid(job, os.WUNTRACED)
     print("stopped" if os.WIFSTOPPED(status) else "not stopped", states(job), flush=True)

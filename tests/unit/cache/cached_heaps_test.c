@@ -184,8 +184,8 @@ static void in_memory_of_ones_own(void)
 /* What other libraries do at the end of a thread: destructors of theirs that free and allocate,
  * after the thread's cache has gone. Destructors run in any order; one that sets its value again
  * runs in the next round, when all others have run once. After the last round nothing would free a
- * cache that the thread made in it. ThreadSanitizer's own destructor ends its state of the thread in
- * that round: what runs afterwards would crash in it. */
+ * cache that the thread made in it. In that round a destructor of ThreadSanitizer ends its state of
+ * the thread: a destructor that runs after it would crash. */
 enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS - (TEST_UNDER_TSAN ? 1 : 0) };
 
 struct ender {
