@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -51,8 +52,14 @@ ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t off);
 
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off);
 
+/* An object that a peer changes whenever the copier writes; NULL: none. */
+static unsigned char *changing;
+static size_t changing_len;
+
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off)
 {
+    for (size_t i = 0; changing != NULL && i < changing_len; i += 4096)
+        changing[i]++;
     if (pwrites_to_go != 0 && --pwrites_to_go == 0) {
         if (pwrite_errno == 0)
             raise(SIGKILL);
@@ -61,6 +68,19 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t off)
     }
     written += len;
     return __real_pwrite(fd, bytes, len, off);
+}
+
+/* The most bytes that the kernel maps without reserving them; 0: any. */
+static size_t mapping_most;
+
+void *__real_mmap(void *at, size_t len, int protection, int flags, int fd, off_t off);
+void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t off);
+void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t off)
+{
+    if (mapping_most == 0 || len <= mapping_most || !(flags & MAP_NORESERVE))
+        return __real_mmap(at, len, protection, flags, fd, off);
+    errno = ENOMEM;
+    return MAP_FAILED;
 }
 
 int __real_open(const char *path, int oflags, ...);
@@ -255,10 +275,30 @@ static void an_object_without_memory_costs_little(void)
     shmheap_disconnect(mem);
 }
 
+/* All of a large object changes whenever the copier writes: more pages, each time, than it has room
+ * for while it holds the lock, where the kernel refuses it more addresses. */
+static void a_heap_that_changes_too_fast(void)
+{
+    const char *path = test_path();
+    shmheap_memory_handle mem = test_anonymous(32 << 20, 0, 0);
+    changing_len = 24 << 20;
+    changing = shmheap_alloc(mem, changing_len);
+    CHECK(changing != NULL);
+    mapping_most = 4 << 20;
+    CHECK_REFUSED(shmheap_copy(mem, path) == -1, EAGAIN);
+    CHECK_REFUSED(access(path, F_OK) == -1, ENOENT);
+    mapping_most = 0;
+    CHECK_EQ(shmheap_copy(mem, path), 0);
+    changing = NULL;
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
 static const struct test tests[] = {TEST(what_is_refused),
                                     TEST(a_full_disk_leaves_nothing_behind),
                                     TEST(too_little_memory_is_an_error_and_no_death),
                                     TEST(a_limit_of_file_sizes_is_an_error_and_no_signal),
                                     TEST(the_copier_is_killed),
-                                    TEST(an_object_without_memory_costs_little)};
+                                    TEST(an_object_without_memory_costs_little),
+                                    TEST(a_heap_that_changes_too_fast)};
 TEST_MAIN(tests)
