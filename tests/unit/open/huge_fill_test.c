@@ -3,39 +3,26 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "c/src/base/kernel.h"
 #include "c/src/segment/connection.h"
 #include "tests/support/test.h"
+#include "tests/support/wrap.h"
 
 enum { HUGE_PAGE = 2 << 20, LEN = 32 << 20, TRIES = 100, MAKE_NS = 1000000, GROW_NS = 250000 };
 
 static struct {
     int bytes_error, pages_error; /* errno of each call; 0: it succeeds */
     unsigned interrupted;         /* EINTR, so many times before each byte is reserved */
-    uint64_t page_ns;             /* what one huge page takes */
-    uint64_t now;                 /* ns: only huge pages take time */
+    long page_ns;                 /* what one huge page takes; nothing else takes time */
     unsigned bytes;               /* calls that reserve one byte, to collapse from */
     unsigned in_row;              /* how many such calls failed since one succeeded */
     int has_byte;                 /* one succeeded since the last huge page */
     uint64_t byte_at;             /* its offset */
     unsigned filled, touched;     /* huge pages requested with a byte before, and without */
     uint64_t first, next;         /* offsets of the first filled one, and behind the last */
+    char *base;                   /* where offset 0 of the filled ones is mapped */
 } kernel;
-
-static const unsigned char *base; /* of the segment that is watched; NULL: the next one */
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    if (clock != CLOCK_MONOTONIC)
-        return __real_clock_gettime(clock, now);
-    now->tv_sec = (time_t)(kernel.now / 1000000000);
-    now->tv_nsec = (long)(kernel.now % 1000000000);
-    return 0;
-}
 
 int __real_fallocate(int fd, int mode, off_t from, off_t len);
 int __wrap_fallocate(int fd, int mode, off_t from, off_t len);
@@ -61,24 +48,27 @@ int __wrap_madvise(void *at, size_t len, int advice)
 {
     if (advice != MADV_COLLAPSE)
         return __real_madvise(at, len, advice);
+    int result = kernel.pages_error != 0 ? -1 : 0;
     errno = kernel.pages_error;
-    if (len != HUGE_PAGE) /* the whole segment, once it is mapped: huge_request */
-        return kernel.pages_error != 0 ? -1 : 0;
-    kernel.now += kernel.page_ns;
+    if (len != HUGE_PAGE)
+        return result; /* the whole segment, once it is mapped: huge_request */
+    wrap_clock.tv_nsec += kernel.page_ns;
+    wrap_clock.tv_sec += wrap_clock.tv_nsec / 1000000000;
+    wrap_clock.tv_nsec %= 1000000000;
     CHECK_EQ((uintptr_t)at % HUGE_PAGE, 0);
     if (!kernel.has_byte) {
         kernel.touched++;
-    } else {
-        uint64_t off = kernel.byte_at;
-        CHECK(base == NULL || at == (void *)(base + off));
-        base = (const unsigned char *)at - off;
-        CHECK(kernel.filled == 0 || off == kernel.next);
-        kernel.first = kernel.filled == 0 ? off : kernel.first;
-        kernel.filled++;
-        kernel.has_byte = 0;
-        kernel.next = off + HUGE_PAGE;
+        return result;
     }
-    return kernel.pages_error != 0 ? -1 : 0;
+    if (kernel.filled++ == 0) {
+        kernel.first = kernel.next = kernel.byte_at;
+        kernel.base = (char *)at - kernel.byte_at;
+    }
+    CHECK_EQ(kernel.byte_at, kernel.next);
+    CHECK_PTR(at, kernel.base + kernel.byte_at);
+    kernel.has_byte = 0;
+    kernel.next += HUGE_PAGE;
+    return result;
 }
 
 static shmheap_memory_handle made(size_t len, unsigned flags)
@@ -86,12 +76,11 @@ static shmheap_memory_handle made(size_t len, unsigned flags)
     shmheap_memory_handle mem;
     shmheap_options options = {
         .len = len, .max_len = 2 * len, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
-    base = NULL;
+    wrap_clock_stop();
     errno = 0;
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     CHECK_EQ(errno, 0);
-    CHECK(base == NULL || base == mem.heap->base);
-    base = mem.heap->base;
+    CHECK(kernel.filled == 0 || (unsigned char *)kernel.base == mem.heap->base);
     return mem;
 }
 
@@ -162,6 +151,7 @@ static void growth_has_a_shorter_limit(void)
     void *object = shmheap_alloc(mem, LEN + LEN / 2);
     CHECK(object != NULL);
     CHECK_EQ(test_stat(mem).grows, 1);
+    CHECK((unsigned char *)kernel.base == mem.heap->base);
     CHECK_LE(kernel.first - from, HUGE_PAGE);
     unsigned pages = (unsigned)((end_of_pages(mem) - kernel.first) / HUGE_PAGE);
     CHECK_LE(LEN / HUGE_PAGE / 4, pages);

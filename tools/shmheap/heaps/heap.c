@@ -39,14 +39,19 @@ int heap_ref_set(struct heap_ref *ref, const char *text, int is_file)
     return 0;
 }
 
+/* As shmheap_open takes it. */
+static const char *name_of(const struct heap_ref *ref)
+{
+    return ref->is_file ? ref->text : ref->name;
+}
+
 static int open_within(const struct heap_ref *ref, unsigned flags, unsigned ms,
                        shmheap_memory_handle *out)
 {
     shmheap_options options = {.flags = flags | (ref->is_file ? SHMHEAP_FILE : 0),
                                .timeout_ms = ms};
-    const char *name = ref->is_file ? ref->text : ref->name;
-    say_heap(name);
-    return shmheap_open(out, name, &options);
+    say_heap(name_of(ref));
+    return shmheap_open(out, name_of(ref), &options);
 }
 
 int heap_ref_open(const struct heap_ref *ref, unsigned flags, shmheap_memory_handle *out)
@@ -61,7 +66,7 @@ int heap_ref_open_now(const struct heap_ref *ref, shmheap_memory_handle *out)
 
 int heap_ref_fd(const struct heap_ref *ref)
 {
-    say_heap(ref->is_file ? ref->text : ref->name);
+    say_heap(name_of(ref));
     if (ref->is_file)
         /* O_NONBLOCK: open() of a pipe would wait for a writer. */
         return open(ref->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
