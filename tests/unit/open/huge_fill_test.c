@@ -2,10 +2,14 @@
  * The kernel's part is a model here; huge_pages_test has the real one.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "c/src/base/kernel.h"
 #include "c/src/segment/connection.h"
+#include "c/src/segment/huge.h"
 #include "tests/support/test.h"
 #include "tests/support/wrap.h"
 
@@ -22,14 +26,22 @@ static struct {
     unsigned filled, touched;     /* huge pages requested with a byte before, and without */
     uint64_t first, next;         /* offsets of the first filled one, and behind the last */
     char *base;                   /* where offset 0 of the filled ones is mapped */
+    uint64_t reserved;            /* bytes, by all other calls */
+    int is_vast;                  /* these reserve nothing, as pages appear when they are used, and
+                                   * the index has huge pages of its own, before the region's */
+    int on_disk;                  /* whether files are said to lie on ext4 */
+    unsigned advised;             /* mappings in which the kernel shall make huge pages by itself */
+    uint64_t collapsed;           /* bytes of the heap that huge pages were requested for at once */
 } kernel;
 
 int __real_fallocate(int fd, int mode, off_t from, off_t len);
 int __wrap_fallocate(int fd, int mode, off_t from, off_t len);
 int __wrap_fallocate(int fd, int mode, off_t from, off_t len)
 {
-    if (mode != 0 || len != 1)
-        return __real_fallocate(fd, mode, from, len);
+    if (mode != 0 || len != 1) {
+        kernel.reserved += mode == 0 ? (uint64_t)len : 0;
+        return kernel.is_vast ? 0 : __real_fallocate(fd, mode, from, len);
+    }
     kernel.bytes++;
     if (kernel.bytes_error != 0 || kernel.in_row < kernel.interrupted) {
         kernel.in_row++;
@@ -46,12 +58,16 @@ int __real_madvise(void *at, size_t len, int advice);
 int __wrap_madvise(void *at, size_t len, int advice);
 int __wrap_madvise(void *at, size_t len, int advice)
 {
+    kernel.advised += advice == MADV_HUGEPAGE;
     if (advice != MADV_COLLAPSE)
         return __real_madvise(at, len, advice);
     int result = kernel.pages_error != 0 ? -1 : 0;
-    errno = kernel.pages_error;
-    if (len != HUGE_PAGE)
-        return result; /* the whole segment, once it is mapped: huge_request */
+    if (result != 0)
+        errno = kernel.pages_error;
+    if (len != HUGE_PAGE) {
+        kernel.collapsed += len;
+        return result;
+    }
     wrap_clock.tv_nsec += kernel.page_ns;
     wrap_clock.tv_sec += wrap_clock.tv_nsec / 1000000000;
     wrap_clock.tv_nsec %= 1000000000;
@@ -64,24 +80,42 @@ int __wrap_madvise(void *at, size_t len, int advice)
         kernel.first = kernel.next = kernel.byte_at;
         kernel.base = (char *)at - kernel.byte_at;
     }
-    CHECK_EQ(kernel.byte_at, kernel.next);
+    if (kernel.is_vast)
+        CHECK_LE(kernel.next, kernel.byte_at);
+    else
+        CHECK_EQ(kernel.byte_at, kernel.next);
     CHECK_PTR(at, kernel.base + kernel.byte_at);
     kernel.has_byte = 0;
     kernel.next += HUGE_PAGE;
     return result;
 }
 
-static shmheap_memory_handle made(size_t len, unsigned flags)
+int __real_fstatfs(int fd, struct statfs *status);
+int __wrap_fstatfs(int fd, struct statfs *status);
+int __wrap_fstatfs(int fd, struct statfs *status)
+{
+    int result = __real_fstatfs(fd, status);
+    if (kernel.on_disk)
+        status->f_type = EXT4_SUPER_MAGIC;
+    return result;
+}
+
+static shmheap_memory_handle made_of(size_t len, size_t max_len, unsigned flags)
 {
     shmheap_memory_handle mem;
     shmheap_options options = {
-        .len = len, .max_len = 2 * len, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
+        .len = len, .max_len = max_len, .flags = SHMHEAP_CREATE | SHMHEAP_ANONYMOUS | flags};
     wrap_clock_stop();
     errno = 0;
     CHECK_EQ(shmheap_open(&mem, NULL, &options), 0);
     CHECK_EQ(errno, 0);
     CHECK(kernel.filled == 0 || (unsigned char *)kernel.base == mem.heap->base);
     return mem;
+}
+
+static shmheap_memory_handle made(size_t len, unsigned flags)
+{
+    return made_of(len, 2 * len, flags);
 }
 
 /* The heap works, whatever the kernel said. */
@@ -126,14 +160,61 @@ static void each_whole_page_of_the_region_once(void)
     }
 }
 
+/* What the heap needs is reserved, the part in huge pages too, and nothing twice. */
+static void each_byte_is_reserved_once(void)
+{
+    shmheap_memory_handle mem = made_of(LEN, LEN, 0);
+    CHECK_EQ(kernel.first, 0); /* one range, from the file's first byte on */
+    CHECK_EQ(kernel.next, end_of_pages(mem));
+    CHECK_EQ(kernel.reserved, mem.heap->layout.segment_len);
+    end(mem);
+    struct stat file;
+    mem = made(LEN, 0); /* several ranges */
+    CHECK_EQ(fstat(shmheap_fd(mem), &file), 0);
+    CHECK_EQ(kernel.reserved, (uint64_t)file.st_blocks * 512);
+    end(mem);
+}
+
+/* Bytes of a region that ends where a huge page ends, in a heap that grows to max_len. */
+static size_t exact_len(size_t len, size_t max_len)
+{
+    shmheap_memory_handle mem = made_of(len, max_len, 0);
+    size_t exact = (size_t)(end_of_pages(mem) - mem.heap->layout.region_off);
+    end(mem);
+    return exact;
+}
+
+static void a_page_that_ends_with_the_region(void)
+{
+    size_t len = exact_len(LEN, 2 * LEN);
+    shmheap_memory_handle mem = made_of(len, 2 * LEN, 0);
+    CHECK_EQ(test_stat(mem).len, len);
+    CHECK_EQ(end_of_pages(mem), mem.heap->layout.region_off + len);
+    CHECK_EQ(kernel.next, end_of_pages(mem));
+    end(mem);
+    len = exact_len(2 * HUGE_PAGE, 4 * HUGE_PAGE);
+    mem = made_of(len, 4 * HUGE_PAGE, SHMHEAP_HUGE_PAGES);
+    CHECK_EQ(pages_of(mem), 1);
+    CHECK_EQ(kernel.filled, 1);
+    end(mem);
+}
+
+/* The limit is a time for each page: where a page takes two, half of them get filled, of an odd
+ * number one more. A page that begins within the limit may end after it. */
 static void as_long_as_the_limit_says(void)
 {
-    kernel.page_ns = 2 * MAKE_NS;
-    shmheap_memory_handle mem = made(LEN, 0);
-    CHECK_EQ(kernel.filled, (pages_of(mem) + 1) / 2);
-    end(mem);
+    for (size_t len = LEN; len <= LEN + HUGE_PAGE; len += HUGE_PAGE) {
+        kernel.page_ns = 2 * MAKE_NS;
+        shmheap_memory_handle mem = made_of(len, 3 * LEN, 0);
+        CHECK_EQ(kernel.filled, (pages_of(mem) + 1) / 2);
+        end(mem);
+        kernel.page_ns = 2 * MAKE_NS - 2;
+        mem = made_of(len, 3 * LEN, 0);
+        CHECK_EQ(kernel.filled, pages_of(mem) / 2 + 1);
+        end(mem);
+    }
     kernel.page_ns = 100 * MAKE_NS;
-    mem = made(LEN, 0);
+    shmheap_memory_handle mem = made(LEN, 0);
     CHECK_EQ(kernel.filled, 1);
     end(mem);
     kernel.page_ns = 100 * MAKE_NS;
@@ -142,31 +223,55 @@ static void as_long_as_the_limit_says(void)
     end(mem);
 }
 
-static void growth_has_a_shorter_limit(void)
+/* Makes the heap grow by an object of len bytes that does not stay. What the kernel noted before is forgotten.
+ * Returns the number of whole huge pages in the memory that the heap has now in addition. */
+static unsigned grown(shmheap_memory_handle mem, size_t len, long page_ns)
 {
-    shmheap_memory_handle mem = made(LEN, 0);
-    uint64_t from = end_of_pages(mem);
+    uint64_t from = mem.heap->layout.region_off + test_stat(mem).len;
     memset(&kernel, 0, sizeof kernel);
-    kernel.page_ns = 2 * GROW_NS;
-    void *object = shmheap_alloc(mem, LEN + LEN / 2);
+    kernel.page_ns = page_ns;
+    void *object = shmheap_alloc(mem, len);
     CHECK(object != NULL);
     CHECK_EQ(test_stat(mem).grows, 1);
-    CHECK((unsigned char *)kernel.base == mem.heap->base);
-    CHECK_LE(kernel.first - from, HUGE_PAGE);
-    unsigned pages = (unsigned)((end_of_pages(mem) - kernel.first) / HUGE_PAGE);
-    CHECK_LE(LEN / HUGE_PAGE / 4, pages);
-    CHECK_EQ(kernel.filled, (pages + 1) / 2);
+    CHECK(kernel.filled == 0 || (unsigned char *)kernel.base == mem.heap->base);
     shmheap_free(mem, object);
-    end(mem);
+    return (unsigned)((end_of_pages(mem) - (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE) /
+                      HUGE_PAGE);
 }
 
-/* Large is what has 16 MiB, with what it may grow to. */
+static void growth_has_a_shorter_limit(void)
+{
+    for (size_t len = 3 * LEN / 2; len <= 3 * LEN / 2 + HUGE_PAGE; len += HUGE_PAGE) {
+        shmheap_memory_handle mem = made(LEN, 0);
+        uint64_t from = end_of_pages(mem);
+        unsigned pages = grown(mem, len, 2 * GROW_NS);
+        CHECK_LE(LEN / HUGE_PAGE / 4, pages);
+        CHECK_LE(kernel.first - from, HUGE_PAGE);
+        CHECK_EQ(kernel.filled, (pages + 1) / 2);
+        end(mem);
+        mem = made(LEN, 0);
+        pages = grown(mem, len, 2 * GROW_NS - 2);
+        CHECK_EQ(kernel.filled, pages / 2 + 1);
+        end(mem);
+    }
+}
+
+/* Large is what has 16 MiB, with what it may grow to and the index. */
 static void a_small_heap_gets_none_unasked(void)
 {
-    shmheap_memory_handle mem = made(LEN / 8, 0);
-    CHECK_EQ(kernel.bytes, 0);
-    end(mem);
-    mem = made(LEN / 8, SHMHEAP_HUGE_PAGES);
+    static const size_t small[] = {LEN / 8, 15 * LEN / 64};
+    for (size_t i = 0; i < 2; i++) {
+        shmheap_memory_handle mem = made(small[i], 0), other;
+        CHECK_LE(mem.heap->layout.segment_len, LEN / 2);
+        CHECK_EQ(shmheap_open_fd(&other, shmheap_fd(mem), NULL), 0);
+        CHECK(shmheap_alloc(other, small[i] / 2) != NULL);
+        CHECK(shmheap_alloc(mem, small[i] / 4) != NULL);
+        CHECK_EQ(kernel.bytes, 0);
+        CHECK_EQ(kernel.touched, 0);
+        shmheap_disconnect(other);
+        shmheap_disconnect(mem);
+    }
+    shmheap_memory_handle mem = made(LEN / 8, SHMHEAP_HUGE_PAGES);
     CHECK_EQ(kernel.filled, pages_of(mem));
     end(mem);
     mem = made(LEN / 4, 0);
@@ -207,31 +312,133 @@ static void what_the_kernel_refuses_ends_it(void)
     }
 }
 
+/* Makes objects until the empty heap is nearly full. */
+static void use_all(shmheap_memory_handle mem)
+{
+    enum { OBJECT = HUGE_PAGE / 8 };
+    uint64_t grows = test_stat(mem).grows;
+    for (uint64_t bytes = 0; bytes + 2 * OBJECT < test_stat(mem).len; bytes += OBJECT)
+        CHECK(shmheap_alloc(mem, OBJECT - 100) != NULL);
+    CHECK_EQ(test_stat(mem).grows, grows);
+    CHECK_SOUND(mem);
+}
+
 /* Allocations request what the filling left out, each huge page once, until the kernel cannot. */
 static void allocations_request_the_rest(void)
 {
-    enum { OBJECT = HUGE_PAGE / 8 };
-    for (int cannot = 0; cannot < 2; cannot++) {
+    static const struct {
+        int pages_error, before; /* errno of the requests, and before */
+        int once;                /* no request after the first one */
+    } cases[] = {{EAGAIN, 0, 0}, {0, EINVAL, 0}, {EINVAL, 0, 1}};
+    size_t exact = exact_len(LEN, 2 * LEN);
+    for (size_t i = 0; i < 3; i++) {
         kernel.page_ns = 2 * MAKE_NS;
-        shmheap_memory_handle mem = made(LEN, 0);
+        shmheap_memory_handle mem = made_of(exact, 2 * LEN, 0);
         unsigned rest = pages_of(mem) - kernel.filled;
         memset(&kernel, 0, sizeof kernel);
-        kernel.pages_error = cannot ? EINVAL : EAGAIN;
-        for (uint64_t bytes = 0; bytes + 2 * OBJECT < test_stat(mem).len; bytes += OBJECT)
-            CHECK(shmheap_alloc(mem, OBJECT - 100) != NULL);
-        CHECK_EQ(test_stat(mem).grows, 0);
-        CHECK_EQ(kernel.touched, cannot ? 1 : rest);
-        CHECK_SOUND(mem);
+        kernel.pages_error = cases[i].pages_error;
+        errno = cases[i].before;
+        use_all(mem);
+        CHECK_EQ(errno, cases[i].before);
+        CHECK_EQ(kernel.touched, cases[i].once ? 1 : rest);
+        shmheap_disconnect(mem);
+        memset(&kernel, 0, sizeof kernel);
+    }
+}
+
+/* A heap so large that its index has huge pages too: nothing of the region is left out. */
+static void allocations_request_nothing_that_is_filled(void)
+{
+    kernel.is_vast = 1;
+    shmheap_memory_handle mem = made(16 * LEN, 0);
+    CHECK_LE(pages_of(mem) + 1, kernel.filled);
+    CHECK(shmheap_alloc(mem, LEN) != NULL);
+    CHECK(shmheap_alloc(mem, LEN) != NULL);
+    CHECK_EQ(kernel.touched, 0);
+    shmheap_disconnect(mem);
+    memset(&kernel, 0, sizeof kernel);
+}
+
+/* What was left out before is still requested once the heap has grown. */
+static void growth_forgets_no_rest(void)
+{
+    kernel.page_ns = 100 * MAKE_NS;
+    shmheap_memory_handle mem = made(LEN, 0);
+    CHECK_EQ(kernel.filled, 1);
+    unsigned pages = grown(mem, 3 * LEN / 2, 0);
+    CHECK_EQ(kernel.filled, pages);
+    CHECK_EQ(kernel.touched, 0);
+    use_all(mem);
+    CHECK_EQ(kernel.touched, pages_of(mem) - 1);
+    shmheap_disconnect(mem);
+    memset(&kernel, 0, sizeof kernel);
+}
+
+/* A kernel that could not may be able to when the heap grows: its policy may have changed. */
+static void growth_requests_anew(void)
+{
+    kernel.pages_error = EINVAL;
+    shmheap_memory_handle mem = made(LEN, 0);
+    void *first = shmheap_alloc(mem, LEN / 2), *second = shmheap_alloc(mem, LEN / 4);
+    CHECK(first != NULL && second != NULL);
+    CHECK_EQ(kernel.touched, 1);
+    shmheap_free(mem, first);
+    shmheap_free(mem, second);
+    unsigned pages = grown(mem, 3 * LEN / 2, 100 * GROW_NS);
+    CHECK_EQ(kernel.filled, 1);
+    use_all(mem);
+    CHECK_EQ(kernel.touched, pages - 1);
+    shmheap_disconnect(mem);
+    memset(&kernel, 0, sizeof kernel);
+}
+
+/* SHMHEAP_HUGE_PAGES requests huge pages for the whole heap as well, except where this would fill
+ * holes: in a sparse heap, and in a file on a disk that is shorter than its heap may grow. */
+static void a_request_is_for_the_whole_heap(void)
+{
+    static const struct {
+        unsigned flags;
+        int on_disk;
+        size_t max_len;
+        unsigned advised;
+        int collapsed;
+    } cases[] = {
+        {SHMHEAP_HUGE_PAGES, 0, LEN, 1, 1},
+        {SHMHEAP_HUGE_PAGES, 0, 2 * LEN, 1, 1},
+        {SHMHEAP_HUGE_PAGES, 1, LEN, 1, 1},
+        {SHMHEAP_HUGE_PAGES, 1, 2 * LEN, 0, 0},
+        {SHMHEAP_HUGE_PAGES | SHMHEAP_SPARSE, 0, LEN, 1, 0},
+        {SHMHEAP_HUGE_PAGES | SHMHEAP_SPARSE, 1, LEN, 0, 0},
+        {0, 0, LEN, 0, 0},
+        {0, 1, LEN, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kernel.on_disk = cases[i].on_disk;
+        shmheap_memory_handle mem = made_of(LEN, cases[i].max_len, cases[i].flags);
+        uint64_t pages = end_of_pages(mem);
+        CHECK_EQ(kernel.advised, cases[i].advised);
+        CHECK_EQ(kernel.collapsed, cases[i].collapsed ? pages : 0);
+        kernel.pages_error = EAGAIN;
+        errno = ENOENT;
+        huge_request(mem.heap, mem.heap->layout.region_off + LEN);
+        CHECK_EQ(errno, ENOENT);
+        CHECK_EQ(kernel.collapsed, cases[i].collapsed ? 2 * pages : 0);
         shmheap_disconnect(mem);
         memset(&kernel, 0, sizeof kernel);
     }
 }
 
 static const struct test tests[] = {TEST(each_whole_page_of_the_region_once),
+                                    TEST(each_byte_is_reserved_once),
+                                    TEST(a_page_that_ends_with_the_region),
                                     TEST(as_long_as_the_limit_says),
                                     TEST(growth_has_a_shorter_limit),
                                     TEST(a_small_heap_gets_none_unasked),
                                     TEST(a_sparse_heap_gets_none),
                                     TEST(what_the_kernel_refuses_ends_it),
-                                    TEST(allocations_request_the_rest)};
+                                    TEST(allocations_request_the_rest),
+                                    TEST(allocations_request_nothing_that_is_filled),
+                                    TEST(growth_forgets_no_rest),
+                                    TEST(growth_requests_anew),
+                                    TEST(a_request_is_for_the_whole_heap)};
 TEST_MAIN(tests)

@@ -186,5 +186,26 @@ static void no_more_descriptors(void)
     shmheap_disconnect(mem);
 }
 
-static const struct test tests[] = {TEST(each_call_that_fails), TEST(no_more_descriptors)};
+/* Where the system does not tell whether memory is there, the library believes its caller. */
+static void memory_of_unknown_state(void *context)
+{
+    static _Alignas(64) unsigned char memory[LEN];
+    static const struct refusal no_word = {"", SYS_msync, ANY, 0, 0, ENOSYS, 0, 0, 0};
+    shmheap_memory_handle mem, other;
+    (void)context;
+    refuse(&no_word);
+    errno = UNTOUCHED;
+    CHECK_EQ(shmheap_create_at(&mem, memory, LEN, NULL), 0);
+    CHECK_EQ(shmheap_attach_at(&other, memory, LEN), 0);
+    CHECK_EQ(errno, UNTOUCHED);
+    use(mem);
+    use(other);
+    shmheap_disconnect(other);
+    shmheap_disconnect(mem);
+}
+
+static void no_word_of_the_memory(void) { test_in_child(memory_of_unknown_state, NULL); }
+
+static const struct test tests[] = {TEST(each_call_that_fails), TEST(no_more_descriptors),
+                                    TEST(no_word_of_the_memory)};
 TEST_MAIN(tests)
