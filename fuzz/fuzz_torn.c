@@ -1,13 +1,16 @@
 /* fuzz_torn.c: a peer changes the segment between any two loads of a call.
  *
- * As in fuzz_image, every call returns, and nothing that it returns leads outside the heap. The
- * peer is a hook that the library calls before each load, so findings repeat.
+ * As in fuzz_image, every call returns, and nothing that it returns leads outside the heap. No call
+ * takes more than linear time: the loads are counted. The peer is a hook that the library calls
+ * before each load, so findings repeat.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/segment/connection.h"
 #include "fuzz/hostile/hostile.h"
 #include "fuzz/world/world.h"
 
-enum { STEPS_MAX = 200, EDITS_MAX = 32 };
+/* An operation makes up to LOADS_PER_BYTE of the segment, and LOADS_MORE for what does not grow
+ * with it, as the slots. */
+enum { STEPS_MAX = 200, EDITS_MAX = 32, LOADS_PER_BYTE = 64, LOADS_MORE = 100000 };
 
 void (*shmheap_load_hook)(const void *word);
 
@@ -23,6 +26,7 @@ static struct peer {
     unsigned count, turn;
     uint64_t wait;
     uint64_t *written, old; /* the word to restore; NULL: none */
+    uint64_t loads;         /* of the operation */
 } peer;
 
 static unsigned edit_wait(const struct edit *edit) { return edit->word >> 56 & 63; }
@@ -76,6 +80,7 @@ static PLAIN void peer_hook(const void *word)
         about = (size_t)((uintptr_t)word - (uintptr_t)hostile.memory[1]);
     if (about >= hostile.bytes)
         return;
+    peer.loads++;
     if (peer.wait-- != 0)
         return;
     if (peer.written)
@@ -118,8 +123,11 @@ static void call_meanwhile(unsigned calls)
     peer.written = NULL;
     peer_next();
     shmheap_load_hook = peer_hook;
-    for (unsigned i = 0; i < calls && !hostile.gave_up; i++)
+    for (unsigned i = 0; i < calls && !hostile.gave_up; i++) {
+        peer.loads = 0;
         hostile_step(&hostile, &ops[i]);
+        FUZZ_CHECK(peer.loads <= LOADS_PER_BYTE * (uint64_t)hostile.bytes + LOADS_MORE);
+    }
     shmheap_load_hook = NULL;
     if (peer.written)
         peer_puts_back();

@@ -192,7 +192,6 @@
 #define names_relabel shmheap_names_relabel
 #define names_release shmheap_names_release
 #define names_remove shmheap_names_remove
-#define names_remove_record shmheap_names_remove_record
 #define names_sound shmheap_names_sound
 #define names_space_needed shmheap_names_space_needed
 #define names_table_drop shmheap_names_table_drop
@@ -205,6 +204,8 @@
 #define names_table_replace shmheap_names_table_replace
 #define names_table_settle shmheap_names_table_settle
 #define names_table_wanted shmheap_names_table_wanted
+#define names_take_record shmheap_names_take_record
+#define names_taken shmheap_names_taken
 #define names_use shmheap_names_use
 #define names_user_add shmheap_names_user_add
 #define names_user_departed shmheap_names_user_departed

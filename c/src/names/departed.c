@@ -13,32 +13,41 @@ static int slot_in(const uint64_t *slots, unsigned slot)
     return slot <= HEADER_SLOT_MASK && slot_set_has(slots, slot);
 }
 
+/* struct label is a label for the uses of dead or of departed processes, and the word that counts
+ * them; NULL: none yet. */
+struct label {
+    unsigned slot;
+    shared_u64 *word;
+};
+
 /* Gives the uses in word a label. Uses with the same label share a word, so that a kept name
  * does not grow with each process that used it and departed. A death between both stores leaves
  * some uses of departed processes counted twice. */
-static void user_relabel(struct shmheap *heap, const struct name_record *record, shared_u64 *word,
-                         uint64_t count, unsigned label)
+static void user_relabel(struct label *label, shared_u64 *word, uint64_t count)
 {
-    shared_u64 *same = names_user_find(heap, record, label);
-    if (same == NULL || same == word) {
-        store_u64(word, count << USER_COUNT_SHIFT | label);
+    if (label->word == NULL || label->word == word) {
+        label->word = word;
+        store_u64(word, count << USER_COUNT_SHIFT | label->slot);
         return;
     }
-    uint64_t sum = user_count(load_u64(same)) + count;
-    store_publish(same, (sum < UINT32_MAX ? sum : UINT32_MAX) << USER_COUNT_SHIFT | label);
+    uint64_t sum = user_count(load_u64(label->word)) + count;
+    store_publish(label->word,
+                  (sum < UINT32_MAX ? sum : UINT32_MAX) << USER_COUNT_SHIFT | label->slot);
     store_publish(word, 0);
 }
 
 static void users_relabel(struct shmheap *heap, const struct name_record *record,
                           const uint64_t *dead, const uint64_t *departed)
 {
+    struct label gone = {SLOT_GONE, names_user_find(heap, record, SLOT_GONE)},
+                 left = {SLOT_DEPARTED, names_user_find(heap, record, SLOT_DEPARTED)};
     struct users users = names_users_of(heap, record);
     for (shared_u64 *word; (word = names_users_next(&users)) != NULL;) {
         uint64_t was = load_u64(word), count = user_count(was);
         if (count != 0 && slot_in(dead, user_slot(was)))
-            user_relabel(heap, record, word, count, SLOT_GONE);
+            user_relabel(&gone, word, count);
         else if (count != 0 && slot_in(departed, user_slot(was)))
-            user_relabel(heap, record, word, count, SLOT_DEPARTED);
+            user_relabel(&left, word, count);
     }
 }
 
@@ -67,6 +76,7 @@ static void users_reap(struct shmheap *heap, const struct name_record *record, c
 long names_reap(struct shmheap *heap, const uint64_t *dead)
 {
     struct block_step step = {0, 0, 0};
+    uint64_t lowest = GRANULE_NONE;
     long freed = 0;
     if (load_u64(&heap->control->names_ever) == 0)
         return 0;
@@ -76,13 +86,16 @@ long names_reap(struct shmheap *heap, const uint64_t *dead)
         if (record != NULL) {
             users_reap(heap, record, dead);
             if (!names_record_is_held(heap, record)) {
-                names_remove_record(heap, record, step.granule);
+                uint64_t first = names_take_record(heap, record, step.granule);
+                lowest = first < lowest ? first : lowest;
                 freed++;
                 next = index_next_start(heap, next);
             }
         }
         step.granule = next;
     }
+    if (freed != 0)
+        names_taken(heap, lowest);
     if (step.granule == heap->end)
         return freed;
     errno = EBADMSG;

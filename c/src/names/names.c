@@ -24,18 +24,22 @@ void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t
     names_internal_free(heap, granule);
 }
 
-void names_remove_record(struct shmheap *heap, struct name_record *record, uint64_t granule)
+uint64_t names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule)
 {
     uint64_t object = reference_granule(load_u64(&record->object));
     names_changes_begin(heap);
     names_table_remove(heap, names_table_entry(granule, load_u64(&record->hash)));
     names_free_parts(heap, record, granule);
-    uint64_t remaining = load_u64(&heap->control->names_count) - 1;
-    store_u64(&heap->control->names_count, remaining);
-    if (remaining == 0)
+    store_u64(&heap->control->names_count, load_u64(&heap->control->names_count) - 1);
+    return object < granule ? object : granule;
+}
+
+void names_taken(struct shmheap *heap, uint64_t lowest)
+{
+    if (load_u64(&heap->control->names_count) == 0)
         names_table_drop(heap);
     else
-        names_table_settle(heap, object < granule ? object : granule);
+        names_table_settle(heap, lowest);
     names_changes_end(heap);
 }
 
@@ -162,7 +166,7 @@ int names_release(struct shmheap *heap, uint64_t granule)
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
     store_publish(word, user_count(less) != 0 ? less : 0);
     if (!names_record_is_held(heap, record))
-        names_remove_record(heap, record, at);
+        names_taken(heap, names_take_record(heap, record, at));
     return 0;
 }
 
@@ -218,7 +222,7 @@ int names_remove(struct shmheap *heap, const struct name *name)
     users_drop_departed(heap, record);
     if (names_record_is_held(heap, record))
         return 1;
-    names_remove_record(heap, record, granule);
+    names_taken(heap, names_take_record(heap, record, granule));
     return 0;
 }
 
@@ -272,7 +276,7 @@ int names_sound(const struct shmheap *heap, uint64_t granule)
     uint64_t object = load_u64(&record->object),
              header = names_header_of(heap, object, SHMHEAP_STATE_NAMED);
     return header != 0 && names_record_is_held(heap, record) &&
-           names_table_find(heap, &name) == granule &&
+           (names_table_now(heap).entries == NULL || names_table_find(heap, &name) == granule) &&
            name.hash == names_hash_words(heap->id, name.words, name_words(len)) &&
            load_u64(&record->object_len) <= object_len(heap, header) &&
            load_u64(object_record_word(heap, reference_granule(object), header)) ==

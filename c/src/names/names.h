@@ -46,15 +46,18 @@ int64_t names_find(const struct shmheap *heap, const struct name *name, int lock
 /* names_object_len is the length of the object in state named at granule; 0: there is none. */
 uint64_t names_object_len(const struct shmheap *heap, uint64_t granule);
 
-/* names_sound: 1 where the record at granule, its object and the table agree. */
+/* names_sound: 1 where the record at granule, its object and the table, if there is one, agree. */
 int names_sound(const struct shmheap *heap, uint64_t granule);
 
 /* names_free_parts frees the blocks of a name that nothing holds. A death in here leaves a part
  * that recovery finds and frees. */
 void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule);
 
-/* names_remove_record removes a name that nothing holds, its record at granule, its blocks and
- * its entry. */
-void names_remove_record(struct shmheap *heap, struct name_record *record, uint64_t granule);
+/* names_take_record removes a name that nothing holds, its record at granule, its blocks and its
+ * entry. Returns its lowest granule. names_taken follows one such call or several, with the least
+ * that they returned: it makes the table as small as it should be, once, since that takes linear
+ * time. */
+uint64_t names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule);
+void names_taken(struct shmheap *heap, uint64_t lowest);
 
 #endif

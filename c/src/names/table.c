@@ -4,8 +4,11 @@
 
 #include <string.h>
 
-/* TABLE_SPARSE: with fewer names than one in so many entries the table becomes smaller. */
-enum { TABLE_LEAST = 64, TABLE_SPARSE = 8 };
+/* TABLE_SPARSE: with fewer names than one in so many entries the table becomes smaller.
+ * TABLE_RUN: no search passes more entries. At most half of them are filled; k filled ones in a row
+ * at a given place have a chance below (e / 4)^(k / 2), and 256 anywhere in a table of 2^27 below
+ * 10^-12. So only a peer makes such a run; without the limit it would make a call quadratic. */
+enum { TABLE_LEAST = 64, TABLE_SPARSE = 8, TABLE_RUN = 256 };
 
 struct table names_table_now(const struct shmheap *heap)
 {
@@ -27,6 +30,11 @@ static uint64_t entry_home(const struct table *table, uint64_t entry)
     return (entry >> ENTRY_HASH_SHIFT) & table->mask;
 }
 
+static uint64_t run_most(const struct table *table)
+{
+    return table->mask < TABLE_RUN ? table->mask + 1 : TABLE_RUN;
+}
+
 static uint64_t object_of_entry(uint64_t entry) { return (entry & HEADER_SIZE_MASK) - 1; }
 
 /* For a heap that had no space for a table: examines one record after the other. */
@@ -46,7 +54,7 @@ uint64_t names_table_find(const struct shmheap *heap, const struct name *name)
     if (table.entries == NULL)
         return load_u64(&heap->control->names_count) != 0 ? record_walk(heap, name) : GRANULE_NONE;
     uint64_t at = entry_home(&table, name->hash);
-    for (uint64_t probes = 0; probes <= table.mask; probes++, at = (at + 1) & table.mask) {
+    for (uint64_t probes = 0; probes < run_most(&table); probes++, at = (at + 1) & table.mask) {
         uint64_t entry = load_acquire(&table.entries[at]);
         if (entry == 0)
             break;
@@ -57,37 +65,46 @@ uint64_t names_table_find(const struct shmheap *heap, const struct name *name)
     return GRANULE_NONE;
 }
 
-static void table_insert(const struct table *table, uint64_t entry)
+/* 0, or -1: there is no place for it near its home. */
+static int table_insert(const struct table *table, uint64_t entry)
 {
     uint64_t at = entry_home(table, entry);
-    for (uint64_t probes = 0; probes <= table->mask; probes++, at = (at + 1) & table->mask)
+    for (uint64_t probes = 0; probes < run_most(table); probes++, at = (at + 1) & table->mask)
         if (load_u64(&table->entries[at]) == 0) {
             store_publish(&table->entries[at], entry);
-            return;
+            return 0;
         }
+    return -1;
 }
 
-/* Moves up entries behind the gap that may not lie beyond it, so that no search ends too early. */
-void names_table_remove(struct shmheap *heap, uint64_t entry)
+/* Moves up entries behind the gap that may not lie beyond it, so that no search ends too early.
+ * Returns 0, or -1: this would take too long, and some searches may end too early. */
+static int gap_close(const struct table *table, uint64_t gap)
 {
-    struct table table = names_table_now(heap);
-    if (table.entries == NULL)
-        return;
-    uint64_t gap = entry_home(&table, entry), probes = 0;
-    for (; probes <= table.mask && load_u64(&table.entries[gap]) != entry; probes++)
-        gap = (gap + 1) & table.mask;
-    for (uint64_t at = (gap + 1) & table.mask; probes <= table.mask;
-         probes++, at = (at + 1) & table.mask) {
-        uint64_t other = load_u64(&table.entries[at]);
+    uint64_t at = (gap + 1) & table->mask, other = 0;
+    for (uint64_t probes = 1; probes < run_most(table); probes++, at = (at + 1) & table->mask) {
+        other = load_u64(&table->entries[at]);
         if (other == 0)
             break;
-        if (((at - entry_home(&table, other)) & table.mask) >= ((at - gap) & table.mask)) {
-            store_publish(&table.entries[gap], other);
+        if (((at - entry_home(table, other)) & table->mask) >= ((at - gap) & table->mask)) {
+            store_publish(&table->entries[gap], other);
             gap = at;
         }
     }
-    if (load_u64(&table.entries[gap]) != 0)
-        store_publish(&table.entries[gap], 0);
+    store_publish(&table->entries[gap], 0);
+    return other == 0 ? 0 : -1;
+}
+
+void names_table_remove(struct shmheap *heap, uint64_t entry)
+{
+    struct table table = names_table_now(heap);
+    uint64_t at = entry_home(&table, entry), most = table.entries != NULL ? run_most(&table) : 0;
+    for (uint64_t probes = 0; probes < most; probes++, at = (at + 1) & table.mask)
+        if (load_u64(&table.entries[at]) == entry) {
+            if (gap_close(&table, at) != 0)
+                names_table_drop(heap);
+            return;
+        }
 }
 
 static uint64_t table_len(uint64_t entries)
@@ -116,8 +133,20 @@ void names_table_enter(struct shmheap *heap, uint64_t granule)
 {
     struct name_record *record = names_record_at(heap, granule);
     struct table table = names_table_now(heap);
-    if (record != NULL && table.entries != NULL)
-        table_insert(&table, names_table_entry(granule, load_u64(&record->hash)));
+    if (record != NULL && table.entries != NULL &&
+        table_insert(&table, names_table_entry(granule, load_u64(&record->hash))) != 0)
+        names_table_drop(heap);
+}
+
+/* Returns 0, or -1: the old table is not one that this library makes. */
+static int entries_move(const struct table *from, const struct table *to)
+{
+    for (uint64_t i = 0; i <= from->mask; i++) {
+        uint64_t entry = load_u64(&from->entries[i]);
+        if (entry != 0 && table_insert(to, entry) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* A death in here leaves a used block of a dead process, or two tables, of which recovery makes
@@ -132,16 +161,14 @@ int names_table_replace(struct shmheap *heap, uint64_t entries)
                  table = {fresh->entries, entries - 1, (uint64_t)granule};
     memset(fresh, 0, (size_t)table_len(entries));
     store_u64(&fresh->kind, INTERNAL_TABLE);
-    for (uint64_t i = 0; old.entries != NULL && i <= old.mask; i++) {
-        uint64_t entry = load_u64(&old.entries[i]);
-        if (entry != 0)
-            table_insert(&table, entry);
-    }
+    int moved = old.entries != NULL && entries_move(&old, &table) == 0;
+    if (!moved)
+        memset(fresh->entries, 0, (size_t)(entries * sizeof(uint64_t)));
     names_block_publish(heap, (uint64_t)granule, SHMHEAP_STATE_INTERNAL);
     store_publish(&heap->control->names_table, (uint64_t)granule + 1);
     if (old.entries != NULL)
         names_internal_free(heap, old.granule);
-    else if (load_u64(&heap->control->names_count) != 0)
+    if (!moved && load_u64(&heap->control->names_count) != 0)
         names_internals_each(heap, names_table_enter);
     return 0;
 }

@@ -27,10 +27,11 @@ struct table names_table_now(const struct shmheap *heap);
 /* names_table_find is the granule of the name's record; GRANULE_NONE: there is none. */
 uint64_t names_table_find(const struct shmheap *heap, const struct name *name);
 
-/* names_table_enter adds the record at granule. */
+/* names_table_enter adds the record at granule. Where it finds no place, which a peer alone brings
+ * about, it drops the table: names are found without, more slowly. */
 void names_table_enter(struct shmheap *heap, uint64_t granule);
 
-/* names_table_remove removes an entry. */
+/* names_table_remove removes an entry, or the table, as names_table_enter. */
 void names_table_remove(struct shmheap *heap, uint64_t entry);
 
 /* names_table_need is the granules of a table with so many entries, or more than any heap has. */
@@ -44,8 +45,8 @@ uint64_t names_table_entries_for(uint64_t names);
  * enough. */
 uint64_t names_table_wanted(const struct shmheap *heap);
 
-/* names_table_replace moves all entries to a new table of so many and frees the old one. 0; -1:
- * there is no space. */
+/* names_table_replace moves all entries to a new table of so many and frees the old one; where a
+ * peer has spoiled that, it reads the records. 0; -1: there is no space. */
 int names_table_replace(struct shmheap *heap, uint64_t entries);
 
 /* names_table_settle follows the removal of a name whose lowest block began at freed. A table

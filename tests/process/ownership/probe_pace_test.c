@@ -1,6 +1,6 @@
-/* Whether owners of objects live is asked of the system, which takes the longer the more processes
- * there are. So an allocation that finds no room asks at once where they are few. Where they are
- * many, a while has to pass after an allocation that asked in vain.
+/* To probe whether the owners of objects live takes the longer the more processes there are. So an
+ * allocation that finds no room probes at once where they are few. Where they are many, a while has
+ * to pass after an allocation that probed in vain.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "c/src/process/slot.h"
 #include "tests/support/test.h"
@@ -17,7 +17,7 @@ struct crowd {
     pid_t holder;   /* the last of them, which has an object */
 };
 
-/* The heap is full. Its first allocation that found no room has asked, and all lived. One process
+/* The heap is full. Its first allocation that found no room has probed, and all lived. One process
  * more has left in order, and does not count. */
 static void gather(struct crowd *crowd, unsigned count)
 {
@@ -60,7 +60,7 @@ static int finds_room(const struct crowd *crowd)
     return object != NULL;
 }
 
-static void few_are_always_asked(void)
+static void few_are_always_probed(void)
 {
     struct crowd crowd;
     gather(&crowd, FEW);
@@ -70,7 +70,7 @@ static void few_are_always_asked(void)
     leave(&crowd);
 }
 
-static void many_are_asked_after_a_while(void)
+static void many_are_probed_after_a_while(void)
 {
     for (unsigned count = FEW + 1; count <= MANY; count += MANY - FEW - 1) {
         struct crowd crowd;
@@ -85,7 +85,7 @@ static void many_are_asked_after_a_while(void)
     }
 }
 
-/* A peer cannot stop the asking: a longer while than that of the most processes is none. */
+/* A peer cannot stop the probes: a longer while than that of the most processes is none. */
 static void a_forged_time_does_not_count(void)
 {
     struct crowd crowd;
@@ -100,6 +100,7 @@ static void a_forged_time_does_not_count(void)
     leave(&crowd);
 }
 
-static const struct test tests[] = {TEST(few_are_always_asked), TEST(many_are_asked_after_a_while),
+static const struct test tests[] = {TEST(few_are_always_probed),
+                                    TEST(many_are_probed_after_a_while),
                                     TEST(a_forged_time_does_not_count)};
 TEST_MAIN(tests)

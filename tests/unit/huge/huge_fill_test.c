@@ -1,104 +1,15 @@
 /* New memory of a large heap is filled with huge pages: which ones, for how long, and what ends it.
- * The kernel's part is a model here; huge_pages_test has the real one.
+ * The kernel's part is the model of huge_kernel.h; huge_pages_test has the real one.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
-#include "c/src/base/kernel.h"
 #include "c/src/segment/connection.h"
 #include "c/src/segment/huge.h"
 #include "tests/support/test.h"
 #include "tests/support/wrap.h"
+#include "tests/unit/huge/huge_kernel.h"
 
-enum { HUGE_PAGE = 2 << 20, LEN = 32 << 20, TRIES = 100, MAKE_NS = 1000000, GROW_NS = 250000 };
-
-static struct {
-    int bytes_error, pages_error; /* errno of each call; 0: it succeeds */
-    unsigned interrupted;         /* EINTR, so many times before each byte is reserved */
-    long page_ns;                 /* what one huge page takes; nothing else takes time */
-    unsigned bytes;               /* calls that reserve one byte, to collapse from */
-    unsigned in_row;              /* how many such calls failed since one succeeded */
-    int has_byte;                 /* one succeeded since the last huge page */
-    uint64_t byte_at;             /* its offset */
-    unsigned filled, touched;     /* huge pages requested with a byte before, and without */
-    uint64_t first, next;         /* offsets of the first filled one, and behind the last */
-    char *base;                   /* where offset 0 of the filled ones is mapped */
-    uint64_t reserved;            /* bytes, by all other calls */
-    int is_vast;                  /* these reserve nothing, as pages appear when they are used, and
-                                   * the index has huge pages of its own, before the region's */
-    int on_disk;                  /* whether files are said to lie on ext4 */
-    unsigned advised;             /* mappings in which the kernel shall make huge pages by itself */
-    uint64_t collapsed;           /* bytes of the heap that huge pages were requested for at once */
-} kernel;
-
-int __real_fallocate(int fd, int mode, off_t from, off_t len);
-int __wrap_fallocate(int fd, int mode, off_t from, off_t len);
-int __wrap_fallocate(int fd, int mode, off_t from, off_t len)
-{
-    if (mode != 0 || len != 1) {
-        kernel.reserved += mode == 0 ? (uint64_t)len : 0;
-        return kernel.is_vast ? 0 : __real_fallocate(fd, mode, from, len);
-    }
-    kernel.bytes++;
-    if (kernel.bytes_error != 0 || kernel.in_row < kernel.interrupted) {
-        kernel.in_row++;
-        errno = kernel.bytes_error != 0 ? kernel.bytes_error : EINTR;
-        return -1;
-    }
-    kernel.in_row = 0;
-    kernel.has_byte = 1;
-    kernel.byte_at = (uint64_t)from;
-    return __real_fallocate(fd, mode, from, len);
-}
-
-int __real_madvise(void *at, size_t len, int advice);
-int __wrap_madvise(void *at, size_t len, int advice);
-int __wrap_madvise(void *at, size_t len, int advice)
-{
-    kernel.advised += advice == MADV_HUGEPAGE;
-    if (advice != MADV_COLLAPSE)
-        return __real_madvise(at, len, advice);
-    int result = kernel.pages_error != 0 ? -1 : 0;
-    if (result != 0)
-        errno = kernel.pages_error;
-    if (len != HUGE_PAGE) {
-        kernel.collapsed += len;
-        return result;
-    }
-    wrap_clock.tv_nsec += kernel.page_ns;
-    wrap_clock.tv_sec += wrap_clock.tv_nsec / 1000000000;
-    wrap_clock.tv_nsec %= 1000000000;
-    CHECK_EQ((uintptr_t)at % HUGE_PAGE, 0);
-    if (!kernel.has_byte) {
-        kernel.touched++;
-        return result;
-    }
-    if (kernel.filled++ == 0) {
-        kernel.first = kernel.next = kernel.byte_at;
-        kernel.base = (char *)at - kernel.byte_at;
-    }
-    if (kernel.is_vast)
-        CHECK_LE(kernel.next, kernel.byte_at);
-    else
-        CHECK_EQ(kernel.byte_at, kernel.next);
-    CHECK_PTR(at, kernel.base + kernel.byte_at);
-    kernel.has_byte = 0;
-    kernel.next += HUGE_PAGE;
-    return result;
-}
-
-int __real_fstatfs(int fd, struct statfs *status);
-int __wrap_fstatfs(int fd, struct statfs *status);
-int __wrap_fstatfs(int fd, struct statfs *status)
-{
-    int result = __real_fstatfs(fd, status);
-    if (kernel.on_disk)
-        status->f_type = EXT4_SUPER_MAGIC;
-    return result;
-}
+enum { LEN = 32 << 20, TRIES = 100, MAKE_NS = 1000000, GROW_NS = 250000 };
 
 static shmheap_memory_handle made_of(size_t len, size_t max_len, unsigned flags)
 {
@@ -223,8 +134,8 @@ static void as_long_as_the_limit_says(void)
     end(mem);
 }
 
-/* Makes the heap grow by an object of len bytes that does not stay. What the kernel noted before is forgotten.
- * Returns the number of whole huge pages in the memory that the heap has now in addition. */
+/* Makes the heap grow by an object of len bytes that does not stay. What the kernel noted before is
+ * forgotten. Returns the number of whole huge pages in the memory that the heap has in addition. */
 static unsigned grown(shmheap_memory_handle mem, size_t len, long page_ns)
 {
     uint64_t from = mem.heap->layout.region_off + test_stat(mem).len;

@@ -1,0 +1,186 @@
+/* Whatever a peer writes into names, no call takes more than linear time. The loads of each call
+ * are counted, in a heap where a quadratic one would make a hundred times as many as allowed.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "c/src/names/departed.h"
+#include "c/src/names/table.h"
+#include "c/src/names/users.h"
+#include "c/src/process/slot.h"
+#include "tests/support/test.h"
+
+/* LOADS_PER_BYTE: of a segment. Up to 256 entries, of 8 bytes each, are passed to find a place for
+ * one. */
+enum { BYTES = 2 << 20, NAMES = 10000, TABLE = 512 << 10, LOADS_PER_BYTE = 16 };
+
+void (*shmheap_load_hook)(const void *word);
+static uint64_t loads;
+
+static void count_load(const void *word)
+{
+    (void)word;
+    loads++;
+}
+
+static void counting_begins(void)
+{
+    loads = 0;
+    shmheap_load_hook = count_load;
+}
+
+static void counting_ends(const char *call)
+{
+    shmheap_load_hook = NULL;
+    printf("  %s: %.2f loads per byte\n", call, (double)loads / BYTES);
+    CHECK_LE(loads, (uint64_t)LOADS_PER_BYTE * BYTES);
+}
+
+#define COUNTED(call) (counting_begins(), (call), counting_ends(#call))
+
+/* Each name has one user: this process. */
+static shmheap_memory_handle heap_of_names(unsigned names)
+{
+    shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+    char name[16];
+    for (unsigned i = 0; i < names; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        CHECK(shmheap_alloc_named(mem, name, 8) != NULL);
+    }
+    return mem;
+}
+
+static void each_record(shmheap_memory_handle mem,
+                        void (*change)(struct name_record *record, uint64_t value), uint64_t value)
+{
+    struct block_step step = {0, 0, 0};
+    for (; block_walk_at(mem.heap, &step, mem.heap->end) == BLOCK_WALK_BLOCK;
+         block_walk_next(&step)) {
+        struct name_record *record = names_record_at(mem.heap, step.granule);
+        if (record != NULL)
+            change(record, value);
+    }
+}
+
+static void set_hash(struct name_record *record, uint64_t value) { record->hash = value; }
+static void set_more(struct name_record *record, uint64_t value) { record->more = value; }
+static void set_users(struct name_record *record, uint64_t value)
+{
+    for (unsigned i = 0; i < NAME_USERS; i++)
+        record->users[i] = value;
+}
+
+/* An internal block of this kind, and zeros. Returns its granule. */
+static uint64_t block_forge(shmheap_memory_handle mem, uint64_t kind, size_t len)
+{
+    uint64_t *words = shmheap_calloc(mem, 1, len);
+    CHECK(words != NULL);
+    words[0] = kind;
+    words[-1] = (words[-1] & ~((uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT)) |
+                (uint64_t)SHMHEAP_STATE_INTERNAL << HEADER_STATE_SHIFT;
+    return (test_offset(mem, words) - sizeof(uint64_t)) >> mem.heap->shift;
+}
+
+/* Each place of the table has an entry. As many in a row as `alike` have the same hash, and in a
+ * table twice as large they would lie side by side. */
+static void table_forge(shmheap_memory_handle mem, uint64_t alike)
+{
+    uint64_t granule = block_forge(mem, INTERNAL_TABLE, TABLE);
+    mem.heap->control->names_table = granule + 1;
+    struct table table = names_table_now(mem.heap);
+    CHECK_EQ(table.granule, granule);
+    CHECK_LE(TABLE / 8 / 2, table.mask);
+    for (uint64_t i = 0; i <= table.mask; i++)
+        table.entries[i] = names_table_entry(i, i / alike * 2 * alike << ENTRY_HASH_SHIFT);
+}
+
+static void a_full_table(uint64_t alike, int stays)
+{
+    for (int removing = 0; removing < 2; removing++) {
+        shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+        void *a = shmheap_alloc_named(mem, "a", 8), *b = shmheap_alloc_named(mem, "b", 8);
+        CHECK(a != NULL && b != NULL);
+        table_forge(mem, alike);
+        COUNTED(shmheap_find(mem, "a", NULL));
+        if (removing) {
+            COUNTED(shmheap_free(mem, b));
+        } else {
+            mem.heap->control->names_count = names_table_now(mem.heap).mask / 2 + 1;
+            COUNTED(b = shmheap_alloc_named(mem, "c", 8));
+            CHECK(b != NULL);
+        }
+        if (!stays) /* the records said what the table is */
+            CHECK_PTR(shmheap_find(mem, "a", NULL), a);
+        shmheap_disconnect(mem);
+    }
+}
+
+static void a_table_of_one_hash(void) { a_full_table(TABLE, 0); }
+static void a_table_of_long_runs(void) { a_full_table(240, 1); }
+
+static void records_that_hash_alike(void)
+{
+    shmheap_memory_handle mem = heap_of_names(NAMES);
+    each_record(mem, set_hash, 0);
+    mem.heap->control->names_table = 0;
+    void *object = NULL;
+    COUNTED(object = shmheap_alloc_named(mem, "new", 8));
+    CHECK(object != NULL);
+    COUNTED(names_recover(mem.heap));
+    CHECK_EQ(mem.heap->control->names_count, NAMES + 1);
+    CHECK_PTR(shmheap_find(mem, "new", NULL), object);
+    CHECK(shmheap_find(mem, "7", NULL) != NULL);
+    shmheap_disconnect(mem);
+}
+
+static void a_check_without_a_table(void)
+{
+    shmheap_memory_handle mem = heap_of_names(NAMES);
+    shmheap_report report;
+    names_table_drop(mem.heap);
+    COUNTED(shmheap_check(mem, &report));
+    CHECK_SOUND(mem);
+    shmheap_disconnect(mem);
+}
+
+static void removals_from_a_full_table(void)
+{
+    for (int alike = 0; alike < 2; alike++) {
+        shmheap_memory_handle mem = heap_of_names(NAMES / 2);
+        if (alike)
+            each_record(mem, set_hash, ~UINT64_C(0));
+        table_forge(mem, TABLE);
+        each_record(mem, set_users, 0);
+        long freed = 0;
+        COUNTED(freed = shmheap_reap(mem, 0));
+        CHECK_LE(NAMES / 2, freed);
+        CHECK_EQ(mem.heap->control->names_count, 0);
+        shmheap_disconnect(mem);
+    }
+}
+
+/* Many words of users, which all records share, each of another dead process. The last word has the
+ * label that all of them get. */
+static void users_of_dead_processes(void)
+{
+    shmheap_memory_handle mem = heap_of_names(NAMES / 10);
+    uint64_t dead[SLOT_SET_WORDS], departed[SLOT_SET_WORDS] = {0}, next = 0, last = 0;
+    memset(dead, 0xff, sizeof dead);
+    for (unsigned i = 0; i < CHAIN_MAX; i++) {
+        uint64_t granule = block_forge(mem, INTERNAL_USERS, sizeof(struct name_more));
+        struct name_more *more = names_more_at(mem.heap, granule);
+        CHECK(more != NULL);
+        more->more = next;
+        next = granule + 1;
+        last = i == 0 ? granule : last;
+        for (unsigned k = 0; k < USERS_MORE; k++)
+            more->users[k] = UINT64_C(1) << USER_COUNT_SHIFT | (1 + (i * USERS_MORE + k) % 1000);
+    }
+    names_more_at(mem.heap, last)->users[USERS_MORE - 1] =
+        UINT64_C(1) << USER_COUNT_SHIFT | SLOT_GONE;
+    each_record(mem, set_more, next);
+    COUNTED(names_relabel(mem.heap, dead, departed));
+    shmheap_disconnect(mem);
+}
+
+static const struct test tests[] = {
+    TEST(a_table_of_one_hash),     TEST(a_table_of_long_runs),       TEST(records_that_hash_alike),
+    TEST(a_check_without_a_table), TEST(removals_from_a_full_table), TEST(users_of_dead_processes)};
+TEST_MAIN(tests)
