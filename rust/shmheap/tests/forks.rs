@@ -13,6 +13,7 @@ mod system {
         pub fn fork() -> i32;
         pub fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
         pub fn _exit(code: i32) -> !;
+        pub fn prctl(option: i32, ...) -> i32;
     }
 }
 
@@ -170,6 +171,44 @@ fn a_child_maps_nothing_where_an_inherited_reference_leads() {
     let grandchild =
         in_a_child(|| in_a_child(|| *std::hint::black_box(reference) == 1) == Err(system::SIGSEGV));
     assert_eq!((grandchild, boxed[0]), (Ok(true), 1));
+}
+
+/// As qemu-user, which accepts each advice about memory and follows none.
+#[cfg(target_arch = "x86_64")]
+fn ignore_advice() {
+    #[repr(C)]
+    struct Filter(u16, u8, u8, u32);
+    #[repr(C)]
+    struct Program(u16, *const Filter);
+    // If the number of the call is that of madvise, do as if it succeeded, else let it through.
+    let filters = [
+        Filter(0x20, 0, 0, 0),
+        Filter(0x15, 0, 1, 28),
+        Filter(6, 0, 0, 0x5_0000),
+        Filter(6, 0, 0, 0x7fff_0000),
+    ];
+    let program = Program(4, filters.as_ptr());
+    // SAFETY: (prctl) no new rights; then a filter of four instructions, for this thread.
+    unsafe {
+        assert_eq!(system::prctl(38, 1usize, 0usize, 0usize, 0usize), 0);
+        assert_eq!(system::prctl(22, 2usize, &raw const program as usize), 0);
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn no_reference_leads_anywhere_where_the_kernel_ignores_advice() {
+    let nowhere = in_a_child(|| {
+        ignore_advice();
+        let heap = Heap::anonymous(1 << 16).unwrap();
+        let boxed = heap.boxed(5u64).unwrap();
+        let number: &u64 = &boxed;
+        let nothing = in_a_child(|| true) == Ok(true);
+        nothing
+            && in_a_child(|| *std::hint::black_box(number) == 5) == Err(system::SIGSEGV)
+            && *boxed == 5
+    });
+    assert_eq!(nowhere, Ok(true));
 }
 
 /// Code of the user's that a call runs may fork: the call goes on in the child as well, with what

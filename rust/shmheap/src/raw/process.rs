@@ -10,7 +10,7 @@
 //! calls a function in the child that keeps them, without any access ([`Place`]).
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Once;
 
 extern "C" {
@@ -39,12 +39,15 @@ use crate::raw::core_for_miri::{madvise, pthread_atfork};
 const PROT_NONE: c_int = 0;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
+const MAP_FIXED: c_int = 0x10;
 const MAP_NORESERVE: c_int = 0x4000;
 /// Linux 4.17; an older kernel takes the address as a hint, and keeps to it where nothing else lies
 /// there.
 const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
 const MADV_DONTFORK: c_int = 10;
 const MADV_WIPEONFORK: c_int = 18;
+/// No kernel has it. qemu-user accepts any advice, and ignores it.
+const NO_ADVICE: c_int = 1 << 30;
 /// The most that a page has on machines that this crate is built for.
 const PAGE_MAX: usize = 1 << 16;
 
@@ -111,6 +114,8 @@ pub(crate) struct Place {
     /// 0: free, 1: being filled in.
     start: AtomicUsize,
     len: AtomicUsize,
+    /// Whether children have the memory all the same.
+    inherited: AtomicBool,
     next: *const Place,
 }
 
@@ -134,9 +139,12 @@ fn places() -> impl Iterator<Item = &'static Place> {
 
 /// A new place in the list, being filled in.
 fn added() -> &'static Place {
-    let (start, len) = (AtomicUsize::new(1), AtomicUsize::new(0));
-    let place = Box::leak(Box::new(Place { start, len, next: PLACES.load(Ordering::Acquire) }));
-    let new = ptr::from_mut(place);
+    let new = Box::into_raw(Box::new(Place {
+        start: AtomicUsize::new(1),
+        len: AtomicUsize::new(0),
+        inherited: AtomicBool::new(false),
+        next: PLACES.load(Ordering::Acquire),
+    }));
     loop {
         // SAFETY: nothing else knows the place yet.
         let next = unsafe { (*new).next }.cast_mut();
@@ -168,14 +176,17 @@ impl Place {
     pub(crate) unsafe fn keep_from_children(start: *mut u8, len: usize) -> Option<&'static Place> {
         Self::watch();
         // SAFETY: (madvise) says the caller; this process's own memory stays as it is.
-        if unsafe { madvise(start.cast(), len, MADV_DONTFORK) } != 0 {
+        let advise = |advice| unsafe { madvise(start.cast(), len, advice) } == 0;
+        if !advise(MADV_DONTFORK) {
             return None;
         }
+        let inherited = advise(NO_ADVICE);
         let claimed = |place: &&Place| {
             place.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         let place = places().find(claimed).unwrap_or_else(added);
         place.len.store(len, Ordering::Relaxed);
+        place.inherited.store(inherited, Ordering::Relaxed);
         place.start.store(start as usize, Ordering::Release);
         Some(place)
     }
@@ -198,9 +209,11 @@ extern "C" fn keep_places() {
         if start <= 1 {
             continue; // free, or no reference leads there yet
         }
-        let flags = MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-        // SAFETY: (mmap) new memory, without access, where nothing is mapped: the kernel replaces
-        // no mapping.
+        let inherited = place.inherited.load(Ordering::Relaxed);
+        let fixed = if inherited { MAP_FIXED } else { MAP_FIXED_NOREPLACE };
+        let flags = MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE | fixed;
+        // SAFETY: (mmap) new memory, without access: where nothing is mapped, since the kernel
+        // replaces no mapping; or over the heap, which nothing of this child's needs.
         let kept = unsafe { mmap(start as *mut c_void, len, PROT_NONE, flags, -1, 0) };
         if kept as usize != start {
             // Something else lies there already, where a reference of this child's may lead.
