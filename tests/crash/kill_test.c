@@ -257,7 +257,7 @@ static void check_dead_slot(struct stage *stage, const struct ledger *ledger)
 static void deaths(struct stage *stage, pid_t *pids, struct estate *estate)
 {
     struct test_random random = test_random_begin(12345);
-    size_t rounds = test_deaths(DEATHS);
+    size_t rounds = test_quarter(DEATHS);
     for (size_t i = 0; i < rounds; i++) {
         unsigned victim =
             (unsigned)i % WORKERS; /* whose successor has time to get going meanwhile */
@@ -313,11 +313,11 @@ static void check_lost(struct stage *stage, const struct estate *estate)
     printf("  %zu deaths, %llu of them inside the lock; the dead hold %llu blocks, %llu bytes, of "
            "which %llu blocks were "
            "in the making\n",
-           test_deaths(DEATHS), (unsigned long long)stats.recoveries,
+           test_quarter(DEATHS), (unsigned long long)stats.recoveries,
            (unsigned long long)stats.used_blocks, (unsigned long long)stats.used_bytes,
            (unsigned long long)(stats.used_blocks - estate->count));
     printf("  last recovery %.3f ms\n", (double)stats.last_recovery_ns / 1e6);
-    CHECK_EQ(stats.dead, test_deaths(DEATHS));
+    CHECK_EQ(stats.dead, test_quarter(DEATHS));
     CHECK_EQ(shmheap_walk(stage->mem, free_block, &stage->mem), 0);
     test_check_empty(stage->mem);
 }

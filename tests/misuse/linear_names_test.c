@@ -1,6 +1,9 @@
 /* Whatever a peer writes into names, no call takes more than linear time. The loads of each call
- * are counted, in a heap where a quadratic one would make a hundred times as many as allowed.
+ * are counted, and requests of a file's length, in a heap where a quadratic one would make far more
+ * than allowed.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
+
 #include "c/src/names/departed.h"
 #include "c/src/names/table.h"
 #include "c/src/names/users.h"
@@ -12,7 +15,15 @@
 enum { BYTES = 2 << 20, NAMES = 10000, TABLE = 512 << 10, LOADS_PER_BYTE = 16 };
 
 void (*shmheap_load_hook)(const void *word);
-static uint64_t loads;
+static uint64_t loads, lengths;
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+    lengths++;
+    return __real_fstat(fd, status);
+}
 
 static void count_load(const void *word)
 {
@@ -22,14 +33,15 @@ static void count_load(const void *word)
 
 static void counting_begins(void)
 {
-    loads = 0;
+    loads = lengths = 0;
     shmheap_load_hook = count_load;
 }
 
 static void counting_ends(const char *call)
 {
     shmheap_load_hook = NULL;
-    printf("  %s: %.2f loads per byte\n", call, (double)loads / BYTES);
+    printf("  %s: %.2f loads per byte, %u requests\n", call, (double)loads / BYTES,
+           (unsigned)lengths);
     CHECK_LE(loads, (uint64_t)LOADS_PER_BYTE * BYTES);
 }
 
@@ -156,31 +168,103 @@ static void removals_from_a_full_table(void)
     }
 }
 
-/* Many words of users, which all records share, each of another dead process. The last word has the
- * label that all of them get. */
-static void users_of_dead_processes(void)
+/* The names are of NAMES / 10 objects. */
+static void names_freed_at_once(void (*forge)(shmheap_memory_handle mem))
 {
-    shmheap_memory_handle mem = heap_of_names(NAMES / 10);
-    uint64_t dead[SLOT_SET_WORDS], departed[SLOT_SET_WORDS] = {0}, next = 0, last = 0;
-    memset(dead, 0xff, sizeof dead);
+    void *ptrs[NAMES / 10];
+    shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+    char name[16];
+    for (unsigned i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        void *ptr = shmheap_alloc_named(mem, name, 8);
+        CHECK(ptr != NULL);
+        if (i < NAMES / 10)
+            ptrs[i] = ptr;
+    }
+    forge(mem);
+    size_t freed = 0;
+    COUNTED(freed = shmheap_free_many(mem, ptrs, NAMES / 10));
+    CHECK_EQ(freed, NAMES / 10);
+    shmheap_disconnect(mem);
+}
+
+/* All but the last record have a place in the table, and the last one has none. */
+static void set_next_home(struct name_record *record, uint64_t value)
+{
+    static uint64_t home;
+    (void)value;
+    record->hash = (home++ % NAMES < NAMES - 300 ? home * 7919 : 0) << ENTRY_HASH_SHIFT;
+}
+
+static void last_one_has_no_place(shmheap_memory_handle mem)
+{
+    each_record(mem, set_next_home, 0);
+    mem.heap->control->names_table = 0;
+}
+
+static void too_few_are_counted(shmheap_memory_handle mem)
+{
+    mem.heap->control->names_table = 0;
+    mem.heap->control->names_count = NAMES / 4;
+}
+
+static void removals_without_a_table(void)
+{
+    names_freed_at_once(last_one_has_no_place);
+    names_freed_at_once(too_few_are_counted);
+}
+
+/* A chain of blocks with many words of users: of as many slots from 1000 down, the last word of
+ * this one. Returns its reference. */
+static uint64_t chain_forge(shmheap_memory_handle mem, unsigned slots, uint64_t last)
+{
+    uint64_t next = 0;
     for (unsigned i = 0; i < CHAIN_MAX; i++) {
         uint64_t granule = block_forge(mem, INTERNAL_USERS, sizeof(struct name_more));
         struct name_more *more = names_more_at(mem.heap, granule);
         CHECK(more != NULL);
         more->more = next;
         next = granule + 1;
-        last = i == 0 ? granule : last;
         for (unsigned k = 0; k < USERS_MORE; k++)
-            more->users[k] = UINT64_C(1) << USER_COUNT_SHIFT | (1 + (i * USERS_MORE + k) % 1000);
+            more->users[k] =
+                UINT64_C(1) << USER_COUNT_SHIFT | (1000 - (i * USERS_MORE + k) % slots);
+        if (i == 0)
+            more->users[USERS_MORE - 1] = UINT64_C(1) << USER_COUNT_SHIFT | last;
     }
-    names_more_at(mem.heap, last)->users[USERS_MORE - 1] =
-        UINT64_C(1) << USER_COUNT_SHIFT | SLOT_GONE;
-    each_record(mem, set_more, next);
+    return next;
+}
+
+/* All records share the words. The last one has the label that all dead processes' get. */
+static void users_of_dead_processes(void)
+{
+    shmheap_memory_handle mem = heap_of_names(NAMES / 10);
+    uint64_t dead[SLOT_SET_WORDS], departed[SLOT_SET_WORDS] = {0};
+    memset(dead, 0xff, sizeof dead);
+    each_record(mem, set_more, chain_forge(mem, 1000, SLOT_GONE));
     COUNTED(names_relabel(mem.heap, dead, departed));
+    shmheap_disconnect(mem);
+}
+
+/* Slots which the table does not have yet, as the file's length says. */
+static void users_of_no_process(void)
+{
+    shmheap_memory_handle mem = test_anonymous(BYTES, 0, 0);
+    void *object = shmheap_alloc_named(mem, "a", 8);
+    each_record(mem, set_users, UINT64_C(1) << USER_COUNT_SHIFT | 1000);
+    each_record(mem, set_more, chain_forge(mem, 1, 1000));
+    CHECK_LE(slot_limit(mem.heap), 1000);
+    int result = 0;
+    COUNTED(result = shmheap_try_free(mem, object));
+    CHECK_EQ(result, -1);
+    CHECK_LE(lengths, 10);
+    COUNTED(result = shmheap_name_remove(mem, "a"));
+    CHECK_EQ(result, 1);
+    CHECK_LE(lengths, 10);
     shmheap_disconnect(mem);
 }
 
 static const struct test tests[] = {
     TEST(a_table_of_one_hash),     TEST(a_table_of_long_runs),       TEST(records_that_hash_alike),
-    TEST(a_check_without_a_table), TEST(removals_from_a_full_table), TEST(users_of_dead_processes)};
+    TEST(a_check_without_a_table), TEST(removals_from_a_full_table), TEST(removals_without_a_table),
+    TEST(users_of_dead_processes), TEST(users_of_no_process)};
 TEST_MAIN(tests)

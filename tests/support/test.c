@@ -163,7 +163,7 @@ uint64_t test_random_below(struct test_random *random, uint64_t limit)
 
 size_t test_rounds(size_t plain) { return SANITIZED ? (plain + 9) / 10 : plain; }
 
-size_t test_deaths(size_t all) { return test_rounds(getenv("SHMHEAP_TEST_ALL") ? all : all / 4); }
+size_t test_quarter(size_t all) { return test_rounds(getenv("SHMHEAP_TEST_ALL") ? all : all / 4); }
 
 /* Processes. */
 

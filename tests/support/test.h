@@ -90,9 +90,9 @@ int test_main(const struct test *tests, size_t count, int argc, char **argv);
  * slower. */
 size_t test_rounds(size_t plain);
 
-/* test_rounds of the deaths of a test that makes more of them in `tools/matrix full`, each night: a
- * quarter, or all where SHMHEAP_TEST_ALL is set. */
-size_t test_deaths(size_t all);
+/* test_quarter is test_rounds of a quarter of all, or of all where SHMHEAP_TEST_ALL is set, as in
+ * `tools/matrix full`, each night. */
+size_t test_quarter(size_t all);
 
 /* 1 under ThreadSanitizer, whose runtime has a thread in each process. */
 #if defined(__SANITIZE_THREAD__)

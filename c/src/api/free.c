@@ -12,8 +12,10 @@
 static COLD int free_refused(struct shmheap *heap, void *ptr, int result)
 {
     uint64_t granule = block_of_pointer(heap, ptr);
+    uint64_t lowest = GRANULE_NONE;
     if (result == FIT_UNKNOWN && granule != GRANULE_NONE)
-        result = names_release(heap, granule);
+        result = names_release(heap, granule, &lowest);
+    names_taken(heap, lowest);
     heap_unlock_freed(heap);
     if (result == FIT_BAD) {
         errno = EBADMSG;
@@ -81,11 +83,12 @@ int shmheap_try_free(shmheap_memory_handle mem, void *ptr) { return free_any(mem
 
 void shmheap_free(shmheap_memory_handle mem, void *ptr) { free_any(mem.heap, ptr); }
 
-/* Accepts NULL, or releases one use of an object with a name: 1, else 0. Lock held. */
-static int free_unusual(struct shmheap *heap, void *ptr)
+/* Accepts NULL, or releases one use of an object with a name, as names_release: 1, else 0. Lock
+ * held. */
+static int free_unusual(struct shmheap *heap, void *ptr, uint64_t *lowest)
 {
     uint64_t granule = ptr != NULL ? block_of_pointer(heap, ptr) : GRANULE_NONE;
-    return ptr == NULL || (granule != GRANULE_NONE && names_release(heap, granule) == 0);
+    return ptr == NULL || (granule != GRANULE_NONE && names_release(heap, granule, lowest) == 0);
 }
 
 /* Frees a prefix of the entries under one lock, neighbouring objects as one span. Returns how
@@ -93,6 +96,7 @@ static int free_unusual(struct shmheap *heap, void *ptr)
 static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, size_t *accepted)
 {
     size_t done = 0;
+    uint64_t lowest_name = GRANULE_NONE;
     if (heap_lock(heap) != 0)
         return 0;
     while (done < count) {
@@ -112,8 +116,9 @@ static size_t free_batch(struct shmheap *heap, void *const *ptrs, size_t count, 
         if (blocks != 0)
             *accepted += heap->fit->free_span(heap, first, size, blocks) == 0 ? blocks : 0;
         else
-            *accepted += free_unusual(heap, ptrs[done++]);
+            *accepted += free_unusual(heap, ptrs[done++], &lowest_name);
     }
+    names_taken(heap, lowest_name);
     heap_unlock_freed(heap);
     return done;
 }

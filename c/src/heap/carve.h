@@ -113,7 +113,7 @@ static int fit_free_span(struct shmheap *heap, uint64_t granule, uint64_t size, 
 {
     struct block_step step = {granule, 0, 0};
     uint64_t last = size <= heap->end - granule ? granule + size : heap->end;
-    while (block_walk_at(heap, &step, last) == BLOCK_WALK_BLOCK) {
+    for (unsigned i = 0; i < blocks && block_walk_at(heap, &step, last) == BLOCK_WALK_BLOCK; i++) {
         generation_catch_up(heap, step.header);
         block_walk_next(&step);
     }

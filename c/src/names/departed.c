@@ -86,16 +86,14 @@ long names_reap(struct shmheap *heap, const uint64_t *dead)
         if (record != NULL) {
             users_reap(heap, record, dead);
             if (!names_record_is_held(heap, record)) {
-                uint64_t first = names_take_record(heap, record, step.granule);
-                lowest = first < lowest ? first : lowest;
+                names_take_record(heap, record, step.granule, &lowest);
                 freed++;
                 next = index_next_start(heap, next);
             }
         }
         step.granule = next;
     }
-    if (freed != 0)
-        names_taken(heap, lowest);
+    names_taken(heap, lowest);
     if (step.granule == heap->end)
         return freed;
     errno = EBADMSG;

@@ -24,18 +24,22 @@ void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t
     names_internal_free(heap, granule);
 }
 
-uint64_t names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule)
+void names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule,
+                       uint64_t *lowest)
 {
     uint64_t object = reference_granule(load_u64(&record->object));
     names_changes_begin(heap);
     names_table_remove(heap, names_table_entry(granule, load_u64(&record->hash)));
     names_free_parts(heap, record, granule);
     store_u64(&heap->control->names_count, load_u64(&heap->control->names_count) - 1);
-    return object < granule ? object : granule;
+    *lowest = object < *lowest ? object : *lowest;
+    *lowest = granule < *lowest ? granule : *lowest;
 }
 
 void names_taken(struct shmheap *heap, uint64_t lowest)
 {
+    if (lowest == GRANULE_NONE)
+        return;
     if (load_u64(&heap->control->names_count) == 0)
         names_table_drop(heap);
     else
@@ -150,7 +154,7 @@ int64_t names_use(struct shmheap *heap, const struct name *name, size_t len)
     return result == 0 ? (int64_t)reference_granule(object) : result;
 }
 
-int names_release(struct shmheap *heap, uint64_t granule)
+int names_release(struct shmheap *heap, uint64_t granule, uint64_t *lowest)
 {
     uint64_t header = names_header_in_state(heap, granule, SHMHEAP_STATE_NAMED);
     if (header == 0)
@@ -166,7 +170,7 @@ int names_release(struct shmheap *heap, uint64_t granule)
     uint64_t less = load_u64(word) - (UINT64_C(1) << USER_COUNT_SHIFT);
     store_publish(word, user_count(less) != 0 ? less : 0);
     if (!names_record_is_held(heap, record))
-        names_taken(heap, names_take_record(heap, record, at));
+        names_take_record(heap, record, at, lowest);
     return 0;
 }
 
@@ -198,12 +202,14 @@ static void users_drop_departed(struct shmheap *heap, const struct name_record *
 {
     uint64_t reapable[SLOT_SET_WORDS];
     struct users users = names_users_of(heap, record);
+    const unsigned limit = slot_limit(heap);
     slot_reapable(heap, reapable);
     for (shared_u64 *word; (word = names_users_next(&users)) != NULL;) {
         uint64_t seen = load_u64(word);
         unsigned slot = user_slot(seen);
-        int departed = slot == SLOT_GONE || slot == SLOT_DEPARTED || slot_departed(heap, slot) ||
-                       (slot < heap->slot_count && slot_set_has(reapable, slot));
+        int departed =
+            slot == SLOT_GONE || slot == SLOT_DEPARTED ||
+            (slot < limit && (slot_departed(heap, slot) || slot_set_has(reapable, slot)));
         if (user_count(seen) != 0 && departed)
             store_publish(word, 0);
     }
@@ -222,7 +228,9 @@ int names_remove(struct shmheap *heap, const struct name *name)
     users_drop_departed(heap, record);
     if (names_record_is_held(heap, record))
         return 1;
-    names_taken(heap, names_take_record(heap, record, granule));
+    uint64_t lowest = GRANULE_NONE;
+    names_take_record(heap, record, granule, &lowest);
+    names_taken(heap, lowest);
     return 0;
 }
 

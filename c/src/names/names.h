@@ -23,9 +23,10 @@ uint64_t names_space_needed(const struct shmheap *heap, const struct name *name,
 int64_t names_use(struct shmheap *heap, const struct name *name, size_t len);
 
 /* names_release takes back one use of the object at granule: one by this slot, or else one of a
- * departed process. The last one frees the object. Returns 0, FIT_UNKNOWN (no object with a
- * name), NAMES_NO_USER or FIT_BAD. */
-int names_release(struct shmheap *heap, uint64_t granule);
+ * departed process. The last one frees the object; then *lowest becomes the least of what it was
+ * and the lowest granule freed, and names_taken must follow. Returns 0, FIT_UNKNOWN (no object with
+ * a name), NAMES_NO_USER or FIT_BAD. */
+int names_release(struct shmheap *heap, uint64_t granule, uint64_t *lowest);
 
 enum { NAMES_TOO_SHORT = -20, NAMES_NO_USER = -21, NAMES_BUSY = -22 };
 
@@ -54,10 +55,11 @@ int names_sound(const struct shmheap *heap, uint64_t granule);
 void names_free_parts(struct shmheap *heap, struct name_record *record, uint64_t granule);
 
 /* names_take_record removes a name that nothing holds, its record at granule, its blocks and its
- * entry. Returns its lowest granule. names_taken follows one such call or several, with the least
- * that they returned: it makes the table as small as it should be, once, since that takes linear
- * time. */
-uint64_t names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule);
+ * entry. *lowest becomes the least of what it was and its lowest granule. names_taken must follow
+ * one such call or several (GRANULE_NONE: there was none). It makes the table as small as it
+ * should be, once, since that takes linear time. */
+void names_take_record(struct shmheap *heap, struct name_record *record, uint64_t granule,
+                       uint64_t *lowest);
 void names_taken(struct shmheap *heap, uint64_t lowest);
 
 #endif

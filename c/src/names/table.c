@@ -134,8 +134,10 @@ void names_table_enter(struct shmheap *heap, uint64_t granule)
     struct name_record *record = names_record_at(heap, granule);
     struct table table = names_table_now(heap);
     if (record != NULL && table.entries != NULL &&
-        table_insert(&table, names_table_entry(granule, load_u64(&record->hash))) != 0)
+        table_insert(&table, names_table_entry(granule, load_u64(&record->hash))) != 0) {
+        heap->names_spoiled = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK;
         names_table_drop(heap);
+    }
 }
 
 /* Returns 0, or -1: the old table is not one that this library makes. */
@@ -178,6 +180,9 @@ void names_table_settle(struct shmheap *heap, uint64_t freed)
     struct table table = names_table_now(heap);
     uint64_t names = load_u64(&heap->control->names_count) & HEADER_SIZE_MASK,
              entries = table.mask + 1;
+    if (table.entries == NULL && heap->names_spoiled != 0 && names > heap->names_spoiled / 2)
+        return; /* a walk over all records for each one that goes would take quadratic time */
+    heap->names_spoiled = 0;
     if (table.entries == NULL)
         names_table_replace(heap, names_table_entries_for(names)); /* there was no space for one */
     else if (entries > TABLE_LEAST && names <= entries / TABLE_SPARSE)

@@ -54,14 +54,15 @@ int names_record_is_held(const struct shmheap *heap, const struct name_record *r
     return load_u64(&record->kept) != 0 || names_users(heap, record) != 0;
 }
 
-shared_u64 *names_user_departed(const struct shmheap *heap, const struct name_record *record)
+shared_u64 *names_user_departed(struct shmheap *heap, const struct name_record *record)
 {
     struct users users = names_users_of(heap, record);
+    const unsigned limit = slot_limit(heap);
     for (shared_u64 *word; (word = names_users_next(&users)) != NULL;) {
         uint64_t user = load_u64(word);
         unsigned slot = user_slot(user);
-        if (user_count(user) != 0 &&
-            (slot == SLOT_DEPARTED || slot == SLOT_GONE || slot_departed(heap, slot)))
+        if (user_count(user) != 0 && (slot == SLOT_DEPARTED || slot == SLOT_GONE ||
+                                      (slot < limit && slot_departed(heap, slot))))
             return word;
     }
     return NULL;

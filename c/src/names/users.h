@@ -38,7 +38,7 @@ int names_record_is_held(const struct shmheap *heap, const struct name_record *r
 
 /* names_user_departed is a word with uses of a departed process, which no call will take back,
  * whether its slot was given away since or not; NULL: there is none. */
-shared_u64 *names_user_departed(const struct shmheap *heap, const struct name_record *record);
+shared_u64 *names_user_departed(struct shmheap *heap, const struct name_record *record);
 
 /* names_user_add counts one more use by this slot. Returns 0, FIT_NONE or FIT_BAD. granule: of
  * the record. */

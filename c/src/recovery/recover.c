@@ -41,18 +41,21 @@ static int headers_sound(const struct shmheap *heap, int *free_pairs)
     return step.granule == heap->end;
 }
 
-/* [ free ][ free ] => [ ---- ]   Left by a death in fit_extend. */
+/* [ free ][ free ] => [ ---- ]   Left by a death in fit_extend. No header is read twice: a peer
+ * that goes on to write them cannot make the walk longer. */
 static void merge_neighbours(struct shmheap *heap)
 {
-    struct block_step step = {0, 0, 0}, next;
-    while (block_walk_at(heap, &step, heap->end) == BLOCK_WALK_BLOCK) {
-        next.granule = step.granule + step.size;
-        if (header_is_free(step.header) &&
-            block_walk_at(heap, &next, heap->end) == BLOCK_WALK_BLOCK &&
-            header_is_free(next.header))
-            block_publish(heap, step.granule, header_free(step.size + next.size));
-        else
+    struct block_step step = {0, 0, 0};
+    enum block_walk walk = block_walk_at(heap, &step, heap->end);
+    while (walk == BLOCK_WALK_BLOCK) {
+        const uint64_t first = step.granule, alone = step.granule + step.size;
+        const int is_free = header_is_free(step.header);
+        do {
             block_walk_next(&step);
+            walk = block_walk_at(heap, &step, heap->end);
+        } while (is_free && walk == BLOCK_WALK_BLOCK && header_is_free(step.header));
+        if (step.granule != alone)
+            block_publish(heap, first, header_free(step.granule - first));
     }
 }
 

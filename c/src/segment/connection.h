@@ -89,6 +89,8 @@ struct shmheap {
     uint64_t grow_step_max; /* bytes of one growth at most: fewer after a refusal. Heap's lock */
     /* failed allocs until reap_cache_lines searches again, and the last interval. Heap's lock */
     unsigned lines_wait, lines_pace;
+    /* names when records that a peer had changed gave no table; 0: they have not. Heap's lock */
+    uint64_t names_spoiled;
     int lent_fd[2];   /* of shmheap_fd, shmheap_fd_writable; -1: not lent yet */
     const char *name; /* by which the file was opened: name_text; NULL: none */
     int is_path;      /* the name is a path */

@@ -65,7 +65,7 @@ static uint64_t reap_the_dead(shmheap_memory_handle mem)
 static uint64_t deaths(struct stage *stage, pid_t *pids, uint32_t *owners)
 {
     struct test_random random = test_random_begin(0x6b696c6c);
-    size_t rounds = test_deaths(DEATHS);
+    size_t rounds = test_quarter(DEATHS);
     uint64_t reaped = 0;
     for (size_t i = 0; i < rounds; i++) {
         unsigned place =
@@ -128,7 +128,7 @@ static void receive_all(struct stage *stage, shmheap_memory_handle mem)
     }
     CHECK_EQ(shmheap_walk(mem, receive_block, &transit), 0);
     CHECK_LE(transit.received,
-             test_deaths(DEATHS)); /* at most one sender a death between sending and telling */
+             test_quarter(DEATHS)); /* at most one sender a death between sending and telling */
     printf("  received at the end: %llu from the ring, %llu that no process had been told\n",
            (unsigned long long)from_ring, (unsigned long long)transit.received);
 }
@@ -152,7 +152,7 @@ static void show(const struct stage *stage, uint64_t reaped)
 {
     printf("  %zu deaths; %llu allocs, %llu batches, %llu refused for want of room, %llu resized "
            "in place, %llu moved\n",
-           test_deaths(DEATHS), (unsigned long long)stage->allocs,
+           test_quarter(DEATHS), (unsigned long long)stage->allocs,
            (unsigned long long)stage->batches, (unsigned long long)stage->refused,
            (unsigned long long)stage->resizes, (unsigned long long)stage->moves);
     printf("  %llu sent, %llu received, %llu claims too late\n", (unsigned long long)stage->sends,

@@ -264,10 +264,10 @@ static void mixed_calls(uint64_t granule)
     memset(&mixed, 0, sizeof mixed);
     mixed.random = test_random_begin(granule);
     for (size_t i = 0; i < MIXED_HEAPS; i++)
-        mixed_heap(&mixed, granule, test_rounds(MIXED_CALLS));
+        mixed_heap(&mixed, granule, test_quarter(MIXED_CALLS));
     CHECK(mixed.refused && mixed.aligned && mixed.moved);
     printf("  granule %u: %zu calls, %llu refused, %llu aligned, %llu moved\n", (unsigned)granule,
-           MIXED_HEAPS * test_rounds(MIXED_CALLS), (unsigned long long)mixed.refused,
+           MIXED_HEAPS * test_quarter(MIXED_CALLS), (unsigned long long)mixed.refused,
            (unsigned long long)mixed.aligned, (unsigned long long)mixed.moved);
 }
 
