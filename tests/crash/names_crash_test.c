@@ -124,6 +124,26 @@ static void using_it_once_more(void) { die_everywhere(make, make, 0); }
 static void giving_one_use_back(void) { die_everywhere(make_twice, release, 0); }
 static void giving_the_last_use_back(void) { die_everywhere(make, release, 0); }
 
+/* As many as need a larger table, which becomes smaller once, at the end. */
+enum { MANY = 33 };
+static void *many[MANY];
+
+static void make_many(struct scene *scene)
+{
+    char text[32];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "one of many %u", i);
+        CHECK((many[i] = shmheap_alloc_named(scene->mem, text, 16)) != NULL);
+    }
+}
+
+static void release_many(struct scene *scene)
+{
+    CHECK_EQ(shmheap_free_many(scene->mem, many, MANY), MANY);
+}
+
+static void giving_many_back_at_once(void) { die_everywhere(make_many, release_many, 0); }
+
 /* The fifth user needs a block for more. */
 static void use_in_child(void *context) { make(context); }
 
@@ -233,6 +253,7 @@ static const struct test tests[] = {TEST(making_the_first_name),
                                     TEST(using_it_once_more),
                                     TEST(giving_one_use_back),
                                     TEST(giving_the_last_use_back),
+                                    TEST(giving_many_back_at_once),
                                     TEST(the_fifth_user),
                                     TEST(giving_back_from_the_block_of_more),
                                     TEST(reaping_five),
