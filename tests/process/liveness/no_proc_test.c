@@ -1,6 +1,6 @@
 /* Where there is no /proc, as after chroot(), a process knows its PID namespace if it read it
- * before, or if its parent did: a process never leaves its namespace, and one that sees its parent's
- * pid is in the parent's.
+ * before, or if its parent did: a process never leaves its namespace, and one that sees its
+ * parent's pid is in the parent's.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 #include <unistd.h>
