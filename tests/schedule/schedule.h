@@ -127,7 +127,8 @@ struct stage {
     unsigned point_count;
     uint32_t steps;
     uint64_t clock, sleeps, deaths, random;
-    /* time limits that passed because no actor could go on: at the heap's lock, and elsewhere */
+    /* time limits that passed because no actor could go on: at the heap's lock, or since a wake
+     * there was lost; and elsewhere */
     uint64_t lock_forced, forced;
     int lock_strict;                        /* 1: lock_forced is a failure */
     unsigned preemptions_left, deaths_left; /* of a random run */

@@ -233,6 +233,18 @@ static uint8_t actors_that_yielded(void)
 
 enum { LOCK_OFFSET = offsetof(struct control, lock) };
 
+/* 1: a sleeper waits for a lock that no thread has. Its wake was lost; so where no actor can go on,
+ * that is why, whichever sleeper's time limit passes first. */
+static int lock_wake_is_lost(void)
+{
+    if ((uint32_t)director_mem.heap->control->lock & FUTEX_TID_MASK)
+        return 0;
+    for (unsigned i = 0; i < stage->count; i++)
+        if (stage->actors[i].state == ACTOR_BLOCKED && stage->actors[i].futex == LOCK_OFFSET)
+            return 1;
+    return 0;
+}
+
 int stage_choose(int from)
 {
     uint8_t all = actors_in(ACTOR_READY), ready = all & (uint8_t)~actors_that_yielded();
@@ -255,8 +267,10 @@ int stage_choose(int from)
     }
     if (change != NULL)
         return change->actor;
-    if (stage->actors[choice].state == ACTOR_BLOCKED)
-        (*(stage->actors[choice].futex == LOCK_OFFSET ? &stage->lock_forced : &stage->forced))++;
+    if (stage->actors[choice].state == ACTOR_BLOCKED) {
+        int at_lock = stage->actors[choice].futex == LOCK_OFFSET || lock_wake_is_lost();
+        ++*(at_lock ? &stage->lock_forced : &stage->forced);
+    }
     return choice;
 }
 
