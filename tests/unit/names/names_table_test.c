@@ -7,6 +7,12 @@
 
 enum { NAMES = 700, LEAST = 64, ALIKE = 5 };
 
+void (*shmheap_load_hook)(const void *word);
+static const void *watched;
+static unsigned loads_of_watched;
+
+static void count_load(const void *word) { loads_of_watched += word == watched; }
+
 static void *named(shmheap_memory_handle mem, unsigned i)
 {
     char text[16];
@@ -38,6 +44,19 @@ static uint64_t entries_for(uint64_t names)
     return entries;
 }
 
+/* A table of so many entries: the same one where the number is the same. */
+static void check_table(shmheap_memory_handle mem, uint64_t entries, uint64_t names)
+{
+    static uint64_t before, granule;
+    CHECK_EQ(entries_of(mem), entries);
+    CHECK_EQ(filled(mem), names);
+    if (entries == before && entries != 0)
+        CHECK_EQ(names_table_now(mem.heap).granule, granule);
+    before = entries;
+    granule = names_table_now(mem.heap).granule;
+    CHECK_SOUND(mem);
+}
+
 static void its_size_follows_the_names(void)
 {
     shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
@@ -47,16 +66,40 @@ static void its_size_follows_the_names(void)
     for (unsigned names = 1; names <= NAMES; names++) {
         CHECK((objects[names - 1] = named(mem, names)) != NULL);
         expected = 2 * names > expected ? entries_for(names) : expected;
-        CHECK_EQ(entries_of(mem), expected);
-        CHECK_EQ(filled(mem), names);
+        check_table(mem, expected, names);
     }
     for (unsigned names = NAMES; names-- > 0;) {
         CHECK_EQ(shmheap_try_free(mem, objects[names]), 0);
         if (expected > LEAST && names <= expected / 8)
             expected = entries_for(2 * names);
-        CHECK_EQ(entries_of(mem), names != 0 ? expected : 0);
-        CHECK_EQ(filled(mem), names);
+        check_table(mem, names != 0 ? expected : 0, names);
     }
+    test_check_empty(mem);
+    shmheap_disconnect(mem);
+}
+
+/* A larger or smaller table takes the entries of the one before it, and reads no record. */
+static void a_new_one_takes_the_entries_of_the_old(void)
+{
+    shmheap_memory_handle mem = test_anonymous(1 << 20, 0, 0);
+    static void *objects[NAMES];
+    CHECK((objects[0] = named(mem, 0)) != NULL);
+    const struct name_record *record = NULL;
+    struct table table = names_table_now(mem.heap);
+    for (uint64_t i = 0; record == NULL && i <= table.mask; i++)
+        if (table.entries[i] != 0)
+            record = names_record_at(mem.heap, (table.entries[i] & HEADER_SIZE_MASK) - 1);
+    CHECK(record != NULL);
+    watched = &record->hash;
+    shmheap_load_hook = count_load;
+    for (unsigned i = 1; i < NAMES; i++)
+        CHECK((objects[i] = named(mem, i)) != NULL);
+    for (unsigned i = NAMES; i-- > 1;)
+        CHECK_EQ(shmheap_try_free(mem, objects[i]), 0);
+    CHECK_EQ(loads_of_watched, 0);
+    CHECK_EQ(shmheap_try_free(mem, objects[0]), 0);
+    CHECK_EQ(loads_of_watched, 1);
+    shmheap_load_hook = NULL;
     test_check_empty(mem);
     shmheap_disconnect(mem);
 }
@@ -137,6 +180,7 @@ static void names_that_hash_alike_go_one_by_one(void)
 }
 
 static const struct test tests[] = {TEST(its_size_follows_the_names),
+                                    TEST(a_new_one_takes_the_entries_of_the_old),
                                     TEST(the_smallest_one_moves_down), TEST(without_space),
                                     TEST(names_that_hash_alike_go_one_by_one)};
 TEST_MAIN(tests)
