@@ -110,9 +110,11 @@ static unsigned reads;
 
 static void each_name_anew(const void *word)
 {
+    uint64_t seen;
     if (!peer_is_at_work())
         return;
-    if (*(const uint64_t *)word == reference) {
+    memcpy(&seen, word, sizeof seen); /* of half a word the place need not be aligned */
+    if (seen == reference) {
         reads = 0;
         peer_writes();
     } else if (word == peer.place && ++reads == 3) {
