@@ -241,13 +241,25 @@ static uint64_t chain_forge(shmheap_memory_handle mem, unsigned slots, uint64_t 
     return next;
 }
 
-/* All records share the words. The last one has the label that all dead processes' get. */
+/* Each name has words of its own, the last of which has the label that all dead processes' get. */
+enum { CHAINS = 80 };
+static uint64_t chains[CHAINS];
+
+static void set_own_more(struct name_record *record, uint64_t value)
+{
+    static unsigned given;
+    (void)value;
+    record->more = chains[given++ % CHAINS];
+}
+
 static void users_of_dead_processes(void)
 {
-    shmheap_memory_handle mem = heap_of_names(NAMES / 10);
+    shmheap_memory_handle mem = heap_of_names(CHAINS);
     uint64_t dead[SLOT_SET_WORDS], departed[SLOT_SET_WORDS] = {0};
     memset(dead, 0xff, sizeof dead);
-    each_record(mem, set_more, chain_forge(mem, 1000, SLOT_GONE));
+    for (unsigned i = 0; i < CHAINS; i++)
+        chains[i] = chain_forge(mem, 1000, SLOT_GONE);
+    each_record(mem, set_own_more, 0);
     COUNTED(names_relabel(mem.heap, dead, departed));
     shmheap_disconnect(mem);
 }
