@@ -87,7 +87,7 @@ static uint64_t block_forge(shmheap_memory_handle mem, uint64_t kind, size_t len
     words[0] = kind;
     words[-1] = (words[-1] & ~((uint64_t)HEADER_STATE_MASK << HEADER_STATE_SHIFT)) |
                 (uint64_t)SHMHEAP_STATE_INTERNAL << HEADER_STATE_SHIFT;
-    return (test_offset(mem, words) - sizeof(uint64_t)) >> mem.heap->shift;
+    return block_of_pointer(mem.heap, words);
 }
 
 /* Each place of the table has an entry. As many in a row as `alike` have the same hash, and in a
